@@ -1,0 +1,84 @@
+"""Named, keyed random streams: the same seed gives the same bits, whatever runs beside.
+
+A stream is a key, not a state. Children are named (``stream.child("programming", chip)``), so the numbers that one chip
+draws depend on the experiment's seed and on the chip alone: not on how many chips share its batch, in which order points
+run, or on how many workers they run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A point in the tree of random streams, identified by its path from the seed."""
+
+    path: tuple[str | int, ...]
+
+    @classmethod
+    def root(cls, seed: int) -> Stream:
+        """The root of an experiment's tree."""
+        return cls((int(seed),))
+
+    def child(self, *names: str | int) -> Stream:
+        """The stream under this one with the given name or names."""
+        return Stream(self.path + names)
+
+    @property
+    def key(self) -> int:
+        """A 64-bit key: the leading bytes of the SHA-256 of the path."""
+        return int.from_bytes(hashlib.sha256(repr(self.path).encode()).digest()[:8], "big") & (2**63 - 1)
+
+    def torch(self, device: torch.device | str = "cpu") -> torch.Generator:
+        """A torch generator that starts at this key."""
+        generator = torch.Generator(device=device)
+        generator.manual_seed(self.key)
+        return generator
+
+    def numpy(self) -> np.random.Generator:
+        """A NumPy generator (Philox) that starts at this key."""
+        return np.random.Generator(np.random.Philox(key=self.key))
+
+
+@dataclass(frozen=True)
+class ChipStreams:
+    """One stream per chip of a batch; draws carry a leading ``chips`` dimension."""
+
+    streams: tuple[Stream, ...]
+
+    @classmethod
+    def of(cls, stream: Stream, chips: Sequence[int] | int) -> ChipStreams:
+        """Streams for chips ``0 .. chips - 1``, or for the chip numbers given."""
+        numbers = range(chips) if isinstance(chips, int) else chips
+        return cls(tuple(stream.child("chip", int(number)) for number in numbers))
+
+    def __len__(self) -> int:
+        return len(self.streams)
+
+    def child(self, *names: str | int) -> ChipStreams:
+        """The same child of every chip's stream."""
+        return ChipStreams(tuple(stream.child(*names) for stream in self.streams))
+
+    def normal(
+        self, shape: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    ) -> torch.Tensor:
+        """Standard normal numbers of shape ``(chips, *shape)``."""
+        out = torch.empty((len(self), *shape), dtype=dtype, device=device)
+        for row, stream in zip(out, self.streams, strict=True):
+            row.normal_(generator=stream.torch(device))
+        return out
+
+    def uniform(
+        self, shape: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    ) -> torch.Tensor:
+        """Uniform numbers in [0, 1) of shape ``(chips, *shape)``."""
+        out = torch.empty((len(self), *shape), dtype=dtype, device=device)
+        for row, stream in zip(out, self.streams, strict=True):
+            row.uniform_(generator=stream.torch(device))
+        return out
