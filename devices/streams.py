@@ -82,3 +82,29 @@ class ChipStreams:
         for row, stream in zip(out, self.streams, strict=True):
             row.uniform_(generator=stream.torch(device))
         return out
+
+
+class BlockNoise:
+    """Fast noise for blocks of samples: one generator per chip and block, drawn from step by step.
+
+    A block has a fixed number of samples, so what a sample sees does not depend on how many blocks are evaluated
+    together, nor on the chips beside.
+    """
+
+    def __init__(
+        self, streams: ChipStreams, blocks: Sequence[int], block: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.block = block
+        self.device = device
+        self.generators = [
+            [stream.child("block", number).torch(device) for number in blocks] for stream in streams.streams
+        ]
+
+    def normal(self, shape: Sequence[int]) -> torch.Tensor:
+        """Standard normal numbers of shape ``(chips, blocks * block, *shape)``, float32."""
+        chips, blocks = len(self.generators), len(self.generators[0])
+        out = torch.empty((chips, blocks, self.block, *shape), device=self.device)
+        for chip, row in zip(out, self.generators, strict=True):
+            for part, generator in zip(chip, row, strict=True):
+                part.normal_(generator=generator)
+        return out.reshape(chips, blocks * self.block, *shape)

@@ -1,0 +1,53 @@
+"""A generic cell: Gaussian programming error and power-law drift, for what-if studies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge, Gt
+
+from devices.base import Cells, Device
+from devices.streams import ChipStreams
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gaussian(Device):
+    """Conductance with a Gaussian programming error and drift ``G(t) = G_prog (1 + t/t0)^-nu``.
+
+    Parameters
+    ----------
+    sigma_absolute : part of the error's standard deviation that does not depend on the state, per ``g_max_S`` [1]
+    sigma_proportional : part proportional to the target, added in quadrature [1]
+    drift_mean, drift_sd : mean and spread over cells of the drift exponent nu, drawn once per cell [1]
+    drift_t0_s : time constant of the drift [s]
+    """
+
+    kind: Literal["gaussian"] = "gaussian"
+    g_min_S: float = 0.0
+    g_max_S: float = 100e-6
+    sigma_absolute: Annotated[float, Ge(0.0)] = 0.0
+    sigma_proportional: Annotated[float, Ge(0.0)] = 0.0
+    drift_mean: Annotated[float, Ge(0.0)] = 0.0
+    drift_sd: Annotated[float, Ge(0.0)] = 0.0
+    drift_t0_s: Annotated[float, Gt(0.0)] = 1.0
+
+    def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
+        """``sqrt((sigma_absolute g_max)^2 + (sigma_proportional g)^2)`` [S]."""
+        return torch.hypot(
+            torch.full_like(target_S, self.sigma_absolute * self.g_max_S), self.sigma_proportional * target_S
+        )
+
+    def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
+        """Drift exponent of every cell."""
+        if self.drift_mean == 0.0 and self.drift_sd == 0.0:
+            return {}
+        xi = rng.child("drift").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        return {"nu": self.drift_mean + self.drift_sd * xi}
+
+    def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
+        """Drifted conductance [S]."""
+        if "nu" not in cells.state:
+            return cells.programmed_S
+        return cells.programmed_S * torch.pow(1.0 + t_s / self.drift_t0_s, -cells.state["nu"])

@@ -1,0 +1,29 @@
+"""The circuits around an array: drivers, converters, and what each costs."""
+
+from __future__ import annotations
+
+from periphery.adc import ConventionalADC, LookUpConverter
+from periphery.converter import RampConversion, RampConverter
+from periphery.driver import PWMDriver
+from periphery.functions import FUNCTIONS, SIGMOID, TANH, Function, identity, output_levels, thresholds
+from periphery.ramp import Comparator, Ramp, RampColumn, RampDesign, RampRead
+
+__all__ = [
+    "FUNCTIONS",
+    "SIGMOID",
+    "TANH",
+    "Comparator",
+    "ConventionalADC",
+    "Function",
+    "LookUpConverter",
+    "PWMDriver",
+    "Ramp",
+    "RampColumn",
+    "RampConversion",
+    "RampConverter",
+    "RampDesign",
+    "RampRead",
+    "identity",
+    "output_levels",
+    "thresholds",
+]
