@@ -1,7 +1,7 @@
 """The files of a data set, one after another, from a folder or straight out of an archive that is never unpacked.
 
-Archives come from strangers: a member that points outside (``../``, an absolute path), a link or a device gets the whole
-archive refused, by name, before anything is made of its content.
+Archives come from strangers: a member that points outside (``../``, an absolute path), a link or a device gets the
+whole archive refused, by name, before anything is made of its content.
 """
 
 from __future__ import annotations
@@ -54,9 +54,7 @@ def members(source: Path) -> Iterator[Member]:
         with source.open("rb") as file:
             head = file.read(512)
     except FileNotFoundError:
-        raise InputError(
-            f"{source}: no such file or folder; allowed: {ALLOWED}"
-        ) from None
+        raise InputError(f"{source}: no such file or folder; allowed: {ALLOWED}") from None
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror})") from None
     if head.startswith(b"PK"):
@@ -71,9 +69,7 @@ def members(source: Path) -> Iterator[Member]:
         with source.open("rb") as plain:
             yield from _tar(source, plain)
     else:
-        raise InputError(
-            f"{source}: not an archive; allowed: {ALLOWED} (got first bytes {head[:6]!r})"
-        )
+        raise InputError(f"{source}: not an archive; allowed: {ALLOWED} (got first bytes {head[:6]!r})")
 
 
 def _folder(source: Path) -> Iterator[Member]:
@@ -95,25 +91,19 @@ def _tar(source: Path, stream: IO[bytes]) -> Iterator[Member]:
                     continue
                 if not info.isfile():
                     kind = "link" if info.issym() or info.islnk() else "device"
-                    raise InputError(
-                        f"{source}: member {info.name!r} is a {kind}; the archive is refused"
-                    )
+                    raise InputError(f"{source}: member {info.name!r} is a {kind}; the archive is refused")
                 yield Member(
                     path,
                     f"{source}:{info.name}",
                     _reader(source, info.name, info.size, archive, info),
                 )
-        while stream.read(
-            1 << 18
-        ):  # to the end, where a cut-off compressed stream shows
+        while stream.read(1 << 18):  # to the end, where a cut-off compressed stream shows
             pass
     except _DAMAGE as error:
         raise _damaged(source, error) from None
 
 
-def _reader(
-    source: Path, name: str, size: int, archive: tarfile.TarFile, info: tarfile.TarInfo
-) -> Callable[[], bytes]:
+def _reader(source: Path, name: str, size: int, archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], bytes]:
     def read() -> bytes:
         _check_size(source, name, size)
         file = archive.extractfile(info)
@@ -134,9 +124,7 @@ def _zip(source: Path) -> Iterator[Member]:
                 mode = info.external_attr >> 16
                 if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                     kind = "link" if stat.S_ISLNK(mode) else "device"
-                    raise InputError(
-                        f"{source}: member {info.filename!r} is a {kind}; the archive is refused"
-                    )
+                    raise InputError(f"{source}: member {info.filename!r} is a {kind}; the archive is refused")
 
             def reader(info: zipfile.ZipInfo) -> Callable[[], bytes]:
                 def read() -> bytes:
@@ -162,21 +150,15 @@ def _zip(source: Path) -> Iterator[Member]:
 def _safe(source: Path, name: str) -> PurePosixPath:
     windows = PureWindowsPath(name)
     if name.startswith("/") or windows.drive or windows.root or ".." in windows.parts:
-        raise InputError(
-            f"{source}: member {name!r} points outside of the archive; the archive is refused"
-        )
+        raise InputError(f"{source}: member {name!r} points outside of the archive; the archive is refused")
     return PurePosixPath(name)
 
 
 def _check_size(source: Path, name: str, size_bytes: int) -> None:
     if size_bytes > LARGEST_MEMBER_BYTES:
         allowed = f"at most {LARGEST_MEMBER_BYTES >> 20} MiB"
-        raise InputError(
-            f"{source}: member {name!r}: {allowed} are allowed (got {size_bytes >> 20} MiB)"
-        )
+        raise InputError(f"{source}: member {name!r}: {allowed} are allowed (got {size_bytes >> 20} MiB)")
 
 
 def _damaged(source: Path, error: Exception) -> InputError:
-    return InputError(
-        f"{source}: the archive is damaged or cut off ({type(error).__name__}: {error})"
-    )
+    return InputError(f"{source}: the archive is damaged or cut off ({type(error).__name__}: {error})")

@@ -1,7 +1,8 @@
 """Where data comes from: the user's own file, a cache on this machine, or one short attempt at the network.
 
-The cache is a folder of whole files: each is written under another name and renamed, so a killed run leaves no half file
-behind, and a damaged one is made again with a note. Arrays are stored as npz without pickle: a data file never runs code.
+The cache is a folder of whole files: each is written under another name and renamed, so a killed run leaves no half
+file behind, and a damaged one is made again with a note. Arrays are stored as npz without pickle: a data file never
+runs code.
 """
 
 from __future__ import annotations
@@ -78,23 +79,15 @@ def fetch(remote: RemoteFile, *, within_s: float = 9.0, progress: bool = True) -
                 known_hash=f"sha256:{remote.sha256}",
                 fname=remote.name,
                 path=cache_dir(),
-                downloader=pooch.HTTPDownloader(
-                    progressbar=bar, chunk_size=1 << 16, timeout=(within_s, 20.0)
-                ),
+                downloader=pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=(within_s, 20.0)),
             )
         )
     except requests.RequestException as error:
-        raise Unavailable(
-            f"the download of {remote.url} broke off ({_reason(error)})"
-        ) from error
+        raise Unavailable(f"the download of {remote.url} broke off ({_reason(error)})") from error
     except ValueError as error:
-        raise Unavailable(
-            f"{remote.url} is not the file expected (its SHA-256 is not {remote.sha256})"
-        ) from error
+        raise Unavailable(f"{remote.url} is not the file expected (its SHA-256 is not {remote.sha256})") from error
     except OSError as error:
-        raise Unavailable(
-            f"{remote.name} could not be stored in {cache_dir()} ({_reason(error)})"
-        ) from error
+        raise Unavailable(f"{remote.name} could not be stored in {cache_dir()} ({_reason(error)})") from error
     finally:
         bar.close()
 
@@ -105,9 +98,7 @@ def _ask(url: str, within_s: float) -> None:
 
     def ask() -> None:
         try:
-            requests.head(
-                url, timeout=within_s / 2, allow_redirects=True
-            ).raise_for_status()
+            requests.head(url, timeout=within_s / 2, allow_redirects=True).raise_for_status()
             answer.append("")
         except (requests.RequestException, OSError) as error:
             answer.append(_reason(error))
@@ -144,9 +135,7 @@ class _Bar:
             DownloadColumn(),
             TimeRemainingColumn(),
         )
-        self._progress = Progress(
-            *columns, console=Console(stderr=True), disable=not visible, transient=True
-        )
+        self._progress = Progress(*columns, console=Console(stderr=True), disable=not visible, transient=True)
         self._task = self._progress.add_task(f"downloading {name}")
         self._progress.start()
 
@@ -174,9 +163,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def remembered(
-    name: str, make: Callable[[], Mapping[str, NDArray[Any]]]
-) -> tuple[Arrays, tuple[str, ...]]:
+def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tuple[Arrays, tuple[str, ...]]:
     """Arrays from the cache file ``name`` (npz), else made now and kept; and notes on what went wrong with the cache.
 
     The caller puts everything that the arrays depend on into ``name`` (as a digest). A cache that is damaged or cannot
@@ -189,15 +176,11 @@ def remembered(
             with np.load(path, allow_pickle=False) as stored:
                 return {key: stored[key] for key in stored.files}, ()
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            notes.append(
-                f"cache file {path} was damaged ({type(error).__name__}) and is made again"
-            )
+            notes.append(f"cache file {path} was damaged ({type(error).__name__}) and is made again")
     arrays = dict(make())
     try:
         with written_whole(path) as part, part.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
     except OSError as error:
-        notes.append(
-            f"cache file {path} could not be written ({_reason(error)}): this is computed again next time"
-        )
+        notes.append(f"cache file {path} could not be written ({_reason(error)}): this is computed again next time")
     return arrays, tuple(notes)

@@ -37,10 +37,10 @@ OTHER_WORDS = (
 class Clips:
     """``n`` recordings of equal length with their classes and speakers, ordered by class and name.
 
-    ``waveforms`` (n, samples) int16 at 16 kHz; ``classes`` (n,) int64 into ``labels``; ``speakers`` (n,) str, empty where
-    nobody speaks or the name does not tell; ``names`` (n,) str, unique within the set. ``notes`` are sentences that the
-    report repeats; ``source`` and ``bibtex`` name the origin. The 12 classes are those of P. Warden, "Speech Commands",
-    arXiv:1804.03209 (2018), section 6.1.
+    ``waveforms`` (n, samples) int16 at 16 kHz; ``classes`` (n,) int64 into ``labels``; ``speakers`` (n,) str, empty
+    where nobody speaks or the name does not tell; ``names`` (n,) str, unique within the set. ``notes`` are sentences
+    that the report repeats; ``source`` and ``bibtex`` name the origin. The 12 classes are those of P. Warden, "Speech
+    Commands", arXiv:1804.03209 (2018).
     """
 
     waveforms: NDArray[np.int16]
@@ -57,8 +57,8 @@ class Clips:
 
     def __post_init__(self) -> None:
         whole = hashlib.sha256(repr((self.labels, self.waveforms.shape)).encode())
-        for array in (self.waveforms, self.classes):
-            whole.update(np.ascontiguousarray(array))
+        whole.update(np.ascontiguousarray(self.waveforms).data)
+        whole.update(np.ascontiguousarray(self.classes).data)
         for strings in (self.speakers, self.names):
             whole.update("\0".join(strings.tolist()).encode())
         object.__setattr__(self, "digest", whole.hexdigest())
@@ -70,6 +70,4 @@ class Clips:
     def counts(self) -> dict[str, int]:
         """Clips of each class, by its label."""
         found = np.bincount(self.classes, minlength=len(self.labels))
-        return {
-            label: int(count) for label, count in zip(self.labels, found, strict=True)
-        }
+        return {label: int(count) for label, count in zip(self.labels, found, strict=True)}

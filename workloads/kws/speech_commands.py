@@ -1,8 +1,8 @@
 """Google Speech Commands as it is published: a folder (or archive) of word folders of WAV files.
 
-Two layouts are read, mixed as they come: the official 12-class test set (ten words, ``_unknown_``, ``_silence_``) and the
-training set (35 words and ``_background_noise_``), whose 25 other words become ``_unknown_`` and whose noise is cut into
-``_silence_``, each as large as the mean of the ten words. P. Warden, arXiv:1804.03209 (2018).
+Two layouts are read, mixed as they come: the official 12-class test set (ten words, ``_unknown_``, ``_silence_``) and
+the training set (35 words and ``_background_noise_``), whose 25 other words become ``_unknown_`` and whose noise is cut
+into ``_silence_``, each as large as the mean of the ten words. P. Warden, arXiv:1804.03209 (2018).
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ class _Reading:
             self.problems.append(f"{where}: {error}")
             return None
         if sound.stored_rate_Hz != RATE_HZ:
-            self.counted[
-                f"resampled to 16 kHz (from {sound.stored_rate_Hz / 1e3:g} kHz)"
-            ] += 1
+            self.counted[f"resampled to 16 kHz (from {sound.stored_rate_Hz / 1e3:g} kHz)"] += 1
         if sound.stored_channels != 1:
             self.counted["mixed down to mono"] += 1
         return sound
@@ -63,11 +61,7 @@ class _Reading:
         if sound is None:
             return
         if len(sound.samples) != CLIP_SAMPLES:
-            change = (
-                "padded"
-                if len(sound.samples) < CLIP_SAMPLES
-                else "cropped at the centre"
-            )
+            change = "padded" if len(sound.samples) < CLIP_SAMPLES else "cropped at the centre"
             self.counted[f"{change} to 1 s"] += 1
         self.samples[label, name] = centred(sound.samples, CLIP_SAMPLES)
         self.speakers[label, name] = speaker
@@ -94,9 +88,7 @@ def load_speech_commands(source: Path, *, seed: int = 0, data_name: str = "") ->
         try:
             data = member.read()
         except OSError as error:
-            reading.problems.append(
-                f"{member.where}: cannot be read ({error.strerror})"
-            )
+            reading.problems.append(f"{member.where}: cannot be read ({error.strerror})")
             continue
         if folder == NOISE_FOLDER:
             sound = reading.decode(data, member.where)
@@ -111,22 +103,14 @@ def load_speech_commands(source: Path, *, seed: int = 0, data_name: str = "") ->
                 member.where,
             )
         elif folder:
-            rank = int.from_bytes(
-                hashlib.sha256(f"{seed}/{folder}/{name}".encode()).digest()[:8], "big"
-            )
+            rank = int.from_bytes(hashlib.sha256(f"{seed}/{folder}/{name}".encode()).digest()[:8], "big")
             # The clips of lowest rank are a sample of fixed size that does not depend on the order of the files.
             entry = (-rank, f"{folder}/{name}", data, member.where)
-            (heapq.heappush if len(ranked) < UNKNOWN_AT_MOST else heapq.heappushpop)(
-                ranked, entry
-            )
+            (heapq.heappush if len(ranked) < UNKNOWN_AT_MOST else heapq.heappushpop)(ranked, entry)
     if not files:
-        raise InputError(
-            f"{source}: holds no WAV file; allowed: a folder for each of the classes {' '.join(LABELS)}"
-        )
+        raise InputError(f"{source}: holds no WAV file; allowed: a folder for each of the classes {' '.join(LABELS)}")
     mean_size = round(sum(reading.count(word) for word in KEYWORDS) / len(KEYWORDS))
-    for _, name, data, where in sorted(ranked, reverse=True)[
-        : max(0, mean_size - reading.count(UNKNOWN))
-    ]:
+    for _, name, data, where in sorted(ranked, reverse=True)[: max(0, mean_size - reading.count(UNKNOWN))]:
         reading.add(UNKNOWN, name, speaker_of(name), data, where)
     if reading.noise and not reading.count(SILENCE):
         _cut_silence(reading, mean_size, Stream.root(seed).child("silence"))
@@ -158,18 +142,14 @@ def _cut_silence(reading: _Reading, count: int, stream: Stream) -> None:
         start = int(draw.integers(0, max(1, len(piece) - CLIP_SAMPLES + 1)))
         cut = centred(piece[start : start + CLIP_SAMPLES], CLIP_SAMPLES)
         key = (SILENCE, f"{SILENCE}/{piece_name}.{number // len(pieces)}")
-        reading.samples[key] = np.rint(cut * np.float32(draw.uniform())).astype(
-            np.int16
-        )
+        reading.samples[key] = np.rint(cut * np.float32(draw.uniform())).astype(np.int16)
         reading.speakers[key] = f"noise:{piece_name}"
 
 
 def _check(source: Path, reading: _Reading) -> None:
     problems = reading.problems[:PROBLEMS_SHOWN]
     if len(reading.problems) > PROBLEMS_SHOWN:
-        problems.append(
-            f"{source}: {len(reading.problems) - PROBLEMS_SHOWN} more files are bad in such ways"
-        )
+        problems.append(f"{source}: {len(reading.problems) - PROBLEMS_SHOWN} more files are bad in such ways")
     for label in LABELS if not problems else ():
         if not reading.count(label):
             instead = {
@@ -201,10 +181,7 @@ def _gather(reading: _Reading, data_name: str) -> Clips:
 
 
 def _notes(reading: _Reading, keys: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    notes = [
-        f"{count} recordings were {change}."
-        for change, count in sorted(reading.counted.items())
-    ]
+    notes = [f"{count} recordings were {change}." for change, count in sorted(reading.counted.items())]
     nameless = sum(1 for key in keys if key[0] != SILENCE and not reading.speakers[key])
     if nameless:
         notes.append(

@@ -29,21 +29,14 @@ class Split:
     test: Indices
 
 
-def split_by_speaker(
-    clips: Clips, seed: int, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
-) -> Split:
+def split_by_speaker(clips: Clips, seed: int, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)) -> Split:
     """Deal the speakers out to three parts, so that each part has its fraction of every class, as nearly as it goes.
 
     Clips without a speaker are dealt one by one. A part with a fraction above zero has at least one clip of each class,
     else ``InputError`` names the class that has too few speakers.
     """
     shares = np.asarray(fractions, float)
-    if (
-        shares.shape != (3,)
-        or (shares < 0).any()
-        or shares[0] == 0
-        or not np.isclose(shares.sum(), 1.0)
-    ):
+    if shares.shape != (3,) or (shares < 0).any() or shares[0] == 0 or not np.isclose(shares.sum(), 1.0):
         raise InputError(
             f"split fractions: allowed are three shares >= 0 of sum 1, the first above 0 (got {fractions})"
         )
@@ -56,13 +49,11 @@ def split_by_speaker(
         Stream.root(seed).child("split").numpy().permutation(len(counts)),
     )
     _repair(counts, part_of, shares)
-    missing = (
-        (_content(counts, part_of) == 0) & (shares > 0)[:, None] & (counts.sum(0) > 0)
-    )
+    missing = (_content(counts, part_of) == 0) & (shares > 0)[:, None] & (counts.sum(0) > 0)
     if missing.any():
         raise InputError(
-            f"{clips.data_name}: class '{clips.labels[label]}' has clips of {int((counts[:, label] > 0).sum())} speakers, "
-            f"too few to hear it in all parts ({', '.join(PARTS)}) with no speaker in two of them"
+            f"{clips.data_name}: class '{clips.labels[label]}' has clips of {np.count_nonzero(counts[:, label])} "
+            f"speakers, too few to hear it in each part ({', '.join(PARTS)}) with no speaker in two of them"
             for label in np.flatnonzero(missing.any(0))
         )
     parts = part_of[group_of]
@@ -70,7 +61,7 @@ def split_by_speaker(
 
 
 def speaker_groups(clips: Clips) -> Indices:
-    """For each clip the number of its group: clips of one speaker, joined over byte-identical clips of different ones."""
+    """For each clip the number of its group: all clips of one speaker, and of those who share an identical clip."""
     parent: dict[str, str] = {}
 
     def root(node: str) -> str:
@@ -79,10 +70,7 @@ def speaker_groups(clips: Clips) -> Indices:
             node = parent[node]
         return node
 
-    contents = [
-        "=" + hashlib.blake2b(row, digest_size=16).hexdigest()
-        for row in np.ascontiguousarray(clips.waveforms)
-    ]
+    contents = ["=" + hashlib.blake2b(row, digest_size=16).hexdigest() for row in np.ascontiguousarray(clips.waveforms)]
     for speaker, content in zip(clips.speakers.tolist(), contents, strict=True):
         if speaker:
             parent[root(content)] = root("@" + speaker)
@@ -93,15 +81,13 @@ def speaker_groups(clips: Clips) -> Indices:
     )
 
 
-def _deal(
-    counts: NDArray[np.float64], shares: NDArray[np.float64], order: Indices
-) -> Indices:
+def _deal(counts: NDArray[np.float64], shares: NDArray[np.float64], order: Indices) -> Indices:
     """Give each group, in random order, to the part that is the least filled in the classes that the group brings."""
     wanted = np.maximum(shares[:, None] * counts.sum(0), 1e-9)
     filled = np.zeros_like(wanted)
     part_of = np.zeros(len(counts), np.int64)
     for group in order:
-        part = int(np.argmin(((filled + counts[group]) / wanted) @ counts[group]))
+        part = int(np.argmin((filled / wanted) @ counts[group]))
         part_of[group] = part
         filled[part] += counts[group]
     return part_of
@@ -113,9 +99,7 @@ def _content(counts: NDArray[np.float64], part_of: Indices) -> NDArray[np.float6
     return content
 
 
-def _repair(
-    counts: NDArray[np.float64], part_of: Indices, shares: NDArray[np.float64]
-) -> None:
+def _repair(counts: NDArray[np.float64], part_of: Indices, shares: NDArray[np.float64]) -> None:
     """Move single groups while that leaves fewer classes missing from parts: small sets need it."""
     present = counts.sum(0) > 0
 

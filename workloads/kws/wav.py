@@ -42,9 +42,7 @@ def decode_wav(data: bytes) -> Sound:
             plain = file.subtype == "PCM_16"
             read = file.read(dtype="int16" if plain else "float32", always_2d=True)
     except sf.LibsndfileError as error:
-        raise ValueError(
-            f"a WAV file that libsndfile cannot decode ({error.error_string})"
-        ) from None
+        raise ValueError(f"a WAV file that libsndfile cannot decode ({error.error_string})") from None
     if len(read) == 0:
         raise ValueError("a WAV file without a sample")
     if plain and rate_Hz == RATE_HZ and channels == 1:
@@ -68,9 +66,7 @@ def _check_riff(data: bytes) -> None:
         if kind == b"data":
             # Recorders that write to a pipe leave this length open.
             if size != _UNKNOWN_LENGTH and size > held:
-                raise ValueError(
-                    f"a truncated WAV file (its header promises {size} bytes of samples, it holds {held})"
-                )
+                raise ValueError(f"a truncated WAV file (its header promises {size} bytes of samples, it holds {held})")
             return
         at += 8 + size + size % 2
     raise ValueError("a truncated WAV file (it ends before its samples)")
@@ -84,9 +80,7 @@ def resample(wave: NDArray[np.float32], rate_Hz: int) -> NDArray[np.float32]:
 
 def to_int16(wave: NDArray[np.float32]) -> NDArray[np.int16]:
     """A wave in [-1, 1) rounded to 16 bits; what lies outside is limited to the largest code."""
-    return np.clip(np.rint(wave * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(
-        np.int16
-    )
+    return np.asarray(np.clip(np.rint(wave * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1), np.int16)
 
 
 def centred(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:
@@ -95,4 +89,5 @@ def centred(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:
     if extra >= 0:
         return samples[extra // 2 : extra // 2 + length]
     before = -extra // 2
-    return np.pad(samples, (before, -extra - before))
+    padded: NDArray[np.int16] = np.pad(samples, (before, -extra - before))
+    return padded

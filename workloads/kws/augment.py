@@ -1,0 +1,178 @@
+"""More training clips from the same ones: spoken sooner or later, louder or softer, over a background.
+
+Every clip and copy draws its own shift, gain and noise from the stream before any waveform is touched, so that the
+result does not depend on the block in which it is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from devices.errors import InputError
+from devices.streams import Stream
+from workloads.kws.features import BLOCK, MFCC, Features, Waveforms, as_float
+from workloads.kws.noise import decibels, generated_noise, rms
+from workloads.kws.wav import RATE_HZ
+
+GENERATED_POOL = 64
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far training clips are varied; each range is drawn from uniformly.
+
+    ``copies`` of every clip, moved by up to ``max_shift_s`` either way (silence follows), with a gain of ``gain_dB``
+    (low, high), and in a share ``noise_share`` of them noise at a signal-to-noise ratio ``noise_snr_dB`` (low, high).
+    """
+
+    copies: int = 5
+    max_shift_s: float = 0.1
+    gain_dB: tuple[float, float] = (-6.0, 6.0)
+    noise_snr_dB: tuple[float, float] = (5.0, 30.0)
+    noise_share: float = 0.8
+
+    def __post_init__(self) -> None:
+        checks = (
+            (
+                self.copies >= 0,
+                f"copies: allowed are whole numbers from 0 (got {self.copies})",
+            ),
+            (
+                self.max_shift_s >= 0,
+                f"max_shift_s: allowed are values from 0 s (got {self.max_shift_s:g})",
+            ),
+            (
+                self.gain_dB[0] <= self.gain_dB[1],
+                f"gain_dB: allowed is (low, high) (got {self.gain_dB})",
+            ),
+            (
+                self.noise_snr_dB[0] <= self.noise_snr_dB[1],
+                f"noise_snr_dB: allowed is (low, high) (got {self.noise_snr_dB})",
+            ),
+            (
+                0 <= self.noise_share <= 1,
+                f"noise_share: allowed are values from 0 to 1 (got {self.noise_share:g})",
+            ),
+        )
+        problems = [text for holds, text in checks if not holds]
+        if problems:
+            raise InputError(problems)
+
+
+@dataclass(frozen=True, eq=False)
+class _Draws:
+    clip: NDArray[np.int64]
+    shift: NDArray[np.int64]
+    gain: NDArray[np.float32]
+    noise: NDArray[np.int64]
+    start: NDArray[np.int64]
+    ratio: NDArray[np.float32]
+
+
+def _draw(count: int, samples: int, pool: int, how: Augmentation, stream: Stream) -> _Draws:
+    draw, total = stream.child("draws").numpy(), count * how.copies
+    reach = round(how.max_shift_s * RATE_HZ)
+    quiet = draw.uniform(size=total) >= how.noise_share
+    ratio = decibels(-draw.uniform(*how.noise_snr_dB, size=total))
+    ratio[quiet] = 0.0
+    return _Draws(
+        clip=np.tile(np.arange(count), how.copies),
+        shift=draw.integers(-reach, reach + 1, size=total),
+        gain=decibels(draw.uniform(*how.gain_dB, size=total)),
+        noise=draw.integers(pool, size=total),
+        start=draw.integers(samples, size=total),
+        ratio=ratio,
+    )
+
+
+def _pool(noise: Waveforms | None, samples: int, stream: Stream) -> NDArray[np.float32]:
+    """Noise of unit root mean square, twice over in time, so that a window may start anywhere."""
+    waves = as_float(noise) if noise is not None and len(noise) else None
+    if waves is None:
+        waves = generated_noise(GENERATED_POOL, samples, stream.child("noise").numpy())
+    waves = waves / np.maximum(rms(waves), np.float32(1e-6))
+    return np.concatenate([waves, waves], axis=1)
+
+
+def _vary(waves: NDArray[np.float32], pool: NDArray[np.float32], draws: _Draws, rows: slice) -> NDArray[np.float32]:
+    samples, shift = waves.shape[1], draws.shift[rows]
+    reach = int(np.abs(shift).max(initial=0))
+    here = np.arange(len(waves))
+    padded = np.pad(waves, ((0, 0), (reach, reach)))
+    varied = sliding_window_view(padded, samples, axis=1)[here, reach - shift]
+    noise = sliding_window_view(pool, samples, axis=1)[draws.noise[rows], draws.start[rows]]
+    noise *= rms(waves) * draws.ratio[rows, None]
+    varied += noise
+    varied *= draws.gain[rows, None]
+    return np.clip(varied, -1.0, 1.0, out=varied)
+
+
+def augment(waveforms: Waveforms, noise: Waveforms | None, how: Augmentation, *, stream: Stream) -> NDArray[np.float32]:
+    """Varied copies (copies * n, samples), float32 in [-1, 1], of ``waveforms`` (n, samples): copy by copy.
+
+    ``noise`` (m, samples) is where the background is cut from (the training part's ``_silence_`` clips); with None or
+    no rows it is generated. The clips themselves are not among the result.
+    """
+    blocks = list(_blocks(waveforms, noise, how, stream))
+    return np.concatenate(blocks) if blocks else np.empty((0, waveforms.shape[1]), np.float32)
+
+
+def augmented_mfcc(
+    waveforms: Waveforms,
+    noise: Waveforms | None,
+    how: Augmentation,
+    parameters: MFCC,
+    *,
+    stream: Stream,
+    progress: Callable[[int, int], object] | None = None,
+) -> Features:
+    """The MFCC (copies * n, frames, n_mfcc) of ``augment``, without ever holding all the varied waveforms."""
+    total = how.copies * len(waveforms)
+    out = np.empty((total, parameters.frames(waveforms.shape[1]), parameters.n_mfcc), np.float32)
+    done = 0
+    for block in _blocks(waveforms, noise, how, stream):
+        out[done : done + len(block)] = parameters.block(torch.from_numpy(block)).numpy()
+        done += len(block)
+        if progress:
+            progress(done, total)
+    return out
+
+
+def _blocks(
+    waveforms: Waveforms, noise: Waveforms | None, how: Augmentation, stream: Stream
+) -> Iterator[NDArray[np.float32]]:
+    count, samples = waveforms.shape
+    pool = _pool(noise, samples, stream)
+    draws = _draw(count, samples, len(pool), how, stream)
+    for start in range(0, count * how.copies, BLOCK):
+        rows = slice(start, start + BLOCK)
+        yield _vary(as_float(waveforms[draws.clip[rows]]), pool, draws, rows)
+
+
+def mask(features: Features, *, frames: int, coefficients: int, stream: Stream) -> Features:
+    """Features (n, frames, n_mfcc) with one random band of frames and one of coefficients set to zero in each clip.
+
+    ``frames`` and ``coefficients`` are the widest bands; a width is drawn from 0 to there. Zero is the mean of
+    normalised features. After SpecAugment, Park et al., doi:10.21437/Interspeech.2019-2680.
+    """
+    count, length, width = features.shape
+    if not 0 <= frames <= length or not 0 <= coefficients <= width:
+        raise InputError(
+            f"mask: allowed are 0 to {length} frames and 0 to {width} coefficients (got {frames}, {coefficients})"
+        )
+    draw = stream.child("mask").numpy()
+
+    def kept(size: int, widest: int) -> NDArray[np.bool_]:
+        band = draw.integers(widest + 1, size=(count, 1))
+        first = draw.integers(size - band + 1)
+        place = np.arange(size)
+        outside: NDArray[np.bool_] = (place < first) | (place >= first + band)
+        return outside
+
+    return features * kept(length, frames)[:, :, None] * kept(width, coefficients)[:, None, :]
