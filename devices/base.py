@@ -100,9 +100,7 @@ class Device:
         low, high = float(target.min()), float(target.max())
         slack = 1e-6 * self.g_max_S
         if not (self.g_min_S - slack <= low and high <= self.g_max_S + slack):
-            raise ValueError(
-                f"targets must lie in [{self.g_min_S:g}, {self.g_max_S:g}] S (got [{low:g}, {high:g}] S)"
-            )
+            raise ValueError(f"targets must lie in [{self.g_min_S:g}, {self.g_max_S:g}] S (got [{low:g}, {high:g}] S)")
         shape = target.shape[1:]
         error = rng.child("error").normal(shape, dtype=target.dtype, device=target.device)
         programmed = (target + self.programming_sigma_S(target) * error).clamp_min_(0.0)

@@ -36,7 +36,9 @@ class ConventionalADC:
 class LookUpConverter:
     """Columns converted linearly, then passed through a table with ``2^output_bits`` output codes.
 
-    ``gain`` is what a fixed reference makes of a changed read voltage: ``V_read / V_design``.
+    ``gain`` is what a fixed reference makes of a changed read voltage, ``V_read / V_design``; a number, or a tensor
+    ``(chips, 1, ramps, 1)`` where drift compensation scales the reference of every chip. ``offset_z``: ``(chips, ramps,
+    columns)`` [z].
     """
 
     function: Function
@@ -45,11 +47,13 @@ class LookUpConverter:
     range_z: float
     offset_z: torch.Tensor
     sigma_z: float
-    gain: float = 1.0
+    gain: torch.Tensor | float = 1.0
 
     def codes(self, z: torch.Tensor, variance: torch.Tensor | None, noise: BlockNoise) -> torch.Tensor:
         """Output codes of ``z (chips, n, ramps, columns)``; ``variance`` is the array's read noise [z^2]."""
-        return self.look_up(self.linear(with_noise(z * self.gain + self.offset_z, variance, self.sigma_z, noise)))
+        return self.look_up(
+            self.linear(with_noise(z * self.gain + self.offset_z[:, None], variance, self.sigma_z, noise))
+        )
 
     def linear(self, z: torch.Tensor) -> torch.Tensor:
         """The digital word of the converter, as a value of z."""

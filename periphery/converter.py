@@ -63,7 +63,7 @@ class RampConversion:
     """A bank of ramp converters at one time.
 
     ``levels`` and ``table``: ``(chips, ramps, L - 1)`` [z], in ramp order and as running maximum; ``walk_sigma``:
-    ``(chips, ramps, L)`` [z] or None.
+    ``(chips, ramps, start_cells + L - 1)`` [z] or None.
     """
 
     levels: torch.Tensor
@@ -85,7 +85,8 @@ class RampConversion:
             if self.per_step:
                 return self._per_step(seen, self.levels[:, None], noise)
             return self._one_table(seen)
-        walk = (self.walk_sigma[:, None] * noise.normal(self.walk_sigma.shape[1:])).cumsum(-1)[..., 1:]
+        walk = (self.walk_sigma[:, None] * noise.normal(self.walk_sigma.shape[1:])).cumsum(-1)
+        walk = walk[..., walk.shape[-1] - self.levels.shape[-1] :]
         moved = self.levels[:, None] + walk
         if self.per_step:
             return self._per_step(seen, moved, noise)

@@ -20,13 +20,20 @@ class PWMDriver:
     Parameters
     ----------
     v_read_V : read voltage during a pulse [V]
+    v_design_V : read voltage for which integrators and fixed references were sized [V]
     t_clk_s : one clock period, the unit of pulse width [s]
     x_max : input value that takes the longest pulse; larger ones are clipped, and counted
     """
 
     v_read_V: Annotated[float, Gt(0.0)] = 0.2
+    v_design_V: Annotated[float, Gt(0.0)] = 0.2
     t_clk_s: Annotated[float, Gt(0.0)] = 1e-9
     x_max: Annotated[float, Gt(0.0)] = 1.0
+
+    @property
+    def supply_gain(self) -> float:
+        """How much more charge than designed a clock period brings: ``V_read / V_design`` [1]."""
+        return self.v_read_V / self.v_design_V
 
     def counts(self, x: torch.Tensor, bits: int) -> torch.Tensor:
         """Pulse widths of inputs ``x``, any shape, as whole numbers of clock periods (same dtype as ``x``)."""

@@ -22,6 +22,7 @@ published; (1) to (3) are a reconstruction from first principles.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -41,6 +42,7 @@ class RampColumn:
     device : the cells of the ramp; may differ from those of the weights
     step : ``plain`` (one polarity) or ``differential`` (a step is the difference of two cells)
     parallel_cells : cells that share one step
+    start_cells : cells that share the start; more of them average their drift
     smallest_step : the smallest step of the function uses this share of a cell's range, at least ``g_min`` [1]
     max_clocks : most clock periods of one step
     bias_cells : cells for the one-point calibration; two make a signed trim, a single one more the coarse part
@@ -51,6 +53,7 @@ class RampColumn:
     device: AnyDevice
     step: Literal["plain", "differential"] = "plain"
     parallel_cells: Annotated[int, Interval(ge=1, le=64)] = 1
+    start_cells: Annotated[int, Interval(ge=1, le=64)] = 1
     smallest_step: Annotated[float, Interval(gt=0.0, le=1.0)] = 0.25
     max_clocks: Annotated[int, Interval(ge=1, le=4096)] = 64
     bias_cells: Annotated[int, Interval(ge=0, le=64)] = 5
@@ -72,17 +75,18 @@ class RampColumn:
         target_S = (charge / (clocks * cells)).clamp(floor_S, top_S)
         lost = (charge - target_S * clocks * cells).abs() > 1e-6 * charge
         start = float((wanted[0] - theta[0]) * unit_S)
-        start_clocks = max(1.0, float(torch.ceil(torch.tensor(abs(start) / (cells * top_S)) - 1e-9)))
-        start_S = min(max(abs(start) / (start_clocks * cells), floor_S), top_S)
-        sign = -1.0 if start >= 0 else 1.0
+        first = self.start_cells
+        start_clocks = max(1.0, math.ceil(abs(start) / (first * cells * top_S) - 1e-9))
+        start_S = min(max(abs(start) / (start_clocks * first * cells), floor_S), top_S)
+        polarity = -1.0 if start >= 0 else 1.0
         return RampDesign(
             self,
             function,
             bits,
             theta,
             unit_S,
-            torch.cat([torch.tensor([start_clocks], dtype=torch.float64) * sign, clocks]),
-            torch.cat([torch.tensor([start_S], dtype=torch.float64), target_S]),
+            torch.cat([clocks.new_full((first,), polarity * start_clocks), clocks]),
+            torch.cat([target_S.new_full((first,), start_S), target_S]),
             int(lost.sum()),
             float((charge - target_S * clocks * cells).sum() / unit_S),
         )
@@ -92,9 +96,9 @@ class RampColumn:
 class RampDesign:
     """A ramp on paper.
 
-    ``theta``: ideal thresholds ``(L - 1,)`` [z]; ``unit_S``: ramp siemens clocks per unit of z; ``clocks``: ``(L,)``
-    clock periods of every cell, negative at the start cell (its polarity is turned); ``target_S``: ``(L,)``;
-    ``lost_steps``: steps that the cells cannot make, ``lost_z`` the input range lost with them.
+    ``theta``: ideal thresholds ``(L - 1,)`` [z]; ``unit_S``: ramp siemens clocks per unit of z; ``clocks``: clock
+    periods of every cell, ``(start_cells + L - 1,)``, negative at the start cells (their polarity is turned);
+    ``target_S``: the same shape; ``lost_steps``: steps that the cells cannot make, ``lost_z`` the input range lost with them.
     """
 
     column: RampColumn
@@ -110,7 +114,7 @@ class RampDesign:
     @property
     def ramp_clocks(self) -> int:
         """Clock periods from the start of the ramp to the last threshold."""
-        return int(self.clocks[1:].sum())
+        return int(self.clocks[self.column.start_cells :].sum())
 
     @property
     def cells(self) -> int:
@@ -139,18 +143,20 @@ class RampDesign:
         main = device.program(target, rng=rng.child("steps"))
         mismatch = column.capacitor_mismatch * rng.child("capacitors").normal((ramps,))
         ramp = Ramp(self, main, (), mismatch)
-        return ramp._calibrated(rng.child("bias")) if column.calibrate else ramp
+        return ramp.recentred(0.0, rng.child("bias")) if column.calibrate else ramp
 
 
 @dataclass(frozen=True)
 class BiasCells:
     """One trim of the ramp's start: a pair of cells, or one cell with a polarity.
 
-    ``weight``: ``(chips, ramps, cells)``, signed clock periods of each cell, 0 where the trim is switched off.
+    ``weight``: ``(chips, ramps, cells)``, signed clock periods of each cell, 0 where the trim is switched off;
+    ``born_s``: when these cells were programmed, counted from the programming of the ramp [s].
     """
 
     cells: Cells
     weight: torch.Tensor
+    born_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -178,62 +184,61 @@ class Ramp:
         loss = torch.einsum("crpkn,k->cr", g.double(), clocks.abs())
         variance = torch.einsum("crpkn,k->crk", sigma.square(), clocks.square())
         for trim in self.bias:
-            b = device.conductance_S(trim.cells, t_s).double()
+            b = device.conductance_S(trim.cells, max(t_s - trim.born_s, 0.0)).double()
             charge[..., 0] += (b * trim.weight).sum(-1)
             loss += (b * trim.weight.abs()).sum(-1)
             variance[..., 0] += (device.read_sigma_S(b) * trim.weight).square().sum(-1)
+        first = design.column.start_cells
         unit = design.unit_S / (1.0 + self.mismatch.double())
-        levels = charge.cumsum(-1)[..., 1:] / unit[..., None]
+        levels = charge.cumsum(-1)[..., first:] / unit[..., None]
         noise = variance.sqrt() / unit[..., None]
         return RampRead(design, levels, noise if bool((noise > 0).any()) else None, loss)
 
-    def _calibrated(self, rng: ChipStreams) -> Ramp:
-        """Trim the start with bias cells so that the middle threshold is where it should be.
+    def recentred(self, t_s: float, rng: ChipStreams) -> Ramp:
+        """The same steps with the bias cells programmed at ``t_s`` so that the middle threshold is where it should be.
 
         Each trim is programmed to cancel what the measurement before it left, and is switched off on those ramps where
         a second measurement shows that it made the error larger. The measurement itself is averaged until exact.
         """
-        column, ramp = self.design.column, self
-        if column.bias_cells % 2:
-            ramp = ramp._trimmed(rng.child("coarse"), coarse=True)
-        for pair in range(column.bias_cells // 2):
-            ramp = ramp._trimmed(rng.child("pair", pair), coarse=False)
+        count, ramp = self.design.column.bias_cells, replace(self, bias=())
+        if count % 2:
+            ramp = ramp._trimmed(t_s, rng.child("coarse"), coarse=True)
+        for pair in range(count // 2):
+            ramp = ramp._trimmed(t_s, rng.child("pair", pair), coarse=False)
         return ramp
 
-    def _error_S(self) -> torch.Tensor:
+    def _error_S(self, t_s: float) -> torch.Tensor:
         """Charge by which the middle threshold is off, ``(chips, ramps)`` [S clocks]."""
         middle = self.design.middle
-        return (self.read(0.0).levels[..., middle] - self.design.theta[middle]) * self.design.unit_S
+        return (self.read(t_s).levels[..., middle] - self.design.theta[middle]) * self.design.unit_S
 
-    def _trimmed(self, rng: ChipStreams, *, coarse: bool) -> Ramp:
+    def _trimmed(self, t_s: float, rng: ChipStreams, *, coarse: bool) -> Ramp:
         """One more trim: a single cell of either polarity (coarse) or the difference of two cells.
 
         A correction beyond one cell's range takes several clock periods, which multiplies that trim's own error.
         """
-        device, error = self.device, self._error_S()
+        device, error = self.device, self._error_S(t_s)
         window_S = device.g_max_S - device.g_min_S
-        reach_S = device.g_max_S if coarse else window_S
-        clocks = torch.ceil(error.abs() / reach_S).clamp_min(1.0)
+        clocks = torch.ceil(error.abs() / (device.g_max_S if coarse else window_S)).clamp_min(1.0)
         size = error.abs() / clocks
         if coarse:
             target = size.clamp_min(device.g_min_S)[..., None]
             weight = (-error.sign() * clocks)[..., None]
         else:
-            up, down = (error < 0) * size, (error > 0) * size
-            target = device.g_min_S + torch.stack([up, down], dim=-1)
+            target = device.g_min_S + torch.stack([(error < 0) * size, (error > 0) * size], dim=-1)
             weight = torch.stack([clocks, -clocks], dim=-1)
         cells = device.program(target.float(), rng=rng)
-        trial = replace(self, bias=(*self.bias, BiasCells(cells, weight)))
-        better = (trial._error_S().abs() < error.abs())[..., None]
-        return replace(self, bias=(*self.bias, BiasCells(cells, weight * better)))
+        trial = replace(self, bias=(*self.bias, BiasCells(cells, weight, t_s)))
+        better = (trial._error_S(t_s).abs() < error.abs())[..., None]
+        return replace(self, bias=(*self.bias, BiasCells(cells, weight * better, t_s)))
 
 
 @dataclass(frozen=True)
 class RampRead:
     """A ramp at one time.
 
-    ``levels``: ``(chips, ramps, L - 1)``, the ramp after each step in units of z; ``noise``: ``(chips, ramps, L)``,
-    standard deviation of the start and of each step by fast read noise, or None; ``loss_S``: ``(chips, ramps)``,
+    ``levels``: ``(chips, ramps, L - 1)``, the ramp after each step in units of z; ``noise``: ``(chips, ramps,
+    start_cells + L - 1)``, standard deviation of the start and of each step by fast read noise, or None; ``loss_S``: ``(chips, ramps)``,
     conductance clocks of one whole ramp [S clocks].
     """
 

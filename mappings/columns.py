@@ -1,0 +1,154 @@
+"""Columns of a layer, the tiles they stand on, and the converters they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from devices import BlockNoise, ChipStreams
+from mappings.chip import Chip
+from periphery import Function, LookUpConverter, RampConversion, RampConverter, RampDesign, thresholds
+from periphery.functions import output_levels
+
+
+@dataclass(frozen=True)
+class ColumnGroup:
+    """Neighbouring columns that compute one function, cut by tiles; every piece has a ramp of its own.
+
+    ``columns``: ``(ramps, width)`` column numbers, the last piece padded by repeating its last column; ``order``:
+    where each column of the group stands in the flattened pieces.
+    """
+
+    function: Function
+    first: int
+    last: int
+    columns: torch.Tensor
+    order: torch.Tensor
+
+    @classmethod
+    def cut(cls, function: Function, first: int, last: int, tile_columns: int) -> ColumnGroup:
+        """Columns ``first .. last - 1`` on tiles of ``tile_columns`` columns."""
+        numbers = torch.arange(first, last)
+        tiles = numbers // tile_columns
+        _, ramp, counts = torch.unique_consecutive(tiles, return_inverse=True, return_counts=True)
+        starts = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)[:-1]])
+        width = int(counts.max())
+        inside = torch.arange(width).minimum(counts[:, None] - 1)
+        columns = numbers[starts[:, None] + inside]
+        order = ramp * width + (torch.arange(last - first) - starts[ramp])
+        return cls(function, first, last, columns, order)
+
+    @property
+    def ramps(self) -> int:
+        """Ramp columns that the group needs."""
+        return self.columns.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Most columns on one ramp."""
+        return self.columns.shape[1]
+
+    def gather(self, z: torch.Tensor) -> torch.Tensor:
+        """``(chips, n, columns of the layer)`` to ``(chips, n, ramps, width)``."""
+        if self.ramps == 1:
+            return z[..., None, self.first : self.last]
+        return z[..., self.columns]
+
+    def scatter(self, y: torch.Tensor) -> torch.Tensor:
+        """``(chips, n, ramps, width)`` back to ``(chips, n, columns of the group)``."""
+        flat = y.flatten(-2)
+        return flat if self.ramps == 1 else flat[..., self.order]
+
+
+@dataclass(frozen=True)
+class GroupConverter:
+    """The converters of one group as built on every chip: ramps with comparators, or linear converters and a table."""
+
+    group: ColumnGroup
+    chip: Chip
+    bits: int
+    adc_bits: int
+    range_z: float
+    ramp: RampConverter | None
+    offset_V: torch.Tensor
+    volts_per_z: float
+
+    @classmethod
+    def build(
+        cls,
+        group: ColumnGroup,
+        chip: Chip,
+        *,
+        bits: int,
+        volts_per_z: float,
+        rng: ChipStreams,
+        adc_bits: int | None = None,
+        range_z: float | None = None,
+    ) -> GroupConverter:
+        """Program the group's ramps and draw the comparators of its columns.
+
+        ``adc_bits`` and ``range_z`` replace what the chip says of a conventional converter.
+        """
+        offset = chip.comparator.offset_V * rng.child("comparators").normal((group.ramps, group.width))
+        ramp = None
+        if chip.readout == "ramp":
+            programmed = chip.ramp.design(group.function, bits).program(ramps=group.ramps, rng=rng.child("ramp"))
+            ramp = RampConverter(programmed, chip.comparator, offset, volts_per_z)
+        return cls(group, chip, bits, adc_bits or chip.adc_bits, range_z or chip.adc.range_z, ramp, offset, volts_per_z)
+
+    @property
+    def design(self) -> RampDesign | None:
+        """The ramp on paper, or None for a conventional converter."""
+        return None if self.ramp is None else self.ramp.ramp.design
+
+    def read(self, t_s: float, factor: torch.Tensor | float = 1.0) -> RampConversion | LookUpConverter:
+        """The converters at ``t_s``; ``factor`` (a number or ``(chips, ramps, 1)``) scales the reference."""
+        if self.ramp is not None:
+            return self.ramp.read(t_s, factor)
+        gain = self.chip.driver.supply_gain
+        scale = gain / factor[:, None] if isinstance(factor, torch.Tensor) else gain / factor
+        return LookUpConverter(
+            self.group.function,
+            self.adc_bits,
+            self.bits,
+            self.range_z,
+            self.offset_V / self.volts_per_z,
+            self.chip.comparator.noise_V / self.volts_per_z,
+            scale,
+        )
+
+    def recentred(self, t_s: float, rng: ChipStreams) -> GroupConverter:
+        """The same converters with the bias cells of their ramps programmed again at ``t_s``."""
+        if self.ramp is None:
+            return self
+        return replace(self, ramp=replace(self.ramp, ramp=self.ramp.ramp.recentred(t_s, rng)))
+
+    def linearised(self, codes: torch.Tensor) -> torch.Tensor:
+        """What a calibration reads from codes: ``g^-1`` of the output, not finite at the end codes."""
+        levels = self.group.function.inverse(output_levels(self.group.function, self.bits)).float()
+        levels[0] = levels[-1] = torch.nan
+        return levels[codes.long()]
+
+
+def volts_per_z(chip: Chip, functions: list[tuple[Function, int]]) -> float:
+    """Integrator voltage per unit of pre-activation at the present read voltage [V].
+
+    The capacitor is sized so that the widest ramp (function, bits) sweeps ``comparator.swing_V`` at the design voltage.
+    """
+    if chip.readout == "ramp":
+        widest = max(float(thresholds(function, bits).abs().max()) for function, bits in functions)
+    else:
+        widest = chip.adc.range_z
+    return chip.comparator.swing_V / (2.0 * widest) * chip.driver.supply_gain
+
+
+def codes_of(
+    conversion: RampConversion | LookUpConverter,
+    group: ColumnGroup,
+    z: torch.Tensor,
+    variance: torch.Tensor | None,
+    noise: BlockNoise,
+) -> torch.Tensor:
+    """Convert the group's columns of ``z (chips, n, columns of the layer)`` to codes ``(chips, n, ramps, width)``."""
+    return conversion.codes(group.gather(z), None if variance is None else group.gather(variance), noise)

@@ -1,0 +1,319 @@
+"""A recurrent layer on tiles: LSTM, GRU or plain RNN, with the nonlinear ramp as its activation.
+
+Rows are the inputs, the hidden state and the bias; columns are the gates. One step of an LSTM is
+
+    [i f o g] = ramp(W [x h 1])       sigmoid ramp for i, f, o and tanh ramp for g, all columns at once
+    c = f c + i g                     digital, saturating fixed point
+    h = o ramp(c)                     c goes back to charge through one cell pair per unit and meets a second tanh ramp;
+                                      h is rounded to the bits of the input
+
+The GRU is the form whose reset gate acts before the product (Cho et al., 2014), ``n = tanh(W [x, r h, 1])``: with a
+nonlinear conversion there is no linear partial sum to which the gate could be applied afterwards. It takes two passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from devices import BlockNoise, Cells, ChipStreams
+from mappings.chip import Chip
+from mappings.columns import ColumnGroup, GroupConverter, codes_of, volts_per_z
+from mappings.matrix import MappedMatrix, MatrixRead, rows_of
+from periphery import SIGMOID, TANH, LookUpConverter, RampConversion
+
+Cell = Literal["lstm", "gru", "rnn"]
+
+GATES: dict[Cell, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "lstm": (("i", "f", "o"), ("g",)),
+    "gru": (("r", "z"), ("n",)),
+    "rnn": ((), ("h",)),
+}
+TORCH_ORDER: dict[Cell, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",)}
+
+
+@dataclass
+class RecurrentActivity:
+    """What the hardware was seen doing: sums over chips, samples and steps, and how many of those there were."""
+
+    samples: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+
+    def add(self, name: str, value: torch.Tensor | float) -> None:
+        """Add to one of the sums."""
+        self.sums[name] = self.sums.get(name, 0.0) + float(value)
+
+    def mean(self, name: str) -> float:
+        """Mean per step of one inference on one chip."""
+        return self.sums.get(name, 0.0) / max(self.samples, 1.0)
+
+
+@dataclass(frozen=True)
+class RecurrentLayer:
+    """Weights of one recurrent layer in the order of the columns, before any hardware.
+
+    ``matrix``: ``(inputs + hidden + bias rows, gates * hidden)``; sigmoid gates first, then tanh gates.
+    """
+
+    cell: Cell
+    inputs: int
+    hidden: int
+    matrix: torch.Tensor
+    bias_rows: int
+
+    @classmethod
+    def from_torch(
+        cls,
+        cell: Cell,
+        weight_ih: torch.Tensor,
+        weight_hh: torch.Tensor,
+        bias: torch.Tensor | None,
+        *,
+        chip: Chip,
+    ) -> RecurrentLayer:
+        """From tensors named and ordered as torch does; ``bias`` is the sum of torch's two."""
+        hidden = weight_hh.shape[1]
+        names = [*GATES[cell][0], *GATES[cell][1]]
+        order = torch.cat([torch.arange(hidden) + TORCH_ORDER[cell].index(name) * hidden for name in names])
+        matrix, bias_rows = rows_of(
+            torch.cat([weight_ih, weight_hh], dim=1)[order], None if bias is None else bias[order], chip=chip
+        )
+        return cls(cell, weight_ih.shape[1], hidden, matrix, bias_rows)
+
+    @property
+    def rows(self) -> int:
+        """Word lines."""
+        return self.matrix.shape[0]
+
+    @property
+    def columns(self) -> int:
+        """Weight columns."""
+        return self.matrix.shape[1]
+
+    def groups(self, chip: Chip) -> list[ColumnGroup]:
+        """Columns by function, cut by tiles."""
+        split = len(GATES[self.cell][0]) * self.hidden
+        groups = []
+        if split:
+            groups.append(ColumnGroup.cut(SIGMOID, 0, split, chip.columns))
+        groups.append(ColumnGroup.cut(TANH, split, self.columns, chip.columns))
+        return groups
+
+    def row_tiles(self, chip: Chip) -> int:
+        """Tiles that one column is spread over."""
+        return -(-self.rows // chip.rows)
+
+    def program(self, chip: Chip, *, rng: ChipStreams) -> ProgrammedRecurrent:
+        """Lay the layer on ``len(rng)`` chips: write its cells, ramps and comparators once."""
+        if self.row_tiles(chip) > 1 and chip.partial_sums == "digital" and chip.readout == "ramp":
+            raise ValueError(
+                f"a ramp that computes an activation cannot convert partial sums: {self.rows} rows need "
+                f"{self.row_tiles(chip)} tiles of {chip.rows}; take partial_sums: charge, or readout: conventional"
+            )
+        groups = self.groups(chip)
+        volts = volts_per_z(chip, [(group.function, chip.bits) for group in groups])
+        matrix = MappedMatrix.program(self.matrix, chip, rng=rng.child("weights"))
+        converters = tuple(
+            GroupConverter.build(group, chip, bits=chip.bits, volts_per_z=volts, rng=rng.child("group", k))
+            for k, group in enumerate(groups)
+        )
+        state_cells = state = None
+        if self.cell == "lstm" and chip.readout == "ramp":
+            top = torch.full((1, self.hidden), chip.ramp.device.g_max_S)
+            state_cells = chip.ramp.device.program(top, rng=rng.child("state cells"))
+            unit = ColumnGroup.cut(TANH, 0, self.hidden, chip.columns)
+            state = GroupConverter.build(unit, chip, bits=chip.bits, volts_per_z=volts, rng=rng.child("state"))
+        return ProgrammedRecurrent(self, chip, matrix, converters, state_cells, state, rng)
+
+
+@dataclass(frozen=True)
+class ProgrammedRecurrent:
+    """A layer that stands on chips; it can be read at any time, and gives the same chips each time."""
+
+    layer: RecurrentLayer
+    chip: Chip
+    matrix: MappedMatrix
+    converters: tuple[GroupConverter, ...]
+    state_cells: Cells | None
+    state: GroupConverter | None
+    rng: ChipStreams
+
+    def read(self, t_s: float) -> RecurrentRead:
+        """The layer ``t_s`` seconds after programming, compensated if the chip says so."""
+        converters, compensation = self.converters, self.chip.compensation
+        if compensation.mode == "off":
+            return self._read(t_s, converters, [1.0] * len(converters))
+        if compensation.recentre and t_s > 0.0 and self.chip.ramp.device.drifts:
+            converters = tuple(
+                c.recentred(t_s, self.rng.child("recentre", t_s.hex(), k)) for k, c in enumerate(converters)
+            )
+        return self._read(t_s, converters, self._factors(t_s, converters))
+
+    def _read(
+        self, t_s: float, converters: Sequence[GroupConverter], factors: Sequence[torch.Tensor | float]
+    ) -> RecurrentRead:
+        gain: torch.Tensor | float = 1.0
+        if self.state_cells is not None:
+            device = self.chip.ramp.device
+            gain = (device.conductance_S(self.state_cells, t_s) / device.g_max_S)[:, None]
+        return RecurrentRead(
+            self.layer,
+            self.chip,
+            self.matrix.read(t_s),
+            tuple(converter.group for converter in converters),
+            tuple(c.read(t_s, factor) for c, factor in zip(converters, factors, strict=True)),
+            self.state.group if self.state else None,
+            self.state.read(t_s) if self.state else None,
+            gain,
+            tuple(factors),
+        )
+
+    def _factors(self, t_s: float, converters: Sequence[GroupConverter]) -> list[torch.Tensor]:
+        """By how much the array has shrunk as its own ramps see it, ``(chips, ramps, 1)`` for every group.
+
+        The same calibration inputs are driven right after programming and now; both are converted by the ramp, the
+        codes taken back through the table of ``g^-1``, and the slope between the two is the factor. End codes carry no
+        slope and are left out. A second round with the factor applied removes what the first left in the codes.
+        """
+        counts = calibration_counts(self.layer.matrix, self.chip)
+        step = self.chip.compensation.resolution
+
+        def measure(read: RecurrentRead, by: Sequence[GroupConverter], *name: str | int) -> list[torch.Tensor]:
+            noise = BlockNoise(self.rng.child("calibration", *name), [0], counts.shape[1])
+            return [c.linearised(codes) for c, codes in zip(by, read.gate_codes(counts, noise), strict=True)]
+
+        ones = [torch.ones((len(self.rng), c.group.ramps, 1), dtype=torch.float64) for c in converters]
+        at_start = measure(self._read(0.0, self.converters, ones), self.converters, "start")
+        factors = ones
+        for turn in range(2):
+            now = measure(self._read(t_s, converters, factors), converters, t_s.hex(), turn)
+            for k, (z, before) in enumerate(zip(now, at_start, strict=True)):
+                use = torch.isfinite(z) & torch.isfinite(before)
+                z, before = torch.where(use, z, 0.0), torch.where(use, before, 0.0)
+                slope = (z * before).sum((1, 3)) / before.square().sum((1, 3)).clamp_min(1e-12)
+                wanted = factors[k] * slope[..., None].double()
+                factors[k] = (torch.round(wanted / step) * step).clamp_min(step)
+        return factors
+
+
+def calibration_counts(matrix: torch.Tensor, chip: Chip) -> torch.Tensor:
+    """Fixed calibration inputs, ``(1, vectors, rows)`` clock periods: full-scale pulses of either sign on so many word
+    lines that the columns move over about half of the ramp's range."""
+    rows = matrix.shape[0]
+    active = float((1.0 / matrix.square().mean().sqrt().clamp_min(1e-6)).square())
+    share = min(1.0, max(active, 1.0) / rows)
+    generator = torch.Generator().manual_seed(20251)
+    draw = torch.rand((1, chip.compensation.vectors, rows), generator=generator)
+    top = 2 ** (chip.bits - 1) - 1
+    return top * ((draw < share / 2).float() - (draw > 1 - share / 2).float())
+
+
+@dataclass(frozen=True)
+class RecurrentRead:
+    """A layer at one time, ready to run."""
+
+    layer: RecurrentLayer
+    chip: Chip
+    matrix: MatrixRead
+    groups: tuple[ColumnGroup, ...]
+    conversions: tuple[RampConversion | LookUpConverter, ...]
+    state_group: ColumnGroup | None
+    state_conversion: RampConversion | LookUpConverter | None
+    state_gain: torch.Tensor | float
+    factors: tuple[torch.Tensor | float, ...]
+
+    def gate_codes(self, counts: torch.Tensor, noise: BlockNoise) -> list[torch.Tensor]:
+        """Codes of all gates for ``counts (chips | 1, n, rows)``, one tensor ``(chips, n, ramps, width)`` per group."""
+        z, variance = self._pre_activation(counts, noise.block)
+        return [
+            codes_of(conversion, group, z, variance, noise)
+            for group, conversion in zip(self.groups, self.conversions, strict=True)
+        ]
+
+    def _pre_activation(self, counts: torch.Tensor, block: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+        conversion = self.conversions[0]
+        convert = conversion.linear if isinstance(conversion, LookUpConverter) else None
+        return self.matrix.pre_activation(counts, block, convert)
+
+    def run(
+        self,
+        counts: torch.Tensor,
+        *,
+        noise: BlockNoise,
+        activity: RecurrentActivity | None = None,
+    ) -> torch.Tensor:
+        """Run whole sequences.
+
+        ``counts``: input pulse widths ``(n, steps, inputs)`` in clock periods, ``n`` a multiple of the block. Returns
+        the hidden state after the last step as pulse widths, ``(chips, n, hidden)``.
+        """
+        layer, chip = self.layer, self.chip
+        chips, (n, steps, _) = self.matrix.array.difference_S.shape[0], counts.shape
+        top = float(2 ** (chip.bits - 1) - 1)
+        state = chip.state
+        state_lsb = 2.0 * state.limit / 2**state.bits
+        v = torch.zeros((chips, n, layer.rows))
+        v[..., layer.inputs + layer.hidden :] = top
+        c = torch.zeros((chips, n, layer.hidden))
+        for t in range(steps):
+            v[..., : layer.inputs] = counts[:, t]
+            codes = self.gate_codes(v, noise)
+            gates = [
+                group.scatter(conversion.values(code))
+                for group, conversion, code in zip(self.groups, self.conversions, codes, strict=True)
+            ]
+            if activity is not None:
+                self._count_gates(activity, v, codes)
+            if layer.cell == "lstm":
+                i, f, o = gates[0].split(layer.hidden, dim=-1)
+                c = (f * c).addcmul_(i, gates[1])
+                c = torch.round(c / state_lsb).mul_(state_lsb).clamp_(-state.limit, state.limit - state_lsb)
+                h = o * self._tanh_of_state(c, noise, activity)
+            elif layer.cell == "gru":
+                r, u = gates[0].split(layer.hidden, dim=-1)
+                second = v.clone()
+                second[..., layer.inputs : layer.inputs + layer.hidden] = torch.round(r * c * top)
+                z, variance = self._pre_activation(second, noise.block)
+                code = codes_of(self.conversions[1], self.groups[1], z, variance, noise)
+                candidate = self.groups[1].scatter(self.conversions[1].values(code))
+                c = (1.0 - u) * candidate + u * c
+                c = torch.round(c / state_lsb).mul_(state_lsb)
+                h = c
+                if activity is not None:
+                    self._count_gates(activity, second, [code], again=True)
+            else:
+                h = gates[0]
+            v[..., layer.inputs : layer.inputs + layer.hidden] = torch.round(h * (top / chip.driver.x_max))
+        return v[..., layer.inputs : layer.inputs + layer.hidden].clone()
+
+    def _tanh_of_state(self, c: torch.Tensor, noise: BlockNoise, activity: RecurrentActivity | None) -> torch.Tensor:
+        """tanh of the cell state: a pulse into one cell pair per unit and the second ramp, or a look-up."""
+        if self.state_conversion is None or self.state_group is None:
+            table = self.conversions[-1]
+            assert isinstance(table, LookUpConverter)
+            return table.values(table.look_up(c))
+        chip = self.chip
+        top = 2 ** (chip.bits - 1) - 1
+        lsb = chip.state.drive_limit / top
+        pulses = torch.round(c / lsb).clamp_(-top, top)
+        codes = codes_of(self.state_conversion, self.state_group, pulses * (lsb * self.state_gain), None, noise)
+        if activity is not None:
+            activity.add("state_pulses", (pulses != 0).sum())
+            activity.add("state_clocks", pulses.abs().sum())
+            activity.add("state_compare_steps", (codes + 1).sum())
+        return self.state_group.scatter(self.state_conversion.values(codes))
+
+    def _count_gates(
+        self, activity: RecurrentActivity, v: torch.Tensor, codes: list[torch.Tensor], *, again: bool = False
+    ) -> None:
+        """Add what one pass of gate products did to the sums."""
+        if not again:
+            activity.samples += v.shape[0] * v.shape[1]
+        activity.add("row_pulses", (v != 0).sum())
+        activity.add("row_clocks", v.abs().sum())
+        activity.add("loss_S_clocks", self.matrix.array.loss_S(v).sum())
+        for code in codes:
+            activity.add("gate_compare_steps", (code + 1).sum())
