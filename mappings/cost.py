@@ -16,6 +16,9 @@ from mappings.actions import Actions
 from periphery.component import Component, component
 
 
+Key = Literal["component", "group", "layer", "status"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CostLine:
     """One row of ``components.csv``; ``count``, ``energy_J``: per inference; area and leakage: all instances."""
@@ -159,7 +162,7 @@ def summarise(lines: Iterable[CostLine], latency_s: float, ops: float) -> dict[s
     }
 
 
-def shares(lines: Iterable[CostLine], by: Literal["component", "group", "layer", "status"]) -> dict[str, Share]:
+def shares(lines: Iterable[CostLine], by: Key) -> dict[str, Share]:
     """Area and energy by component, group, layer or status: what a guess weighs, what a bar of the breakdown shows."""
     rows = list(lines)
     area_m2 = sum(row.area_m2 for row in rows)

@@ -1,6 +1,7 @@
 """The parts of one step of a layer on tiles: drive, convert, compute.
 
-Each part counts its actions and takes its place in time. A layer is a sequence of these parts (``mappings.recurrent_actions``). Prices stand in ``configs/components``.
+Each part counts its actions and takes its place in time. A layer is a sequence of these parts
+(``mappings.recurrent_actions``). Prices stand in ``configs/components``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class LayerShape:
     Parameters
     ----------
     cells : memory cells of the weights, pairs counted as two
-    bits : resolution of inputs, of codes and of the ADC
+    bits : resolution of inputs and of output codes
+    adc_bits : resolution of an ordinary ADC; None means ``bits``
     ramps, ramp_cells : ramp columns of the layer, and the cells in all of them together
     columns_per_adc : columns that share one ADC (conventional readout and digital partial sums)
     partial_sums : how several row tiles are summed
@@ -40,6 +42,7 @@ class LayerShape:
     ramp_cells: int
     columns_per_adc: int = 8
     adc_model: str = "andrulis2024"
+    adc_bits: int | None = None
     partial_sums: Literal["charge", "digital"] = "charge"
     lanes: int = 4
 
@@ -88,9 +91,19 @@ class LayerShape:
         return math.ceil(self.columns * self.conversions_per_column / self.columns_per_adc)
 
     @property
+    def code_bits(self) -> int:
+        """Bits that one conversion gives."""
+        return (self.adc_bits or self.bits) if self.linear else self.bits
+
+    @property
+    def adc(self) -> str:
+        """Name under which the ordinary ADC is counted and priced."""
+        return adc_name(self.adc_model, self.code_bits)
+
+    @property
     def sum_bits(self) -> int:
         """Width of a digital sum over row tiles."""
-        return self.bits + math.ceil(math.log2(self.row_tiles))
+        return self.code_bits + math.ceil(math.log2(self.row_tiles))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +177,7 @@ class StepTiming:
             gate_ramp_clocks=gate_ramp_clocks,
             state_drive_clocks=2 ** (shape.bits - 1),
             state_ramp_clocks=state_ramp_clocks,
-            adc_latency_s=latency_s(adc_name(shape.adc_model, shape.bits)) if shape.linear else 0.0,
+            adc_latency_s=latency_s(shape.adc) if shape.linear else 0.0,
             multiply_s=latency_s("multiplier"),
             add_s=latency_s("adder"),
             lookup_s=latency_s("lookup"),
@@ -212,8 +225,8 @@ class LayerStep:
         # A column's integrator has to hold its charge until its turn at the shared ADC: on average half the rounds.
         held_clocks = (rounds + 1) / 2 * timing.adc_latency_s / timing.t_clk_s
         self.front_end_clocks += conversions * (timing.input_clocks + held_clocks)
-        self.act(adc_name(shape.adc_model, shape.bits), "convert", conversions)
-        self.act("code_latch", "write_bit", conversions * shape.bits)
+        self.act(shape.adc, "convert", conversions)
+        self.act("code_latch", "write_bit", conversions * shape.code_bits)
         after = self.schedule.add(f"convert {name}", "adc", rounds * timing.adc_latency_s, after=(after,))
         if shape.sums_digitally:
             additions = columns * (shape.row_tiles - 1)
@@ -225,7 +238,7 @@ class LayerStep:
         """The cell state back to charge on two cells a unit, and the ramp of tanh(c)."""
         shape, timing = self.shape, self.timing
         drive_s = timing.state_drive_clocks * timing.t_clk_s
-        self.schedule.add("integrate c", "gate_integrators", drive_s, after=(after,))
+        self.schedule.add("integrate c", "state_integrators", drive_s, after=(after,))
         after = self.schedule.add("drive c", "state_lines", drive_s, after=(after,))
         self.front_end_clocks += hidden * (timing.state_drive_clocks + timing.state_ramp_clocks)
         self.counter_clocks += timing.state_drive_clocks + timing.state_ramp_clocks
@@ -238,6 +251,9 @@ class LayerStep:
         self.need("cell_array", 2 * hidden)
         self.need("pwm_driver", hidden * shape.bits)
         self.need("word_line", hidden)
+        self.need("column_front_end", hidden)
+        self.need("comparator", hidden)
+        self.need("code_latch", hidden * shape.bits)
         return self._ramp("ramp for tanh(c)", "state_ramp", timing.state_ramp_clocks, after)
 
     def _ramp(self, name: str, resource: str, clocks: int, after: Task) -> Task:
@@ -277,13 +293,13 @@ class LayerStep:
         self.need("word_line", shape.rows * shape.column_tiles)
         self.need("pwm_driver", shape.rows * shape.bits * shape.column_tiles)
         self.need("column_front_end", conversions)
-        self.need("code_latch", conversions * shape.bits)
+        self.need("code_latch", conversions * shape.code_bits)
         self.need("shared_counter", shape.bits * tiles)
         self.need("controller", 1)
         if shape.row_tiles > 1 and not shape.sums_digitally:
             self.need("column_switch", shape.columns * shape.row_tiles)
         if shape.linear:
-            self.need(adc_name(shape.adc_model, shape.bits), shape.adcs)
+            self.need(shape.adc, shape.adcs)
             if self.activation:
                 self.need("lookup", shape.lanes)
             if shape.sums_digitally:

@@ -297,9 +297,10 @@ class RecurrentRead:
             return table.values(table.look_up(c))
         chip = self.chip
         top = 2 ** (chip.bits - 1) - 1
-        lsb = chip.state.drive_limit / top
-        pulses = torch.round(c / lsb).clamp_(-top, top)
-        codes = codes_of(self.state_conversion, self.state_group, pulses * (lsb * self.state_gain), None, noise)
+        per_clock = top / chip.state.drive_limit
+        pulses = torch.round(c * per_clock).clamp_(-top, top)
+        z = pulses * (self.state_gain / per_clock)
+        codes = codes_of(self.state_conversion, self.state_group, z, None, noise)
         if activity is not None:
             activity.add("state_pulses", (pulses != 0).sum())
             activity.add("state_clocks", pulses.abs().sum())

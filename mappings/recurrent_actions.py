@@ -7,8 +7,8 @@ the order of the steps is this project's reconstruction, since the paper's Suppl
    integrator sums charge;
 2. one ramp a function, from a column of cells, rises past all columns at once; a comparator a column stops the code;
 3. LSTM only: ``c = f c + i a`` in saturating fixed point; c goes back to charge as a pulse width on two cells a unit
-   (one phase of ``2^(bits - 1)`` clocks), and a second ramp converts tanh(c) on the candidate columns' integrators and
-   comparators; ``h = o tanh(c)``, rounded to the inputs' bits.
+   (one phase of ``2^(bits - 1)`` clocks), and a second ramp converts tanh(c) on integrators and comparators of its own;
+   ``h = o tanh(c)``, rounded to the inputs' bits.
 
 A **GRU** takes two passes, since r gates h before the candidate's product: first z and r, then the digital ``r h``,
 then the candidate with ``r h`` on its rows; ``h = (1 - z) n + z h``. A plain **RNN**'s h is the code itself.

@@ -1,0 +1,122 @@
+"""A recurrent layer as the chip computes it, differentiable: for training that knows the codes and the noise.
+
+Every rounding is the one of the converters (``periphery.functions``), and its gradient is that of the function itself
+(straight-through). Weights get fresh Gaussian noise for every batch, in units of the largest weight, so one trained
+model suits any device whose spread it has seen. With ``bits = None`` nothing is rounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+
+from mappings.aware_lstm import LSTMSequence
+from mappings.chip import CellState
+from mappings.recurrent import Cell
+from periphery import SIGMOID, TANH, Function
+
+
+class _Straight(torch.autograd.Function):
+    """The value of one tensor with the gradient of another."""
+
+    @staticmethod
+    def forward(ctx: object, smooth: torch.Tensor, rounded: torch.Tensor) -> torch.Tensor:
+        return rounded
+
+    @staticmethod
+    def backward(ctx: object, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        return gradient, None
+
+
+def straight(smooth: torch.Tensor, rounded: torch.Tensor) -> torch.Tensor:
+    """``rounded`` going forward, the gradient of ``smooth`` going back."""
+    return _Straight.apply(smooth, rounded)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def coded(y: torch.Tensor, function: Function, bits: int) -> torch.Tensor:
+    """Outputs ``y = g(z)`` as the codes of an ideal ramp give them; a tie goes up."""
+    lsb = (function.high - function.low) / 2**bits
+    shift = 0.5 if function.midtread else 0.0
+    code = torch.floor((y.detach() - function.low) / lsb + shift).clamp_(0, 2**bits - 1)
+    return straight(y, code.mul_(lsb).add_(function.low + (0.5 - shift) * lsb))
+
+
+def pulsed(x: torch.Tensor, limit: float, bits: int) -> torch.Tensor:
+    """``x`` as whole clock periods of a pulse-width driver give it, saturating at ``limit``."""
+    per_clock = (2 ** (bits - 1) - 1) / limit
+    kept = x.clamp(-limit, limit)
+    return straight(kept, torch.round(kept.detach() * per_clock).div_(per_clock))
+
+
+@dataclass(frozen=True)
+class Aware:
+    """What training knows of the hardware.
+
+    Parameters
+    ----------
+    bits : resolution of inputs and outputs of the layer, or None for none
+    weight_noise : standard deviation of the weights' error, drawn per batch, over the largest weight [1]
+    state : the digital cell state
+    """
+
+    bits: int | None = None
+    weight_noise: Annotated[float, Ge(0.0)] = 0.0
+    state: CellState = CellState()
+
+    def noisy(self, weight: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """A weight with the error of one programming."""
+        if self.weight_noise == 0.0:
+            return weight
+        xi = torch.empty_like(weight).normal_(generator=generator)
+        return weight + xi * (self.weight_noise * float(weight.detach().abs().max()))
+
+    def _act(self, z: torch.Tensor, function: Function) -> torch.Tensor:
+        y = function.f(z)
+        return y if self.bits is None else coded(y, function, self.bits)
+
+    def _drive(self, x: torch.Tensor, limit: float = 1.0) -> torch.Tensor:
+        return x if self.bits is None else pulsed(x, limit, self.bits)
+
+    def _stored(self, c: torch.Tensor) -> torch.Tensor:
+        if self.bits is None:
+            return c
+        lsb = 2.0 * self.state.limit / 2**self.state.bits
+        kept = c.clamp(-self.state.limit, self.state.limit - lsb)
+        return straight(kept, torch.round(kept.detach() / lsb).mul_(lsb))
+
+    def last_hidden(
+        self,
+        cell: Cell,
+        x: torch.Tensor,
+        weight_ih: torch.Tensor,
+        weight_hh: torch.Tensor,
+        bias: torch.Tensor,
+        *,
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """Hidden state after the last step, ``(batch, hidden)``, of ``x (batch, steps, inputs)``.
+
+        Weights are named and ordered as torch does. The GRU is the one of ``mappings.recurrent``.
+        """
+        hidden = weight_hh.shape[1]
+        w_ih, w_hh = self.noisy(torch.cat([weight_ih, weight_hh], dim=1), generator).split([x.shape[2], hidden], dim=1)
+        drive = self._drive(x)
+        if cell == "lstm":
+            order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
+            driven = torch.nn.functional.linear(drive, w_ih[order], bias[order]).transpose(0, 1).contiguous()
+            return LSTMSequence.apply(driven, w_hh[order], self.bits, self.state)  # type: ignore[no-any-return, no-untyped-call]
+        driven = torch.nn.functional.linear(drive, w_ih, bias).transpose(0, 1).contiguous()
+        c = h = driven.new_zeros(driven.shape[1], hidden)
+        for z_in in driven:
+            if cell == "rnn":
+                h = self._drive(self._act(torch.addmm(z_in, h, w_hh.T), TANH))
+                continue
+            z = torch.addmm(z_in[:, : 2 * hidden], h, w_hh[: 2 * hidden].T)
+            r, u = self._act(z, SIGMOID).chunk(2, dim=1)
+            n = self._act(torch.addmm(z_in[:, 2 * hidden :], self._drive(r * c), w_hh[2 * hidden :].T), TANH)
+            c = self._stored(torch.lerp(n, c, u))
+            h = self._drive(c)
+        return h
