@@ -1,0 +1,141 @@
+"""Results are written whole or not at all: write under another name, flush to the disk, rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+
+from devices.errors import InputError
+
+
+def write_atomic(path: Path | str, data: bytes) -> None:
+    """Put ``data`` at ``path`` so that a reader sees the old file or the whole new one, never a part.
+
+    Missing parent folders are made. A target that is no regular file (``/dev/null``, a pipe) is written directly,
+    since a rename would replace the device itself. Raises ``InputError`` with one line when the place is unwritable or
+    the disk is full; nothing is left behind then.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise InputError(f"{target}: cannot write a file here: it is a folder")
+    try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
+        target = target.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write_and_rename(target, data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot write: {error.strerror or error}; nothing was written") from error
+
+
+def _write_and_rename(target: Path, data: bytes) -> None:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # O_TRUNC: a process of this number that was killed earlier may have left its own unfinished file.
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush(target.parent)
+
+
+def _flush(folder: Path) -> None:
+    """Flush a folder's own entries, so that a rename in it survives a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class RunFolder:
+    """A run directory under construction: a hidden folder that becomes ``target`` when the ``with`` block succeeds.
+
+    The block is given the hidden folder's path. Where the block raises, the hidden folder is removed and ``target``
+    stays as it was. An existing ``target`` is replaced only if it is empty or is itself a run directory (it holds
+    ``manifest.json``); anything else is an ``InputError`` before any work is done.
+
+    A mount point or the current folder cannot be renamed: there the hidden folder lies inside, its files move up one by
+    one at the end, and ``manifest.json`` moves last, so that the folder counts as a run directory only once complete.
+    """
+
+    def __init__(self, target: Path | str) -> None:
+        self.target = Path(target).resolve()
+        self._inside = self.target.is_dir() and (os.path.ismount(self.target) or self.target == Path.cwd())
+        parent = self.target if self._inside else self.target.parent
+        self._part = parent / f".{self.target.name}.{os.getpid()}.part"
+
+    def __enter__(self) -> Path:
+        self._refuse_foreign_target()
+        try:
+            self._part.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self._part, ignore_errors=True)
+            self._part.mkdir()
+        except OSError as error:
+            raise InputError(f"{self.target}: cannot make this folder: {error.strerror or error}") from error
+        return self._part
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._publish()
+            elif isinstance(error, OSError) and error.filename and Path(error.filename).is_relative_to(self._part):
+                raise InputError(f"{self.target}: cannot write: {error.strerror}; nothing was written") from error
+        finally:
+            shutil.rmtree(self._part, ignore_errors=True)
+
+    def _refuse_foreign_target(self) -> None:
+        if not self.target.exists():
+            return
+        if not self.target.is_dir():
+            raise InputError(f"{self.target}: cannot make this folder: a file of that name is in the way")
+        held = sorted(entry.name for entry in self.target.iterdir())
+        if held and "manifest.json" not in held:
+            raise InputError(
+                f"{self.target}: this folder holds other files ({', '.join(held[:3])}{', ...' if len(held) > 3 else ''}) "
+                "and no manifest.json, so it is no run directory; give an empty or new folder"
+            )
+
+    def _publish(self) -> None:
+        try:
+            for entry in self._part.rglob("*"):
+                if entry.is_file():
+                    _flush(entry)
+            self._move_up() if self._inside else self._swap()
+        except OSError as error:
+            raise InputError(f"{self.target}: cannot write: {error.strerror or error}") from error
+
+    def _swap(self) -> None:
+        old = self._part.with_suffix(".old")
+        if self.target.exists():
+            os.rename(self.target, old)
+        try:
+            os.rename(self._part, self.target)
+        except OSError:
+            if old.exists():
+                os.rename(old, self.target)
+            raise
+        _flush(self.target.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _move_up(self) -> None:
+        def manifest_last(entry: Path) -> bool:
+            return entry.name == "manifest.json"
+
+        # The old manifest goes first: a folder caught half-way is then no run directory, rather than a mixed one.
+        for entry in sorted(self.target.iterdir(), key=manifest_last, reverse=True):
+            if entry != self._part:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        for entry in sorted(self._part.iterdir(), key=manifest_last):
+            os.rename(entry, self.target / entry.name)
+        _flush(self.target)
