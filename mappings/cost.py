@@ -15,7 +15,6 @@ from devices.errors import InputError
 from mappings.actions import Actions
 from periphery.component import Component, component
 
-
 Key = Literal["component", "group", "layer", "status"]
 
 

@@ -3,9 +3,9 @@
 Digital logic follows the polynomials of Stillmaker and Baas, Integration 58, 74 (2017), doi 10.1016/j.vlsi.2017.02.002:
 energy ``a V^2 + b V + c`` and delay ``d3 V^3 + d2 V^2 + d1 V + d0``, each relative, and a table of area ratios; the
 scale from one node to another is the quotient of the two, each at its own supply. Analog circuits shrink less: powers
-of the node taken from a regression over published converters (Andrulis et al., arXiv 2404.06553). All coefficients stand in
-``configs/technology``. Nodes between two of the table are interpolated on logarithmic axes, and the note says so; nodes
-outside the table are refused.
+of the node taken from a regression over published converters (Andrulis et al., arXiv 2404.06553). All coefficients
+stand in ``configs/technology``. Nodes between two of the table are interpolated on logarithmic axes, and the note says
+so; nodes outside the table are refused.
 """
 
 from __future__ import annotations
