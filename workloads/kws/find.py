@@ -1,0 +1,97 @@
+"""Which recordings a keyword-spotting run uses: the user's, the cache's, the network's, else the embedded default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from devices.errors import InputError
+from workloads.archives import ALLOWED
+from workloads.kws.clips import LABELS, Clips
+from workloads.kws.speech import Spoken, spoken_clips
+from workloads.kws.speech_commands import load_speech_commands
+from workloads.sources import RemoteFile, Unavailable, cached, fetch
+
+_PLACE = "https://storage.googleapis.com/download.tensorflow.org/data/"
+TEST_SET = RemoteFile(
+    name="speech_commands_test_set_v0.02.tar.gz",
+    url=_PLACE + "speech_commands_test_set_v0.02.tar.gz",
+    sha256="cc2a00c1147c2254e9be3fa0f779d8c17421dc349b86366567a8edfa9acd51df",
+    size_bytes=112_563_277,
+)
+FULL_SET = RemoteFile(
+    name="speech_commands_v0.02.tar.gz",
+    url=_PLACE + "speech_commands_v0.02.tar.gz",
+    sha256="af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+    size_bytes=2_428_923_189,
+)
+_SUFFIXES = (".tar.xz", ".tar.gz", ".tgz", ".tar", ".zip")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where to look: ``full`` fetches the 35-word training set (2.4 GB), not the 12-class test set (113 MB).
+
+    Without ``network`` nothing is fetched; an answer of the server is waited for ``within_s`` at most.
+    """
+
+    full: bool = False
+    network: bool = True
+    within_s: float = 9.0
+
+
+def find_clips(
+    data: Path | None = None,
+    *,
+    seed: int = 0,
+    finding: Finding | None = None,
+    spoken: Spoken | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    show_download: bool = True,
+) -> Clips:
+    """The clips of a run, from the first of: ``data``, ``MHO_DATA``, the cache, the network, the embedded default.
+
+    What the user names must be right: it is never replaced in silence, and ``InputError`` says what is wrong with it.
+    Where the network fails, a note in the clips says why the default stands in. ``progress`` follows the synthesiser.
+    """
+    finding = finding or Finding()
+    chosen, origin = (data, "--data") if data else (os.environ.get("MHO_DATA") or None, "MHO_DATA")
+    if chosen:
+        return load_speech_commands(locate(Path(chosen).expanduser(), origin), seed=seed)
+    remote = FULL_SET if finding.full else TEST_SET
+    path, reason = cached(remote), "the network is switched off"
+    if not path and finding.network:
+        try:
+            path = fetch(remote, within_s=finding.within_s, progress=show_download)
+        except Unavailable as error:
+            reason = str(error)
+    if path:
+        return load_speech_commands(path, seed=seed)
+    clips = spoken_clips(seed=seed, how=spoken, progress=progress)
+    note = f"Speech Commands was not at hand (no --data, no MHO_DATA, nothing in the cache; {reason})."
+    return replace(clips, notes=(*clips.notes, note))
+
+
+def locate(path: Path, origin: str) -> Path:
+    """The Speech Commands folder or archive that ``path`` is, or holds: one named ``speech_commands*`` within it.
+
+    Raises ``InputError`` that names ``origin``, where the path was given.
+    """
+    if not path.exists():
+        raise InputError(f"{origin}: {path}: no such file or folder; allowed: Speech Commands as {ALLOWED}")
+    if path.is_file() or any((path / label).is_dir() for label in LABELS):
+        return path
+    held = sorted(path.glob("speech_commands*")) if path.is_dir() else []
+    for inner in held:
+        if inner.is_file() and inner.name.endswith(_SUFFIXES):
+            return inner
+    for inner in held:
+        if inner.is_dir():
+            return locate(inner, origin)
+    what = "an empty folder" if path.is_dir() and not any(path.iterdir()) else "neither is in it"
+    raise InputError(
+        f"{origin}: {path}: allowed is a folder of class folders ({' '.join(LABELS)}) or an archive "
+        f"'speech_commands*' within it (got {what})"
+    )
