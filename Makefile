@@ -1,0 +1,56 @@
+# Every target sets up .venv by itself, with the versions in constraints.txt. PYTHON=python3.12 chooses the interpreter.
+PYTHON ?= python3
+ARGS ?=
+
+# Relative on purpose: the path of the checkout may hold a space, and `-m` runs work after the checkout has moved.
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+UNFINISHED := $(VENV)/.unfinished
+PIP := $(PY) -m pip --disable-pip-version-check -qq
+
+export PYTHONUTF8 := 1
+
+.PHONY: help setup run test bench lint clean
+.DEFAULT_GOAL := help
+
+help:  ## show this list
+	@echo "mho: accuracy, area, energy and latency of analog in-memory computing"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1: \2/p' Makefile
+	@echo 'PYTHON=python3.12 chooses the interpreter; ARGS="..." is handed on to run, test and bench.'
+
+setup: $(READY)  ## make .venv (3.10 to 3.13; a few minutes the first time, instant afterwards)
+
+# The stamp is written last. A set-up that was cut short leaves .unfinished behind, and the next one starts afresh; a
+# .venv that somebody else made is used, not wiped.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' \
+	  || { echo "mho needs Python 3.10 to 3.13, and '$(PYTHON)' is not one: try make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up $(VENV) (PyTorch and the rest are large: this takes a few minutes, once)" >&2
+	@if [ -e $(UNFINISHED) ] || { [ -d $(VENV) ] && ! $(PY) -c 'import pip' 2>/dev/null; }; then rm -rf $(VENV); fi
+	@[ -d $(VENV) ] || $(PYTHON) -m venv $(VENV)
+	@touch $(UNFINISHED)
+	@$(PIP) install --only-binary aihwkit -c constraints.txt -e '.[speech,test,dev]'
+	@mv $(UNFINISHED) $(READY)
+	@touch $(READY)
+
+run: $(READY)  ## spot keywords on memristive crossbars and write the report to runs/kws
+	@$(PY) -m mho run kws -o runs/kws $(ARGS)
+
+test: $(READY)  ## run the tests
+	@$(PY) -m pytest $(ARGS)
+
+bench: $(READY)  ## time mho beside its peers and write benchmarks/results.json
+	@$(PY) -m benchmarks $(ARGS)
+
+lint: $(READY)  ## ruff, mypy --strict and the contract of the imports
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy devices crossbar periphery mappings workloads configs mho
+	@$(VENV)/bin/lint-imports
+
+clean:  ## remove .venv, builds and caches (results in runs/ stay)
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks \
+	  .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
