@@ -173,7 +173,7 @@ def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tup
     notes: list[str] = []
     if path.is_file():
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return {key: stored[key] for key in stored.files}, ()
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             notes.append(f"cache file {path} was damaged ({type(error).__name__}) and is made again")
