@@ -1,7 +1,8 @@
 """YAML as people mean it: scalars resolved as in YAML 1.2, duplicate keys refused, every value with its place.
 
-PyYAML follows YAML 1.1, in which ``25e-6`` is a string, ``off`` is False and ``010`` is 8. Only its parser is used here:
-its events are composed into ``Node`` trees, plain data without tags, so that nothing in a file can construct an object.
+PyYAML follows YAML 1.1, in which ``25e-6`` is a string, ``off`` is False and ``010`` is 8. Only its parser is used
+here: its events are composed into ``Node`` trees, plain data without tags, so that nothing in a file can construct an
+object.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from devices.errors import InputError
+
+if TYPE_CHECKING:  # its place differs between the supported versions of Python
+    from importlib.resources.abc import Traversable
 
 Scalar = str | int | float | bool | None
 
@@ -52,8 +55,8 @@ class Origin:
 class Node:
     """A YAML value with its place: a scalar, a tuple of nodes, or a mapping of names to nodes.
 
-    ``keys`` holds the places of a mapping's keys. ``whole`` marks a value that replaces what it is merged over instead of
-    adding to it; ``broken`` one of which a part could not be read, so that what it lacks is no second error.
+    ``keys`` holds the places of a mapping's keys. ``whole`` marks a value that replaces what it is merged over instead
+    of adding to it; ``broken`` one of which a part could not be read, so that what it lacks is no second error.
     """
 
     value: Scalar | tuple[Node, ...] | dict[str, Node]
@@ -218,8 +221,8 @@ def _checked_text(text: str, origin: Origin) -> str:
 class _Composer:
     """Builds nodes from the parser's events; recursion is bounded by ``MAX_DEPTH``, aliases by ``MAX_NODES``."""
 
-    def __init__(self, loader: yaml.SafeLoader, name: str, folder: Traversable) -> None:
-        self.loader = loader
+    def __init__(self, loader: Any, name: str, folder: Traversable) -> None:
+        self.loader = loader  # Any: the stubs leave the methods of PyYAML's parser untyped
         self.name = name
         self.folder = folder
         self.count = 0
@@ -247,7 +250,7 @@ class _Composer:
         event = self.loader.get_event()
         origin = self.origin(event)
         if isinstance(event, yaml.AliasEvent):
-            return self.alias(event.anchor, origin)
+            return self.alias(str(event.anchor), origin)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             raise InputError(f"{origin}: tags are not read: write the plain value (got {tag})")
@@ -325,7 +328,7 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
-    def represent_list(self, data: Any) -> yaml.Node:
+    def represent_list(self, data: Any) -> yaml.SequenceNode:
         flow = not any(isinstance(item, (dict, list, tuple)) for item in data)
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flow)
 
