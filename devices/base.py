@@ -15,7 +15,7 @@ Adding a device means one file with one frozen dataclass, one line in ``devices.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from annotated_types import Ge, Gt, Interval
@@ -69,13 +69,16 @@ class Device:
     stuck_off_rate: Rate = 0.0
     stuck_on_rate: Rate = 0.0
 
-    drifts: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         if self.g_min_S >= self.g_max_S:
             raise ValueError(f"g_min_S must be below g_max_S = {self.g_max_S:g} (got {self.g_min_S:g})")
         if self.stuck_off_rate + self.stuck_on_rate > 1.0:
             raise ValueError("stuck_off_rate + stuck_on_rate must not exceed 1")
+
+    @property
+    def drifts(self) -> bool:
+        """Whether working cells change after programming."""
+        return False
 
     def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
         """Standard deviation of the programming error at a target [S], same shape."""

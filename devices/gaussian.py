@@ -33,6 +33,11 @@ class Gaussian(Device):
     drift_sd: Annotated[float, Ge(0.0)] = 0.0
     drift_t0_s: Annotated[float, Gt(0.0)] = 1.0
 
+    @property
+    def drifts(self) -> bool:
+        """Whether a drift exponent is set."""
+        return self.drift_mean > 0.0 or self.drift_sd > 0.0
+
     def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
         """``sqrt((sigma_absolute g_max)^2 + (sigma_proportional g)^2)`` [S]."""
         return torch.hypot(
@@ -41,7 +46,7 @@ class Gaussian(Device):
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Drift exponent of every cell."""
-        if self.drift_mean == 0.0 and self.drift_sd == 0.0:
+        if not self.drifts:
             return {}
         xi = rng.child("drift").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
         return {"nu": self.drift_mean + self.drift_sd * xi}

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt
@@ -53,7 +53,10 @@ class PCM(Device):
     t0_s: Annotated[float, Gt(0.0)] = 20.0
     t_read_s: Annotated[float, Gt(0.0)] = 250e-9
 
-    drifts: ClassVar[bool] = True
+    @property
+    def drifts(self) -> bool:
+        """True unless drift and 1/f noise are both switched off."""
+        return self.drift_scale > 0.0 or self.slow_noise_scale > 0.0
 
     def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
         """Equation (1) [S]."""

@@ -17,9 +17,7 @@ class LSTMSequence(torch.autograd.Function):
     """Last hidden state ``(batch, hidden)`` of driven gates ``(steps, batch, 4 hidden)`` in the order i, f, o, g."""
 
     @staticmethod
-    def forward(
-        ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, bits: int | None, state: CellState
-    ) -> torch.Tensor:
+    def forward(ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, bits: int | None, state: CellState) -> torch.Tensor:
         steps, batch, four = driven.shape
         hidden = four // 4
         smooth = torch.empty_like(driven)

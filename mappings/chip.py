@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from annotated_types import Gt, Interval
@@ -91,6 +91,7 @@ class Chip:
         words are added before a look-up; a ramp that computes the activation of a partial sum would be wrong, so this
         needs the conventional readout
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
+    lanes : digital units that work side by side on the cell state and on look-ups
     """
 
     description: str = ""
@@ -111,7 +112,7 @@ class Chip:
     state: CellState = CellState()
     compensation: Compensation = Compensation()
     output: Output = Output()
-    components: dict[str, str] = field(default_factory=dict)
+    lanes: Annotated[int, Interval(ge=1, le=65536)] = 4
 
     @property
     def adc_bits(self) -> int:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 
 from devices import BlockNoise, ChipStreams
+from mappings.actions import Actions
+from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import ColumnGroup, GroupConverter, codes_of, volts_per_z
+from mappings.layer_step import StepActivity, StepTiming
 from mappings.matrix import MappedMatrix, MatrixRead, rows_of
+from mappings.recurrent_actions import DenseShape, dense_actions
 from periphery import LookUpConverter, RampConversion, identity
+from periphery.component import Component
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,49 @@ class ProgrammedDense:
     matrix: MappedMatrix
     converter: GroupConverter
 
+    def shape(self, layer: str) -> DenseShape:
+        """What stands on the chip for this layer, in the words of the price list."""
+        chip, group, design = self.chip, self.converter.group, self.converter.design
+        rows, columns = self.layer.matrix.shape
+        return DenseShape(
+            layer=layer,
+            inputs=self.layer.inputs,
+            outputs=columns,
+            bias_rows=self.layer.bias_rows,
+            row_tiles=-(-rows // chip.rows),
+            column_tiles=-(-columns // chip.columns),
+            cells=2 * rows * columns,
+            bits=chip.bits,
+            readout=chip.readout,
+            ramps=group.ramps if design else 0,
+            ramp_cells=group.ramps * design.cells if design else 0,
+            columns_per_adc=chip.adc.columns_per_adc,
+            adc_model=chip.adc.price,
+            adc_bits=self.converter.adc_bits,
+            partial_sums=chip.partial_sums,
+            lanes=chip.lanes,
+        )
+
+    def actions(self, layer: str, activity: Activity, components: Mapping[str, Component]) -> Actions:
+        """What one product does, from what the simulator saw: counts, instances and schedule."""
+        chip, shape, ramp = self.chip, self.shape(layer), self.converter.ramp
+        quantum_J = chip.driver.v_read_V**2 * chip.driver.t_clk_s
+        timing = StepTiming.of(
+            shape,
+            t_clk_s=chip.driver.t_clk_s,
+            node_nm=chip.node_nm,
+            components=components,
+            gate_ramp_clocks=ramp.ramp.design.ramp_clocks if ramp else 0,
+        )
+        seen = StepActivity(
+            array_ohmic_J=activity.mean("loss_S_clocks") * quantum_J,
+            row_pulses=activity.mean("row_pulses"),
+            row_clocks=activity.mean("row_clocks"),
+            gate_compare_steps=activity.mean("gate_compare_steps"),
+            ramp_ohmic_J=quantum_J * float(ramp.ramp.read(0.0).loss_S.sum(1).mean()) if ramp else 0.0,
+        )
+        return dense_actions(shape, seen, timing)
+
     def read(self, t_s: float, factor: float | torch.Tensor = 1.0) -> DenseRead:
         """The layer ``t_s`` seconds after programming; ``factor`` scales the converter's reference."""
         return DenseRead(self.layer, self.converter.group, self.matrix.read(t_s), self.converter.read(t_s, factor))
@@ -71,13 +120,24 @@ class DenseRead:
     matrix: MatrixRead
     conversion: RampConversion | LookUpConverter
 
-    def run(self, counts: torch.Tensor, *, full_scale: int, noise: BlockNoise) -> torch.Tensor:
+    def run(
+        self, counts: torch.Tensor, *, full_scale: int, noise: BlockNoise, activity: Activity | None = None
+    ) -> torch.Tensor:
         """Outputs ``(chips, n, outputs)`` of pulse widths ``counts (chips, n, inputs)``.
 
         ``full_scale``: the pulse width that drives the bias rows, in clock periods.
         """
         bias = counts.new_full((*counts.shape[:-1], self.layer.bias_rows), float(full_scale))
         convert = self.conversion.linear if isinstance(self.conversion, LookUpConverter) else None
-        z, variance = self.matrix.pre_activation(torch.cat([counts, bias], dim=-1), noise.block, convert)
+        driven = torch.cat([counts, bias], dim=-1)
+        z, variance = self.matrix.pre_activation(driven, noise.block, convert)
         codes = codes_of(self.conversion, self.group, z, variance, noise)
-        return self.group.scatter(self.conversion.values(codes))
+        outputs = self.group.scatter(self.conversion.values(codes))
+        if activity is not None:
+            driven, codes = driven[:, : activity.valid], codes[:, : activity.valid]
+            activity.samples += driven.shape[0] * driven.shape[1]
+            activity.add("row_pulses", (driven != 0).sum())
+            activity.add("row_clocks", driven.abs().sum())
+            activity.add("loss_S_clocks", self.matrix.array.loss_S(driven).sum())
+            activity.add("gate_compare_steps", (codes + 1).sum())
+        return outputs

@@ -13,17 +13,21 @@ nonlinear conversion there is no linear partial sum to which the gate could be a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from devices import BlockNoise, Cells, ChipStreams
+from mappings.actions import Actions
+from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import ColumnGroup, GroupConverter, codes_of, volts_per_z
 from mappings.matrix import MappedMatrix, MatrixRead, rows_of
+from mappings.recurrent_actions import RecurrentShape, StepActivity, StepTiming, recurrent_actions
 from periphery import SIGMOID, TANH, LookUpConverter, RampConversion
+from periphery.component import Component
 
 Cell = Literal["lstm", "gru", "rnn"]
 
@@ -33,22 +37,6 @@ GATES: dict[Cell, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "rnn": ((), ("h",)),
 }
 TORCH_ORDER: dict[Cell, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",)}
-
-
-@dataclass
-class RecurrentActivity:
-    """What the hardware was seen doing: sums over chips, samples and steps, and how many of those there were."""
-
-    samples: float = 0.0
-    sums: dict[str, float] = field(default_factory=dict)
-
-    def add(self, name: str, value: torch.Tensor | float) -> None:
-        """Add to one of the sums."""
-        self.sums[name] = self.sums.get(name, 0.0) + float(value)
-
-    def mean(self, name: str) -> float:
-        """Mean per step of one inference on one chip."""
-        return self.sums.get(name, 0.0) / max(self.samples, 1.0)
 
 
 @dataclass(frozen=True)
@@ -140,6 +128,62 @@ class ProgrammedRecurrent:
     state_cells: Cells | None
     state: GroupConverter | None
     rng: ChipStreams
+
+    @property
+    def ramps(self) -> list[GroupConverter]:
+        """All converters that have a ramp, the one of tanh(c) last."""
+        return [c for c in (*self.converters, self.state) if c is not None and c.ramp is not None]
+
+    def shape(self, layer: str) -> RecurrentShape:
+        """What stands on the chip for this layer, in the words of the price list."""
+        chip = self.chip
+        return RecurrentShape(
+            layer=layer,
+            cell=self.layer.cell,
+            inputs=self.layer.inputs,
+            hidden=self.layer.hidden,
+            state_bits=chip.state.bits,
+            bias_rows=self.layer.bias_rows,
+            row_tiles=self.layer.row_tiles(chip),
+            column_tiles=-(-self.layer.columns // chip.columns),
+            cells=2 * self.layer.rows * self.layer.columns,
+            bits=chip.bits,
+            readout=chip.readout,
+            ramps=sum(c.group.ramps for c in self.ramps),
+            ramp_cells=sum(c.group.ramps * c.design.cells for c in self.ramps if c.design),
+            columns_per_adc=chip.adc.columns_per_adc,
+            adc_model=chip.adc.price,
+            adc_bits=chip.adc_bits,
+            partial_sums=chip.partial_sums,
+            lanes=chip.lanes,
+        )
+
+    def actions(self, layer: str, activity: Activity, components: Mapping[str, Component]) -> Actions:
+        """What one step does, from what the simulator saw: counts, instances and schedule."""
+        chip, shape = self.chip, self.shape(layer)
+        quantum_J = chip.driver.v_read_V**2 * chip.driver.t_clk_s
+        gates = [c for c in self.converters if c.ramp is not None]
+        timing = StepTiming.of(
+            shape,
+            t_clk_s=chip.driver.t_clk_s,
+            node_nm=chip.node_nm,
+            components=components,
+            gate_ramp_clocks=max((c.design.ramp_clocks for c in gates if c.design), default=0),
+            state_ramp_clocks=self.state.design.ramp_clocks if self.state and self.state.design else 0,
+        )
+        seen = StepActivity(
+            array_ohmic_J=activity.mean("loss_S_clocks") * quantum_J,
+            row_pulses=activity.mean("row_pulses"),
+            row_clocks=activity.mean("row_clocks"),
+            gate_compare_steps=activity.mean("gate_compare_steps"),
+            ramp_ohmic_J=quantum_J
+            * sum(float(c.ramp.ramp.read(0.0).loss_S.sum(1).mean()) for c in self.ramps if c.ramp),
+            state_ohmic_J=activity.mean("state_clocks") * chip.ramp.device.g_max_S * quantum_J,
+            state_pulses=activity.mean("state_pulses"),
+            state_clocks=activity.mean("state_clocks"),
+            state_compare_steps=activity.mean("state_compare_steps"),
+        )
+        return recurrent_actions(shape, seen, timing)
 
     def read(self, t_s: float) -> RecurrentRead:
         """The layer ``t_s`` seconds after programming, compensated if the chip says so."""
@@ -243,12 +287,13 @@ class RecurrentRead:
         counts: torch.Tensor,
         *,
         noise: BlockNoise,
-        activity: RecurrentActivity | None = None,
+        activity: Activity | None = None,
     ) -> torch.Tensor:
         """Run whole sequences.
 
         ``counts``: input pulse widths ``(n, steps, inputs)`` in clock periods, ``n`` a multiple of the block. Returns
-        the hidden state after the last step as pulse widths, ``(chips, n, hidden)``.
+        the hidden state after the last step as pulse widths, ``(chips, n, hidden)``. ``activity`` counts what the first
+        ``activity.valid`` samples did (all of them by default), since the last block may be filled up.
         """
         layer, chip = self.layer, self.chip
         chips, (n, steps, _) = self.matrix.array.difference_S.shape[0], counts.shape
@@ -289,7 +334,7 @@ class RecurrentRead:
             v[..., layer.inputs : layer.inputs + layer.hidden] = torch.round(h * (top / chip.driver.x_max))
         return v[..., layer.inputs : layer.inputs + layer.hidden].clone()
 
-    def _tanh_of_state(self, c: torch.Tensor, noise: BlockNoise, activity: RecurrentActivity | None) -> torch.Tensor:
+    def _tanh_of_state(self, c: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
         """tanh of the cell state: a pulse into one cell pair per unit and the second ramp, or a look-up."""
         if self.state_conversion is None or self.state_group is None:
             table = self.conversions[-1]
@@ -302,19 +347,21 @@ class RecurrentRead:
         z = pulses * (self.state_gain / per_clock)
         codes = codes_of(self.state_conversion, self.state_group, z, None, noise)
         if activity is not None:
-            activity.add("state_pulses", (pulses != 0).sum())
-            activity.add("state_clocks", pulses.abs().sum())
-            activity.add("state_compare_steps", (codes + 1).sum())
+            real = slice(activity.valid)
+            activity.add("state_pulses", (pulses[:, real] != 0).sum())
+            activity.add("state_clocks", pulses[:, real].abs().sum())
+            activity.add("state_compare_steps", (codes[:, real] + 1).sum())
         return self.state_group.scatter(self.state_conversion.values(codes))
 
     def _count_gates(
-        self, activity: RecurrentActivity, v: torch.Tensor, codes: list[torch.Tensor], *, again: bool = False
+        self, activity: Activity, v: torch.Tensor, codes: list[torch.Tensor], *, again: bool = False
     ) -> None:
         """Add what one pass of gate products did to the sums."""
+        v = v[:, : activity.valid]
         if not again:
             activity.samples += v.shape[0] * v.shape[1]
         activity.add("row_pulses", (v != 0).sum())
         activity.add("row_clocks", v.abs().sum())
         activity.add("loss_S_clocks", self.matrix.array.loss_S(v).sum())
         for code in codes:
-            activity.add("gate_compare_steps", (code + 1).sum())
+            activity.add("gate_compare_steps", (code[:, : activity.valid] + 1).sum())

@@ -29,7 +29,7 @@ class ConventionalADC:
     range_z: Annotated[float, Gt(0.0)] = 4.0
     columns_per_adc: Annotated[int, Interval(ge=1, le=4096)] = 8
     price: str = "andrulis2024"
-    rate_per_s: Annotated[float, Gt(0.0)] = 1e9
+    rate_per_s: Annotated[float, Gt(0.0)] = 1e8
 
 
 @dataclass(frozen=True)

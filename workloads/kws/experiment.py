@@ -1,0 +1,315 @@
+"""Keyword spotting end to end: data, features, training, chips over time, cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from annotated_types import Ge, Interval, Len
+
+from devices import ChipStreams, InputError, Stream
+from mappings.aware import Aware
+from mappings.chip import CellState, Chip
+from workloads.kws.augment import Augmentation, augmented_mfcc
+from workloads.kws.clips import Clips
+from workloads.kws.features import MFCC, Normaliser, cached_mfcc
+from workloads.kws.find import Finding, find_clips
+from workloads.kws.hardware import KeywordChips, Seen
+from workloads.kws.model import KeywordNet, Model, load_weights
+from workloads.kws.split import split_by_speaker
+from workloads.kws.tables import Tables
+from workloads.kws.training import Batches, Stage, Training, accuracy_of, logits_of, train
+from workloads.result import Progress, Result, silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Which recordings, and how speakers are dealt out.
+
+    Parameters
+    ----------
+    full : download the 35-word training set (2.4 GB) rather than the 12-class test set
+    splits : number of speaker splits; each trains its own network and its own chips
+    split_seed : seed of the first split, apart from the experiment's seed; the others follow on
+    fractions : shares of training, validation and test speakers
+    clips : at most so many clips, drawn evenly from all classes; None takes all
+    """
+
+    full: bool = False
+    splits: Annotated[int, Interval(ge=1, le=100)] = 1
+    split_seed: Annotated[int, Ge(0)] = 0
+    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    clips: Annotated[int, Ge(24)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Sound to numbers in [-1, 1].
+
+    Parameters
+    ----------
+    mfcc : cepstral coefficients
+    normalisation : ``utterance`` (one mean and deviation a clip) or ``corpus`` (one per coefficient, of the training part)
+    std_scale : so many standard deviations are full scale
+    augmentation : variation of the training clips
+    """
+
+    mfcc: MFCC = MFCC()
+    normalisation: Literal["utterance", "corpus"] = "utterance"
+    std_scale: Annotated[float, Interval(gt=0.0, le=10.0)] = 3.0
+    augmentation: Augmentation = Augmentation()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One piece of hardware to compare: its chip says only what differs from the experiment's.
+
+    Parameters
+    ----------
+    name : how reports call it
+    default : exactly one variant is the headline
+    aim : allowed loss against software, in points of accuracy, where the experiment states one
+    aim_t_s : time at which that aim counts [s]
+    """
+
+    name: str
+    chip: Chip
+    default: bool = False
+    aim: float | None = None
+    aim_t_s: Annotated[float, Ge(0.0)] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How chips are judged.
+
+    Parameters
+    ----------
+    chips : chips of each variant
+    times_s : times after programming [s]; a variant none of whose cells drifts is read at the first one alone
+    block : clips that share a stream of read noise (changing it changes the noise that is drawn)
+    batch : clips held in memory together (changes nothing but memory)
+    """
+
+    chips: Annotated[int, Interval(ge=1, le=100000)] = 8
+    times_s: Annotated[tuple[Annotated[float, Ge(0.0)], ...], Len(1)] = (0.0, 3600.0, 86400.0, 2592000.0)
+    block: Annotated[int, Interval(ge=1, le=4096)] = 64
+    batch: Annotated[int, Ge(1)] = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeywordSpotting:
+    """Twelve spoken commands by a small recurrent network whose gates a nonlinear ramp converts."""
+
+    kind: Literal["kws"] = "kws"
+    name: str = "kws"
+    description: str = ""
+    cite: tuple[str, ...] = ()
+    seed: Annotated[int, Ge(0)] = 0
+    data: Data = Data()
+    features: Features = Features()
+    model: Model = Model()
+    training: Training = Training()
+    chip: Chip
+    variants: Annotated[tuple[Variant, ...], Len(1)]
+    evaluation: Evaluation = Evaluation()
+
+    def __post_init__(self) -> None:
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) < len(names):
+            raise ValueError(f"variants need different names (got {', '.join(names)})")
+        if sum(variant.default for variant in self.variants) != 1:
+            raise ValueError("exactly one variant must have default: true")
+
+    def run(
+        self,
+        *,
+        data: Path | None = None,
+        weights: Path | None = None,
+        device: str = "cpu",
+        progress: Progress = silent,
+    ) -> Result:
+        """Run the experiment; ``weights`` replaces training in software by a user's network (safetensors)."""
+        return KeywordRun(self, weights, device, progress).run(data)
+
+
+@dataclass
+class Prepared:
+    """One speaker split as tensors."""
+
+    number: int
+    batches: Batches
+    x_test: torch.Tensor
+    y_test: torch.Tensor
+    clipped: float
+
+
+@dataclass
+class KeywordRun:
+    """The state of one run: what has been trained so far, and the tables as they grow."""
+
+    experiment: KeywordSpotting
+    weights: Path | None
+    device: str
+    progress: Progress
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the seconds of the body to one stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - started
+
+    def run(self, data: Path | None) -> Result:
+        """All splits, all variants, all times."""
+        experiment = self.experiment
+        with self.stage("data"):
+            clips = find_clips(
+                data,
+                seed=experiment.data.split_seed,
+                finding=Finding(full=experiment.data.full),
+                progress=lambda done, total: self.progress("speaking the words", done, total),
+            )
+            clips = fewer(clips, experiment.data.clips, Stream.root(experiment.data.split_seed))
+        with self.stage("features"):
+            self.progress("features", 0, 1)
+            features, cache_notes = cached_mfcc(clips, experiment.features.mfcc)
+            self.progress("features", 1, 1)
+        tables = Tables(experiment, clips, notes=[*clips.notes, *cache_notes])
+        for split in range(experiment.data.splits):
+            self._one_split(split, clips, features, tables)
+        with self.stage("cost"):
+            return tables.result(self.stages)
+
+    def _prepare(self, split: int, clips: Clips, features: Any, rng: Stream) -> Prepared:
+        how, config = self.experiment.features, self.experiment.data
+        parts = split_by_speaker(clips, config.split_seed + split, config.fractions)
+        normaliser = Normaliser.fit(how.normalisation, features[parts.train], std_scale=how.std_scale)
+        silence = clips.classes[parts.train] == clips.labels.index("_silence_")
+        train_waves = clips.waveforms[parts.train]
+        copies = augmented_mfcc(
+            train_waves,
+            train_waves[silence] if silence.any() else None,
+            how.augmentation,
+            how.mfcc,
+            stream=rng.child("augmentation"),
+            progress=lambda done, total: self.progress("varied training clips", done, total),
+        )
+        classes = torch.from_numpy(clips.classes)
+        y_train = classes[parts.train]
+        x_plain, _ = normaliser.apply(features[parts.train])
+        x_varied, _ = normaliser.apply(copies)
+        x_test, clipped = normaliser.apply(features[parts.test])
+        batches = Batches(
+            torch.cat([torch.from_numpy(x_plain), torch.from_numpy(x_varied)]),
+            y_train.repeat(1 + how.augmentation.copies),
+            torch.from_numpy(normaliser.apply(features[parts.validation])[0]),
+            classes[parts.validation],
+        )
+        return Prepared(split, batches, torch.from_numpy(x_test), classes[parts.test], clipped)
+
+    def _one_split(self, split: int, clips: Clips, features: Any, tables: Tables) -> None:
+        experiment, how = self.experiment, self.experiment.training
+        rng = Stream.root(experiment.seed).child("split", split)
+        with self.stage("augmentation"):
+            data = self._prepare(split, clips, features, rng)
+        net = KeywordNet(
+            experiment.model.cell, data.x_test.shape[2], experiment.model.hidden, len(clips.labels), rng=rng
+        )
+        if self.weights is not None:
+            load_weights(self.weights, net)
+        else:
+            net = self._train(net, data, how.software, None, rng.child("software"), "software", split, tables)
+        tables.software(split, accuracy_of(net, data.x_test, data.y_test), len(data.batches.y), len(data.y_test))
+        trained: dict[tuple[int, CellState], KeywordNet] = {}
+        for variant in experiment.variants:
+            chip = variant.chip
+            key = (chip.bits, chip.state)
+            if key not in trained:
+                aware = Aware(bits=chip.bits, state=chip.state, weight_noise=how.weight_noise)
+                name = f"{chip.bits} bits"
+                trained[key] = self._train(
+                    net, data, how.aware, aware, rng.child("aware", *map(repr, key)), name, split, tables
+                )
+            with self.stage("evaluation"):
+                self._evaluate(variant, trained[key], data, rng.child("chips"), tables)
+
+    def _train(
+        self,
+        net: KeywordNet,
+        data: Prepared,
+        stage: Stage,
+        aware: Aware | None,
+        rng: Stream,
+        name: str,
+        split: int,
+        tables: Tables,
+    ) -> KeywordNet:
+        with self.stage(f"training, {name}"):
+            net, rows = train(
+                net,
+                data.batches,
+                self.experiment.training,
+                stage,
+                aware=aware,
+                rng=rng,
+                name=name,
+                progress=self.progress,
+            )
+        tables.learning(split, rows)
+        return net
+
+    def _evaluate(self, variant: Variant, net: KeywordNet, data: Prepared, rng: Stream, tables: Tables) -> None:
+        """One variant on its chips at every time, and once on an ideal chip."""
+        how, chip = self.experiment.evaluation, variant.chip
+        seen = Seen()
+        limit = float(logits_of(net, data.batches.x_validation).abs().max())
+        with torch.no_grad():
+            ideal = KeywordChips.program(
+                net, chip.idealised(), output_limit=limit, rng=ChipStreams.of(rng.child("ideal"), 1)
+            )
+            answers, _ = ideal.predict(data.x_test, 0.0, block=how.block, batch=how.batch)
+            tables.quantised(variant, data.number, float((answers[0] == data.y_test).float().mean()))
+            chips = KeywordChips.program(
+                net, chip, output_limit=limit, rng=ChipStreams.of(rng.child("hardware"), how.chips)
+            )
+            drifts = chip.weights.device.drifts or chip.ramp.device.drifts
+            times = how.times_s if drifts else how.times_s[:1]
+            for number, t_s in enumerate(times):
+                answers, factors = chips.predict(
+                    data.x_test, t_s, block=how.block, batch=how.batch, seen=seen if number == 0 else None
+                )
+                tables.analog(variant, data, t_s, answers, factors, chips, first=number == 0)
+                self.progress(f"chips, {variant.name}", number + 1, len(times))
+        tables.hardware(variant, data, chips, seen, steps=data.x_test.shape[1])
+
+
+def fewer(clips: Clips, limit: int | None, rng: Stream) -> Clips:
+    """At most ``limit`` clips, drawn evenly from every class."""
+    if limit is None or limit >= len(clips):
+        return clips
+    draw = rng.child("fewer").numpy()
+    each = max(1, limit // len(clips.labels))
+    rows = [
+        draw.permutation([row for row, kind in enumerate(clips.classes) if kind == label])[:each]
+        for label in range(len(clips.labels))
+    ]
+    pick = sorted(int(row) for part in rows for row in part)
+    if not pick:
+        raise InputError("data.clips: no clips are left")
+    return replace(
+        clips,
+        waveforms=clips.waveforms[pick],
+        classes=clips.classes[pick],
+        speakers=clips.speakers[pick],
+        names=clips.names[pick],
+        notes=(*clips.notes, f"{len(pick)} of {len(clips)} clips were used (data.clips: {limit})."),
+    )

@@ -1,0 +1,381 @@
+"""The tables of a keyword-spotting run as they grow, and the figures drawn from them at the end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+
+from mappings.cost import CostLine, price, shares, summarise
+from mappings.trace import trace
+from periphery import RampConverter
+from periphery.adc_prices import adc_price
+from periphery.functions import threshold_levels
+from periphery.read_voltage import read_voltage_sweep
+from workloads.kws.clips import Clips
+from workloads.kws.hardware import KeywordChips, Seen
+from workloads.result import Result
+
+if TYPE_CHECKING:
+    from workloads.kws.experiment import KeywordSpotting, Prepared, Variant
+
+ADC_MODELS = ("andrulis2024", "neurosim_sar", "isaac2016")
+READ_VOLTAGES_V = tuple(round(0.15 + 0.01 * step, 2) for step in range(11))
+PLOTTED_CHIPS = 4
+
+
+@dataclass
+class Tables:
+    """Rows by table, and what the headline figures need."""
+
+    experiment: KeywordSpotting
+    clips: Clips
+    notes: list[str]
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    costs: dict[str, dict[str, float]] = field(default_factory=dict)
+    cost_lines: dict[str, list[CostLine]] = field(default_factory=dict)
+    events: dict[str, Any] = field(default_factory=dict)
+    sizes: tuple[int, int] = (0, 0)
+    cite: set[str] = field(default_factory=set)
+
+    def add(self, table: str, **row: Any) -> None:
+        """One row more."""
+        self.rows.setdefault(table, []).append(row)
+
+    def note(self, sentence: str) -> None:
+        """A sentence that the reader must see, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def software(self, split: int, accuracy: float, train: int, test: int) -> None:
+        """Accuracy of the network before any hardware."""
+        self.sizes = train, test
+        self._accuracy("", "software", split, -1, 0.0, accuracy)
+
+    def quantised(self, variant: Variant, split: int, accuracy: float) -> None:
+        """Accuracy on an ideal chip: what codes alone cost."""
+        self._accuracy(variant.name, "quantised", split, -1, 0.0, accuracy)
+
+    def learning(self, split: int, rows: list[dict[str, Any]]) -> None:
+        """Epochs of one training stage."""
+        for row in rows:
+            self.add("learning", split=split, **row)
+
+    def analog(
+        self,
+        variant: Variant,
+        data: Prepared,
+        t_s: float,
+        answers: torch.Tensor,
+        factors: list[float | torch.Tensor],
+        chips: KeywordChips,
+        *,
+        first: bool,
+    ) -> None:
+        """Answers ``(chips, n)`` of one variant at one time."""
+        right = (answers == data.y_test).double().mean(dim=1)
+        for chip, accuracy in enumerate(right.tolist()):
+            self._accuracy(variant.name, "analog", data.number, chip, t_s, accuracy)
+        for converter, factor in zip(chips.recurrent.converters, factors, strict=True):
+            if isinstance(factor, torch.Tensor):
+                for chip, value in enumerate(factor.mean(dim=(1, 2)).tolist()):
+                    self.add(
+                        "compensation",
+                        variant=variant.name,
+                        split=data.number,
+                        chip=chip,
+                        t_s=t_s,
+                        layer="recurrent",
+                        function=converter.group.function.name,
+                        factor=value,
+                    )
+        if first:
+            labels = self.clips.labels
+            pairs = torch.stack([data.y_test.expand_as(answers), answers]).flatten(1)
+            counts = torch.bincount(pairs[0] * len(labels) + pairs[1], minlength=len(labels) ** 2)
+            for index, count in enumerate(counts.tolist()):
+                true, predicted = divmod(index, len(labels))
+                self.add("confusion", variant=variant.name, true=labels[true], predicted=labels[predicted], count=count)
+
+    def hardware(self, variant: Variant, data: Prepared, chips: KeywordChips, seen: Seen, *, steps: int) -> None:
+        """Cost, layout, ramps and read-voltage sweep of one variant, from the first split."""
+        if variant.name in self.costs:
+            return
+        chip, records = variant.chip, chips.components()
+        layers = chips.actions(seen, recurrent_steps=steps)
+        latency_s = sum(layer.latency_s * layer.steps for layer in layers)
+        lines: list[CostLine] = []
+        for actions, programmed in zip(layers, (chips.recurrent, chips.output), strict=True):
+            own = price(actions, node_nm=chip.node_nm, components=records, latency_s=latency_s, variant=variant.name)
+            lines += own
+            step = summarise(
+                price(actions.per_inference(1), node_nm=chip.node_nm, components=records),
+                actions.latency_s,
+                actions.ops,
+            )
+            layer = actions.tasks[0].layer
+            shape = programmed.shape(layer)
+            self.add(
+                "layers",
+                variant=variant.name,
+                layer=layer,
+                rows=shape.rows,
+                columns=shape.columns,
+                cells=shape.cells,
+                tiles=shape.row_tiles * shape.column_tiles,
+                steps=int(actions.steps),
+                ops=actions.ops,
+                area_m2=step["area_m2"],
+                energy_J=step["energy_J"],
+                leakage_W=step["leakage_W"],
+                latency_s=step["latency_s"],
+                clipped_weights=programmed.matrix.array.encoded.clipped,
+                clipped_inputs=data.clipped if layer == "recurrent" else 0.0,
+            )
+            for task in actions.tasks:
+                self.add(
+                    "schedule",
+                    variant=variant.name,
+                    layer=layer,
+                    task=task.name,
+                    resource=task.resource,
+                    start_s=task.start_s,
+                    duration_s=task.duration_s,
+                )
+            for sentence in actions.notes:
+                self.note(f"{variant.name}: {sentence}.")
+        self.cost_lines[variant.name] = lines
+        self.costs[variant.name] = summarise(lines, latency_s, sum(layer.ops * layer.steps for layer in layers))
+        for line in lines:
+            self.add("components", **asdict(line))
+            self.cite.update(records[line.component].cite if line.component in records else ())
+        if variant.default:
+            self.events = trace(
+                [task for layer in layers for task in layer.tasks],
+                title=f"{self.experiment.name}: one step of each layer, {variant.name}",
+            )
+        self._prices(variant, chips)
+        self.cite.update((*chip.cite, *chip.weights.device.cite, *chip.ramp.device.cite))
+        if chip.readout == "ramp":
+            self._ramps(variant, chips)
+        drifting = [d for d in (chip.weights.device, chip.ramp.device) if d.drifts]
+        if not drifting:
+            self.note(
+                f"{variant.name}: no drift is modelled for its cells (none is established), so it is read at one time and "
+                "the figure stands for all."
+            )
+
+    def _accuracy(self, variant: str, stage: str, split: int, chip: int, t_s: float, accuracy: float) -> None:
+        self.add("accuracy", variant=variant, stage=stage, split=split, chip=chip, t_s=t_s, accuracy=accuracy)
+
+    def _prices(self, variant: Variant, chips: KeywordChips) -> None:
+        """What each price model says of one conversion of this variant's gates."""
+        chip = variant.chip
+        bits = chip.adc_bits if chip.readout == "conventional" else chip.bits
+        for model in ADC_MODELS:
+            quote = adc_price(model).price(bits, chip.adc.rate_per_s, chip.node_nm)
+            self.add(
+                "prices",
+                variant=variant.name,
+                component=f"{bits}-bit converter",
+                model=model,
+                energy_J=quote.energy_J,
+                area_m2=quote.area_m2,
+                chosen=chip.readout == "conventional" and model == chip.adc.price,
+                source=quote.source,
+            )
+        if chip.readout == "ramp":
+            lines = [x for x in self.cost_lines[variant.name] if x.layer == "recurrent" and x.group == "adc"]
+            shape = chips.recurrent.shape("recurrent")
+            per_step = shape.columns + (shape.hidden if shape.has_state_ramp else 0)
+            steps = next(row["steps"] for row in self.rows["layers"] if row["variant"] == variant.name)
+            self.add(
+                "prices",
+                variant=variant.name,
+                component=f"{bits}-bit converter",
+                model="nonlinear ramp (this chip)",
+                energy_J=sum(line.energy_J for line in lines) / (per_step * steps),
+                area_m2=sum(line.area_m2 for line in lines) / per_step,
+                chosen=True,
+                source="all components of group adc of the recurrent layer, over its conversions and columns; it includes "
+                "the integrators and computes the activation",
+            )
+
+    def _ramps(self, variant: Variant, chips: KeywordChips) -> None:
+        """Ramps as programmed: thresholds, nonlinearity, what was lost."""
+        for converter in (*chips.recurrent.converters, chips.output.converter):
+            ramp, design = converter.ramp, converter.design
+            assert ramp is not None and design is not None
+            raw, calibrated = replace(ramp.ramp, bias=()).read(0.0), ramp.ramp.read(0.0)
+            inl = {"raw": raw.inl_lsb()[:, 0], "calibrated": calibrated.inl_lsb()[:, 0]}
+            name = design.function.name
+            array = chips.recurrent.matrix.array if name != "identity" else chips.output.matrix.array
+            per_z = float(array.encoded.scale_S[0]) / variant.chip.driver.lsb(variant.chip.bits)
+            self.add(
+                "ramps",
+                variant=variant.name,
+                function=name,
+                bits=design.bits,
+                device=variant.chip.ramp.device.kind,  # type: ignore[union-attr]
+                cells=design.cells,
+                clocks=design.ramp_clocks,
+                max_over_min_step=design.max_over_min_step,
+                lost_steps=design.lost_steps,
+                capacitor_ratio=design.unit_S / per_z,
+                inl_mean_raw_lsb=float(inl["raw"].abs().mean()),
+                inl_max_raw_lsb=float(inl["raw"].abs().amax(-1).mean()),
+                inl_mean_lsb=float(inl["calibrated"].abs().mean()),
+                inl_max_lsb=float(inl["calibrated"].abs().amax(-1).mean()),
+            )
+            if design.lost_steps:
+                self.note(
+                    f"{variant.name}: {design.lost_steps} steps of the {name} ramp do not fit its cells; "
+                    f"{design.lost_z:.3g} of its input range is lost."
+                )
+            if name == "identity":
+                continue
+            levels = threshold_levels(design.function, design.bits)
+            for stage, read in (("raw", raw), ("calibrated", calibrated)):
+                found = read.thresholds()[:PLOTTED_CHIPS, 0]
+                for chip in range(len(found)):
+                    for k in range(len(levels)):
+                        self.add(
+                            "ramp",
+                            variant=variant.name,
+                            function=name,
+                            chip=chip,
+                            stage=stage,
+                            k=k + 1,
+                            y=float(levels[k]),
+                            threshold_ideal=float(design.theta[k]),
+                            threshold=float(found[chip, k]),
+                            inl_lsb=float(inl[stage][chip, k]),
+                        )
+            if variant.default and name == "sigmoid":
+                self._read_voltages(variant, ramp, chips)
+
+    def _read_voltages(self, variant: Variant, ramp: RampConverter, chips: KeywordChips) -> None:
+        comparator, driver = variant.chip.comparator, variant.chip.driver
+        inputs, number = 201, len(chips.rng)
+        draw = chips.rng.child("read voltage")
+        for size in (0.0, 1.0):
+            for shift in read_voltage_sweep(
+                ramp.ramp.read(0.0),
+                v_design_V=driver.v_design_V,
+                v_read_V=READ_VOLTAGES_V,
+                swing_V=comparator.swing_V,
+                offset_V=size * comparator.offset_V * draw.child("offset").normal((inputs,)).double(),
+                noise_V=size * comparator.noise_V * draw.child("noise").normal((inputs,)).double(),
+                adc_bits=variant.chip.adc_bits,
+            ):
+                self.add("vread", **asdict(shift))
+        assert number > 0
+
+    def result(self, stages: dict[str, float]) -> Result:
+        """Everything, once all splits are done."""
+        tables = {name: pd.DataFrame(rows) for name, rows in self.rows.items()}
+        tables["confusion"] = (
+            tables["confusion"].groupby(["variant", "true", "predicted"], sort=False)["count"].sum().reset_index()
+        )
+        accuracy = tables["accuracy"]
+        experiment, clips = self.experiment, self.clips
+        variants = []
+        for variant in experiment.variants:
+            chip, own = variant.chip, accuracy[(accuracy.variant == variant.name) & (accuracy.stage == "analog")]
+            quality = [
+                {
+                    "t_s": t_s,
+                    "chips": int(part.chip.nunique()),
+                    "accuracy": {"mean": float(part.accuracy.mean()), "std": float(part.accuracy.std(ddof=0))},
+                }
+                for t_s, part in own.groupby("t_s")
+            ]
+            variants.append(
+                {
+                    "name": variant.name,
+                    "default": variant.default,
+                    "device": chip.weights.device.kind,  # type: ignore[union-attr]
+                    "ramp_device": chip.ramp.device.kind if chip.readout == "ramp" else None,  # type: ignore[union-attr]
+                    "readout": chip.readout,
+                    "compensation": chip.compensation.mode,
+                    "bits": chip.bits,
+                    "quality": quality,
+                    "cost": self.costs[variant.name],
+                }
+            )
+        default = next(variant for variant in experiment.variants if variant.default)
+        self._guesses(default.name)
+        quantised = accuracy[(accuracy.variant == default.name) & (accuracy.stage == "quantised")].accuracy
+        data = {
+            "name": clips.data_name,
+            "digest": clips.digest,
+            "synthetic": clips.synthetic,
+            "source": clips.source,
+            "note": " ".join(clips.notes),
+            "train": self.sizes[0],
+            "test": self.sizes[1],
+            "splits": experiment.data.splits,
+        }
+        metrics = {
+            "data": {key: data[key] for key in ("name", "digest", "synthetic", "train", "test", "splits")},
+            "metrics": {"accuracy": {"higher_is_better": True, "unit": "1"}},
+            "software": {"accuracy": float(accuracy[accuracy.stage == "software"].accuracy.mean())},
+            "quantised": {"accuracy": float(quantised.mean())},
+            "variants": variants,
+            "comparisons": self._comparisons(accuracy),
+            "notes": self.notes,
+            "labels": list(clips.labels),
+        }
+        self.cite.update((*experiment.cite, clips.bibtex))
+        return Result(metrics, tables, self.events, data, dict(stages), tuple(sorted(key for key in self.cite if key)))
+
+    def _comparisons(self, accuracy: pd.DataFrame) -> list[dict[str, Any]]:
+        """Variant minus software on the same clips, chip by chip."""
+        software = accuracy[accuracy.stage == "software"].set_index("split").accuracy
+        out = []
+        for variant in self.experiment.variants:
+            own = accuracy[(accuracy.variant == variant.name) & (accuracy.stage == "analog")]
+            for t_s, part in own.groupby("t_s"):
+                difference = part.assign(value=part.accuracy - part.split.map(software))
+                by_split = difference.groupby("split").value.mean()
+                values = by_split.to_numpy() if len(by_split) > 1 else difference.value.to_numpy()
+                mean, low, high = interval(values)
+                over = "speaker splits (means over chips)" if len(by_split) > 1 else "chips of one speaker split"
+                out.append(
+                    {
+                        "name": variant.name,
+                        "t_s": float(t_s),  # type: ignore[arg-type]
+                        "text": f"{variant.name} at t = {t_s:g} s minus software; 95 % interval over {over}",
+                        "metric": "accuracy",
+                        "mean": mean,
+                        "low": low,
+                        "high": high,
+                        "n": len(values),
+                        "pairs": len(part),
+                        "aim": -variant.aim / 100 if variant.aim is not None and t_s == variant.aim_t_s else None,
+                    }
+                )
+        return out
+
+    def _guesses(self, variant: str) -> None:
+        """How much of the headline cost rests on fitted and estimated prices."""
+        found = shares(self.cost_lines[variant], "status")
+        for status in ("fitted", "estimate"):
+            if status in found:
+                self.note(
+                    f"{variant}: prices marked {status!r} make {found[status].energy_share:.1%} of its energy and "
+                    f"{found[status].area_share:.1%} of its area."
+                )
+
+
+def interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
+    """Mean of ``values`` and its 95 % interval by Student's t; no width from a single value."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, float("nan"), float("nan")
+    half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half
