@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-# Relative on purpose: the path of the checkout may hold a space, and `-m` runs work after the checkout has moved.
+# Relative on purpose: the path of the checkout may hold a space.
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -22,15 +22,15 @@ help:  ## show this list
 
 setup: $(READY)  ## make .venv (3.10 to 3.13; a few minutes the first time, instant afterwards)
 
-# The stamp is written last. A set-up that was cut short leaves .unfinished behind, and the next one starts afresh; a
-# .venv that somebody else made is used, not wiped.
+# The stamp is written last. A set-up that was cut short leaves .unfinished behind, and the next one starts afresh, as it
+# does where .venv holds no Python that runs; a sound .venv that somebody else made is used, not wiped.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' \
 	  || { echo "mho needs Python 3.10 to 3.13, and '$(PYTHON)' is not one: try make PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up $(VENV) (PyTorch and the rest are large: this takes a few minutes, once)" >&2
-	@if [ -e $(UNFINISHED) ] || { [ -d $(VENV) ] && ! $(PY) -c 'import pip' 2>/dev/null; }; then rm -rf $(VENV); fi
-	@[ -d $(VENV) ] || $(PYTHON) -m venv $(VENV)
-	@touch $(UNFINISHED)
+	@if [ -e $(UNFINISHED) ] || ! $(PY) -c '' 2>/dev/null; then rm -rf $(VENV); fi
+	@mkdir -p $(VENV) && touch $(UNFINISHED)
+	@$(PY) -c 'import pip' 2>/dev/null || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --only-binary aihwkit -c constraints.txt -e '.[speech,test,dev]'
 	@mv $(UNFINISHED) $(READY)
 	@touch $(READY)

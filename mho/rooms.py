@@ -2,8 +2,11 @@
 
 The rooms are top-level packages with common names. Next to a script called ``devices.py``, Python's own search would
 take that file for the room. So the rooms are searched for beside ``mho`` first, all at once and before anything else of
-``mho`` is imported; afterwards every ``import devices.pcm`` finds the package that is already loaded. ``sys.path`` is
-never changed, and the finder leaves ``sys.meta_path`` when the rooms are in.
+``mho`` is imported; afterwards every ``import devices.pcm`` finds the package that is already loaded.
+
+Worker processes start without them. They take over ``sys.path``, though, and may be handed an object of a room before
+anything has imported ``mho`` there. So ``sys.path`` begins with ``mho/doors``, a folder that holds one small module for
+each room and nothing else: its import is that of ``mho``, which puts the room in its place.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 HOUSE = Path(__file__).resolve().parent.parent
+DOORS = Path(__file__).resolve().parent / "doors"
 ROOMS = ("configs", "devices", "crossbar", "periphery", "mappings", "workloads")
 
 
@@ -36,11 +40,11 @@ def foreign_file(room: str) -> str | None:
     folders = list(getattr(module, "__path__", []))
     place = getattr(module, "__file__", None) or (folders[0] if folders else "an unknown place")
     ours = any(Path(folder).resolve() == HOUSE / room for folder in folders)
-    return None if ours else place
+    return None if ours or Path(place).resolve().parent == DOORS else place
 
 
 def load() -> None:
-    """Import every room from beside ``mho``.
+    """Import every room from beside ``mho``, and let worker processes find them too.
 
     Raises:
         ImportError: a module with the name of a room, from another place, is already loaded. Neither of the two could
@@ -55,12 +59,17 @@ def load() -> None:
                 name=room,
                 path=in_the_way,
             )
+    for room in ROOMS:
+        if not hasattr(sys.modules.get(room), "__path__"):
+            sys.modules.pop(room, None)  # a door, whose import is under way
     sys.meta_path.insert(0, BesideMho)
     try:
         for room in ROOMS:
             import_module(room)
     finally:
         sys.meta_path.remove(BesideMho)
+    if str(DOORS) not in sys.path:
+        sys.path.insert(0, str(DOORS))
 
 
 load()
