@@ -51,7 +51,11 @@ def mismatches(run: RunData) -> list[str]:
     """Sentences for totals in ``metrics.json`` that the components or the layers do not add up to (beyond 0.5 %)."""
     sentences = []
     for name in run.variants:
-        cost, parts, layers = run.variant(name).cost, run.rows("components", variant=name), run.rows("layers", variant=name)
+        cost, parts, layers = (
+            run.variant(name).cost,
+            run.rows("components", variant=name),
+            run.rows("layers", variant=name),
+        )
         leakage = _leakage_energy(run, name)
         layers_J = float((layers["energy_J"] * layers["steps"]).sum())
         for table, rows, column, unit, sums in (
@@ -140,11 +144,18 @@ def price_rows(run: RunData) -> list[dict[str, Any]]:
     rows = []
     for (name, component), models in run.tables["prices"].groupby(["variant", "component"], sort=False):
         used = models[models["chosen"]]
-        parts = run.rows("components", variant=str(name)) if name else run.rows("components", variant=run.default.name)
-        energy, total = float(parts.loc[parts["component"] == component, "energy_J"].sum()), float(parts["energy_J"].sum())
+        variant = run.variant(str(name)) if name else run.default
+        parts = run.rows("components", variant=variant.name)
+        energy = float(parts.loc[parts["component"] == component, "energy_J"].sum())
+        total = variant.cost.get("energy_J")
         price = float(used["energy_J"].iloc[0]) if len(used) else math.nan
         for model in models.to_dict("records"):
             ratio = float(model["energy_J"]) / price if price else math.nan
-            known = energy > 0 and math.isfinite(ratio)
-            rows.append({**{str(key): value for key, value in model.items()}, "ratio": ratio, "total_J": total + (ratio - 1.0) * energy if known else None})
+            rows.append(
+                {
+                    **{str(key): value for key, value in model.items()},
+                    "ratio": ratio,
+                    "total_J": None if total is None or energy <= 0 else total + (ratio - 1.0) * energy,
+                }
+            )
     return rows

@@ -27,14 +27,13 @@ _COST_UNITS = {
     "tops_per_W": "TOPS/W",
     "tops_per_mm2": "TOPS/mm2",
 }
-_COLUMNS = (
-    "run experiment seed config_digest data synthetic variant default kind name unit t_s chips value std".split()
-)
+_IDENTITY = ("run", "experiment", "seed", "config_digest", "data", "synthetic", "variant", "default")
+_FIGURE = ("kind", "name", "unit", "t_s", "chips", "value", "std")
 
 
 def long_table(runs: Sequence[RunData]) -> pd.DataFrame:
     """One row per figure: ``kind`` is software, quantised, quality or cost; several runs stand below each other."""
-    return pd.DataFrame([row for run in runs for row in _long_rows(run)], columns=_COLUMNS)
+    return pd.DataFrame([row for run in runs for row in _long_rows(run)], columns=[*_IDENTITY, *_FIGURE])
 
 
 def _long_rows(run: RunData) -> Iterable[dict[str, Any]]:
@@ -73,7 +72,9 @@ def parquet(runs: Sequence[RunData]) -> bytes:
     try:
         long_table(runs).to_parquet(buffer, index=False)
     except ImportError as error:
-        raise InputError("--format parquet needs pyarrow: pip install 'mho[parquet]' (or choose --format csv)") from error
+        raise InputError(
+            "--format parquet needs pyarrow: pip install 'mho[parquet]' (or choose --format csv)"
+        ) from error
     return buffer.getvalue()
 
 
@@ -121,7 +122,14 @@ def _summary(run: RunData) -> str:
     lines += ["Mean ± standard deviation over chips.", "", *_grid(head, body)]
     if metrics.comparisons:
         body = [
-            [row["text"] or row["name"], row["mean"], f"{row['low']} to {row['high']}", row["unit"], row["aim"], row["verdict"]]
+            [
+                row["text"] or row["name"],
+                row["mean"],
+                f"{row['low']} to {row['high']}",
+                row["unit"],
+                row["aim"],
+                row["verdict"],
+            ]
             for row in comparison_rows(run)
         ]
         lines += _grid(["paired difference", "mean", "95 % interval", "unit", "aim", "result"], body)

@@ -1,4 +1,4 @@
-"""The report's figures: which rows of a run go on which axes. Each function returns inline SVG, or None without data."""
+"""The report's figures: which rows of a run go on which axes. Each returns inline SVG, or None without data."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def vread(run: RunData) -> str | None:
         left.set_title("all readouts")
         plots.vread_shift(right, steady, colours)
         right.axhspan(-0.1, 0.1, color=plots.FAINT, alpha=0.2, linewidth=0)
-        right.set_title("those that track V_read, enlarged (band: ±0.1 LSB)")
+        right.set_title("enlarged (band: ±0.1 LSB)")
         reach = max(0.15, 1.2 * float(steady["mean_shift_lsb"].abs().max())) if len(steady) else 0.15
         right.set_ylim(-reach, reach)
         handles, labels = left.get_legend_handles_labels()

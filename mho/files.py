@@ -27,6 +27,8 @@ def write_atomic(path: Path | str, data: bytes) -> None:
         target = target.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
         _write_and_rename(target, data)
+    except FileExistsError as error:
+        raise InputError(f"{path}: cannot write: {error.filename} is a file, not a folder") from error
     except OSError as error:
         raise InputError(f"{path}: cannot write: {error.strerror or error}; nothing was written") from error
 
@@ -101,9 +103,10 @@ class RunFolder:
             raise InputError(f"{self.target}: cannot make this folder: a file of that name is in the way")
         held = sorted(entry.name for entry in self.target.iterdir())
         if held and "manifest.json" not in held:
+            some = ", ".join(held[:3]) + (", ..." if len(held) > 3 else "")
             raise InputError(
-                f"{self.target}: this folder holds other files ({', '.join(held[:3])}{', ...' if len(held) > 3 else ''}) "
-                "and no manifest.json, so it is no run directory; give an empty or new folder"
+                f"{self.target}: this folder holds other files ({some}) and no manifest.json, so it is no run "
+                "directory; give an empty or new folder"
             )
 
     def _publish(self) -> None:

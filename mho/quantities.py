@@ -37,6 +37,7 @@ def rounded(value: float, digits: int = 3) -> str:
         return "0"
     if not 1e-4 <= abs(value) < 1e9:
         return f"{value:.{digits - 1}e}"
+    value = float(f"{value:.{digits - 1}e}")  # first, so that 0.9996 has the decimals of 1.00
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{decimals}f}"
     return text.replace("-", "−")

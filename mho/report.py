@@ -137,7 +137,10 @@ def _environment() -> jinja2.Environment:
     }
     environment.filters.update(filters)
     environment.globals.update(
-        shown=sections.shown, bare=sections.bare, shown_difference=sections.shown_difference, NOT_AVAILABLE=NOT_AVAILABLE
+        shown=sections.shown,
+        bare=sections.bare,
+        shown_difference=sections.shown_difference,
+        NOT_AVAILABLE=NOT_AVAILABLE,
     )
     return environment
 
@@ -160,7 +163,9 @@ def _json(runs: Sequence[RunData]) -> bytes:
 
 def _only(runs: Sequence[RunData], format: str) -> RunData:
     if len(runs) != 1:
-        raise InputError(f"--format {format} takes one run directory (got {len(runs)}); csv, json and markdown take several")
+        raise InputError(
+            f"--format {format} takes one run directory (got {len(runs)}); csv, json and markdown take several"
+        )
     return runs[0]
 
 

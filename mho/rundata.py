@@ -47,7 +47,16 @@ _NUMBERS: dict[str, str] = {
 }
 _TRUTH: dict[str, str] = {"vread": "offset_and_noise", "prices": "chosen"}
 _REQUIRED = ("accuracy", "layers", "components")
-_TRUTH_WORDS = {"true": True, "1": True, "1.0": True, "yes": True, "false": False, "0": False, "0.0": False, "no": False}
+_TRUTH_WORDS = {
+    "true": True,
+    "1": True,
+    "1.0": True,
+    "yes": True,
+    "false": False,
+    "0": False,
+    "0.0": False,
+    "no": False,
+}
 
 
 class _Record(BaseModel):
@@ -264,7 +273,9 @@ def _metrics(path: Path, value: dict[str, Any]) -> Metrics:
     defaults = [variant.name for variant in metrics.variants if variant.default]
     if len(defaults) != 1:
         problems.append(f"{path}: variants: exactly one must be the default (got {len(defaults)} of {len(names)})")
-    problems += [f"{path}: variants: the name {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    problems += [
+        f"{path}: variants: the name {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})
+    ]
     spread = TypeAdapter(Spread | None)
     for variant in metrics.variants:
         for quality in variant.quality:
@@ -361,4 +372,5 @@ def _unknown_variants(path: Path, metrics: Metrics, tables: dict[str, pd.DataFra
     for name, table in tables.items():
         if "variant" in table:
             for stranger in sorted(set(table["variant"]) - known):
-                yield f"{path / (name + '.csv')}: variant {stranger!r} is not in metrics.json ({', '.join(sorted(known - {''}))})"
+                listed = ", ".join(variant.name for variant in metrics.variants)
+                yield f"{path / name}.csv: variant {stranger!r} is not in metrics.json (it lists {listed})"

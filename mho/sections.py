@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 
 from mho.plots import is_adc
 from mho.quantities import NOT_AVAILABLE, duration, missing, number, percent, points, rounded
@@ -89,7 +89,9 @@ def accuracy_rows(run: RunData) -> tuple[list[float], list[dict[str, Any]]]:
             low, high = interval_of_mean(mine["value"], mine["split"])
             one = figure.iloc[0] if len(figure) else None
             cells.append(
-                None if one is None else {"mean": float(one["mean"]), "std": float(one["std"]), "low": low, "high": high}
+                None
+                if one is None
+                else {"mean": float(one["mean"]), "std": float(one["std"]), "low": low, "high": high}
             )
         mine = chips[chips["variant"] == variant.name]
         digital = quantised[quantised["variant"] == variant.name][run.metric]
@@ -174,7 +176,7 @@ def compensation_over_time(run: RunData) -> pd.DataFrame:
 def _paired_loss(run: RunData, variant: str) -> dict[str, float] | None:
     """Loss of each chip between its first and last time, with the 95 % interval of the mean."""
     mine = analog(run)
-    mine = mine[mine["variant"] == variant]
+    mine = mine[(mine["variant"] == variant) & mine["value"].notna()]
     if mine["t_s"].nunique() < 2:
         return None
     wide = mine.pivot_table(index=["split", "chip"], columns="t_s", values="value").sort_index(axis=1)
@@ -227,7 +229,7 @@ def _mechanism(same: bool | None, compensated: bool, ramp: str, factor: float) -
             f"(mean {number(factor)} at the end) corrects what remains before the comparator"
         )
     if same:
-        return "the ramp is made of the same kind of cell, so its steps shrink with the weights' charges and the ratio stays"
+        return "the ramp is of the same kind of cell, so its steps shrink with the weights' charges and the ratio stays"
     if compensated:
         return (
             f"the ramp ({ramp}) does not follow the weights; a factor measured through it "
@@ -271,7 +273,8 @@ def confusion_matrices(run: RunData) -> list[dict[str, Any]]:
         counts = table.reindex(index=order, columns=order, fill_value=0.0).to_numpy(float)
         shares = counts / np.where(counts.sum(axis=1, keepdims=True) > 0, counts.sum(axis=1, keepdims=True), np.nan)
         wrong = sorted(
-            ((share, order[i], order[j]) for (i, j), share in np.ndenumerate(shares) if i != j and share > 0), reverse=True
+            ((share, order[i], order[j]) for (i, j), share in np.ndenumerate(shares) if i != j and share > 0),
+            reverse=True,
         )
         matrices.append(
             {

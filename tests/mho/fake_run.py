@@ -26,13 +26,13 @@ VARIANTS: tuple[tuple[str, str, int, str, float, float, bool], ...] = (
 )
 #: component, group, action, count per inference, unit energy, instances, unit area, leakage, status, source
 _PARTS: tuple[tuple[str, str, str, float, float, int, float, float, str, str], ...] = (
-    ("comparator", "adc", "compare", 201_000, 1.05e-14, 128, 6.1e-12, 2e-8, "derived", "doi 10.1038/s41467-025-56254-6, Table 1"),
-    ("ramp_column", "adc", "step", 1_568, 1.1e-12, 2, 4.0e-12, 1e-8, "fitted", "fitted to the KWS 5-bit row of Table 1"),
-    ("integrator", "adc", "integrate", 6_272, 6.4e-13, 128, 5.2e-12, 3e-8, "estimate", "estimate after NeuRRAM's neuron, scaled"),
+    ("comparator", "adc", "compare", 201_000, 1.05e-14, 128, 6.1e-12, 2e-8, "derived", "doi 10.1038/fake-6, Table 1"),
+    ("ramp_column", "adc", "step", 1_568, 1.1e-12, 2, 4.0e-12, 1e-8, "fitted", "fitted to a row of Table 1"),
+    ("integrator", "adc", "integrate", 6_272, 6.4e-13, 128, 5.2e-12, 3e-8, "estimate", "scaled from another node"),
     ("crossbar", "array", "read", 49, 3.1e-10, 1, 2.1e-10, 0.0, "modelled", "V^2 G t summed over cells"),
-    ("pwm_driver", "driver", "pulse", 3_528, 2.1e-14, 72, 2.4e-12, 1e-8, "estimate", "C V^2 of the word line; estimate"),
-    ("sram_buffer", "buffer", "byte", 9_800, 1.6e-14, 1, 3.1e-10, 4e-7, "modelled", "CACTI, https://example.org/cacti"),
-    ("int16_multiplier", "digital", "multiply", 4_704, 4.1e-13, 8, 2.2e-11, 1e-7, "secondary", "Horowitz, ISSCC 2014, arXiv 2404.06553"),
+    ("pwm_driver", "driver", "pulse", 3_528, 2.1e-14, 72, 2.4e-12, 1e-8, "estimate", "C V^2 of a word line"),
+    ("sram_buffer", "buffer", "byte", 9_800, 1.6e-14, 1, 3.1e-10, 4e-7, "modelled", "https://example.org/cacti"),
+    ("int16_multiplier", "digital", "multiply", 4_704, 4.1e-13, 8, 2.2e-11, 1e-7, "secondary", "arXiv 2404.06553"),
 )  # fmt: skip
 
 
@@ -70,7 +70,12 @@ def write_fake_run(
         "manifest.json": json.dumps(_manifest(seed, data), indent=2),
         "trace.json": json.dumps({"traceEvents": []}),
         "config.resolved.yaml": yaml.safe_dump(
-            {"name": "kws", "description": "An LSTM spots keywords (invented figures).", "chips": chips, "splits": splits}
+            {
+                "name": "kws",
+                "description": "An LSTM spots keywords (invented figures).",
+                "chips": chips,
+                "splits": splits,
+            }
         ),
     }
     for name, text in files.items():
@@ -91,7 +96,16 @@ def _accuracy(rng: np.random.Generator, splits: int, chips: int) -> pd.DataFrame
                 own = 0.005 * rng.standard_normal()
                 for place, time in enumerate(TIMES_S):
                     loss = start + (end - start) * (place / 3) ** 2
-                    rows.append((name, "analog", split, chip, time, SOFTWARE + shift - loss + own + 0.002 * rng.standard_normal()))
+                    rows.append(
+                        (
+                            name,
+                            "analog",
+                            split,
+                            chip,
+                            time,
+                            SOFTWARE + shift - loss + own + 0.002 * rng.standard_normal(),
+                        )
+                    )
     return pd.DataFrame(rows, columns=["variant", "stage", "split", "chip", "t_s", "accuracy"])
 
 
@@ -100,12 +114,21 @@ def _layers(components: pd.DataFrame) -> pd.DataFrame:
     for name, _, bits, *_ in VARIANTS:
         scale = 2.0 ** (bits - 5) * (3.1 if name == "conventional_adc" else 1.0)
         mine = components[components["variant"] == name][["area_m2", "energy_J", "leakage_W"]].sum()
-        for layer, shape, steps, share, latency in (("lstm", (73, 128), 49, 0.96, 1.6e-7), ("output", (33, 12), 1, 0.04, 6e-8)):
+        for layer, shape, steps, share, latency in (
+            ("lstm", (73, 128), 49, 0.96, 1.6e-7),
+            ("output", (33, 12), 1, 0.04, 6e-8),
+        ):
             cells = 2 * shape[0] * shape[1]
-            cost = (share * mine["area_m2"], share * mine["energy_J"] / steps, share * mine["leakage_W"], latency * scale)
+            cost = (
+                share * mine["area_m2"],
+                share * mine["energy_J"] / steps,
+                share * mine["leakage_W"],
+                latency * scale,
+            )
             rows.append((name, layer, *shape, cells, 1, steps, cells, *cost, 0.003, 0.012))
-    columns = "variant layer rows columns cells tiles steps ops area_m2 energy_J leakage_W latency_s clipped_weights clipped_inputs"
-    return pd.DataFrame(rows, columns=columns.split())
+    shape_columns = ["variant", "layer", "rows", "columns", "cells", "tiles", "steps", "ops"]
+    costs = ["area_m2", "energy_J", "leakage_W", "latency_s", "clipped_weights", "clipped_inputs"]
+    return pd.DataFrame(rows, columns=[*shape_columns, *costs])
 
 
 def _components() -> pd.DataFrame:
@@ -114,12 +137,47 @@ def _components() -> pd.DataFrame:
         for component, group, action, count, energy, instances, area, leakage, status, source in _PARTS:
             factor = 2.0 ** (bits - 5) * (3.6 if name == "conventional_adc" else 1.0) if group == "adc" else 1.0
             size = 2.8 if name == "conventional_adc" and group == "adc" else 1.0
-            rows.append((name, "lstm", component, group, action, count * factor, energy, count * factor * energy, np.nan, np.nan, np.nan, np.nan, 16, status, source))
-            rows.append((name, "lstm", component, group, "", np.nan, np.nan, np.nan, instances, area * size, instances * area * size, leakage * instances, 16, status, source))
-    columns = (
-        "variant layer component group action count unit_energy_J energy_J instances unit_area_m2 area_m2 leakage_W node_nm status source"
-    )
-    return pd.DataFrame(rows, columns=columns.split())
+            rows.append(
+                (
+                    name,
+                    "lstm",
+                    component,
+                    group,
+                    action,
+                    count * factor,
+                    energy,
+                    count * factor * energy,
+                    np.nan,
+                    np.nan,
+                    np.nan,
+                    np.nan,
+                    16,
+                    status,
+                    source,
+                )
+            )
+            rows.append(
+                (
+                    name,
+                    "lstm",
+                    component,
+                    group,
+                    "",
+                    np.nan,
+                    np.nan,
+                    np.nan,
+                    instances,
+                    area * size,
+                    instances * area * size,
+                    leakage * instances,
+                    16,
+                    status,
+                    source,
+                )
+            )
+    what = ["variant", "layer", "component", "group", "action", "count", "unit_energy_J", "energy_J"]
+    pieces = ["instances", "unit_area_m2", "area_m2", "leakage_W", "node_nm", "status", "source"]
+    return pd.DataFrame(rows, columns=[*what, *pieces])
 
 
 def _schedule() -> pd.DataFrame:
@@ -169,7 +227,9 @@ def _ramp(rng: np.random.Generator, chips: int) -> pd.DataFrame:
                     threshold = ideal + walk - offset
                     inl = (walk - offset) / np.gradient(ideal)
                     columns = {"variant": name, "function": function, "chip": chip, "stage": stage, "k": k, "y": y}
-                    frames.append(pd.DataFrame({**columns, "threshold_ideal": ideal, "threshold": threshold, "inl_lsb": inl}))
+                    frames.append(
+                        pd.DataFrame({**columns, "threshold_ideal": ideal, "threshold": threshold, "inl_lsb": inl})
+                    )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -181,7 +241,21 @@ def _ramps(ramp: pd.DataFrame) -> pd.DataFrame:
             inl = mine.assign(inl_lsb=mine["inl_lsb"].abs()).groupby("stage")["inl_lsb"].agg(["mean", "max"])
             raw, calibrated = inl.loc["raw"], inl.loc["calibrated"]
             steps = {4: 4.3, 5: 9.0, 8: 70.6}[bits]
-            rows.append((name, function, bits, device, 2**bits + 5, 2**bits, steps, 3 if bits == 8 else 0, 1.0, *raw, *calibrated))
+            rows.append(
+                (
+                    name,
+                    function,
+                    bits,
+                    device,
+                    2**bits + 5,
+                    2**bits,
+                    steps,
+                    3 if bits == 8 else 0,
+                    1.0,
+                    *raw,
+                    *calibrated,
+                )
+            )
     columns = "variant function bits device cells clocks max_over_min_step lost_steps capacitor_ratio"
     return pd.DataFrame(
         rows, columns=[*columns.split(), "inl_mean_raw_lsb", "inl_max_raw_lsb", "inl_mean_lsb", "inl_max_lsb"]
@@ -207,7 +281,15 @@ def _vread() -> pd.DataFrame:
     for voltage in np.linspace(0.15, 0.25, 11):
         for noisy in (False, True):
             rows.append(("ramp", noisy, voltage, 0.02 * (voltage - 0.2) * 10 + (0.04 if noisy else 0.0), 0.0))
-            rows.append(("fixed_reference", noisy, voltage, 7.7 * (voltage / 0.2 - 1) * (0.99 if noisy else 1.0), 7.8 * (voltage / 0.2 - 1)))
+            rows.append(
+                (
+                    "fixed_reference",
+                    noisy,
+                    voltage,
+                    7.7 * (voltage / 0.2 - 1) * (0.99 if noisy else 1.0),
+                    7.8 * (voltage / 0.2 - 1),
+                )
+            )
     columns = ["readout", "offset_and_noise", "v_read_V", "mean_shift_lsb", "predicted_shift_lsb"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -218,7 +300,9 @@ def _learning(rng: np.random.Generator, splits: int) -> pd.DataFrame:
         for stage, epochs, low in (("software", 30, 0.0), ("noise_aware", 12, 1.1)):
             for epoch in range(1, epochs + 1):
                 fall = np.exp(-epoch / 8 - low)
-                rows.append((split, stage, epoch, 2.2 * fall + 0.3, 0.88 - 0.75 * fall + 0.008 * rng.standard_normal(), 0.6))
+                rows.append(
+                    (split, stage, epoch, 2.2 * fall + 0.3, 0.88 - 0.75 * fall + 0.008 * rng.standard_normal(), 0.6)
+                )
     return pd.DataFrame(rows, columns=["split", "stage", "epoch", "loss", "validation_accuracy", "seconds"])
 
 
@@ -254,7 +338,9 @@ def _metrics(
         cost |= {"power_W": energy / latency, "ops": 918_000, "tops": tops, "tops_per_W": 918_000 / energy / 1e12}
         cost |= {"tops_per_mm2": tops / (area * 1e6)}
         cost["energy_J"] += cost["leakage_W"] * latency
-        variants.append({"name": name, "default": place == 0, "device": device, "bits": bits, "quality": quality, "cost": cost})
+        variants.append(
+            {"name": name, "default": place == 0, "device": device, "bits": bits, "quality": quality, "cost": cost}
+        )
     pairs = {"n": splits * chips, "pairs": "chips and splits", "metric": "accuracy"}
     return {
         "experiment": "kws",
@@ -266,14 +352,17 @@ def _metrics(
         "quantised": {"accuracy": float(quantised.mean())},
         "variants": variants,
         "comparisons": [
-            {"name": "taox_5bit", "text": "TaOx 5-bit at t = 0, against software", "mean": -0.008, "low": -0.011, "high": -0.005, "aim": -0.02, **pairs},
-            {"name": "taox_4bit", "text": "TaOx 4-bit at t = 0, against software", "mean": -0.036, "low": -0.043, "high": -0.029, "aim": -0.04, **pairs},
-            {"name": "pcm_ramp_taox", "text": "PCM after one month, against software", "mean": -0.19, "low": -0.21, "high": -0.17, "aim": -0.04, **pairs},
+            {"name": name, "text": text, "mean": mean, "low": mean - 0.004, "high": mean + 0.004, "aim": aim, **pairs}
+            for name, text, mean, aim in (
+                ("taox_5bit", "TaOx 5-bit at t = 0, against software", -0.008, -0.02),
+                ("taox_4bit", "TaOx 4-bit at t = 0, against software", -0.038, -0.04),
+                ("pcm_ramp_taox", "PCM after one month, against software", -0.19, -0.04),
+            )
         ],
         "notes": ["All figures of this run are invented for a test.", "Integrator and driver prices are estimates."],
         "labels": list(LABELS),
         "wall_s": 61.2,
-    }  # fmt: skip
+    }
 
 
 def _manifest(seed: int, data: dict[str, Any]) -> dict[str, Any]:
