@@ -62,7 +62,7 @@ def read(source: str | Path, type_: Any, *, sets: Sequence[str] = (), folder: st
     # The shorter path first, and a kind before its fields, so that no option is undone by a more general one.
     for option in sorted(options, key=lambda option: (len(option.steps), option.steps[-1] != "kind")):
         node = resolver.put(node, option, (), [schema.root])
-    node = resolver.spread(node)
+    node = resolver.spread(node, options)
     resolver.refuse_nan(node)
     value = None
     try:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,11 @@ class Option:
     text: str
     steps: tuple[str, ...]
     node: Node
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The steps down to the first list."""
+        return tuple(takewhile(lambda step: not step.startswith("["), self.steps))
 
 
 class Resolver:
@@ -268,11 +274,14 @@ class Resolver:
         self.problems.append(f"{option.text}: {dotted(done)}: {allowed} (got {wanted}){suggestion(wanted, names)}")
         return None
 
-    def spread(self, node: Node) -> Node:
-        """``node`` with the mapping beside every list of ``SPREAD`` merged under each item's own."""
+    def spread(self, node: Node, options: Sequence[Option], done: tuple[str, ...] = ()) -> Node:
+        """``node`` with the mapping beside every list of ``SPREAD`` merged under each item's own.
+
+        ``done`` are the keys above ``node``; an option of which no item hears is a problem.
+        """
         if not isinstance(node.value, dict):
             return node
-        value = {key: self.spread(item) for key, item in node.value.items()}
+        value = {key: self.spread(item, options, (*done, key)) for key, item in node.value.items()}
         for list_key, key in SPREAD.items():
             items, base = value.get(list_key), value.get(key)
             if items is None or base is None or not isinstance(items.value, tuple):
@@ -280,19 +289,16 @@ class Resolver:
             if not isinstance(base.value, dict) and not base.broken:
                 continue
             merged = tuple(_over(base, item, key) for item in items.value)
-            self.refuse_ignored(base, merged, key, list_key)
             value[list_key] = replace(items, value=merged)
+            heard = {id(leaf) for item in merged for leaf in _leaves(item.child(key))}
+            for option in options:
+                depth = len(done) + 1
+                told = {id(leaf) for leaf in _leaves(base.find(option.keys[depth:]))}
+                if merged and told and option.keys[:depth] == (*done, key) and not told & heard:
+                    own = dotted((*done, list_key, 0, key, *option.keys[depth:])).replace("[0]", "[NAME]")
+                    text = f"changes nothing, every item of {list_key} says its own; set {own}"
+                    self.problems.append(f"{option.text}: {dotted(option.keys)}: {text}")
         return replace(node, value=value)
-
-    def refuse_ignored(self, base: Node, items: Sequence[Node], key: str, list_key: str) -> None:
-        """An option for the common mapping that every item overrides would be ignored without a word."""
-        heard = {below.origin for item in items for _, below in (item.child(key) or item).walk()}
-        for path, below in base.walk():
-            if items and below.origin.line == 0 and not isinstance(below.value, dict) and below.origin not in heard:
-                heard.add(below.origin)
-                own = dotted((list_key, 0, key, *path)).replace("[0]", "[NAME]", 1)
-                text = f"changes nothing, every item of {list_key} says its own; set {own}"
-                self.problems.append(f"{below.origin}: {dotted((key, *path))}: {text}")
 
     def refuse_nan(self, node: Node) -> None:
         """NaN passes every comparison with a range unnoticed."""
@@ -307,6 +313,10 @@ def _over(base: Node, item: Node, key: str) -> Node:
     own = item.value.get(key)
     both = base if own is None else replace(merge(base, own), broken=base.broken or own.broken)
     return replace(item, value={**item.value, key: both}, keys={key: base.origin, **item.keys})
+
+
+def _leaves(node: Node | None) -> list[Node]:
+    return [] if node is None else [below for _, below in node.walk() if not isinstance(below.value, dict)]
 
 
 def _placed(node: Node, origin: Origin) -> Node:

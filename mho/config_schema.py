@@ -23,7 +23,7 @@ Level = Mapping[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PARAMETER = re.compile(r"^(\w+(?:, \w+)*) : (.+(?:\n[ \t]+\S.*)*)", re.MULTILINE)
-_ABOUT_TYPE_OR_RANGE = re.compile(r"_type$|than|literal|enum|too_|multiple_of|pattern|from_float|finite_number")
+_ABOUT_TYPE_OR_RANGE = re.compile(r"missing|_type$|than|literal|enum|too_|multiple_of|pattern|from_float|finite_number")
 _SPOKEN_BOOL = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
 _IN_VARIANT = re.compile(r"variants\[\d+\]\.")
 _SHOWN_CHOICES = 16
@@ -136,6 +136,9 @@ class Schema:
             if found is None:
                 continue
             path, levels, above = found
+            node = root.find(path)
+            if node is not None and (node.value != node.value or _long_enough(node, details)):
+                continue
             missing = details["type"] in ("missing", "union_tag_not_found")
             if not _follows_from_broken(root, path, missing=missing):
                 key, line = self._line(details, root, path, levels, above)
@@ -243,13 +246,13 @@ class Schema:
         if kind in ("integer", "number"):
             return f"a {'whole ' if kind == 'integer' else ''}number{_range(leaf)}"
         if kind == "array" and "prefixItems" in leaf:
-            items = "; ".join(self.allowed([item]) for item in leaf["prefixItems"])
-            return f"a list of {len(leaf['prefixItems'])} items ({items})"
+            each = "; ".join(self.allowed([item]) for item in leaf["prefixItems"])
+            return f"a list of {_items(len(leaf['prefixItems']))} ({each})"
         if kind == "array":
-            least = f" of at least {leaf['minItems']}" if "minItems" in leaf else ""
-            most = f"{' and' if least else ' of'} at most {leaf['maxItems']}" if "maxItems" in leaf else ""
+            bounds = [("least", leaf.get("minItems")), ("most", leaf.get("maxItems"))]
+            size = " and".join(f" of at {word} {_items(bound)}" for word, bound in bounds if bound is not None)
             each = f", each {self.allowed([leaf['items']])}" if leaf.get("items") else ""
-            return f"a list{least}{most}{each}"
+            return f"a list{size}{each}"
         if kind == "string":
             pattern = f" that matches {leaf['pattern']}" if "pattern" in leaf else ""
             return ("text that is not empty" if leaf.get("minLength") == 1 else "text") + pattern
@@ -342,14 +345,25 @@ def _takes_text(leaf: Level) -> bool:
     return bool(leaf.get("type", "string") == "string")
 
 
+def _items(count: int) -> str:
+    return f"{count} item{'' if count == 1 else 's'}"
+
+
 def _range(leaf: Level) -> str:
     low, high = leaf.get("minimum"), leaf.get("maximum")
     above, under = leaf.get("exclusiveMinimum"), leaf.get("exclusiveMaximum")
     step = f", a multiple of {leaf['multipleOf']:g}" if "multipleOf" in leaf else ""
     if low is not None and high is not None:
         return f" from {low:.12g} to {high:.12g}{step}"
-    bounds = [(" at least ", low), (" above ", above), (" at most ", high), (" below ", under)]
+    bounds = [(" of at least ", low), (" above ", above), (" of at most ", high), (" below ", under)]
     return " and".join(f"{words}{bound:.12g}" for words, bound in bounds if bound is not None) + step
+
+
+def _long_enough(node: Node, details: ErrorDetails) -> bool:
+    """pydantic counts only the valid items of a list: one too few of those is an error that the items have told."""
+    if details["type"] != "too_short" or not isinstance(node.value, tuple):
+        return False
+    return len(node.value) >= int(details["ctx"]["min_length"])
 
 
 def _follows_from_broken(root: Node, path: Path, *, missing: bool) -> bool:

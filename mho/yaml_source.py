@@ -292,10 +292,8 @@ class _Composer:
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
             raise InputError(f"{place}: a key must be a plain name")
         if event.style is None and event.value in ("", "<<"):
-            hint = (
-                "a name (got nothing)" if not event.value else "a name (got <<; use 'extends: FILE' to take over keys)"
-            )
-            raise InputError(f"{place}: a key must be {hint}")
+            got = "<<; 'extends: FILE' takes over the keys of another record" if event.value else "nothing"
+            raise InputError(f"{place}: a key must be a name (got {got})")
         return _checked_text(event.value, place), place
 
     def scalar(self, event: yaml.ScalarEvent, origin: Origin) -> Scalar:
