@@ -38,7 +38,7 @@ def test_write_names_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"page\.html: cannot write: .*file is a file, not a folder$"):
         write_atomic(tmp_path / "file" / "page.html", b"x")
-    with pytest.raises(InputError, match="cannot write: .*; nothing was written"):
+    with pytest.raises(InputError, match=r"cannot write: .*; nothing was written"):
         write_atomic("/proc/page.html", b"x")
     with pytest.raises(InputError, match="cannot write a file here: it is a folder"):
         write_atomic(tmp_path, b"x")
