@@ -23,7 +23,7 @@ FOREIGN = "raise RuntimeError('the file of the user was taken for a room of mho'
 
 
 def run(*command: str | Path, cwd: Path, house: Path) -> subprocess.CompletedProcess[str]:
-    """A fresh process in ``cwd``, whose own files come before mho in ``house``, as they do before installed packages."""
+    """A fresh process in ``cwd``, whose files come before mho in ``house``, as they do before installed packages."""
     environment = {**os.environ, "PYTHONPATH": str(house), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120
