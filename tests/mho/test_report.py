@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -34,9 +35,15 @@ def page(run_dir: Path) -> str:
     return report.html(run_dir)
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fake_run(tmp_path_factory.mktemp("small") / "run", chips=2)
+
+
 @pytest.fixture
-def broken(tmp_path: Path) -> Path:
-    return write_fake_run(tmp_path / "run", chips=2)
+def broken(small: Path, tmp_path: Path) -> Path:
+    """A run of its own for a test to spoil."""
+    return shutil.copytree(small, tmp_path / "run")
 
 
 @pytest.fixture
