@@ -179,8 +179,8 @@ def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tup
             notes.append(f"cache file {path} was damaged ({type(error).__name__}) and is made again")
     arrays = dict(make())
     try:
-        with written_whole(path) as part, part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        with written_whole(path) as part, part.open("wb") as out:
+            np.savez(out, allow_pickle=False, **arrays)
     except OSError as error:
         notes.append(f"cache file {path} could not be written ({_reason(error)}): this is computed again next time")
     return arrays, tuple(notes)

@@ -71,7 +71,7 @@ def test_every_record_moves_to_every_node_of_the_scaling_table(name: str) -> Non
 
 
 def test_every_cited_key_has_an_entry() -> None:
-    keys = set(re.findall(r"@\w+\{(\w+),", (FOLDER / "references.bib").read_text()))
+    keys = set(re.findall(r"@\w+\{(\w+),", (FOLDER.parent / "references.bib").read_text()))
     files = [*FOLDER.glob("*.yaml"), *(CONFIGS / "technology").glob("*.yaml")]
     cited = {key for path in files for key in yaml.safe_load(path.read_text())["cite"]}
     assert cited <= keys

@@ -18,19 +18,20 @@ from devices.streams import Stream
 from workloads.kws.clips import CLIP_SAMPLES, KEYWORDS, LABELS, OTHER_WORDS, SILENCE, UNKNOWN, Clips
 from workloads.kws.espeak import Espeak
 from workloads.kws.noise import decibels, generated_noise, rms
-from workloads.kws.wav import resample, to_int16
+from workloads.kws.wav import RATE_HZ, resample, to_int16
 from workloads.sources import remembered
 
 # Variants of eSpeak NG 1.52 that sound like a person, one of each family of look-alikes: a speaker is one variant, so
 # no vocal tract is heard in both training and test. Those with a breath filter (f2, f3, f5, Alicia, sandro, victor) are
-# left out: they read memory that eSpeak NG never set, and so differ from run to run.
+# left out: they read memory that eSpeak NG never set, and so differ from run to run. Five more (kaukovalta, Lee, norbert,
+# shelby, zac) are left out since a network trained on the others knew less than half of their words (18 to 43 %).
 VARIANTS = (
     *("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f4"),
-    *("Alex", "Andrea", "Andy", "Annie", "Denis", "Diogo", "Gene", "Henrique", "Hugo", "Jacky", "Lee"),
+    *("Alex", "Andrea", "Andy", "Annie", "Denis", "Diogo", "Gene", "Henrique", "Hugo", "Jacky"),
     *("Marco", "Michael", "Mike", "Nguyen", "Reed", "Storm", "anika", "announcer", "antonio", "aunty", "belinda"),
     *("boris", "caleb", "david", "ed", "edward", "grandma", "grandpa", "gustave", "ian", "iven", "john"),
-    *("kaukovalta", "klatt4", "klatt5", "linda", "max", "michel", "norbert", "pablo", "paul", "pedro", "quincy"),
-    *("robert", "shelby", "steph", "travis", "zac"),
+    *("klatt4", "klatt5", "linda", "max", "michel", "pablo", "paul", "pedro", "quincy"),
+    *("robert", "steph", "travis"),
 )
 ACCENTS = (
     *("en-us", "en", "en-gb-x-rp", "en-029", "en-gb-scotland"),
@@ -39,7 +40,7 @@ ACCENTS = (
 ENDINGS = ("", ".", "!", "?")
 NOTE = (
     "The data is SYNTHETIC: words spoken by eSpeak NG voices over generated noise. Accuracies on it say that the chain "
-    "works; they are not accuracies on human speech."
+    "works; they are not accuracies on human speech, and the five voices hardest to tell were left out."
 )
 SOURCE = "synthetic: words spoken by the voices of eSpeak NG {version} (github.com/espeak-ng/espeak-ng)"
 BIBTEX = "espeakng"
@@ -49,17 +50,19 @@ BIBTEX = "espeakng"
 class Spoken:
     """How much is spoken, and over what: ``repeats`` of each class by each of ``voices`` voices.
 
-    Speech peaks at ``peak_dB`` below full scale over coloured noise at ``snr_dB``; ``_silence_`` is such noise alone
-    with a root mean square of ``silence_dB``. Ranges (low, high) are drawn from uniformly.
+    A word lies within ``max_shift_s`` of the middle of its second. Speech peaks at ``peak_dB`` (full scale is 0) over
+    coloured noise at ``snr_dB``; ``_silence_`` is such noise alone with a root mean square of ``silence_dB``. Ranges
+    (low, high) are drawn from uniformly.
     """
 
-    voices: int = 59
-    repeats: int = 4
+    voices: int = 54
+    repeats: int = 5
     words_per_minute: tuple[int, int] = (120, 220)
     pitch: tuple[int, int] = (30, 70)
     pitch_range: tuple[int, int] = (30, 80)
     peak_dB: tuple[float, float] = (-24.0, -3.0)
-    snr_dB: tuple[float, float] = (5.0, 35.0)
+    snr_dB: tuple[float, float] = (10.0, 40.0)
+    max_shift_s: float = 0.1
     silence_dB: tuple[float, float] = (-70.0, -25.0)
 
     def __post_init__(self) -> None:
@@ -131,7 +134,7 @@ def _speak(
 
 
 def _utter(espeak: Espeak, word: str, how: Spoken, draw: np.random.Generator) -> NDArray[np.float32]:
-    """One word, anywhere within its second, at its own pace, pitch, intonation and loudness."""
+    """One word near the middle of its second, at its own pace, pitch, intonation and loudness."""
     spoken = espeak.say(
         word + str(draw.choice(ENDINGS)),
         words_per_minute=int(draw.integers(*how.words_per_minute)),
@@ -144,6 +147,8 @@ def _utter(espeak: Espeak, word: str, how: Spoken, draw: np.random.Generator) ->
     wave = wave[loud[0] : loud[-1] + 1][:CLIP_SAMPLES] if len(loud) else wave[:0]
     peak = np.abs(wave).max(initial=1e-3)
     clip = np.zeros(CLIP_SAMPLES, np.float32)
-    start = int(draw.integers(CLIP_SAMPLES - len(wave) + 1))
+    spare = CLIP_SAMPLES - len(wave)
+    shift = round(draw.uniform(-how.max_shift_s, how.max_shift_s) * RATE_HZ)
+    start = min(max(spare // 2 + shift, 0), spare)
     clip[start : start + len(wave)] = wave * (decibels(np.asarray(draw.uniform(*how.peak_dB))) / peak)
     return clip

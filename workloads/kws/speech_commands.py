@@ -26,7 +26,7 @@ from workloads.kws.wav import RATE_HZ, Sound, centred, decode_wav
 
 NOISE_FOLDER = "_background_noise_"
 SOURCE = "P. Warden, Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition, arXiv:1804.03209 (CC BY 4.0)"
-BIBTEX = "warden2018speech"
+BIBTEX = "warden2018"
 SEGMENT_S = 5.0
 UNKNOWN_AT_MOST = 6000
 PROBLEMS_SHOWN = 10

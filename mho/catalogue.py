@@ -1,0 +1,124 @@
+"""What ships with mho, found by name: listings, records with their sources, and pictures of them."""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from devices import AnyDevice, ChipStreams, InputError, Stream
+from mappings.chip import Chip
+from mho import plots_devices
+from mho.config import read, shipped
+from mho.report import write_atomic
+from mho.yaml_source import dump_yaml, load_yaml
+from periphery import FUNCTIONS
+from periphery.adc_prices import ADC_PRICES, adc_price
+from periphery.component import load_components
+from workloads import AnyExperiment
+
+TYPES: dict[str, Any] = {"experiment": AnyExperiment, "chip": Chip, "device": AnyDevice}
+FOLDERS = {"experiments": AnyExperiment, "chips": Chip, "devices": AnyDevice}
+PLOTTED_CHIPS = 64
+
+LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
+    "experiments": lambda: shipped("experiments"),
+    "chips": lambda: shipped("chips"),
+    "devices": lambda: shipped("devices"),
+    "components": lambda: {name: record.description for name, record in load_components().items()},
+    "adc-prices": lambda: {name: adc_price(name).description for name in ADC_PRICES},
+    "functions": lambda: {
+        name: f"output {f.low:g} to {f.high:g}, {'mid-tread' if f.midtread else 'mid-rise'}"
+        for name, f in FUNCTIONS.items()
+    },
+}
+
+
+def listing(kind: str) -> dict[str, str]:
+    """Names and descriptions of one kind; InputError with a suggestion for another word."""
+    if kind not in LISTINGS:
+        raise InputError(f"{kind}: must be one of {', '.join(LISTINGS)}{_near(kind, LISTINGS)}")
+    return LISTINGS[kind]()
+
+
+def type_of(kind: str) -> Any:
+    """The type of a configuration by its name."""
+    if kind not in TYPES:
+        raise InputError(f"{kind}: must be one of {', '.join(TYPES)}{_near(kind, TYPES)}")
+    return TYPES[kind]
+
+
+def shown(name: str) -> str:
+    """One record, every default written out, as YAML."""
+    folder = _folder_of(name)
+    if folder == "components":
+        return _component(name)
+    loaded = read(name, FOLDERS[folder], folder=folder)
+    return f"# {folder[:-1]} {loaded.source_text_name}\n" + dump_yaml(loaded.data).rstrip()
+
+
+def plot(name: str, path: Path) -> None:
+    """Draw a device (levels, drift, spread) or a chip (its ramps) into a picture file."""
+    folder = _folder_of(name)
+    rng = ChipStreams.of(Stream.root(0).child("show"), PLOTTED_CHIPS)
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    if folder == "devices":
+        plots_devices.device(figure, read(name, AnyDevice, folder=folder).value, rng)
+    elif folder == "chips":
+        plots_devices.ramps(figure, read(name, Chip, folder=folder).value, rng)
+    else:
+        raise InputError(f"{name}: --plot draws devices and chips (got one of {folder})")
+    ending = path.suffix.lstrip(".").lower()
+    known = figure.canvas.get_supported_filetypes()
+    if ending not in known:
+        raise InputError(f"{path}: the ending must be one of {', '.join(sorted(known))} (got {ending or 'none'})")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=ending, dpi=150)
+    write_atomic(path, buffer.getvalue())
+
+
+def _folder_of(name: str) -> str:
+    """In which folder the record lies, or which kind of record a file holds."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return _kind_of_file(name)
+    every = {folder: LISTINGS[folder]() for folder in (*FOLDERS, "components")}
+    found = [folder for folder, names in every.items() if name in names]
+    if found:
+        return found[0]
+    names = [each for listed in every.values() for each in listed]
+    raise InputError(f"{name}: no shipped record of that name (mho list KIND shows them){_near(name, names)}")
+
+
+def _kind_of_file(name: str) -> str:
+    """The type whose keys a file uses most: a file does not say which kind of record it is."""
+    found = load_yaml(name).plain()
+    keys = set(found) if isinstance(found, dict) else set()
+    if "variants" in keys or found.get("kind") == "kws":
+        return "experiments"
+    chip_keys = {field.name for field in fields(Chip)} if is_dataclass(Chip) else set()
+    return "chips" if keys & chip_keys - {"description", "source", "cite"} else "devices"
+
+
+def _component(name: str) -> str:
+    record = load_components()[name]
+    lines = [f"# component {name}", record.description, f"group {record.group}, stated at {record.node_nm:g} nm"]
+    for label, value, unit, figure in (
+        ("area", record.area_m2, "m2", record.area),
+        ("leakage", record.leakage_W, "W", record.leakage),
+        ("latency", record.latency_s, "s", record.latency),
+    ):
+        lines.append(f"{label}: {value:g} {unit} ({figure.status}): {figure.source.strip()}")
+    for action, price in record.actions.items():
+        lines.append(f"{action}: {price.energy_J:g} J per {price.unit} ({price.status}): {price.source.strip()}")
+    return "\n".join(lines)
+
+
+def _near(word: str, among: Any) -> str:
+    near = difflib.get_close_matches(word, list(among), n=1)
+    return f"; did you mean {near[0]}?" if near else f" (got {word})"

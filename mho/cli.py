@@ -1,0 +1,239 @@
+"""The command line: ``mho run``, ``report``, ``validate``, ``list``, ``show``, ``cite``, ``data`` and ``schema``.
+
+Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 the run failed, 2 the
+input is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from devices import InputError
+from mho import catalogue, citations, report
+from mho import run as runner
+from mho.config import json_schema
+from mho.console import Watch, summary
+from workloads.kws.find import FULL_SET, TEST_SET
+from workloads.result import silent
+from workloads.sources import Unavailable, cached, fetch
+
+app = typer.Typer(
+    name="mho",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Analog in-memory computing from one YAML file: how well a network works on memristive crossbars with a "
+    "nonlinear ramp ADC, and what it costs in area, energy and latency.\n\n"
+    "Start with: mho run kws -o runs/kws",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Recordings: what is known, and what lies in the cache.")
+app.add_typer(data_app, name="data")
+
+Experiment = Annotated[
+    str, typer.Argument(help="A YAML file, or the name of a shipped experiment (mho list experiments).")
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one value, e.g. chip.bits=4 or variants[taox_4bit].chip.weights.device=pcm. May be repeated.",
+    ),
+]
+
+
+class Device(str, Enum):
+    """Where training runs."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Format(str, Enum):
+    """What ``mho report`` writes."""
+
+    html = "html"
+    csv = "csv"
+    json = "json"
+    markdown = "markdown"
+    parquet = "parquet"
+    trace = "trace"
+
+
+@app.command()
+def run(
+    experiment: Experiment,
+    sets: Sets = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random; wins over the file.", min=0)] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder or archive of recordings. Without it: MHO_DATA, the cache, a download, and where all that "
+            "fails words spoken by a synthesiser, which the report says in a banner."
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Your own trained network (safetensors, torch's names) in place of training.")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where training runs; chips are simulated on the CPU.")] = Device.cpu,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Run directory to write: metrics, tables, trace.json, report.html."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json instead of the summary.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Run an experiment: data, training, chips over time, cost.
+
+    Accuracy is judged in software, on an ideal chip (codes alone) and on several chips of every variant, at several
+    times after programming. Cost is counts of what these chips did times the prices in configs/components.
+    """
+    with Watch(quiet=quiet) as watch:
+        metrics = runner.run(
+            experiment,
+            output=output,
+            sets=tuple(sets or ()),
+            seed=seed,
+            data=data,
+            weights=weights,
+            device=device.value,
+            progress=silent if quiet else watch.progress,
+        )
+    if as_json:
+        typer.echo(json.dumps(metrics, indent=1))
+        return
+    typer.echo(summary(metrics))
+    if output is not None:
+        typer.echo(f"\nreport: {output / 'report.html'}")
+
+
+@app.command(name="report")
+def report_command(
+    run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.", metavar="RUN_DIR...")],
+    format: Annotated[Format, typer.Option("--format", help="html and trace take one run, the others several.")] = (
+        Format.html
+    ),
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write; else standard output (html: report.html).")
+    ] = None,
+) -> None:
+    """Make reports again from the files of finished runs."""
+    for path in report.write(run_dirs, format.value, output):
+        typer.echo(str(path))
+
+
+@app.command()
+def validate(files: Annotated[list[str], typer.Argument(help="Experiment files or names.", metavar="FILE...")]) -> None:
+    """Check files without running anything: every problem, with its line and what is allowed."""
+    problems: list[str] = []
+    for file in files:
+        try:
+            loaded = runner.load_experiment(file)
+            typer.echo(f"{loaded.source_text_name}: fine; {len(loaded.value.variants)} variants")
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+
+
+@app.command(name="list")
+def list_command(
+    kind: Annotated[str, typer.Argument(help="experiments, chips, devices, components, adc-prices or functions.")],
+) -> None:
+    """List what ships with mho, one name and description a line."""
+    rows = catalogue.listing(kind)
+    width = max(map(len, rows), default=0)
+    for name, description in rows.items():
+        typer.echo(f"{name:{width}}  {description}".rstrip())
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A shipped record, or a YAML file of one.")],
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Write a picture: a device's levels and drift, or a chip's ramps against their functions."),
+    ] = None,
+) -> None:
+    """Show one record with its sources: an experiment, chip, device or component."""
+    typer.echo(catalogue.shown(name))
+    if plot is not None:
+        catalogue.plot(name, plot)
+        typer.echo(str(plot), err=True)
+
+
+@app.command()
+def cite(experiment: Experiment, sets: Sets = None) -> None:
+    """Print the BibTeX of the papers behind an experiment: task, devices, circuits, prices."""
+    typer.echo(citations.bibtex(citations.keys_of(experiment, tuple(sets or ()))), nl=False)
+
+
+@app.command()
+def schema(
+    kind: Annotated[str, typer.Argument(help="experiment, chip or device.")] = "experiment",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; else standard output.")] = None,
+) -> None:
+    """Print the JSON schema with which an editor completes and checks YAML files."""
+    text = json.dumps(json_schema(catalogue.type_of(kind)), indent=1) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        report.write_atomic(output, text.encode())
+
+
+ARCHIVES = {"speech_commands_test": TEST_SET, "speech_commands": FULL_SET}
+
+
+@data_app.command(name="ls")
+def data_ls() -> None:
+    """List public archives that mho knows, and whether they are in the cache."""
+    for name, remote in ARCHIVES.items():
+        place = cached(remote)
+        state = f"in the cache: {place}" if place else "not in the cache"
+        typer.echo(f"{name}  {remote.size_bytes / 1e6:.0f} MB  {state}")
+
+
+@data_app.command(name="get")
+def data_get(name: Annotated[str, typer.Argument(help="A name from mho data ls.")]) -> None:
+    """Download an archive into the cache and check it."""
+    if name not in ARCHIVES:
+        raise InputError(f"{name}: no such archive; known are {', '.join(ARCHIVES)}")
+    try:
+        typer.echo(str(fetch(ARCHIVES[name])))
+    except Unavailable as error:
+        typer.echo(f"mho: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn what can go wrong into one message and an exit code."""
+    try:
+        yield
+    except InputError as error:
+        for problem in error.problems:
+            typer.echo(f"mho: {problem}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"mho: {place}{error.strerror or error}", err=True)
+        sys.exit(1)
+    except MemoryError as error:
+        typer.echo(f"mho: out of memory {error}; fewer evaluation.chips or a smaller evaluation.batch helps", err=True)
+        sys.exit(1)
+
+
+def main() -> Any:
+    """Entry point of ``mho`` and ``python -m mho``."""
+    os.environ.setdefault("MPLBACKEND", "agg")
+    with exit_codes():
+        return app()

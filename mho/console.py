@@ -1,0 +1,79 @@
+"""Progress on standard error, and the summary that a finished run prints."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from mho.quantities import duration, quantity
+
+
+class Watch:
+    """Shows stages: bars on a terminal, one line per finished stage elsewhere."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.console = Console(stderr=True)
+        self.live = self.console.is_terminal and not quiet
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=False,
+        )
+        self.tasks: dict[str, TaskID] = {}
+        self.finished: set[str] = set()
+        self.started = time.monotonic()
+
+    def __enter__(self) -> Watch:
+        if self.live:
+            self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.bars.stop()
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """``done`` of ``total`` parts of a stage."""
+        if self.live:
+            if stage not in self.tasks or self.bars.tasks[self.tasks[stage]].finished:
+                self.tasks[stage] = self.bars.add_task(stage, total=total)
+            self.bars.update(self.tasks[stage], completed=done, total=total)
+        elif done >= total and total > 0:
+            print(f"[{time.monotonic() - self.started:6.1f} s] {stage}", file=sys.stderr, flush=True)
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """Headline figures of ``metrics.json`` as plain text."""
+    data = metrics["data"]
+    lines = [f"{metrics['experiment']}: {data['name']}, {data['train']} training and {data['test']} test clips"]
+    if data["synthetic"]:
+        lines.append("SYNTHETIC DATA: these words were spoken by a synthesiser; the accuracy says nothing about real speech.")
+    name = next(iter(metrics["metrics"]))
+    lines.append(f"software {metrics['software'][name]:.1%}, ideal chip {metrics['quantised'][name]:.1%}")
+    rows = []
+    for variant in metrics["variants"]:
+        cost = variant["cost"]
+        over_time = "  ".join(
+            f"{duration(q['t_s'])}: {q[name]['mean']:.1%} ± {q[name]['std']:.1%}" for q in variant["quality"]
+        )
+        figures = [
+            quantity(cost["area_m2"], "m2"),
+            quantity(cost["energy_J"], "J"),
+            quantity(cost["latency_s"], "s"),
+        ]
+        rows.append((("* " if variant["default"] else "  ") + variant["name"], *figures, over_time))
+    head = ("  variant", "area", "energy", "latency", f"{name} after")
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(4)]
+    for row in (head, *rows):
+        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, (*widths, 0), strict=True)).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,155 @@
+"""Run an experiment and leave a run directory behind, whole or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from devices import InputError
+from mho import report
+from mho.config import Loaded, digest, read
+from mho.files import RunFolder
+from mho.yaml_source import dump_yaml
+from workloads import AnyExperiment, Progress, Result
+from workloads.result import silent
+
+PACKAGES = ("torch", "numpy", "scipy", "pandas", "librosa", "pydantic", "aihwkit")
+LAYOUT_ONLY = ("batch",)  # settings of ``evaluation`` that move no figure
+
+
+def load_experiment(source: str | Path, *, sets: tuple[str, ...] = (), seed: int | None = None) -> Loaded[AnyExperiment]:
+    """Read an experiment by path or shipped name; ``seed`` wins over the file."""
+    if seed is not None:
+        sets = (*sets, f"seed={seed}")
+    return read(source, AnyExperiment, sets=sets)
+
+
+def run(
+    source: str | Path,
+    *,
+    output: Path | None = None,
+    sets: tuple[str, ...] = (),
+    seed: int | None = None,
+    data: Path | None = None,
+    weights: Path | None = None,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Run one experiment and return its ``metrics.json``; with ``output`` the whole run directory is written.
+
+    Raises InputError for anything wrong with the configuration, the data or the output folder, before work is lost.
+    """
+    started, clock = datetime.datetime.now(datetime.timezone.utc), time.perf_counter()
+    loaded = load_experiment(source, sets=sets, seed=seed)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: this machine has no CUDA device that torch can use; take --device cpu")
+    if output is None:
+        return _metrics(loaded, loaded.value.run(data=data, weights=weights, device=device, progress=progress), clock)
+    with RunFolder(output) as folder:
+        result = loaded.value.run(data=data, weights=weights, device=device, progress=progress)
+        metrics = _metrics(loaded, result, clock)
+        progress("report", 0, 1)
+        (folder / "config.resolved.yaml").write_text(dump_yaml(loaded.data), encoding="utf-8")
+        for name, table in result.tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        _write_json(folder / "trace.json", result.trace)
+        _write_json(folder / "metrics.json", metrics)
+        _write_json(folder / "manifest.json", _manifest(loaded, result, started, clock))
+        (folder / "report.html").write_text(report.html(folder), encoding="utf-8")
+        progress("report", 1, 1)
+    return metrics
+
+
+def config_digest(data: dict[str, Any]) -> str:
+    """Digest of what decides the figures: settings that only lay out memory are left out."""
+    evaluation = {key: value for key, value in data.get("evaluation", {}).items() if key not in LAYOUT_ONLY}
+    return digest({**data, "evaluation": evaluation})
+
+
+def _metrics(loaded: Loaded[AnyExperiment], result: Result, clock: float) -> dict[str, Any]:
+    head = {
+        "experiment": loaded.value.name,
+        "seed": loaded.value.seed,
+        "config_digest": config_digest(loaded.data),
+    }
+    found: dict[str, Any] = _finite({**head, **result.metrics, "wall_s": round(time.perf_counter() - clock, 3)})
+    return found
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN: what is not available is null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _manifest(
+    loaded: Loaded[AnyExperiment], result: Result, started: datetime.datetime, clock: float
+) -> dict[str, Any]:
+    peak_KiB = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if sys.platform == "darwin":
+        peak_KiB //= 1024
+    return {
+        "mho": _version("mho"),
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "threads": torch.get_num_threads(),
+        "experiment": loaded.value.name,
+        "source": loaded.source_text_name,
+        "seed": loaded.value.seed,
+        "git": _git(),
+        "config_digest": config_digest(loaded.data),
+        "data": result.data,
+        "started": started.isoformat(timespec="seconds"),
+        "wall_s": round(time.perf_counter() - clock, 3),
+        "peak_MB": round(peak_KiB / 1024),
+        "stages": {name: round(seconds, 3) for name, seconds in result.stages.items()},
+        "cite": list(result.cite),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git() -> str | None:
+    """Revision of the checkout that mho runs from, with ``-dirty`` where it was changed; None outside one."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
