@@ -234,6 +234,25 @@ def test_records_in_a_mapping_and_free_data(load: Reader, house: Path) -> None:
     assert free.value.notes == {"device": "pcm", "extends": "nothing", "deep": {"device": "x"}}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """Records in a mapping without fixed keys, and in a list."""
+
+    components: dict[str, PCM]
+    device: tuple[Device, ...] = ()
+
+
+def test_names_in_a_mapping_and_in_a_list_of_records(house: Path) -> None:
+    (house.parent / "configs" / "components").mkdir()
+    (house.parent / "configs" / "components" / "part.yaml").write_text("g_max_S: 1\n")
+    (house / "shelf.yaml").write_text(
+        "components: {left: part, right: {extends: part, drift: 1}}\ndevice: [taox, pcm]\n"
+    )
+    got = read("shelf.yaml", Shelf).value
+    assert got.components == {"left": PCM(g_max_S=1.0), "right": PCM(g_max_S=1.0, drift=1.0)}
+    assert [device.kind for device in got.device] == ["rram_taox", "pcm"]
+
+
 # --- --set
 
 
