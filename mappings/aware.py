@@ -87,7 +87,7 @@ class Aware:
         kept = c.clamp(-self.state.limit, self.state.limit - lsb)
         return straight(kept, torch.round(kept.detach() / lsb).mul_(lsb))
 
-    def last_hidden(
+    def hidden(
         self,
         cell: Cell,
         x: torch.Tensor,
@@ -96,8 +96,9 @@ class Aware:
         bias: torch.Tensor,
         *,
         generator: torch.Generator,
+        readout_steps: int = 1,
     ) -> torch.Tensor:
-        """Hidden state after the last step, ``(batch, hidden)``, of ``x (batch, steps, inputs)``.
+        """Mean hidden state of the last ``readout_steps`` steps, ``(batch, hidden)``, of ``x (batch, steps, inputs)``.
 
         Weights are named and ordered as torch does. The GRU is the one of ``mappings.recurrent``.
         """
@@ -107,16 +108,20 @@ class Aware:
         if cell == "lstm":
             order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
             driven = torch.nn.functional.linear(drive, w_ih[order], bias[order]).transpose(0, 1).contiguous()
-            return LSTMSequence.apply(driven, w_hh[order], self.bits, self.state)  # type: ignore[no-any-return, no-untyped-call]
+            last = LSTMSequence.apply(driven, w_hh[order], self.bits, self.state, readout_steps)  # type: ignore[no-untyped-call]
+            return self._drive(last.mean(dim=0)) if readout_steps > 1 else last[0]
         driven = torch.nn.functional.linear(drive, w_ih, bias).transpose(0, 1).contiguous()
         c = h = driven.new_zeros(driven.shape[1], hidden)
+        states = []
         for z_in in driven:
             if cell == "rnn":
                 h = self._drive(self._act(torch.addmm(z_in, h, w_hh.T), TANH))
+                states.append(h)
                 continue
             z = torch.addmm(z_in[:, : 2 * hidden], h, w_hh[: 2 * hidden].T)
             r, u = self._act(z, SIGMOID).chunk(2, dim=1)
             n = self._act(torch.addmm(z_in[:, 2 * hidden :], self._drive(r * c), w_hh[2 * hidden :].T), TANH)
             c = self._stored(torch.lerp(n, c, u))
             h = self._drive(c)
-        return h
+            states.append(h)
+        return self._drive(torch.stack(states[-readout_steps:]).mean(dim=0)) if readout_steps > 1 else h

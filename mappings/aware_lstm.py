@@ -14,10 +14,12 @@ from mappings.chip import CellState
 
 
 class LSTMSequence(torch.autograd.Function):
-    """Last hidden state ``(batch, hidden)`` of driven gates ``(steps, batch, 4 hidden)`` in the order i, f, o, g."""
+    """The ``last`` hidden states ``(last, batch, hidden)`` of driven gates ``(steps, batch, 4 hidden)``: i, f, o, g."""
 
     @staticmethod
-    def forward(ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, bits: int | None, state: CellState) -> torch.Tensor:
+    def forward(
+        ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, bits: int | None, state: CellState, last: int
+    ) -> torch.Tensor:
         steps, batch, four = driven.shape
         hidden = four // 4
         smooth = torch.empty_like(driven)
@@ -58,10 +60,10 @@ class LSTMSequence(torch.autograd.Function):
                 torch.mul(o, tanh_smooth[t], out=h[t + 1])
         ctx.save_for_backward(w_hh, smooth, coded, h, c, tanh_smooth, tanh_coded, unclipped)
         ctx.state, ctx.bits = state, bits
-        return h[steps]
+        return h[steps + 1 - last :]
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None, None]:  # type: ignore[override]
         w_hh, smooth, coded, h, c, tanh_smooth, tanh_coded, unclipped = ctx.saved_tensors
         steps, batch, four = smooth.shape
         hidden = four // 4
@@ -76,8 +78,11 @@ class LSTMSequence(torch.autograd.Function):
             to_c *= c[1:].abs() <= state.drive_limit
             kept = (unclipped >= -state.limit) & (unclipped <= state.limit - lsb)
         dz = torch.empty_like(smooth)
-        dh, dc = gradient, torch.zeros_like(gradient)
+        dh = torch.zeros_like(gradient[0])
+        dc = torch.zeros_like(dh)
         for t in range(steps - 1, -1, -1):
+            if steps - t <= len(gradient):
+                dh = dh + gradient[t - steps]
             dc = torch.addcmul(dc, dh, to_c[t])
             if ctx.bits:
                 dc *= kept[t]
@@ -85,7 +90,7 @@ class LSTMSequence(torch.autograd.Function):
             torch.mul(slope[t, :, 2 * hidden : 3 * hidden], dh, out=dz[t, :, 2 * hidden : 3 * hidden])
             dh = dz[t] @ w_hh
             dc = dc * f[t]
-        return dz, dz.flatten(0, 1).T @ h[:-1].flatten(0, 1), None, None
+        return dz, dz.flatten(0, 1).T @ h[:-1].flatten(0, 1), None, None, None
 
 
 def _code_tanh(y: torch.Tensor, half: float, out: torch.Tensor) -> torch.Tensor:

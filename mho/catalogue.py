@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from devices import AnyDevice, ChipStreams, InputError, Stream
 from mappings.chip import Chip
 from mho import plots_devices
-from mho.config import read, shipped
+from mho.config import Loaded, read, shipped
 from mho.report import write_atomic
 from mho.yaml_source import dump_yaml, load_yaml
 from periphery import FUNCTIONS
@@ -60,6 +60,14 @@ def shown(name: str) -> str:
         return _component(name)
     loaded = read(name, FOLDERS[folder], folder=folder)
     return f"# {folder[:-1]} {loaded.source_text_name}\n" + dump_yaml(loaded.data).rstrip()
+
+
+def loaded(name: str) -> tuple[str, Loaded[Any]]:
+    """A checked experiment, chip or device, and which of these it is."""
+    folder = _folder_of(name)
+    if folder not in FOLDERS:
+        raise InputError(f"{name}: components are checked whenever they are read; name an experiment, chip or device")
+    return folder[:-1], read(name, FOLDERS[folder], folder=folder)
 
 
 def plot(name: str, path: Path) -> None:

@@ -132,13 +132,13 @@ def report_command(
 
 
 @app.command()
-def validate(files: Annotated[list[str], typer.Argument(help="Experiment files or names.", metavar="FILE...")]) -> None:
+def validate(files: Annotated[list[str], typer.Argument(help="YAML files or shipped names.", metavar="FILE...")]) -> None:
     """Check files without running anything: every problem, with its line and what is allowed."""
     problems: list[str] = []
     for file in files:
         try:
-            loaded = runner.load_experiment(file)
-            typer.echo(f"{loaded.source_text_name}: fine; {len(loaded.value.variants)} variants")
+            kind, loaded = catalogue.loaded(file)
+            typer.echo(f"{loaded.source_text_name}: a valid {kind}")
         except InputError as error:
             problems += error.problems
     if problems:

@@ -15,7 +15,7 @@ class CodeShift:
     """Mean shift of codes away from zero against those at the design voltage [LSB], and what a gain would predict."""
 
     readout: str
-    offset_and_noise: str
+    offset_and_noise: bool
     v_read_V: float
     mean_shift_lsb: float
     predicted_shift_lsb: float
@@ -43,7 +43,7 @@ def read_voltage_sweep(
     volts_per_z = swing_V / (2.0 * widest)
     levels = ramp.thresholds()[:, 0]
     lsb_V = swing_V / 2**adc_bits
-    disturbed = "on" if bool((offset_V != 0).any() or (noise_V != 0).any()) else "off"
+    disturbed = bool((offset_V != 0).any() or (noise_V != 0).any())
     away = torch.sign(z)
 
     def ramp_codes(gain: float) -> torch.Tensor:

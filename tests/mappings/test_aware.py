@@ -49,7 +49,7 @@ def test_written_out_lstm_gradient_is_that_of_autograd(bits: int | None) -> None
     results = []
     for forward in ("fast", "slow"):
         w = weights("lstm")
-        h = aware.last_hidden("lstm", x, *w, generator=torch.Generator()) if forward == "fast" else step_by_step(aware, x, *w)
+        h = aware.hidden("lstm", x, *w, generator=torch.Generator()) if forward == "fast" else step_by_step(aware, x, *w)
         ((h - target) ** 2).sum().backward()
         results.append((h.detach(), *(p.grad for p in w)))
     for fast, slow in zip(*results, strict=True):
@@ -59,7 +59,7 @@ def test_written_out_lstm_gradient_is_that_of_autograd(bits: int | None) -> None
 def test_without_rounding_it_is_torchs_lstm() -> None:
     lstm = torch.nn.LSTM(INPUTS, HIDDEN, batch_first=True)
     x = torch.randn(3, 7, INPUTS)
-    ours = Aware().last_hidden(
+    ours = Aware().hidden(
         "lstm", x, lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0 + lstm.bias_hh_l0, generator=torch.Generator()
     )
     torch.testing.assert_close(ours, lstm(x)[1][0][0])
@@ -76,7 +76,7 @@ def test_training_and_ideal_chip_agree_code_by_code(cell: str, bits: int) -> Non
     with torch.no_grad():
         counts = chip.driver.counts(x, bits)
         h = layer.program(chip, rng=rng).read(0.0).run(counts, noise=BlockNoise(rng, [0], 16))[0]
-        trained = Aware(bits=bits, state=chip.state).last_hidden(
+        trained = Aware(bits=bits, state=chip.state).hidden(
             cell, x, w_ih, w_hh, bias, generator=torch.Generator()  # type: ignore[arg-type]
         )
     top = 2 ** (bits - 1) - 1

@@ -221,9 +221,7 @@ class KeywordRun:
         rng = Stream.root(experiment.seed).child("split", split)
         with self.stage("augmentation"):
             data = self._prepare(split, clips, features, rng)
-        net = KeywordNet(
-            experiment.model.cell, data.x_test.shape[2], experiment.model.hidden, len(clips.labels), rng=rng
-        )
+        net = KeywordNet(experiment.model, data.x_test.shape[2], len(clips.labels), rng=rng)
         if self.weights is not None:
             load_weights(self.weights, net)
         else:

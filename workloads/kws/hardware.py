@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from devices import BlockNoise, ChipStreams
-from mappings.actions import Actions
+from mappings.actions import Action, Actions, Instance
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.dense import DenseLayer, ProgrammedDense
@@ -32,6 +33,7 @@ class KeywordChips:
     chip: Chip
     recurrent: ProgrammedRecurrent
     output: ProgrammedDense
+    readout_steps: int
     rng: ChipStreams
 
     @classmethod
@@ -43,6 +45,7 @@ class KeywordChips:
             chip,
             recurrent.program(chip, rng=rng.child("recurrent")),
             output.program(chip, rng=rng.child("output")),
+            net.model.readout_steps,
             rng,
         )
 
@@ -69,7 +72,12 @@ class KeywordChips:
             if seen:
                 seen.recurrent.valid = seen.output.valid = len(part) - fill
             noise = BlockNoise(self.rng.child("read", float(t_s).hex()), blocks, block)
-            h = recurrent.run(part, noise=noise, activity=seen.recurrent if seen else None)
+            h = recurrent.run(
+                part,
+                noise=noise,
+                activity=seen.recurrent if seen else None,
+                readout_steps=self.readout_steps,
+            )
             logits = output.run(h, full_scale=top, noise=noise, activity=seen.output if seen else None)
             answers.append(logits.argmax(-1)[:, : len(part) - fill])
         return torch.cat(answers, dim=1), list(recurrent.factors)
@@ -94,7 +102,21 @@ class KeywordChips:
     def actions(self, seen: Seen, *, recurrent_steps: int) -> list[Actions]:
         """What both layers do in one inference of ``recurrent_steps`` steps."""
         records = self.components()
-        return [
-            self.recurrent.actions("recurrent", seen.recurrent, records).per_inference(recurrent_steps),
-            self.output.actions("output", seen.output, records).per_inference(1),
-        ]
+        recurrent = self.recurrent.actions("recurrent", seen.recurrent, records).per_inference(recurrent_steps)
+        output = self.output.actions("output", seen.output, records)
+        if self.readout_steps > 1:
+            hidden, width = self.recurrent.layer.hidden, self.chip.bits + math.ceil(math.log2(self.readout_steps))
+            output = replace(
+                output,
+                actions=(
+                    *output.actions,
+                    Action("output", "adder", "add_bit", hidden * (self.readout_steps - 1) * width),
+                    Action("output", "register", "write_bit", hidden * self.readout_steps * width),
+                ),
+                instances=(
+                    *output.instances,
+                    Instance("output", "adder", self.chip.lanes * width),
+                    Instance("output", "register", hidden * width),
+                ),
+            )
+        return [recurrent, output]

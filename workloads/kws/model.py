@@ -26,10 +26,12 @@ class Model:
     ----------
     cell : lstm, gru (reset gate before the product) or rnn
     hidden : units of the recurrent layer
+    readout_steps : the read-out sees the mean hidden state of so many last steps (a digital sum; 1 takes the last)
     """
 
     cell: Cell = "lstm"
     hidden: Annotated[int, Interval(ge=1, le=65536)] = 32
+    readout_steps: Annotated[int, Interval(ge=1, le=1024)] = 8
 
 
 class KeywordNet(torch.nn.Module):
@@ -38,9 +40,10 @@ class KeywordNet(torch.nn.Module):
     One bias vector serves each gate: ``bias_hh_l0`` stays zero, since on a crossbar both would share one word line.
     """
 
-    def __init__(self, cell: Cell, inputs: int, hidden: int, classes: int, *, rng: Stream) -> None:
+    def __init__(self, model: Model, inputs: int, classes: int, *, rng: Stream) -> None:
         super().__init__()
-        self.cell: Cell = cell
+        cell, hidden = model.cell, model.hidden
+        self.model = model
         draw = rng.child("init").torch()
         rows, bound = GATE_BLOCKS[cell] * hidden, hidden**-0.5
         self.weight_ih_l0 = torch.nn.Parameter(torch.empty(rows, inputs).uniform_(-bound, bound, generator=draw))
@@ -54,11 +57,6 @@ class KeywordNet(torch.nn.Module):
             self.output.weight.uniform_(-bound, bound, generator=draw)
             self.output.bias.zero_()
 
-    @property
-    def hidden(self) -> int:
-        """Units of the recurrent layer."""
-        return self.weight_hh_l0.shape[1]
-
     def forward(
         self, x: torch.Tensor, aware: Aware | None = None, generator: torch.Generator | None = None
     ) -> torch.Tensor:
@@ -66,19 +64,30 @@ class KeywordNet(torch.nn.Module):
         if aware is None:
             return self.output(self._software(x))  # type: ignore[no-any-return]
         draw = generator or torch.Generator()
-        h = aware.last_hidden(self.cell, x, self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, generator=draw)
+        h = self._aware(x, aware, draw)
         return torch.nn.functional.linear(h, aware.noisy(self.output.weight, draw), self.output.bias)
 
+    def _aware(self, x: torch.Tensor, aware: Aware, draw: torch.Generator) -> torch.Tensor:
+        return aware.hidden(
+            self.model.cell,
+            x,
+            self.weight_ih_l0,
+            self.weight_hh_l0,
+            self.bias_ih_l0,
+            generator=draw,
+            readout_steps=self.model.readout_steps,
+        )
+
     def _software(self, x: torch.Tensor) -> torch.Tensor:
-        if self.cell == "gru":
-            return Aware().last_hidden(
-                "gru", x, self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, generator=torch.Generator()
-            )
+        if self.model.cell == "gru":
+            return self._aware(x, Aware(), torch.Generator())
         weights = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, torch.zeros_like(self.bias_ih_l0)]
-        start = x.new_zeros(1, x.shape[0], self.hidden)
-        if self.cell == "rnn":
-            return torch._VF.rnn_tanh(x, start, weights, True, 1, 0.0, False, False, True)[1][0]  # type: ignore[no-any-return]
-        return torch._VF.lstm(x, (start, start), weights, True, 1, 0.0, False, False, True)[1][0]  # type: ignore[no-any-return]
+        start = x.new_zeros(1, x.shape[0], self.model.hidden)
+        if self.model.cell == "rnn":
+            states = torch._VF.rnn_tanh(x, start, weights, True, 1, 0.0, False, False, True)[0]
+        else:
+            states = torch._VF.lstm(x, (start, start), weights, True, 1, 0.0, False, False, True)[0]
+        return states[:, -self.model.readout_steps :].mean(dim=1)
 
     def limit_weights(self, limit: float) -> None:
         """Clip every weight to ``[-limit, limit]``: what a pair of cells can hold at a sensible scale."""

@@ -84,12 +84,14 @@ def train(
     rng: Stream,
     name: str,
     progress: Progress,
+    device: str = "cpu",
 ) -> tuple[KeywordNet, list[dict[str, Any]]]:
     """One stage; returns the network of the best validation epoch of its last third, and a row per epoch.
 
-    The validation part decides, never the test part. ``aware``: None trains in software.
+    The validation part decides, never the test part. ``aware``: None trains in software. ``device``: where training
+    runs; the network comes back on the CPU.
     """
-    net = copy.deepcopy(net)
+    net = copy.deepcopy(net).to(device)
     steps = stage.epochs * -(-len(data.y) // stage.batch)
     if steps == 0:
         return net, []
