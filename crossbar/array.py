@@ -33,6 +33,11 @@ class ArrayRead:
     variance_S2: torch.Tensor | None
     row_S: torch.Tensor
 
+    def rows(self, first: int, last: int) -> ArrayRead:
+        """The array with word lines ``first .. last - 1`` alone."""
+        variance = None if self.variance_S2 is None else self.variance_S2[:, first:last]
+        return ArrayRead(self.difference_S[:, first:last], variance, self.row_S[:, first:last])
+
     def product(self, counts: torch.Tensor) -> torch.Tensor:
         """Mean of ``q``: ``counts (chips | 1, ..., rows)`` to ``(chips, ..., columns)`` [S clocks]."""
         return _batched(counts, self.difference_S)

@@ -53,7 +53,7 @@ class Device:
     Parameters
     ----------
     g_min_S, g_max_S : range of targets [S]
-    read_sigma_S : standard deviation of the fast read noise of one read, independent of the state [S]
+    read_noise_S : standard deviation of the fast read noise of one read, independent of the state [S]
     stuck_off_rate, stuck_on_rate : share of cells that stay at zero or at ``g_max_S`` whatever is programmed [1]
     status : how the numbers are known: published, stand-in, estimate, ideal or generic
     source : where they are from
@@ -95,9 +95,8 @@ class Device:
     def program(self, target_S: torch.Tensor, *, rng: ChipStreams) -> Cells:
         """Program one batch of chips.
 
-        ``target_S`` has shape ``(...)`` (the same targets on every chip) or ``(chips, ...)`` with ``chips = len(rng)``
-        in front of the shape; a tensor whose first dimension is the number of chips must therefore be given with it.
-        Targets outside ``[g_min_S, g_max_S]`` are an error of the caller: encodings clip, and say so.
+        ``target_S`` has shape ``(1, ...)`` (the same targets on every chip) or ``(chips, ...)``, ``chips = len(rng)``.
+        Raises ValueError for targets outside ``[g_min_S, g_max_S]``: encodings clip, and say so.
         """
         target = target_S.expand(len(rng), *target_S.shape[1:])
         low, high = float(target.min()), float(target.max())

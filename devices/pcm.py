@@ -53,6 +53,11 @@ class PCM(Device):
     t0_s: Annotated[float, Gt(0.0)] = 20.0
     t_read_s: Annotated[float, Gt(0.0)] = 250e-9
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.t0_s < self.t_read_s:
+            raise ValueError(f"t0_s must be at least t_read_s = {self.t_read_s:g} s (got {self.t0_s:g} s)")
+
     @property
     def drifts(self) -> bool:
         """True unless drift and 1/f noise are both switched off."""

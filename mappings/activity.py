@@ -6,21 +6,39 @@ from dataclasses import dataclass, field
 
 import torch
 
+from crossbar import ArrayRead
+
 
 @dataclass
 class Activity:
     """What the hardware was seen doing: sums over chips, samples and steps, and how many of those there were.
 
-    ``valid``: samples of the present batch that count; the rest fill up its last block.
+    Only whole numbers are added (pulses, clock periods, comparator steps), in double precision: the sums are exact, so
+    they do not depend on how samples were batched. ``row_clocks``: ``(chips, rows)``, clock periods that each word line
+    was driven; ``valid``: samples of the present batch that count; the rest fill up its last block.
     """
 
     samples: float = 0.0
     valid: int | None = None
     sums: dict[str, float] = field(default_factory=dict)
+    row_clocks: torch.Tensor | None = None
 
-    def add(self, name: str, value: torch.Tensor | float) -> None:
-        """Add to one of the sums."""
-        self.sums[name] = self.sums.get(name, 0.0) + float(value)
+    def add(self, name: str, value: torch.Tensor) -> None:
+        """Add all elements of ``value`` to one of the sums."""
+        self.sums[name] = self.sums.get(name, 0.0) + float(value.sum(dtype=torch.float64))
+
+    def drive(self, counts: torch.Tensor) -> None:
+        """Add the pulses of one product, ``counts (chips, samples, rows)``."""
+        clocks = counts.abs().sum(1, dtype=torch.float64)
+        self.add("row_pulses", counts != 0)
+        self.add("row_clocks", clocks)
+        self.row_clocks = clocks if self.row_clocks is None else self.row_clocks + clocks
+
+    def mean_loss_S(self, array: ArrayRead) -> float:
+        """Mean per step of ``sum_i |N_i| G_i`` [S clocks]; times ``V_read^2 T_clk`` it is the ohmic loss."""
+        if self.row_clocks is None:
+            return 0.0
+        return float(array.loss_S(self.row_clocks[:, None].float()).sum()) / max(self.samples, 1.0)
 
     def mean(self, name: str) -> float:
         """Mean per step of one inference on one chip."""

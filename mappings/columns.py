@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from devices import BlockNoise, ChipStreams
 from mappings.chip import Chip
+from mappings.matrix import PreActivation
 from periphery import Function, LookUpConverter, RampConversion, RampConverter, RampDesign, thresholds
 from periphery.functions import output_levels
 
@@ -146,9 +148,17 @@ def volts_per_z(chip: Chip, functions: list[tuple[Function, int]]) -> float:
 def codes_of(
     conversion: RampConversion | LookUpConverter,
     group: ColumnGroup,
-    z: torch.Tensor,
-    variance: torch.Tensor | None,
+    parts: Sequence[PreActivation],
     noise: BlockNoise,
 ) -> torch.Tensor:
-    """Convert the group's columns of ``z (chips, n, columns of the layer)`` to codes ``(chips, n, ramps, width)``."""
-    return conversion.codes(group.gather(z), None if variance is None else group.gather(variance), noise)
+    """Convert the group's columns of a layer's pre-activation to codes ``(chips, n, ramps, width)``.
+
+    Several parts are the row tiles of a column whose words are added digitally: each is converted linearly, with noise
+    and offset, and the look-up sees the sum.
+    """
+    gathered = [(group.gather(z), None if variance is None else group.gather(variance)) for z, variance in parts]
+    if len(gathered) == 1:
+        return conversion.codes(*gathered[0], noise)
+    assert isinstance(conversion, LookUpConverter)
+    words = [conversion.words(z, variance, noise) for z, variance in gathered]
+    return conversion.look_up(torch.stack(words).sum(dim=0))

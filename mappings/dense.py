@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from devices import BlockNoise, ChipStreams
+from devices import BlockNoise, ChipStreams, InputError
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
@@ -40,6 +40,11 @@ class DenseLayer:
 
     def program(self, chip: Chip, *, rng: ChipStreams) -> ProgrammedDense:
         """Write the layer on ``len(rng)`` chips."""
+        if self.matrix.shape[0] > chip.rows and chip.partial_sums == "digital" and chip.readout == "ramp":
+            raise InputError(
+                f"chip.partial_sums: the ramp of a dense layer converts whole sums: {self.matrix.shape[0]} rows need "
+                f"several tiles of {chip.rows}; take partial_sums: charge, or readout: conventional"
+            )
         group = self.group(chip)
         volts = volts_per_z(chip, [(group.function, chip.output.bits)])
         converter = GroupConverter.build(
@@ -98,7 +103,7 @@ class ProgrammedDense:
             gate_ramp_clocks=ramp.ramp.design.ramp_clocks if ramp else 0,
         )
         seen = StepActivity(
-            array_ohmic_J=activity.mean("loss_S_clocks") * quantum_J,
+            array_ohmic_J=activity.mean_loss_S(self.matrix.read(0.0).array) * quantum_J,
             row_pulses=activity.mean("row_pulses"),
             row_clocks=activity.mean("row_clocks"),
             gate_compare_steps=activity.mean("gate_compare_steps"),
@@ -128,16 +133,12 @@ class DenseRead:
         ``full_scale``: the pulse width that drives the bias rows, in clock periods.
         """
         bias = counts.new_full((*counts.shape[:-1], self.layer.bias_rows), float(full_scale))
-        convert = self.conversion.linear if isinstance(self.conversion, LookUpConverter) else None
         driven = torch.cat([counts, bias], dim=-1)
-        z, variance = self.matrix.pre_activation(driven, noise.block, convert)
-        codes = codes_of(self.conversion, self.group, z, variance, noise)
+        codes = codes_of(self.conversion, self.group, self.matrix.pre_activation(driven, noise.block), noise)
         outputs = self.group.scatter(self.conversion.values(codes))
         if activity is not None:
-            driven, codes = driven[:, : activity.valid], codes[:, : activity.valid]
+            driven = driven[:, : activity.valid]
             activity.samples += driven.shape[0] * driven.shape[1]
-            activity.add("row_pulses", (driven != 0).sum())
-            activity.add("row_clocks", driven.abs().sum())
-            activity.add("loss_S_clocks", self.matrix.array.loss_S(driven).sum())
-            activity.add("gate_compare_steps", (codes + 1).sum())
+            activity.drive(driven)
+            activity.add("gate_compare_steps", self.group.scatter(codes)[:, : activity.valid] + 1)
         return outputs

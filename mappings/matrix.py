@@ -7,7 +7,6 @@ is converted linearly and the words are added.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +26,7 @@ def rows_of(weight: torch.Tensor, bias: torch.Tensor | None, *, chip: Chip) -> t
     bias_rows = 0
     if bias is not None and chip.bias == "row":
         level = bias.detach().float() / chip.driver.x_max
-        largest = float(rows[0].abs().max().clamp_min(1e-12))
+        largest = float(rows[0].abs().max()) or float(level.abs().max()) or 1.0
         bias_rows = max(1, int(torch.ceil(level.abs().max() / largest - 1e-6)))
         rows.append((level / bias_rows).expand(bias_rows, -1))
     return torch.cat(rows).contiguous(), bias_rows
@@ -62,6 +61,9 @@ class MappedMatrix:
         return MatrixRead(scaled, self.chip.rows, self.chip.partial_sums == "digital")
 
 
+PreActivation = tuple[torch.Tensor, torch.Tensor | None]
+
+
 @dataclass(frozen=True)
 class MatrixRead:
     """A mapped matrix at one time."""
@@ -70,25 +72,18 @@ class MatrixRead:
     tile_rows: int
     digital: bool
 
-    def pre_activation(
-        self, counts: torch.Tensor, block: int, convert: Callable[[torch.Tensor], torch.Tensor] | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def pre_activation(self, counts: torch.Tensor, block: int) -> list[PreActivation]:
         """``z`` of ``counts (chips | 1, n, rows)`` and its variance by fast read noise, both ``(chips, n, columns)``.
 
-        Products run block by block, so that the number of blocks moves no bit. ``convert`` is the linear conversion of
-        a partial sum, needed where tiles are added digitally; read noise then enters each tile before it.
+        One entry, or one per row tile where tiles are converted apart and added digitally. Products run block by block,
+        so that the number of blocks moves no bit.
         """
         chips, n, rows = counts.shape
-        if self.digital and rows > self.tile_rows and convert is not None:
-            tiles = -(-rows // self.tile_rows)
-            pad = tiles * self.tile_rows - rows
-            cut = torch.nn.functional.pad(counts, (0, pad)).unflatten(-1, (tiles, self.tile_rows))
-            matrix = torch.nn.functional.pad(self.array.difference_S, (0, 0, 0, pad)).unflatten(
-                1, (tiles, self.tile_rows)
-            )
-            partial = torch.einsum("cntr,ctrk->cntk", cut.expand(matrix.shape[0], -1, -1, -1), matrix)
-            z = convert(partial).sum(dim=2)
-        else:
-            z = self.array.product(counts.reshape(chips, n // block, block, rows)).flatten(1, 2)
-        variance = self.array.variance(counts.reshape(chips, n // block, block, rows))
-        return z, None if variance is None else variance.flatten(1, 2)
+        blocks = counts.reshape(chips, n // block, block, rows)
+        height = self.tile_rows if self.digital else rows
+        parts: list[PreActivation] = []
+        for first in range(0, rows, height):
+            array, driven = self.array.rows(first, first + height), blocks[..., first : first + height]
+            variance = array.variance(driven)
+            parts.append((array.product(driven).flatten(1, 2), None if variance is None else variance.flatten(1, 2)))
+        return parts

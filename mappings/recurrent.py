@@ -19,7 +19,7 @@ from typing import Literal
 
 import torch
 
-from devices import BlockNoise, Cells, ChipStreams
+from devices import BlockNoise, Cells, ChipStreams, InputError
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
@@ -97,9 +97,9 @@ class RecurrentLayer:
     def program(self, chip: Chip, *, rng: ChipStreams) -> ProgrammedRecurrent:
         """Lay the layer on ``len(rng)`` chips: write its cells, ramps and comparators once."""
         if self.row_tiles(chip) > 1 and chip.partial_sums == "digital" and chip.readout == "ramp":
-            raise ValueError(
-                f"a ramp that computes an activation cannot convert partial sums: {self.rows} rows need "
-                f"{self.row_tiles(chip)} tiles of {chip.rows}; take partial_sums: charge, or readout: conventional"
+            raise InputError(
+                "chip.partial_sums: a ramp that computes an activation cannot convert partial sums: "
+                f"{self.rows} rows need {self.row_tiles(chip)} tiles of {chip.rows}; take partial_sums: charge, or readout: conventional"
             )
         groups = self.groups(chip)
         volts = volts_per_z(chip, [(group.function, chip.bits) for group in groups])
@@ -172,7 +172,7 @@ class ProgrammedRecurrent:
             state_ramp_clocks=self.state.design.ramp_clocks if self.state and self.state.design else 0,
         )
         seen = StepActivity(
-            array_ohmic_J=activity.mean("loss_S_clocks") * quantum_J,
+            array_ohmic_J=activity.mean_loss_S(self.matrix.read(0.0).array) * quantum_J,
             row_pulses=activity.mean("row_pulses"),
             row_clocks=activity.mean("row_clocks"),
             gate_compare_steps=activity.mean("gate_compare_steps"),
@@ -188,16 +188,21 @@ class ProgrammedRecurrent:
     def read(self, t_s: float) -> RecurrentRead:
         """The layer ``t_s`` seconds after programming, compensated if the chip says so."""
         converters, compensation = self.converters, self.chip.compensation
+        state = self.state
         if compensation.mode == "off":
-            return self._read(t_s, converters, [1.0] * len(converters))
+            return self._read(t_s, converters, [1.0] * len(converters), state)
         if compensation.recentre and t_s > 0.0 and self.chip.ramp.device.drifts:
-            converters = tuple(
-                c.recentred(t_s, self.rng.child("recentre", t_s.hex(), k)) for k, c in enumerate(converters)
-            )
-        return self._read(t_s, converters, self._factors(t_s, converters))
+            rng = self.rng.child("recentre", float(t_s).hex())
+            converters = tuple(c.recentred(t_s, rng.child(k)) for k, c in enumerate(converters))
+            state = state and state.recentred(t_s, rng.child("state"))
+        return self._read(t_s, converters, self._factors(t_s, converters), state)
 
     def _read(
-        self, t_s: float, converters: Sequence[GroupConverter], factors: Sequence[torch.Tensor | float]
+        self,
+        t_s: float,
+        converters: Sequence[GroupConverter],
+        factors: Sequence[torch.Tensor | float],
+        state: GroupConverter | None,
     ) -> RecurrentRead:
         gain: torch.Tensor | float = 1.0
         if self.state_cells is not None:
@@ -209,8 +214,8 @@ class ProgrammedRecurrent:
             self.matrix.read(t_s),
             tuple(converter.group for converter in converters),
             tuple(c.read(t_s, factor) for c, factor in zip(converters, factors, strict=True)),
-            self.state.group if self.state else None,
-            self.state.read(t_s) if self.state else None,
+            state.group if state else None,
+            state.read(t_s) if state else None,
             gain,
             tuple(factors),
         )
@@ -230,10 +235,10 @@ class ProgrammedRecurrent:
             return [c.linearised(codes) for c, codes in zip(by, read.gate_codes(counts, noise), strict=True)]
 
         ones = [torch.ones((len(self.rng), c.group.ramps, 1), dtype=torch.float64) for c in converters]
-        at_start = measure(self._read(0.0, self.converters, ones), self.converters, "start")
+        at_start = measure(self._read(0.0, self.converters, ones, None), self.converters, "start")
         factors = ones
         for turn in range(2):
-            now = measure(self._read(t_s, converters, factors), converters, t_s.hex(), turn)
+            now = measure(self._read(t_s, converters, factors, None), converters, float(t_s).hex(), turn)
             for k, (z, before) in enumerate(zip(now, at_start, strict=True)):
                 use = torch.isfinite(z) & torch.isfinite(before)
                 z, before = torch.where(use, z, 0.0), torch.where(use, before, 0.0)
@@ -271,16 +276,15 @@ class RecurrentRead:
 
     def gate_codes(self, counts: torch.Tensor, noise: BlockNoise) -> list[torch.Tensor]:
         """Codes of all gates for ``counts (chips | 1, n, rows)``, one tensor ``(chips, n, ramps, width)`` per group."""
-        z, variance = self._pre_activation(counts, noise.block)
+        parts = self.matrix.pre_activation(counts, noise.block)
         return [
-            codes_of(conversion, group, z, variance, noise)
+            codes_of(conversion, group, parts, noise)
             for group, conversion in zip(self.groups, self.conversions, strict=True)
         ]
 
-    def _pre_activation(self, counts: torch.Tensor, block: int) -> tuple[torch.Tensor, torch.Tensor | None]:
-        conversion = self.conversions[0]
-        convert = conversion.linear if isinstance(conversion, LookUpConverter) else None
-        return self.matrix.pre_activation(counts, block, convert)
+    def _pulses(self, h: torch.Tensor) -> torch.Tensor:
+        """Pulse widths that feed ``h`` back to the word lines; the driver's range limits them."""
+        return self.chip.driver.counts(h, self.chip.bits)
 
     def run(
         self,
@@ -288,11 +292,13 @@ class RecurrentRead:
         *,
         noise: BlockNoise,
         activity: Activity | None = None,
+        readout_steps: int = 1,
     ) -> torch.Tensor:
         """Run whole sequences.
 
         ``counts``: input pulse widths ``(n, steps, inputs)`` in clock periods, ``n`` a multiple of the block. Returns
-        the hidden state after the last step as pulse widths, ``(chips, n, hidden)``. ``activity`` counts what the first
+        the mean hidden state of the last ``readout_steps`` steps, a digital sum rounded to whole pulse widths,
+        ``(chips, n, hidden)``. ``activity`` counts what the first
         ``activity.valid`` samples did (all of them by default), since the last block may be filled up.
         """
         layer, chip = self.layer, self.chip
@@ -303,6 +309,7 @@ class RecurrentRead:
         v = torch.zeros((chips, n, layer.rows))
         v[..., layer.inputs + layer.hidden :] = top
         c = torch.zeros((chips, n, layer.hidden))
+        total = torch.zeros_like(c)
         for t in range(steps):
             v[..., : layer.inputs] = counts[:, t]
             codes = self.gate_codes(v, noise)
@@ -311,7 +318,7 @@ class RecurrentRead:
                 for group, conversion, code in zip(self.groups, self.conversions, codes, strict=True)
             ]
             if activity is not None:
-                self._count_gates(activity, v, codes)
+                self._count_gates(activity, v, codes[:1] if layer.cell == "gru" else codes)
             if layer.cell == "lstm":
                 i, f, o = gates[0].split(layer.hidden, dim=-1)
                 c = (f * c).addcmul_(i, gates[1])
@@ -320,19 +327,22 @@ class RecurrentRead:
             elif layer.cell == "gru":
                 r, u = gates[0].split(layer.hidden, dim=-1)
                 second = v.clone()
-                second[..., layer.inputs : layer.inputs + layer.hidden] = torch.round(r * c * top)
-                z, variance = self._pre_activation(second, noise.block)
-                code = codes_of(self.conversions[1], self.groups[1], z, variance, noise)
+                second[..., layer.inputs : layer.inputs + layer.hidden] = self._pulses(r * c)
+                parts = self.matrix.pre_activation(second, noise.block)
+                code = codes_of(self.conversions[1], self.groups[1], parts, noise)
                 candidate = self.groups[1].scatter(self.conversions[1].values(code))
                 c = (1.0 - u) * candidate + u * c
-                c = torch.round(c / state_lsb).mul_(state_lsb)
+                c = torch.round(c / state_lsb).mul_(state_lsb).clamp_(-state.limit, state.limit - state_lsb)
                 h = c
                 if activity is not None:
                     self._count_gates(activity, second, [code], again=True)
             else:
                 h = gates[0]
-            v[..., layer.inputs : layer.inputs + layer.hidden] = torch.round(h * (top / chip.driver.x_max))
-        return v[..., layer.inputs : layer.inputs + layer.hidden].clone()
+            pulses = self._pulses(h)
+            v[..., layer.inputs : layer.inputs + layer.hidden] = pulses
+            if steps - t <= readout_steps:
+                total += pulses
+        return torch.round(total / readout_steps)
 
     def _tanh_of_state(self, c: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
         """tanh of the cell state: a pulse into one cell pair per unit and the second ramp, or a look-up."""
@@ -345,12 +355,12 @@ class RecurrentRead:
         per_clock = top / chip.state.drive_limit
         pulses = torch.round(c * per_clock).clamp_(-top, top)
         z = pulses * (self.state_gain / per_clock)
-        codes = codes_of(self.state_conversion, self.state_group, z, None, noise)
+        codes = codes_of(self.state_conversion, self.state_group, [(z, None)], noise)
         if activity is not None:
             real = slice(activity.valid)
-            activity.add("state_pulses", (pulses[:, real] != 0).sum())
-            activity.add("state_clocks", pulses[:, real].abs().sum())
-            activity.add("state_compare_steps", (codes[:, real] + 1).sum())
+            activity.add("state_pulses", pulses[:, real] != 0)
+            activity.add("state_clocks", pulses[:, real].abs())
+            activity.add("state_compare_steps", self.state_group.scatter(codes)[:, real] + 1)
         return self.state_group.scatter(self.state_conversion.values(codes))
 
     def _count_gates(
@@ -360,8 +370,6 @@ class RecurrentRead:
         v = v[:, : activity.valid]
         if not again:
             activity.samples += v.shape[0] * v.shape[1]
-        activity.add("row_pulses", (v != 0).sum())
-        activity.add("row_clocks", v.abs().sum())
-        activity.add("loss_S_clocks", self.matrix.array.loss_S(v).sum())
-        for code in codes:
-            activity.add("gate_compare_steps", (code[:, : activity.valid] + 1).sum())
+        activity.drive(v)
+        for group, code in zip(self.groups[-1:] if again else self.groups, codes, strict=False):
+            activity.add("gate_compare_steps", group.scatter(code)[:, : activity.valid] + 1)

@@ -51,9 +51,11 @@ class LookUpConverter:
 
     def codes(self, z: torch.Tensor, variance: torch.Tensor | None, noise: BlockNoise) -> torch.Tensor:
         """Output codes of ``z (chips, n, ramps, columns)``; ``variance`` is the array's read noise [z^2]."""
-        return self.look_up(
-            self.linear(with_noise(z * self.gain + self.offset_z[:, None], variance, self.sigma_z, noise))
-        )
+        return self.look_up(self.words(z, variance, noise))
+
+    def words(self, z: torch.Tensor, variance: torch.Tensor | None, noise: BlockNoise) -> torch.Tensor:
+        """Digital words of ``z``, as values of z. The gain acts on z, its noise and the offset alike."""
+        return self.linear(with_noise(z + self.offset_z[:, None], variance, self.sigma_z, noise) * self.gain)
 
     def linear(self, z: torch.Tensor) -> torch.Tensor:
         """The digital word of the converter, as a value of z."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from devices import BlockNoise, ChipStreams
+from devices import BlockNoise
 from periphery.adc import with_noise
 from periphery.functions import output_levels
 from periphery.ramp import Comparator, Ramp
@@ -29,14 +29,6 @@ class RampConverter:
     comparator: Comparator
     offset_V: torch.Tensor
     volts_per_z: float
-
-    @classmethod
-    def build(
-        cls, ramp: Ramp, comparator: Comparator, *, columns: int, volts_per_z: float, rng: ChipStreams
-    ) -> RampConverter:
-        """Give every column of every ramp a comparator with an offset of its own."""
-        offset = comparator.offset_V * rng.normal((ramp.mismatch.shape[1], columns))
-        return cls(ramp, comparator, offset, volts_per_z)
 
     def read(self, t_s: float, factor: torch.Tensor | float = 1.0) -> RampConversion:
         """The converter at ``t_s``; ``factor`` stretches the ramp's clock (drift compensation).
