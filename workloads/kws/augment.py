@@ -27,8 +27,10 @@ GENERATED_POOL = 64
 class Augmentation:
     """How far training clips are varied; each range is drawn from uniformly.
 
-    ``copies`` of every clip, moved by up to ``max_shift_s`` either way (silence follows), with a gain of ``gain_dB``
-    (low, high), and in a share ``noise_share`` of them noise at a signal-to-noise ratio ``noise_snr_dB`` (low, high).
+    ``copies`` of every clip, moved by up to ``max_shift_s`` either way (silence follows), played at a ``speed``
+    (low, high) of the original, with a gain of ``gain_dB`` (low, high), and in a share ``noise_share`` of them noise at
+    a signal-to-noise ratio ``noise_snr_dB`` (low, high). ``vocal_tract``: factors by which the frequencies of the
+    filter bank are stretched, one drawn for each copy (Jaitly and Hinton, ICML workshop 2013).
     """
 
     copies: int = 5
@@ -36,6 +38,8 @@ class Augmentation:
     gain_dB: tuple[float, float] = (-6.0, 6.0)
     noise_snr_dB: tuple[float, float] = (5.0, 30.0)
     noise_share: float = 0.8
+    speed: tuple[float, float] = (1.0, 1.0)
+    vocal_tract: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         checks = (
@@ -59,6 +63,14 @@ class Augmentation:
                 0 <= self.noise_share <= 1,
                 f"noise_share: allowed are values from 0 to 1 (got {self.noise_share:g})",
             ),
+            (
+                0.5 <= self.speed[0] <= self.speed[1] <= 2.0,
+                f"speed: allowed is (low, high) within 0.5 to 2 (got {self.speed})",
+            ),
+            (
+                len(self.vocal_tract) > 0 and all(0.8 <= factor <= 1.25 for factor in self.vocal_tract),
+                f"vocal_tract: allowed are one or more factors from 0.8 to 1.25 (got {self.vocal_tract})",
+            ),
         )
         problems = [text for holds, text in checks if not holds]
         if problems:
@@ -73,6 +85,8 @@ class _Draws:
     noise: NDArray[np.int64]
     start: NDArray[np.int64]
     ratio: NDArray[np.float32]
+    speed: NDArray[np.float32]
+    warp: NDArray[np.int64]
 
 
 def _draw(count: int, samples: int, pool: int, how: Augmentation, stream: Stream) -> _Draws:
@@ -88,6 +102,8 @@ def _draw(count: int, samples: int, pool: int, how: Augmentation, stream: Stream
         noise=draw.integers(pool, size=total),
         start=draw.integers(samples, size=total),
         ratio=ratio,
+        speed=draw.uniform(*how.speed, size=total).astype(np.float32),
+        warp=draw.integers(len(how.vocal_tract), size=total),
     )
 
 
@@ -101,6 +117,8 @@ def _pool(noise: Waveforms | None, samples: int, stream: Stream) -> NDArray[np.f
 
 
 def _vary(waves: NDArray[np.float32], pool: NDArray[np.float32], draws: _Draws, rows: slice) -> NDArray[np.float32]:
+    if (draws.speed != 1.0).any():
+        waves = _played_at(waves, draws.speed[rows])
     samples, shift = waves.shape[1], draws.shift[rows]
     reach = int(np.abs(shift).max(initial=0))
     here = np.arange(len(waves))
@@ -113,13 +131,27 @@ def _vary(waves: NDArray[np.float32], pool: NDArray[np.float32], draws: _Draws, 
     return np.clip(varied, -1.0, 1.0, out=varied)
 
 
+def _played_at(waves: NDArray[np.float32], speed: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Waveforms (n, samples) played faster or slower about their middle, linearly interpolated, silence beyond the ends."""
+    samples = waves.shape[1]
+    middle = 0.5 * (samples - 1)
+    place = (torch.arange(samples) - middle) * torch.from_numpy(speed)[:, None] + middle
+    sound = torch.from_numpy(np.ascontiguousarray(waves))
+    before = place.floor().clamp_(-1, samples - 1)
+    share = place - before
+    padded = torch.nn.functional.pad(sound, (1, 2))
+    left = (before.long() + 1).clamp_(0, samples)
+    played = torch.lerp(padded.gather(1, left), padded.gather(1, left + 1), share)
+    return (played * ((place >= 0) & (place <= samples - 1))).numpy()
+
+
 def augment(waveforms: Waveforms, noise: Waveforms | None, how: Augmentation, *, stream: Stream) -> NDArray[np.float32]:
     """Varied copies (copies * n, samples), float32 in [-1, 1], of ``waveforms`` (n, samples): copy by copy.
 
     ``noise`` (m, samples) is where the background is cut from (the training part's ``_silence_`` clips); with None or
     no rows it is generated. The clips themselves are not among the result.
     """
-    blocks = list(_blocks(waveforms, noise, how, stream))
+    blocks = [waves for waves, _ in _blocks(waveforms, noise, how, stream)]
     return np.concatenate(blocks) if blocks else np.empty((0, waveforms.shape[1]), np.float32)
 
 
@@ -136,8 +168,9 @@ def augmented_mfcc(
     total = how.copies * len(waveforms)
     out = np.empty((total, parameters.frames(waveforms.shape[1]), parameters.n_mfcc), np.float32)
     done = 0
-    for block in _blocks(waveforms, noise, how, stream):
-        out[done : done + len(block)] = parameters.block(torch.from_numpy(block)).numpy()
+    for block, warp in _blocks(waveforms, noise, how, stream):
+        heard = parameters.block(torch.from_numpy(block), how.vocal_tract, torch.from_numpy(warp))
+        out[done : done + len(block)] = heard.numpy()
         done += len(block)
         if progress:
             progress(done, total)
@@ -146,13 +179,14 @@ def augmented_mfcc(
 
 def _blocks(
     waveforms: Waveforms, noise: Waveforms | None, how: Augmentation, stream: Stream
-) -> Iterator[NDArray[np.float32]]:
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """Varied waveforms (block, samples), and which vocal tract each of them has."""
     count, samples = waveforms.shape
     pool = _pool(noise, samples, stream)
     draws = _draw(count, samples, len(pool), how, stream)
     for start in range(0, count * how.copies, BLOCK):
         rows = slice(start, start + BLOCK)
-        yield _vary(as_float(waveforms[draws.clip[rows]]), pool, draws, rows)
+        yield _vary(as_float(waveforms[draws.clip[rows]]), pool, draws, rows), draws.warp[rows]
 
 
 def mask(features: Features, *, frames: int, coefficients: int, stream: Stream) -> Features:

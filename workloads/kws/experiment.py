@@ -54,13 +54,14 @@ class Features:
     Parameters
     ----------
     mfcc : cepstral coefficients
-    normalisation : ``utterance`` (one mean and deviation a clip) or ``corpus`` (one per coefficient, of the training part)
+    normalisation : ``utterance`` (one mean and deviation a clip), ``corpus`` (one per coefficient, of the training part)
+        or ``cepstral`` (per clip and coefficient, then ``corpus``)
     std_scale : so many standard deviations are full scale
     augmentation : variation of the training clips
     """
 
     mfcc: MFCC = MFCC()
-    normalisation: Literal["utterance", "corpus"] = "utterance"
+    normalisation: Literal["utterance", "corpus", "cepstral"] = "cepstral"
     std_scale: Annotated[float, Interval(gt=0.0, le=10.0)] = 3.0
     augmentation: Augmentation = Augmentation()
 
@@ -208,9 +209,10 @@ class KeywordRun:
         x_plain, _ = normaliser.apply(features[parts.train])
         x_varied, _ = normaliser.apply(copies)
         x_test, clipped = normaliser.apply(features[parts.test])
+        pool = torch.cat([torch.from_numpy(x_plain).half(), torch.from_numpy(x_varied).half()])
         batches = Batches(
-            torch.cat([torch.from_numpy(x_plain), torch.from_numpy(x_varied)]),
-            y_train.repeat(1 + how.augmentation.copies),
+            pool.view(1 + how.augmentation.copies, len(y_train), *pool.shape[1:]),
+            y_train,
             torch.from_numpy(normaliser.apply(features[parts.validation])[0]),
             classes[parts.validation],
         )

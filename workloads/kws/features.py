@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from functools import cached_property, lru_cache
+from typing import Any, Literal, cast
 
 import librosa.filters
 import numpy as np
@@ -27,6 +27,7 @@ from workloads.sources import remembered
 # A block of this size keeps its spectra in the processor's cache.
 BLOCK = 32
 POWER_FLOOR = 1e-10
+CEPSTRAL_FLOOR = 2.0
 
 Features = NDArray[np.float32]
 Waveforms = NDArray[np.int16] | NDArray[np.float32]
@@ -114,14 +115,43 @@ class MFCC:
         transform = fft.dct(np.eye(self.n_mels), axis=0, norm="ortho")[: self.n_mfcc]
         return torch.from_numpy(np.ascontiguousarray(transform.T, np.float32))
 
-    def block(self, waveforms: torch.Tensor) -> torch.Tensor:
-        """Coefficients (n, frames, n_mfcc) of waveforms (n, samples), float32 in [-1, 1)."""
+    def block(
+        self, waveforms: torch.Tensor, warps: tuple[float, ...] = (1.0,), warp: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Coefficients (n, frames, n_mfcc) of waveforms (n, samples), float32 in [-1, 1).
+
+        ``warp`` (n,) tells which of the factors ``warps`` stretches each clip's filter bank; None leaves it alone.
+        """
         padded = torch.nn.functional.pad(waveforms, (self.n_fft // 2, self.n_fft // 2))
         frames = padded.unfold(1, self.n_fft, self.hop) * self._window
         power = torch.view_as_real(torch.fft.rfft(frames)).square().sum(-1)
-        level_dB = 10.0 * torch.log10((power @ self._mel).clamp_min(POWER_FLOOR))
+        if warp is None or warps == (1.0,):
+            bands = power @ self._mel
+        else:
+            bands = power.new_empty((*power.shape[:2], self.n_mels))
+            for number, factor in enumerate(warps):
+                chosen = warp == number
+                bands[chosen] = power[chosen] @ _warped_mel(self, factor)
+        level_dB = 10.0 * torch.log10(bands.clamp_min(POWER_FLOOR))
         level_dB = torch.maximum(level_dB, level_dB.amax((1, 2), keepdim=True) - self.top_dB)
         return level_dB @ self._cosines
+
+
+@lru_cache(maxsize=32)
+def _warped_mel(how: MFCC, factor: float) -> torch.Tensor:
+    """The filter bank with its frequencies stretched by ``factor`` up to 4.8 kHz, and linearly to Nyquist above."""
+    if factor == 1.0:
+        return how._mel
+    nyquist = RATE_HZ / 2
+    knee = 4800.0 * min(factor, 1.0) / factor
+    edges = librosa.mel_frequencies(how.n_mels + 2, fmin=how.f_min_Hz, fmax=how.f_max_Hz)
+    above = nyquist - (nyquist - knee * factor) / (nyquist - knee) * (nyquist - edges)
+    edges = np.where(edges <= knee, edges * factor, above)
+    rise = np.subtract.outer(edges, np.linspace(0.0, nyquist, how.n_fft // 2 + 1))
+    width = np.diff(edges)[:, None]
+    filters = np.maximum(0.0, np.minimum(-rise[:-2] / width[:-1], rise[2:] / width[1:]))
+    filters *= 2.0 / (edges[2:] - edges[:-2])[:, None]
+    return torch.from_numpy(np.ascontiguousarray(filters.T, np.float32))
 
 
 def as_float(waveforms: Waveforms) -> NDArray[np.float32]:
@@ -164,10 +194,12 @@ class Normaliser:
 
     ``utterance``: subtract the mean of the clip, divide by ``std_scale`` times its standard deviation, both over all
     frames and coefficients (github.com/Intelligent-Microsystems-Lab/QuantizedLSTM). ``corpus``: the same for each
-    coefficient by itself with ``mean`` and ``std`` (n_mfcc,) of the training part.
+    coefficient by itself with ``mean`` and ``std`` (n_mfcc,) of the training part. ``cepstral``: first the mean and the
+    deviation of each coefficient over the frames of the clip (cepstral mean and variance normalisation, with
+    ``CEPSTRAL_FLOOR`` added to the deviation so that silence is not blown up), then ``corpus``.
     """
 
-    kind: Literal["utterance", "corpus"]
+    kind: Literal["utterance", "corpus", "cepstral"]
     std_scale: float
     mean: Features | None = None
     std: Features | None = None
@@ -179,14 +211,18 @@ class Normaliser:
             raise InputError(f"std_scale: allowed are values above 0 (got {std_scale:g})")
         if kind == "utterance":
             return cls("utterance", std_scale)
-        if kind == "corpus":
+        if kind in ("corpus", "cepstral"):
+            if kind == "cepstral":
+                training = _over_frames(training)
             rows = training.reshape(-1, training.shape[-1])
             mean, std = rows.mean(0, dtype=np.float64), rows.std(0, dtype=np.float64)
-            return cls("corpus", std_scale, mean.astype(np.float32), std.astype(np.float32))
-        raise InputError(f"normalisation: allowed are 'utterance' and 'corpus' (got {kind!r})")
+            return cls(cast(Any, kind), std_scale, mean.astype(np.float32), std.astype(np.float32))
+        raise InputError(f"normalisation: allowed are 'utterance', 'corpus' and 'cepstral' (got {kind!r})")
 
     def apply(self, features: Features) -> tuple[Features, float]:
         """The features in [-1, 1], and the share of values that were clipped to get there."""
+        if self.kind == "cepstral":
+            features = _over_frames(features)
         if self.mean is not None and self.std is not None:
             mean, std = self.mean, self.std
         else:
@@ -197,3 +233,9 @@ class Normaliser:
         scaled = (features - mean) / np.maximum(std * np.float32(self.std_scale), np.float32(1e-6))
         clipped = float(np.mean(np.abs(scaled) > 1.0)) if scaled.size else 0.0
         return np.clip(scaled, -1.0, 1.0), clipped
+
+
+def _over_frames(features: Features) -> Features:
+    """Each coefficient of each clip (n, frames, n_mfcc), less its mean, over its deviation plus the floor."""
+    deviation = features.std(1, keepdims=True) + np.float32(CEPSTRAL_FLOOR)
+    return cast(Features, (features - features.mean(1, keepdims=True)) / deviation)

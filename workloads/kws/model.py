@@ -15,6 +15,7 @@ from devices import InputError, Stream
 from mappings.aware import Aware
 from mappings.recurrent import Cell
 
+FORGET_BIAS = 1.5
 GATE_BLOCKS: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
@@ -50,7 +51,7 @@ class KeywordNet(torch.nn.Module):
         self.weight_hh_l0 = torch.nn.Parameter(torch.empty(rows, hidden).uniform_(-bound, bound, generator=draw))
         bias = torch.zeros(rows)
         if cell == "lstm":
-            bias[hidden : 2 * hidden] = 1.0
+            bias[hidden : 2 * hidden] = FORGET_BIAS
         self.bias_ih_l0 = torch.nn.Parameter(bias)
         self.output = torch.nn.Linear(hidden, classes)
         with torch.no_grad():
@@ -89,11 +90,13 @@ class KeywordNet(torch.nn.Module):
             states = torch._VF.lstm(x, (start, start), weights, True, 1, 0.0, False, False, True)[0]
         return states[:, -self.model.readout_steps :].mean(dim=1)
 
-    def limit_weights(self, limit: float) -> None:
-        """Clip every weight to ``[-limit, limit]``: what a pair of cells can hold at a sensible scale."""
+    def limit_weights(self, recurrent: float, output: float) -> None:
+        """Clip every weight and bias to ``[-limit, limit]``: what a pair of cells can hold at a sensible scale."""
         with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.clamp_(-limit, limit)
+            for parameter in (self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0):
+                parameter.clamp_(-recurrent, recurrent)
+            for parameter in self.output.parameters():
+                parameter.clamp_(-output, output)
 
 
 def load_weights(path: Path, net: KeywordNet) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import torch
@@ -13,6 +14,7 @@ from annotated_types import Ge, Gt, Interval
 from devices import Stream
 from mappings.aware import Aware
 from workloads.kws.model import KeywordNet
+from workloads.kws.variation import Variation, varied
 from workloads.result import Progress
 
 Share = Annotated[float, Interval(ge=0.0, le=1.0)]
@@ -20,18 +22,22 @@ Share = Annotated[float, Interval(ge=0.0, le=1.0)]
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage of training: Adam with a one-cycle learning rate.
+    """One stage of training: AdamW, the learning rate rising linearly and then falling as a cosine.
 
     Parameters
     ----------
-    epochs : passes over the training clips and their copies
+    steps : gradients taken
     batch : clips of one gradient
-    learning_rate : peak of the cycle
+    learning_rate : largest learning rate
+    warm_up : share of the steps in which it rises [1]
+    mixup : share of the clips that are mixed with another one [1]
     """
 
-    epochs: Annotated[int, Ge(0)]
-    batch: Annotated[int, Ge(1)] = 128
-    learning_rate: Annotated[float, Gt(0.0)] = 5e-3
+    steps: Annotated[int, Ge(0)]
+    batch: Annotated[int, Ge(2)] = 128
+    learning_rate: Annotated[float, Gt(0.0)] = 0.03
+    warm_up: Annotated[float, Interval(ge=0.0, lt=1.0)] = 0.1
+    mixup: Share = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,34 +50,43 @@ class Training:
     aware : the second stage, from the first one's weights, once for every bit width among the variants
     weight_noise : error of the weights in the second stage, drawn per batch, over the largest weight [1]. One generic
         value serves every device, so that variants differ in hardware alone
-    weight_limit : weights and biases are clipped to this magnitude after every step
-    weight_decay : decoupled weight decay
+    weight_limit, output_limit : magnitudes to which the recurrent layer's and the read-out's weights are clipped
+    weight_decay : decoupled weight decay (not of biases)
     label_smoothing : share of the target spread over all classes [1]
     gradient_limit : largest norm of a gradient
-    input_dropout, output_dropout : shares of features and of hidden units dropped in the first stage [1]
-    average : decay of the running average of the weights that is kept, per step; 0 keeps the last weights [1]
+    variation : how features of a batch are varied, in both stages
+    checks : how often in a stage the validation part is asked
     """
 
-    software: Stage = Stage(epochs=30)
-    aware: Stage = Stage(epochs=6, learning_rate=2e-3)
-    weight_noise: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.03
-    weight_limit: Annotated[float, Gt(0.0)] = 2.0
-    weight_decay: Annotated[float, Ge(0.0)] = 1e-3
+    software: Stage = Stage(steps=2500)
+    aware: Stage = Stage(steps=400, learning_rate=0.003, warm_up=0.05, mixup=0.0)
+    weight_noise: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.02
+    weight_limit: Annotated[float, Gt(0.0)] = 1.5
+    output_limit: Annotated[float, Gt(0.0)] = 1.0
+    weight_decay: Annotated[float, Ge(0.0)] = 0.05
     label_smoothing: Share = 0.1
     gradient_limit: Annotated[float, Gt(0.0)] = 1.0
-    input_dropout: Share = 0.0
-    output_dropout: Share = 0.0
-    average: Annotated[float, Interval(ge=0.0, lt=1.0)] = 0.0
+    variation: Variation = Variation()
+    checks: Annotated[int, Ge(1)] = 10
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Training and validation features ``(n, steps, inputs)`` in [-1, 1], with their classes ``(n,)``."""
+    """Training and validation features in [-1, 1], with their classes.
+
+    ``x``: ``(copies, n, steps, inputs)``, float16 to save memory, the first copy being the clips as recorded; ``y``:
+    ``(n,)``; validation ``(n, steps, inputs)`` float32.
+    """
 
     x: torch.Tensor
     y: torch.Tensor
     x_validation: torch.Tensor
     y_validation: torch.Tensor
+
+    @property
+    def copies(self) -> int:
+        """Copies of every clip, the recorded one included."""
+        return self.x.shape[0]
 
 
 def train(
@@ -86,54 +101,59 @@ def train(
     progress: Progress,
     device: str = "cpu",
 ) -> tuple[KeywordNet, list[dict[str, Any]]]:
-    """One stage; returns the network of the best validation epoch of its last third, and a row per epoch.
+    """One stage; returns the network as trained, and a row of the learning curve for every check.
 
-    The validation part decides, never the test part. ``aware``: None trains in software. ``device``: where training
-    runs; the network comes back on the CPU.
+    The last weights are kept: the schedule ends at a learning rate of zero, and neither validation nor test part chooses
+    among them. ``aware``: None trains in software. ``device``: where training runs; the network comes back on the CPU.
     """
     net = copy.deepcopy(net).to(device)
-    steps = stage.epochs * -(-len(data.y) // stage.batch)
-    if steps == 0:
-        return net, []
-    optimiser = torch.optim.AdamW(net.parameters(), lr=stage.learning_rate, weight_decay=how.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, stage.learning_rate, total_steps=steps)
-    loss_of = torch.nn.CrossEntropyLoss(label_smoothing=how.label_smoothing)
-    order = rng.child("order").torch()
-    noise = rng.child("noise").torch()
-    kept = copy.deepcopy(net)
-    best, best_accuracy, rows = copy.deepcopy(net), -1.0, []
-    for epoch in range(stage.epochs):
-        started, total = time.perf_counter(), 0.0
-        for pick in torch.randperm(len(data.y), generator=order).split(stage.batch):
-            x, y = data.x[pick], data.y[pick]
-            if aware is None and how.input_dropout > 0.0:
-                x = x * (torch.rand(x.shape, generator=noise) >= how.input_dropout)
-            optimiser.zero_grad(set_to_none=True)
-            loss = loss_of(net(x, aware, noise), y)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), how.gradient_limit)
-            optimiser.step()
-            schedule.step()
-            net.limit_weights(how.weight_limit)
-            with torch.no_grad():
-                for average, now in zip(kept.parameters(), net.parameters(), strict=True):
-                    average.lerp_(now, 1.0 - how.average)
-            total += float(loss.detach()) * len(pick)
-        quiet = None if aware is None else Aware(bits=aware.bits, state=aware.state)
-        accuracy = accuracy_of(kept, data.x_validation, data.y_validation, quiet)
-        if epoch >= stage.epochs - max(1, stage.epochs // 3) and accuracy >= best_accuracy:
-            best, best_accuracy = copy.deepcopy(kept), accuracy
-        rows.append(
-            {
-                "stage": name,
-                "epoch": epoch,
-                "loss": total / len(data.y),
-                "validation_accuracy": accuracy,
-                "seconds": time.perf_counter() - started,
-            }
-        )
-        progress(f"training, {name}", epoch + 1, stage.epochs)
-    return best, rows
+    rows: list[dict[str, Any]] = []
+    if stage.steps == 0:
+        return net.cpu(), rows
+    weights = [p for p in net.parameters() if p.dim() > 1]
+    biases = [p for p in net.parameters() if p.dim() == 1]
+    groups = [{"params": weights, "weight_decay": how.weight_decay}, {"params": biases, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=stage.learning_rate)
+    draw, noise = rng.child("batches").torch(), rng.child("noise").torch(device)
+    quiet = None if aware is None else replace(aware, weight_noise=0.0)
+    checked = {round((k + 1) * stage.steps / how.checks) for k in range(how.checks)}
+    started, loss_sum, counted = time.perf_counter(), 0.0, 0
+    for step in range(stage.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = stage.learning_rate * learning_rate_share(step / stage.steps, stage.warm_up)
+        x, y, other, share = varied(data.x, data.y, stage.batch, how.variation, mixup=stage.mixup, draw=draw)
+        x, y, other, share = (tensor.to(device) for tensor in (x, y, other, share))
+        optimiser.zero_grad(set_to_none=True)
+        log_p = torch.log_softmax(net(x, aware, noise), dim=1)
+        right = torch.lerp(log_p.gather(1, other[:, None]), log_p.gather(1, y[:, None]), share[:, None]).mean()
+        loss = -((1.0 - how.label_smoothing) * right + how.label_smoothing * log_p.mean())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), how.gradient_limit)
+        optimiser.step()
+        net.limit_weights(how.weight_limit, how.output_limit)
+        loss_sum, counted = loss_sum + float(loss.detach()), counted + 1
+        if step + 1 in checked:
+            rows.append(
+                {
+                    "stage": name,
+                    "epoch": round((step + 1) * stage.batch / len(data.y), 3),
+                    "loss": loss_sum / counted,
+                    "validation_accuracy": accuracy_of(
+                        net, data.x_validation.to(device), data.y_validation.to(device), quiet
+                    ),
+                    "seconds": time.perf_counter() - started,
+                }
+            )
+            started, loss_sum, counted = time.perf_counter(), 0.0, 0
+            progress(f"training, {name}", step + 1, stage.steps)
+    return net.cpu(), rows
+
+
+def learning_rate_share(done: float, warm_up: float) -> float:
+    """Linear rise, then half a cosine to zero; ``done`` is the share of the steps behind."""
+    if done < warm_up:
+        return done / warm_up
+    return 0.5 * (1.0 + math.cos(math.pi * (done - warm_up) / (1.0 - warm_up)))
 
 
 def logits_of(net: KeywordNet, x: torch.Tensor, aware: Aware | None = None, batch: int = 1024) -> torch.Tensor:
