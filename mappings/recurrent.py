@@ -99,7 +99,8 @@ class RecurrentLayer:
         if self.row_tiles(chip) > 1 and chip.partial_sums == "digital" and chip.readout == "ramp":
             raise InputError(
                 "chip.partial_sums: a ramp that computes an activation cannot convert partial sums: "
-                f"{self.rows} rows need {self.row_tiles(chip)} tiles of {chip.rows}; take partial_sums: charge, or readout: conventional"
+                f"{self.rows} rows need {self.row_tiles(chip)} tiles of {chip.rows}; "
+                "take partial_sums: charge, or readout: conventional"
             )
         groups = self.groups(chip)
         volts = volts_per_z(chip, [(group.function, chip.bits) for group in groups])
