@@ -20,6 +20,8 @@ import torch
 from crossbar.encoding import DifferentialPair, Encoded
 from devices import Cells, ChipStreams, Device
 
+REGISTER = 16  # single-precision numbers in the widest vector register
+
 
 @dataclass(frozen=True)
 class ArrayRead:
@@ -55,10 +57,15 @@ def _batched(counts: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     """Product of ``(chips | 1, ..., rows)`` with ``(chips, rows, columns)``.
 
     Each block of vectors of each chip is a product of its own, of one fixed shape: adding chips or blocks to the batch
-    moves no bit of the others.
+    moves no bit of the others. As tried out, BLAS keeps to that only where columns fill whole vector registers, and where
+    a small product does not stand alone (it is then cut among threads): hence the columns of zeros, and the twin.
     """
-    between = counts.dim() - 3
-    return counts @ matrix.reshape(matrix.shape[0], *([1] * max(between, 0)), *matrix.shape[1:])
+    columns, between = matrix.shape[-1], max(counts.dim() - 3, 0)
+    filled = torch.nn.functional.pad(matrix, (0, -columns % REGISTER))
+    filled = filled.reshape(matrix.shape[0], *([1] * between), *filled.shape[1:])
+    alone = matrix.shape[0] * counts.shape[:-2].numel() == 1 and counts.shape[-2] < REGISTER
+    product = (counts.expand(2, *counts.shape[1:]) @ filled)[:1] if alone else counts @ filled
+    return product[..., :columns]
 
 
 @dataclass(frozen=True)

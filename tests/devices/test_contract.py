@@ -1,0 +1,176 @@
+"""What every kind of cell promises, over the registry: identity, independence of the batch, range, defects."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from pydantic import TypeAdapter
+
+from devices import DEVICES, PCM, AnyDevice, ChipStreams, Device, Stream, TaOx
+
+KINDS = sorted(DEVICES)
+TIMES_S = (0.0, 3600.0, 86400.0, 2592000.0)
+RECORDS = sorted((Path(__file__).parents[2] / "configs" / "devices").glob("*.yaml"))
+
+
+def chips(count: int, seed: int = 0) -> ChipStreams:
+    return ChipStreams.of(Stream.root(seed), count)
+
+
+def device_of(kind: str) -> Device:
+    """A device with every effect switched on that its kind has and that is off by default."""
+    device = DEVICES[kind]()
+    return replace(device, drift_mean=0.05, drift_sd=0.01, sigma_absolute=0.02) if kind == "gaussian" else device
+
+
+def targets(device: Device, shape: tuple[int, ...] = (40, 50)) -> torch.Tensor:
+    share = torch.linspace(0.0, 1.0, torch.Size(shape).numel()).reshape(1, *shape)
+    return device.g_min_S + (device.g_max_S - device.g_min_S) * share
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_programming_and_reading_twice_gives_the_same_bits(kind: str) -> None:
+    device = device_of(kind)
+    first, second = (device.program(targets(device), rng=chips(3)) for _ in range(2))
+    for t_s in (*TIMES_S, *reversed(TIMES_S)):
+        assert torch.equal(device.conductance_S(first, t_s), device.conductance_S(second, t_s))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_programming_leaves_the_callers_targets_alone(kind: str) -> None:
+    device = device_of(kind)
+    target = targets(device)
+    before = target.clone()
+    device.conductance_S(device.program(target, rng=chips(1)), 3600.0)
+    assert torch.equal(target, before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cells_keep_their_identity_from_hour_to_month(kind: str) -> None:
+    """At one target all that differs between cells is their own error: it must be found again later."""
+    device = device_of(kind)
+    middle = torch.full((1, 20000), 0.5 * (device.g_min_S + device.g_max_S), dtype=torch.float64)
+    cells = device.program(middle, rng=chips(1))
+    hour, month = (device.conductance_S(cells, t)[0] for t in (3600.0, 2592000.0))
+    if kind == "ideal":
+        assert torch.equal(hour, month)
+        return
+    assert torch.corrcoef(torch.stack([hour, month]))[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_chips_in_the_batch_move_no_bit_of_the_first(kind: str) -> None:
+    device = replace(device_of(kind), stuck_off_rate=0.01, stuck_on_rate=0.01)
+    few, many = (device.program(targets(device), rng=chips(count)) for count in (2, 7))
+    for t_s in TIMES_S:
+        assert torch.equal(device.conductance_S(few, t_s), device.conductance_S(many, t_s)[:2])
+    alone = device.program(targets(device), rng=ChipStreams.of(Stream.root(0), [5]))
+    assert torch.equal(alone.programmed_S[0], many.programmed_S[5])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "ideal"])
+def test_chips_and_seeds_differ(kind: str) -> None:
+    device = device_of(kind)
+    cells = device.program(targets(device), rng=chips(2))
+    assert not torch.equal(cells.programmed_S[0], cells.programmed_S[1])
+    assert not torch.equal(cells.programmed_S, device.program(targets(device), rng=chips(2, seed=1)).programmed_S)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stuck_cells_have_their_rate_and_stay_stuck(kind: str) -> None:
+    device = replace(device_of(kind), stuck_off_rate=0.03, stuck_on_rate=0.01)
+    middle = torch.full((1, 200000), 0.5 * (device.g_min_S + device.g_max_S))
+    cells = device.program(middle, rng=chips(1))
+    assert cells.stuck is not None
+    for t_s in TIMES_S:
+        g = device.conductance_S(cells, t_s)
+        for value, rate in ((0.0, 0.03), (device.g_max_S, 0.01)):
+            share = float((g[cells.stuck] == value).sum()) / g.numel()
+            assert share == pytest.approx(rate, abs=4 * (rate * (1 - rate) / g.numel()) ** 0.5)
+    for broken, value in (({"stuck_off_rate": 1.0}, 0.0), ({"stuck_on_rate": 1.0}, device.g_max_S)):
+        dead = replace(device_of(kind), **broken)  # type: ignore[arg-type]
+        assert torch.all(dead.conductance_S(dead.program(middle, rng=chips(1)), 86400.0) == value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("beyond", [-0.01, 1.01, float("nan")])
+def test_targets_out_of_range_are_refused(kind: str, beyond: float) -> None:
+    device = device_of(kind)
+    target = torch.tensor([[device.g_min_S, device.g_min_S + beyond * (device.g_max_S - device.g_min_S)]])
+    with pytest.raises(ValueError, match=r"targets must lie in \[.*\] S \(got \["):
+        device.program(target, rng=chips(1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("t_s", [-1.0, float("nan")])
+def test_negative_times_are_refused(kind: str, t_s: float) -> None:
+    device = device_of(kind)
+    cells = device.program(targets(device), rng=chips(1))
+    with pytest.raises(ValueError, match=r"t_s must be at least 0 \(got (-1\.0|nan)\)"):
+        device.conductance_S(cells, t_s)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_drifts_says_whether_conductance_moves_in_time(kind: str) -> None:
+    device = device_of(kind)
+    cells = device.program(targets(device), rng=chips(1))
+    start, later = device.conductance_S(cells, 0.0), device.conductance_S(cells, 2592000.0)
+    assert torch.equal(start, later) is not device.drifts
+    if device.drifts:
+        assert later.mean() < start.mean()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_conductances_and_read_noise_are_finite_and_not_negative(kind: str) -> None:
+    device = replace(device_of(kind), read_noise_S=0.1e-6)
+    cells = device.program(targets(device), rng=chips(2))
+    for t_s in TIMES_S:
+        g = device.conductance_S(cells, t_s)
+        sigma = device.read_sigma_S(g)
+        assert torch.isfinite(g).all()
+        assert (g >= 0.0).all()
+        assert sigma.shape == g.shape
+        torch.testing.assert_close(sigma, torch.full_like(g, 0.1e-6))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"g_min_S": 1.0}, "g_min_S must be below g_max_S"),
+        ({"stuck_off_rate": 0.7, "stuck_on_rate": 0.4}, "stuck_off_rate + stuck_on_rate must not exceed 1"),
+    ],
+)
+def test_impossible_parameters_are_refused_with_a_sentence(kind: str, change: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        DEVICES[kind](**change)  # type: ignore[arg-type]
+    assert message in str(caught.value)
+
+
+def test_every_kind_has_a_record_and_every_record_a_kind() -> None:
+    assert {yaml.safe_load(path.read_text(encoding="utf-8"))["kind"] for path in RECORDS} == set(DEVICES)
+    assert all(kind == DEVICES[kind]().kind for kind in DEVICES)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_shipped_records_build_their_class_and_name_a_source(path: Path) -> None:
+    record: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    kind = DEVICES[record["kind"]]
+    assert set(record) <= {field.name for field in fields(kind)}
+    device: Device = TypeAdapter(AnyDevice).validate_python(record)
+    assert type(device) is kind
+    assert device.source
+    assert device.status in {"published", "stand-in", "estimate", "ideal", "generic"}
+    default = kind()
+    assert (device.g_min_S, device.g_max_S, device.status) == (default.g_min_S, default.g_max_S, default.status)
+    if isinstance(device, TaOx):
+        assert isinstance(default, TaOx)
+        assert (device.programming_noise_S, device.read_noise_S) == (2.73e-6, 0.14e-6)
+        assert (default.programming_noise_S, default.read_noise_S) == (2.73e-6, 0.14e-6)
+    if isinstance(device, PCM):
+        assert (device.t0_s, device.t_read_s) == (20.0, 250e-9)

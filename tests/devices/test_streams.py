@@ -1,0 +1,64 @@
+"""Random streams: keyed by name, independent of what runs beside."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from devices import BlockNoise, ChipStreams, Stream
+
+
+def test_a_path_names_one_stream_however_it_was_reached() -> None:
+    root = Stream.root(7)
+    assert root.child("chip", 3) == root.child("chip").child(3)
+    assert root.child("chip", 3).key == Stream.root(7).child("chip", 3).key
+
+
+def test_names_numbers_and_seeds_give_different_keys() -> None:
+    root = Stream.root(0)
+    streams = [
+        root,
+        Stream.root(1),
+        root.child("a"),
+        root.child("b"),
+        root.child(1),
+        root.child("1"),
+        root.child("a", 1),
+    ]
+    assert len({stream.key for stream in streams}) == len(streams)
+
+
+def test_numpy_and_torch_generators_start_at_the_key() -> None:
+    stream = Stream.root(3).child("data")
+    assert np.array_equal(stream.numpy().normal(size=5), stream.numpy().normal(size=5))
+    draws = [torch.randn(5, generator=stream.torch()) for _ in range(2)]
+    assert torch.equal(*draws)
+
+
+def test_draws_of_chips_are_uncorrelated_and_standard_normal() -> None:
+    draws = ChipStreams.of(Stream.root(0), 4).normal((200_000,), dtype=torch.float64)
+    assert torch.allclose(torch.cov(draws), torch.eye(4, dtype=torch.float64), atol=5 * math.sqrt(2 / 200_000))
+
+
+def test_uniform_draws_fill_the_unit_interval() -> None:
+    draws = ChipStreams.of(Stream.root(0), 1).uniform((200_000,))
+    assert float(draws.min()) >= 0.0
+    assert float(draws.max()) < 1.0
+    assert abs(float(draws.mean()) - 0.5) < 5 * math.sqrt(1 / 12 / 200_000)
+
+
+def test_block_noise_depends_on_chip_and_block_alone() -> None:
+    """Blocks taken together or apart, beside more chips or fewer, see the same numbers at every step."""
+
+    def steps(chips: int, blocks: list[int]) -> list[torch.Tensor]:
+        noise = BlockNoise(ChipStreams.of(Stream.root(0), chips), blocks, 5)
+        return [noise.normal((3,)), noise.normal((2, 4))]
+
+    together, apart, wide = steps(2, [0, 1, 2]), steps(2, [2]), steps(4, [1])
+    for a, b, c in zip(together, apart, wide, strict=True):
+        assert a.shape[:2] == (2, 15)
+        assert torch.equal(a[:, 10:], b)
+        assert torch.equal(a[:, 5:10], c[:2])
+    assert not torch.equal(together[0][:, :5], together[0][:, 5:10])
