@@ -57,8 +57,8 @@ def _batched(counts: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     """Product of ``(chips | 1, ..., rows)`` with ``(chips, rows, columns)``.
 
     Each block of vectors of each chip is a product of its own, of one fixed shape: adding chips or blocks to the batch
-    moves no bit of the others. As tried out, BLAS keeps to that only where columns fill whole vector registers, and where
-    a small product does not stand alone (it is then cut among threads): hence the columns of zeros, and the twin.
+    moves no bit of the others. As tried out, BLAS keeps to that only where columns fill whole vector registers and
+    no small product stands alone (it is cut among threads): hence the columns of zeros, and the twin.
     """
     columns, between = matrix.shape[-1], max(counts.dim() - 3, 0)
     filled = torch.nn.functional.pad(matrix, (0, -columns % REGISTER))
