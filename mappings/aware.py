@@ -107,7 +107,7 @@ class Aware:
         drive = self._drive(x)
         if cell == "lstm":
             order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
-            driven = torch.nn.functional.linear(drive, w_ih[order], bias[order]).transpose(0, 1).contiguous()
+            driven = torch.nn.functional.linear(drive, w_ih[order], bias[order])
             last = LSTMSequence.apply(driven, w_hh[order], self.bits, self.state, readout_steps)  # type: ignore[no-untyped-call]
             return self._drive(last.mean(dim=0)) if readout_steps > 1 else last[0]
         driven = torch.nn.functional.linear(drive, w_ih, bias).transpose(0, 1).contiguous()

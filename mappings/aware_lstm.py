@@ -1,98 +1,153 @@
-"""The LSTM of ``mappings.aware`` over a whole sequence, with its gradient written out.
+"""The LSTM of ``mappings.aware`` over whole sequences, fused: one compiled loop over samples, with its gradient.
 
-The same numbers as the step-by-step form (a test holds both together), some ten times faster: one product and a few
-in-place operations a step, derivatives of all steps formed at once, weight gradients in one product at the end.
+The same numbers as the step-by-step form (a test holds both together). Each thread takes whole samples through all
+steps, so nothing but the hidden state moves between steps and threads never wait for each other; the weights' gradient
+is one product at the end.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import torch
+from numba import njit, prange
+from numpy.typing import NDArray
 
 from mappings.chip import CellState
 
+Array = NDArray[np.float32]
+Rules = tuple[np.float32, np.float32, np.float32, np.float32, np.float32]
+
+
+def rules_of(bits: int | None, state: CellState) -> Rules:
+    """Half the codes, longest pulse, clock periods per unit of state, state LSB and limit; zeros where nothing rounds."""
+    if bits is None:
+        return (np.float32(0),) * 5
+    half, top = 2.0 ** (bits - 1), 2.0 ** (bits - 1) - 1.0
+    lsb = 2.0 * state.limit / 2**state.bits
+    figures = (half, top, top / state.drive_limit, lsb, state.limit)
+    return tuple(np.float32(figure) for figure in figures)  # type: ignore[return-value]
+
+
+@njit(parallel=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")  # type: ignore[misc]
+def _forward(driven: Array, w: Array, rules: Rules, smooth: Array, coded: Array, c: Array, tanh: Array, h: Array) -> None:
+    """Fill gates (smooth and coded), stored and unclipped state, tanh (smooth and coded) and h; batch first."""
+    batch, steps, four = driven.shape
+    hidden = four // 4
+    half, top, per_clock, lsb, limit = rules
+    one, two = np.float32(1.0), np.float32(2.0)
+    for n in prange(batch):
+        z = np.empty(four, np.float32)
+        now = np.zeros(hidden, np.float32)
+        cell = np.zeros(hidden, np.float32)
+        for t in range(steps):
+            for j in range(four):
+                z[j] = driven[n, t, j]
+            for k in range(hidden):
+                x = now[k]
+                if x != 0:
+                    for j in range(four):
+                        z[j] += x * w[k, j]
+            for j in range(3 * hidden):
+                y = one / (one + math.exp(-z[j]))
+                smooth[n, t, j] = y
+                if half > 0:
+                    y = (min(math.floor(y * two * half), two * half - one) + np.float32(0.5)) / (two * half)
+                coded[n, t, j] = y
+            for j in range(3 * hidden, four):
+                y = one - two / (one + math.exp(two * z[j]))
+                smooth[n, t, j] = y
+                if half > 0:
+                    y = (min(math.floor(y * half + half + np.float32(0.5)), two * half - one) - half) / half
+                coded[n, t, j] = y
+            for j in range(hidden):
+                new = coded[n, t, hidden + j] * cell[j] + coded[n, t, j] * coded[n, t, 3 * hidden + j]
+                c[n, t, 1, j] = new
+                driven_state = new
+                if half > 0:
+                    new = min(max(np.rint(new / lsb) * lsb, -limit), limit - lsb)
+                    driven_state = min(max(np.rint(new * per_clock), -top), top) / per_clock
+                c[n, t, 0, j] = new
+                cell[j] = new
+                y = one - two / (one + math.exp(two * driven_state))
+                tanh[n, t, 0, j] = y
+                if half > 0:
+                    y = (min(math.floor(y * half + half + np.float32(0.5)), two * half - one) - half) / half
+                tanh[n, t, 1, j] = y
+                y *= coded[n, t, 2 * hidden + j]
+                if half > 0:
+                    y = np.rint(y * top) / top
+                now[j] = y
+                h[n, t, j] = y
+
+
+@njit(parallel=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")  # type: ignore[misc]
+def _backward(
+    gradient: Array, w: Array, rules: Rules, drive_limit: float, smooth: Array, coded: Array, c: Array, tanh: Array, dz: Array
+) -> None:
+    """Gradient of the driven gates ``dz (batch, steps, 4 hidden)`` from that of the last hidden states."""
+    batch, steps, four = smooth.shape
+    hidden = four // 4
+    last = gradient.shape[0]
+    half, _, _, lsb, limit = rules
+    one = np.float32(1.0)
+    for n in prange(batch):
+        dh = np.zeros(hidden, np.float32)
+        dc = np.zeros(hidden, np.float32)
+        for back in range(steps):
+            t = steps - 1 - back
+            if back < last:
+                for j in range(hidden):
+                    dh[j] += gradient[last - 1 - back, n, j]
+            for j in range(hidden):
+                i, f = coded[n, t, j], coded[n, t, hidden + j]
+                o, g = coded[n, t, 2 * hidden + j], coded[n, t, 3 * hidden + j]
+                si, sf = smooth[n, t, j], smooth[n, t, hidden + j]
+                so, sg = smooth[n, t, 2 * hidden + j], smooth[n, t, 3 * hidden + j]
+                before = c[n, t - 1, 0, j] if t > 0 else np.float32(0.0)
+                slope = o * (one - tanh[n, t, 0, j] * tanh[n, t, 0, j])
+                if half == 0 or abs(c[n, t, 0, j]) <= drive_limit:
+                    dc[j] += dh[j] * slope
+                if half > 0 and (c[n, t, 1, j] < -limit or c[n, t, 1, j] > limit - lsb):
+                    dc[j] = np.float32(0.0)
+                dz[n, t, j] = dc[j] * g * si * (one - si)
+                dz[n, t, hidden + j] = dc[j] * before * sf * (one - sf)
+                dz[n, t, 2 * hidden + j] = dh[j] * tanh[n, t, 1, j] * so * (one - so)
+                dz[n, t, 3 * hidden + j] = dc[j] * i * (one - sg * sg)
+                dc[j] *= f
+            for k in range(hidden):
+                total = np.float32(0.0)
+                for j in range(four):
+                    total += dz[n, t, j] * w[k, j]
+                dh[k] = total
+
 
 class LSTMSequence(torch.autograd.Function):
-    """The ``last`` hidden states ``(last, batch, hidden)`` of driven gates ``(steps, batch, 4 hidden)``: i, f, o, g."""
+    """The ``last`` hidden states ``(last, batch, hidden)`` of driven gates ``(batch, steps, 4 hidden)``: i, f, o, g."""
 
     @staticmethod
     def forward(
         ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, bits: int | None, state: CellState, last: int
     ) -> torch.Tensor:
-        steps, batch, four = driven.shape
+        batch, steps, four = driven.shape
         hidden = four // 4
-        smooth = torch.empty_like(driven)
-        coded = torch.empty_like(driven) if bits else smooth
-        h = driven.new_zeros(steps + 1, batch, hidden)
-        c = driven.new_zeros(steps + 1, batch, hidden)
-        tanh_smooth = driven.new_empty(steps, batch, hidden)
-        tanh_coded = torch.empty_like(tanh_smooth) if bits else tanh_smooth
-        unclipped = torch.empty(0)
-        half = 0.0
-        if bits:
-            half = 2.0 ** (bits - 1)
-            top = half - 1.0
-            state_lsb = 2.0 * state.limit / 2**state.bits
-            per_clock = top / state.drive_limit
-            unclipped = driven.new_empty(steps, batch, hidden)
-        w = w_hh.T.contiguous()
-        for t in range(steps):
-            z = torch.addmm(driven[t], h[t], w, out=smooth[t])
-            torch.sigmoid(z[:, : 3 * hidden], out=z[:, : 3 * hidden])
-            torch.tanh(z[:, 3 * hidden :], out=z[:, 3 * hidden :])
-            if bits:
-                y = coded[t]
-                s = torch.mul(z[:, : 3 * hidden], 2.0 * half, out=y[:, : 3 * hidden])
-                s.floor_().clamp_(max=2.0 * half - 1.0).add_(0.5).div_(2.0 * half)
-                _code_tanh(z[:, 3 * hidden :], half, y[:, 3 * hidden :])
-            i, f, o, g = coded[t].split(hidden, dim=1)
-            new = torch.mul(f, c[t], out=c[t + 1]).addcmul_(i, g)
-            if bits:
-                unclipped[t] = new
-                new.div_(state_lsb).round_().mul_(state_lsb).clamp_(-state.limit, state.limit - state_lsb)
-                pulses = new.mul(per_clock).round_().clamp_(-top, top).div_(per_clock)
-                torch.tanh(pulses, out=tanh_smooth[t])
-                _code_tanh(tanh_smooth[t], half, tanh_coded[t])
-                torch.mul(o, tanh_coded[t], out=h[t + 1]).mul_(top).round_().div_(top)
-            else:
-                torch.tanh(new, out=tanh_smooth[t])
-                torch.mul(o, tanh_smooth[t], out=h[t + 1])
-        ctx.save_for_backward(w_hh, smooth, coded, h, c, tanh_smooth, tanh_coded, unclipped)
-        ctx.state, ctx.bits = state, bits
-        return h[steps + 1 - last :]
+        w = np.ascontiguousarray(w_hh.detach().numpy().T)
+        smooth, coded = np.empty((2, batch, steps, four), np.float32)
+        c, tanh = np.empty((2, batch, steps, 2, hidden), np.float32)
+        h = np.empty((batch, steps, hidden), np.float32)
+        rules = rules_of(bits, state)
+        _forward(driven.detach().numpy(), w, rules, smooth, coded, c, tanh, h)
+        ctx.kept = (w, rules, state.drive_limit, smooth, coded, c, tanh, h)
+        return torch.from_numpy(h[:, steps - last :].transpose(1, 0, 2).copy())
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None, None]:  # type: ignore[override]
-        w_hh, smooth, coded, h, c, tanh_smooth, tanh_coded, unclipped = ctx.saved_tensors
-        steps, batch, four = smooth.shape
-        hidden = four // 4
-        state: CellState = ctx.state
-        i, f, o, g = coded.split(hidden, dim=2)
-        slope = smooth * (1.0 - smooth)
-        slope[..., 3 * hidden :] = 1.0 - smooth[..., 3 * hidden :].square()
-        slope *= torch.cat([g, c[:-1], tanh_coded, i], dim=2)
-        to_c = o * (1.0 - tanh_smooth.square())
-        if ctx.bits:
-            lsb = 2.0 * state.limit / 2**state.bits
-            to_c *= c[1:].abs() <= state.drive_limit
-            kept = (unclipped >= -state.limit) & (unclipped <= state.limit - lsb)
-        dz = torch.empty_like(smooth)
-        dh = torch.zeros_like(gradient[0])
-        dc = torch.zeros_like(dh)
-        for t in range(steps - 1, -1, -1):
-            if steps - t <= len(gradient):
-                dh = dh + gradient[t - steps]
-            dc = torch.addcmul(dc, dh, to_c[t])
-            if ctx.bits:
-                dc *= kept[t]
-            torch.mul(slope[t].view(batch, 4, hidden), dc[:, None], out=dz[t].view(batch, 4, hidden))
-            torch.mul(slope[t, :, 2 * hidden : 3 * hidden], dh, out=dz[t, :, 2 * hidden : 3 * hidden])
-            dh = dz[t] @ w_hh
-            dc = dc * f[t]
-        return dz, dz.flatten(0, 1).T @ h[:-1].flatten(0, 1), None, None, None
-
-
-def _code_tanh(y: torch.Tensor, half: float, out: torch.Tensor) -> torch.Tensor:
-    """Mid-tread codes of outputs in [-1, 1]."""
-    return torch.mul(y, half, out=out).add_(half + 0.5).floor_().clamp_(max=2.0 * half - 1.0).sub_(half).div_(half)
+    def backward(  # type: ignore[override]
+        ctx: Any, gradient: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, None, None, None]:
+        w, rules, drive_limit, smooth, coded, c, tanh, h = ctx.kept
+        dz = np.empty_like(smooth)
+        _backward(gradient.contiguous().numpy(), w, rules, drive_limit, smooth, coded, c, tanh, dz)
+        rows = torch.from_numpy(dz[:, 1:]).flatten(0, 1)
+        return torch.from_numpy(dz), rows.T @ torch.from_numpy(h[:, :-1]).flatten(0, 1), None, None, None
