@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -55,4 +56,4 @@ class Gaussian(Device):
         """Drifted conductance [S]."""
         if "nu" not in cells.state:
             return cells.programmed_S
-        return cells.programmed_S * torch.pow(1.0 + t_s / self.drift_t0_s, -cells.state["nu"])
+        return cells.programmed_S * torch.exp(cells.state["nu"] * -math.log1p(t_s / self.drift_t0_s))

@@ -105,9 +105,10 @@ class PCM(Device):
         """Equations (2) and (3) for these cells [S]."""
         drifted = cells.programmed_S
         if t_s > 0.0:
-            drifted = drifted * torch.pow((t_s + self.t0_s) / self.t0_s, -cells.state["nu"])
+            drifted = drifted * torch.exp(cells.state["nu"] * -math.log((t_s + self.t0_s) / self.t0_s))
         if self.slow_noise_scale == 0.0:
             return drifted
         r = cells.programmed_S / self.g_max_S
-        q = (0.0088 / r.pow(0.65).clamp_min(1e-3)).clamp_max(0.2) * self.slow_noise_scale
+        # Not `pow`: at the end of a tensor it rounds otherwise than inside, so more chips would move the first ones.
+        q = (0.0088 / torch.exp(0.65 * torch.log(r)).clamp_min(1e-3)).clamp_max(0.2) * self.slow_noise_scale
         return (drifted + drifted * q * self.slow_path(cells, t_s)).clamp_min_(0.0)

@@ -79,6 +79,7 @@ class RampColumn:
         start_clocks = max(1.0, math.ceil(abs(start) / (first * cells * top_S) - 1e-9))
         start_S = min(max(abs(start) / (start_clocks * first * cells), floor_S), top_S)
         polarity = -1.0 if start >= 0 else 1.0
+        start_lost = abs(abs(start) - start_S * start_clocks * first * cells) > 1e-6 * abs(start)
         return RampDesign(
             self,
             function,
@@ -87,7 +88,7 @@ class RampColumn:
             unit_S,
             torch.cat([clocks.new_full((first,), polarity * start_clocks), clocks]),
             torch.cat([target_S.new_full((first,), start_S), target_S]),
-            int(lost.sum()),
+            int(lost.sum()) + start_lost,
             float((charge - target_S * clocks * cells).sum() / unit_S),
         )
 
@@ -98,7 +99,8 @@ class RampDesign:
 
     ``theta``: ideal thresholds ``(L - 1,)`` [z]; ``unit_S``: ramp siemens clocks per unit of z; ``clocks``: clock
     periods of every cell, ``(start_cells + L - 1,)``, negative at the start cells (their polarity is turned);
-    ``target_S``: the same shape; ``lost_steps``: steps that the cells cannot make, ``lost_z`` the input range lost with them.
+    ``target_S``: the same shape; ``lost_steps``: steps that the cells cannot make, the start among them where its cells
+    would have to lie below ``g_min``; ``lost_z``: the input range lost with steps.
     """
 
     column: RampColumn
