@@ -1,0 +1,107 @@
+"""A weight matrix on tiles: rows for weights and bias, pre-activations, row tiles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from devices import PCM, ChipStreams, Ideal, Stream, TaOx
+from mappings.chip import Chip, Weights
+from mappings.matrix import MappedMatrix, rows_of
+from periphery import PWMDriver, RampColumn
+
+IDEAL = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()))
+
+
+def rng(chips: int) -> ChipStreams:
+    return ChipStreams.of(Stream.root(12), chips)
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("size", "bias_rows"), [(0.5, 1), (1.0, 1), (2.4, 3), (7.0, 7)])
+@pytest.mark.parametrize("x_max", [1.0, 2.0])
+def test_a_bias_takes_as_many_full_scale_lines_as_the_largest_weight_needs(
+    size: float, bias_rows: int, x_max: float
+) -> None:
+    weight = normal(6, 4)
+    bias = normal(6, seed=1)
+    bias *= size * x_max * weight.abs().max() / bias.abs().max()
+    matrix, count = rows_of(weight, bias, chip=replace(IDEAL, driver=PWMDriver(x_max=x_max)))
+    assert count == bias_rows
+    assert matrix.shape == (4 + bias_rows, 6)
+    assert torch.equal(matrix[:4], weight.T)
+    torch.testing.assert_close(matrix[4:].sum(0) * x_max, bias)
+    assert float(matrix.abs().max()) <= float(weight.abs().max()) * (1 + 1e-6)
+
+
+def test_no_bias_rows_without_a_bias_or_where_the_chip_has_none() -> None:
+    assert rows_of(normal(6, 4), None, chip=IDEAL)[1] == 0
+    assert rows_of(normal(6, 4), normal(6), chip=replace(IDEAL, bias="none"))[1] == 0
+    assert rows_of(torch.zeros(6, 4), normal(6), chip=IDEAL)[1] == 1, "a matrix of zeros does not ask for endless rows"
+
+
+@pytest.mark.parametrize("columns", [512, 5])
+@pytest.mark.parametrize("x_max", [1.0, 3.0])
+def test_ideal_cells_give_the_weighted_sum_of_the_quantised_inputs(columns: int, x_max: float) -> None:
+    chip = replace(IDEAL, columns=columns, driver=PWMDriver(x_max=x_max))
+    weights, x = normal(9, 12), normal(1, 20, 9, seed=1)
+    counts = chip.driver.counts(x, 8)
+    parts = MappedMatrix.program(weights, chip, rng=rng(2)).read(0.0).pre_activation(counts, 10)
+    ((z, variance),) = parts
+    wanted = counts[0].double() * chip.driver.lsb(8) @ weights.double()
+    torch.testing.assert_close(z.double(), wanted.expand(2, -1, -1), rtol=0.0, atol=2e-5)
+    assert variance is None
+
+
+def test_read_noise_of_a_pre_activation_is_that_of_its_cells() -> None:
+    """sigma_z = x_lsb / s sqrt(2 sum N^2) sigma_G where all cells have one read noise."""
+    chip = replace(IDEAL, weights=Weights(device=TaOx()))
+    mapped = MappedMatrix.program(normal(9, 4), chip, rng=rng(1))
+    counts = chip.driver.counts(normal(1, 6, 9, seed=1), 8)
+    ((_, variance),) = mapped.read(0.0).pre_activation(counts, 6)
+    assert variance is not None
+    per_S = chip.driver.lsb(8) / mapped.array.encoded.scale_S
+    wanted = 2 * (0.14e-6 * per_S) ** 2 * counts.square().sum(-1, keepdim=True)
+    torch.testing.assert_close(variance, wanted.expand_as(variance))
+
+
+@pytest.mark.parametrize("device", [TaOx(), PCM(read_noise_S=1e-7)], ids=["taox", "pcm"])
+def test_charge_of_row_tiles_is_one_sum_and_digital_words_are_one_a_tile(device: TaOx | PCM) -> None:
+    chip = replace(IDEAL, weights=Weights(device=device))
+    counts = chip.driver.counts(normal(1, 8, 13, seed=1), 8)
+
+    def parts(**changes: object) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
+        small = replace(chip, **changes)  # type: ignore[arg-type]
+        return MappedMatrix.program(normal(13, 6), small, rng=rng(2)).read(3600.0).pre_activation(counts, 4)
+
+    ((whole, variance),) = parts()
+    ((charge, charge_variance),) = parts(rows=5)
+    digital = parts(rows=5, partial_sums="digital")
+    assert torch.equal(charge, whole)
+    assert variance is not None
+    assert charge_variance is not None
+    assert torch.equal(charge_variance, variance)
+    assert len(digital) == 3
+    torch.testing.assert_close(torch.stack([z for z, _ in digital]).sum(0), whole, rtol=0.0, atol=1e-5)
+    torch.testing.assert_close(torch.stack([v for _, v in digital if v is not None]).sum(0), variance)
+
+
+def test_blocks_taken_apart_or_together_have_the_same_bits() -> None:
+    chip = replace(IDEAL, weights=Weights(device=TaOx()))
+    for mode in ("charge", "digital"):
+        read = MappedMatrix.program(normal(13, 7), replace(chip, rows=5, partial_sums=mode), rng=rng(3)).read(0.0)
+        counts = chip.driver.counts(normal(1, 30, 13, seed=1), 8)
+        whole = read.pre_activation(counts, 5)
+        for first in range(0, 30, 5):
+            for (z, v), (some_z, some_v) in zip(
+                whole, read.pre_activation(counts[:, first : first + 5], 5), strict=True
+            ):
+                assert torch.equal(z[:, first : first + 5], some_z)
+                assert v is not None
+                assert some_v is not None
+                assert torch.equal(v[:, first : first + 5], some_v)
