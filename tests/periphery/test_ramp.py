@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.ramp_inl import table
 from devices import PCM, ChipStreams, Gaussian, Ideal, Stream, TaOx
 from periphery import SIGMOID, TANH, Function, RampColumn, identity, thresholds
 
@@ -262,3 +263,18 @@ def test_a_drifted_ramp_is_centred_again_by_new_trims() -> None:
     assert all(trim.born_s == month_s for trim in renewed.bias)
     slopes = [torch.diff(r.read(month_s).levels[:, 0]) for r in (ramp, renewed)]
     torch.testing.assert_close(*slopes, rtol=0.0, atol=1e-12)
+
+
+def test_documented_table_is_what_the_ramps_give() -> None:
+    """docs/ramp_inl.md, its 5-bit rows."""
+    text = (Path(__file__).parents[2] / "docs" / "ramp_inl.md").read_text(encoding="utf-8")
+    documented = {
+        (cells[1], cells[2]): [float(number) for number in cells[3:]]
+        for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines())
+        if cells[0] == "5" and len(cells) == 9
+    }
+    rows = table([5])
+    assert len(documented) == len(rows) == 10
+    for row in rows:
+        found = (row.clocks, row.lost_steps, row.raw_mean, row.raw_max, row.calibrated_mean, row.calibrated_max)
+        assert documented[row.cells, row.rule] == pytest.approx(found, abs=0.012), (row.cells, row.rule)
