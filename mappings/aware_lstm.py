@@ -1,8 +1,8 @@
 """The LSTM of ``mappings.aware`` over whole sequences, fused: one compiled loop over samples, with its gradient.
 
-The same numbers as the step-by-step form (a test holds both together). Each thread takes whole samples through all
-steps, so nothing but the hidden state moves between steps and threads never wait for each other; the weights' gradient
-is one product at the end.
+The same numbers as the step-by-step form (a test holds both together). Each sample goes through all its steps at once,
+so nothing but its state moves between them; the weights' gradient is one product at the end. The loops hold no lock:
+trainings for several bit widths run side by side in threads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from mappings.chip import CellState
@@ -31,14 +31,16 @@ def rules_of(bits: int | None, state: CellState) -> Rules:
     return tuple(np.float32(figure) for figure in figures)  # type: ignore[return-value]
 
 
-@njit(parallel=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")  # type: ignore[misc]
-def _forward(driven: Array, w: Array, rules: Rules, smooth: Array, coded: Array, c: Array, tanh: Array, h: Array) -> None:
+@njit(nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")  # type: ignore[misc]
+def _forward(
+    driven: Array, w: Array, rules: Rules, smooth: Array, coded: Array, c: Array, tanh: Array, h: Array
+) -> None:
     """Fill gates (smooth and coded), stored and unclipped state, tanh (smooth and coded) and h; batch first."""
     batch, steps, four = driven.shape
     hidden = four // 4
     half, top, per_clock, lsb, limit = rules
     one, two = np.float32(1.0), np.float32(2.0)
-    for n in prange(batch):
+    for n in range(batch):
         z = np.empty(four, np.float32)
         now = np.zeros(hidden, np.float32)
         cell = np.zeros(hidden, np.float32)
@@ -83,9 +85,17 @@ def _forward(driven: Array, w: Array, rules: Rules, smooth: Array, coded: Array,
                 h[n, t, j] = y
 
 
-@njit(parallel=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")  # type: ignore[misc]
 def _backward(
-    gradient: Array, w: Array, rules: Rules, drive_limit: float, smooth: Array, coded: Array, c: Array, tanh: Array, dz: Array
+    gradient: Array,
+    w: Array,
+    rules: Rules,
+    drive_limit: float,
+    smooth: Array,
+    coded: Array,
+    c: Array,
+    tanh: Array,
+    dz: Array,
 ) -> None:
     """Gradient of the driven gates ``dz (batch, steps, 4 hidden)`` from that of the last hidden states."""
     batch, steps, four = smooth.shape
@@ -93,7 +103,7 @@ def _backward(
     last = gradient.shape[0]
     half, _, _, lsb, limit = rules
     one = np.float32(1.0)
-    for n in prange(batch):
+    for n in range(batch):
         dh = np.zeros(hidden, np.float32)
         dc = np.zeros(hidden, np.float32)
         for back in range(steps):

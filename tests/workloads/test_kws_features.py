@@ -7,10 +7,11 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
+import torch
 
 from devices.errors import InputError
 from devices.streams import Stream
-from workloads.kws.augment import Augmentation, augment, augmented_mfcc, mask
+from workloads.kws.augment import Augmentation, augment, augmented_mfcc
 from workloads.kws.clips import Clips
 from workloads.kws.features import MFCC, Normaliser, cached_mfcc, mfcc
 from workloads.kws.noise import generated_noise
@@ -223,19 +224,6 @@ def test_augmentation_is_checked_all_at_once() -> None:
     )
 
 
-def test_masks_are_bands_of_zeros_no_wider_than_asked() -> None:
-    features = np.ones((200, 51, 40), np.float32)
-    masked = mask(features, frames=8, coefficients=5, stream=Stream.root(0))
-    frames = (masked == 0).all(2)
-    coefficients = (masked == 0).all(1)
-    for band, widest in ((frames, 8), (coefficients, 5)):
-        assert set(band.sum(1)) == set(range(widest + 1))
-        assert (np.abs(np.diff(band.astype(int), axis=1)).sum(1) <= 2).all()
-    np.testing.assert_array_equal(masked == 0, frames[:, :, None] | coefficients[:, None, :])
-    with pytest.raises(InputError, match=r"^mask: allowed are 0 to 51 frames and 0 to 40 coefficients \(got 52, 0\)$"):
-        mask(features, frames=52, coefficients=0, stream=Stream.root(0))
-
-
 def test_generated_noise_has_the_slopes_of_white_pink_and_brown() -> None:
     noise = generated_noise(300, RATE, np.random.default_rng(0))
     np.testing.assert_allclose(np.sqrt((noise**2).mean(1)), 1.0, rtol=1e-4)
@@ -245,3 +233,36 @@ def test_generated_noise_has_the_slopes_of_white_pink_and_brown() -> None:
     counts = [int((np.abs(slope - exponent) < 0.25).sum()) for exponent in (0, 1, 2)]
     assert sum(counts) == 300
     assert min(counts) > 70
+
+
+def test_threads_share_the_augmentation_without_moving_a_bit() -> None:
+    clips = (3000 * waves(70)).clip(-32768, 32767).astype(np.int16)
+    how = Augmentation(copies=2, speed=(0.9, 1.1), vocal_tract=(0.96, 1.04))
+    one, two = (augmented_mfcc(clips, None, how, MFCC(), stream=Stream.root(3), workers=n) for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_speed_moves_a_tone_by_its_factor() -> None:
+    tone = np.round(8000 * np.sin(2 * np.pi * 500 * np.arange(RATE) / RATE)).astype(np.int16)[None]
+    how = Augmentation(copies=1, max_shift_s=0.0, gain_dB=(0.0, 0.0), noise_share=0.0, speed=(1.1, 1.1))
+    faster = augment(tone, None, how, stream=Stream.root(0))[0]
+    assert np.argmax(np.abs(np.fft.rfft(faster))) == pytest.approx(550, abs=1)
+
+
+def test_a_longer_vocal_tract_hears_a_higher_tone_as_a_lower_one() -> None:
+    """The filter bank stretched by 1.1 gives for 1100 Hz what the plain one gives for 1000 Hz."""
+    how = MFCC(n_fft=1024)
+    t = np.arange(RATE) / RATE
+    low, high = (torch.from_numpy(np.sin(2 * np.pi * f * t).astype(np.float32))[None] for f in (1000.0, 1100.0))
+    plain = how.block(low)
+    stretched = how.block(high, (1.1,), torch.zeros(1, dtype=torch.long))
+    other = how.block(high)
+    assert (stretched - plain)[0, 5:-5].abs().mean() < 0.2 * (other - plain)[0, 5:-5].abs().mean()
+
+
+def test_cepstral_normalisation_takes_a_microphone_away() -> None:
+    draw = np.random.default_rng(0)
+    features = draw.standard_normal((20, 51, 40)).astype(np.float32) * 10
+    coloured = features + draw.standard_normal((20, 1, 40)).astype(np.float32) * 30
+    norm = Normaliser.fit("cepstral", features)
+    np.testing.assert_allclose(norm.apply(features)[0], norm.apply(coloured)[0], atol=1e-4)

@@ -6,7 +6,8 @@ result does not depend on the block in which it is computed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,7 +152,8 @@ def augment(waveforms: Waveforms, noise: Waveforms | None, how: Augmentation, *,
     ``noise`` (m, samples) is where the background is cut from (the training part's ``_silence_`` clips); with None or
     no rows it is generated. The clips themselves are not among the result.
     """
-    blocks = [waves for waves, _ in _blocks(waveforms, noise, how, stream)]
+    one = _Variation(waveforms, noise, how, stream)
+    blocks = [one.block(start)[0] for start in one.starts]
     return np.concatenate(blocks) if blocks else np.empty((0, waveforms.shape[1]), np.float32)
 
 
@@ -162,51 +164,42 @@ def augmented_mfcc(
     parameters: MFCC,
     *,
     stream: Stream,
+    workers: int = 1,
     progress: Callable[[int, int], object] | None = None,
 ) -> Features:
-    """The MFCC (copies * n, frames, n_mfcc) of ``augment``, without ever holding all the varied waveforms."""
+    """The MFCC (copies * n, frames, n_mfcc) of ``augment``, without ever holding all the varied waveforms.
+
+    ``workers`` threads share the blocks of clips, which changes no bit.
+    """
+    one = _Variation(waveforms, noise, how, stream)
     total = how.copies * len(waveforms)
     out = np.empty((total, parameters.frames(waveforms.shape[1]), parameters.n_mfcc), np.float32)
-    done = 0
-    for block, warp in _blocks(waveforms, noise, how, stream):
+
+    def hear(start: int) -> int:
+        block, warp = one.block(start)
         heard = parameters.block(torch.from_numpy(block), how.vocal_tract, torch.from_numpy(warp))
-        out[done : done + len(block)] = heard.numpy()
-        done += len(block)
-        if progress:
-            progress(done, total)
+        out[start : start + len(block)] = heard.numpy()
+        return start + len(block)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for done in pool.map(hear, one.starts):
+            if progress:
+                progress(done, total)
     return out
 
 
-def _blocks(
-    waveforms: Waveforms, noise: Waveforms | None, how: Augmentation, stream: Stream
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """Varied waveforms (block, samples), and which vocal tract each of them has."""
-    count, samples = waveforms.shape
-    pool = _pool(noise, samples, stream)
-    draws = _draw(count, samples, len(pool), how, stream)
-    for start in range(0, count * how.copies, BLOCK):
+class _Variation:
+    """All draws of one augmentation, made beforehand, and the blocks that follow from them."""
+
+    def __init__(self, waveforms: Waveforms, noise: Waveforms | None, how: Augmentation, stream: Stream) -> None:
+        count, samples = waveforms.shape
+        self.waveforms = waveforms
+        self.pool = _pool(noise, samples, stream)
+        self.draws = _draw(count, samples, len(self.pool), how, stream)
+        self.starts = range(0, count * how.copies, BLOCK)
+
+    def block(self, start: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Varied waveforms (block, samples), and which vocal tract each of them has."""
         rows = slice(start, start + BLOCK)
-        yield _vary(as_float(waveforms[draws.clip[rows]]), pool, draws, rows), draws.warp[rows]
-
-
-def mask(features: Features, *, frames: int, coefficients: int, stream: Stream) -> Features:
-    """Features (n, frames, n_mfcc) with one random band of frames and one of coefficients set to zero in each clip.
-
-    ``frames`` and ``coefficients`` are the widest bands; a width is drawn from 0 to there. Zero is the mean of
-    normalised features. After SpecAugment, Park et al., doi:10.21437/Interspeech.2019-2680.
-    """
-    count, length, width = features.shape
-    if not 0 <= frames <= length or not 0 <= coefficients <= width:
-        raise InputError(
-            f"mask: allowed are 0 to {length} frames and 0 to {width} coefficients (got {frames}, {coefficients})"
-        )
-    draw = stream.child("mask").numpy()
-
-    def kept(size: int, widest: int) -> NDArray[np.bool_]:
-        band = draw.integers(widest + 1, size=(count, 1))
-        first = draw.integers(size - band + 1)
-        place = np.arange(size)
-        outside: NDArray[np.bool_] = (place < first) | (place >= first + band)
-        return outside
-
-    return features * kept(length, frames)[:, :, None] * kept(width, coefficients)[:, None, :]
+        waves = as_float(self.waveforms[self.draws.clip[rows]])
+        return _vary(waves, self.pool, self.draws, rows), self.draws.warp[rows]

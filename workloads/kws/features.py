@@ -124,7 +124,8 @@ class MFCC:
         """
         padded = torch.nn.functional.pad(waveforms, (self.n_fft // 2, self.n_fft // 2))
         frames = padded.unfold(1, self.n_fft, self.hop) * self._window
-        power = torch.view_as_real(torch.fft.rfft(frames)).square().sum(-1)
+        real, imaginary = torch.view_as_real(torch.fft.rfft(frames)).unbind(-1)
+        power = real.square().addcmul_(imaginary, imaginary)
         if warp is None or warps == (1.0,):
             bands = power @ self._mel
         else:

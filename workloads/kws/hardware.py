@@ -39,7 +39,9 @@ class KeywordChips:
     @classmethod
     def program(cls, net: KeywordNet, chip: Chip, *, output_limit: float, rng: ChipStreams) -> KeywordChips:
         """Write both layers on ``len(rng)`` chips; ``output_limit`` is the output at full scale of its converter."""
-        recurrent = RecurrentLayer.from_torch(net.model.cell, net.weight_ih_l0, net.weight_hh_l0, net.bias_ih_l0, chip=chip)
+        recurrent = RecurrentLayer.from_torch(
+            net.model.cell, net.weight_ih_l0, net.weight_hh_l0, net.bias_ih_l0, chip=chip
+        )
         output = DenseLayer.from_torch(net.output.weight, net.output.bias, chip=chip, limit=output_limit)
         return cls(
             chip,

@@ -15,7 +15,7 @@ from devices import InputError, Stream
 from mappings.aware import Aware
 from mappings.recurrent import Cell
 
-FORGET_BIAS = 1.5
+FORGET_BIAS = 1.0
 GATE_BLOCKS: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 
 

@@ -59,9 +59,9 @@ class Training:
     """
 
     software: Stage = Stage(steps=2500)
-    aware: Stage = Stage(steps=400, learning_rate=0.003, warm_up=0.05, mixup=0.0)
+    aware: Stage = Stage(steps=400, learning_rate=0.002, warm_up=0.05, mixup=0.0)
     weight_noise: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.02
-    weight_limit: Annotated[float, Gt(0.0)] = 1.5
+    weight_limit: Annotated[float, Gt(0.0)] = 1.0
     output_limit: Annotated[float, Gt(0.0)] = 1.0
     weight_decay: Annotated[float, Ge(0.0)] = 0.05
     label_smoothing: Share = 0.1
