@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.fit_prices import KWS, NODE_NM, T_CLK_S, FrontEndFit, fit_front_end, preliminary_case
+from benchmarks.fit_prices import KWS, NODE_NM, T_CLK_S, FrontEndFit, fit_front_end, measured_case
 from mappings.actions import Actions
 from mappings.cost import price, shares, summarise
 from mappings.recurrent_actions import (
@@ -225,7 +225,7 @@ def test_a_shape_without_tiles_is_refused() -> None:
 
 def test_shipped_fitted_prices_are_those_of_the_fit() -> None:
     shipped = load_components()
-    fit = fit_front_end(preliminary_case(5), KWS[5], shipped)
+    fit = fit_front_end(measured_case(5), KWS[5], shipped)
     front_end, controller = shipped["column_front_end"], shipped["controller"]
     assert front_end.price("clock").energy_J == pytest.approx(fit.energy_per_clock_J, rel=2e-3)
     assert controller.at(NODE_NM).latency_s == pytest.approx(fit.control_s, rel=2e-3)
@@ -239,7 +239,7 @@ def test_shipped_fitted_prices_are_those_of_the_fit() -> None:
 
 
 def test_one_kws_step_at_five_bits_is_the_published_row() -> None:
-    case = preliminary_case(5)
+    case = measured_case(5)
     cost = case.cost(load_components())
     assert cost["latency_s"] == pytest.approx(161e-9, rel=5e-3)
     assert cost["energy_J"] == pytest.approx(0.595e-9, rel=5e-3)
@@ -248,14 +248,14 @@ def test_one_kws_step_at_five_bits_is_the_published_row() -> None:
 
 
 def test_the_eight_bit_step_is_predicted_within_fifteen_percent() -> None:
-    fit = fit_front_end(preliminary_case(5), KWS[5], load_components())
-    cost = preliminary_case(8).cost(fit.applied(load_components()))
+    fit = fit_front_end(measured_case(5), KWS[5], load_components())
+    cost = measured_case(8).cost(fit.applied(load_components()))
     assert cost["latency_s"] == pytest.approx(KWS[8].latency_s, rel=0.15)
     assert cost["energy_J"] == pytest.approx(KWS[8].energy_J, rel=0.15)
 
 
 def test_a_row_below_the_sourced_prices_leaves_nothing_to_fit() -> None:
-    case = preliminary_case(5)
+    case = measured_case(5)
     with pytest.raises(ValueError, match="without front ends, above the row's 1e-10 J"):
         fit_front_end(case, replace(KWS[5], energy_J=1e-10), load_components())
     with pytest.raises(ValueError, match="without control, above the row's 1e-07 s"):
@@ -265,7 +265,7 @@ def test_a_row_below_the_sourced_prices_leaves_nothing_to_fit() -> None:
 
 def test_guesses_weigh_little_on_the_energy_of_the_step() -> None:
     shipped = load_components()
-    lines = price(preliminary_case(5).step(shipped), node_nm=NODE_NM, components=shipped)
+    lines = price(measured_case(5).step(shipped), node_nm=NODE_NM, components=shipped)
     by_status = shares(lines, "status")
     assert by_status["estimate"].energy_share < 0.05
     assert sum(share.energy_share for share in by_status.values()) == pytest.approx(1.0)
