@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from mappings.chip import Chip, Output, Weights
 from mappings.dense import DenseLayer
 from periphery import ConventionalADC, RampColumn
 
+Readout = Literal["ramp", "conventional"]
 INPUTS, OUTPUTS, SAMPLES = 20, 12, 40
 IDEAL = Chip(
     bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()), output=Output(bits=8)
@@ -39,7 +41,7 @@ def exact(chip: Chip) -> torch.Tensor:
 
 @pytest.mark.parametrize("readout", ["ramp", "conventional"])
 @pytest.mark.parametrize("columns", [512, 5])
-def test_ideal_outputs_are_the_linear_layer_within_half_a_code(readout: str, columns: int) -> None:
+def test_ideal_outputs_are_the_linear_layer_within_half_a_code(readout: Readout, columns: int) -> None:
     y = outputs(replace(IDEAL, readout=readout, columns=columns))[0]
     wanted = exact(IDEAL)
     lsb = 16.0 / 2**8

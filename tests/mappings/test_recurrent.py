@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from mappings.chip import CellState, Chip, Compensation, Weights
 from mappings.recurrent import Cell, RecurrentLayer
 from periphery import Comparator, ConventionalADC, PWMDriver, RampColumn
 
+Readout = Literal["ramp", "conventional"]
 INPUTS, HIDDEN, STEPS, SAMPLES = 6, 8, 10, 40
 CELLS: list[Cell] = ["lstm", "gru", "rnn"]
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
@@ -27,6 +28,9 @@ IDEAL = Chip(
     ramp=RampColumn(device=Ideal()),
     state=CellState(bits=16, limit=4.0, drive_limit=2.0),
 ).idealised()
+
+REAL = Chip(bits=5, weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx()))
+QUIET = RampColumn(device=TaOx(read_noise_S=0.0))
 
 
 def weights(cell: Cell, size: float = 0.5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -64,7 +68,7 @@ def run(
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-z))
+    return np.asarray(1.0 / (1.0 + np.exp(-z)))
 
 
 def exact(cell: Cell) -> torch.Tensor:
@@ -86,12 +90,13 @@ def exact(cell: Cell) -> torch.Tensor:
     with torch.no_grad():
         for parameter, value in zip(module.parameters(), (w_ih, w_hh, bias, torch.zeros_like(bias)), strict=True):
             parameter.copy_(value)
-        return module(x)[0][:, -1]
+        hidden: torch.Tensor = module(x)[0][:, -1]
+    return hidden
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("readout", ["ramp", "conventional"])
-def test_ideal_eight_bit_layer_approaches_floating_point(cell: Cell, readout: str) -> None:
+def test_ideal_eight_bit_layer_approaches_floating_point(cell: Cell, readout: Readout) -> None:
     """Rounding of gates (1/256), of h and x (1/127) and of tanh (1/128), each uniform, leaves about one LSB of h:
     every hidden unit sees 14 inputs of rms weight 0.5, each off by 1/127/sqrt(12), so z by 0.004, and remembers for
     about two steps. Two bits fewer make it four times as large."""
@@ -104,9 +109,21 @@ def test_ideal_eight_bit_layer_approaches_floating_point(cell: Cell, readout: st
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_a_readout_of_several_steps_is_their_mean_in_whole_pulses(cell: Cell) -> None:
+    chip = replace(REAL, weights=Weights(device=TaOx(read_noise_S=0.0)), comparator=Comparator(noise_V=0.0), ramp=QUIET)
+    rng = ChipStreams.of(Stream.root(5), 2)
+    read = RecurrentLayer.from_torch(cell, *weights(cell), chip=chip).program(chip, rng=rng).read(0.0)
+    counts, noise = chip.driver.counts(inputs(), chip.bits), BlockNoise(rng, [0], SAMPLES)
+    last = [read.run(counts[:, : STEPS - back], noise=noise) for back in range(3)]
+    mean = read.run(counts, noise=noise, readout_steps=3)
+    assert torch.equal(mean, torch.round(torch.stack(last).sum(0) / 3))
+    assert not torch.equal(mean, last[0])
+
+
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("readout", ["ramp", "conventional"])
 @pytest.mark.parametrize("columns", [3, 5, 12])
-def test_a_layer_cut_into_column_tiles_computes_the_same(cell: Cell, readout: str, columns: int) -> None:
+def test_a_layer_cut_into_column_tiles_computes_the_same(cell: Cell, readout: Readout, columns: int) -> None:
     """Every tile has a weight scale of its own: it moves the last bit of z, and now and then a code."""
     chip = replace(IDEAL, readout=readout)
     whole, cut = run(cell, chip)[0], run(cell, replace(chip, columns=columns))[0]
@@ -116,7 +133,7 @@ def test_a_layer_cut_into_column_tiles_computes_the_same(cell: Cell, readout: st
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("readout", ["ramp", "conventional"])
-def test_row_tiles_that_share_an_integrator_are_one_sum(cell: Cell, readout: str) -> None:
+def test_row_tiles_that_share_an_integrator_are_one_sum(cell: Cell, readout: Readout) -> None:
     chip = replace(IDEAL, weights=Weights(device=TaOx()), readout=readout)
     assert torch.equal(run(cell, chip, chips=2), run(cell, replace(chip, rows=4), chips=2))
 
@@ -156,7 +173,6 @@ def test_a_nonlinear_ramp_refuses_partial_sums(cell: Cell) -> None:
     )
 
 
-REAL = Chip(bits=5, weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx()))
 REAL_CHIPS = {
     "ramp": REAL,
     "ramp, noise at every step": replace(REAL, bits=3, comparator=Comparator(noise="per_step")),
@@ -214,7 +230,7 @@ def numpy_counts(cell: Cell, chip: Chip) -> dict[str, float]:
 
     def code(y: np.ndarray, low: float) -> np.ndarray:
         scale = lsb * (1.0 - low)
-        return np.clip(np.floor((y - low) / scale + (0.0 if low == 0.0 else 0.5)), 0, 2**chip.bits - 1)
+        return np.asarray(np.clip(np.floor((y - low) / scale + (0.0 if low == 0.0 else 0.5)), 0, 2**chip.bits - 1))
 
     for t in range(STEPS):
         now = x[:, t] @ w_ih.T + bias
@@ -271,7 +287,7 @@ def pcm_layer(ramp: PCM | TaOx, mode: str, chips: int = 16, **changes: Any) -> t
 
 
 @pytest.mark.parametrize("readout", ["ramp", "conventional"])
-def test_compensation_measures_by_how_much_the_array_has_shrunk(readout: str) -> None:
+def test_compensation_measures_by_how_much_the_array_has_shrunk(readout: Readout) -> None:
     """PCM weights after a month under a ramp that does not drift: the factor is the slope of the weights themselves,
     G(t) on G(0), chip by chip, as seen through six-bit codes."""
     layer, chip, rng = pcm_layer(TaOx(), "reference")

@@ -1,0 +1,122 @@
+"""Times a piece of work beside its reference, in turns and in one process, and writes ``benchmarks/results.json``.
+
+A time moves from machine to machine; the ratio to a digital reference measured in the same run says more. Seconds are
+medians of rounds; ``peak_MB`` is the largest resident memory while the work ran, the interpreter included.
+
+    pytest benchmarks --benchmark-only          (or: make bench)
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+
+RESULTS = Path(__file__).parent / "results.json"
+ROUNDS = 7
+Work = Callable[[], object]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find ``bench_*.py``; ``--benchmark-only`` outweighs the ``--benchmark-disable`` of the project's settings."""
+    config.addinivalue_line("python_files", "bench_*.py")
+    if config.option.benchmark_only:
+        config.option.benchmark_enable = True
+
+
+def machine() -> dict[str, object]:
+    """What the times depend on."""
+    names = [
+        line.split(":", 1)[1].strip()
+        for line in (Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else [])
+        if line.startswith("model name")
+    ]
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def peak_MB(work: Work) -> float:
+    """Largest resident memory while ``work`` ran; where the kernel cannot forget the mark, that of the process."""
+    marks = Path("/proc/self/clear_refs")
+    try:
+        marks.write_text("5")
+        work()
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    except OSError:
+        work()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class SideBySide:
+    """One measurement: call it with the work and its reference."""
+
+    def __init__(self, benchmark: BenchmarkFixture, results: list[dict[str, Any]]) -> None:
+        self.benchmark = benchmark
+        self.results = results
+
+    def __call__(
+        self, name: str, work: Work, reference_name: str, reference: Work, *, target_ratio: float
+    ) -> dict[str, Any]:
+        """Time both in turns, so that a busy moment of the machine weighs on both."""
+        peak = peak_MB(work)
+        reference()
+        beside: list[float] = []
+
+        def between() -> None:
+            gc.collect()
+            start = time.perf_counter()
+            reference()
+            beside.append(time.perf_counter() - start)
+
+        self.benchmark.pedantic(work, setup=between, rounds=ROUNDS)  # type: ignore[no-untyped-call]
+        seconds = list(self.benchmark.stats.stats.data) if self.benchmark.stats else [float("nan")]
+        median, reference_median = statistics.median(seconds), statistics.median(beside)
+        row = {
+            "name": name,
+            "seconds": median,
+            "reference": reference_name,
+            "reference_seconds": reference_median,
+            "ratio": median / reference_median,
+            "target_ratio": target_ratio,
+            "peak_MB": round(peak, 1),
+            "machine": machine(),
+        }
+        self.benchmark.extra_info.update(row)
+        if self.benchmark.enabled:
+            self.results.append(row)
+        return row
+
+
+@pytest.fixture
+def side_by_side(benchmark: BenchmarkFixture, results: list[dict[str, Any]]) -> SideBySide:
+    """Measure a piece of work beside its reference."""
+    return SideBySide(benchmark, results)
+
+
+@pytest.fixture(scope="session")
+def results() -> Iterator[list[dict[str, Any]]]:
+    """All rows of the session; written whole at its end, or not at all."""
+    rows: list[dict[str, Any]] = []
+    yield rows
+    if rows:
+        part = RESULTS.with_suffix(".json.part")
+        part.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        part.replace(RESULTS)
