@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import io
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from devices import AnyDevice, ChipStreams, InputError, Stream
+from devices import DEVICES, AnyDevice, ChipStreams, InputError, Stream
 from mappings.chip import Chip
 from mho import plots_devices
 from mho.config import Loaded, read, shipped
@@ -20,7 +20,7 @@ from mho.yaml_source import dump_yaml, load_yaml
 from periphery import FUNCTIONS
 from periphery.adc_prices import ADC_PRICES, adc_price
 from periphery.component import load_components
-from workloads import AnyExperiment
+from workloads import WORKLOADS, AnyExperiment
 
 TYPES: dict[str, Any] = {"experiment": AnyExperiment, "chip": Chip, "device": AnyDevice}
 FOLDERS = {"experiments": AnyExperiment, "chips": Chip, "devices": AnyDevice}
@@ -104,13 +104,16 @@ def _folder_of(name: str) -> str:
 
 
 def _kind_of_file(name: str) -> str:
-    """The type whose keys a file uses most: a file does not say which kind of record it is."""
+    """The type that a file extends, or whose keys it uses most: a file does not say which kind of record it is."""
     found = load_yaml(name).plain()
-    keys = set(found) if isinstance(found, dict) else set()
-    if "variants" in keys or found.get("kind") == "kws":
-        return "experiments"
-    chip_keys = {field.name for field in fields(Chip)} if is_dataclass(Chip) else set()
-    return "chips" if keys & chip_keys - {"description", "source", "cite"} else "devices"
+    extended = str(found.get("extends", ""))
+    own: dict[str, set[str]] = {
+        "experiments": {field.name for kind in WORKLOADS.values() for field in fields(kind)},
+        "chips": {field.name for field in fields(Chip)},
+        "devices": {field.name for kind in DEVICES.values() for field in fields(kind)},
+    }
+    weight = {folder: len(keys & set(found)) + 100 * (extended in shipped(folder)) for folder, keys in own.items()}
+    return max(weight, key=lambda folder: weight[folder])
 
 
 def _component(name: str) -> str:

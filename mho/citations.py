@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-from mho.run import load_experiment
+from mho.runner import load_experiment
 from periphery.component import load_components
 
 

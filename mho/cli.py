@@ -18,8 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from devices import InputError
-from mho import catalogue, citations, report
-from mho import run as runner
+from mho import catalogue, citations, report, runner
 from mho.config import json_schema
 from mho.console import Watch, summary
 from workloads.kws.find import FULL_SET, TEST_SET
@@ -132,7 +131,9 @@ def report_command(
 
 
 @app.command()
-def validate(files: Annotated[list[str], typer.Argument(help="YAML files or shipped names.", metavar="FILE...")]) -> None:
+def validate(
+    files: Annotated[list[str], typer.Argument(help="YAML files or shipped names.", metavar="FILE...")],
+) -> None:
     """Check files without running anything: every problem, with its line and what is allowed."""
     problems: list[str] = []
     for file in files:

@@ -57,7 +57,9 @@ def summary(metrics: dict[str, Any]) -> str:
     data = metrics["data"]
     lines = [f"{metrics['experiment']}: {data['name']}, {data['train']} training and {data['test']} test clips"]
     if data["synthetic"]:
-        lines.append("SYNTHETIC DATA: these words were spoken by a synthesiser; the accuracy says nothing about real speech.")
+        lines.append(
+            "SYNTHETIC DATA: these words were spoken by a synthesiser; the accuracy says nothing about real speech."
+        )
     name = next(iter(metrics["metrics"]))
     lines.append(f"software {metrics['software'][name]:.1%}, ideal chip {metrics['quantised'][name]:.1%}")
     rows = []

@@ -15,6 +15,7 @@ from mho.quantities import NOT_AVAILABLE, duration, missing, number, percent, po
 from mho.rundata import Comparison, Metric, RunData, Variant
 
 HELD_LOSS = 0.01
+HELD_SHARE = 0.1
 
 
 def shown(metric: Metric, value: float | None) -> str:
@@ -225,11 +226,15 @@ def _mechanism(same: bool | None, compensated: bool, ramp: str, factor: float) -
         return "the run does not say what its ramp is made of"
     if same and compensated:
         return (
-            "the ramp's steps shrink with the weights' charges, and the factor measured through the ramp "
-            f"(mean {number(factor)} at the end) corrects what remains before the comparator"
+            "the ramp's steps shrink with the weights' charges, and what remains is corrected before the comparator, by "
+            f"the factor measured through the ramp (mean {number(factor)} at the end) and, where the chip says so, by "
+            "programming the bias cells again"
         )
     if same:
-        return "the ramp is of the same kind of cell, so its steps shrink with the weights' charges and the ratio stays"
+        return (
+            "the ramp is of the same kind of cell, so its steps shrink with the weights' charges and the ratio stays on "
+            "average; but its start is the charge of very few cells, whose own drift moves all thresholds of a chip"
+        )
     if compensated:
         return (
             f"the ramp ({ramp}) does not follow the weights; a factor measured through it "
@@ -239,23 +244,27 @@ def _mechanism(same: bool | None, compensated: bool, ramp: str, factor: float) -
 
 
 def drift_sentence(run: RunData, cases: list[dict[str, Any]]) -> str:
-    """Which cases cancel drift, by the figures: a mean paired loss of at most one point."""
+    """Which cases cancel drift: those that lose at most a tenth of the worst case's loss, or one point."""
     metric = run.metrics.metrics[run.metric]
     known = [case for case in cases if case["loss"] is not None]
     if not known:
         return "No PCM case was measured at two times, so the run says nothing on drift."
     end = duration(max(case["loss"]["t_s"] for case in known))
-    held = [case["variant"].name for case in known if case["loss"]["mean"] <= HELD_LOSS]
-    lost = [case["variant"].name for case in known if case["loss"]["mean"] > HELD_LOSS]
-    limit = f"{100 * HELD_LOSS:g} point" if metric.is_share else number(HELD_LOSS)
+    worst = max(known, key=lambda case: case["loss"]["mean"])
+    most = worst["loss"]["mean"]
+    limit = max(HELD_LOSS, HELD_SHARE * most)
+    held = [case["variant"].name for case in known if case["loss"]["mean"] <= limit]
+    lost = [case["variant"].name for case in known if case["loss"]["mean"] > limit]
+
+    def shown(loss: float) -> str:
+        return f"{100 * loss:.1f} points" if metric.is_share else number(loss)
+
     if not lost:
-        return f"Between programming and {end}, all {len(held)} cases hold to within {limit} (mean over chips)."
+        return f"Between programming and {end}, all {len(held)} cases hold to within {shown(limit)} (mean over chips)."
+    start = f"Between programming and {end}, {worst['variant'].name} loses most, {shown(most)} (mean over chips)"
     if not held:
-        return f"Between programming and {end}, every case loses more than {limit}: none cancels drift."
-    return (
-        f"Between programming and {end}, drift is cancelled to within {limit} (mean over chips) by {', '.join(held)}; "
-        f"not by {', '.join(lost)}."
-    )
+        return f"{start}, and no case keeps its loss to a tenth of that: none cancels drift."
+    return f"{start}; drift is cancelled to within {shown(limit)} by {', '.join(held)}; not by {', '.join(lost)}."
 
 
 def confusion_matrices(run: RunData) -> list[dict[str, Any]]:

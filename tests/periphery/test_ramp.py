@@ -208,6 +208,15 @@ def test_stuck_off_cells_are_mended_at_the_middle_only() -> None:
     assert torch.all(step[~dead] > 0.0)
 
 
+def test_thresholds_are_the_running_maximum_of_a_ramp_that_falls_back() -> None:
+    device = Gaussian(sigma_absolute=0.3)
+    column = RampColumn(device=device, step="differential", smallest_step=0.3, bias_cells=0)
+    read = column.design(TANH, 5).program(ramps=1, rng=chips(4)).read(0.0)
+    levels, found = read.levels.numpy(), read.thresholds(0.5).numpy()
+    assert (np.diff(levels) < 0).any()
+    assert np.array_equal(found, np.maximum.accumulate(levels * 0.5, axis=-1))
+
+
 def test_inl_is_the_error_of_the_output_at_a_threshold() -> None:
     """A ramp that is too steep by 2 % errs by g(1.02 z) - g(z)."""
     ramp = RampColumn(device=Ideal(), calibrate=False).design(SIGMOID, 5).program(ramps=1, rng=chips(1))

@@ -41,6 +41,7 @@ class Tables:
     events: dict[str, Any] = field(default_factory=dict)
     sizes: tuple[int, int] = (0, 0)
     cite: set[str] = field(default_factory=set)
+    still: list[str] = field(default_factory=list)
 
     def add(self, table: str, **row: Any) -> None:
         """One row more."""
@@ -162,12 +163,8 @@ class Tables:
         self.cite.update((*chip.cite, *chip.weights.device.cite, *chip.ramp.device.cite))
         if chip.readout == "ramp":
             self._ramps(variant, chips)
-        drifting = [d for d in (chip.weights.device, chip.ramp.device) if d.drifts]
-        if not drifting:
-            self.note(
-                f"{variant.name}: no drift is modelled for its cells (none is established), so it is read at one time and "
-                "the figure stands for all."
-            )
+        if not (chip.weights.device.drifts or chip.ramp.device.drifts):
+            self.still.append(variant.name)
 
     def _accuracy(self, variant: str, stage: str, split: int, chip: int, t_s: float, accuracy: float) -> None:
         self.add("accuracy", variant=variant, stage=stage, split=split, chip=chip, t_s=t_s, accuracy=accuracy)
@@ -309,6 +306,11 @@ class Tables:
             )
         default = next(variant for variant in experiment.variants if variant.default)
         self._guesses(default.name)
+        if self.still:
+            self.note(
+                f"No drift is modelled for the cells of {', '.join(self.still)} (none is established): they are read at "
+                "one time, and that figure stands for all."
+            )
         quantised = accuracy[(accuracy.variant == default.name) & (accuracy.stage == "quantised")].accuracy
         data = {
             "name": clips.data_name,
@@ -349,7 +351,7 @@ class Tables:
                     {
                         "name": variant.name,
                         "t_s": float(t_s),  # type: ignore[arg-type]
-                        "text": f"{variant.name} at t = {t_s:g} s minus software; 95 % interval over {over}",
+                        "text": f"{variant.name} {when(float(t_s))} minus software; 95 % interval over {over}",  # type: ignore[arg-type]
                         "metric": "accuracy",
                         "mean": mean,
                         "low": low,
@@ -379,3 +381,12 @@ def interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, floa
         return mean, float("nan"), float("nan")
     half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
     return mean, mean - half, mean + half
+
+
+def when(t_s: float) -> str:
+    """A time after programming in words."""
+    for seconds, name in ((86400.0, "day"), (3600.0, "h"), (1.0, "s")):
+        if t_s >= seconds:
+            count = f"{t_s / seconds:g}"
+            return f"after {count} {name}{'s' if name == 'day' and count != '1' else ''}"
+    return "right after programming" if t_s == 0.0 else f"after {t_s:g} s"

@@ -29,7 +29,9 @@ PACKAGES = ("torch", "numpy", "scipy", "pandas", "librosa", "pydantic", "aihwkit
 LAYOUT_ONLY = ("batch",)  # settings of ``evaluation`` that move no figure
 
 
-def load_experiment(source: str | Path, *, sets: tuple[str, ...] = (), seed: int | None = None) -> Loaded[AnyExperiment]:
+def load_experiment(
+    source: str | Path, *, sets: tuple[str, ...] = (), seed: int | None = None
+) -> Loaded[AnyExperiment]:
     """Read an experiment by path or shipped name; ``seed`` wins over the file."""
     if seed is not None:
         sets = (*sets, f"seed={seed}")

@@ -1,0 +1,200 @@
+"""The command line: every kind of bad input gives one clear message and exit code 2, and nothing half-written."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mho import cli
+from workloads.kws.clips import LABELS
+
+RATE = 16_000
+QUICK = ["--set", "training.software.steps=4", "--set", "training.aware.steps=2", "--set", "evaluation.chips=1"]
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "speech"
+    draw = np.random.default_rng(0)
+    for number, label in enumerate(LABELS):
+        (folder / label).mkdir(parents=True)
+        for speaker in range(8):
+            name = f"{speaker}.wav" if label == "_silence_" else f"{speaker:08x}_nohash_0.wav"
+            wave = 0.1 * draw.standard_normal(RATE) * np.sin(np.arange(RATE) / (20 + number))
+            soundfile.write(folder / label / name, wave, RATE, subtype="PCM_16")
+    return folder
+
+
+def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["mho", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+    code = stop.value.code
+    out, err = capsys.readouterr()
+    return (code if isinstance(code, int) else 0), out, err
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The message of a command that must end with exit code 2 and no traceback."""
+    code, out, err = mho(capsys, *arguments)
+    assert code == 2, err
+    assert "Traceback" not in err + out
+    return err
+
+
+def test_a_run_leaves_every_file_of_the_contract(
+    capsys: pytest.CaptureFixture[str], speech: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "run"
+    code, out, err = mho(capsys, "run", "kws_tiny", "--data", speech, "-o", target, "--json", *QUICK)
+    assert code == 0, err
+    printed = json.loads(out)
+    assert printed == json.loads((target / "metrics.json").read_text())
+    assert printed["data"]["synthetic"] is False
+    files = {path.name for path in target.iterdir()}
+    assert files >= {
+        *("config.resolved.yaml", "manifest.json", "metrics.json", "components.csv", "layers.csv", "accuracy.csv"),
+        *("report.html", "trace.json", "schedule.csv", "confusion.csv", "ramp.csv", "ramps.csv", "vread.csv"),
+    }
+    assert "report" in err
+    again = tmp_path / "again"
+    code, out, err = mho(
+        capsys, "run", target / "config.resolved.yaml", "--data", speech, "-o", again, "--json", "--quiet"
+    )
+    assert code == 0, err
+    both = [json.loads((folder / "metrics.json").read_text()) for folder in (target, again)]
+    assert {**both[0], "wall_s": 0} == {**both[1], "wall_s": 0}
+    code, out, _ = mho(capsys, "report", target, again, "--format", "csv")
+    assert code == 0
+    assert "taox_5bit" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: kws\nchip: {bitz: 4}\n", ":2:8: chip.bitz: no such key"),
+        ("extends: kws\nchip: {bits: four}\n", ":2:14: chip.bits: must be a whole number from 2 to 8 (got the text"),
+        ("extends: kws\nchip: {bits: 12}\n", ":2:14: chip.bits: must be a whole number from 2 to 8 (got 12)"),
+        ("extends: kws\nseed: 1\nseed: 2\n", ":3:1"),
+        ("extends: kws\nevaluation: {times_s: [-1.0]}\n", "times_s"),
+    ],
+)
+def test_a_wrong_file_is_told_line_and_column(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    assert message in refused(capsys, "validate", path)
+    assert message in refused(capsys, "run", path, "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_experiment_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "kws_tiny" in refused(capsys, "run", "kwss")
+
+
+def broken_wav(folder: Path) -> None:
+    path = next((folder / "yes").iterdir())
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def empty_class(folder: Path) -> None:
+    for path in (folder / "go").iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize(("harm", "words"), [(broken_wav, ("yes", ".wav")), (empty_class, ("go",))])
+def test_bad_recordings_are_named(
+    capsys: pytest.CaptureFixture[str], speech: Path, tmp_path: Path, harm: object, words: tuple[str, ...]
+) -> None:
+    import shutil
+
+    folder = tmp_path / "speech"
+    shutil.copytree(speech, folder)
+    harm(folder)  # type: ignore[operator]
+    message = refused(capsys, "run", "kws_tiny", "--data", folder, "-o", tmp_path / "out", "--quiet")
+    assert all(word in message for word in words)
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_missing_and_empty_data_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "nowhere" in refused(capsys, "run", "kws_tiny", "--data", tmp_path / "nowhere", "--quiet")
+    (tmp_path / "hollow").mkdir()
+    assert "hollow" in refused(capsys, "run", "kws_tiny", "--data", tmp_path / "hollow", "--quiet")
+
+
+def test_an_archive_that_climbs_out_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "evil.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("../outside.wav")
+        member.size = 4
+        archive.addfile(member, io.BytesIO(b"RIFF"))
+    message = refused(capsys, "run", "kws_tiny", "--data", path, "--quiet")
+    assert "../outside.wav" in message
+    assert not (tmp_path.parent / "outside.wav").exists()
+
+
+def test_a_stereo_recording_at_44_kHz_is_resampled(
+    capsys: pytest.CaptureFixture[str], speech: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    folder = tmp_path / "speech"
+    shutil.copytree(speech, folder)
+    path = next((folder / "no").iterdir())
+    soundfile.write(path, 0.1 * np.random.default_rng(1).standard_normal((44_100, 2)), 44_100, subtype="PCM_16")
+    code, out, err = mho(capsys, "run", "kws_tiny", "--data", folder, "--json", "--quiet", *QUICK)
+    assert code == 0, err
+    assert "resampled" in " ".join(json.loads(out)["notes"])
+
+
+def test_a_folder_that_is_no_run_is_not_overwritten(
+    capsys: pytest.CaptureFixture[str], speech: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "thesis"
+    target.mkdir()
+    (target / "chapter.txt").write_text("mine")
+    message = refused(capsys, "run", "kws_tiny", "--data", speech, "-o", target, "--quiet")
+    assert str(target) in message
+    assert [path.name for path in target.iterdir()] == ["chapter.txt"]
+
+
+def test_an_output_below_a_file_is_refused_before_any_work(
+    capsys: pytest.CaptureFixture[str], speech: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    message = refused(capsys, "run", "kws_tiny", "--data", speech, "-o", tmp_path / "file" / "run", "--quiet")
+    assert "file" in message
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full to act as a full disk")
+def test_a_full_disk_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = mho(capsys, "schema", "device", "-o", "/dev/full")
+    assert code == 2
+    assert "/dev/full" in err
+    assert "Traceback" not in err
+
+
+def test_lists_shows_and_cites(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "kws" in mho(capsys, "list", "experiments")[1]
+    assert "devices" in refused(capsys, "list", "device")
+    assert "programming_noise_S: 2.73e-06" in mho(capsys, "show", "rram_taox")[1]
+    assert "10.1038/s41467-025-56254-6" in mho(capsys, "cite", "kws")[1]
+    assert "no entry" not in mho(capsys, "cite", "kws")[1]
+    assert json.loads(mho(capsys, "schema", "chip")[1])["$schema"]
+    code, _, err = mho(capsys, "show", "pcm", "--plot", tmp_path / "pcm.svg")
+    assert code == 0, err
+    assert (tmp_path / "pcm.svg").stat().st_size > 1000
+    assert "png" in refused(capsys, "show", "pcm", "--plot", tmp_path / "pcm.xyz")
+    assert "speech_commands_test" in mho(capsys, "data", "ls")[1]
+    assert "did you mean pcm?" in refused(capsys, "show", "pmc")
