@@ -1,7 +1,8 @@
 """Times a piece of work beside its reference, in turns and in one process, and writes ``benchmarks/results.json``.
 
 A time moves from machine to machine; the ratio to a digital reference measured in the same run says more. Seconds are
-medians of rounds; ``peak_MB`` is the largest resident memory while the work ran, the interpreter included.
+medians of rounds, on one thread: threads that wait for each other on a busy machine measure the machine. ``peak_MB`` is
+the largest resident memory while the work ran, the interpreter included.
 
     pytest benchmarks --benchmark-only          (or: make bench)
 """
@@ -29,8 +30,10 @@ Work = Callable[[], object]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Find ``bench_*.py``; ``--benchmark-only`` outweighs the ``--benchmark-disable`` of the project's settings."""
+    """Find ``bench_*.py``, on one thread; ``--benchmark-only`` outweighs the ``--benchmark-disable`` of the project's
+    settings."""
     config.addinivalue_line("python_files", "bench_*.py")
+    torch.set_num_threads(1)
     if config.option.benchmark_only:
         config.option.benchmark_enable = True
 
@@ -112,11 +115,11 @@ def side_by_side(benchmark: BenchmarkFixture, results: list[dict[str, Any]]) -> 
 
 
 @pytest.fixture(scope="session")
-def results() -> Iterator[list[dict[str, Any]]]:
-    """All rows of the session; written whole at its end, or not at all."""
+def results(request: pytest.FixtureRequest) -> Iterator[list[dict[str, Any]]]:
+    """All rows of the session; written whole at its end, or not at all, and not where ``-k`` picks a few."""
     rows: list[dict[str, Any]] = []
     yield rows
-    if rows:
+    if rows and not request.config.option.keyword:
         part = RESULTS.with_suffix(".json.part")
         part.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         part.replace(RESULTS)

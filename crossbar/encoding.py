@@ -23,8 +23,8 @@ from devices import Device
 class Encoded:
     """Targets of a matrix of weights.
 
-    ``target_S``: shape ``(2, rows, columns)``, plus cells first [S]; ``scale_S``: shape ``(columns,)``, siemens per unit
-    of weight; ``clipped``: share of weights beyond ``w_max`` [1].
+    ``target_S``: shape ``(2, rows, columns)``, plus cells first [S]; ``scale_S``: shape ``(columns,)``, siemens per
+    unit of weight; ``clipped``: share of weights beyond ``w_max`` [1].
     """
 
     target_S: torch.Tensor

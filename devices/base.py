@@ -2,8 +2,8 @@
 
 A device answers four questions, each a pure function of tensors in siemens and seconds:
 
-- ``program``: a target conductance goes in, a cell comes out that will keep its identity (its error, its drift exponent,
-  its defects) for as long as it is read;
+- ``program``: a target conductance goes in, a cell comes out that will keep its identity (its error, its drift
+  exponent, its defects) for as long as it is read;
 - ``conductance_S``: the conductance of those same cells at a time after programming, slow noise included; asked twice
   for the same time, it gives the same answer;
 - ``read_sigma_S``: the standard deviation of the fast noise, drawn anew at every read by whoever reads;

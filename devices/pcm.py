@@ -33,8 +33,8 @@ class PCM(Device):
 
     The published model gives the marginal distribution of the 1/f noise at one time. Here the accumulated noise of a
     cell is one path: ``n(t) = Q W(u(t))`` with W a Brownian motion in ``u``, which has the published variance at every
-    time and the correlation ``sqrt(u1 / u2)`` between two times (0.94 between one hour and one day). W is drawn at a few
-    knots and interpolated between them with the variance restored, so any time can be asked in any order.
+    time and the correlation ``sqrt(u1 / u2)`` between two times (0.94 between one hour and one day). W is drawn at a
+    few knots and interpolated between them with the variance restored, so any time can be asked in any order.
 
     Parameters
     ----------

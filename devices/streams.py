@@ -1,8 +1,8 @@
 """Named, keyed random streams: the same seed gives the same bits, whatever runs beside.
 
 A stream is a key, not a state. Children are named (``stream.child("programming", chip)``), so the numbers that one chip
-draws depend on the experiment's seed and on the chip alone: not on how many chips share its batch, in which order points
-run, or on how many workers they run.
+draws depend on the experiment's seed and on the chip alone: not on how many chips share its batch, in which order
+points run, or on how many workers they run.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ Rules = tuple[np.float32, np.float32, np.float32, np.float32, np.float32]
 
 
 def rules_of(bits: int | None, state: CellState) -> Rules:
-    """Half the codes, longest pulse, clock periods per unit of state, state LSB and limit; zeros where nothing rounds."""
+    """Half the codes, longest pulse, clock periods per unit of state, state LSB and limit; zeros where nothing
+    rounds."""
     if bits is None:
         return (np.float32(0),) * 5
     half, top = 2.0 ** (bits - 1), 2.0 ** (bits - 1) - 1.0
@@ -31,10 +32,8 @@ def rules_of(bits: int | None, state: CellState) -> Rules:
     return tuple(np.float32(figure) for figure in figures)  # type: ignore[return-value]
 
 
-@njit(nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")  # type: ignore[misc]
-def _forward(
-    driven: Array, w: Array, rules: Rules, smooth: Array, coded: Array, c: Array, tanh: Array, h: Array
-) -> None:
+@njit(nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")
+def _forward(driven: Array, w: Array, rules: Any, smooth: Array, coded: Array, c: Array, tanh: Array, h: Array) -> None:
     """Fill gates (smooth and coded), stored and unclipped state, tanh (smooth and coded) and h; batch first."""
     batch, steps, four = driven.shape
     hidden = four // 4
@@ -85,11 +84,11 @@ def _forward(
                 h[n, t, j] = y
 
 
-@njit(nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")
 def _backward(
     gradient: Array,
     w: Array,
-    rules: Rules,
+    rules: Any,
     drive_limit: float,
     smooth: Array,
     coded: Array,
@@ -153,9 +152,7 @@ class LSTMSequence(torch.autograd.Function):
         return torch.from_numpy(h[:, steps - last :].transpose(1, 0, 2).copy())
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: Any, gradient: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None, None]:
         w, rules, drive_limit, smooth, coded, c, tanh, h = ctx.kept
         dz = np.empty_like(smooth)
         _backward(gradient.contiguous().numpy(), w, rules, drive_limit, smooth, coded, c, tanh, dz)

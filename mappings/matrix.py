@@ -1,8 +1,8 @@
 """One weight matrix on tiles: from pulse widths to pre-activations.
 
-A matrix with more rows than a tile is cut into row tiles. With ``partial_sums: charge`` the bit lines of the tiles above
-each other share one integrator, so the charge is the whole sum and one product describes it. With ``digital`` each tile
-is converted linearly and the words are added.
+A matrix with more rows than a tile is cut into row tiles. With ``partial_sums: charge`` the bit lines of the tiles
+above each other share one integrator, so the charge is the whole sum and one product describes it. With ``digital``
+each tile is converted linearly and the words are added.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import Literal
 
 import torch
 
-from devices import BlockNoise, Cells, ChipStreams, InputError
+from devices import BlockNoise, Cells, ChipStreams, InputError, Stream
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
@@ -255,10 +255,11 @@ def calibration_counts(matrix: torch.Tensor, chip: Chip) -> torch.Tensor:
     rows = matrix.shape[0]
     active = float((1.0 / matrix.square().mean().sqrt().clamp_min(1e-6)).square())
     share = min(1.0, max(active, 1.0) / rows)
-    generator = torch.Generator().manual_seed(20251)
+    generator = Stream.root(0).child("calibration inputs").torch()
     draw = torch.rand((1, chip.compensation.vectors, rows), generator=generator)
-    top = 2 ** (chip.bits - 1) - 1
-    return top * ((draw < share / 2).float() - (draw > 1 - share / 2).float())
+    top = float(2 ** (chip.bits - 1) - 1)
+    signs: torch.Tensor = (draw < share / 2).float() - (draw > 1 - share / 2).float()
+    return top * signs
 
 
 @dataclass(frozen=True)

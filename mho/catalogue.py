@@ -15,7 +15,7 @@ from devices import DEVICES, AnyDevice, ChipStreams, InputError, Stream
 from mappings.chip import Chip
 from mho import plots_devices
 from mho.config import Loaded, read, shipped
-from mho.report import write_atomic
+from mho.files import write_atomic
 from mho.yaml_source import dump_yaml, load_yaml
 from periphery import FUNCTIONS
 from periphery.adc_prices import ADC_PRICES, adc_price

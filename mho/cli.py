@@ -21,6 +21,7 @@ from devices import InputError
 from mho import catalogue, citations, report, runner
 from mho.config import json_schema
 from mho.console import Watch, summary
+from mho.files import write_atomic
 from workloads.kws.find import FULL_SET, TEST_SET
 from workloads.result import silent
 from workloads.sources import Unavailable, cached, fetch
@@ -188,7 +189,7 @@ def schema(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        report.write_atomic(output, text.encode())
+        write_atomic(output, text.encode())
 
 
 ARCHIVES = {"speech_commands_test": TEST_SET, "speech_commands": FULL_SET}

@@ -226,14 +226,14 @@ def _mechanism(same: bool | None, compensated: bool, ramp: str, factor: float) -
         return "the run does not say what its ramp is made of"
     if same and compensated:
         return (
-            "the ramp's steps shrink with the weights' charges, and what remains is corrected before the comparator, by "
-            f"the factor measured through the ramp (mean {number(factor)} at the end) and, where the chip says so, by "
-            "programming the bias cells again"
+            "the ramp's steps shrink with the weights' charges, and what remains is corrected before the comparator, "
+            f"by the factor measured through the ramp (mean {number(factor)} at the end) and, where the chip says so, "
+            "by programming the bias cells again"
         )
     if same:
         return (
-            "the ramp is of the same kind of cell, so its steps shrink with the weights' charges and the ratio stays on "
-            "average; but its start is the charge of very few cells, whose own drift moves all thresholds of a chip"
+            "the ramp is of the same kind of cell, so its steps shrink with the weights' charges and the ratio stays "
+            "on average; but its start is the charge of very few cells, whose own drift moves all thresholds of a chip"
         )
     if compensated:
         return (

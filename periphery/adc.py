@@ -59,8 +59,8 @@ class LookUpConverter:
 
     def linear(self, z: torch.Tensor) -> torch.Tensor:
         """The digital word of the converter, as a value of z."""
-        lsb = 2.0 * self.range_z / 2**self.bits
-        half = 2 ** (self.bits - 1)
+        lsb = 2.0 * self.range_z / float(2**self.bits)
+        half = float(2 ** (self.bits - 1))
         return torch.floor(z / lsb + 0.5).clamp(-half, half - 1) * lsb
 
     def look_up(self, z: torch.Tensor) -> torch.Tensor:

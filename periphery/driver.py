@@ -1,7 +1,8 @@
 """Word-line drivers: a signed digital input becomes a pulse width.
 
-An n-bit signed input is sign and magnitude, ``N = -(2^(n-1) - 1) .. 2^(n-1) - 1`` clock periods. Both signs use the same
-cells, so a product takes two phases, positive inputs first, then negative ones with the integrator's polarity turned.
+An n-bit signed input is sign and magnitude, ``N = -(2^(n-1) - 1) .. 2^(n-1) - 1`` clock periods. Both signs use the
+same cells, so a product takes two phases, positive inputs first, then negative ones with the integrator's polarity
+turned.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class PWMDriver:
 
     def lsb(self, bits: int) -> float:
         """Input value of one clock period."""
-        return self.x_max / (2 ** (bits - 1) - 1)
+        return self.x_max / float(2 ** (bits - 1) - 1)
 
     def clipped(self, x: torch.Tensor) -> float:
         """Share of inputs beyond ``x_max`` [1]."""

@@ -39,7 +39,7 @@ def output_levels(function: Function, bits: int) -> torch.Tensor:
 
     Mid-rise: ``y_c = low + (c + 1/2) LSB``; mid-tread: ``y_c = low + c LSB``; ``LSB = (high - low) / 2^bits``.
     """
-    count = 2**bits
+    count = int(2**bits)
     lsb = (function.high - function.low) / count
     return function.low + (torch.arange(count, dtype=torch.float64) + (0.0 if function.midtread else 0.5)) * lsb
 

@@ -7,14 +7,14 @@ The column's cells charge the same kind of integrator as the product does, from 
 (2) ramp       rho_k = (-Q_start + B + sum_{i <= k} m_i G_i) / u        u: ramp siemens clocks per unit of z
 (3) code       number of k with max_{i <= k} rho_i <= z    the first crossing, also where the ramp is not monotonic
 
-``V_read`` and ``T_clk`` are in the charge of both and cancel; what remains is the ratio of the two integrators' capacitors,
-``C_ramp / C_product = u x_lsb / s``, a design value with a mismatch. Cell 0 and ``B`` make the start: cell 0 sits at the
-opposite polarity; ``B`` is the charge of the bias cells, programmed after the ramp was measured, so that the middle
-threshold is exact (one-point calibration). Cells ``1 .. L - 1`` each lift the ramp to the next threshold.
+``V_read`` and ``T_clk`` are in the charge of both and cancel; what remains is the ratio of the two integrators'
+capacitors, ``C_ramp / C_product = u x_lsb / s``, a design value with a mismatch. Cell 0 and ``B`` make the start: cell
+0 sits at the opposite polarity; ``B`` is the charge of the bias cells, programmed after the ramp was measured, so that
+the middle threshold is exact (one-point calibration). Cells ``1 .. L - 1`` each lift the ramp to the next threshold.
 
-A step is ``m`` clock periods of one or several parallel cells, plain or as a differential pair, because the steps of one
-function span more (9x at 5 bits, 71x at 8 bits for a sigmoid) than a cell's on/off ratio. What does not fit is lost and
-reported.
+A step is ``m`` clock periods of one or several parallel cells, plain or as a differential pair, because the steps of
+one function span more (9x at 5 bits, 71x at 8 bits for a sigmoid) than a cell's on/off ratio. What does not fit is
+lost and reported.
 
 Architecture: Yang et al., Nat. Commun. 16, 1136 (2025), doi 10.1038/s41467-025-56254-6. Its circuit equations are not
 published; (1) to (3) are a reconstruction from first principles.
@@ -240,8 +240,8 @@ class RampRead:
     """A ramp at one time.
 
     ``levels``: ``(chips, ramps, L - 1)``, the ramp after each step in units of z; ``noise``: ``(chips, ramps,
-    start_cells + L - 1)``, standard deviation of the start and of each step by fast read noise, or None; ``loss_S``: ``(chips, ramps)``,
-    conductance clocks of one whole ramp [S clocks].
+    start_cells + L - 1)``, standard deviation of the start and of each step by fast read noise, or None; ``loss_S``:
+    ``(chips, ramps)``, conductance clocks of one whole ramp [S clocks].
     """
 
     design: RampDesign
@@ -259,7 +259,7 @@ class RampRead:
         ``INL_k = (g(rho_k) - g(theta_k)) / LSB``: errors are placed at the thresholds, where a code changes.
         """
         function, bits = self.design.function, self.design.bits
-        lsb = (function.high - function.low) / 2**bits
+        lsb = (function.high - function.low) / float(2**bits)
         return (function.f(self.thresholds()) - threshold_levels(function, bits)) / lsb
 
     def outputs(self) -> torch.Tensor:
@@ -276,7 +276,8 @@ class Comparator:
     offset_V : standard deviation over columns of the offset that auto-zeroing leaves [V]; an estimate
     noise_V : standard deviation of the noise of one decision [V]; an estimate
     noise : ``per_conversion`` (one draw a conversion) or ``per_step`` (one draw at every step of the ramp)
-    swing_V : voltage over which the largest ramp sweeps at the nominal read voltage [V]; sets the integrator's capacitor
+    swing_V : voltage over which the largest ramp sweeps at the nominal read voltage [V]; sets the integrator's
+    capacitor
     """
 
     offset_V: Annotated[float, Ge(0.0)] = 0.5e-3

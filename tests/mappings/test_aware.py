@@ -23,7 +23,9 @@ def weights(cell: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch
     )  # type: ignore[return-value]
 
 
-def step_by_step(aware: Aware, x: torch.Tensor, w_ih: torch.Tensor, w_hh: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def step_by_step(
+    aware: Aware, x: torch.Tensor, w_ih: torch.Tensor, w_hh: torch.Tensor, b: torch.Tensor
+) -> torch.Tensor:
     """The LSTM, one autograd operation at a time."""
     state, bits = aware.state, aware.bits
     h = c = torch.zeros(x.shape[0], HIDDEN)
@@ -49,7 +51,11 @@ def test_written_out_lstm_gradient_is_that_of_autograd(bits: int | None) -> None
     results = []
     for forward in ("fast", "slow"):
         w = weights("lstm")
-        h = aware.hidden("lstm", x, *w, generator=torch.Generator()) if forward == "fast" else step_by_step(aware, x, *w)
+        h = (
+            aware.hidden("lstm", x, *w, generator=torch.Generator())
+            if forward == "fast"
+            else step_by_step(aware, x, *w)
+        )
         ((h - target) ** 2).sum().backward()
         results.append((h.detach(), *(p.grad for p in w)))
     for fast, slow in zip(*results, strict=True):
@@ -77,7 +83,12 @@ def test_training_and_ideal_chip_agree_code_by_code(cell: str, bits: int) -> Non
         counts = chip.driver.counts(x, bits)
         h = layer.program(chip, rng=rng).read(0.0).run(counts, noise=BlockNoise(rng, [0], 16))[0]
         trained = Aware(bits=bits, state=chip.state).hidden(
-            cell, x, w_ih, w_hh, bias, generator=torch.Generator()  # type: ignore[arg-type]
+            cell,
+            x,
+            w_ih,
+            w_hh,
+            bias,
+            generator=torch.Generator(),  # type: ignore[arg-type]
         )
     top = 2 ** (bits - 1) - 1
     same = (h - trained * top).abs() < 1e-3

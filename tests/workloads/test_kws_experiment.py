@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,9 +150,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"mine.safetensors: not a readable safetensors file"):
         load_weights(path, net)
     wrong = torch.nn.LSTM(40, 16)
-    save_file(
-        {f"lstm.{k}": v.detach() for k, v in wrong.named_parameters()} | {"fc.weight": torch.zeros(12, 16)}, path
-    )
+    save_file({f"lstm.{k}": v.detach() for k, v in wrong.named_parameters()} | {"fc.weight": torch.zeros(12, 16)}, path)
     with pytest.raises(InputError) as error:
         load_weights(path, net)
     assert f"{path}: weight_ih_l0: shape must be (48, 40) (got (64, 40))" in error.value.problems
@@ -165,5 +164,5 @@ def test_learning_rate_rises_then_falls_to_zero() -> None:
     assert shares[0] == 0.0
     assert shares[10] == pytest.approx(1.0)
     assert shares[100] == pytest.approx(0.0)
-    assert all(a <= b for a, b in zip(shares[:10], shares[1:11], strict=True))
-    assert all(a >= b for a, b in zip(shares[10:], shares[11:], strict=False))
+    assert all(a <= b for a, b in itertools.pairwise(shares))
+    assert all(a >= b for a, b in itertools.pairwise(shares))

@@ -19,7 +19,8 @@ def test_without_variation_a_batch_is_clips_of_the_varied_copies() -> None:
     x, y = pool()
     out, kind, _, share = varied(x, y, 64, STILL, mixup=0.0, draw=torch.Generator().manual_seed(1))
     both = torch.stack([(out == x[copy, kind].float()).all(2).all(1) for copy in range(3)])
-    assert both.any(0).all() and not both[0].any()
+    assert both.any(0).all()
+    assert not both[0].any()
     assert (share == 1).all()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -133,7 +134,8 @@ def _vary(waves: NDArray[np.float32], pool: NDArray[np.float32], draws: _Draws, 
 
 
 def _played_at(waves: NDArray[np.float32], speed: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Waveforms (n, samples) played faster or slower about their middle, linearly interpolated, silence beyond the ends."""
+    """Waveforms (n, samples) played faster or slower about their middle, linearly interpolated, silence beyond the
+    ends."""
     samples = waves.shape[1]
     middle = 0.5 * (samples - 1)
     place = (torch.arange(samples) - middle) * torch.from_numpy(speed)[:, None] + middle
@@ -143,7 +145,8 @@ def _played_at(waves: NDArray[np.float32], speed: NDArray[np.float32]) -> NDArra
     padded = torch.nn.functional.pad(sound, (1, 2))
     left = (before.long() + 1).clamp_(0, samples)
     played = torch.lerp(padded.gather(1, left), padded.gather(1, left + 1), share)
-    return (played * ((place >= 0) & (place <= samples - 1))).numpy()
+    inside = (place >= 0) & (place <= samples - 1)
+    return cast(NDArray[np.float32], (played * inside).numpy())
 
 
 def augment(waveforms: Waveforms, noise: Waveforms | None, how: Augmentation, *, stream: Stream) -> NDArray[np.float32]:

@@ -58,7 +58,8 @@ class Features:
     Parameters
     ----------
     mfcc : cepstral coefficients
-    normalisation : ``utterance`` (one mean and deviation a clip), ``corpus`` (one per coefficient, of the training part)
+    normalisation : ``utterance`` (one mean and deviation a clip), ``corpus`` (one per coefficient, of the training
+    part)
         or ``cepstral`` (per clip and coefficient, then ``corpus``)
     std_scale : so many standard deviations are full scale
     augmentation : variation of the training clips

@@ -11,6 +11,8 @@ import torch
 from scipy import stats
 
 from mappings.cost import CostLine, price, shares, summarise
+from mappings.dense import ProgrammedDense
+from mappings.recurrent import ProgrammedRecurrent
 from mappings.trace import trace
 from periphery import RampConverter
 from periphery.adc_prices import adc_price
@@ -110,7 +112,8 @@ class Tables:
         layers = chips.actions(seen, recurrent_steps=steps)
         latency_s = sum(layer.latency_s * layer.steps for layer in layers)
         lines: list[CostLine] = []
-        for actions, programmed in zip(layers, (chips.recurrent, chips.output), strict=True):
+        both: tuple[ProgrammedRecurrent | ProgrammedDense, ...] = (chips.recurrent, chips.output)
+        for actions, programmed in zip(layers, both, strict=True):
             own = price(actions, node_nm=chip.node_nm, components=records, latency_s=latency_s, variant=variant.name)
             lines += own
             step = summarise(
@@ -198,15 +201,16 @@ class Tables:
                 energy_J=sum(line.energy_J for line in lines) / (per_step * steps),
                 area_m2=sum(line.area_m2 for line in lines) / per_step,
                 chosen=True,
-                source="all components of group adc of the recurrent layer, over its conversions and columns; it includes "
-                "the integrators and computes the activation",
+                source="all components of group adc of the recurrent layer, over its conversions and columns; "
+                "it includes the integrators and computes the activation",
             )
 
     def _ramps(self, variant: Variant, chips: KeywordChips) -> None:
         """Ramps as programmed: thresholds, nonlinearity, what was lost."""
         for converter in (*chips.recurrent.converters, chips.output.converter):
             ramp, design = converter.ramp, converter.design
-            assert ramp is not None and design is not None
+            assert ramp is not None
+            assert design is not None
             raw, calibrated = replace(ramp.ramp, bias=()).read(0.0), ramp.ramp.read(0.0)
             inl = {"raw": raw.inl_lsb()[:, 0], "calibrated": calibrated.inl_lsb()[:, 0]}
             name = design.function.name
@@ -217,7 +221,7 @@ class Tables:
                 variant=variant.name,
                 function=name,
                 bits=design.bits,
-                device=variant.chip.ramp.device.kind,  # type: ignore[union-attr]
+                device=variant.chip.ramp.device.kind,
                 cells=design.cells,
                 clocks=design.ramp_clocks,
                 max_over_min_step=design.max_over_min_step,
@@ -295,8 +299,8 @@ class Tables:
                 {
                     "name": variant.name,
                     "default": variant.default,
-                    "device": chip.weights.device.kind,  # type: ignore[union-attr]
-                    "ramp_device": chip.ramp.device.kind if chip.readout == "ramp" else None,  # type: ignore[union-attr]
+                    "device": chip.weights.device.kind,
+                    "ramp_device": chip.ramp.device.kind if chip.readout == "ramp" else None,
                     "readout": chip.readout,
                     "compensation": chip.compensation.mode,
                     "bits": chip.bits,
@@ -308,8 +312,8 @@ class Tables:
         self._guesses(default.name)
         if self.still:
             self.note(
-                f"No drift is modelled for the cells of {', '.join(self.still)} (none is established): they are read at "
-                "one time, and that figure stands for all."
+                f"No drift is modelled for the cells of {', '.join(self.still)} (none is established): they are read "
+                "at one time, and that figure stands for all."
             )
         quantised = accuracy[(accuracy.variant == default.name) & (accuracy.stage == "quantised")].accuracy
         data = {

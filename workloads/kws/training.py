@@ -103,8 +103,9 @@ def train(
 ) -> tuple[KeywordNet, list[dict[str, Any]]]:
     """One stage; returns the network as trained, and a row of the learning curve for every check.
 
-    The last weights are kept: the schedule ends at a learning rate of zero, and neither validation nor test part chooses
-    among them. ``aware``: None trains in software. ``device``: where training runs; the network comes back on the CPU.
+    The last weights are kept: the schedule ends at a learning rate of zero, and neither validation nor test part
+    chooses among them. ``aware``: None trains in software. ``device``: where training runs; the network comes back on
+    the CPU.
     """
     net = copy.deepcopy(net).to(device)
     rows: list[dict[str, Any]] = []

@@ -36,8 +36,8 @@ def varied(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """One batch drawn with replacement from ``x (copies, n, steps, inputs)`` and ``y (n,)``.
 
-    Returns features ``(batch, steps, inputs)`` in [-1, 1], their classes, the classes of what was mixed in, and the share
-    of the first (1 where nothing was mixed; mixup, Zhang et al., arXiv:1710.09412), each ``(batch,)``.
+    Returns features ``(batch, steps, inputs)`` in [-1, 1], their classes, the classes of what was mixed in, and the
+    share of the first (1 where nothing was mixed; mixup, Zhang et al., arXiv:1710.09412), each ``(batch,)``.
     """
     copies, count, steps, inputs = x.shape
 
