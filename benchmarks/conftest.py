@@ -108,11 +108,11 @@ class SideBySide:
 
 
 @pytest.fixture
-def side_by_side(benchmark: BenchmarkFixture, results: list[dict[str, Any]]) -> SideBySide:
+def side_by_side(request: pytest.FixtureRequest, results: list[dict[str, Any]]) -> SideBySide:
     """Measure a piece of work beside its reference."""
-    if not benchmark.enabled:
+    if not request.config.option.benchmark_only:
         pytest.skip("timed with --benchmark-only")
-    return SideBySide(benchmark, results)
+    return SideBySide(request.getfixturevalue("benchmark"), results)
 
 
 @pytest.fixture(scope="session")
