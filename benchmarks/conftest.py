@@ -38,6 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.benchmark_enable = True
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Nothing is timed unless asked for."""
+    if not config.option.benchmark_only:
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason="timed with --benchmark-only"))
+
+
 def machine() -> dict[str, object]:
     """What the times depend on."""
     names = [
@@ -108,11 +116,9 @@ class SideBySide:
 
 
 @pytest.fixture
-def side_by_side(request: pytest.FixtureRequest, results: list[dict[str, Any]]) -> SideBySide:
+def side_by_side(benchmark: BenchmarkFixture, results: list[dict[str, Any]]) -> SideBySide:
     """Measure a piece of work beside its reference."""
-    if not request.config.option.benchmark_only:
-        pytest.skip("timed with --benchmark-only")
-    return SideBySide(request.getfixturevalue("benchmark"), results)
+    return SideBySide(benchmark, results)
 
 
 @pytest.fixture(scope="session")
