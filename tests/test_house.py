@@ -68,12 +68,6 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["checkout", "wheel"])
-def house(request: pytest.FixtureRequest) -> Path:
-    """Where mho and its rooms lie: the checkout, as an editable install has it, or an installed wheel."""
-    return CHECKOUT if request.param == "checkout" else request.getfixturevalue("installed")
-
-
 @pytest.fixture
 def crowded(tmp_path: Path) -> Path:
     """A user's folder whose names collide with the rooms: a module, a regular package, and a folder of files."""
@@ -167,39 +161,39 @@ SCRIPT = """
 """
 
 
-def test_rooms_are_found_beside_a_users_own_devices_py(house: Path, crowded: Path) -> None:
-    """A script, an exec as in a notebook, a spawned worker and a loky worker, in one process for speed."""
+def test_rooms_are_found_beside_a_users_own_devices_py(installed: Path, crowded: Path) -> None:
+    """A script, an exec as in a notebook, a spawned and a loky worker: one test, as each process imports torch."""
     (crowded / "script.py").write_text(textwrap.dedent(SCRIPT))
-    report = json.loads(python("script.py", cwd=crowded, house=house))
-    ours = [str(house / "devices"), "PCM"]
+    report = json.loads(python("script.py", cwd=crowded, house=installed))
+    ours = [str(installed / "devices"), "PCM"]
     assert report == {
-        "rooms": [str(house / room) for room in ("devices", "configs", "workloads")],
+        "rooms": [str(installed / room) for room in ("devices", "configs", "workloads")],
         "submodule": "crossbar.array",
         "yaml": True,
-        "added_to_path": [str(house / "mho" / "doors")],
+        "added_to_path": [str(installed / "mho" / "doors")],
         "rest_of_path_kept": True,
         "finders_kept": True,
-        "notebook": str(house / "devices" / "__init__.py"),
+        "notebook": str(installed / "devices" / "__init__.py"),
         "spawned": [ours],
         "loky": [ours, ours],
     }
 
 
-def test_rooms_are_found_by_a_one_liner_whose_workers_have_no_script(installed: Path, crowded: Path) -> None:
+def test_rooms_are_found_by_a_one_liner_whose_workers_have_no_script(crowded: Path) -> None:
     code = """
         import mho, devices
         from joblib import Parallel, delayed
         print(devices.__file__)
         print(*Parallel(n_jobs=2)(delayed(lambda: (mho.__name__, __import__("devices").__file__)[1])() for _ in "ab"))
     """
-    found = python("-c", textwrap.dedent(code), cwd=crowded, house=installed).split()
-    assert found == [str(installed / "devices" / "__init__.py")] * 3
+    found = python("-c", textwrap.dedent(code), cwd=crowded, house=CHECKOUT).split()
+    assert found == [str(CHECKOUT / "devices" / "__init__.py")] * 3
 
 
 def test_command_line_runs_beside_a_users_own_devices_py(installed: Path, crowded: Path) -> None:
     script = crowded / "mho-script"
     script.write_text("import sys\nfrom mho.cli import main\nsys.exit(main())\n")
-    as_module = python("-m", "mho", "list", "experiments", cwd=crowded, house=installed)
+    as_module = python("-m", "mho", "list", "experiments", cwd=crowded, house=CHECKOUT)
     assert "kws" in as_module
     assert python(script, "list", "experiments", cwd=crowded, house=installed) == as_module
 
