@@ -13,6 +13,7 @@ import torch
 
 from devices import BlockNoise
 from periphery.adc import with_noise
+from periphery.crossing import first_crossing
 from periphery.functions import output_levels
 from periphery.ramp import Comparator, Ramp
 
@@ -72,24 +73,20 @@ class RampConversion:
 
         ``variance``: read noise of the array [z^2], same shape as z, or None.
         """
-        seen = with_noise(z + self.offset_z, variance, 0.0 if self.per_step else self.sigma_z, noise)
-        if self.walk_sigma is None:
-            if self.per_step:
-                return self._per_step(seen, self.levels[:, None], noise)
-            return self._one_table(seen)
-        walk = (self.walk_sigma[:, None] * noise.normal(self.walk_sigma.shape[1:])).cumsum(-1)
-        walk = walk[..., walk.shape[-1] - self.levels.shape[-1] :]
-        moved = self.levels[:, None] + walk
         if self.per_step:
-            return self._per_step(seen, moved, noise)
-        table = torch.cummax(moved, dim=-1).values
-        return torch.searchsorted(table, seen.contiguous(), right=True, out_int32=True)
+            seen = with_noise(z + self.offset_z, variance, 0.0, noise)
+            return self._per_step(seen, self._ramps(noise), noise)
+        quiet = variance is None and self.sigma_z == 0.0
+        xi = None if quiet else noise.normal(z.shape[2:])
+        table = self.table[:, None] if self.walk_sigma is None else torch.cummax(self._ramps(noise), dim=-1).values
+        return first_crossing(z, table, offset=self.offset_z, variance=variance, sigma=self.sigma_z, xi=xi)
 
-    def _one_table(self, seen: torch.Tensor) -> torch.Tensor:
-        chips, n, ramps, columns = seen.shape
-        flat = seen.transpose(1, 2).reshape(chips, ramps, n * columns)
-        codes = torch.searchsorted(self.table, flat, right=True, out_int32=True)
-        return codes.reshape(chips, ramps, n, columns).transpose(1, 2)
+    def _ramps(self, noise: BlockNoise) -> torch.Tensor:
+        """The ramp as it rises in every conversion, ``(chips, n or 1, ramps, L - 1)``: its cells' noise adds up."""
+        if self.walk_sigma is None:
+            return self.levels[:, None]
+        walk = (self.walk_sigma[:, None] * noise.normal(self.walk_sigma.shape[1:])).cumsum(-1)
+        return self.levels[:, None] + walk[..., walk.shape[-1] - self.levels.shape[-1] :]
 
     def _per_step(self, seen: torch.Tensor, levels: torch.Tensor, noise: BlockNoise) -> torch.Tensor:
         """The comparator decides afresh, with fresh noise, at every step until it has crossed."""
