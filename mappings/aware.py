@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 
-from mappings.aware_lstm import LSTMSequence
+from mappings.aware_lstm import LSTMSequence, rules_of
 from mappings.chip import CellState
 from mappings.recurrent import Cell
 from periphery import SIGMOID, TANH, Function
@@ -60,11 +60,13 @@ class Aware:
     bits : resolution of inputs and outputs of the layer, or None for none
     weight_noise : standard deviation of the weights' error, drawn per batch, over the largest weight [1]
     state : the digital cell state
+    x_max : input of the layer that takes the longest pulse
     """
 
     bits: int | None = None
     weight_noise: Annotated[float, Ge(0.0)] = 0.0
     state: CellState = CellState()
+    x_max: Annotated[float, Gt(0.0)] = 1.0
 
     def noisy(self, weight: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """A weight with the error of one programming."""
@@ -77,8 +79,8 @@ class Aware:
         y = function.f(z)
         return y if self.bits is None else coded(y, function, self.bits)
 
-    def _drive(self, x: torch.Tensor, limit: float = 1.0) -> torch.Tensor:
-        return x if self.bits is None else pulsed(x, limit, self.bits)
+    def _drive(self, x: torch.Tensor) -> torch.Tensor:
+        return x if self.bits is None else pulsed(x, self.x_max, self.bits)
 
     def _stored(self, c: torch.Tensor) -> torch.Tensor:
         if self.bits is None:
@@ -108,7 +110,7 @@ class Aware:
         if cell == "lstm":
             order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
             driven = torch.nn.functional.linear(drive, w_ih[order], bias[order])
-            last = LSTMSequence.apply(driven, w_hh[order], self.bits, self.state, readout_steps)  # type: ignore[no-untyped-call]
+            last = LSTMSequence.apply(driven, w_hh[order], rules_of(self.bits, self.state, self.x_max), readout_steps)  # type: ignore[no-untyped-call]
             return self._drive(last.mean(dim=0)) if readout_steps > 1 else last[0]
         driven = torch.nn.functional.linear(drive, w_ih, bias).transpose(0, 1).contiguous()
         c = h = driven.new_zeros(driven.shape[1], hidden)

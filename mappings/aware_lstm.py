@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from mappings.chip import CellState
 
 Array = NDArray[np.float32]
-Rules = tuple[np.float32, np.float32, np.float32, np.float32, np.float32]
+Rules = tuple[np.float32, ...]
 
 
-def rules_of(bits: int | None, state: CellState) -> Rules:
-    """Half the codes, longest pulse, clock periods per unit of state, state LSB and limit; zeros where nothing
-    rounds."""
+def rules_of(bits: int | None, state: CellState, x_max: float = 1.0) -> Rules:
+    """Half the codes, longest pulse, clock periods per unit of state, state LSB and limit, clock periods per unit of h,
+    largest state that is driven; zeros where nothing rounds."""
     if bits is None:
-        return (np.float32(0),) * 5
+        return (np.float32(0),) * 7
     half, top = 2.0 ** (bits - 1), 2.0 ** (bits - 1) - 1.0
     lsb = 2.0 * state.limit / 2**state.bits
-    figures = (half, top, top / state.drive_limit, lsb, state.limit)
-    return tuple(np.float32(figure) for figure in figures)  # type: ignore[return-value]
+    figures = (half, top, top / state.drive_limit, lsb, state.limit, top / x_max, state.drive_limit)
+    return tuple(np.float32(figure) for figure in figures)
 
 
 @njit(nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")
@@ -37,7 +37,7 @@ def _forward(driven: Array, w: Array, rules: Any, smooth: Array, coded: Array, c
     """Fill gates (smooth and coded), stored and unclipped state, tanh (smooth and coded) and h; batch first."""
     batch, steps, four = driven.shape
     hidden = four // 4
-    half, top, per_clock, lsb, limit = rules
+    half, top, per_clock, lsb, limit, per_h, _ = rules
     one, two = np.float32(1.0), np.float32(2.0)
     for n in range(batch):
         z = np.empty(four, np.float32)
@@ -79,7 +79,7 @@ def _forward(driven: Array, w: Array, rules: Any, smooth: Array, coded: Array, c
                 tanh[n, t, 1, j] = y
                 y *= coded[n, t, 2 * hidden + j]
                 if half > 0:
-                    y = np.rint(y * top) / top
+                    y = min(max(np.rint(y * per_h), -top), top) / per_h
                 now[j] = y
                 h[n, t, j] = y
 
@@ -89,7 +89,6 @@ def _backward(
     gradient: Array,
     w: Array,
     rules: Any,
-    drive_limit: float,
     smooth: Array,
     coded: Array,
     c: Array,
@@ -100,7 +99,7 @@ def _backward(
     batch, steps, four = smooth.shape
     hidden = four // 4
     last = gradient.shape[0]
-    half, _, _, lsb, limit = rules
+    half, top, _, lsb, limit, per_h, drive_limit = rules
     one = np.float32(1.0)
     for n in range(batch):
         dh = np.zeros(hidden, np.float32)
@@ -116,6 +115,8 @@ def _backward(
                 si, sf = smooth[n, t, j], smooth[n, t, hidden + j]
                 so, sg = smooth[n, t, 2 * hidden + j], smooth[n, t, 3 * hidden + j]
                 before = c[n, t - 1, 0, j] if t > 0 else np.float32(0.0)
+                if half > 0 and abs(o * tanh[n, t, 1, j]) * per_h > top:
+                    dh[j] = np.float32(0.0)
                 slope = o * (one - tanh[n, t, 0, j] * tanh[n, t, 0, j])
                 if half == 0 or abs(c[n, t, 0, j]) <= drive_limit:
                     dc[j] += dh[j] * slope
@@ -137,24 +138,21 @@ class LSTMSequence(torch.autograd.Function):
     """The ``last`` hidden states ``(last, batch, hidden)`` of driven gates ``(batch, steps, 4 hidden)``: i, f, o, g."""
 
     @staticmethod
-    def forward(
-        ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, bits: int | None, state: CellState, last: int
-    ) -> torch.Tensor:
+    def forward(ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, rules: Rules, last: int) -> torch.Tensor:
         batch, steps, four = driven.shape
         hidden = four // 4
         w = np.ascontiguousarray(w_hh.detach().numpy().T)
         smooth, coded = np.empty((2, batch, steps, four), np.float32)
         c, tanh = np.empty((2, batch, steps, 2, hidden), np.float32)
         h = np.empty((batch, steps, hidden), np.float32)
-        rules = rules_of(bits, state)
         _forward(driven.detach().numpy(), w, rules, smooth, coded, c, tanh, h)
-        ctx.kept = (w, rules, state.drive_limit, smooth, coded, c, tanh, h)
+        ctx.kept = (w, rules, smooth, coded, c, tanh, h)
         return torch.from_numpy(h[:, steps - last :].transpose(1, 0, 2).copy())
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None, None]:
-        w, rules, drive_limit, smooth, coded, c, tanh, h = ctx.kept
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
+        w, rules, smooth, coded, c, tanh, h = ctx.kept
         dz = np.empty_like(smooth)
-        _backward(gradient.contiguous().numpy(), w, rules, drive_limit, smooth, coded, c, tanh, dz)
+        _backward(gradient.contiguous().numpy(), w, rules, smooth, coded, c, tanh, dz)
         rows = torch.from_numpy(dz[:, 1:]).flatten(0, 1)
-        return torch.from_numpy(dz), rows.T @ torch.from_numpy(h[:, :-1]).flatten(0, 1), None, None, None
+        return torch.from_numpy(dz), rows.T @ torch.from_numpy(h[:, :-1]).flatten(0, 1), None, None

@@ -56,7 +56,8 @@ class DenseLayer:
             volts_per_z=volts,
             rng=rng.child("output"),
         )
-        return ProgrammedDense(self, chip, MappedMatrix.program(self.matrix, chip, rng=rng.child("weights")), converter)
+        matrix = MappedMatrix.program(self.matrix, chip, rng=rng.child("weights"))
+        return ProgrammedDense(self, chip, matrix, converter, rng)
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class ProgrammedDense:
     chip: Chip
     matrix: MappedMatrix
     converter: GroupConverter
+    rng: ChipStreams
 
     def shape(self, layer: str) -> DenseShape:
         """What stands on the chip for this layer, in the words of the price list."""
@@ -113,7 +115,10 @@ class ProgrammedDense:
 
     def read(self, t_s: float, factor: float | torch.Tensor = 1.0) -> DenseRead:
         """The layer ``t_s`` seconds after programming; ``factor`` scales the converter's reference."""
-        return DenseRead(self.layer, self.converter.group, self.matrix.read(t_s), self.converter.read(t_s, factor))
+        converter, compensation = self.converter, self.chip.compensation
+        if compensation.mode == "reference" and compensation.recentre and t_s > 0.0 and self.chip.ramp.device.drifts:
+            converter = converter.recentred(t_s, self.rng.child("recentre", float(t_s).hex()))
+        return DenseRead(self.layer, converter.group, self.matrix.read(t_s), converter.read(t_s, factor))
 
 
 @dataclass(frozen=True)

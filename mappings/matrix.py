@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from crossbar import Array, ArrayRead
-from devices import ChipStreams
+from devices import ChipStreams, InputError
 from mappings.chip import Chip
 
 
@@ -20,10 +20,12 @@ def rows_of(weight: torch.Tensor, bias: torch.Tensor | None, *, chip: Chip) -> t
     """Rows of word lines for ``weight (outputs, inputs)``, as ``(rows, outputs)``, and how many of them carry the bias.
 
     The bias sits on word lines driven at full scale. One line carries at most the largest weight of the matrix, so a
-    large bias takes several lines.
+    large bias takes several lines. Raises InputError for a bias that the chip has no line for.
     """
     rows = [weight.detach().float().T]
     bias_rows = 0
+    if bias is not None and chip.bias == "none" and bool((bias != 0).any()):
+        raise InputError("bias: none: the layer has a bias that is not zero, and this chip has no word line for it")
     if bias is not None and chip.bias == "row":
         level = bias.detach().float() / chip.driver.x_max
         largest = float(rows[0].abs().max()) or float(level.abs().max()) or 1.0

@@ -9,7 +9,7 @@ from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
 from mappings.aware import Aware, coded, pulsed
 from mappings.chip import CellState, Chip, Weights
 from mappings.recurrent import RecurrentLayer
-from periphery import SIGMOID, TANH, RampColumn
+from periphery import SIGMOID, TANH, PWMDriver, RampColumn
 
 HIDDEN, INPUTS = 8, 6
 
@@ -94,3 +94,19 @@ def test_training_and_ideal_chip_agree_code_by_code(cell: str, bits: int) -> Non
     same = (h - trained * top).abs() < 1e-3
     assert isinstance(chip.weights.device, Ideal)
     assert same.float().mean() > 0.97, f"only {same.float().mean():.3f} of the hidden codes agree"
+
+
+@pytest.mark.parametrize("x_max", [0.5, 2.0])
+def test_training_drives_the_range_of_the_chip(x_max: float) -> None:
+    chip = Chip(
+        bits=5, weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx()), driver=PWMDriver(x_max=x_max)
+    ).idealised()
+    w_ih, w_hh, bias = weights("lstm", seed=3)
+    layer = RecurrentLayer.from_torch("lstm", w_ih, w_hh, bias, chip=chip)
+    x = torch.randn((16, 12, INPUTS), generator=torch.Generator().manual_seed(4)).clamp(-x_max, x_max)
+    rng = ChipStreams.of(Stream.root(0), 1)
+    with torch.no_grad():
+        h = layer.program(chip, rng=rng).read(0.0).run(chip.driver.counts(x, 5), noise=BlockNoise(rng, [0], 16))[0]
+        aware = Aware(bits=5, state=chip.state, x_max=x_max)
+        trained = aware.hidden("lstm", x, w_ih, w_hh, bias, generator=torch.Generator())
+    assert ((h - trained * 15 / x_max).abs() < 1e-3).float().mean() > 0.97

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from devices import PCM, ChipStreams, Ideal, Stream, TaOx
+from devices import PCM, ChipStreams, Ideal, InputError, Stream, TaOx
 from mappings.chip import Chip, Weights
 from mappings.matrix import MappedMatrix, rows_of
 from periphery import PWMDriver, RampColumn
@@ -41,7 +41,10 @@ def test_a_bias_takes_as_many_full_scale_lines_as_the_largest_weight_needs(
 
 def test_no_bias_rows_without_a_bias_or_where_the_chip_has_none() -> None:
     assert rows_of(normal(6, 4), None, chip=IDEAL)[1] == 0
-    assert rows_of(normal(6, 4), normal(6), chip=replace(IDEAL, bias="none"))[1] == 0
+    bare = replace(IDEAL, bias="none")
+    assert rows_of(normal(6, 4), torch.zeros(6), chip=bare)[1] == 0
+    with pytest.raises(InputError, match="bias: none: the layer has a bias that is not zero, and this chip has no"):
+        rows_of(normal(6, 4), normal(6), chip=bare)
     assert rows_of(torch.zeros(6, 4), normal(6), chip=IDEAL)[1] == 1, "a matrix of zeros does not ask for endless rows"
 
 

@@ -115,6 +115,18 @@ def test_other_cells_run_the_same_way(tones: Path, cell: str) -> None:
     assert (one.tables["layers"].energy_J > 0).all()
 
 
+def test_a_chip_without_bias_rows_gets_a_network_without_bias(tones: Path) -> None:
+    how = experiment()
+    bare = replace(how.chip, bias="none")
+    one = replace(
+        how,
+        chip=bare,
+        variants=(Variant(name="bare", chip=bare, default=True),),
+        training=Training(software=Stage(steps=10, batch=16), aware=Stage(steps=4, batch=16)),
+    ).run(data=tones)
+    assert list(one.tables["layers"]["rows"]) == [40 + 12, 12]
+
+
 def test_several_splits_are_averaged_and_compared_by_split(tones: Path) -> None:
     how = experiment()
     two = replace(

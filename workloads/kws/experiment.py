@@ -156,6 +156,21 @@ class Prepared:
     clipped: float
 
 
+@dataclass(frozen=True)
+class Format:
+    """What of a chip a network is trained for: variants with the same format share one network."""
+
+    bits: int
+    state: CellState
+    x_max: float
+    bias: str
+
+    @classmethod
+    def of(cls, chip: Chip) -> Format:
+        """The format of ``chip``."""
+        return cls(chip.bits, chip.state, chip.driver.x_max, chip.bias)
+
+
 @dataclass
 class Judged:
     """One variant's chips, its accuracy on an ideal chip, and the answers of the real ones at each time."""
@@ -249,13 +264,15 @@ class KeywordRun:
                 net, rows = self._train(net, data, how.software, None, rng.child("software"), "software")
             tables.learning(split, rows)
         tables.software(split, accuracy_of(net, data.x_test, data.y_test), len(data.batches.y), len(data.y_test))
-        wanted: dict[tuple[int, CellState], str] = {}
+        wanted: dict[Format, str] = {}
         for variant in experiment.variants:
-            wanted.setdefault((variant.chip.bits, variant.chip.state), f"{variant.chip.bits} bits")
+            form = Format.of(variant.chip)
+            wanted.setdefault(form, f"{form.bits} bits" + ("" if form.bias == "row" else ", no bias"))
 
-        def fine_tuned(key: tuple[int, CellState]) -> Trained:
-            aware = Aware(bits=key[0], state=key[1], weight_noise=how.weight_noise)
-            return self._train(net, data, how.aware, aware, rng.child("aware", *map(repr, key)), wanted[key])
+        def fine_tuned(form: Format) -> Trained:
+            aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=how.weight_noise)
+            start = net if form.bias == "row" else net.without_bias()
+            return self._train(start, data, how.aware, aware, rng.child("aware", repr(form)), wanted[form])
 
         with ThreadPoolExecutor(self.workers) as pool:
             with self.stage("training, aware"):
@@ -264,7 +281,7 @@ class KeywordRun:
                 tables.learning(split, rows)
             with self.stage("evaluation"):
                 judged = pool.map(
-                    lambda v: self._evaluate(v, trained[v.chip.bits, v.chip.state][0], data, rng.child("chips")),
+                    lambda v: self._evaluate(v, trained[Format.of(v.chip)][0], data, rng.child("chips")),
                     experiment.variants,
                 )
                 for variant, one in zip(experiment.variants, judged, strict=True):

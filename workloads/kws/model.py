@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -89,6 +90,13 @@ class KeywordNet(torch.nn.Module):
         else:
             states = torch._VF.lstm(x, (start, start), weights, True, 1, 0.0, False, False, True)[0]
         return states[:, -self.model.readout_steps :].mean(dim=1)
+
+    def without_bias(self) -> KeywordNet:
+        """The same network with its biases at zero, where training leaves them."""
+        net = copy.deepcopy(self)
+        for bias in (net.bias_ih_l0, net.output.bias):
+            bias.requires_grad_(False).zero_()
+        return net
 
     def limit_weights(self, recurrent: float, output: float) -> None:
         """Clip every weight and bias to ``[-limit, limit]``: what a pair of cells can hold at a sensible scale."""

@@ -112,7 +112,7 @@ def train(
     if stage.steps == 0:
         return net.cpu(), rows
     weights = [p for p in net.parameters() if p.dim() > 1]
-    biases = [p for p in net.parameters() if p.dim() == 1]
+    biases = [p for p in net.parameters() if p.dim() == 1 and p.requires_grad]
     groups = [{"params": weights, "weight_decay": how.weight_decay}, {"params": biases, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=stage.learning_rate)
     draw, noise = rng.child("batches").torch(), rng.child("noise").torch(device)
