@@ -52,7 +52,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(source: Path, kind: str) -> Path:
     """Call the build backend as pip does, without the isolated environment that would need the network."""
     script = f"import setuptools.build_meta as b; print(b.build_{kind}('dist'))"
-    return source / "dist" / python("-W", "error", "-c", script, cwd=source, house=source).split()[-1]
+    return source / "dist" / python("-W", "error", "-c", script, cwd=source, house=source).splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -184,9 +184,10 @@ def test_rooms_are_found_by_a_one_liner_whose_workers_have_no_script(crowded: Pa
         import mho, devices
         from joblib import Parallel, delayed
         print(devices.__file__)
-        print(*Parallel(n_jobs=2)(delayed(lambda: (mho.__name__, __import__("devices").__file__)[1])() for _ in "ab"))
+        seen = delayed(lambda: (mho.__name__, __import__("devices").__file__)[1])
+        print(*Parallel(n_jobs=2)(seen() for _ in range(2)), sep="\\n")
     """
-    found = python("-c", textwrap.dedent(code), cwd=crowded, house=CHECKOUT).split()
+    found = python("-c", textwrap.dedent(code), cwd=crowded, house=CHECKOUT).splitlines()
     assert found == [str(CHECKOUT / "devices" / "__init__.py")] * 3
 
 
