@@ -86,9 +86,9 @@ class KeywordNet(torch.nn.Module):
         weights = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, torch.zeros_like(self.bias_ih_l0)]
         start = x.new_zeros(1, x.shape[0], self.model.hidden)
         if self.model.cell == "rnn":
-            states = torch._VF.rnn_tanh(x, start, weights, True, 1, 0.0, False, False, True)[0]
+            states = torch._VF.rnn_tanh(x, start, weights, True, 1, 0.0, True, False, True)[0]
         else:
-            states = torch._VF.lstm(x, (start, start), weights, True, 1, 0.0, False, False, True)[0]
+            states = torch._VF.lstm(x, (start, start), weights, True, 1, 0.0, True, False, True)[0]
         return states[:, -self.model.readout_steps :].mean(dim=1)
 
     def without_bias(self) -> KeywordNet:
