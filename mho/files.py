@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -91,10 +92,16 @@ class RunFolder:
         try:
             if kind is None:
                 self._publish()
-            elif isinstance(error, OSError) and error.filename and Path(error.filename).is_relative_to(self._part):
+            elif isinstance(error, OSError) and self._concerns(error):
                 raise InputError(f"{self.target}: cannot write: {error.strerror}; nothing was written") from error
         finally:
             shutil.rmtree(self._part, ignore_errors=True)
+
+    def _concerns(self, error: OSError) -> bool:
+        """Whether writing this folder failed: a full disk names no file."""
+        if error.filename is None:
+            return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return Path(os.fsdecode(error.filename)).is_relative_to(self._part)
 
     def _refuse_foreign_target(self) -> None:
         if not self.target.exists():

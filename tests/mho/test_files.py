@@ -124,3 +124,18 @@ def test_full_disk_during_a_run_is_one_line(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(InputError, match=r"run: cannot write: No space left on device; nothing was written$"):
         run()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_that_names_no_file_is_one_line_too(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"run: cannot write: No space left on device; nothing was written$"),
+        RunFolder(tmp_path / "run"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_failure_of_the_system_keeps_its_own_words(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionError), RunFolder(tmp_path / "run"):
+        raise ConnectionError("elsewhere")
+    assert not list(tmp_path.iterdir())
