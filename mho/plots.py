@@ -285,19 +285,24 @@ def timeline(ax: Axes, tasks: pd.DataFrame) -> Axes:
     factor, shown = prefix_of(end, "s")
     resources = list(dict.fromkeys(tasks.sort_values("start_s", kind="stable")["resource"]))
     colours = dict(zip(dict.fromkeys(tasks["task"]), PALETTE * (1 + len(tasks) // len(PALETTE)), strict=False))
+    character = 0.011 * factor * end
     for task in tasks.to_dict("records"):
         row, start, length = resources.index(task["resource"]), factor * task["start_s"], factor * task["duration_s"]
         ax.barh(row, length, left=start, height=0.62, color=colours[task["task"]], edgecolor="white", linewidth=0.6)
-        # 0.011 of the axis a character: narrower bars carry their name to the right instead, where there is room.
-        wide = length > 0.011 * len(task["task"]) * factor * end
+        # A bar too narrow for its name carries it to the right; where the next bar is in the way, a part of it inside.
+        name, beside = task["task"], f"{task['task']}, {quantity(task['duration_s'], 's')}"
+        later = tasks.loc[(tasks["resource"] == task["resource"]) & (tasks["start_s"] > task["start_s"]), "start_s"]
+        room = factor * float(later.min()) - start - length if len(later) else math.inf
+        inside = next((part for part in (name, *_parts(name)) if length > character * len(part)), "")
+        wide = inside == name or room < character * len(beside)
         ax.text(
             start + (length / 2 if wide else length + 0.004 * factor * end),
             row,
-            task["task"] if wide else f"{task['task']}, {quantity(task['duration_s'], 's')}",
+            inside if wide else beside,
             ha="center" if wide else "left",
             va="center",
             fontsize=8.5,
-            color=_on(colours[task["task"]]) if wide else INK,
+            color=_on(colours[name]) if wide else INK,
         )
     ax.set_yticks(range(len(resources)), resources)
     ax.set_ylim(len(resources) - 0.45, -0.55)
@@ -305,6 +310,12 @@ def timeline(ax: Axes, tasks: pd.DataFrame) -> Axes:
     ax.set_xlabel(f"time within one step ({shown})")
     ax.grid(axis="y", visible=False)
     return ax
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Shorter names of a task: what stands in brackets at its end, its first word."""
+    words = name.split()
+    return (words[-1], words[0]) if words[-1].startswith("(") else (words[0],)
 
 
 def ramp_staircase(ax: Axes, ramp: pd.DataFrame, *, colour: str) -> Axes:

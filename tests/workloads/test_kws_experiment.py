@@ -100,6 +100,7 @@ def test_costs_add_up(result: Result) -> None:
         assert variant["cost"]["energy_J"] == pytest.approx(own.energy_J.sum())
         assert variant["cost"]["area_m2"] == pytest.approx(own.area_m2.sum())
         mine = layers[layers.variant == variant["name"]]
+        assert variant["cost"]["energy_J"] == pytest.approx((mine.energy_J * mine.steps).sum())
         assert variant["cost"]["latency_s"] == pytest.approx((mine.latency_s * mine.steps).sum())
         assert variant["cost"]["ops"] == pytest.approx((mine.ops * mine.steps).sum())
 

@@ -116,11 +116,7 @@ class Tables:
         for actions, programmed in zip(layers, both, strict=True):
             own = price(actions, node_nm=chip.node_nm, components=records, latency_s=latency_s, variant=variant.name)
             lines += own
-            step = summarise(
-                price(actions.per_inference(1), node_nm=chip.node_nm, components=records),
-                actions.latency_s,
-                actions.ops,
-            )
+            step = summarise(own, actions.latency_s, actions.ops)
             layer = actions.tasks[0].layer
             shape = programmed.shape(layer)
             self.add(
@@ -134,7 +130,7 @@ class Tables:
                 steps=int(actions.steps),
                 ops=actions.ops,
                 area_m2=step["area_m2"],
-                energy_J=step["energy_J"],
+                energy_J=step["energy_J"] / actions.steps,
                 leakage_W=step["leakage_W"],
                 latency_s=step["latency_s"],
                 clipped_weights=programmed.matrix.array.encoded.clipped,
