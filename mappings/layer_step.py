@@ -7,6 +7,7 @@ Each part counts its actions and takes its place in time. A layer is a sequence 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +18,7 @@ from periphery.component import Component, component
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerShape:
+class LayerShape(ABC):
     """What stands on the chip for one layer.
 
     Parameters
@@ -59,14 +60,14 @@ class LayerShape:
                 raise ValueError(f"{self.layer}: {name}: at least 1 (got {getattr(self, name)!r})")
 
     @property
+    @abstractmethod
     def rows(self) -> int:
         """Word lines of the whole layer, bias rows included."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def columns(self) -> int:
         """Output columns of the whole layer."""
-        raise NotImplementedError
 
     @property
     def linear(self) -> bool:

@@ -7,6 +7,7 @@ numbers were published and moved to the chip's node by its named scaling rule (`
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -38,7 +39,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sourced:
+class Sourced(ABC):
     """Where a number comes from, and at which node and supply it holds if those are not the record's own."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -48,9 +49,9 @@ class Sourced:
     node_nm: Positive | None = None
     supply_V: Positive | None = None
 
+    @abstractmethod
     def scaled(self, factors: Scaling) -> Self:
         """The number at another node, with the factors' note added to its source."""
-        raise NotImplementedError
 
     def _moved(self, factors: Scaling, **values: Any) -> Self:
         if not factors.note or not any(values.values()):

@@ -257,7 +257,7 @@ class Tables:
 
     def _read_voltages(self, variant: Variant, ramp: RampConverter, chips: KeywordChips) -> None:
         comparator, driver = variant.chip.comparator, variant.chip.driver
-        inputs, number = 201, len(chips.rng)
+        inputs = 201
         draw = chips.rng.child("read voltage")
         for size in (0.0, 1.0):
             for shift in read_voltage_sweep(
@@ -270,7 +270,6 @@ class Tables:
                 adc_bits=variant.chip.adc_bits,
             ):
                 self.add("vread", **asdict(shift))
-        assert number > 0
 
     def result(self, stages: dict[str, float]) -> Result:
         """Everything, once all splits are done."""
