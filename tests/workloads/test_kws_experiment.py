@@ -105,6 +105,15 @@ def test_costs_add_up(result: Result) -> None:
         assert variant["cost"]["ops"] == pytest.approx((mine.ops * mine.steps).sum())
 
 
+def test_the_run_itself_shows_what_a_changed_read_voltage_does(result: Result) -> None:
+    sweep = result.tables["vread"]
+    quiet = sweep[~sweep.offset_and_noise]
+    ramp, fixed = quiet[quiet.readout == "ramp"], quiet[(quiet.readout != "ramp") & (quiet.v_read_V != 0.2)]
+    assert (ramp.mean_shift_lsb.abs() < 0.1).all()
+    assert len(fixed) == 10
+    np.testing.assert_allclose(fixed.mean_shift_lsb, fixed.predicted_shift_lsb, rtol=0.05)
+
+
 @pytest.mark.parametrize("cell", ["gru", "rnn"])
 def test_other_cells_run_the_same_way(tones: Path, cell: str) -> None:
     one = experiment(
