@@ -9,6 +9,9 @@ A device answers four questions, each a pure function of tensors in siemens and 
 - ``read_sigma_S``: the standard deviation of the fast noise, drawn anew at every read by whoever reads;
 - ``g_min_S`` and ``g_max_S``: the range in which targets may lie.
 
+The current at a voltage is ``I = G V`` unless a device says otherwise, as a polynomial in V whose coefficients follow
+from G: so a product on nonlinear cells is a few matrix products, and never a loop over cells.
+
 Adding a device means one file with one frozen dataclass, one line in ``devices.DEVICES`` and one YAML record.
 """
 
@@ -91,6 +94,24 @@ class Device:
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Conductance of working cells at ``t_s`` seconds after programming, fast noise apart [S]."""
         return cells.programmed_S
+
+    @property
+    def linear(self) -> bool:
+        """Whether the current is proportional to the voltage."""
+        return type(self).current_coefficients is Device.current_coefficients
+
+    def current_coefficients(self, g_S: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """``c_1, c_2, ...`` of ``I = c_1 V + c_2 V^2 + ...`` for ``V >= 0`` [A/V, A/V^2, ...], each of the shape of
+        ``g_S``; the current at ``-V`` is ``-I(V)``."""
+        return (g_S,)
+
+    def current_A(self, g_S: torch.Tensor, v_V: torch.Tensor) -> torch.Tensor:
+        """Current of cells of state ``g_S`` at the voltage ``v_V`` across them (shapes broadcast) [A]."""
+        size = v_V.abs()
+        total = torch.zeros_like(g_S * size)
+        for coefficient in reversed(self.current_coefficients(g_S)):
+            total = (total + coefficient) * size
+        return total * v_V.sign()
 
     def program(self, target_S: torch.Tensor, *, rng: ChipStreams) -> Cells:
         """Program one batch of chips.
