@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from periphery.adc import ConventionalADC, LookUpConverter
 from periphery.converter import RampConversion, RampConverter
-from periphery.driver import PWMDriver
+from periphery.driver import DRIVERS, AmplitudeDAC, AnyDriver, BitSerial, Driver, DriverRead, PWMDriver
 from periphery.functions import FUNCTIONS, SIGMOID, TANH, Function, identity, output_levels, thresholds
 from periphery.ramp import Comparator, Ramp, RampColumn, RampDesign, RampRead
 
 __all__ = [
+    "DRIVERS",
     "FUNCTIONS",
     "SIGMOID",
     "TANH",
+    "AmplitudeDAC",
+    "AnyDriver",
+    "BitSerial",
     "Comparator",
     "ConventionalADC",
+    "Driver",
+    "DriverRead",
     "Function",
     "LookUpConverter",
     "PWMDriver",
