@@ -1,0 +1,22 @@
+"""Wires of an array: voltage drops along word and bit lines, exactly, in closed form, or vector by vector."""
+
+from __future__ import annotations
+
+from crossbar.wires.exact import effective_conductance
+from crossbar.wires.folded import alpha_beta
+from crossbar.wires.iterative import Solved, solve
+from crossbar.wires.model import Method, Wires, alpha_beta_limit, kappa
+from crossbar.wires.technology import LINES, segment_ohm
+
+__all__ = [
+    "LINES",
+    "Method",
+    "Solved",
+    "Wires",
+    "alpha_beta",
+    "alpha_beta_limit",
+    "effective_conductance",
+    "kappa",
+    "segment_ohm",
+    "solve",
+]

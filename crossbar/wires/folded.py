@@ -1,0 +1,42 @@
+"""Wires folded into the matrix in closed form, cell by cell and differentiable (alpha-beta, IEEE doc 9691996).
+
+A cell's current meets a divider along its own column and one along its own row:
+
+    I_j = sum_i V_i alpha_ij G_ij beta_ij
+    alpha_ij = (1 + r_bit sum_{k<i} (i-k) G_kj) / (1 + r_bit sum_k (m+1-k) G_kj + r_sense sum_k G_kj)
+    beta_ij  = (1 + r_word sum_{k>j} (k-j) G_ik) / (1 + r_word sum_k k G_ik + r_driver sum_k G_ik)
+
+with rows counted towards the sense input and columns away from the driver. Published: equal lines, ideal driver and
+sense input. Ours: ``r_word != r_bit`` and the two end resistances, which enter as a longer last segment; other ends of
+the lines are the same array turned. Errors by kappa: ``docs/wires.md``.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from crossbar.wires.model import Wires
+
+
+def alpha_beta(g_S: torch.Tensor, wires: Wires) -> torch.Tensor:
+    """Effective conductance of arrays ``(..., m, n)`` to the accuracy of alpha-beta [S], same shape; differentiable."""
+    g = wires.turned(g_S)
+    return wires.turned(along_column(g, wires) * g * along_row(g, wires))
+
+
+def along_column(g: torch.Tensor, wires: Wires) -> torch.Tensor:
+    """``alpha``: the share of a cell's current that its own bit line hands to the sense input (turned array)."""
+    above = g.cumsum(-2)
+    total = above[..., -1:, :]
+    ladder = above.cumsum(-2)
+    before = ladder - above
+    return (1 + wires.r_bit_ohm * before) / (1 + wires.r_bit_ohm * ladder[..., -1:, :] + wires.r_sense_ohm * total)
+
+
+def along_row(g: torch.Tensor, wires: Wires) -> torch.Tensor:
+    """``beta``: the share of the drive that its own word line leaves to a cell (turned array)."""
+    beyond = g.flip(-1).cumsum(-1)
+    total = beyond[..., -1:]
+    ladder = beyond.cumsum(-1)
+    after = (ladder - beyond).flip(-1)
+    return (1 + wires.r_word_ohm * after) / (1 + wires.r_word_ohm * ladder[..., -1:] + wires.r_driver_ohm * total)

@@ -1,0 +1,157 @@
+"""What the wires of an array are, how much they matter, and which method may be used on them.
+
+Word line i runs from its driver through ``r_driver_ohm`` and one segment ``r_word_ohm`` to its first cell, and by one
+segment from cell to cell; its far end is open. Bit line j is open above and leaves its last cell through one segment
+``r_bit_ohm`` and ``r_sense_ohm`` into a virtual ground. Every cell joins its word node and its bit node.
+
+    kappa = G (r_word n^2 + r_bit m^2) / 2 + 3/2 G (r_driver n + r_sense m)      m rows, n columns, G the mean [S]
+
+so that ``2/3 kappa`` is the mean relative loss of current to first order under uniform drive, and ``kappa = n^2 r G`` on a
+square array with equal lines.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge, Gt
+
+from crossbar.wires.technology import segment_ohm
+
+Method = Literal["exact", "alpha_beta", "iterative"]
+Ohm = Annotated[float, Ge(0.0)]
+
+# Kappa and the rms error of alpha-beta over the mean exact current, measured by `benchmarks/wire_errors.py`.
+ALPHA_BETA_RMS: tuple[tuple[float, float], ...] = (
+    (0.022, 3.5e-5),
+    (0.057, 2.2e-4),
+    (0.225, 2.8e-3),
+    (0.90, 2.4e-2),
+    (3.6, 0.12),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wires:
+    """Resistances of the lines of an array and the method by which their voltage drops are found.
+
+    Parameters
+    ----------
+    r_word_ohm, r_bit_ohm : resistance of one segment of a word line and of a bit line [ohm]
+    r_driver_ohm, r_sense_ohm : resistance of the driver of a word line and of the input that holds a bit line [ohm]
+    driver : the end of the word lines at which the drivers stand
+    sense : the end of the bit lines at which currents are sensed
+    method : ``exact`` folds the wires of linear cells into the matrix, ``alpha_beta`` does so in closed form with an
+        error, ``iterative`` solves every input vector; ``auto`` is exact where cells are linear, else iterative
+    unselected : a row without input is held at 0 V (``grounded``), or its transistors are off and its cells carry no
+        current (``floating``)
+    tolerance : largest rms error over the mean current at which ``alpha_beta`` is still used [1]
+    """
+
+    r_word_ohm: Ohm = 0.0
+    r_bit_ohm: Ohm = 0.0
+    r_driver_ohm: Ohm = 0.0
+    r_sense_ohm: Ohm = 0.0
+    driver: Literal["left", "right"] = "left"
+    sense: Literal["bottom", "top"] = "bottom"
+    method: Literal["auto", "exact", "alpha_beta", "iterative"] = "auto"
+    unselected: Literal["grounded", "floating"] = "grounded"
+    tolerance: Annotated[float, Gt(0.0)] = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("r_word_ohm", "r_bit_ohm", "r_driver_ohm", "r_sense_ohm"):
+            value = getattr(self, name)
+            if not 0.0 <= value < math.inf:
+                raise ValueError(f"{name} must be at least 0 and finite (got {value})")
+        if not self.tolerance > 0.0:
+            raise ValueError(f"tolerance must be above 0 (got {self.tolerance})")
+
+    @classmethod
+    def from_node(
+        cls,
+        node_nm: float,
+        *,
+        cell_width_F: float = 2.0,
+        cell_height_F: float = 2.0,
+        barrier: bool = False,
+        r_driver_ohm: float = 0.0,
+        r_sense_ohm: float = 0.0,
+        driver: Literal["left", "right"] = "left",
+        sense: Literal["bottom", "top"] = "bottom",
+        method: Literal["auto", "exact", "alpha_beta", "iterative"] = "auto",
+        unselected: Literal["grounded", "floating"] = "grounded",
+    ) -> Wires:
+        """Wires of a technology node: a cell is ``cell_width_F`` line widths along its word line and
+        ``cell_height_F`` along its bit line. ``barrier`` takes the diffusion barrier off the metal's cross-section.
+
+        Raises ValueError for a node outside the table (``crossbar.wires.technology``).
+        """
+        return cls(
+            r_word_ohm=segment_ohm(node_nm, cell_width_F, barrier=barrier),
+            r_bit_ohm=segment_ohm(node_nm, cell_height_F, barrier=barrier),
+            r_driver_ohm=r_driver_ohm,
+            r_sense_ohm=r_sense_ohm,
+            driver=driver,
+            sense=sense,
+            method=method,
+            unselected=unselected,
+        )
+
+    @property
+    def ideal(self) -> bool:
+        """Whether no line has a resistance."""
+        return self.r_word_ohm == self.r_bit_ohm == self.r_driver_ohm == self.r_sense_ohm == 0.0
+
+    def turned(self, matrix: torch.Tensor) -> torch.Tensor:
+        """``(..., m, n)`` with the driver put to the left and the sense input to the bottom; twice is once."""
+        flips = [-1] * (self.driver == "right") + [-2] * (self.sense == "top")
+        return matrix.flip(flips) if flips else matrix
+
+    def method_for(self, kappa: float, *, linear: bool = True) -> Method:
+        """The method for cells of this kind at this ``kappa``.
+
+        Raises ValueError, with the reason and a way out, where ``method`` names one that does not hold here.
+        """
+        folds = linear and self.unselected == "grounded"
+        if self.method == "auto":
+            return "exact" if folds else "iterative"
+        if self.method != "iterative" and not folds:
+            why = "the cells' current is not proportional to voltage" if not linear else "unselected rows float"
+            raise ValueError(
+                f"method {self.method!r} folds the wires into one matrix for all inputs, and {why}: "
+                "use method 'iterative'"
+            )
+        limit = alpha_beta_limit(self.tolerance)
+        if self.method == "alpha_beta" and kappa > limit:
+            raise ValueError(
+                f"method 'alpha_beta' has an rms error above {self.tolerance:g} of the mean current where kappa exceeds "
+                f"{limit:.3g} (got kappa = {kappa:.3g}): use method 'exact', smaller tiles or a larger tolerance"
+            )
+        return self.method
+
+
+def kappa(g_S: torch.Tensor, wires: Wires) -> torch.Tensor:
+    """Size of the wires' effect on arrays ``(..., m, n)`` [1], shape ``(...)``: 3/2 of the mean relative loss of current
+    to first order, ``(8 / pi^2) kappa`` the contraction of the plain fixed point."""
+    m, n = g_S.shape[-2:]
+    along = 0.5 * (wires.r_word_ohm * n * n + wires.r_bit_ohm * m * m)
+    ends = 1.5 * (wires.r_driver_ohm * n + wires.r_sense_ohm * m)
+    return g_S.mean(dim=(-2, -1)) * (along + ends)
+
+
+def alpha_beta_limit(tolerance: float) -> float:
+    """Largest ``kappa`` at which the rms error of ``alpha_beta`` stays within ``tolerance`` of the mean current.
+
+    Interpolated on logarithmic axes between measured points; not extended beyond the last.
+    """
+    (low, low_rms), *rest = ALPHA_BETA_RMS
+    if tolerance < low_rms:
+        return low * (tolerance / low_rms) ** 0.5
+    for high, high_rms in rest:
+        if tolerance < high_rms:
+            return low * (high / low) ** (math.log(tolerance / low_rms) / math.log(high_rms / low_rms))
+        low, low_rms = high, high_rms
+    return low
