@@ -14,39 +14,37 @@ doi 10.1038/s41467-020-16108-9; coefficients as published with aihwkit's PCM-lik
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt
 
+from devices import slow_noise
 from devices.base import Cells, Device
 from devices.streams import ChipStreams
 
 R_FLOOR = 1e-7  # keeps the logarithm finite at r = 0, as published
-SLOW_KNOTS_S = (0.0, 60.0, 3600.0, 86400.0, 2592000.0, 31536000.0, 315360000.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PCM(Device):
-    """Phase-change cell by the published polynomials, as one trajectory per cell.
+class PhaseChange(Device):
+    """Phase-change cell with power-law drift and accumulated 1/f noise, as one trajectory per cell.
 
-    The published model gives the marginal distribution of the 1/f noise at one time. Here the accumulated noise of a
-    cell is one path: ``n(t) = Q W(u(t))`` with W a Brownian motion in ``u``, which has the published variance at every
-    time and the correlation ``sqrt(u1 / u2)`` between two times (0.94 between one hour and one day). W is drawn at a
-    few knots and interpolated between them with the variance restored, so any time can be asked in any order.
+    The published models give the marginal distribution of the 1/f noise at one time. Here the accumulated noise of a
+    cell is one path (``devices.slow_noise``): correlation ``sqrt(u1 / u2)`` between two times, 0.94 between one hour
+    and one day.
 
     Parameters
     ----------
-    programming_scale, drift_scale, slow_noise_scale : multiply (1), nu and (3); 0 switches a term off [1]
-    read_noise_S : fast read noise of one read, a parameter of its own (not in the published model) [S]
-    t0_s : time between programming and the first read [s];  t_read_s : read duration of (3) [s]
+    programming_scale, drift_scale, slow_noise_scale : multiply the error, nu and the 1/f noise; 0 is off [1]
+    read_noise_S : fast read noise of one read, a parameter of its own (not in the published models) [S]
+    t0_s : time between programming and the first read [s]
+    t_read_s : read duration, from which 1/f noise accumulates [s]
     """
 
-    kind: Literal["pcm"] = "pcm"
     status: str = "published"
-    g_min_S: float = 0.0
-    g_max_S: float = 25e-6
     programming_scale: Annotated[float, Ge(0.0)] = 1.0
     drift_scale: Annotated[float, Ge(0.0)] = 1.0
     slow_noise_scale: Annotated[float, Ge(0.0)] = 1.0
@@ -63,52 +61,58 @@ class PCM(Device):
         """True unless drift and 1/f noise are both switched off."""
         return self.drift_scale > 0.0 or self.slow_noise_scale > 0.0
 
-    def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
-        """Equation (1) [S]."""
-        r = target_S / self.g_max_S
-        return (0.26348 + 1.9650 * r - 1.1731 * r**2) * (self.programming_scale * self.g_max_S / 25.0)
+    @abstractmethod
+    def drift_moments(self, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation of the drift exponent at relative targets ``r > 0`` [1, 1]."""
+
+    @abstractmethod
+    def slow_ratio(self, r: torch.Tensor) -> torch.Tensor:
+        """Q: 1/f noise per conductance and ``sqrt(u)`` at relative programmed conductances ``r >= 0`` [1]."""
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
-        """Drift exponent of every cell by (2), from its target."""
-        log_r = torch.log((target_S / self.g_max_S).clamp_min(R_FLOOR))
-        mean = (-0.0155 * log_r + 0.0244).clamp(0.049, 0.1)
-        spread = (-0.0125 * log_r - 0.0059).clamp(0.008, 0.045)
+        """Drift exponent of every cell, from its target."""
+        mean, spread = self.drift_moments((target_S / self.g_max_S).clamp_min(R_FLOOR))
         xi = rng.child("drift").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
         return {"nu": (mean + spread * xi).abs() * self.drift_scale}
 
     def log_time(self, t_s: float) -> float:
-        """``u`` of equation (3) [1]: the variance that 1/f noise has accumulated, in units of Q^2."""
-        return math.log((t_s + self.t0_s + self.t_read_s) / (2.0 * self.t_read_s))
+        """``u(t + t0)`` [1]: the variance that 1/f noise has accumulated, in units of Q^2."""
+        return slow_noise.accumulated(t_s + self.t0_s, self.t_read_s)
 
     def slow_path(self, cells: Cells, t_s: float) -> torch.Tensor:
         """W(u(t)) of every cell: variance exactly ``u``, the same path whenever it is asked for."""
-        assert cells.slow is not None
-        knots = [self.log_time(t) for t in SLOW_KNOTS_S]
-        u = self.log_time(t_s)
-        if u > knots[-1]:
-            raise ValueError(f"t_s must be at most {SLOW_KNOTS_S[-1]:g} s, ten years (got {t_s:g} s)")
-        shape, like = cells.shape[1:], cells.programmed_S
-        low = torch.zeros_like(like)
-        u_low = 0.0
-        for number, u_high in enumerate(knots):
-            step = cells.slow.child("knot", number).normal(shape, dtype=like.dtype, device=like.device)
-            if u <= u_high:
-                share = (u - u_low) / (u_high - u_low)
-                path = low + share * math.sqrt(u_high - u_low) * step
-                variance = u_low + share**2 * (u_high - u_low)
-                return path.mul_(math.sqrt(u / variance))
-            low += math.sqrt(u_high - u_low) * step
-            u_low = u_high
-        raise AssertionError("unreachable: u lies below the last knot")
+        return slow_noise.slow_path(cells.slow, cells.programmed_S, t_s, self.log_time)
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
-        """Equations (2) and (3) for these cells [S]."""
+        """Drift, and 1/f noise on what is left [S]."""
         drifted = cells.programmed_S
         if t_s > 0.0:
             drifted = drifted * torch.exp(cells.state["nu"] * -math.log((t_s + self.t0_s) / self.t0_s))
         if self.slow_noise_scale == 0.0:
             return drifted
-        r = cells.programmed_S / self.g_max_S
-        # Not `pow`: at the end of a tensor it rounds otherwise than inside, so more chips would move the first ones.
-        q = (0.0088 / torch.exp(0.65 * torch.log(r)).clamp_min(1e-3)).clamp_max(0.2) * self.slow_noise_scale
+        q = self.slow_ratio(cells.programmed_S / self.g_max_S) * self.slow_noise_scale
         return (drifted + drifted * q * self.slow_path(cells, t_s)).clamp_min_(0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PCM(PhaseChange):
+    """Phase-change cell by the polynomials of Nandakumar and Joshi, (1) to (3)."""
+
+    kind: Literal["pcm"] = "pcm"
+    g_min_S: float = 0.0
+    g_max_S: float = 25e-6
+
+    def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
+        """Equation (1) [S]."""
+        r = target_S / self.g_max_S
+        return (0.26348 + 1.9650 * r - 1.1731 * r**2) * (self.programming_scale * self.g_max_S / 25.0)
+
+    def drift_moments(self, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and spread of equation (2) [1, 1]."""
+        log_r = torch.log(r)
+        return (-0.0155 * log_r + 0.0244).clamp(0.049, 0.1), (-0.0125 * log_r - 0.0059).clamp(0.008, 0.045)
+
+    def slow_ratio(self, r: torch.Tensor) -> torch.Tensor:
+        """Q of equation (3) [1]."""
+        # Not `pow`: at the end of a tensor it rounds otherwise than inside, so more chips would move the first ones.
+        return (0.0088 / torch.exp(0.65 * torch.log(r)).clamp_min(1e-3)).clamp_max(0.2)

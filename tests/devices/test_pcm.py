@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from devices import PCM, Cells, ChipStreams, Stream
-from devices.pcm import SLOW_KNOTS_S
+from devices.slow_noise import KNOTS_S
 
 REFERENCE: dict[str, Any] = json.loads((Path(__file__).parents[1] / "reference" / "pcm_moments.json").read_text())
 ROWS: list[dict[str, Any]] = REFERENCE["rows"]
@@ -73,8 +73,8 @@ def test_slow_noise_is_one_path_with_the_correlation_of_a_brownian_motion_in_log
     """Between two knots t1 < t2 the correlation is sqrt(u1 / u2); 0.94 from one hour to one day."""
     device, samples = PCM(), 200_000
     cells = programmed(device, 0.5, samples)
-    paths = [device.slow_path(cells, t).flatten() for t in SLOW_KNOTS_S[:5]]
-    for (t1, w1), (t2, w2) in pairwise(zip(SLOW_KNOTS_S, paths, strict=False)):
+    paths = [device.slow_path(cells, t).flatten() for t in KNOTS_S[:5]]
+    for (t1, w1), (t2, w2) in pairwise(zip(KNOTS_S, paths, strict=False)):
         wanted = math.sqrt(device.log_time(t1) / device.log_time(t2))
         found = float(torch.corrcoef(torch.stack([w1, w2]))[0, 1])
         assert found == pytest.approx(wanted, abs=5 * (1 - wanted**2) / math.sqrt(samples))
