@@ -12,17 +12,24 @@ A device answers four questions, each a pure function of tensors in siemens and 
 The current at a voltage is ``I = G V`` unless a device says otherwise, as a polynomial in V whose coefficients follow
 from G: so a product on nonlinear cells is a few matrix products, and never a loop over cells.
 
+What a real array adds (cells that do not work, spread, temperature, program-and-verify ...) is listed under
+``effects`` and composes with any device: a kind answers for a working cell alone at one temperature, and ``program``,
+``conductance_S``, ``read_sigma_S`` and ``drifts`` then let the effects act on its answers.
+
 Adding a device means one file with one frozen dataclass, one line in ``devices.DEVICES`` and one YAML record.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from functools import wraps
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt, Interval
 
+from devices.effects import AnyEffect, Draws, Marks, Window, WriteRecord, in_order
 from devices.streams import ChipStreams
 
 Rate = Annotated[float, Interval(ge=0.0, le=1.0)]
@@ -33,7 +40,9 @@ class Cells:
     """Cells as they left programming. All tensors have shape ``(chips, ...)``.
 
     ``programmed_S`` is the conductance at programming time; ``state`` holds what else a device keeps per cell, such as
-    its drift exponent; ``slow`` is the stream from which the slow noise of these cells unfolds.
+    its drift exponent; ``slow`` is the stream from which the slow noise of these cells unfolds. ``target_S`` is what
+    was aimed at and ``asked_S`` what the caller asked for, two things where levels are limited; ``marks`` is what each
+    effect keeps per cell; ``write`` is what writing took, where it is modelled as a process.
     """
 
     target_S: torch.Tensor
@@ -42,6 +51,14 @@ class Cells:
     slow: ChipStreams | None = None
     stuck: torch.Tensor | None = None
     stuck_S: torch.Tensor | None = None
+    asked_S: torch.Tensor | None = None
+    marks: tuple[Marks, ...] = ()
+    write: WriteRecord | None = None
+
+    @property
+    def quantisation_S(self) -> torch.Tensor:
+        """What limited levels took from each target, aimed at less asked for [S]."""
+        return torch.zeros_like(self.target_S) if self.asked_S is None else self.target_S - self.asked_S
 
     @property
     def shape(self) -> torch.Size:
@@ -60,6 +77,7 @@ class Device:
     stuck_off_rate, stuck_on_rate : share of cells that stay at zero or at ``g_max_S`` whatever is programmed [1]
     status : how the numbers are known: published, stand-in, estimate, ideal or generic
     source : where they are from
+    effects : what a real array adds, in the order of a cell's life (``devices.effects``)
     """
 
     description: str = ""
@@ -71,17 +89,32 @@ class Device:
     read_noise_S: Annotated[float, Ge(0.0)] = 0.0
     stuck_off_rate: Rate = 0.0
     stuck_on_rate: Rate = 0.0
+    effects: tuple[AnyEffect, ...] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let the effects have the last word on what a kind answers for its working cells."""
+        super().__init_subclass__(**kwargs)
+        if "drifts" in cls.__dict__:
+            cls.drifts = _or_effects_move(cls.__dict__["drifts"])  # type: ignore[assignment,method-assign]
+        if "read_sigma_S" in cls.__dict__:
+            cls.read_sigma_S = _with_effects(cls.__dict__["read_sigma_S"])  # type: ignore[assignment,method-assign]
 
     def __post_init__(self) -> None:
         if self.g_min_S >= self.g_max_S:
             raise ValueError(f"g_min_S must be below g_max_S = {self.g_max_S:g} (got {self.g_min_S:g})")
         if self.stuck_off_rate + self.stuck_on_rate > 1.0:
             raise ValueError("stuck_off_rate + stuck_on_rate must not exceed 1")
+        in_order(self.effects, self.window)
+
+    @property
+    def window(self) -> Window:
+        """The range of targets, as effects see it."""
+        return Window(self.g_min_S, self.g_max_S)
 
     @property
     def drifts(self) -> bool:
         """Whether working cells change after programming."""
-        return False
+        return any(effect.moves for effect in self.effects)
 
     def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
         """Standard deviation of the programming error at a target [S], same shape."""
@@ -90,6 +123,14 @@ class Device:
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """What else is drawn once per cell; ``target_S`` has shape ``(chips, ...)``."""
         return {}
+
+    def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
+        """Conductance of working cells at the end of programming [S]: a Gaussian error unless a device says otherwise.
+
+        A device whose cells are not written by a Gaussian error overrides this and not ``program``.
+        """
+        error = rng.child("error").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        return (target_S + self.programming_sigma_S(target_S) * error).clamp_min_(0.0)
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Conductance of working cells at ``t_s`` seconds after programming, fast noise apart [S]."""
@@ -113,41 +154,118 @@ class Device:
             total = (total + coefficient) * size
         return total * v_V.sign()
 
-    def program(self, target_S: torch.Tensor, *, rng: ChipStreams) -> Cells:
+    def program(self, target_S: torch.Tensor, *, rng: ChipStreams, cycle: int = 0) -> Cells:
         """Program one batch of chips.
 
         ``target_S`` has shape ``(1, ...)`` (the same targets on every chip) or ``(chips, ...)``, ``chips = len(rng)``.
-        Raises ValueError for targets outside ``[g_min_S, g_max_S]``: encodings clip, and say so.
+        The same cells programmed again are the same ``rng`` with another ``cycle``: what belongs to a cell (its
+        defect, its spread from other cells) stays, and what belongs to a programming is drawn anew. Gradients pass to
+        the targets. Raises ValueError for targets outside ``[g_min_S, g_max_S]``: encodings clip, and say so.
         """
-        target = target_S.expand(len(rng), *target_S.shape[1:])
-        low, high = float(target.min()), float(target.max())
+        asked = target_S.expand(len(rng), *target_S.shape[1:])
+        low, high = float(asked.detach().min()), float(asked.detach().max())
         slack = 1e-6 * self.g_max_S
         if not (self.g_min_S - slack <= low and high <= self.g_max_S + slack):
             raise ValueError(f"targets must lie in [{self.g_min_S:g}, {self.g_max_S:g}] S (got [{low:g}, {high:g}] S)")
-        shape = target.shape[1:]
-        error = rng.child("error").normal(shape, dtype=target.dtype, device=target.device)
-        programmed = (target + self.programming_sigma_S(target) * error).clamp_min_(0.0)
+        again = rng if cycle == 0 else rng.child("cycle", cycle)
+        draws, window = self._draws(rng, again), self.window
+        target = asked
+        for effect in self.effects:
+            target = effect.aimed_S(target, window)
+        stuck, stuck_S = self._faults(target, rng, draws)
+        programmed = write = None
+        for effect, draw in zip(self.effects, draws, strict=True):
+            if effect.stage == "write":
+                programmed, write = effect.written(target, window, stuck, stuck_S, draws=draw)
+        state = self.cell_state(target, rng=again)
+        if programmed is None:
+            programmed = self.written_S(target, state, rng=again)
+        marks = tuple(
+            effect.marks(target, window, draws=draw) for effect, draw in zip(self.effects, draws, strict=True)
+        )
+        for effect, mark in zip(self.effects, marks, strict=True):
+            programmed = effect.left_S(programmed, mark, window)
+        if stuck is not None and stuck_S is not None:
+            programmed = torch.where(stuck, stuck_S.to(target.dtype), programmed)
+        snapped = asked if target is not asked else None
+        return Cells(target, programmed, state, again.child("slow"), stuck, stuck_S, snapped, marks, write)
+
+    def _draws(self, identity: ChipStreams, programming: ChipStreams) -> list[Draws]:
+        """Streams of each effect, by its kind and its number among its kind: listing another moves no bit."""
+        seen: dict[str, int] = {}
+        draws = []
+        for effect in self.effects:
+            number = seen[effect.kind] = seen.get(effect.kind, -1) + 1
+            draws.append(Draws(identity, programming).child("effect", effect.kind, number))
+        return draws
+
+    def _faults(
+        self, target_S: torch.Tensor, rng: ChipStreams, draws: list[Draws]
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Which cells do not work, by the two rates and by the effects that follow them, and where they stay."""
         stuck = stuck_S = None
         if self.stuck_off_rate + self.stuck_on_rate > 0.0:
-            draw = rng.child("stuck").uniform(shape, dtype=target.dtype, device=target.device)
+            draw = rng.child("stuck").uniform(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
             on = draw >= 1.0 - self.stuck_on_rate
             stuck = on | (draw < self.stuck_off_rate)
             stuck_S = on * self.g_max_S
-            programmed = torch.where(stuck, stuck_S.to(target.dtype), programmed)
-        return Cells(target, programmed, self.cell_state(target, rng=rng), rng.child("slow"), stuck, stuck_S)
+        for effect, draw_of in zip(self.effects, draws, strict=True):
+            if effect.stage == "fault":
+                more, more_S = effect.faults(target_S, self.window, draws=draw_of)
+                stuck_S = more_S if stuck_S is None else torch.where(more, more_S, stuck_S.to(more_S.dtype))
+                stuck = more if stuck is None else stuck | more
+        return stuck, stuck_S
 
     def conductance_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Conductance of these cells at ``t_s`` seconds after programming [S], shape of ``cells``.
 
-        Raises ValueError for a negative time.
+        Raises ValueError for a negative time, and for cells that were programmed with other effects.
         """
         if not t_s >= 0.0:
             raise ValueError(f"t_s must be at least 0 (got {t_s})")
-        g = self.evolve_S(cells, t_s)
+        if len(cells.marks) != len(self.effects):
+            raise ValueError(f"these cells were programmed with {len(cells.marks)} effects, not {len(self.effects)}")
+        aged_s = t_s
+        for effect in self.effects:
+            aged_s = effect.aged_s(aged_s)
+        g, window = self.evolve_S(cells, aged_s), self.window
+        for effect, marks in zip(self.effects, cells.marks, strict=True):
+            g = effect.aged_S(g, marks, window, aged_s=aged_s, elapsed_s=t_s)
         if cells.stuck is not None and cells.stuck_S is not None:
             g = torch.where(cells.stuck, cells.stuck_S.to(g.dtype), g)
+        for effect, marks in zip(self.effects, cells.marks, strict=True):
+            g = effect.read_S(g, marks, window)
         return g
 
     def read_sigma_S(self, g_S: torch.Tensor) -> torch.Tensor:
         """Standard deviation of the fast noise of one read at conductance ``g_S`` [S], same shape."""
-        return torch.full_like(g_S, self.read_noise_S)
+        sigma = torch.full_like(g_S, self.read_noise_S)
+        return self._sigma_with_effects(sigma, g_S) if type(self).read_sigma_S is Device.read_sigma_S else sigma
+
+    def _sigma_with_effects(self, sigma_S: torch.Tensor, g_S: torch.Tensor) -> torch.Tensor:
+        for effect in self.effects:
+            sigma_S = effect.read_sigma_S(sigma_S, g_S)
+        return sigma_S
+
+
+def _or_effects_move(own: property) -> property:
+    """A kind's ``drifts``, true as well where an effect moves conductance."""
+    question = own.fget
+    assert question is not None
+
+    @wraps(question)
+    def drifts(self: Device) -> bool:
+        return bool(question(self)) or any(effect.moves for effect in self.effects)
+
+    return property(drifts)
+
+
+def _with_effects(own: Callable[[Any, torch.Tensor], torch.Tensor]) -> Callable[[Any, torch.Tensor], torch.Tensor]:
+    """A kind's ``read_sigma_S`` followed by the effects, once, however many classes ask their parent."""
+
+    @wraps(own)
+    def read_sigma_S(self: Device, g_S: torch.Tensor) -> torch.Tensor:
+        sigma = own(self, g_S)
+        return self._sigma_with_effects(sigma, g_S) if type(self).read_sigma_S is read_sigma_S else sigma
+
+    return read_sigma_S

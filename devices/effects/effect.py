@@ -1,0 +1,147 @@
+"""What a real array adds to a cell, as steps that compose with any kind of device.
+
+An effect never sees the device, only the range of its targets and the tensors of one stage of a cell's life:
+
+===========  =================  ==========================================================================
+stage        hook               what it may change
+===========  =================  ==========================================================================
+``aim``      ``aimed_S``        the target, before anything is programmed
+``write``    ``written``        the programming error: what verifying leaves, in place of the device's own
+``cell``     ``left_S``         the conductance that programming left, per cell
+``ageing``   ``aged_S``         the conductance of working cells at a time after programming
+``fault``    ``faults``         which cells do not work, and where they stay
+``reading``  ``read_S`` etc.    the conductance that a read sees, the pace of ageing, the fast noise
+===========  =================  ==========================================================================
+
+Effects act in the order in which they are listed, and the list must follow these stages: a cell is aimed at, written,
+keeps what it is, ages, and is read; a cell that does not work does not age, but is read like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+
+from devices.effects.write import WriteRecord
+from devices.streams import ChipStreams
+
+STAGES = ("aim", "write", "cell", "ageing", "fault", "reading")
+
+Marks = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The range of targets of the device on which an effect acts [S]."""
+
+    g_min_S: float
+    g_max_S: float
+
+    def share(self, g_S: torch.Tensor) -> torch.Tensor:
+        """Where a conductance lies between ``g_min_S`` (0) and ``g_max_S`` (1), held inside."""
+        return ((g_S - self.g_min_S) / (self.g_max_S - self.g_min_S)).clamp(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The two origins of an effect's random numbers.
+
+    ``identity``: the chip's own, the same however often its cells are programmed; ``programming``: of this programming.
+    """
+
+    identity: ChipStreams
+    programming: ChipStreams
+
+    def child(self, *names: str | int) -> Draws:
+        """The same child of both."""
+        return Draws(self.identity.child(*names), self.programming.child(*names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """One thing that a real array adds. The defaults of all hooks change nothing.
+
+    ``stage``: when in a cell's life it acts; ``once``: whether a device may list it only once.
+
+    Parameters
+    ----------
+    source : where the numbers are from
+    """
+
+    stage: ClassVar[str]
+    once: ClassVar[bool] = True
+
+    kind: str
+    source: str = "estimate"
+
+    def check(self, window: Window) -> None:
+        """Raise ValueError where the parameters do not fit a device of this range."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether it changes the conductance of a cell in time."""
+        return False
+
+    def aimed_S(self, target_S: torch.Tensor, window: Window) -> torch.Tensor:
+        """The conductance that is really asked for [S]."""
+        return target_S
+
+    def marks(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> Marks:
+        """What is drawn once per cell; ``target_S`` has shape ``(chips, ...)``."""
+        return {}
+
+    def written(
+        self,
+        target_S: torch.Tensor,
+        window: Window,
+        stuck: torch.Tensor | None,
+        stuck_S: torch.Tensor | None,
+        *,
+        draws: Draws,
+    ) -> tuple[torch.Tensor, WriteRecord]:
+        """Conductance that writing leaves [S], in place of the device's own programming error, and what it took."""
+        raise NotImplementedError(f"{type(self).__name__} does not write")
+
+    def left_S(self, programmed_S: torch.Tensor, marks: Marks, window: Window) -> torch.Tensor:
+        """Conductance at the end of programming [S]."""
+        return programmed_S
+
+    def aged_S(
+        self, g_S: torch.Tensor, marks: Marks, window: Window, *, aged_s: float, elapsed_s: float
+    ) -> torch.Tensor:
+        """Conductance of working cells that is left after ``elapsed_s`` seconds on the clock, in which thermally
+        activated processes went as far as in ``aged_s`` seconds at the temperature of programming [S]."""
+        return g_S
+
+    def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which cells do not work, and the conductance at which each of them stays [S]."""
+        raise NotImplementedError(f"{type(self).__name__} makes no faults")
+
+    def aged_s(self, t_s: float) -> float:
+        """Seconds at the temperature of programming that age a cell as ``t_s`` seconds on the clock [s]."""
+        return t_s
+
+    def read_S(self, g_S: torch.Tensor, marks: Marks, window: Window) -> torch.Tensor:
+        """Conductance that a read sees [S]."""
+        return g_S
+
+    def read_sigma_S(self, sigma_S: torch.Tensor, g_S: torch.Tensor) -> torch.Tensor:
+        """Standard deviation of the fast noise of one read [S]."""
+        return sigma_S
+
+
+def in_order(effects: tuple[Effect, ...], window: Window) -> None:
+    """Raise ValueError unless the effects follow the stages of a cell's life and each fits the device."""
+    for before, after in pairwise(effects):
+        if STAGES.index(before.stage) > STAGES.index(after.stage):
+            raise ValueError(
+                f"effects act in the order in which they are listed, which must be {', '.join(STAGES)}: "
+                f"{after.kind} ({after.stage}) must stand before {before.kind} ({before.stage})"
+            )
+    for number, effect in enumerate(effects):
+        if effect.once and any(type(effect) is type(other) for other in effects[:number]):
+            raise ValueError(f"effects may list {effect.kind} once")
+        effect.check(window)

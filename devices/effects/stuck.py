@@ -1,0 +1,123 @@
+"""Cells that do not work: stuck at a low or at a high conductance."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import torch
+from annotated_types import Ge, Interval
+
+from devices.effects.effect import Draws, Effect, Window
+from devices.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stuck(Effect):
+    """Cells that stay where they are whatever is programmed, drawn by rate or placed by a measured map.
+
+    A map is a CSV file or a ``.npy`` array of -1 (stuck off), 0 (works) and 1 (stuck on), of the shape of the array on
+    every chip; leading dimensions, such as the two planes of a differential pair, may be stacked as rows. It is the
+    same on every chip, and rates come on top of it: a cell that works in the map may still be drawn. A stuck cell does
+    not age; temperature moves the current of a stuck-on cell as that of any other conductor.
+
+    Parameters
+    ----------
+    off_rate, on_rate : share of cells stuck off and stuck on [1]
+    map_file : path of a map, relative to the working directory, or none
+    off_S : conductance of cells stuck off [S]
+    on_S : conductance of cells stuck on, ``g_max_S`` of the device where not given [S]
+    """
+
+    kind: Literal["stuck"] = "stuck"
+    stage: ClassVar[str] = "fault"
+    once: ClassVar[bool] = False
+
+    off_rate: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.0
+    on_rate: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.0
+    map_file: str | None = None
+    off_S: Annotated[float, Ge(0.0)] = 0.0
+    on_S: Annotated[float, Ge(0.0)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.off_rate + self.on_rate > 1.0:
+            raise ValueError(f"off_rate + on_rate must not exceed 1 (got {self.off_rate:g} + {self.on_rate:g})")
+
+    def check(self, window: Window) -> None:
+        """Stuck on must conduct better than stuck off."""
+        on_S = window.g_max_S if self.on_S is None else self.on_S
+        if on_S <= self.off_S:
+            raise ValueError(f"on_S = {on_S:g} S must lie above off_S (got off_S = {self.off_S:g} S)")
+
+    def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mask and conductance of the cells that do not work; raises InputError for a map that does not fit."""
+        shape = target_S.shape[1:]
+        draw = draws.identity.uniform(shape, dtype=target_S.dtype, device=target_S.device)
+        on, off = draw >= 1.0 - self.on_rate, draw < self.off_rate
+        if self.map_file is not None:
+            placed = read_map(self.map_file, tuple(shape)).to(target_S.device)
+            on, off = torch.where(placed == 0, on, placed > 0), torch.where(placed == 0, off, placed < 0)
+        on_S = window.g_max_S if self.on_S is None else self.on_S
+        return on | off, torch.where(on, on_S, self.off_S).to(target_S.dtype)
+
+
+def read_map(file: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """A map of stuck cells of the given shape, as -1, 0 and 1.
+
+    Raises InputError where the file cannot be read, holds anything else, or has another shape.
+    """
+    name = Path(file).name
+    values = _npy(file) if file.lower().endswith(".npy") else _csv(file)
+    stacked = (int(np.prod(shape[:-1])), shape[-1])
+    if values.shape not in (shape, stacked):
+        allowed = " x ".join(map(str, shape)) + ("" if len(shape) == 2 else f", or {stacked[0]} x {stacked[1]} stacked")
+        raise InputError(f"{file}: a map must have the shape of the array, {allowed} (got {_size(values.shape)})")
+    wrong = np.argwhere(~np.isin(values, (-1, 0, 1)))
+    if len(wrong):
+        place = tuple(int(number) for number in wrong[0])
+        where = f"{file}:{place[0] + 1}" if not name.lower().endswith(".npy") else f"{file}: {list(place)}"
+        raise InputError(f"{where}: a cell is -1 (stuck off), 0 (works) or 1 (stuck on) (got {values[place]:g})")
+    return torch.from_numpy(values.reshape(shape).astype(np.int8))
+
+
+def _npy(file: str) -> np.ndarray:
+    try:
+        values = np.load(file, allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, EOFError):
+        raise InputError(f"{file}: must be one NumPy array of numbers, without pickled objects") from None
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":
+        raise InputError(f"{file}: must be one NumPy array of numbers (got {getattr(values, 'dtype', type(values))})")
+    return values
+
+
+def _csv(file: str) -> np.ndarray:
+    rows: list[list[float]] = []
+    try:
+        with open(file, newline="", encoding="utf-8-sig") as text:
+            for number, row in enumerate(csv.reader(text), start=1):
+                if not row:
+                    continue
+                try:
+                    rows.append([float(entry) for entry in row])
+                except ValueError:
+                    raise InputError(
+                        f"{file}:{number}: a map holds -1, 0 and 1, separated by commas (got {','.join(row)[:60]})"
+                    ) from None
+                if len(rows[-1]) != len(rows[0]):
+                    raise InputError(
+                        f"{file}:{number}: every row must have {len(rows[0])} cells as the first (got {len(rows[-1])})"
+                    )
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: a map is a CSV text file, or a NumPy array in a file named .npy") from None
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "one number"
