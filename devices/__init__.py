@@ -14,18 +14,24 @@ from devices.base import Cells, Device
 from devices.errors import InputError
 from devices.gaussian import Gaussian
 from devices.ideal import Ideal
+from devices.measured import Measured
 from devices.pcm import PCM
+from devices.rram_milo import MiloRRAM
 from devices.rram_taox import TaOx
 from devices.streams import BlockNoise, ChipStreams, Stream
+from devices.taox_formed import FormedTaOx
 
 DEVICES: dict[str, type[Device]] = {
     "ideal": Ideal,
     "gaussian": Gaussian,
     "pcm": PCM,
     "rram_taox": TaOx,
+    "rram_milo": MiloRRAM,
+    "taox_formed": FormedTaOx,
+    "measured": Measured,
 }
 
-AnyDevice = Annotated[Ideal | Gaussian | PCM | TaOx, Field(discriminator="kind")]
+AnyDevice = Annotated[Ideal | Gaussian | PCM | TaOx | MiloRRAM | FormedTaOx | Measured, Field(discriminator="kind")]
 
 __all__ = [
     "DEVICES",
@@ -35,9 +41,12 @@ __all__ = [
     "Cells",
     "ChipStreams",
     "Device",
+    "FormedTaOx",
     "Gaussian",
     "Ideal",
     "InputError",
+    "Measured",
+    "MiloRRAM",
     "Stream",
     "TaOx",
 ]

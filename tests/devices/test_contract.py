@@ -134,7 +134,7 @@ def test_drifts_says_whether_conductance_moves_in_time(kind: str) -> None:
     cells = device.program(targets(device), rng=chips(1))
     start, later = device.conductance_S(cells, 0.0), device.conductance_S(cells, 2592000.0)
     assert torch.equal(start, later) is not device.drifts
-    if device.drifts:
+    if device.drifts and kind != "taox_formed":  # formed cells wander, without a mean loss
         assert later.mean() < start.mean()
 
 
