@@ -78,8 +78,16 @@ class RampConversion:
             return self._per_step(seen, self._ramps(noise), noise)
         quiet = variance is None and self.sigma_z == 0.0
         xi = None if quiet else noise.normal(z.shape[2:])
-        table = self.table[:, None] if self.walk_sigma is None else torch.cummax(self._ramps(noise), dim=-1).values
-        return first_crossing(z, table, offset=self.offset_z, variance=variance, sigma=self.sigma_z, xi=xi)
+        return first_crossing(
+            z,
+            self.table if self.walk_sigma is None else self.levels,
+            offset=self.offset_z,
+            variance=variance,
+            sigma=self.sigma_z,
+            xi=xi,
+            walk_sigma=self.walk_sigma,
+            walk=None if self.walk_sigma is None else noise.normal(self.walk_sigma.shape[1:]),
+        )
 
     def _ramps(self, noise: BlockNoise) -> torch.Tensor:
         """The ramp as it rises in every conversion, ``(chips, n or 1, ramps, L - 1)``: its cells' noise adds up."""

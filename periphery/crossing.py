@@ -1,8 +1,14 @@
 """The search behind a conversion, compiled: how many thresholds lie at or below what the comparator sees.
 
-One pass adds offset and noise and counts, so nothing the size of the conversions is written but the codes. Counting the
-thresholds of all columns beside each other, as the comparators do, needs no branch on data and fills the processor's
-vectors: at 5 bits it takes a tenth of a binary search, whose branches noise makes unpredictable.
+One pass adds offset and noise and looks the code up, so nothing the size of the conversions is written but the codes.
+A uniform grid over the table's range tells, for every bucket, how many thresholds lie in the buckets below; only those
+of the bucket itself are compared. That is exact: the bucket of a number is a rising function of it in floating point
+too, so thresholds of lower buckets lie below what is seen, and those of higher buckets above. Where no bucket holds two
+thresholds (at 8 buckets a threshold, the smallest step is above an eighth of the mean) one comparison settles it.
+
+A short table is counted through, all columns beside each other, as the comparators do it: that needs no grid. Where
+every sample has a ramp of its own (noise of the ramp's cells), a grid serves one row of columns only, and counting pays
+for longer tables.
 """
 
 from __future__ import annotations
@@ -14,35 +20,137 @@ import numpy as np
 import torch
 from numba import njit
 
+FINENESS, FINENESS_OWN = 8, 2
+COUNTED, COUNTED_OWN = 12, 40
+
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _count(z: Any, offset: Any, variance: Any, sigma2: Any, xi: Any, tables: Any, codes: Any) -> None:
-    """``z``, ``codes``: (chips, n, ramps, columns); ``variance`` and ``xi`` the same or of size 0; ``tables``: (chips,
-    n or 1, ramps, thresholds); ``offset``: (chips, ramps, columns)."""
+def _buckets(values: Any, low: Any, per_unit: Any, top: Any, bucket: Any) -> None:
+    """Bucket of each value, 0 to ``top``; not-a-number falls into the first, where no threshold lies below it."""
+    for k in range(values.size):
+        place = (values[k] - low) * per_unit
+        place = place if place > np.float32(0.0) else np.float32(0.0)
+        bucket[k] = np.int32(place if place < top else top)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _grid(table: Any, fineness: int, bucket: Any, below: Any, padded: Any) -> Any:
+    """Fill ``below`` (thresholds under each bucket) and ``padded`` (the table, then numbers that nothing reaches).
+
+    Returns the grid's origin, its buckets per unit, its last bucket, and the most thresholds in one bucket.
+    """
+    count = table.size
+    low, high = np.float32(np.inf), np.float32(-np.inf)
+    for k in range(count):
+        padded[k] = table[k]
+        padded[count + k] = np.nan
+        if abs(table[k]) < np.inf:
+            low, high = min(low, table[k]), max(high, table[k])
+    last = fineness * (count + 1) - 1
+    top = np.float32(last)
+    per_unit = top / (high - low) if high > low else np.float32(0.0)
+    if not per_unit < np.inf:
+        per_unit = np.float32(0.0)
+    _buckets(table, low, per_unit, top, bucket)
+    filled, most, run = 0, 1, 0
+    for k in range(count):
+        run = run + 1 if k > 0 and bucket[k] == bucket[k - 1] else 1
+        most = max(most, run)
+        while filled <= bucket[k]:
+            below[filled] = k
+            filled += 1
+    while filled <= last:
+        below[filled] = count
+        filled += 1
+    return low, per_unit, top, most
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _look_up(seen: Any, grid: Any, below: Any, padded: Any, bucket: Any, codes: Any) -> None:
+    low, per_unit, top, most = grid
+    _buckets(seen, low, per_unit, top, bucket)
+    for column in range(seen.size):
+        first = below[bucket[column]]
+        codes[column] = first + (padded[first] <= seen[column])
+    for k in range(1, most):
+        for column in range(seen.size):
+            codes[column] += padded[below[bucket[column]] + k] <= seen[column]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _count(seen: Any, table: Any, codes: Any) -> None:
+    codes[:] = 0
+    for threshold in table:
+        for column in range(seen.size):
+            codes[column] += threshold <= seen[column]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _see(z: Any, offset: Any, variance: Any, sigma2: Any, sigma: Any, xi: Any, seen: Any) -> None:
+    """What the comparators of one ramp see; ``variance`` and ``xi`` may have size 0."""
+    for column in range(z.size):
+        seen[column] = z[column] + offset[column]
+    if xi.size and variance.size:
+        for column in range(z.size):
+            spread = np.float32(math.sqrt(variance[column] + sigma2))
+            seen[column] += spread * xi[column]
+    elif xi.size:
+        for column in range(z.size):
+            seen[column] += sigma * xi[column]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _rise(levels: Any, walk_sigma: Any, walk: Any, table: Any) -> None:
+    """The running maximum of one ramp whose steps err by ``walk_sigma * walk``, summed in double precision."""
+    first = walk_sigma.size - levels.size
+    total, highest = 0.0, np.float32(-np.inf)
+    for k in range(walk_sigma.size):
+        total += walk_sigma[k] * walk[k]
+        if k >= first:
+            highest = max(highest, levels[k - first] + np.float32(total))
+            table[k - first] = highest
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _convert(
+    z: Any, offset: Any, variance: Any, sigma2: Any, xi: Any, levels: Any, walk_sigma: Any, walk: Any, codes: Any
+) -> None:
+    """Arrays as in ``first_crossing``; ``variance``, ``xi`` and ``walk`` may have size 0."""
     chips, samples, ramps, columns = z.shape
-    noisy, varies = xi.size > 0, variance.size > 0
-    own = tables.shape[1] > 1
     sigma = np.float32(math.sqrt(sigma2))
-    seen = np.empty(columns, np.float32)
-    count = np.empty(columns, np.int32)
+    nothing = np.empty(0, np.float32)
+    own = walk.size > 0
+    count = levels.shape[2]
+    fineness = FINENESS_OWN if own else FINENESS
+    counted = count <= (COUNTED_OWN if own else COUNTED)
+    seen, table = np.empty(columns, np.float32), np.empty(count, np.float32)
+    below = np.empty(fineness * (count + 1), np.uint16)
+    padded = np.empty(2 * count, np.float32)
+    bucket = np.empty(max(columns, count), np.int32)
+    grid = (np.float32(0.0), np.float32(0.0), np.float32(0.0), 1)
     for chip in range(chips):
-        for sample in range(samples):
-            for ramp in range(ramps):
-                for column in range(columns):
-                    seen[column] = z[chip, sample, ramp, column] + offset[chip, ramp, column]
-                    count[column] = 0
-                if noisy and varies:
-                    for column in range(columns):
-                        spread = np.float32(math.sqrt(variance[chip, sample, ramp, column] + sigma2))
-                        seen[column] += spread * xi[chip, sample, ramp, column]
-                elif noisy:
-                    for column in range(columns):
-                        seen[column] += sigma * xi[chip, sample, ramp, column]
-                for threshold in tables[chip, sample if own else 0, ramp]:
-                    for column in range(columns):
-                        count[column] += threshold <= seen[column]
-                for column in range(columns):
-                    codes[chip, sample, ramp, column] = count[column]
+        for ramp in range(ramps):
+            if not own:
+                table = levels[chip, ramp]
+                grid = _grid(table, fineness, bucket, below, padded)
+            for sample in range(samples):
+                _see(
+                    z[chip, sample, ramp],
+                    offset[chip, ramp],
+                    variance[chip, sample, ramp] if variance.size else nothing,
+                    sigma2,
+                    sigma,
+                    xi[chip, sample, ramp] if xi.size else nothing,
+                    seen,
+                )
+                if own:
+                    _rise(levels[chip, ramp], walk_sigma[chip, ramp], walk[chip, sample, ramp], table)
+                    if not counted:
+                        grid = _grid(table, fineness, bucket, below, padded)
+                if counted:
+                    _count(seen, table, codes[chip, sample, ramp])
+                else:
+                    _look_up(seen, grid, below, padded, bucket, codes[chip, sample, ramp])
 
 
 NOTHING = np.empty((0, 0, 0, 0), np.float32)
@@ -50,27 +158,37 @@ NOTHING = np.empty((0, 0, 0, 0), np.float32)
 
 def first_crossing(
     z: torch.Tensor,
-    tables: torch.Tensor,
+    levels: torch.Tensor,
     *,
     offset: torch.Tensor,
     variance: torch.Tensor | None = None,
     sigma: float = 0.0,
     xi: torch.Tensor | None = None,
+    walk_sigma: torch.Tensor | None = None,
+    walk: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Codes (chips, n, ramps, columns), int32, of ``z`` in the same shape; a tie goes up.
 
-    ``tables``: rising thresholds (chips, n or 1, ramps, thresholds); ``offset``: (chips, 1, ramps, columns). ``xi``:
-    standard normal numbers in the shape of ``z``, scaled by ``sqrt(variance + sigma^2)``; None adds no noise.
+    ``levels``: (chips, ramps, thresholds), rising where there is no ``walk``; ``offset``: (chips, 1, ramps, columns).
+    ``xi``: standard normal numbers in the shape of ``z``, scaled by ``sqrt(variance + sigma^2)``; None adds no noise.
+    ``walk``: standard normal numbers (chips, n, ramps, cells) for the steps of every conversion's own ramp, scaled by
+    ``walk_sigma`` (chips, ramps, cells); the last ``thresholds`` cells are steps, those before them the start.
     """
     shape = z.shape
     codes = np.empty(tuple(shape), np.int32)
-    _count(
-        z.float().contiguous().numpy(),
-        offset.float().expand(shape[0], 1, *shape[2:])[:, 0].contiguous().numpy(),
-        NOTHING if variance is None else variance.float().contiguous().numpy(),
+    _convert(
+        _array(z),
+        _array(offset.expand(shape[0], 1, *shape[2:])[:, 0]),
+        NOTHING if variance is None else _array(variance),
         np.float32(sigma**2),
-        NOTHING if xi is None else xi.float().contiguous().numpy(),
-        tables.float().contiguous().numpy(),
+        NOTHING if xi is None else _array(xi),
+        _array(levels),
+        _array(walk_sigma) if walk_sigma is not None else np.empty((0, 0, 0), np.float32),
+        _array(walk) if walk is not None else NOTHING,
         codes,
     )
     return torch.from_numpy(codes)
+
+
+def _array(values: torch.Tensor) -> Any:
+    return values.float().contiguous().numpy()
