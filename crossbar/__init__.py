@@ -1,8 +1,36 @@
-"""An array of cells: weights in, column charges out."""
+"""An array of cells: weights in, column charges out.
+
+``ENCODINGS`` is the list of all ways in which a signed weight becomes conductances.
+"""
 
 from __future__ import annotations
 
-from crossbar.array import Array, ArrayRead
-from crossbar.encoding import DifferentialPair, Encoded
+from typing import Annotated
 
-__all__ = ["Array", "ArrayRead", "DifferentialPair", "Encoded"]
+from pydantic import Field
+
+from crossbar.array import Array, ArrayRead
+from crossbar.differential import DifferentialPair
+from crossbar.encoding import Encoded, Encoding
+from crossbar.offset import OffsetColumn
+from crossbar.slices import BitSlices
+
+ENCODINGS: dict[str, type[Encoding]] = {
+    "differential": DifferentialPair,
+    "offset": OffsetColumn,
+    "bit_slices": BitSlices,
+}
+
+AnyEncoding = Annotated[DifferentialPair | OffsetColumn | BitSlices, Field(discriminator="kind")]
+
+__all__ = [
+    "ENCODINGS",
+    "AnyEncoding",
+    "Array",
+    "ArrayRead",
+    "BitSlices",
+    "DifferentialPair",
+    "Encoded",
+    "Encoding",
+    "OffsetColumn",
+]

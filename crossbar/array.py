@@ -1,52 +1,119 @@
-"""An array of cell pairs, programmed once on every chip of a batch and read at any time.
+"""An array of cells, programmed once on every chip of a batch and read at any time.
 
 With input counts ``N_i`` (signed pulse widths in clock periods) the charge on column j, per ``V_read T_clk``, is
 
-    q_j = sum_i N_i (G+_ij - G-_ij)                                          [S clock periods]
+(1) mean        q_j = sum_i N_i (sum_p a_p G_pij - G_ref,i)                       [S clock periods]
 
-Independent Gaussian read noise of every cell in every read is, at the column, exactly Gaussian:
+over the planes p of a weight, with the signs and significances ``a_p`` of the encoding. Independent Gaussian read noise
+of every cell in every read is, at the column, exactly Gaussian:
 
-    var q_j = sum_i N_i^2 (sigma(G+_ij)^2 + sigma(G-_ij)^2)
+(2) variance    var q_j = sum_i N_i^2 sum_p a_p^2 sigma(G_pij)^2
 
-so two products replace a noise sample per cell, input and chip.
+so two products replace a noise sample per cell, input and chip; and where all cells have one sigma, the second product
+is a sum over inputs. A reference column's noise is one draw for all columns that it serves.
+
+Cells whose current is not proportional to the voltage, ``I = sum_k c_k(G) V^k``: a pulse of fixed height sees the chord
+``I(V_read) / V_read``; an amplitude ``V_i = V_read N_i / N_max`` gives one product for each power,
+
+(3)             q_j = sum_k sum_i sign(N_i) |N_i|^k (V_read / N_max)^(k-1) c_k,ij
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from crossbar.encoding import DifferentialPair, Encoded
+from crossbar.encoding import Encoded, Encoding
 from devices import Cells, ChipStreams, Device
 
 REGISTER = 16  # single-precision numbers in the widest vector register
+
+Wiring = Callable[[torch.Tensor], torch.Tensor]  # conductances (chips, rows, bit lines) of one tile, seen through wires
 
 
 @dataclass(frozen=True)
 class ArrayRead:
     """What an array is at one time: everything that a product needs.
 
-    ``difference_S``: ``(chips, rows, columns)`` [S]; ``variance_S2``: the same shape [S^2], or None where no cell has
-    fast read noise; ``row_S``: ``(chips, rows)``, the conductance that loads each word line [S].
+    ``difference_S``: ``(chips, rows, columns)`` [S]; ``variance_S2``: the same shape, or ``(chips, rows, 1)`` where all
+    columns have the same [S^2], or None where no cell has fast read noise; ``row_S``: ``(chips, rows)``, the
+    conductance that loads each word line [S]; ``common_S2``: ``(chips, rows, references)``, noise that the columns of a
+    reference share; ``higher``: coefficients of V^2, V^3, ... where inputs are amplitudes and cells nonlinear, each
+    already times its power of ``V_read / N_max``.
     """
 
     difference_S: torch.Tensor
     variance_S2: torch.Tensor | None
     row_S: torch.Tensor
+    common_S2: torch.Tensor | None = None
+    reference: torch.Tensor | None = None
+    higher: tuple[torch.Tensor, ...] = ()
 
     def rows(self, first: int, last: int) -> ArrayRead:
         """The array with word lines ``first .. last - 1`` alone."""
         variance = None if self.variance_S2 is None else self.variance_S2[:, first:last]
-        return ArrayRead(self.difference_S[:, first:last], variance, self.row_S[:, first:last])
+        common = None if self.common_S2 is None else self.common_S2[:, first:last]
+        return ArrayRead(
+            self.difference_S[:, first:last],
+            variance,
+            self.row_S[:, first:last],
+            common,
+            self.reference,
+            tuple(matrix[:, first:last] for matrix in self.higher),
+        )
+
+    def scaled(self, factor: torch.Tensor) -> ArrayRead:
+        """The same array in other units: columns times ``factor`` of shape ``(columns,)``."""
+        variance = None if self.variance_S2 is None else self.variance_S2 * factor.square()
+        common, reference = self.common_S2, self.reference
+        if common is not None and reference is not None:
+            # Columns of one reference may have scales of their own: the reference's noise is then kept per column.
+            common = common[..., reference] * factor.square()
+        return ArrayRead(
+            self.difference_S * factor,
+            variance,
+            self.row_S,
+            common,
+            reference,
+            tuple(matrix * factor for matrix in self.higher),
+        )
 
     def product(self, counts: torch.Tensor) -> torch.Tensor:
         """Mean of ``q``: ``counts (chips | 1, ..., rows)`` to ``(chips, ..., columns)`` [S clocks]."""
-        return _batched(counts, self.difference_S)
+        total = _batched(counts, self.difference_S)
+        size = counts.abs() if self.higher else counts
+        power = counts
+        for matrix in self.higher:
+            power = power * size
+            total = total + _batched(power, matrix)
+        return total
 
     def variance(self, counts: torch.Tensor) -> torch.Tensor | None:
-        """Variance of ``q`` by fast read noise, same shape as the product [S^2 clocks^2]."""
-        return None if self.variance_S2 is None else _batched(counts.square(), self.variance_S2)
+        """Variance of ``q`` by fast read noise, same shape as the product [S^2 clocks^2].
+
+        ``counts`` are the driver's noise counts: the inputs themselves where a read is one pulse.
+        """
+        return None if self.variance_S2 is None else self.variance_of_squares(counts.square())
+
+    def variance_of_squares(self, squares: torch.Tensor) -> torch.Tensor | None:
+        """The same from what multiplies ``sigma^2`` of every row, ``squares (chips | 1, ..., rows)``."""
+        if self.variance_S2 is None:
+            return None
+        found = _batched(squares, self.variance_S2)
+        return found.expand(*found.shape[:-1], self.difference_S.shape[-1])
+
+    def common_sigma(self, squares: torch.Tensor) -> torch.Tensor | None:
+        """Standard deviation of the noise that columns of one reference share, shape of the product [S clocks].
+
+        ``squares``: what multiplies ``sigma^2`` of every row, ``(chips | 1, ..., rows)``.
+        """
+        if self.common_S2 is None:
+            return None
+        sigma = _batched(squares, self.common_S2).sqrt()
+        assert self.reference is not None
+        return sigma if sigma.shape[-1] == self.difference_S.shape[-1] else sigma[..., self.reference]
 
     def loss_S(self, counts: torch.Tensor) -> torch.Tensor:
         """``sum_i |N_i| G_i`` of every input vector [S clocks]; times ``V_read^2 T_clk`` it is the ohmic loss [J]."""
@@ -61,20 +128,44 @@ def _batched(counts: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     no small product stands alone (it is cut among threads): hence the columns of zeros, and the twin.
     """
     columns, between = matrix.shape[-1], max(counts.dim() - 3, 0)
-    filled = torch.nn.functional.pad(matrix, (0, -columns % REGISTER))
+    filled = torch.nn.functional.pad(matrix, (0, -columns % REGISTER)) if columns % REGISTER else matrix
     filled = filled.reshape(matrix.shape[0], *([1] * between), *filled.shape[1:])
     alone = matrix.shape[0] * counts.shape[:-2].numel() == 1 and counts.shape[-2] < REGISTER
     product = (counts.expand(2, *counts.shape[1:]) @ filled)[:1] if alone else counts @ filled
-    return product[..., :columns]
+    return product[..., :columns] if columns % REGISTER else product
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Where a matrix stands: the tile of each weight column, and how many word lines a tile has."""
+
+    tile_of_column: torch.Tensor
+    rows: int
+
+    def blocks(self, rows: int, planes: int, encoded: Encoded) -> list[tuple[slice, torch.Tensor]]:
+        """Rows of every tile and its bit lines as positions in ``(planes, columns + references)``, flattened.
+
+        The planes of a weight are neighbours; a reference column is its tile's last.
+        """
+        width = encoded.target_S.shape[-1]
+        found = []
+        for tile in range(int(self.tile_of_column.max()) + 1):
+            columns = torch.nonzero(self.tile_of_column == tile)[:, 0]
+            if encoded.reference is not None:
+                columns = torch.cat([columns, torch.tensor([encoded.columns + tile])])
+            lines = (columns[:, None] + width * torch.arange(planes)).flatten()
+            found += [(slice(first, min(first + self.rows, rows)), lines) for first in range(0, rows, self.rows)]
+        return found
 
 
 @dataclass(frozen=True)
 class Array:
-    """Pairs of cells that hold one weight matrix on every chip of a batch."""
+    """Cells that hold one weight matrix on every chip of a batch."""
 
     device: Device
     encoded: Encoded
     cells: Cells
+    tiling: Tiling
 
     @classmethod
     def program(
@@ -82,17 +173,128 @@ class Array:
         weights: torch.Tensor,
         *,
         device: Device,
-        encoding: DifferentialPair,
+        encoding: Encoding,
         tile_of_column: torch.Tensor,
         rng: ChipStreams,
+        tile_rows: int | None = None,
     ) -> Array:
-        """Write ``weights`` of shape ``(rows, columns)`` on ``len(rng)`` chips."""
-        encoded = encoding.encode(weights, device, tile_of_column=tile_of_column)
-        return cls(device, encoded, device.program(encoded.target_S[None], rng=rng))
+        """Write ``weights`` of shape ``(rows, columns)`` on ``len(rng)`` chips; gradients reach ``weights``.
 
-    def read(self, t_s: float) -> ArrayRead:
-        """The array ``t_s`` seconds after programming; slow noise is in it, fast noise is left to each product."""
-        g = self.device.conductance_S(self.cells, t_s)
-        sigma = self.device.read_sigma_S(g)
-        variance = sigma.square().sum(dim=1) if bool((sigma > 0).any()) else None
-        return ArrayRead(g[:, 0] - g[:, 1], variance, g.sum(dim=(1, 3)))
+        ``tile_rows``: word lines of one tile, all of them by default; it matters to wires alone.
+        """
+        encoded = encoding.encode(weights, device, tile_of_column=tile_of_column)
+        cells = device.program(encoded.target_S[None], rng=rng)
+        return cls(device, encoded, cells, Tiling(tile_of_column, tile_rows or weights.shape[0]))
+
+    @property
+    def cell_count(self) -> int:
+        """Cells of one chip, those of reference columns in every row tile included."""
+        return self.encoded.target_S.numel()
+
+    def read(
+        self,
+        t_s: float,
+        *,
+        wiring: Wiring | None = None,
+        v_read_V: float | None = None,
+        amplitude_levels: int | None = None,
+    ) -> ArrayRead:
+        """The array ``t_s`` seconds after programming, all planes in one conversion.
+
+        Slow noise is in it, fast noise is left to each product. See ``read_parts`` for the parameters. Raises
+        ValueError for an encoding whose slices are converted apart.
+        """
+        parts = self.read_parts(t_s, wiring=wiring, v_read_V=v_read_V, amplitude_levels=amplitude_levels)
+        if len(parts) > 1:
+            raise ValueError(f"the {len(parts)} slices of this encoding are converted apart: use read_parts")
+        return parts[0]
+
+    def read_parts(
+        self,
+        t_s: float,
+        *,
+        wiring: Wiring | None = None,
+        v_read_V: float | None = None,
+        amplitude_levels: int | None = None,
+    ) -> list[ArrayRead]:
+        """One ``ArrayRead`` for each conversion that makes up a product; all of them carry the load of the whole row.
+
+        ``wiring``: what wires make of a tile's conductances; ``v_read_V``: height of a pulse, needed for nonlinear
+        cells; ``amplitude_levels``: ``N_max`` where inputs are voltages rather than pulse widths. Raises ValueError
+        for nonlinear cells without ``v_read_V``, or driven by amplitudes through wires.
+        """
+        device = self.device
+        g = device.conductance_S(self.cells, t_s)
+        sigma = device.read_sigma_S(g)
+        noisy = bool((sigma > 0).any())
+        higher: tuple[torch.Tensor, ...] = ()
+        if not device.linear:
+            if v_read_V is None:
+                raise ValueError("cells with a nonlinear current need v_read_V, the height of a read pulse")
+            first, *rest = device.current_coefficients(g)
+            if amplitude_levels is None:
+                chord = first + sum(c * v_read_V ** (k + 1) for k, c in enumerate(rest))
+                sigma = sigma * (chord / g.clamp_min(1e-15))  # fluctuations scale with the current, to first order
+                g = chord
+            elif wiring is None:
+                higher = tuple(c * (v_read_V / amplitude_levels) ** (k + 1) for k, c in enumerate(rest))
+                g = first
+            else:
+                raise ValueError(
+                    "nonlinear cells driven by amplitudes through wires have no effective matrix: use pulse widths, "
+                    "or crossbar.wires.solve"
+                )
+        uniform = noisy and wiring is None and bool((sigma == sigma.flatten()[0]).all())
+        load_S = g.sum(dim=(1, 3))
+        if wiring is not None:
+            g, sigma = self._through(wiring, g, sigma)
+        return [
+            self._part(part, g, sigma if noisy else None, higher, load_S, uniform=uniform)
+            for part in range(self.encoded.parts)
+        ]
+
+    def _part(
+        self,
+        part: int,
+        g: torch.Tensor,
+        sigma: torch.Tensor | None,
+        higher: tuple[torch.Tensor, ...],
+        load_S: torch.Tensor,
+        *,
+        uniform: bool,
+    ) -> ArrayRead:
+        encoded, columns = self.encoded, self.encoded.columns
+        planes = [p for p in range(encoded.planes) if encoded.part[p] == part]
+        weights = [encoded.significance[p] for p in planes]
+
+        def summed(cells: torch.Tensor) -> torch.Tensor:
+            total: torch.Tensor | None = None
+            for p, weight in zip(planes, weights, strict=True):
+                term = cells[:, p] if weight in (1.0, -1.0) else abs(weight) * cells[:, p]
+                if total is None:
+                    total = term if weight > 0 else -term
+                else:
+                    total = total + term if weight > 0 else total - term
+            assert total is not None
+            if encoded.reference is None:
+                return total
+            return total[..., :columns] - total[..., columns:][..., encoded.reference]
+
+        variance = common = None
+        if sigma is not None:
+            squares = sum(weight**2 * sigma[:, p].square() for p, weight in zip(planes, weights, strict=True))
+            assert isinstance(squares, torch.Tensor)
+            variance = squares[..., :1] if uniform else squares[..., :columns]
+            common = squares[..., columns:] if encoded.reference is not None else None
+        return ArrayRead(summed(g), variance, load_S, common, encoded.reference, tuple(summed(c) for c in higher))
+
+    def _through(self, wiring: Wiring, g: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Conductances as the ends of the wires see them, and sigma attenuated like each cell's own current."""
+        chips, planes, rows, width = g.shape
+        flat = g.transpose(1, 2).reshape(chips, rows, planes * width)
+        seen = torch.empty_like(flat)
+        for height, lines in self.tiling.blocks(rows, planes, self.encoded):
+            lines = lines.to(flat.device)
+            seen[:, height, lines] = wiring(flat[:, height][..., lines])
+        back = seen.reshape(chips, rows, planes, width).transpose(1, 2)
+        return back, sigma * (back / g.clamp_min(1e-15)).clamp_max(1.0)

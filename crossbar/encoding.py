@@ -1,17 +1,19 @@
-"""Signed weights as pairs of conductances.
+"""Signed weights as conductances: what every encoding shares.
 
-A weight is stored as the difference of two cells on neighbouring bit lines:
+An encoding lays a weight W on several cells, its *planes*, whose currents are added with a sign and a significance:
 
-    G+ - G- = s W,   s = (g_max - g_min) / w_max   [S per unit of weight]
+    sum_p a_p G_p - G_ref = s W        s: siemens per unit of weight;  G_ref: a shared reference column, or none
 
-*One-sided*: one cell carries the weight, the other rests at ``g_min``. *Balanced*: both move, symmetrically about
-mid-range. ``w_max`` belongs to a tile; weights beyond it are clipped, and the share of clipped weights is reported.
+``w_max``, the weight at full scale, belongs to a tile or to a column. Weights beyond it are clipped, and the share of
+clipped weights is reported.
 """
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Interval
@@ -23,52 +25,99 @@ from devices import Device
 class Encoded:
     """Targets of a matrix of weights.
 
-    ``target_S``: shape ``(2, rows, columns)``, plus cells first [S]; ``scale_S``: shape ``(columns,)``, siemens per
-    unit of weight; ``clipped``: share of weights beyond ``w_max`` [1].
+    ``target_S``: shape ``(planes, rows, columns + references)`` [S]; ``scale_S``: shape ``(columns,)``, siemens per
+    unit of weight; ``clipped``: share of weights beyond ``w_max`` [1]; ``significance``: what each plane's current
+    counts, its sign included; ``part``: the conversion in which each plane takes part, 0 for all where planes are
+    summed as charge; ``reference``: shape ``(columns,)``, the reference column of each column, or None.
     """
 
     target_S: torch.Tensor
     scale_S: torch.Tensor
     clipped: float
+    significance: tuple[float, ...]
+    part: tuple[int, ...]
+    reference: torch.Tensor | None = None
+
+    @property
+    def planes(self) -> int:
+        """Cells of one weight."""
+        return self.target_S.shape[0]
+
+    @property
+    def parts(self) -> int:
+        """Conversions whose words are added digitally to make one weight's product."""
+        return max(self.part) + 1
+
+    @property
+    def branches(self) -> int:
+        """Different significances within one conversion: capacitors that each column's integrator needs."""
+        return max(
+            len({abs(a) for a, part in zip(self.significance, self.part, strict=True) if part == number})
+            for number in range(self.parts)
+        )
+
+    @property
+    def shift_bits(self) -> int:
+        """Bits by which the word of the highest part is shifted against that of the lowest."""
+        if self.parts == 1:
+            return 0
+        sizes = [abs(a) for a in self.significance]
+        return round(math.log2(max(sizes) / min(sizes)))
+
+    @property
+    def columns(self) -> int:
+        """Weight columns, references left out."""
+        return self.scale_S.shape[0]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DifferentialPair:
-    """How a signed weight becomes two conductances.
+class Encoding(ABC):
+    """How a signed weight becomes conductances.
 
     Parameters
     ----------
-    balanced : both cells of a pair move (True), or one rests at ``g_min`` (False)
-    clip_quantile : ``w_max`` of a tile is this quantile of its ``|W|``; 1 keeps every weight [1]
+    clip_quantile : ``w_max`` is this quantile of ``|W|``; 1 keeps every weight [1]
+    scale : weights of a whole ``tile``, or of each ``column``, share one ``w_max``
     """
 
-    balanced: bool = False
     clip_quantile: Annotated[float, Interval(gt=0.5, le=1.0)] = 1.0
+    scale: Literal["tile", "column"] = "tile"
 
     def encode(self, weights: torch.Tensor, device: Device, *, tile_of_column: torch.Tensor) -> Encoded:
-        """Targets for ``weights`` of shape ``(rows, columns)``; columns of one tile share one scale.
+        """Targets for ``weights`` of shape ``(rows, columns)``; differentiable in them.
 
         ``tile_of_column`` has shape ``(columns,)`` and counts tiles from 0. A tile of zeros gets ``w_max = 1``.
         """
+        w_max = self.full_scale(weights.detach(), tile_of_column)
+        clipped = float((weights.detach().abs() > w_max * (1 + 1e-6)).float().mean())
+        return self.lay(weights / w_max, w_max, clipped, device, tile_of_column)
+
+    def full_scale(self, weights: torch.Tensor, tile_of_column: torch.Tensor) -> torch.Tensor:
+        """``w_max`` of every column, shape ``(columns,)``."""
         magnitude = weights.abs()
+        groups = torch.arange(weights.shape[1]) if self.scale == "column" else tile_of_column
         if self.clip_quantile == 1.0:
             peak = magnitude.amax(dim=0)
-            tiles = int(tile_of_column.max()) + 1
-            w_max = torch.zeros(tiles, dtype=weights.dtype).scatter_reduce(0, tile_of_column, peak, "amax")
+            w_max = peak.new_zeros(int(groups.max()) + 1).scatter_reduce(0, groups.to(peak.device), peak, "amax")
+        elif self.scale == "column":
+            w_max = torch.quantile(magnitude, self.clip_quantile, dim=0)
         else:
             w_max = torch.stack(
                 [
-                    torch.quantile(magnitude[:, tile_of_column == tile].flatten(), self.clip_quantile)
-                    for tile in range(int(tile_of_column.max()) + 1)
+                    torch.quantile(magnitude[:, groups == tile].flatten(), self.clip_quantile)
+                    for tile in range(int(groups.max()) + 1)
                 ]
             )
-        w_max = torch.where(w_max > 0, w_max, torch.ones_like(w_max))[tile_of_column]
-        clipped = float((magnitude > w_max * (1 + 1e-6)).float().mean())
-        window_S = device.g_max_S - device.g_min_S
-        level = (weights / w_max).clamp(-1.0, 1.0)
-        if self.balanced:
-            middle_S = 0.5 * (device.g_max_S + device.g_min_S)
-            target = torch.stack([middle_S + 0.5 * window_S * level, middle_S - 0.5 * window_S * level])
-        else:
-            target = device.g_min_S + window_S * torch.stack([level.clamp_min(0.0), (-level).clamp_min(0.0)])
-        return Encoded(target, window_S / w_max, clipped)
+        w_max = torch.where(w_max > 0, w_max, torch.ones_like(w_max))
+        return w_max[groups.to(w_max.device)]
+
+    @abstractmethod
+    def lay(
+        self,
+        level: torch.Tensor,
+        w_max: torch.Tensor,
+        clipped: float,
+        device: Device,
+        tile_of_column: torch.Tensor,
+    ) -> Encoded:
+        """Targets for ``level = W / w_max``, which this clips to [-1, 1]."""

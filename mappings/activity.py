@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 import torch
 
 from crossbar import ArrayRead
+from periphery.driver import AnyDriver
 
 
 @dataclass
 class Activity:
     """What the hardware was seen doing: sums over chips, samples and steps, and how many of those there were.
 
-    Only whole numbers are added (pulses, clock periods, comparator steps), in double precision: the sums are exact, so
-    they do not depend on how samples were batched. ``row_clocks``: ``(chips, rows)``, clock periods that each word line
-    was driven; ``valid``: samples of the present batch that count; the rest fill up its last block.
+    Numbers are added in double precision, and whole ones where drivers count (pulses, clock periods, comparator
+    steps): those sums are exact, so they do not depend on how samples were batched. ``row_clocks``: ``(chips, rows)``,
+    clock periods that each word line was driven, weighted by the square of its voltage over V_read; ``valid``: samples
+    of the present batch that count; the rest fill up its last block.
     """
 
     samples: float = 0.0
@@ -27,12 +29,12 @@ class Activity:
         """Add all elements of ``value`` to one of the sums."""
         self.sums[name] = self.sums.get(name, 0.0) + float(value.sum(dtype=torch.float64))
 
-    def drive(self, counts: torch.Tensor) -> None:
-        """Add the pulses of one product, ``counts (chips, samples, rows)``."""
-        clocks = counts.abs().sum(1, dtype=torch.float64)
-        self.add("row_pulses", counts != 0)
-        self.add("row_clocks", clocks)
-        self.row_clocks = clocks if self.row_clocks is None else self.row_clocks + clocks
+    def drive(self, counts: torch.Tensor, driver: AnyDriver, bits: int) -> None:
+        """Add what ``driver`` did for one product, ``counts (chips, samples, rows)``."""
+        loss = driver.loss_counts(counts, bits).sum(1, dtype=torch.float64)
+        self.add("row_pulses", driver.pulses(counts, bits))
+        self.add("row_clocks", driver.driven_clocks(counts, bits))
+        self.row_clocks = loss if self.row_clocks is None else self.row_clocks + loss
 
     def mean_loss_S(self, array: ArrayRead) -> float:
         """Mean per step of ``sum_i |N_i| G_i`` [S clocks]; times ``V_read^2 T_clk`` it is the ohmic loss."""

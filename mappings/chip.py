@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt, Interval
 
-from crossbar import DifferentialPair
+from crossbar import AnyEncoding, DifferentialPair
 from devices import AnyDevice, Ideal
-from periphery import Comparator, ConventionalADC, PWMDriver, RampColumn
+from periphery import Comparator, ConventionalADC, RampColumn
+from periphery.driver import AnyDriver, PWMDriver
 
 Bits = Annotated[int, Interval(ge=2, le=8)]
 
@@ -25,7 +26,7 @@ class Weights:
     """
 
     device: AnyDevice
-    encoding: DifferentialPair = DifferentialPair()
+    encoding: AnyEncoding = DifferentialPair()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +47,22 @@ class CellState:
 
 @dataclass(frozen=True, kw_only=True)
 class Compensation:
-    """Drift compensation, acting before the comparator.
+    """Drift compensation, acting before the comparator: scaling after a nonlinear conversion would be wrong.
 
     Parameters
     ----------
-    mode : ``off``, or ``reference``: the ramp's clock (a conventional converter's reference) is scaled by a factor
-    vectors : calibration inputs driven through the array, the ramp and the comparators to measure that factor
+    mode : ``off``; ``global``: one factor a ramp scales its clock (a conventional converter's reference);
+        ``per_column``: on top of that, every column's integrator is trimmed (a conventional converter's word is scaled
+        before the look-up)
+    baseline : what a measurement is compared with: ``noisy``, the same inputs measured right after programming, so that
+        programming errors stay; or ``exact``, the products in software, so that a column's mean error goes as well
+    vectors : calibration inputs driven through the array, the ramp and the comparators to measure a factor
     recentre : program the ramp's bias cells again at the time of reading, so that its middle is exact once more
     resolution : smallest change of the factor that the clock generator can make [1]; an estimate
     """
 
-    mode: Literal["off", "reference"] = "off"
+    mode: Literal["off", "global", "per_column"] = "off"
+    baseline: Literal["noisy", "exact"] = "noisy"
     vectors: Annotated[int, Interval(ge=1, le=4096)] = 64
     recentre: bool = True
     resolution: Annotated[float, Interval(gt=0.0, le=0.25)] = 1.0 / 128.0
@@ -105,7 +111,7 @@ class Chip:
     partial_sums: Literal["charge", "digital"] = "charge"
     readout: Literal["ramp", "conventional"] = "ramp"
     weights: Weights
-    driver: PWMDriver = PWMDriver()
+    driver: AnyDriver = PWMDriver()
     ramp: RampColumn
     comparator: Comparator = Comparator()
     adc: ConventionalADC = ConventionalADC()

@@ -150,15 +150,33 @@ def codes_of(
     group: ColumnGroup,
     parts: Sequence[PreActivation],
     noise: BlockNoise,
+    *,
+    trim: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Convert the group's columns of a layer's pre-activation to codes ``(chips, n, ramps, width)``.
 
-    Several parts are the row tiles of a column whose words are added digitally: each is converted linearly, with noise
-    and offset, and the look-up sees the sum.
+    Several parts are the row tiles, weight slices or input bits of a column, whose words are added digitally: each is
+    converted linearly, with noise and offset, over its share of the range, and the look-up sees the sum. ``trim``,
+    ``(chips, ramps, width)``, divides every column's pre-activation: on its integrator where a ramp converts it, as a
+    digital word otherwise.
     """
-    gathered = [(group.gather(z), None if variance is None else group.gather(variance)) for z, variance in parts]
-    if len(gathered) == 1:
-        return conversion.codes(*gathered[0], noise)
+    gathered = [
+        (group.gather(part.z), None if part.variance is None else group.gather(part.variance), part.range)
+        for part in parts
+    ]
+    if trim is not None:
+        trim = trim[:, None].to(gathered[0][0].dtype)
+    if len(gathered) == 1 and (trim is None or not isinstance(conversion, LookUpConverter)):
+        z, variance, _ = gathered[0]
+        if trim is not None:
+            z, variance = z / trim, None if variance is None else variance / trim.square()
+        return conversion.codes(z, variance, noise)
     assert isinstance(conversion, LookUpConverter)
-    words = [conversion.words(z, variance, noise) for z, variance in gathered]
-    return conversion.look_up(torch.stack(words).sum(dim=0))
+    words = [
+        conversion.words(z / share, None if variance is None else variance / share**2, noise) * share
+        if share != 1.0
+        else conversion.words(z, variance, noise)
+        for z, variance, share in gathered
+    ]
+    total = torch.stack(words).sum(dim=0)
+    return conversion.look_up(total if trim is None else total / trim)

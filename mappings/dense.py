@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import torch
 
-from devices import BlockNoise, ChipStreams, InputError
+from devices import BlockNoise, ChipStreams
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import ColumnGroup, GroupConverter, codes_of, volts_per_z
 from mappings.layer_step import StepActivity, StepTiming
-from mappings.matrix import MappedMatrix, MatrixRead, rows_of
+from mappings.matrix import MappedMatrix, MatrixRead, check_whole_sums, rows_of
 from mappings.recurrent_actions import DenseShape, dense_actions
 from periphery import LookUpConverter, RampConversion, identity
 from periphery.component import Component
@@ -40,11 +40,7 @@ class DenseLayer:
 
     def program(self, chip: Chip, *, rng: ChipStreams) -> ProgrammedDense:
         """Write the layer on ``len(rng)`` chips."""
-        if self.matrix.shape[0] > chip.rows and chip.partial_sums == "digital" and chip.readout == "ramp":
-            raise InputError(
-                f"chip.partial_sums: the ramp of a dense layer converts whole sums: {self.matrix.shape[0]} rows need "
-                f"several tiles of {chip.rows}; take partial_sums: charge, or readout: conventional"
-            )
+        check_whole_sums(chip, self.matrix.shape[0], "the ramp of a dense layer")
         group = self.group(chip)
         volts = volts_per_z(chip, [(group.function, chip.output.bits)])
         converter = GroupConverter.build(
@@ -81,7 +77,11 @@ class ProgrammedDense:
             bias_rows=self.layer.bias_rows,
             row_tiles=-(-rows // chip.rows),
             column_tiles=-(-columns // chip.columns),
-            cells=2 * rows * columns,
+            cells=self.matrix.array.cell_count,
+            driver=chip.driver,
+            slices=self.matrix.array.encoded.parts,
+            slice_shift_bits=self.matrix.array.encoded.shift_bits,
+            branches=self.matrix.array.encoded.branches,
             bits=chip.bits,
             readout=chip.readout,
             ramps=group.ramps if design else 0,
@@ -116,7 +116,7 @@ class ProgrammedDense:
     def read(self, t_s: float, factor: float | torch.Tensor = 1.0) -> DenseRead:
         """The layer ``t_s`` seconds after programming; ``factor`` scales the converter's reference."""
         converter, compensation = self.converter, self.chip.compensation
-        if compensation.mode == "reference" and compensation.recentre and t_s > 0.0 and self.chip.ramp.device.drifts:
+        if compensation.mode != "off" and compensation.recentre and t_s > 0.0 and self.chip.ramp.device.drifts:
             converter = converter.recentred(t_s, self.rng.child("recentre", float(t_s).hex()))
         return DenseRead(self.layer, converter.group, self.matrix.read(t_s), converter.read(t_s, factor))
 
@@ -139,11 +139,11 @@ class DenseRead:
         """
         bias = counts.new_full((*counts.shape[:-1], self.layer.bias_rows), float(full_scale))
         driven = torch.cat([counts, bias], dim=-1)
-        codes = codes_of(self.conversion, self.group, self.matrix.pre_activation(driven, noise.block), noise)
+        codes = codes_of(self.conversion, self.group, self.matrix.pre_activation(driven, noise), noise)
         outputs = self.group.scatter(self.conversion.values(codes))
         if activity is not None:
             driven = driven[:, : activity.valid]
             activity.samples += driven.shape[0] * driven.shape[1]
-            activity.drive(driven)
+            activity.drive(driven, self.matrix.driver, self.matrix.bits)
             activity.add("gate_compare_steps", self.group.scatter(codes)[:, : activity.valid] + 1)
         return outputs

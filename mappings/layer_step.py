@@ -15,6 +15,8 @@ from typing import Literal
 from mappings.actions import Action, Actions, Instance, Schedule, Task
 from periphery.adc_prices import adc_name
 from periphery.component import Component, component
+from periphery.driver import PWMDriver
+from periphery.driver_base import Driver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,10 @@ class LayerShape(ABC):
 
     Parameters
     ----------
-    cells : memory cells of the weights, pairs counted as two
+    cells : memory cells of the weights, all planes of the encoding and reference columns counted
+    driver : drivers of the word lines
+    slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
+    branches : capacitors of each column's integrator, one for each significance that is summed as charge
     bits : resolution of inputs and of output codes
     adc_bits : resolution of an ordinary ADC; None means ``bits``
     ramps, ramp_cells : ramp columns of the layer, and the cells in all of them together
@@ -46,6 +51,10 @@ class LayerShape(ABC):
     adc_bits: int | None = None
     partial_sums: Literal["charge", "digital"] = "charge"
     lanes: int = 4
+    driver: Driver = PWMDriver()
+    slices: int = 1
+    slice_shift_bits: int = 0
+    branches: int = 1
 
     def __post_init__(self) -> None:
         for name in (
@@ -75,21 +84,36 @@ class LayerShape(ABC):
         return self.readout == "conventional" or self.sums_digitally
 
     @property
+    def tile_parts(self) -> int:
+        """Row tiles whose parts of a sum are converted apart."""
+        return self.row_tiles if self.partial_sums == "digital" else 1
+
+    @property
+    def input_parts(self) -> int:
+        """Phases of an input that are converted apart, one after the other."""
+        return self.driver.phases(self.bits) if self.driver.digital_accumulation else 1
+
+    @property
     def sums_digitally(self) -> bool:
-        """Whether each row tile's part of a sum is converted and added digitally."""
-        return self.row_tiles > 1 and self.partial_sums == "digital"
+        """Whether parts of a sum (row tiles, slices, input bits) are converted and added digitally."""
+        return self.conversions_per_column > 1
+
+    @property
+    def standing_columns(self) -> int:
+        """Columns that need a front end of their own: those of every row tile and slice that is converted apart."""
+        return self.columns * self.tile_parts * self.slices
 
     @property
     def conversions_per_column(self) -> int:
         """Conversions for one column's sum."""
-        return self.row_tiles if self.sums_digitally else 1
+        return self.tile_parts * self.slices * self.input_parts
 
     @property
     def adcs(self) -> int:
         """ADCs of the layer; none with the ramp."""
         if not self.linear:
             return 0
-        return math.ceil(self.columns * self.conversions_per_column / self.columns_per_adc)
+        return math.ceil(self.standing_columns / self.columns_per_adc)
 
     @property
     def code_bits(self) -> int:
@@ -103,8 +127,9 @@ class LayerShape(ABC):
 
     @property
     def sum_bits(self) -> int:
-        """Width of a digital sum over row tiles."""
-        return self.code_bits + math.ceil(math.log2(self.row_tiles))
+        """Width of a digital sum over row tiles, shifted slices and shifted input bits."""
+        shifts = self.slice_shift_bits + (self.bits - 1 if self.input_parts > 1 else 0)
+        return self.code_bits + shifts + math.ceil(math.log2(self.conversions_per_column))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +162,7 @@ class StepTiming:
 
     Parameters
     ----------
-    input_clocks : both sign phases of the inputs
+    input_clocks : all phases of the inputs
     gate_ramp_clocks, state_ramp_clocks : one whole ramp, steps of several clocks counted as such
     state_drive_clocks : pulse width given to the full range of the cell state
     adc_latency_s : one conversion of an ordinary ADC
@@ -174,7 +199,7 @@ class StepTiming:
 
         return cls(
             t_clk_s=t_clk_s,
-            input_clocks=2 * (2 ** (shape.bits - 1) - 1),
+            input_clocks=shape.driver.drive_clocks(shape.bits),
             gate_ramp_clocks=gate_ramp_clocks,
             state_drive_clocks=2 ** (shape.bits - 1),
             state_ramp_clocks=state_ramp_clocks,
@@ -209,31 +234,41 @@ class LayerStep:
     def product(self, columns: int, name: str, *, after: Task) -> Task:
         """Drive all rows, integrate, and convert ``columns`` columns."""
         shape, timing = self.shape, self.timing
-        half_s = timing.input_clocks * timing.t_clk_s / 2
-        for sign in ("+", "-"):
-            self.schedule.add(f"integrate {name} ({sign})", "gate_integrators", half_s, after=(after,))
-            after = self.schedule.add(f"drive inputs ({sign})", "word_lines", half_s, after=(after,))
+        phases = shape.driver.phases(shape.bits)
+        phase_s = timing.input_clocks * timing.t_clk_s / phases
+        names = {1: ("",), 2: (" (+)", " (-)")}.get(phases, tuple(f" ({phase + 1})" for phase in range(phases)))
         self.counter_clocks += timing.input_clocks
-        if shape.row_tiles > 1 and not shape.sums_digitally:
-            self.act("column_switch", "close", columns * shape.row_tiles)
+        together = columns * shape.tile_parts * shape.slices
+        if shape.row_tiles > 1 and shape.tile_parts == 1:
+            self.act("column_switch", "close", columns * shape.slices * shape.row_tiles)
+        for phase in names:
+            self.schedule.add(f"integrate {name}{phase}", "gate_integrators", phase_s, after=(after,))
+            after = self.schedule.add(f"drive inputs{phase}", "word_lines", phase_s, after=(after,))
+            if shape.input_parts > 1:
+                after = self._convert(f"convert {name}{phase}", together, after)
         if not shape.linear:
             self.front_end_clocks += columns * (timing.input_clocks + timing.gate_ramp_clocks)
             self.counter_clocks += timing.gate_ramp_clocks
             self.act("code_latch", "write_bit", columns * shape.bits)
             return self._ramp(f"ramp for {name}", "gate_ramp", timing.gate_ramp_clocks, after)
-        conversions = columns * shape.conversions_per_column
-        rounds = math.ceil(conversions / shape.adcs)
-        # A column's integrator has to hold its charge until its turn at the shared ADC: on average half the rounds.
-        held_clocks = (rounds + 1) / 2 * timing.adc_latency_s / timing.t_clk_s
-        self.front_end_clocks += conversions * (timing.input_clocks + held_clocks)
-        self.act(shape.adc, "convert", conversions)
-        self.act("code_latch", "write_bit", conversions * shape.code_bits)
-        after = self.schedule.add(f"convert {name}", "adc", rounds * timing.adc_latency_s, after=(after,))
+        self.front_end_clocks += together * timing.input_clocks
+        if shape.input_parts == 1:
+            after = self._convert(f"convert {name}", together, after)
         if shape.sums_digitally:
-            additions = columns * (shape.row_tiles - 1)
+            additions = columns * (shape.conversions_per_column - 1)
             self.act("adder", "add_bit", additions * shape.sum_bits)
             after = self.compute(f"add partial sums of {name}", additions, timing.add_s, after=after)
         return self.look_up(f"activation of {name}", columns, after=after) if self.activation else after
+
+    def _convert(self, name: str, columns: int, after: Task) -> Task:
+        """One round of ordinary ADCs over ``columns`` columns that stand side by side."""
+        shape, timing = self.shape, self.timing
+        rounds = math.ceil(columns / shape.adcs)
+        # A column's integrator has to hold its charge until its turn at the shared ADC: on average half the rounds.
+        self.front_end_clocks += columns * (rounds + 1) / 2 * timing.adc_latency_s / timing.t_clk_s
+        self.act(shape.adc, "convert", columns)
+        self.act("code_latch", "write_bit", columns * shape.code_bits)
+        return self.schedule.add(name, "adc", rounds * timing.adc_latency_s, after=(after,))
 
     def state_product(self, hidden: int, activity: StepActivity, *, after: Task) -> Task:
         """The cell state back to charge on two cells a unit, and the ramp of tanh(c)."""
@@ -277,28 +312,30 @@ class LayerStep:
         """Everything that does not depend on the order in time, and the whole as one record."""
         shape, timing = self.shape, self.timing
         tiles = shape.row_tiles * shape.column_tiles
-        conversions = shape.columns * shape.conversions_per_column
+        standing = shape.standing_columns
         self.act("cell_array", "read_J", activity.array_ohmic_J)
         self.act("word_line", "cell_pulse", activity.row_pulses * shape.cells / shape.rows)
-        self.act(
-            "pwm_driver",
-            "compare_bit",
-            activity.row_clocks * shape.bits * shape.column_tiles,
+        tiled = shape.column_tiles
+        did = shape.driver.actions(
+            shape.bits, rows=shape.rows * tiled, pulses=activity.row_pulses * tiled, clocks=activity.row_clocks * tiled
         )
-        self.act("pwm_driver", "load_bit", shape.rows * shape.bits * shape.column_tiles)
+        for part, counts in did.items():
+            for action, count in counts.items():
+                self.act(part, action, count)
         self.act("column_front_end", "clock", self.front_end_clocks)
         self.act("shared_counter", "count_bit", self.counter_clocks * shape.bits * tiles)
         latency_s = max(task.end_s for task in self.schedule.tasks)
         self.act("controller", "clock", latency_s / timing.t_clk_s)
         self.need("cell_array", shape.cells)
         self.need("word_line", shape.rows * shape.column_tiles)
-        self.need("pwm_driver", shape.rows * shape.bits * shape.column_tiles)
-        self.need("column_front_end", conversions)
-        self.need("code_latch", conversions * shape.code_bits)
+        for part, count in shape.driver.instances(shape.bits, rows=shape.rows * tiled).items():
+            self.need(part, count)
+        self.need("column_front_end", standing * shape.branches)
+        self.need("code_latch", standing * shape.code_bits)
         self.need("shared_counter", shape.bits * tiles)
         self.need("controller", 1)
-        if shape.row_tiles > 1 and not shape.sums_digitally:
-            self.need("column_switch", shape.columns * shape.row_tiles)
+        if shape.row_tiles > 1 and shape.tile_parts == 1:
+            self.need("column_switch", shape.columns * shape.slices * shape.row_tiles)
         if shape.linear:
             self.need(shape.adc, shape.adcs)
             if self.activation:
@@ -337,7 +374,7 @@ def _merged_instances(instances: list[Instance]) -> tuple[Instance, ...]:
 def _notes(shape: LayerShape) -> tuple[str, ...]:
     if shape.row_tiles == 1:
         return ()
-    if shape.sums_digitally:
+    if shape.tile_parts > 1:
         how = "each part is converted linearly by an ordinary ADC, added digitally and looked up"
         if shape.readout == "ramp":
             how += ", so the nonlinear ramp is not used here"

@@ -2,18 +2,22 @@
 
 A matrix with more rows than a tile is cut into row tiles. With ``partial_sums: charge`` the bit lines of the tiles
 above each other share one integrator, so the charge is the whole sum and one product describes it. With ``digital``
-each tile is converted linearly and the words are added.
+each tile is converted linearly and the words are added; so are the slices of a weight that are converted apart, and the
+bits of an input that are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from crossbar import Array, ArrayRead
-from devices import ChipStreams, InputError
+from crossbar import Array, ArrayRead, BitSlices
+from devices import BlockNoise, ChipStreams, InputError, Stream
 from mappings.chip import Chip
+from periphery.bit_serial import BitSerial
+from periphery.driver import AnyDriver
+from periphery.driver_base import DriverRead, full_scale
 
 
 def rows_of(weight: torch.Tensor, bias: torch.Tensor | None, *, chip: Chip) -> tuple[torch.Tensor, int]:
@@ -34,13 +38,53 @@ def rows_of(weight: torch.Tensor, bias: torch.Tensor | None, *, chip: Chip) -> t
     return torch.cat(rows).contiguous(), bias_rows
 
 
+def calibration_counts(matrix: torch.Tensor, chip: Chip) -> torch.Tensor:
+    """Fixed calibration inputs, ``(1, vectors, rows)`` clock periods: full-scale pulses of either sign on so many word
+    lines that the columns move over about half of the ramp's range."""
+    rows = matrix.shape[0]
+    active = float((1.0 / matrix.square().mean().sqrt().clamp_min(1e-6)).square())
+    share = min(1.0, max(active, 1.0) / rows)
+    generator = Stream.root(0).child("calibration inputs").torch()
+    draw = torch.rand((1, chip.compensation.vectors, rows), generator=generator)
+    top = float(2 ** (chip.bits - 1) - 1)
+    signs: torch.Tensor = (draw < share / 2).float() - (draw > 1 - share / 2).float()
+    return top * signs
+
+
+def check_whole_sums(chip: Chip, rows: int, what: str) -> None:
+    """Raise InputError where a ramp that computes ``what`` would be given a part of a sum, naming what to change."""
+    if chip.readout != "ramp":
+        return
+    if rows > chip.rows and chip.partial_sums == "digital":
+        raise InputError(
+            f"chip.partial_sums: {what} converts whole sums: {rows} rows need {-(-rows // chip.rows)} tiles of "
+            f"{chip.rows}; take partial_sums: charge, or readout: conventional"
+        )
+    encoding = chip.weights.encoding
+    if isinstance(encoding, BitSlices) and encoding.combine == "digital" and encoding.slices > 1:
+        raise InputError(
+            f"chip.weights.encoding.combine: {what} converts whole sums, not {encoding.slices} slices apart; take "
+            "combine: charge, or readout: conventional"
+        )
+    if chip.driver.digital_accumulation:
+        raise InputError(
+            f"chip.driver.accumulation: {what} converts whole sums, not the bits of an input apart; take "
+            "accumulation: charge, or readout: conventional"
+        )
+
+
 @dataclass(frozen=True)
 class MappedMatrix:
-    """A matrix ``(rows, columns)`` written on every chip of a batch."""
+    """A matrix ``(rows, columns)`` written on every chip of a batch.
+
+    ``ranges``: for each slice of a weight that is converted apart, its share of the converter's range [1].
+    """
 
     matrix: torch.Tensor
     chip: Chip
     array: Array
+    drivers: DriverRead
+    ranges: tuple[float, ...] = (1.0,)
 
     @classmethod
     def program(cls, matrix: torch.Tensor, chip: Chip, *, rng: ChipStreams) -> MappedMatrix:
@@ -50,42 +94,106 @@ class MappedMatrix:
             device=chip.weights.device,
             encoding=chip.weights.encoding,
             tile_of_column=torch.arange(matrix.shape[1]) // chip.columns,
+            tile_rows=chip.rows,
             rng=rng,
         )
-        return cls(matrix, chip, array)
+        drivers = chip.driver.build(matrix.shape[0], chip.bits, rng=rng.child("drivers"))
+        mapped = cls(matrix, chip, array, drivers)
+        return mapped if array.encoded.parts == 1 else replace(mapped, ranges=tuple(mapped._ranges()))
+
+    def _ranges(self) -> list[float]:
+        """What share of a whole product's spread each slice's product has, on calibration inputs and ideal cells.
+
+        Low digits of the weights look random, so their sums do not shrink as their significance does.
+        """
+        counts, encoded = calibration_counts(self.matrix, self.chip)[0], self.array.encoded
+        scale = self.chip.driver.lsb(self.chip.bits) / encoded.scale_S
+        whole = float((counts @ self.matrix * self.chip.driver.lsb(self.chip.bits)).square().mean().sqrt())
+        shares = []
+        for part in range(encoded.parts):
+            digits = sum(
+                weight * encoded.target_S[p] for p, weight in enumerate(encoded.significance) if encoded.part[p] == part
+            )
+            spread = float((counts @ digits * scale).square().mean().sqrt())
+            shares.append(spread / whole if whole > 0 and spread > 0 else 1.0)
+        return shares
 
     def read(self, t_s: float) -> MatrixRead:
         """The matrix ``t_s`` seconds after programming, in units of pre-activation per clock period."""
-        scale = (self.chip.driver.lsb(self.chip.bits) / self.array.encoded.scale_S).float()
-        read = self.array.read(t_s)
-        variance = None if read.variance_S2 is None else read.variance_S2 * scale.square()
-        scaled = ArrayRead(read.difference_S * scale, variance, read.row_S)
-        return MatrixRead(scaled, self.chip.rows, self.chip.partial_sums == "digital")
+        chip = self.chip
+        scale = (chip.driver.lsb(chip.bits) / self.array.encoded.scale_S).float()
+        levels = 2 ** (chip.bits - 1) - 1 if chip.driver.kind == "amplitude" else None
+        parts = self.array.read_parts(t_s, v_read_V=chip.driver.v_read_V, amplitude_levels=levels)
+        return MatrixRead(
+            tuple(part.scaled(scale) for part in parts),
+            chip.rows,
+            chip.partial_sums == "digital",
+            chip.driver,
+            chip.bits,
+            self.drivers,
+            self.ranges,
+        )
 
 
-PreActivation = tuple[torch.Tensor, torch.Tensor | None]
+@dataclass(frozen=True)
+class PreActivation:
+    """What one conversion is given: ``z`` and its variance by fast read noise, both ``(chips, n, columns)``.
+
+    ``range``: the share of the converter's range that this part of a sum is converted over [1].
+    """
+
+    z: torch.Tensor
+    variance: torch.Tensor | None = None
+    range: float = 1.0
 
 
 @dataclass(frozen=True)
 class MatrixRead:
     """A mapped matrix at one time."""
 
-    array: ArrayRead
+    parts: tuple[ArrayRead, ...]
     tile_rows: int
     digital: bool
+    driver: AnyDriver
+    bits: int
+    drivers: DriverRead
+    ranges: tuple[float, ...] = (1.0,)
 
-    def pre_activation(self, counts: torch.Tensor, block: int) -> list[PreActivation]:
-        """``z`` of ``counts (chips | 1, n, rows)`` and its variance by fast read noise, both ``(chips, n, columns)``.
+    @property
+    def array(self) -> ArrayRead:
+        """The array, where all planes of a weight are summed as charge; else its first slice."""
+        return self.parts[0]
 
-        One entry, or one per row tile where tiles are converted apart and added digitally. Products run block by block,
-        so that the number of blocks moves no bit.
+    def pre_activation(self, counts: torch.Tensor, noise: BlockNoise) -> list[PreActivation]:
+        """What is converted for ``counts (chips | 1, n, rows)``.
+
+        One entry, or one for each row tile, slice and input bit where these are converted apart and added digitally.
+        Products run block by block, so that the number of blocks moves no bit. Noise that columns share is in ``z``.
         """
-        chips, n, rows = counts.shape
-        blocks = counts.reshape(chips, n // block, block, rows)
+        seen = counts if self.driver.exact else self.drivers.driven(counts, noise)
+        chips, n, rows = seen.shape
+        blocks = seen.reshape(chips, n // noise.block, noise.block, rows)
         height = self.tile_rows if self.digital else rows
-        parts: list[PreActivation] = []
-        for first in range(0, rows, height):
-            array, driven = self.array.rows(first, first + height), blocks[..., first : first + height]
-            variance = array.variance(driven)
-            parts.append((array.product(driven).flatten(1, 2), None if variance is None else variance.flatten(1, 2)))
-        return parts
+        found: list[PreActivation] = []
+        for inputs, squares, share in self._drives(blocks):
+            for first in range(0, rows, height):
+                driven, noisy = inputs[..., first : first + height], squares[..., first : first + height]
+                for part, width in zip(self.parts, self.ranges, strict=True):
+                    array = part if height == rows else part.rows(first, first + height)
+                    z = array.product(driven).flatten(1, 2)
+                    common = array.common_sigma(noisy)
+                    if common is not None and array.reference is not None:
+                        shared = noise.normal((int(array.reference.max()) + 1,))[..., array.reference]
+                        z = z + common.flatten(1, 2) * shared
+                    variance = array.variance_of_squares(noisy)
+                    found.append(PreActivation(z, None if variance is None else variance.flatten(1, 2), width * share))
+        return found
+
+    def _drives(self, blocks: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor, float]]:
+        """Inputs as they are converted, whole or bit by bit: counts, noise counts, share of the range."""
+        driver, bits = self.driver, self.bits
+        if isinstance(driver, BitSerial) and driver.digital_accumulation:
+            top = float(full_scale(bits))
+            phases = zip(driver.planes(blocks, bits), driver.weights(bits), strict=True)
+            return [(weight * plane, weight**2 * plane, abs(weight) / top) for plane, weight in phases]
+        return [(blocks, driver.noise_counts(blocks, bits), 1.0)]

@@ -19,12 +19,12 @@ from typing import Literal
 
 import torch
 
-from devices import BlockNoise, Cells, ChipStreams, InputError, Stream
+from devices import BlockNoise, Cells, ChipStreams
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import ColumnGroup, GroupConverter, codes_of, volts_per_z
-from mappings.matrix import MappedMatrix, MatrixRead, rows_of
+from mappings.matrix import MappedMatrix, MatrixRead, PreActivation, calibration_counts, check_whole_sums, rows_of
 from mappings.recurrent_actions import RecurrentShape, StepActivity, StepTiming, recurrent_actions
 from periphery import SIGMOID, TANH, LookUpConverter, RampConversion
 from periphery.component import Component
@@ -96,12 +96,7 @@ class RecurrentLayer:
 
     def program(self, chip: Chip, *, rng: ChipStreams) -> ProgrammedRecurrent:
         """Lay the layer on ``len(rng)`` chips: write its cells, ramps and comparators once."""
-        if self.row_tiles(chip) > 1 and chip.partial_sums == "digital" and chip.readout == "ramp":
-            raise InputError(
-                "chip.partial_sums: a ramp that computes an activation cannot convert partial sums: "
-                f"{self.rows} rows need {self.row_tiles(chip)} tiles of {chip.rows}; "
-                "take partial_sums: charge, or readout: conventional"
-            )
+        check_whole_sums(chip, self.rows, "a ramp that computes an activation")
         groups = self.groups(chip)
         volts = volts_per_z(chip, [(group.function, chip.bits) for group in groups])
         matrix = MappedMatrix.program(self.matrix, chip, rng=rng.child("weights"))
@@ -147,7 +142,11 @@ class ProgrammedRecurrent:
             bias_rows=self.layer.bias_rows,
             row_tiles=self.layer.row_tiles(chip),
             column_tiles=-(-self.layer.columns // chip.columns),
-            cells=2 * self.layer.rows * self.layer.columns,
+            cells=self.matrix.array.cell_count,
+            driver=chip.driver,
+            slices=self.matrix.array.encoded.parts,
+            slice_shift_bits=self.matrix.array.encoded.shift_bits,
+            branches=self.matrix.array.encoded.branches,
             bits=chip.bits,
             readout=chip.readout,
             ramps=sum(c.group.ramps for c in self.ramps),
@@ -191,7 +190,7 @@ class ProgrammedRecurrent:
         converters, compensation = self.converters, self.chip.compensation
         state = self.state
         if compensation.mode == "off":
-            return self._read(t_s, converters, [1.0] * len(converters), state)
+            return self._read(t_s, converters, Factors([1.0] * len(converters)), state)
         if compensation.recentre and t_s > 0.0 and self.chip.ramp.device.drifts:
             rng = self.rng.child("recentre", float(t_s).hex())
             converters = tuple(c.recentred(t_s, rng.child(k)) for k, c in enumerate(converters))
@@ -202,7 +201,7 @@ class ProgrammedRecurrent:
         self,
         t_s: float,
         converters: Sequence[GroupConverter],
-        factors: Sequence[torch.Tensor | float],
+        factors: Factors,
         state: GroupConverter | None,
     ) -> RecurrentRead:
         gain: torch.Tensor | float = 1.0
@@ -214,52 +213,75 @@ class ProgrammedRecurrent:
             self.chip,
             self.matrix.read(t_s),
             tuple(converter.group for converter in converters),
-            tuple(c.read(t_s, factor) for c, factor in zip(converters, factors, strict=True)),
+            tuple(c.read(t_s, factor) for c, factor in zip(converters, factors.ramp, strict=True)),
             state.group if state else None,
             state.read(t_s) if state else None,
             gain,
-            tuple(factors),
+            tuple(factors.ramp),
+            tuple(factors.column or [None] * len(converters)),
         )
 
-    def _factors(self, t_s: float, converters: Sequence[GroupConverter]) -> list[torch.Tensor]:
-        """By how much the array has shrunk as its own ramps see it, ``(chips, ramps, 1)`` for every group.
+    def _factors(self, t_s: float, converters: Sequence[GroupConverter]) -> Factors:
+        """By how much the array has shrunk as its own ramps see it.
 
         The same calibration inputs are driven right after programming and now; both are converted by the ramp, the
         codes taken back through the table of ``g^-1``, and the slope between the two is the factor. End codes carry no
         slope and are left out. A second round with the factor applied removes what the first left in the codes.
+        ``baseline: exact`` compares with the products in software instead; ``per_column`` measures one slope more for
+        every column, once the ramps' factors are applied.
         """
         counts = calibration_counts(self.layer.matrix, self.chip)
-        step = self.chip.compensation.resolution
+        compensation = self.chip.compensation
+        step = compensation.resolution
 
-        def measure(read: RecurrentRead, by: Sequence[GroupConverter], *name: str | int) -> list[torch.Tensor]:
+        def measure(
+            factors: Factors, at_s: float, by: Sequence[GroupConverter], *name: str | int
+        ) -> list[torch.Tensor]:
             noise = BlockNoise(self.rng.child("calibration", *name), [0], counts.shape[1])
+            read = self._read(at_s, by, factors, None)
             return [c.linearised(codes) for c, codes in zip(by, read.gate_codes(counts, noise), strict=True)]
 
         ones = [torch.ones((len(self.rng), c.group.ramps, 1), dtype=torch.float64) for c in converters]
-        at_start = measure(self._read(0.0, self.converters, ones, None), self.converters, "start")
-        factors = ones
+        if compensation.baseline == "exact":
+            exact = counts @ self.layer.matrix * self.chip.driver.lsb(self.chip.bits)
+            wanted = [c.group.gather(exact).expand(len(self.rng), -1, -1, -1) for c in converters]
+        else:
+            wanted = measure(Factors(ones), 0.0, self.converters, "start")
+        factors = Factors(ones)
         for turn in range(2):
-            now = measure(self._read(t_s, converters, factors, None), converters, float(t_s).hex(), turn)
-            for k, (z, before) in enumerate(zip(now, at_start, strict=True)):
-                use = torch.isfinite(z) & torch.isfinite(before)
-                z, before = torch.where(use, z, 0.0), torch.where(use, before, 0.0)
-                slope = (z * before).sum((1, 3)) / before.square().sum((1, 3)).clamp_min(1e-12)
-                wanted = factors[k] * slope[..., None].double()
-                factors[k] = (torch.round(wanted / step) * step).clamp_min(step)
+            now = measure(factors, t_s, converters, float(t_s).hex(), turn)
+            slopes = [_slope(z, before, (1, 3))[..., None] for z, before in zip(now, wanted, strict=True)]
+            factors = Factors(
+                [_stepped(f * slope, step) for f, slope in zip(factors.ramp, slopes, strict=True)], factors.column
+            )
+        if compensation.mode == "per_column":
+            now = measure(factors, t_s, converters, float(t_s).hex(), "columns")
+            trims = [_stepped(_slope(z, before, (1,)), step) for z, before in zip(now, wanted, strict=True)]
+            factors = Factors(factors.ramp, trims)
         return factors
 
 
-def calibration_counts(matrix: torch.Tensor, chip: Chip) -> torch.Tensor:
-    """Fixed calibration inputs, ``(1, vectors, rows)`` clock periods: full-scale pulses of either sign on so many word
-    lines that the columns move over about half of the ramp's range."""
-    rows = matrix.shape[0]
-    active = float((1.0 / matrix.square().mean().sqrt().clamp_min(1e-6)).square())
-    share = min(1.0, max(active, 1.0) / rows)
-    generator = Stream.root(0).child("calibration inputs").torch()
-    draw = torch.rand((1, chip.compensation.vectors, rows), generator=generator)
-    top = float(2 ** (chip.bits - 1) - 1)
-    signs: torch.Tensor = (draw < share / 2).float() - (draw > 1 - share / 2).float()
-    return top * signs
+@dataclass(frozen=True)
+class Factors:
+    """Drift compensation of all groups: ``ramp``, ``(chips, ramps, 1)`` or 1, and ``column``, ``(chips, ramps,
+    width)``, or None where columns are not trimmed."""
+
+    ramp: Sequence[torch.Tensor | float]
+    column: Sequence[torch.Tensor] | None = None
+
+
+def _slope(now: torch.Tensor, before: torch.Tensor, over: tuple[int, ...]) -> torch.Tensor:
+    """Least-squares factor that takes ``before`` to ``now``, over the given dimensions; 1 where nothing was seen."""
+    use = torch.isfinite(now) & torch.isfinite(before)
+    now, before = torch.where(use, now, 0.0), torch.where(use, before, 0.0)
+    energy = before.square().sum(over)
+    slope = (now * before).sum(over) / energy.clamp_min(1e-12)
+    return torch.where(energy > 1e-12, slope, torch.ones_like(slope)).double()
+
+
+def _stepped(factor: torch.Tensor, step: float) -> torch.Tensor:
+    """The nearest setting of a generator with this step."""
+    return (torch.round(factor / step) * step).clamp_min(step)
 
 
 @dataclass(frozen=True)
@@ -275,13 +297,14 @@ class RecurrentRead:
     state_conversion: RampConversion | LookUpConverter | None
     state_gain: torch.Tensor | float
     factors: tuple[torch.Tensor | float, ...]
+    trims: tuple[torch.Tensor | None, ...]
 
     def gate_codes(self, counts: torch.Tensor, noise: BlockNoise) -> list[torch.Tensor]:
         """Codes of all gates for ``counts (chips | 1, n, rows)``, one tensor ``(chips, n, ramps, width)`` per group."""
-        parts = self.matrix.pre_activation(counts, noise.block)
+        parts = self.matrix.pre_activation(counts, noise)
         return [
-            codes_of(conversion, group, parts, noise)
-            for group, conversion in zip(self.groups, self.conversions, strict=True)
+            codes_of(conversion, group, parts, noise, trim=trim)
+            for group, conversion, trim in zip(self.groups, self.conversions, self.trims, strict=True)
         ]
 
     def _pulses(self, h: torch.Tensor) -> torch.Tensor:
@@ -330,8 +353,8 @@ class RecurrentRead:
                 r, u = gates[0].split(layer.hidden, dim=-1)
                 second = v.clone()
                 second[..., layer.inputs : layer.inputs + layer.hidden] = self._pulses(r * c)
-                parts = self.matrix.pre_activation(second, noise.block)
-                code = codes_of(self.conversions[1], self.groups[1], parts, noise)
+                parts = self.matrix.pre_activation(second, noise)
+                code = codes_of(self.conversions[1], self.groups[1], parts, noise, trim=self.trims[1])
                 candidate = self.groups[1].scatter(self.conversions[1].values(code))
                 c = (1.0 - u) * candidate + u * c
                 c = torch.round(c / state_lsb).mul_(state_lsb).clamp_(-state.limit, state.limit - state_lsb)
@@ -357,7 +380,7 @@ class RecurrentRead:
         per_clock = top / chip.state.drive_limit
         pulses = torch.round(c * per_clock).clamp_(-top, top)
         z = pulses * (self.state_gain / per_clock)
-        codes = codes_of(self.state_conversion, self.state_group, [(z, None)], noise)
+        codes = codes_of(self.state_conversion, self.state_group, [PreActivation(z)], noise)
         if activity is not None:
             real = slice(activity.valid)
             activity.add("state_pulses", pulses[:, real] != 0)
@@ -372,6 +395,6 @@ class RecurrentRead:
         v = v[:, : activity.valid]
         if not again:
             activity.samples += v.shape[0] * v.shape[1]
-        activity.drive(v)
+        activity.drive(v, self.chip.driver, self.chip.bits)
         for group, code in zip(self.groups[-1:] if again else self.groups, codes, strict=False):
             activity.add("gate_compare_steps", group.scatter(code)[:, : activity.valid] + 1)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
 from mappings.chip import Chip, Weights
 from mappings.columns import ColumnGroup, GroupConverter, codes_of, volts_per_z
+from mappings.matrix import PreActivation
 from periphery import SIGMOID, TANH, PWMDriver, RampColumn, thresholds
 
 
@@ -56,7 +57,7 @@ def test_linearised_codes_are_the_input_within_a_code(readout: str) -> None:
     rng = ChipStreams.of(Stream.root(0), 1)
     converter = GroupConverter.build(group, chip, bits=8, volts_per_z=0.1, rng=rng, adc_bits=12)
     z = torch.linspace(-1.5, 1.5, 301)[None, :, None]
-    codes = codes_of(converter.read(0.0), group, [(z, None)], BlockNoise(rng, [0], 301))
+    codes = codes_of(converter.read(0.0), group, [PreActivation(z)], BlockNoise(rng, [0], 301))
     back = converter.linearised(codes)[0, :, 0, 0]
     # Half an LSB of the output, through the slope 1 - tanh^2 at 1.5, and the linear converter's own step.
     assert float((back - z[0, :, 0]).abs().max()) < 0.5 / 128 / (1 - torch.tensor(1.5).tanh() ** 2) * 1.1 + 8 / 2**13
@@ -82,7 +83,7 @@ def test_a_changed_read_voltage_is_a_gain_for_a_fixed_reference_and_nothing_for_
             group, chip, bits=8, volts_per_z=volts_per_z(chip, [(TANH, 8)]), rng=rng, adc_bits=12
         )
         conversion = converter.read(0.0)
-        return conversion.values(codes_of(conversion, group, [(z, None)], BlockNoise(rng, [0], 801)))
+        return conversion.values(codes_of(conversion, group, [PreActivation(z)], BlockNoise(rng, [0], 801)))
 
     assert torch.equal(values("ramp", v_read_V), values("ramp", 0.2))
     moved = values("conventional", v_read_V)[0, :, 0, 0]

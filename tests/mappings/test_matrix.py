@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from devices import PCM, ChipStreams, Ideal, InputError, Stream, TaOx
+from devices import PCM, BlockNoise, ChipStreams, Ideal, InputError, Stream, TaOx
 from mappings.chip import Chip, Weights
-from mappings.matrix import MappedMatrix, rows_of
+from mappings.matrix import MappedMatrix, PreActivation, rows_of
 from periphery import PWMDriver, RampColumn
 
 IDEAL = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()))
@@ -17,6 +17,11 @@ IDEAL = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ide
 
 def rng(chips: int) -> ChipStreams:
     return ChipStreams.of(Stream.root(12), chips)
+
+
+def quiet(block: int) -> BlockNoise:
+    """Blocks of so many samples, and no noise that is drawn from them."""
+    return BlockNoise(rng(1), [0], block)
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -54,8 +59,9 @@ def test_ideal_cells_give_the_weighted_sum_of_the_quantised_inputs(columns: int,
     chip = replace(IDEAL, columns=columns, driver=PWMDriver(x_max=x_max))
     weights, x = normal(9, 12), normal(1, 20, 9, seed=1)
     counts = chip.driver.counts(x, 8)
-    parts = MappedMatrix.program(weights, chip, rng=rng(2)).read(0.0).pre_activation(counts, 10)
-    ((z, variance),) = parts
+    parts = MappedMatrix.program(weights, chip, rng=rng(2)).read(0.0).pre_activation(counts, quiet(10))
+    (part,) = parts
+    z, variance = part.z, part.variance
     wanted = counts[0].double() * chip.driver.lsb(8) @ weights.double()
     torch.testing.assert_close(z.double(), wanted.expand(2, -1, -1), rtol=0.0, atol=2e-5)
     assert variance is None
@@ -66,7 +72,8 @@ def test_read_noise_of_a_pre_activation_is_that_of_its_cells() -> None:
     chip = replace(IDEAL, weights=Weights(device=TaOx()))
     mapped = MappedMatrix.program(normal(9, 4), chip, rng=rng(1))
     counts = chip.driver.counts(normal(1, 6, 9, seed=1), 8)
-    ((_, variance),) = mapped.read(0.0).pre_activation(counts, 6)
+    (part,) = mapped.read(0.0).pre_activation(counts, quiet(6))
+    variance = part.variance
     assert variance is not None
     per_S = chip.driver.lsb(8) / mapped.array.encoded.scale_S
     wanted = 2 * (0.14e-6 * per_S) ** 2 * counts.square().sum(-1, keepdim=True)
@@ -78,20 +85,22 @@ def test_charge_of_row_tiles_is_one_sum_and_digital_words_are_one_a_tile(device:
     chip = replace(IDEAL, weights=Weights(device=device))
     counts = chip.driver.counts(normal(1, 8, 13, seed=1), 8)
 
-    def parts(**changes: object) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
+    def parts(**changes: object) -> list[PreActivation]:
         small = replace(chip, **changes)  # type: ignore[arg-type]
-        return MappedMatrix.program(normal(13, 6), small, rng=rng(2)).read(3600.0).pre_activation(counts, 4)
+        return MappedMatrix.program(normal(13, 6), small, rng=rng(2)).read(3600.0).pre_activation(counts, quiet(4))
 
-    ((whole, variance),) = parts()
-    ((charge, charge_variance),) = parts(rows=5)
+    (one,), (shared,) = parts(), parts(rows=5)
+    (whole, variance), (charge, charge_variance) = (one.z, one.variance), (shared.z, shared.variance)
     digital = parts(rows=5, partial_sums="digital")
     assert torch.equal(charge, whole)
     assert variance is not None
     assert charge_variance is not None
     assert torch.equal(charge_variance, variance)
     assert len(digital) == 3
-    torch.testing.assert_close(torch.stack([z for z, _ in digital]).sum(0), whole, rtol=0.0, atol=1e-5)
-    torch.testing.assert_close(torch.stack([v for _, v in digital if v is not None]).sum(0), variance)
+    torch.testing.assert_close(torch.stack([part.z for part in digital]).sum(0), whole, rtol=0.0, atol=1e-5)
+    torch.testing.assert_close(
+        torch.stack([part.variance for part in digital if part.variance is not None]).sum(0), variance
+    )
 
 
 def test_blocks_taken_apart_or_together_have_the_same_bits() -> None:
@@ -99,12 +108,10 @@ def test_blocks_taken_apart_or_together_have_the_same_bits() -> None:
     for mode in ("charge", "digital"):
         read = MappedMatrix.program(normal(13, 7), replace(chip, rows=5, partial_sums=mode), rng=rng(3)).read(0.0)
         counts = chip.driver.counts(normal(1, 30, 13, seed=1), 8)
-        whole = read.pre_activation(counts, 5)
+        whole = read.pre_activation(counts, quiet(5))
         for first in range(0, 30, 5):
-            for (z, v), (some_z, some_v) in zip(
-                whole, read.pre_activation(counts[:, first : first + 5], 5), strict=True
-            ):
-                assert torch.equal(z[:, first : first + 5], some_z)
-                assert v is not None
-                assert some_v is not None
-                assert torch.equal(v[:, first : first + 5], some_v)
+            for part, some in zip(whole, read.pre_activation(counts[:, first : first + 5], quiet(5)), strict=True):
+                assert torch.equal(part.z[:, first : first + 5], some.z)
+                assert part.variance is not None
+                assert some.variance is not None
+                assert torch.equal(part.variance[:, first : first + 5], some.variance)

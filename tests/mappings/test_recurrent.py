@@ -14,7 +14,7 @@ import torch
 from devices import PCM, BlockNoise, ChipStreams, Ideal, InputError, Stream, TaOx
 from mappings.activity import Activity
 from mappings.chip import CellState, Chip, Compensation, Weights
-from mappings.recurrent import Cell, RecurrentLayer
+from mappings.recurrent import Cell, Factors, RecurrentLayer
 from periphery import Comparator, ConventionalADC, PWMDriver, RampColumn
 
 Readout = Literal["ramp", "conventional"]
@@ -168,7 +168,7 @@ def test_a_nonlinear_ramp_refuses_partial_sums(cell: Cell) -> None:
     with pytest.raises(InputError) as caught:
         run(cell, replace(IDEAL, rows=4, partial_sums="digital"))
     assert str(caught.value) == (
-        "chip.partial_sums: a ramp that computes an activation cannot convert partial sums: 15 rows need 4 tiles of 4; "
+        "chip.partial_sums: a ramp that computes an activation converts whole sums: 15 rows need 4 tiles of 4; "
         "take partial_sums: charge, or readout: conventional"
     )
 
@@ -184,7 +184,7 @@ REAL_CHIPS = {
         weights=Weights(device=PCM(read_noise_S=1e-7)),
         ramp=RampColumn(device=PCM(read_noise_S=1e-7)),
         columns=5,
-        compensation=Compensation(mode="reference"),
+        compensation=Compensation(mode="global"),
     ),
 }
 
@@ -290,7 +290,7 @@ def pcm_layer(ramp: PCM | TaOx, mode: str, chips: int = 16, **changes: Any) -> t
 def test_compensation_measures_by_how_much_the_array_has_shrunk(readout: Readout) -> None:
     """PCM weights after a month under a ramp that does not drift: the factor is the slope of the weights themselves,
     G(t) on G(0), chip by chip, as seen through six-bit codes."""
-    layer, chip, rng = pcm_layer(TaOx(), "reference")
+    layer, chip, rng = pcm_layer(TaOx(), "global")
     programmed = layer.program(replace(chip, readout=readout, adc=ConventionalADC(bits=8)), rng=rng)
     read = programmed.read(MONTH_S)
     start, now = (programmed.matrix.read(t).array.difference_S for t in (0.0, MONTH_S))
@@ -309,9 +309,12 @@ def test_compensation_measures_by_how_much_the_array_has_shrunk(readout: Readout
 def test_compensated_thresholds_meet_the_drifted_weights() -> None:
     """What the codes see is z(t) over threshold(t): with the factor their scale is that of the start within a few
     percent, without it it is off by the whole drift."""
-    layer, chip, rng = pcm_layer(TaOx(), "reference")
+    layer, chip, rng = pcm_layer(TaOx(), "global")
     programmed = layer.program(chip, rng=rng)
-    on, off = programmed.read(MONTH_S), programmed._read(MONTH_S, programmed.converters, [1.0, 1.0], programmed.state)
+    on, off = (
+        programmed.read(MONTH_S),
+        programmed._read(MONTH_S, programmed.converters, Factors([1.0, 1.0]), programmed.state),
+    )
     start = programmed.matrix.read(0.0).array.difference_S
     now = on.matrix.array.difference_S
     shrunk = (start * now).sum((1, 2)) / start.square().sum((1, 2))
@@ -335,16 +338,16 @@ def test_a_ramp_of_the_same_cells_drifts_with_the_weights() -> None:
     assert float(weights_scale.mean()) < 0.65
     assert float(ramp_scale.mean()) < 0.65
     assert float((ramp_scale / weights_scale).mean()) == pytest.approx(1.0, abs=0.06)
-    compensated = replace(programmed, chip=replace(chip, compensation=Compensation(mode="reference"))).read(MONTH_S)
+    compensated = replace(programmed, chip=replace(chip, compensation=Compensation(mode="global"))).read(MONTH_S)
     for factor in compensated.factors:
         assert isinstance(factor, torch.Tensor)
         assert float(factor.mean()) == pytest.approx(1.0, abs=0.06)
 
 
 def test_compensation_recentres_all_ramps_that_drift_the_one_of_the_state_included() -> None:
-    layer, chip, rng = pcm_layer(PCM(), "reference", chips=32)
+    layer, chip, rng = pcm_layer(PCM(), "global", chips=32)
     centred = layer.program(chip, rng=rng).read(MONTH_S)
-    drifted = layer.program(replace(chip, compensation=Compensation(mode="reference", recentre=False)), rng=rng).read(
+    drifted = layer.program(replace(chip, compensation=Compensation(mode="global", recentre=False)), rng=rng).read(
         MONTH_S
     )
     for old, new in zip(
@@ -359,17 +362,17 @@ def test_compensation_recentres_all_ramps_that_drift_the_one_of_the_state_includ
 def test_drift_compensation_brings_the_hidden_state_back() -> None:
     """After a month the codes of a compensated layer lie nearer to those of the start than without."""
     errors = {}
-    for mode in ("off", "reference"):
+    for mode in ("off", "global"):
         layer, chip, rng = pcm_layer(TaOx(), mode)
         programmed = layer.program(chip, rng=rng)
         counts = chip.driver.counts(inputs(), chip.bits)
         h = [programmed.read(t).run(counts, noise=BlockNoise(rng, [0], SAMPLES)) for t in (0.0, MONTH_S)]
         errors[mode] = float((h[0] - h[1]).square().mean().sqrt())
-    assert errors["reference"] < 0.6 * errors["off"]
+    assert errors["global"] < 0.6 * errors["off"]
 
 
 def test_reading_at_whole_seconds_is_reading_at_that_time() -> None:
-    layer, chip, rng = pcm_layer(PCM(), "reference", chips=2)
+    layer, chip, rng = pcm_layer(PCM(), "global", chips=2)
     programmed = layer.program(chip, rng=rng)
     for a, b in zip(programmed.read(3600).factors, programmed.read(3600.0).factors, strict=True):
         assert isinstance(a, torch.Tensor)

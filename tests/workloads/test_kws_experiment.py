@@ -43,7 +43,7 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def experiment(**changes: object) -> KeywordSpotting:
     chip = Chip(weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx()))
-    pcm = replace(chip, weights=Weights(device=PCM(read_noise_S=1e-7)), compensation=Compensation(mode="reference"))
+    pcm = replace(chip, weights=Weights(device=PCM(read_noise_S=1e-7)), compensation=Compensation(mode="global"))
     plain = KeywordSpotting(
         chip=chip,
         variants=(
