@@ -77,7 +77,8 @@ def test_every_cited_key_has_an_entry() -> None:
     cited = {key for path in priced for key in yaml.safe_load(path.read_text())["cite"]}
     cited |= {key for path in others for key in yaml.safe_load(path.read_text()).get("cite", [])}
     assert cited <= keys
-    assert keys - cited == {"espeakng"}, "cited by data, not by a record"
+    data = {"espeakng", "orchard2015", "cramer2022", "anumula2018", "fsdd", "lecun1998", "alpaydin1998"}
+    assert keys - cited <= data, "cited by data, not by a record"
 
 
 def test_a_product_costs_more_than_a_sum_of_the_same_width() -> None:
