@@ -1,4 +1,5 @@
-"""The command line: ``mho run``, ``report``, ``validate``, ``list``, ``show``, ``cite``, ``data`` and ``schema``.
+"""The command line: ``mho run``, ``report``, ``validate``, ``list``, ``show``, ``fit``, ``cite``, ``data`` and
+``schema``.
 
 Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 the run failed, 2 the
 input is wrong.
@@ -22,6 +23,7 @@ from mho import catalogue, citations, report, runner
 from mho.config import json_schema
 from mho.console import Watch, summary
 from mho.files import write_atomic
+from mho.fit import fit_file
 from workloads.kws.find import FULL_SET, TEST_SET
 from workloads.result import silent
 from workloads.sources import Unavailable, cached, fetch
@@ -171,6 +173,31 @@ def show(
     if plot is not None:
         catalogue.plot(name, plot)
         typer.echo(str(plot), err=True)
+
+
+@app.command()
+def fit(
+    csv: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV file: target_S, measured_S (samples), or target_S, mean_S, sigma_S (summary); t_s, cell and "
+            "count if known. A name may end in _uS."
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Device record to write; else it is printed.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="The candidate or kind of device to take, in place of the best by BIC.")
+    ] = None,
+    reads: Annotated[
+        Path | None, typer.Option(help="CSV file of repeated reads (target_S, measured_S), for the read noise.")
+    ] = None,
+) -> None:
+    """Turn measured conductances into a device, and say how well each candidate fits."""
+    typer.echo(fit_file(csv, output, kind=kind, reads=reads))
+    if output is not None:
+        typer.echo(str(output), err=True)
 
 
 @app.command()

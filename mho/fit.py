@@ -1,0 +1,149 @@
+"""Measured conductances in, a device record out, with how well every candidate fits."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.table import Table
+
+from devices import AnyDevice, InputError
+from devices.fitting import Fit, fits
+from devices.measured_csv import Measurements, read_measurements
+from mho.config_schema import suggestion
+from mho.files import write_atomic
+from mho.yaml_source import dump_yaml
+
+WIDTH = 110
+
+
+def fit_file(path: Path, output: Path | None, *, kind: str | None = None, reads: Path | None = None) -> str:
+    """Fit devices to a CSV file of samples or of a summary, and write the best one as a record.
+
+    ``kind`` is a candidate or a kind of device, of which the best candidate is taken; ``reads`` a file of samples that
+    repeat the read of one cell a level, for the fast read noise. Returns the tables to print. Raises InputError for a
+    bad file or kind; a record is written whole or not at all.
+    """
+    data = read_measurements(path)
+    candidates = fits(data)
+    best = _chosen(candidates, kind, data)
+    read_noise_S, read_source = _read_noise(reads)
+    text = _record(best, data, read_noise_S, read_source)
+    if output is not None:
+        write_atomic(output, text.encode())
+    return _tables(candidates, best, data) + ("" if output is not None else "\n" + text)
+
+
+def _chosen(candidates: list[Fit], kind: str | None, data: Measurements) -> Fit:
+    if kind is None:
+        return candidates[0]
+    found = [fit for fit in candidates if kind in (fit.name, _kind(fit))]
+    if found:
+        return found[0]
+    names = list(dict.fromkeys([fit.name for fit in candidates] + [_kind(fit) for fit in candidates]))
+    needs = "" if data.measured_S is not None else "; the others need samples, or a count column"
+    raise InputError(f"--kind: must be one of {', '.join(sorted(names))}{needs} (got {kind}){suggestion(kind, names)}")
+
+
+def _kind(fit: Fit) -> str:
+    return str(getattr(fit.device, "kind"))  # noqa: B009  every member of the registry has one, the base has not
+
+
+def _read_noise(reads: Path | None) -> tuple[float, str]:
+    """Root mean square over levels of the spread of repeated reads."""
+    if reads is None:
+        return 0.0, "No repeated reads were given: no read noise."
+    data = read_measurements(reads)
+    if data.measured_S is None:
+        raise InputError(f"{reads}: repeated reads must be samples, with the columns target_S and measured_S")
+    levels = np.unique(data.target_S)
+    spreads = []
+    for level in levels:
+        values = data.measured_S[data.target_S == level]
+        if len(values) < 2:
+            raise InputError(f"{reads}: level {level:g} S must have at least two reads (got {len(values)})")
+        spreads.append(float(values.std(ddof=1)))
+    noise = float(np.sqrt(np.mean(np.square(spreads))))
+    source = (
+        f"Read noise: root mean square over {len(levels)} levels, of {min(spreads):.3g} to {max(spreads):.3g} S, of "
+        f"{data.source}."
+    )
+    return noise, source
+
+
+def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str) -> str:
+    """The YAML of a device: what differs from the defaults of its kind, with its source."""
+    how = f"best of the candidates by BIC {best.bic:.1f}" if best.samples else "the table as it stands"
+    moments = len(getattr(best.device, "t_s", ())) or int(getattr(best.device, "drifts", False))
+    kept = "" if moments else " One moment was measured: the conductance is taken to stay where programming left it."
+    device = replace(
+        best.device,
+        description=f"{best.name.replace('_', ' ')} fitted to {Path(data.name).name}",
+        source=f"fitted by mho fit to {data.source}; {best.name}, {how}.{kept} {read_source}",
+        read_noise_S=float(f"{read_noise_S:.6g}"),
+    )
+    plain: dict[str, Any] = TypeAdapter(AnyDevice).dump_python(device, mode="json")  # type: ignore[arg-type]
+    always = {"description", "kind", "status", "source", "g_min_S", "g_max_S", "read_noise_S"}
+    if plain["kind"] == "measured":
+        always |= {"target_S", "mean_S", "sigma_S", "t_s", "shape"}
+    kept_keys = {
+        field.name: plain[field.name]
+        for field in fields(device)
+        if field.name in always or field.default is MISSING or getattr(device, field.name) != field.default
+    }
+    front = ("description", "kind", "status", "source")
+    return dump_yaml({key: kept_keys[key] for key in (*front, *(key for key in kept_keys if key not in front))})
+
+
+def _tables(candidates: list[Fit], best: Fit, data: Measurements) -> str:
+    page = Console(file=io.StringIO(), width=WIDTH, force_terminal=False, color_system=None)
+    overview = Table(title=f"{data.source}", title_justify="left", box=None, pad_edge=False)
+    for column in ("candidate", "parameters", "ln L", "AIC", "BIC", "KS, largest", "p", "chi2 / dof", "p"):
+        overview.add_column(column, justify="left" if column == "candidate" else "right", no_wrap=True)
+    for fit in candidates:
+        worst = min(fit.levels, key=lambda level: level.p, default=None)
+        overview.add_row(
+            ("* " if fit is best else "  ") + fit.name,
+            str(fit.parameters),
+            *([f"{value:.1f}" for value in (fit.log_likelihood, fit.aic, fit.bic)] if fit.samples else ["-"] * 3),
+            *([f"{worst.distance:.3f}", f"{worst.p:.2g}"] if worst else ["-", "-"]),
+            *([f"{fit.chi2[0]:.1f} / {fit.chi2[1]}", f"{fit.chi2[2]:.2g}"] if fit.chi2 else ["-", "-"]),
+        )
+    page.print(overview)
+    if not best.samples:
+        page.print("\nNo count column: nothing can be said about the goodness of fit, and the table is taken as it is.")
+    if best.levels:
+        page.print()
+        page.print(_levels(best, data))
+        page.print(
+            f"\np is that of a distribution known beforehand; fitted to the same samples, it flatters. With "
+            f"{len(best.levels)} levels, one of them below {1 / len(best.levels):.2f} is expected."
+        )
+    assert isinstance(page.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in page.file.getvalue().splitlines())
+
+
+def _levels(best: Fit, data: Measurements) -> Table:
+    """Every level at every time: what was measured, and the distance to the fitted distribution."""
+    table = data.table()
+    moving = len(table.t_s) > 1
+    shown = Table(title=f"{best.name}, level by level", title_justify="left", box=None, pad_edge=False)
+    for column in ("target [uS]", *(["t [s]"] if moving else []), "cells", "mean [uS]", "spread [uS]", "KS", "p"):
+        shown.add_column(column, justify="right", no_wrap=True)
+    means, sigmas = np.ravel(table.mean_S), np.ravel(table.sigma_S)
+    for level, mean, sigma in zip(best.levels, means, sigmas, strict=True):
+        shown.add_row(
+            f"{level.target_S * 1e6:.6g}",
+            *([f"{level.t_s:g}"] if moving else []),
+            str(level.count),
+            f"{mean * 1e6:.4g}",
+            f"{sigma * 1e6:.3g}",
+            f"{level.distance:.3f}",
+            f"{level.p:.2g}",
+        )
+    return shown
