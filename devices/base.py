@@ -22,17 +22,18 @@ Adding a device means one file with one frozen dataclass, one line in ``devices.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import torch
 from annotated_types import Ge, Gt, Interval
 
-from devices.effects import AnyEffect, Draws, Marks, Window, WriteRecord, in_order
+from devices.effects import AnyEffect, Draws, Marks, Temperature, Window, WriteRecord, in_order
 from devices.streams import ChipStreams
 
 Rate = Annotated[float, Interval(ge=0.0, le=1.0)]
+D = TypeVar("D", bound="Device")
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,12 @@ class Device:
         aged_s = t_s
         for effect in self.effects:
             aged_s = effect.aged_s(aged_s)
-        g, window = self.evolve_S(cells, aged_s), self.window
+        try:
+            g, window = self.evolve_S(cells, aged_s), self.window
+        except ValueError as error:
+            if aged_s == t_s:
+                raise
+            raise ValueError(f"{t_s:g} s in storage age a cell as {aged_s:g} s: {error}") from None
         for effect, marks in zip(self.effects, cells.marks, strict=True):
             g = effect.aged_S(g, marks, window, aged_s=aged_s, elapsed_s=t_s)
         if cells.stuck is not None and cells.stuck_S is not None:
@@ -236,6 +242,21 @@ class Device:
         for effect, marks in zip(self.effects, cells.marks, strict=True):
             g = effect.read_S(g, marks, window)
         return g
+
+    def at_K(self: D, temperature_K: float) -> D:
+        """The same device read at another temperature, for cells that are programmed already.
+
+        Raises ValueError unless a ``temperature`` effect is listed.
+        """
+        if not any(isinstance(effect, Temperature) for effect in self.effects):
+            raise ValueError("list a temperature effect on the device, and program its cells with it, to read them hot")
+        return replace(
+            self,
+            effects=tuple(
+                replace(effect, temperature_K=temperature_K) if isinstance(effect, Temperature) else effect
+                for effect in self.effects
+            ),
+        )
 
     def read_sigma_S(self, g_S: torch.Tensor) -> torch.Tensor:
         """Standard deviation of the fast noise of one read at conductance ``g_S`` [S], same shape."""

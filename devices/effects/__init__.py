@@ -1,7 +1,7 @@
 """What a real array adds to its cells, composable with any device.
 
-``EFFECTS`` is the list of all kinds. A new kind is one file and one line here; the contract test runs every device
-with a stack of them.
+``EFFECTS`` is the list of all kinds, in the order of a cell's life, in which a device must list them too. A new kind
+is one file and one line here; the contract test runs every device with a stack of them.
 """
 
 from __future__ import annotations
@@ -10,26 +10,44 @@ from typing import Annotated
 
 from pydantic import Field
 
-from devices.effects.effect import Draws, Effect, Marks, Window, in_order
+from devices.effects.effect import STAGES, Draws, Effect, Marks, Window, in_order
+from devices.effects.levels import Levels
+from devices.effects.program_verify import ProgramVerify
+from devices.effects.read_disturb import ReadDisturb
+from devices.effects.retention import Retention
 from devices.effects.spread import Spread
 from devices.effects.stuck import Stuck
+from devices.effects.temperature import Temperature
 from devices.effects.write import WriteCost, WriteRecord
 
 EFFECTS: dict[str, type[Effect]] = {
+    "levels": Levels,
+    "program_verify": ProgramVerify,
     "spread": Spread,
+    "retention": Retention,
+    "read_disturb": ReadDisturb,
     "stuck": Stuck,
+    "temperature": Temperature,
 }
 
-AnyEffect = Annotated[Spread | Stuck, Field(discriminator="kind")]
+AnyEffect = Annotated[
+    Levels | ProgramVerify | Spread | Retention | ReadDisturb | Stuck | Temperature, Field(discriminator="kind")
+]
 
 __all__ = [
     "EFFECTS",
+    "STAGES",
     "AnyEffect",
     "Draws",
     "Effect",
+    "Levels",
     "Marks",
+    "ProgramVerify",
+    "ReadDisturb",
+    "Retention",
     "Spread",
     "Stuck",
+    "Temperature",
     "Window",
     "WriteCost",
     "WriteRecord",
