@@ -6,8 +6,8 @@ segment from cell to cell; its far end is open. Bit line j is open above and lea
 
     kappa = G (r_word n^2 + r_bit m^2) / 2 + 3/2 G (r_driver n + r_sense m)      m rows, n columns, G the mean [S]
 
-so that ``2/3 kappa`` is the mean relative loss of current to first order under uniform drive, and ``kappa = n^2 r G`` on a
-square array with equal lines.
+so that ``2/3 kappa`` is the mean relative loss of current to first order under uniform drive, and ``kappa = n^2 r G``
+on a square array with equal lines.
 """
 
 from __future__ import annotations
@@ -127,15 +127,15 @@ class Wires:
         limit = alpha_beta_limit(self.tolerance)
         if self.method == "alpha_beta" and kappa > limit:
             raise ValueError(
-                f"method 'alpha_beta' has an rms error above {self.tolerance:g} of the mean current where kappa exceeds "
-                f"{limit:.3g} (got kappa = {kappa:.3g}): use method 'exact', smaller tiles or a larger tolerance"
+                f"method 'alpha_beta' has an rms error above {self.tolerance:g} of the mean current where kappa is "
+                f"above {limit:.3g} (got {kappa:.3g}): use method 'exact', smaller tiles or a larger tolerance"
             )
         return self.method
 
 
 def kappa(g_S: torch.Tensor, wires: Wires) -> torch.Tensor:
-    """Size of the wires' effect on arrays ``(..., m, n)`` [1], shape ``(...)``: 3/2 of the mean relative loss of current
-    to first order, ``(8 / pi^2) kappa`` the contraction of the plain fixed point."""
+    """Size of the wires' effect on arrays ``(..., m, n)`` [1], shape ``(...)``: 3/2 of the mean relative loss of
+    current to first order, ``(8 / pi^2) kappa`` the contraction of the plain fixed point."""
     m, n = g_S.shape[-2:]
     along = 0.5 * (wires.r_word_ohm * n * n + wires.r_bit_ohm * m * m)
     ends = 1.5 * (wires.r_driver_ohm * n + wires.r_sense_ohm * m)

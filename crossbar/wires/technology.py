@@ -1,12 +1,12 @@
 """Resistance of a metal line by technology node.
 
-Line width and resistance per micrometre are those of NeuroSim's tables of local interconnect (resistivity and aspect ratio
-by width), computed in ``shared/facts/ir_drop.md``, section 3. Two columns are kept: with the table's bulk resistivity,
-and with the diffusion barrier taken off the cross-section. NeuroSim's own code subtracts a barrier in metres from a width
-in nanometres, so that its correction does nothing and its published figures are those of the bulk column.
+Line width and resistance per micrometre follow from NeuroSim's tables of resistivity and aspect ratio by line width
+(neurosim/NeuroSim, commit cddb7d3). Two columns are kept: by the table's bulk resistivity, and with the diffusion
+barrier taken off the cross-section. NeuroSim's own code subtracts a barrier in metres from a width in nanometres, so
+that its correction does nothing and its figures are those of the bulk column.
 
-``F`` is the line's width, half its pitch: a cell of 2 F is the densest cross-point, 4 F and 12 F are sides of one-transistor
-cells.
+``F`` is the line's width, half its pitch: a cell of 2 F is the densest cross-point; 4 F and 12 F are sides of cells
+with a transistor.
 """
 
 from __future__ import annotations
