@@ -10,32 +10,66 @@ from typing import Annotated
 
 from pydantic import Field
 
+from devices.aihwkit_noise import AihwkitNoise
 from devices.base import Cells, Device
 from devices.errors import InputError
 from devices.gaussian import Gaussian
 from devices.ideal import Ideal
+from devices.lognormal import LogNormal
 from devices.measured import Measured
 from devices.pcm import PCM
+from devices.pcm_hermes import PCMHermes1, PCMHermes2
+from devices.rram_cmo import CMO
 from devices.rram_milo import MiloRRAM
 from devices.rram_taox import TaOx
+from devices.rram_wan import WanCubic, WanQuartic
+from devices.sonos import SONOS
 from devices.streams import BlockNoise, ChipStreams, Stream
 from devices.taox_formed import FormedTaOx
 
 DEVICES: dict[str, type[Device]] = {
     "ideal": Ideal,
     "gaussian": Gaussian,
+    "lognormal": LogNormal,
     "pcm": PCM,
+    "pcm_hermes_1": PCMHermes1,
+    "pcm_hermes_2": PCMHermes2,
     "rram_taox": TaOx,
+    "rram_wan_aihwkit": WanQuartic,
+    "rram_wan_crosssim": WanCubic,
+    "rram_cmo": CMO,
     "rram_milo": MiloRRAM,
     "taox_formed": FormedTaOx,
+    "sonos": SONOS,
     "measured": Measured,
+    "aihwkit": AihwkitNoise,
 }
 
-AnyDevice = Annotated[Ideal | Gaussian | PCM | TaOx | MiloRRAM | FormedTaOx | Measured, Field(discriminator="kind")]
+AnyDevice = Annotated[
+    Ideal
+    | Gaussian
+    | LogNormal
+    | PCM
+    | PCMHermes1
+    | PCMHermes2
+    | TaOx
+    | WanQuartic
+    | WanCubic
+    | CMO
+    | MiloRRAM
+    | FormedTaOx
+    | SONOS
+    | Measured
+    | AihwkitNoise,
+    Field(discriminator="kind"),
+]
 
 __all__ = [
+    "CMO",
     "DEVICES",
     "PCM",
+    "SONOS",
+    "AihwkitNoise",
     "AnyDevice",
     "BlockNoise",
     "Cells",
@@ -45,8 +79,13 @@ __all__ = [
     "Gaussian",
     "Ideal",
     "InputError",
+    "LogNormal",
     "Measured",
     "MiloRRAM",
+    "PCMHermes1",
+    "PCMHermes2",
     "Stream",
     "TaOx",
+    "WanCubic",
+    "WanQuartic",
 ]

@@ -23,9 +23,8 @@ from annotated_types import Ge, Gt
 
 from devices import slow_noise
 from devices.base import Cells, Device
+from devices.fits import R_FLOOR
 from devices.streams import ChipStreams
-
-R_FLOOR = 1e-7  # keeps the logarithm finite at r = 0, as published
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,37 +28,14 @@ Electron Devices (2023), IEEE document 10281389; coefficients as published with 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import torch
 
-from devices.pcm import R_FLOOR, PhaseChange
+from devices.fits import LogBranch, polynomial
+from devices.pcm import PhaseChange
 
 NU_MEAN_HIGH = (0.0736, -0.0126, -0.0436)
-
-
-class Branch(NamedTuple):
-    """Below ``edge``, ``clip(slope L + offset, low, high)``; from there on, a polynomial in r."""
-
-    edge: float
-    slope: float
-    offset: float
-    low: float
-    high: float
-    above: tuple[float, ...]
-
-    def of(self, r: torch.Tensor) -> torch.Tensor:
-        """Value at relative conductances ``r >= 0``."""
-        below = (self.slope * torch.log(r.clamp_min(R_FLOOR)) + self.offset).clamp(self.low, self.high)
-        return torch.where(r < self.edge, below, polynomial(self.above, r))
-
-
-def polynomial(coefficients: tuple[float, ...], x: torch.Tensor) -> torch.Tensor:
-    """``c_0 + c_1 x + c_2 x^2 + ...`` by Horner's rule."""
-    total = torch.full_like(x, coefficients[-1])
-    for coefficient in reversed(coefficients[:-1]):
-        total = total * x + coefficient
-    return total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +44,9 @@ class Hermes(PhaseChange):
 
     characterised_uS: ClassVar[float]
     programming: ClassVar[tuple[float, ...]]
-    nu_mean: ClassVar[Branch] = Branch(0.0945, -0.0387, -0.0182, 0.072, 0.13, NU_MEAN_HIGH)
-    nu_spread: ClassVar[Branch]
-    q: ClassVar[Branch]
+    nu_mean: ClassVar[LogBranch] = LogBranch(0.0945, -0.0387, -0.0182, 0.072, 0.13, NU_MEAN_HIGH)
+    nu_spread: ClassVar[LogBranch]
+    q: ClassVar[LogBranch]
 
     g_min_S: float = 0.0
     t_read_s: float = 512e-9
@@ -102,8 +79,8 @@ class PCMHermes1(Hermes):
 
     characterised_uS: ClassVar[float] = 10.35
     programming: ClassVar[tuple[float, ...]] = (0.15781817, 2.32443916, -2.16310839, 0.68841818)
-    nu_spread: ClassVar[Branch] = Branch(0.3039, -0.0120, -0.0023, 0.0124, 0.04, (0.0104, 0.0116, -0.0165))
-    q: ClassVar[Branch] = Branch(0.1591, -0.0078, 0.0038, 0.0179, 0.04, (0.0088, 0.0768, -0.1352, 0.0664))
+    nu_spread: ClassVar[LogBranch] = LogBranch(0.3039, -0.0120, -0.0023, 0.0124, 0.04, (0.0104, 0.0116, -0.0165))
+    q: ClassVar[LogBranch] = LogBranch(0.1591, -0.0078, 0.0038, 0.0179, 0.04, (0.0088, 0.0768, -0.1352, 0.0664))
 
     kind: Literal["pcm_hermes_1"] = "pcm_hermes_1"
     g_max_S: float = 10.35e-6
@@ -116,8 +93,8 @@ class PCMHermes2(Hermes):
 
     characterised_uS: ClassVar[float] = 20.7
     programming: ClassVar[tuple[float, ...]] = (0.16603222, 4.71806468, -8.48101252, 4.68961419)
-    nu_spread: ClassVar[Branch] = Branch(0.3055, -0.0117, -0.0057, 0.0091, 0.04, (0.0073, 0.0093, -0.0118))
-    q: ClassVar[Branch] = Branch(0.16, -0.0117, -0.0069, 0.015, 0.04, (0.0123, 0.0211, -0.0280, 0.0069))
+    nu_spread: ClassVar[LogBranch] = LogBranch(0.3055, -0.0117, -0.0057, 0.0091, 0.04, (0.0073, 0.0093, -0.0118))
+    q: ClassVar[LogBranch] = LogBranch(0.16, -0.0117, -0.0069, 0.015, 0.04, (0.0123, 0.0211, -0.0280, 0.0069))
 
     kind: Literal["pcm_hermes_2"] = "pcm_hermes_2"
     g_max_S: float = 20.7e-6

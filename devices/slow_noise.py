@@ -19,7 +19,7 @@ KNOTS_S = (0.0, 60.0, 3600.0, 86400.0, 2592000.0, 31536000.0, 315360000.0)
 
 
 def accumulated(t_s: float, t_read_s: float) -> float:
-    """``u = ln((t + t_read) / (2 t_read))`` [1]: the variance of 1/f noise between the read rate and the age ``t_s``."""
+    """``u = ln((t + t_read) / (2 t_read))`` [1], the variance that 1/f noise has accumulated at the age ``t_s``."""
     return math.log((t_s + t_read_s) / (2.0 * t_read_s))
 
 
