@@ -11,7 +11,7 @@ The defaults are the seven states of Hong et al., Nat. Commun. 2025, s41467-025-
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -39,12 +39,13 @@ class Measured(Device):
     ----------
     target_S : levels that were asked for, rising [S]
     mean_S, sigma_S : mean and standard deviation over cells, one row a time, one number a level [S]
-    t_s : times after programming of the rows, rising; none where one moment was measured: then nothing is known about
-        retention, and the conductance stays where programming left it [s]
+    t_s : times after programming of the rows, rising; a cell is as programming left it until the first. None where one
+        moment was measured: then nothing is known about retention, and the conductance stays [s]
+    beyond : refuse times after the last of the table, or hold the distribution of that one
     correlation : rho of (3); 1 keeps every cell's rank. An assumption where cells were not followed one by one [1]
     shape : distribution of e: a normal, or the flat one that write-verify leaves when it stops at the edges of a window
 
-    Raises ValueError for targets outside the levels, and for times outside ``t_s``.
+    Raises ValueError for targets outside the levels, and for times after the last of ``t_s`` unless held.
     """
 
     kind: Literal["measured"] = "measured"
@@ -58,6 +59,7 @@ class Measured(Device):
     t_s: tuple[Seconds, ...] = ()
     correlation: Annotated[float, Interval(ge=0.0, le=1.0)] = 1.0
     shape: Literal["normal", "window"] = "normal"
+    beyond: Literal["refuse", "hold"] = "refuse"
 
     @classmethod
     def from_csv(cls, path: Path | str, **fields: Any) -> Measured:
@@ -106,56 +108,45 @@ class Measured(Device):
         """Standard deviation over cells in the first row of the table, by (1) [S]."""
         return self._between_levels(target_S, self.sigma_S[0])
 
-    def program(self, target_S: torch.Tensor, *, rng: ChipStreams, cycle: int = 0) -> Cells:
-        """Cells whose ``programmed_S`` follows the first row of the table, bias of the mean included.
-
-        Where program-and-verify is modelled as a process, what that leaves takes the place of the row.
-        """
-        cells = super().program(target_S, rng=rng, cycle=cycle)
-        if cells.write is not None:
-            return cells
-        g = self._at(cells, 0, 0.0).clamp_min(0.0)
-        for effect, marks in zip(self.effects, cells.marks, strict=True):
-            g = effect.left_S(g, marks, self.window)
-        if cells.stuck is not None and cells.stuck_S is not None:
-            g = torch.where(cells.stuck, cells.stuck_S.to(g.dtype), g)
-        return replace(cells, programmed_S=g)
-
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Each cell's place in the distribution at programming, a standard normal number."""
         shape, dtype, device = target_S.shape[1:], target_S.dtype, target_S.device
         return {"score": rng.child("error").normal(shape, dtype=dtype, device=device)}
 
+    def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
+        """The first row of the table, bias of its mean included [S]."""
+        return self._row(target_S, state["score"], 0, 0.0).clamp_min(0.0)
+
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """The same cells at another time: what programming left, and the change by (2) and (3) [S]."""
-        if not self.t_s:
+        if not self.t_s or t_s <= self.t_s[0]:
             return cells.programmed_S
-        if not self.t_s[0] <= t_s <= self.t_s[-1]:
+        if t_s > self.t_s[-1] and self.beyond == "refuse":
             raise ValueError(
-                f"t_s must be {self.t_s[0]:g} to {self.t_s[-1]:g} s, the times of the table (got {t_s:g} s)"
+                f"t_s must be at most {self.t_s[-1]:g} s, the last time of the table; beyond: hold keeps its "
+                f"distribution from there on (got {t_s:g} s)"
             )
-        if t_s == self.t_s[0]:
-            return cells.programmed_S
         first = self.t_s[0] or self.t_s[1]
         u = [math.log1p(t / first) for t in self.t_s]
-        row = max(number for number in range(len(u) - 1) if self.t_s[number] <= t_s)
-        now = self._at(cells, row, (math.log1p(t_s / first) - u[row]) / (u[row + 1] - u[row]))
-        return (cells.programmed_S + (now - self._at(cells, 0, 0.0))).clamp_min_(0.0)
-
-    def _at(self, cells: Cells, row: int, share: float) -> torch.Tensor:
-        """Equation (3), a share of the way from one row of the table to the next [S]."""
+        now = min(math.log1p(t_s / first), u[-1])
+        row = max(number for number in range(len(u) - 1) if u[number] <= now)
+        share = (now - u[row]) / (u[row + 1] - u[row])
         score = cells.state["score"]
         for number in range(1, row + 1):
             score = self._next_score(cells, score, number)
-        mean, sigma = (self._between_levels(cells.target_S, table[row]) for table in (self.mean_S, self.sigma_S))
         if share > 0.0:
-            later_mean, later_sigma = (
-                self._between_levels(cells.target_S, table[row + 1]) for table in (self.mean_S, self.sigma_S)
-            )
-            mean, sigma = mean + share * (later_mean - mean), sigma + share * (later_sigma - sigma)
-            kept = 1.0 - share
+            later, kept = self._next_score(cells, score, row + 1), 1.0 - share
             variance = kept**2 + share**2 + 2.0 * kept * share * self.correlation
-            score = (kept * score + share * self._next_score(cells, score, row + 1)) / math.sqrt(variance)
+            score = (kept * score + share * later) / math.sqrt(variance)
+        change = self._row(cells.target_S, score, row, share) - self._row(cells.target_S, cells.state["score"], 0, 0.0)
+        return (cells.programmed_S + change).clamp_min_(0.0)
+
+    def _row(self, target_S: torch.Tensor, score: torch.Tensor, row: int, share: float) -> torch.Tensor:
+        """Equation (3) for these scores, a share of the way from one row of the table to the next [S]."""
+        mean, sigma = (self._between_levels(target_S, table[row]) for table in (self.mean_S, self.sigma_S))
+        if share > 0.0:
+            later = (self._between_levels(target_S, table[row + 1]) for table in (self.mean_S, self.sigma_S))
+            mean, sigma = (old + share * (new - old) for old, new in zip((mean, sigma), later, strict=True))
         if self.shape == "window":
             score = math.sqrt(3.0) * torch.erf(score / math.sqrt(2.0))
         return mean + sigma * score

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from devices.errors import InputError
 
-UNITS = {"_S": 1.0, "_mS": 1e-3, "_uS": 1e-6, "_nS": 1e-9}
+PER_SIEMENS = {"_S": 1.0, "_mS": 1e3, "_uS": 1e6, "_nS": 1e9}
 SAMPLES = ("target_S", "measured_S")
 SUMMARY = ("target_S", "mean_S", "sigma_S")
 OPTIONAL = {SAMPLES: ("t_s", "cell"), SUMMARY: ("t_s", "count")}
@@ -152,11 +152,11 @@ def read_measurements(path: Path | str) -> Measurements:
 
 
 def _header(name: str, line: int, fields: list[str]) -> tuple[list[tuple[str, float]], tuple[str, ...]]:
-    """Each column's name in siemens, with the factor to get there, and which of the two formats it is."""
+    """Each column's name in siemens, with the divisor to get there, and which of the two formats it is."""
     columns: list[tuple[str, float]] = []
     for field in fields:
-        unit = next((unit for unit in sorted(UNITS, key=len, reverse=True) if field.endswith(unit)), None)
-        columns.append((field[: -len(unit)] + "_S", UNITS[unit]) if unit else (field, 1.0))
+        unit = next((unit for unit in sorted(PER_SIEMENS, key=len, reverse=True) if field.endswith(unit)), None)
+        columns.append((field[: -len(unit)] + "_S", PER_SIEMENS[unit]) if unit else (field, 1.0))
     names = [column for column, _ in columns]
     kind = SUMMARY if {"mean_S", "sigma_S"} & set(names) else SAMPLES
     allowed = f"columns {', '.join(kind)}, and may have {' and '.join(OPTIONAL[kind])}"
@@ -178,12 +178,12 @@ def _row(
         problems.append(f"{name}:{line}: must have {len(columns)} fields (got {len(fields)})")
         return []
     values: list[float | str] = []
-    for field, (column, factor) in zip(fields, columns, strict=True):
+    for field, (column, divisor) in zip(fields, columns, strict=True):
         if column in TEXT:
             values.append(field)
             continue
         try:
-            value = float(field) * factor
+            value = float(field) / divisor
         except ValueError:
             value = math.nan
         allowed = _allowed(column)
@@ -191,7 +191,7 @@ def _row(
         least = 2.0 if column == "count" else 0.0
         whole = column != "count" or value == round(value)
         if not (least <= value <= top and math.isfinite(value) and whole):
-            hint = "; is the column in uS? then name it _uS" if value > top and factor == 1.0 else ""
+            hint = "; is the column in uS? then name it _uS" if value > top and divisor == 1.0 else ""
             problems.append(f"{name}:{line}: {column} must be {allowed} (got {field or 'nothing'}){hint}")
         values.append(value)
     return values

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -88,14 +88,7 @@ class FormedTaOx(Device):
 
         Cells are formed once: another ``cycle`` finds them as the first left them.
         """
-        cells = super().program(target_S, rng=rng)
-        g = (self.formed_S + self.formed_sd_S * cells.state["score"]).clamp_min_(0.0)
-        g = torch.where(cells.state["formed"] > 0, g, torch.full_like(g, self.unformed_S))
-        for effect, marks in zip(self.effects, cells.marks, strict=True):
-            g = effect.left_S(g, marks, self.window)
-        if cells.stuck is not None and cells.stuck_S is not None:
-            g = torch.where(cells.stuck, cells.stuck_S.to(g.dtype), g)
-        return replace(cells, programmed_S=g)
+        return super().program(target_S, rng=rng)
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Whether each cell broke down (1 or 0), and its conductance in standard deviations from the mean."""
@@ -103,6 +96,11 @@ class FormedTaOx(Device):
         breakdown = rng.child("breakdown").normal(shape, dtype=dtype, device=device)
         formed = self.breakdown_V + self.breakdown_sd_V * breakdown <= self.forming_V
         return {"formed": formed.to(dtype), "score": rng.child("formed").normal(shape, dtype=dtype, device=device)}
+
+    def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
+        """Equation (2) [S]."""
+        g = (self.formed_S + self.formed_sd_S * state["score"]).clamp_min_(0.0)
+        return torch.where(state["formed"] > 0, g, torch.full_like(g, self.unformed_S))
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Loss and slow noise of formed cells; the others are an insulator and stay [S]."""

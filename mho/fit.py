@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from devices import AnyDevice, InputError
@@ -33,7 +34,7 @@ def fit_file(path: Path, output: Path | None, *, kind: str | None = None, reads:
     candidates = fits(data)
     best = _chosen(candidates, kind, data)
     read_noise_S, read_source = _read_noise(reads)
-    text = _record(best, data, read_noise_S, read_source)
+    text = _record(best, data, read_noise_S, read_source, asked_for=kind is not None)
     if output is not None:
         write_atomic(output, text.encode())
     return _tables(candidates, best, data) + ("" if output is not None else "\n" + text)
@@ -42,7 +43,7 @@ def fit_file(path: Path, output: Path | None, *, kind: str | None = None, reads:
 def _chosen(candidates: list[Fit], kind: str | None, data: Measurements) -> Fit:
     if kind is None:
         return candidates[0]
-    found = [fit for fit in candidates if kind in (fit.name, _kind(fit))]
+    found = [fit for fit in candidates if fit.name == kind] or [fit for fit in candidates if _kind(fit) == kind]
     if found:
         return found[0]
     names = list(dict.fromkeys([fit.name for fit in candidates] + [_kind(fit) for fit in candidates]))
@@ -76,9 +77,11 @@ def _read_noise(reads: Path | None) -> tuple[float, str]:
     return noise, source
 
 
-def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str) -> str:
+def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str, *, asked_for: bool) -> str:
     """The YAML of a device: what differs from the defaults of its kind, with its source."""
-    how = f"best of the candidates by BIC {best.bic:.1f}" if best.samples else "the table as it stands"
+    how = (
+        f"BIC {best.bic:.1f}, {'as asked for' if asked_for else 'the least'}" if best.samples else "the table as it is"
+    )
     moments = len(getattr(best.device, "t_s", ())) or int(getattr(best.device, "drifts", False))
     kept = "" if moments else " One moment was measured: the conductance is taken to stay where programming left it."
     device = replace(
@@ -102,7 +105,7 @@ def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str
 
 def _tables(candidates: list[Fit], best: Fit, data: Measurements) -> str:
     page = Console(file=io.StringIO(), width=WIDTH, force_terminal=False, color_system=None)
-    overview = Table(title=f"{data.source}", title_justify="left", box=None, pad_edge=False)
+    overview = Table(title=escape(data.source), title_justify="left", box=None, pad_edge=False)
     for column in ("candidate", "parameters", "ln L", "AIC", "BIC", "KS, largest", "p", "chi2 / dof", "p"):
         overview.add_column(column, justify="left" if column == "candidate" else "right", no_wrap=True)
     for fit in candidates:
@@ -133,7 +136,7 @@ def _levels(best: Fit, data: Measurements) -> Table:
     table = data.table()
     moving = len(table.t_s) > 1
     shown = Table(title=f"{best.name}, level by level", title_justify="left", box=None, pad_edge=False)
-    for column in ("target [uS]", *(["t [s]"] if moving else []), "cells", "mean [uS]", "spread [uS]", "KS", "p"):
+    for column in ("target, uS", *(["t, s"] if moving else []), "cells", "mean, uS", "spread, uS", "KS", "p"):
         shown.add_column(column, justify="right", no_wrap=True)
     means, sigmas = np.ravel(table.mean_S), np.ravel(table.sigma_S)
     for level, mean, sigma in zip(best.levels, means, sigmas, strict=True):
