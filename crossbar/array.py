@@ -20,17 +20,15 @@ Cells whose current is not proportional to the voltage, ``I = sum_k c_k(G) V^k``
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from crossbar.encoding import Encoded, Encoding
+from crossbar.wires import Wires, alpha_beta, effective_conductance, kappa
 from devices import Cells, ChipStreams, Device
 
 REGISTER = 16  # single-precision numbers in the widest vector register
-
-Wiring = Callable[[torch.Tensor], torch.Tensor]  # conductances (chips, rows, bit lines) of one tile, seen through wires
 
 
 @dataclass(frozen=True)
@@ -166,6 +164,7 @@ class Array:
     encoded: Encoded
     cells: Cells
     tiling: Tiling
+    wires: Wires | None = None
 
     @classmethod
     def program(
@@ -177,14 +176,16 @@ class Array:
         tile_of_column: torch.Tensor,
         rng: ChipStreams,
         tile_rows: int | None = None,
+        wires: Wires | None = None,
     ) -> Array:
         """Write ``weights`` of shape ``(rows, columns)`` on ``len(rng)`` chips; gradients reach ``weights``.
 
-        ``tile_rows``: word lines of one tile, all of them by default; it matters to wires alone.
+        ``tile_rows``: word lines of one tile, all of them by default; it matters to wires alone. ``wires``: lines with
+        resistance, whose effect is folded into the conductances tile by tile.
         """
         encoded = encoding.encode(weights, device, tile_of_column=tile_of_column)
         cells = device.program(encoded.target_S[None], rng=rng)
-        return cls(device, encoded, cells, Tiling(tile_of_column, tile_rows or weights.shape[0]))
+        return cls(device, encoded, cells, Tiling(tile_of_column, tile_rows or weights.shape[0]), wires)
 
     @property
     def cell_count(self) -> int:
@@ -195,7 +196,6 @@ class Array:
         self,
         t_s: float,
         *,
-        wiring: Wiring | None = None,
         v_read_V: float | None = None,
         amplitude_levels: int | None = None,
     ) -> ArrayRead:
@@ -204,7 +204,7 @@ class Array:
         Slow noise is in it, fast noise is left to each product. See ``read_parts`` for the parameters. Raises
         ValueError for an encoding whose slices are converted apart.
         """
-        parts = self.read_parts(t_s, wiring=wiring, v_read_V=v_read_V, amplitude_levels=amplitude_levels)
+        parts = self.read_parts(t_s, v_read_V=v_read_V, amplitude_levels=amplitude_levels)
         if len(parts) > 1:
             raise ValueError(f"the {len(parts)} slices of this encoding are converted apart: use read_parts")
         return parts[0]
@@ -213,15 +213,14 @@ class Array:
         self,
         t_s: float,
         *,
-        wiring: Wiring | None = None,
         v_read_V: float | None = None,
         amplitude_levels: int | None = None,
     ) -> list[ArrayRead]:
         """One ``ArrayRead`` for each conversion that makes up a product; all of them carry the load of the whole row.
 
-        ``wiring``: what wires make of a tile's conductances; ``v_read_V``: height of a pulse, needed for nonlinear
-        cells; ``amplitude_levels``: ``N_max`` where inputs are voltages rather than pulse widths. Raises ValueError
-        for nonlinear cells without ``v_read_V``, or driven by amplitudes through wires.
+        ``v_read_V``: height of a pulse, needed for nonlinear cells; ``amplitude_levels``: ``N_max`` where inputs are
+        voltages rather than pulse widths. Raises ValueError for nonlinear cells without ``v_read_V``, and where wires
+        cannot be folded into a matrix (nonlinear cells, rows gated off, a closed form out of its range).
         """
         device = self.device
         g = device.conductance_S(self.cells, t_s)
@@ -236,18 +235,14 @@ class Array:
                 chord = first + sum(c * v_read_V ** (k + 1) for k, c in enumerate(rest))
                 sigma = sigma * (chord / g.clamp_min(1e-15))  # fluctuations scale with the current, to first order
                 g = chord
-            elif wiring is None:
+            else:
                 higher = tuple(c * (v_read_V / amplitude_levels) ** (k + 1) for k, c in enumerate(rest))
                 g = first
-            else:
-                raise ValueError(
-                    "nonlinear cells driven by amplitudes through wires have no effective matrix: use pulse widths, "
-                    "or crossbar.wires.solve"
-                )
-        uniform = noisy and wiring is None and bool((sigma == sigma.flatten()[0]).all())
+        wired = self.wires is not None and not self.wires.ideal
+        uniform = noisy and not wired and bool((sigma == sigma.flatten()[0]).all())
         load_S = g.sum(dim=(1, 3))
-        if wiring is not None:
-            g, sigma = self._through(wiring, g, sigma)
+        if wired:
+            g, sigma = self._through_wires(g, sigma)
         return [
             self._part(part, g, sigma if noisy else None, higher, load_S, uniform=uniform)
             for part in range(self.encoded.parts)
@@ -288,13 +283,22 @@ class Array:
             common = squares[..., columns:] if encoded.reference is not None else None
         return ArrayRead(summed(g), variance, load_S, common, encoded.reference, tuple(summed(c) for c in higher))
 
-    def _through(self, wiring: Wiring, g: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _through_wires(self, g: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Conductances as the ends of the wires see them, and sigma attenuated like each cell's own current."""
+        assert self.wires is not None
         chips, planes, rows, width = g.shape
         flat = g.transpose(1, 2).reshape(chips, rows, planes * width)
-        seen = torch.empty_like(flat)
+        seen = torch.zeros_like(flat)
         for height, lines in self.tiling.blocks(rows, planes, self.encoded):
-            lines = lines.to(flat.device)
-            seen[:, height, lines] = wiring(flat[:, height][..., lines])
+            tile = flat[:, height][..., lines.to(flat.device)]
+            method = self.wires.method_for(float(kappa(tile.detach(), self.wires).max()), linear=self.device.linear)
+            if method == "iterative":
+                raise ValueError(
+                    "wires: nonlinear cells and rows that are gated off have no one matrix for all inputs: "
+                    "crossbar.wires.solve takes input vectors, layers do not; take a linear device and "
+                    "unselected: grounded"
+                )
+            fold = effective_conductance if method == "exact" else alpha_beta
+            seen[:, height, lines.to(flat.device)] = fold(tile, self.wires).to(flat.dtype)
         back = seen.reshape(chips, rows, planes, width).transpose(1, 2)
         return back, sigma * (back / g.clamp_min(1e-15)).clamp_max(1.0)

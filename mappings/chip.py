@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Gt, Interval
 
 from crossbar import AnyEncoding, DifferentialPair
+from crossbar.wires import Wires
 from devices import AnyDevice, Ideal
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.driver import AnyDriver, PWMDriver
@@ -96,6 +97,7 @@ class Chip:
         integrator, so the nonlinear conversion sees the whole sum. ``digital``: each tile is converted linearly and the
         words are added before a look-up; a ramp that computes the activation of a partial sum would be wrong, so this
         needs the conventional readout
+    wires : resistance of word and bit lines, drivers and sense inputs; none by default
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
     """
@@ -111,6 +113,7 @@ class Chip:
     partial_sums: Literal["charge", "digital"] = "charge"
     readout: Literal["ramp", "conventional"] = "ramp"
     weights: Weights
+    wires: Wires | None = None
     driver: AnyDriver = PWMDriver()
     ramp: RampColumn
     comparator: Comparator = Comparator()
@@ -133,5 +136,6 @@ class Chip:
             ramp=replace(self.ramp, device=Ideal(), capacitor_mismatch=0.0),
             comparator=replace(self.comparator, offset_V=0.0, noise_V=0.0),
             compensation=replace(self.compensation, mode="off"),
+            wires=None,
             driver=replace(self.driver, v_read_V=self.driver.v_design_V),
         )

@@ -95,6 +95,7 @@ class MappedMatrix:
             encoding=chip.weights.encoding,
             tile_of_column=torch.arange(matrix.shape[1]) // chip.columns,
             tile_rows=chip.rows,
+            wires=chip.wires,
             rng=rng,
         )
         drivers = chip.driver.build(matrix.shape[0], chip.bits, rng=rng.child("drivers"))
