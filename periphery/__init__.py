@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from periphery.activations import FUNCTIONS, activation, from_callable
 from periphery.adc import ConventionalADC, LookUpConverter
 from periphery.converter import RampConversion, RampConverter
 from periphery.driver import DRIVERS, AmplitudeDAC, AnyDriver, BitSerial, Driver, DriverRead, PWMDriver
-from periphery.functions import FUNCTIONS, SIGMOID, TANH, Function, identity, output_levels, thresholds
+from periphery.functions import SIGMOID, TANH, Function, identity, output_levels, quantised, thresholds
+from periphery.functions_table import from_csv
 from periphery.ramp import Comparator, Ramp, RampColumn, RampDesign, RampRead
 
 __all__ = [
@@ -29,7 +31,11 @@ __all__ = [
     "RampConverter",
     "RampDesign",
     "RampRead",
+    "activation",
+    "from_callable",
+    "from_csv",
     "identity",
     "output_levels",
+    "quantised",
     "thresholds",
 ]
