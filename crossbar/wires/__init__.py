@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from crossbar.wires.exact import effective_conductance
 from crossbar.wires.folded import alpha_beta
-from crossbar.wires.iterative import Solved, solve
+from crossbar.wires.iterative import NotConvergedError, Solved, solve
 from crossbar.wires.model import Method, Wires, alpha_beta_limit, kappa
 from crossbar.wires.technology import LINES, segment_ohm
 
 __all__ = [
     "LINES",
     "Method",
+    "NotConvergedError",
     "Solved",
     "Wires",
     "alpha_beta",

@@ -2,8 +2,8 @@
 
 A linear network gives ``I = V @ G_eff`` for every input. A block of ``a x b`` cells is known to the rest of the array
 by the conductance matrix ``A`` of its ports alone: where word lines enter on the left (``L``) and leave on the right
-(``R``), where bit lines enter at the top (``T``) and leave at the bottom (``B``). Two neighbours are joined by connecting
-the ports they share and eliminating them,
+(``R``), where bit lines enter at the top (``T``) and leave at the bottom (``B``). Two neighbours are joined by tying
+together the ports they share and eliminating them,
 
     A <- A - C K^-1 C^T        K: conductance matrix of the shared nodes;  C: what ties them to the other ports
 
