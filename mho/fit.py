@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from devices import AnyDevice, InputError
-from devices.fitting import Fit, fits
+from devices.candidates import fits
+from devices.fitting import Fit
 from devices.measured_csv import Measurements, read_measurements
 from mho.config_schema import suggestion
 from mho.files import write_atomic

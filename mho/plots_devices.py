@@ -17,19 +17,22 @@ from periphery import SIGMOID, TANH, RampRead, output_levels
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
 SHADES = "viridis"
-TIMES_S = (0.0, 1.0, 60.0, 3600.0, 86400.0, 172800.0, 2592000.0, 31536000.0)
+TIMES_S = (0.0, 1.0, 60.0, 3600.0, 86400.0, 2592000.0, 31536000.0)
 LEVELS = 5
 CELLS = 256
+TRACKS = 24
 SPREAD_LEVELS = 25
 V_MAX_V = 0.5
 
 
 @dataclass(frozen=True)
 class Fan:
-    """Conductance of the same cells at each time that a device answers for, as ``(times, levels, cells)`` [S]."""
+    """Conductance of the same cells as programmed, ``(levels, cells)``, and at each time that a device answers for,
+    ``(times, levels, cells)`` [S]."""
 
     times_s: tuple[float, ...]
     levels_S: torch.Tensor
+    programmed_S: torch.Tensor
     g_S: torch.Tensor
 
     @classmethod
@@ -42,7 +45,8 @@ class Fan:
                 known[t_s] = cell.conductance_S(cells, t_s).transpose(0, 1).flatten(1)
             except ValueError:
                 break
-        return cls(tuple(known), levels_S, torch.stack(list(known.values())))
+        programmed = cells.programmed_S.transpose(0, 1).flatten(1)
+        return cls(tuple(known), levels_S, programmed, torch.stack(list(known.values())))
 
 
 def _times_of(cell: Device) -> list[float]:
@@ -62,12 +66,13 @@ def device(figure: Figure, cell: Device, rng: ChipStreams) -> None:
     more = formed or not cell.linear
     figure.set_size_inches(14.0 if more else 11.0, 3.8)
     axes = figure.subplots(1, 4 if more else 3)
-    fan(axes[0], few)
     if isinstance(cell, FormedTaOx):
+        tracks(axes[0], few)
         wander(axes[1], few)
-        histogram(axes[2], few)
+        histogram(axes[2], few, logarithmic=0.0 < cell.formed_share < 0.999)
         forming(axes[3], cell)
     else:
+        fan(axes[0], few)
         spread(axes[1], fine, cell)
         histogram(axes[2], few)
         if more:
@@ -85,21 +90,30 @@ def fan(ax: Axes, shown: Fan) -> Axes:
         low, mid, high = torch.quantile(shown.g_S[:, level].float() * 1e6, marks, dim=1)
         ax.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
         ax.plot(x, mid, color=colour, marker="o", markersize=3)
-    if len(shown.times_s) == 1:
-        ax.margins(x=1.0)
-    ax.set_xticks(list(x), [duration(t) for t in shown.times_s], rotation=45, ha="right", rotation_mode="anchor")
-    ax.set_xlabel("time after programming")
-    ax.set_ylabel("conductance [µS], median, 5 to 95 %")
+    _time_axis(ax, shown)
+    ax.set_ylabel("conductance [µS]")
+    ax.set_title("median, 5 to 95 % of cells", fontsize=8)
+    return ax
+
+
+def tracks(ax: Axes, shown: Fan) -> Axes:
+    """Conductance of some cells over time, each a line."""
+    for course in shown.g_S.flatten(1)[:, :TRACKS].T:
+        ax.plot(range(len(course)), course * 1e6, color=BLUE, alpha=0.6, linewidth=0.8)
+    _time_axis(ax, shown)
+    ax.set_ylabel("conductance [µS]")
+    ax.set_title(f"{TRACKS} cells", fontsize=8)
     return ax
 
 
 def spread(ax: Axes, shown: Fan, cell: Device) -> Axes:
-    """Standard deviation of cells against target, after programming and at the latest time, and of one read."""
+    """Standard deviation of cells against target, as programmed and at the latest time, and of one read."""
     x = shown.levels_S * 1e6
-    ends = {0: BLUE, len(shown.times_s) - 1: ORANGE} if cell.drifts else {0: BLUE}
-    for index, colour in ends.items():
-        ax.plot(x, shown.g_S[index].std(dim=1) * 1e6, "o-", color=colour, markersize=3, label=_after(shown, index))
-    sigma = cell.read_sigma_S(shown.g_S[0]).mean(dim=1)
+    ax.plot(x, shown.programmed_S.std(dim=1) * 1e6, "o-", color=BLUE, markersize=3, label="programmed")
+    if cell.drifts:
+        latest = f"after {duration(shown.times_s[-1])}"
+        ax.plot(x, shown.g_S[-1].std(dim=1) * 1e6, "o-", color=ORANGE, markersize=3, label=latest)
+    sigma = cell.read_sigma_S(shown.programmed_S).mean(dim=1)
     if float(sigma.max()) > 0.0:
         ax.plot(x, sigma * 1e6, "--", color=GREY, label="one read")
     ax.set_xlabel("target [µS]")
@@ -113,24 +127,26 @@ def wander(ax: Axes, shown: Fan) -> Axes:
     """Standard deviation of what each cell has moved since it was formed, over time."""
     moved = (shown.g_S - shown.g_S[0]).flatten(1).std(dim=1)
     ax.plot(range(len(moved)), moved * 1e6, "o-", color=BLUE, markersize=3)
-    names = [duration(t) for t in shown.times_s]
-    ax.set_xticks(range(len(moved)), names, rotation=45, ha="right", rotation_mode="anchor")
-    ax.set_xlabel("time after forming")
-    ax.set_ylabel("standard deviation of the change [µS]")
+    _time_axis(ax, shown)
+    ax.set_ylabel("change since forming [µS]")
+    ax.set_title("standard deviation over cells", fontsize=8)
     _from_zero(ax)
     return ax
 
 
-def histogram(ax: Axes, shown: Fan) -> Axes:
-    """Cells by programmed conductance, one colour a level."""
-    programmed = shown.g_S[0] * 1e6
+def histogram(ax: Axes, shown: Fan, *, logarithmic: bool = False) -> Axes:
+    """Cells by programmed conductance, one colour a level; on a logarithmic axis where one value towers."""
+    programmed = shown.programmed_S * 1e6
     low, high = float(programmed.min()), float(programmed.max())
     room = 0.03 * (high - low) or 0.03 * high or 1.0
     edges = torch.linspace(max(0.0, low - room), high + room, 121).tolist()
     for cells, colour in zip(programmed, _colours(len(programmed)), strict=True):
         ax.hist(cells, bins=edges, color=colour, alpha=0.8)
     ax.set_xlabel("programmed conductance [µS]")
-    ax.set_ylabel(f"cells of {programmed.shape[1]} a level")
+    ax.set_ylabel("cells in a bin")
+    ax.set_title(f"{programmed.shape[1]} cells{' a level' * (len(programmed) > 1)}", fontsize=8)
+    if logarithmic:
+        ax.set_yscale("log")
     return ax
 
 
@@ -167,14 +183,16 @@ def _colours(count: int) -> list[tuple[float, float, float, float]]:
     return [colormaps[SHADES](0.5 if count == 1 else 0.85 * level / (count - 1)) for level in range(count)]
 
 
-def _after(shown: Fan, index: int) -> str:
-    return "programmed" if index == 0 else f"after {duration(shown.times_s[index])}"
+def _time_axis(ax: Axes, shown: Fan) -> None:
+    """Round times at equal distances."""
+    names = [duration(t) for t in shown.times_s]
+    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_xlabel("time after programming")
 
 
 def _from_zero(ax: Axes) -> None:
     """An axis that begins at zero, and has a height where all is zero."""
-    top = max((float(max(line.get_ydata(), default=0.0)) for line in ax.lines), default=0.0)  # type: ignore[arg-type]
-    ax.set_ylim(0.0, 1.08 * top or 1.0)
+    ax.set_ylim(0.0, 1.08 * float(ax.dataLim.y1) or 1.0)
 
 
 def ramps(figure: Figure, chip: Chip, rng: ChipStreams) -> None:
