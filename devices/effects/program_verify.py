@@ -94,6 +94,9 @@ class ProgramVerify(Effect):
         def xi(*names: str | int) -> torch.Tensor:
             return rng.child(*names).normal(shape, dtype=target.dtype, device=target.device)
 
+        def either(back: torch.Tensor, reset: float, set_: float) -> torch.Tensor:
+            return torch.where(back, target.new_tensor(reset), target.new_tensor(set_))
+
         def held(g: torch.Tensor) -> torch.Tensor:
             return g if stuck is None or stuck_S is None else torch.where(stuck, stuck_S.to(g.dtype), g)
 
@@ -113,16 +116,15 @@ class ProgramVerify(Effect):
             if pulse == self.max_iterations or bool(done.all()):
                 break
             back = ~done & (distance < 0.0)
-            gain = torch.where(back, self.reset_gain, self.gain if pulse < self.late_after else self.late_gain)
-            step = gain.to(target.dtype) * distance
+            step = either(back, self.reset_gain, self.gain if pulse < self.late_after else self.late_gain) * distance
             noise = torch.sqrt((self.step_noise * step) ** 2 + self.pulse_noise_S**2) * xi("pulse", pulse)
             moved = (g + step + noise).clamp_min(0.0)
             if self.overshoot == "restart":
                 moved = torch.where(back, fresh(pulse + 1), moved)
             moved = held(torch.where(done, g, moved))
-            joules_per_S = torch.where(back, self.reset_V**2 * self.reset_s, self.set_V**2 * self.set_s)
+            joules_per_S = either(back, self.reset_V**2 * self.reset_s, self.set_V**2 * self.set_s)
             energy = energy + torch.where(done, 0.0, joules_per_S * 0.5 * (g + moved))
-            time = time + torch.where(done, 0.0, torch.where(back, self.reset_s, self.set_s))
+            time = time + torch.where(done, 0.0, either(back, self.reset_s, self.set_s))
             pulses, resets = pulses + ~done, resets + back
             g = moved
         # Added zero: the gradient of the target, and no other bits.

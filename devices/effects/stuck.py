@@ -61,7 +61,7 @@ class Stuck(Effect):
             placed = read_map(self.map_file, tuple(shape)).to(target_S.device)
             on, off = torch.where(placed == 0, on, placed > 0), torch.where(placed == 0, off, placed < 0)
         on_S = window.g_max_S if self.on_S is None else self.on_S
-        return on | off, torch.where(on, on_S, self.off_S).to(target_S.dtype)
+        return on | off, torch.where(on, target_S.new_tensor(on_S), target_S.new_tensor(self.off_S))
 
 
 def read_map(file: str, shape: tuple[int, ...]) -> torch.Tensor:
