@@ -6,9 +6,11 @@ from crossbar.wires.exact import effective_conductance
 from crossbar.wires.folded import alpha_beta
 from crossbar.wires.iterative import NotConvergedError, Solved, solve
 from crossbar.wires.model import Method, Wires, alpha_beta_limit, kappa
+from crossbar.wires.noise import FoldedNoise, read_variance
 from crossbar.wires.technology import LINES, segment_ohm
 
 __all__ = [
+    "FoldedNoise",
     "LINES",
     "Method",
     "NotConvergedError",
@@ -18,6 +20,7 @@ __all__ = [
     "alpha_beta_limit",
     "effective_conductance",
     "kappa",
+    "read_variance",
     "segment_ohm",
     "solve",
 ]

@@ -1,13 +1,13 @@
 """Currents of an array with wires, input by input: for nonlinear cells and for rows that are gated off.
 
-Cells carry ``I = c_1 U + c_2 U^2 + ...`` (odd in U) at the voltage ``U = W - B`` between word node and bit node. Newton's
-method replaces them by a conductance ``D = dI/dU`` beside a current source. What is left is linear: the word lines
-are eliminated exactly, each being tridiagonal, and conjugate gradients find the bit nodes from
+Cells carry ``I = c_1 U + c_2 U^2 + ...`` (odd in U) at the voltage ``U = W - B`` between word node and bit node.
+Newton's method replaces them by a conductance ``D = dI/dU`` beside a current source. What is left is linear: the word
+lines are eliminated exactly, each being tridiagonal, and conjugate gradients find the bit nodes from
 
     (T_b + D - D (T_w + D)^-1 D) B = b                 T_w, T_b: conductance matrices of the bare lines
 
-preconditioned by the exact solution of every bit line, ``(T_b + D)^-1``. Eigenvalues lie between ``1 - s^2`` and 1, with
-``s`` about ``1 / (1 + pi^2 / 4 kappa)``: a handful of iterations. A result that does not close is an error, never a result.
+preconditioned by the exact solution of every bit line, ``(T_b + D)^-1``. Eigenvalues lie between ``1 - s^2`` and 1,
+with ``s`` about ``1 / (1 + pi^2 / 4 kappa)``: a handful of iterations. What does not settle is an error, never a result.
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ def solve(
 ) -> Solved:
     """Column currents of input vectors ``v_V (..., batch, m)`` [V].
 
-    ``coefficients``: ``c_1, c_2, ...`` of the cells, ``(..., m, n)`` each, as ``Device.current_coefficients`` gives them;
-    leading dimensions broadcast against those of ``v_V``. ``tolerance`` bounds the residual.
+    ``coefficients``: ``c_1, c_2, ...`` of the cells, ``(..., m, n)`` each, as ``Device.current_coefficients`` gives
+    them; leading dimensions broadcast against those of ``v_V``. ``tolerance`` bounds the residual. With
+    ``wires.unselected = "floating"`` the cells of a row whose input is exactly 0 V carry no current.
 
-    Raises NotConvergedError where ``max_iterations`` of conjugate gradients (a Newton step) or 40 Newton steps do not reach
-    the tolerance, and ValueError where a cell's current falls with rising voltage or an input is not finite.
+    Raises NotConvergedError where ``max_iterations`` of conjugate gradients (a Newton step) or 40 Newton steps do not
+    reach the tolerance, and ValueError where a cell's current falls with rising voltage, an input is not finite, or a
+    gradient is asked for.
     """
     if any(tensor.requires_grad for tensor in (v_V, *coefficients)):
         raise ValueError("method 'iterative' has no gradient: use 'exact' or 'alpha_beta', or detach its inputs")
@@ -128,8 +130,8 @@ class _Network:
             if self.steps == NEWTON_STEPS:
                 raise NotConvergedError(
                     f"the nonlinear cells of an array with wires did not settle in {NEWTON_STEPS} Newton steps: "
-                    f"{float(residual[open_].amax()):.2g} of a column's current is unaccounted for, above the tolerance "
-                    f"{self.tolerance:g}"
+                    f"{float(residual[open_].amax()):.2g} of a column's current is unaccounted for, above the "
+                    f"tolerance {self.tolerance:g}"
                 )
             accuracy = (0.01 * residual).clamp(0.1 * self.tolerance, 1e-3)
         if bool((slope < 0.0).any()):

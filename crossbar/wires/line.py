@@ -1,4 +1,4 @@
-"""The lines of one direction, each solved exactly: the preconditioner of the iterative method, and half of its operator.
+"""The lines of one direction, each solved exactly: preconditioner of the iterative method, and half of its operator.
 
 A line hangs by its end resistance on a source at node 0 and is open at the other end; cells load its nodes. With loads
 ``D`` and the conductance matrix ``T`` of the bare line, ``(T + D) x = b`` is tridiagonal. All lines of all arrays and
