@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from devices.errors import InputError
-from mho import costs, exports, figures, sections
+from mho import costs, exports, figures, panels, sections
 from mho.files import write_atomic
 from mho.plots import variant_styles
 from mho.quantities import NOT_AVAILABLE, count, duration, number, percent, quantity
@@ -21,6 +21,15 @@ from mho.rundata import RunData, load
 
 __all__ = ["FORMATS", "RunData", "html", "load", "write"]
 
+# Sections that a run of another kind than keyword spotting leaves out where it wrote no such table.
+_OF_TABLES = {
+    "confusion": "confusion",
+    "ramp": "ramp",
+    "vread": "vread",
+    "learning": "learning",
+    "prices": "prices",
+    "latency": "schedule",
+}
 _DOI = re.compile(r"\b(?:doi[:\s]*)?(10\.\d{4,9}/[^\s\"'<>,;]*[^\s\"'<>,;.)])", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s\"'<>]*[^\s\"'<>.,;)]")
 _ARXIV = re.compile(r"\barXiv[:\s]*(\d{4}\.\d{4,5}(?:v\d+)?)", re.IGNORECASE)
@@ -38,6 +47,7 @@ def _page(run: RunData) -> str:
     template = _environment().get_template("report.html.j2")
     times, accuracy = sections.accuracy_rows(run)
     cases = sections.drift_cases(run)
+    shown_panels = panels.drawn(run)
     return template.render(
         run=run,
         metric=run.metrics.metrics[run.metric],
@@ -68,7 +78,17 @@ def _page(run: RunData) -> str:
         prices=costs.price_rows(run),
         ramps=run.tables["ramps"].to_dict("records"),
         plots=_plots(run),
+        panels=shown_panels,
+        panel_heads=[(f"panels{place}", title) for place, (title, _) in enumerate(shown_panels, start=1)],
+        hidden=frozenset() if run.kind == "kws" else _not_of_others(run),
     ).lstrip()
+
+
+def _not_of_others(run: RunData) -> frozenset[str]:
+    """Sections that say nothing about this run."""
+    absent = {section for section, table in _OF_TABLES.items() if table in run.absent}
+    drift = set() if sections.pcm_variants(run) else {"drift"}
+    return frozenset(absent | drift | (set() if sections.conventional(run) else {"beside"}))
 
 
 def _plots(run: RunData) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from devices.errors import InputError
+from workloads.result import Panel
 
 Read = TypeVar("Read")
 
@@ -143,6 +144,7 @@ class Metrics(_Record):
     variants: tuple[Variant, ...] = Field(min_length=1)
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
+    panels: tuple[Panel, ...] = ()
     labels: tuple[str, ...] = ()
     wall_s: float | None = None
 
@@ -169,6 +171,11 @@ class RunData:
     def variants(self) -> tuple[str, ...]:
         """Names of all variants, in the experiment's order."""
         return tuple(variant.name for variant in self.metrics.variants)
+
+    @property
+    def kind(self) -> str:
+        """Which kind of experiment this was."""
+        return str(self.config.get("kind", "kws"))
 
     @property
     def metric(self) -> str:
@@ -214,11 +221,16 @@ def load(run_dir: Path | str) -> RunData:
     metrics_json = _collect(problems, lambda: _json_object(path / "metrics.json"))
     metrics = _collect(problems, lambda: _metrics(path / "metrics.json", metrics_json)) if metrics_json else None
     config_text, config = _collect(problems, lambda: _config(path / "config.resolved.yaml")) or ("", {})
+    more = {name for panel in metrics.panels for name in (panel.table, panel.boxes) if name} if metrics else set()
     absent = frozenset(name for name in _TEXT if not (path / f"{name}.csv").is_file())
     tables = {}
     for name in _TEXT:
         table = _empty(name) if name in absent else _collect(problems, lambda n=name: _table(path, n))  # type: ignore[misc]
         tables[name] = _empty(name) if table is None else table
+    for name in sorted(more - set(tables)):
+        table = _collect(problems, lambda n=name: _table(path, n))  # type: ignore[misc]
+        if table is not None:
+            tables[name] = table
     if manifest is not None:
         _collect(problems, lambda: _manifest_data(path / "manifest.json", manifest))
     if metrics is not None:
@@ -310,7 +322,7 @@ def _config(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _columns(name: str) -> list[str]:
-    return f"{_TEXT[name]} {_TRUTH.get(name, '')} {_NUMBERS[name]}".split()
+    return f"{_TEXT.get(name, '')} {_TRUTH.get(name, '')} {_NUMBERS.get(name, '')}".split()
 
 
 def _empty(name: str) -> pd.DataFrame:
@@ -329,11 +341,11 @@ def _table(folder: Path, name: str) -> pd.DataFrame:
         raise InputError(f"{path}: column {', '.join(map(repr, lacking))} missing (got {', '.join(frame.columns)})")
     problems: list[str] = []
     for column in frame.columns:
-        if column in _TEXT[name].split():
+        if column in _TEXT.get(name, "variant").split():
             continue
         if column in _TRUTH.get(name, "").split():
             frame[column] = _converted(path, column, frame[column], _truth, "true or false", problems)
-        elif column in _NUMBERS[name].split():
+        elif column in _NUMBERS.get(name, "").split():
             frame[column] = _converted(path, column, frame[column], _number, "a number", problems)
         else:
             values = pd.to_numeric(frame[column].replace("", "nan"), errors="coerce")

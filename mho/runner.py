@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,10 @@ def _metrics(loaded: Loaded[AnyExperiment], result: Result, clock: float) -> dic
         "seed": loaded.value.seed,
         "config_digest": config_digest(loaded.data),
     }
-    found: dict[str, Any] = _finite({**head, **result.metrics, "wall_s": round(time.perf_counter() - clock, 3)})
+    panels = {"panels": [asdict(panel) for panel in result.panels]} if result.panels else {}
+    found: dict[str, Any] = _finite(
+        {**head, **result.metrics, **panels, "wall_s": round(time.perf_counter() - clock, 3)}
+    )
     return found
 
 

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from workloads.kws.experiment import KeywordSpotting
-from workloads.result import Progress, Result
+from workloads.result import Panel, Progress, Result
 
 WORKLOADS: dict[str, type[KeywordSpotting]] = {"kws": KeywordSpotting}
 
 AnyExperiment = KeywordSpotting
 
-__all__ = ["WORKLOADS", "AnyExperiment", "KeywordSpotting", "Progress", "Result"]
+__all__ = ["WORKLOADS", "AnyExperiment", "KeywordSpotting", "Panel", "Progress", "Result"]
