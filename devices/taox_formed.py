@@ -62,10 +62,10 @@ class FormedTaOx(Device):
     drift_per_decade: Annotated[float, Ge(0.0)] = 0.0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         for effect in self.effects:
             if effect.stage in ("aim", "write"):
                 raise ValueError(f"effects must not hold {effect.kind}: these cells are formed, never written")
+        super().__post_init__()
 
     @property
     def drifts(self) -> bool:
