@@ -138,10 +138,10 @@ def in_order(effects: tuple[Effect, ...], window: Window) -> None:
     for before, after in pairwise(effects):
         if STAGES.index(before.stage) > STAGES.index(after.stage):
             raise ValueError(
-                f"effects act in the order in which they are listed, which must be {', '.join(STAGES)}: "
-                f"{after.kind} ({after.stage}) must stand before {before.kind} ({before.stage})"
+                f"effects must stand in the order of a cell's life, {', '.join(STAGES)}: "
+                f"{after.kind} ({after.stage}) before {before.kind} ({before.stage})"
             )
     for number, effect in enumerate(effects):
         if effect.once and any(type(effect) is type(other) for other in effects[:number]):
-            raise ValueError(f"effects may list {effect.kind} once")
+            raise ValueError(f"effects may hold {effect.kind} once")
         effect.check(window)

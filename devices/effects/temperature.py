@@ -58,16 +58,24 @@ class Temperature(Effect):
     read_noise_exponent: float = 0.0
 
     def __post_init__(self) -> None:
-        conduction = (self.activation_off_eV, self.activation_on_eV, self.activation_sd_eV, self.coefficient_per_K)
-        if self.temperature_K != self.programmed_K and not any(
-            (*conduction, self.read_noise_exponent, self.ageing_energy_eV)
-        ):
+        acting = (
+            "activation_off_eV",
+            "activation_on_eV",
+            "activation_sd_eV",
+            "coefficient_per_K",
+            "ageing_energy_eV",
+            "read_noise_exponent",
+        )
+        if self.temperature_K != self.programmed_K and not any(getattr(self, name) for name in acting):
             raise ValueError(
-                f"temperature_K = {self.temperature_K:g} K would do nothing: set activation_off_eV, activation_on_eV, "
-                "activation_sd_eV, coefficient_per_K, ageing_energy_eV or read_noise_exponent"
+                f"temperature_K must be programmed_K = {self.programmed_K:g} K unless one of {', '.join(acting)} says "
+                f"what it does (got {self.temperature_K:g} K)"
             )
-        if self.storage_K is not None and self.storage_K != self.programmed_K and not self.ageing_energy_eV:
-            raise ValueError(f"storage_K = {self.storage_K:g} K would do nothing: set ageing_energy_eV")
+        if self.storage_K not in (None, self.programmed_K) and not self.ageing_energy_eV:
+            raise ValueError(
+                f"storage_K must be programmed_K = {self.programmed_K:g} K unless ageing_energy_eV is set "
+                f"(got {self.storage_K:g} K)"
+            )
 
     def _b_per_eV(self, temperature_K: float) -> float:
         return (1.0 / temperature_K - 1.0 / self.programmed_K) / BOLTZMANN_EV_PER_K
