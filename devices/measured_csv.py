@@ -167,7 +167,8 @@ def _header(name: str, line: int, fields: list[str]) -> tuple[list[tuple[str, fl
         if column not in (*kind, *OPTIONAL[kind]):
             raise InputError(f"{name}:{line}: must have the {allowed} (got {field or 'a column without a name'})")
         if names.count(column) > 1:
-            raise InputError(f"{name}:{line}: must name each column once (got {field} again)")
+            twice = ", ".join(field for other, field in zip(names, fields, strict=True) if other == column)
+            raise InputError(f"{name}:{line}: must name each column once (got {twice})")
     return columns, kind
 
 
