@@ -1,0 +1,32 @@
+"""All kinds of linear converters: ``ADCS`` is the list, ``AnyADC`` what YAML may hold under ``converter:``.
+
+A new kind is one file with a frozen dataclass and its built form, and one line here; the contract test runs over it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from periphery.adc_base import ADC
+from periphery.cco import CCO
+from periphery.flash import Flash
+from periphery.kinds import usual_kind
+from periphery.linear_ramp import LinearRamp
+from periphery.quantiser import Quantiser
+from periphery.sar import SAR
+from periphery.sense_amp import SenseAmp
+
+ADCS: dict[str, type[ADC]] = {
+    "quantiser": Quantiser,
+    "linear_ramp": LinearRamp,
+    "sar": SAR,
+    "flash": Flash,
+    "cco": CCO,
+    "sense_amp": SenseAmp,
+}
+
+AnyADC = Annotated[
+    Quantiser | LinearRamp | SAR | Flash | CCO | SenseAmp, Field(discriminator="kind"), usual_kind("quantiser")
+]

@@ -1,0 +1,40 @@
+"""The converter without errors, against which all others are judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from devices import BlockNoise, ChipStreams
+from periphery.adc_base import ADC, Bank, BuiltADC
+from periphery.adc_grid import Grid
+
+
+def quantised(u: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """``floor(u - origin)``, saturated, int32; the rounding of that difference is undone where it crosses a
+    threshold."""
+    code = torch.floor(u - grid.origin)
+    code = code - (u < grid.origin + code).to(u.dtype) + (u >= grid.origin + code + 1.0).to(u.dtype)
+    return code.clamp(0, grid.top).int()
+
+
+@dataclass(frozen=True)
+class BuiltQuantiser(BuiltADC):
+    """An even grid of thresholds, the same for every column."""
+
+    def convert(self, u: torch.Tensor, noise: BlockNoise, gain: torch.Tensor | float) -> torch.Tensor:
+        """Codes of an even grid."""
+        return quantised(u, self.grid)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantiser(ADC):
+    """A uniform quantiser of a fixed range, without errors of its own; a tie goes to the upper code."""
+
+    kind: Literal["quantiser"] = "quantiser"
+
+    def build(self, grid: Grid, bank: Bank, *, rng: ChipStreams) -> BuiltQuantiser:
+        """Nothing is drawn."""
+        return BuiltQuantiser(grid, bank)
