@@ -63,6 +63,11 @@ class Function:
                 f"{self.low:g}, high {self.high:g})"
             )
 
+    @property
+    def rises(self) -> bool:
+        """Whether the number of thresholds passed is the code."""
+        return not self.branches
+
     def lsb(self, bits: int) -> float:
         """Output range of one code."""
         return (self.high - self.low) / float(2 ** checked_bits(bits))

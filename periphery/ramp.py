@@ -13,8 +13,8 @@ capacitors, ``C_ramp / C_product = u x_lsb / s``, a design value with a mismatch
 the middle threshold is exact (one-point calibration). Cells ``1 .. L - 1`` each lift the ramp to the next threshold.
 
 A step is ``m`` clock periods of one or several parallel cells, plain or as a differential pair, because the steps of
-one function span more (9x at 5 bits, 71x at 8 bits for a sigmoid) than a cell's on/off ratio. What does not fit is
-lost and reported.
+one function span more (9x at 5 bits, 71x at 8 bits for a sigmoid) than a cell's on/off ratio. ``small_steps`` says what
+becomes of steps smaller than the smallest conductance. What does not fit is lost and reported.
 
 Architecture: Yang et al., Nat. Commun. 16, 1136 (2025), doi 10.1038/s41467-025-56254-6. Its circuit equations are not
 published; (1) to (3) are a reconstruction from first principles.
@@ -27,10 +27,16 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 
-from devices import AnyDevice, Cells, ChipStreams, Device
-from periphery.functions import Function, output_levels, threshold_levels, thresholds
+from devices import AnyDevice, ChipStreams, Ideal, InputError
+from periphery.comparator import Comparator
+from periphery.functions import Function, output_levels, steps, thresholds
+from periphery.ramp_cells import BiasCells, Ramp
+from periphery.ramp_levels import optimal_levels
+from periphery.ramp_read import RampRead
+
+__all__ = ["BiasCells", "Comparator", "Ramp", "RampColumn", "RampDesign", "RampRead"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,40 +46,97 @@ class RampColumn:
     Parameters
     ----------
     device : the cells of the ramp; may differ from those of the weights
+    levels : outputs ``uniform``, or ``optimal`` for measured samples (least squared error of the output)
     step : ``plain`` (one polarity) or ``differential`` (a step is the difference of two cells)
-    parallel_cells : cells that share one step
+    parallel_cells : cells of one column that share one step
+    columns : memristor columns whose charges add on one integrator; each brings its own cells to every step
     start_cells : cells that share the start; more of them average their drift
-    smallest_step : the smallest step of the function uses this share of a cell's range, at least ``g_min`` [1]
+    small_steps : what makes a step smaller than the smallest conductance. ``clocks``: the smallest step fits a cell
+    and larger ones take several clock periods. The others take one clock period a step, the largest all of its cells
+    at ``g_max``: ``parallel`` drives fewer of the parallel cells, ``differential`` makes small steps from the
+    difference of two cells, ``lost`` leaves them at ``g_min`` and counts them
+    smallest_step : with ``clocks``, the smallest step uses this share of a cell's range, at least ``g_min`` [1]
     max_clocks : most clock periods of one step
     bias_cells : cells for the one-point calibration; two make a signed trim, a single one more the coarse part
     calibrate : measure the ramp after programming and trim the bias cells
+    reorder : deal the programmed cells out anew among steps of as many clocks, where that lowers the largest INL
+    redundant_columns : ramps programmed in the place of one; the one with the lowest largest INL is used
+    columns_per_ramp : product columns whose comparators watch one ramp; None is all columns of a tile
     capacitor_mismatch : standard deviation of the ratio of the integrators' capacitors [1]
+    jitter_clocks : standard deviation of one clock period, independent from period to period [clock periods]
+    settling_clocks : time constant with which each step settles [clock periods]
     """
 
     device: AnyDevice
+    levels: Literal["uniform", "optimal"] = "uniform"
     step: Literal["plain", "differential"] = "plain"
     parallel_cells: Annotated[int, Interval(ge=1, le=64)] = 1
+    columns: Annotated[int, Interval(ge=1, le=64)] = 1
     start_cells: Annotated[int, Interval(ge=1, le=64)] = 1
+    small_steps: Literal["clocks", "parallel", "differential", "lost"] = "clocks"
     smallest_step: Annotated[float, Interval(gt=0.0, le=1.0)] = 0.25
     max_clocks: Annotated[int, Interval(ge=1, le=4096)] = 64
     bias_cells: Annotated[int, Interval(ge=0, le=64)] = 5
     calibrate: bool = True
+    reorder: bool = False
+    redundant_columns: Annotated[int, Interval(ge=1, le=64)] = 1
+    columns_per_ramp: Annotated[int, Interval(ge=1, le=65536)] | None = None
     capacitor_mismatch: Annotated[float, Interval(ge=0.0, le=0.5)] = 0.001
+    jitter_clocks: Annotated[float, Interval(ge=0.0, le=0.5)] = 0.0
+    settling_clocks: Annotated[float, Interval(ge=0.0, le=64.0)] = 0.0
 
-    def design(self, function: Function, bits: int) -> RampDesign:
-        """Choose clocks and conductances for ``2^bits`` codes of ``function``."""
-        device, cells = self.device, self.parallel_cells
-        theta = thresholds(function, bits)
+    def __post_init__(self) -> None:
+        if self.small_steps == "differential" and self.step == "differential":
+            raise ValueError("small_steps: differential is for step: plain; with step: differential every step is one")
+        if self.small_steps == "parallel" and self.parallel_cells * self.columns == 1:
+            raise ValueError("small_steps: parallel needs parallel_cells or columns above 1")
+
+    def idealised(self) -> RampColumn:
+        """The same column of cells, clock and capacitors without error."""
+        return replace(self, device=Ideal(), capacitor_mismatch=0.0, jitter_clocks=0.0, settling_clocks=0.0)
+
+    def ramps_for(self, columns: int) -> int:
+        """Ramps that ``columns`` neighbouring product columns of one tile need."""
+        return -(-columns // (self.columns_per_ramp or columns))
+
+    def design(self, function: Function, bits: int, *, samples: torch.Tensor | None = None) -> RampDesign:
+        """Choose clocks and conductances for ``2^bits`` codes of ``function``.
+
+        ``samples``: inputs as they occur, for ``levels: optimal``. Raises InputError for bits outside 1 to 12, and
+        where optimal levels have no samples to follow.
+        """
+        device, cells = self.device, self.parallel_cells * self.columns
+        made = steps(function, self._outputs(function, bits, samples))
+        theta = made.theta
         wanted = torch.diff(theta)
-        wanted = torch.cat([wanted[:1], wanted])
+        if not len(wanted):
+            wanted = torch.diff(thresholds(function, 2)).mean()[None]
+        else:
+            wanted = torch.cat([wanted[:1], wanted])
         floor_S = device.g_min_S if self.step == "plain" else 0.0
         top_S = device.g_max_S - (device.g_min_S if self.step == "differential" else 0.0)
-        smallest_S = max(floor_S, self.smallest_step * top_S)
-        unit_S = float(cells * smallest_S / wanted.min())
-        charge = wanted * unit_S
-        clocks = torch.ceil(charge / (cells * top_S) - 1e-9).clamp(1, self.max_clocks)
-        target_S = (charge / (clocks * cells)).clamp(floor_S, top_S)
-        lost = (charge - target_S * clocks * cells).abs() > 1e-6 * charge
+        paired = used = None
+        if self.small_steps == "clocks":
+            smallest_S = max(floor_S, self.smallest_step * top_S)
+            # A jump of the function makes steps of nothing, which no scale can fit: they are lost, not the scale.
+            unit_S = float(cells * smallest_S / wanted[wanted > 1e-6 * wanted.max()].min())
+            charge = wanted * unit_S
+            clocks = torch.ceil(charge / (cells * top_S) - 1e-9).clamp(1, self.max_clocks)
+        else:
+            unit_S = float(cells * top_S / wanted.max())
+            charge = wanted * unit_S
+            clocks = torch.ones_like(charge)
+        share = charge / clocks
+        if self.small_steps == "parallel":
+            used = torch.ceil(share / top_S - 1e-9).clamp(1, cells)
+            target_S = (share / used).clamp(floor_S, top_S)
+        else:
+            target_S = (share / cells).clamp(floor_S, top_S)
+        if self.small_steps == "differential":
+            paired = share / cells < floor_S * (1 - 1e-9)
+            target_S = torch.where(paired, (share / cells).clamp_max(top_S - device.g_min_S), target_S)
+        given = target_S * clocks * (cells if used is None else used)
+        lost = (charge - given).abs() > 1e-6 * charge
         start = float((wanted[0] - theta[0]) * unit_S)
         first = self.start_cells
         start_clocks = max(1.0, math.ceil(abs(start) / (first * cells * top_S) - 1e-9))
@@ -81,26 +144,41 @@ class RampColumn:
         polarity = -1.0 if start >= 0 else 1.0
         start_lost = abs(abs(start) - start_S * start_clocks * first * cells) > 1e-6 * abs(start)
         return RampDesign(
-            self,
-            function,
-            bits,
-            theta,
-            unit_S,
-            torch.cat([clocks.new_full((first,), polarity * start_clocks), clocks]),
-            torch.cat([target_S.new_full((first,), start_S), target_S]),
-            int(lost.sum()) + start_lost,
-            float((charge - target_S * clocks * cells).sum() / unit_S),
+            column=self,
+            function=function,
+            bits=bits,
+            theta=theta,
+            unit_S=unit_S,
+            clocks=torch.cat([clocks.new_full((first,), polarity * start_clocks), clocks]),
+            target_S=torch.cat([target_S.new_full((first,), start_S), target_S]),
+            lost_steps=int(lost.sum()) + start_lost,
+            lost_z=float((charge - given).sum() / unit_S),
+            decisions=made.decisions,
+            words=made.words,
+            outputs=made.outputs,
+            used=None if used is None else torch.cat([used.new_full((first,), cells), used]).long(),
+            paired=None if paired is None else torch.cat([paired.new_zeros(first), paired]),
         )
+
+    def _outputs(self, function: Function, bits: int, samples: torch.Tensor | None) -> torch.Tensor:
+        if self.levels == "uniform":
+            return output_levels(function, bits)
+        if samples is None:
+            raise InputError("levels: optimal needs samples of the inputs (got none)")
+        return optimal_levels(function, bits, samples)
 
 
 @dataclass(frozen=True)
 class RampDesign:
     """A ramp on paper.
 
-    ``theta``: ideal thresholds ``(L - 1,)`` [z]; ``unit_S``: ramp siemens clocks per unit of z; ``clocks``: clock
-    periods of every cell, ``(start_cells + L - 1,)``, negative at the start cells (their polarity is turned);
-    ``target_S``: the same shape; ``lost_steps``: steps that the cells cannot make, the start among them where its cells
-    would have to lie below ``g_min``; ``lost_z``: the input range lost with steps.
+    ``theta``: ideal thresholds ``(steps,)`` [z], ``2^bits - 1`` of them for a rising function; ``unit_S``: ramp siemens
+    clocks per unit of z; ``clocks``: clock periods of every cell, ``(start_cells + steps,)``, negative at the start
+    cells (their polarity is turned); ``target_S``: the same shape; ``lost_steps``: steps that the cells cannot make,
+    the start among them where its cells would have to lie below ``g_min``; ``lost_z``: the input range lost with steps;
+    ``decisions``: outputs at the thresholds ``(steps,)``; ``words``, ``outputs``: code and output value after each
+    number of steps passed ``(steps + 1,)``; ``used``: cells that a step drives, where not all; ``paired``: steps that
+    are differences of two cells, where not all or none. The last two in the shape of ``clocks``.
     """
 
     column: RampColumn
@@ -112,6 +190,11 @@ class RampDesign:
     target_S: torch.Tensor
     lost_steps: int
     lost_z: float
+    decisions: torch.Tensor
+    words: torch.Tensor
+    outputs: torch.Tensor
+    used: torch.Tensor | None = None
+    paired: torch.Tensor | None = None
 
     @property
     def ramp_clocks(self) -> int:
@@ -119,10 +202,36 @@ class RampDesign:
         return int(self.clocks[self.column.start_cells :].sum())
 
     @property
+    def step_clocks(self) -> torch.Tensor:
+        """Clock periods of each step, ``(steps,)``."""
+        return self.clocks[self.column.start_cells :]
+
+    @property
+    def present(self) -> torch.Tensor | None:
+        """Which of the cells ``(polarities, start_cells + steps, cells of a step)`` exist; None where all do."""
+        if self.used is None and self.paired is None:
+            return None
+        each = self.column.parallel_cells * self.column.columns
+        all_cells = torch.full((len(self.clocks),), each)
+        plus = torch.arange(each) < (all_cells if self.used is None else self.used)[:, None]
+        if self.paired is not None:
+            return torch.stack([plus, plus & self.paired[:, None]])
+        return torch.stack([plus, plus]) if self.column.step == "differential" else plus[None]
+
+    @property
     def cells(self) -> int:
-        """Memory cells of the column, bias cells included."""
-        pair = 2 if self.column.step == "differential" else 1
-        return len(self.clocks) * self.column.parallel_cells * pair + self.column.bias_cells
+        """Memory cells of the ramp, bias cells and redundant columns included."""
+        column, present = self.column, self.present
+        pair = 2 if column.step == "differential" else 1
+        each = (
+            len(self.clocks) * column.parallel_cells * column.columns * pair if present is None else int(present.sum())
+        )
+        return each * column.redundant_columns + column.bias_cells
+
+    @property
+    def uniform(self) -> bool:
+        """Whether the number of steps passed is the code and codes are evenly spaced."""
+        return self.column.levels == "uniform" and self.function.rises
 
     @property
     def max_over_min_step(self) -> float:
@@ -136,151 +245,23 @@ class RampDesign:
         return len(self.theta) // 2
 
     def program(self, *, ramps: int, rng: ChipStreams) -> Ramp:
-        """Write ``ramps`` copies of this column on every chip, measure them, and trim the bias cells."""
+        """Write ``ramps`` copies of this column on every chip, measure them, choose, and trim the bias cells."""
         column, device = self.column, self.column.device
         cells = self.target_S.to(torch.float32)[None]
         if column.step == "differential":
             cells = device.g_min_S + torch.cat([cells, torch.zeros_like(cells)])
-        target = cells[None, None, :, :, None].expand(1, ramps, -1, -1, column.parallel_cells)
+        elif self.paired is not None:
+            least = torch.full_like(cells, device.g_min_S)
+            cells = torch.cat([torch.where(self.paired, device.g_min_S + cells, cells), least])
+        each = column.parallel_cells * column.columns
+        target = cells[None, None, :, :, None].expand(1, ramps * column.redundant_columns, -1, -1, each)
         main = device.program(target, rng=rng.child("steps"))
         mismatch = column.capacitor_mismatch * rng.child("capacitors").normal((ramps,))
         ramp = Ramp(self, main, (), mismatch)
+        if column.redundant_columns > 1:
+            ramp = replace(ramp, mismatch=mismatch.repeat_interleave(column.redundant_columns, dim=1))
+        if column.reorder:
+            ramp = ramp.reordered()
+        if column.redundant_columns > 1:
+            ramp = ramp.chosen(column.redundant_columns)
         return ramp.recentred(0.0, rng.child("bias")) if column.calibrate else ramp
-
-
-@dataclass(frozen=True)
-class BiasCells:
-    """One trim of the ramp's start: a pair of cells, or one cell with a polarity.
-
-    ``weight``: ``(chips, ramps, cells)``, signed clock periods of each cell, 0 where the trim is switched off;
-    ``born_s``: when these cells were programmed, counted from the programming of the ramp [s].
-    """
-
-    cells: Cells
-    weight: torch.Tensor
-    born_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Ramp:
-    """Ramps as programmed: ``ramps`` columns on every chip, all of one design."""
-
-    design: RampDesign
-    steps: Cells
-    bias: tuple[BiasCells, ...]
-    mismatch: torch.Tensor
-
-    @property
-    def device(self) -> Device:
-        """The cells' device."""
-        return self.design.column.device
-
-    def read(self, t_s: float) -> RampRead:
-        """The ramp ``t_s`` seconds after programming."""
-        design, device = self.design, self.device
-        clocks = design.clocks.to(torch.float64)
-        g = device.conductance_S(self.steps, t_s)
-        sigma = device.read_sigma_S(g).double()
-        polarity = torch.tensor([1.0, -1.0], dtype=torch.float64)[: g.shape[2]]
-        charge = torch.einsum("crpkn,p,k->crk", g.double(), polarity, clocks)
-        loss = torch.einsum("crpkn,k->cr", g.double(), clocks.abs())
-        variance = torch.einsum("crpkn,k->crk", sigma.square(), clocks.square())
-        for trim in self.bias:
-            b = device.conductance_S(trim.cells, max(t_s - trim.born_s, 0.0)).double()
-            charge[..., 0] += (b * trim.weight).sum(-1)
-            loss += (b * trim.weight.abs()).sum(-1)
-            variance[..., 0] += (device.read_sigma_S(b) * trim.weight).square().sum(-1)
-        first = design.column.start_cells
-        unit = design.unit_S / (1.0 + self.mismatch.double())
-        levels = charge.cumsum(-1)[..., first:] / unit[..., None]
-        noise = variance.sqrt() / unit[..., None]
-        return RampRead(design, levels, noise if bool((noise > 0).any()) else None, loss)
-
-    def recentred(self, t_s: float, rng: ChipStreams) -> Ramp:
-        """The same steps with the bias cells programmed at ``t_s`` so that the middle threshold is where it should be.
-
-        Each trim is programmed to cancel what the measurement before it left, and is switched off on those ramps where
-        a second measurement shows that it made the error larger. The measurement itself is averaged until exact.
-        """
-        count, ramp = self.design.column.bias_cells, replace(self, bias=())
-        if count % 2:
-            ramp = ramp._trimmed(t_s, rng.child("coarse"), coarse=True)
-        for pair in range(count // 2):
-            ramp = ramp._trimmed(t_s, rng.child("pair", pair), coarse=False)
-        return ramp
-
-    def _error_S(self, t_s: float) -> torch.Tensor:
-        """Charge by which the middle threshold is off, ``(chips, ramps)`` [S clocks]."""
-        middle = self.design.middle
-        return (self.read(t_s).levels[..., middle] - self.design.theta[middle]) * self.design.unit_S
-
-    def _trimmed(self, t_s: float, rng: ChipStreams, *, coarse: bool) -> Ramp:
-        """One more trim: a single cell of either polarity (coarse) or the difference of two cells.
-
-        A correction beyond one cell's range takes several clock periods, which multiplies that trim's own error.
-        """
-        device, error = self.device, self._error_S(t_s)
-        window_S = device.g_max_S - device.g_min_S
-        clocks = torch.ceil(error.abs() / (device.g_max_S if coarse else window_S)).clamp_min(1.0)
-        size = error.abs() / clocks
-        if coarse:
-            target = size.clamp_min(device.g_min_S)[..., None]
-            weight = (-error.sign() * clocks)[..., None]
-        else:
-            target = device.g_min_S + torch.stack([(error < 0) * size, (error > 0) * size], dim=-1)
-            weight = torch.stack([clocks, -clocks], dim=-1)
-        cells = device.program(target.float(), rng=rng)
-        trial = replace(self, bias=(*self.bias, BiasCells(cells, weight, t_s)))
-        better = (trial._error_S(t_s).abs() < error.abs())[..., None]
-        return replace(self, bias=(*self.bias, BiasCells(cells, weight * better, t_s)))
-
-
-@dataclass(frozen=True)
-class RampRead:
-    """A ramp at one time.
-
-    ``levels``: ``(chips, ramps, L - 1)``, the ramp after each step in units of z; ``noise``: ``(chips, ramps,
-    start_cells + L - 1)``, standard deviation of the start and of each step by fast read noise, or None; ``loss_S``:
-    ``(chips, ramps)``, conductance clocks of one whole ramp [S clocks].
-    """
-
-    design: RampDesign
-    levels: torch.Tensor
-    noise: torch.Tensor | None
-    loss_S: torch.Tensor
-
-    def thresholds(self, factor: torch.Tensor | float = 1.0) -> torch.Tensor:
-        """Inputs at which the code changes, ``(chips, ramps, L - 1)`` [z]: the running maximum of the levels."""
-        return torch.cummax(self.levels * factor, dim=-1).values
-
-    def inl_lsb(self) -> torch.Tensor:
-        """Output-referred integral nonlinearity at every threshold, ``(chips, ramps, L - 1)`` [LSB].
-
-        ``INL_k = (g(rho_k) - g(theta_k)) / LSB``: errors are placed at the thresholds, where a code changes.
-        """
-        function, bits = self.design.function, self.design.bits
-        lsb = (function.high - function.low) / float(2**bits)
-        return (function.f(self.thresholds()) - threshold_levels(function, bits)) / lsb
-
-    def outputs(self) -> torch.Tensor:
-        """Output values of the codes, ``(L,)``."""
-        return output_levels(self.design.function, self.design.bits)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparator:
-    """The comparator of a column and the integrator in front of it.
-
-    Parameters
-    ----------
-    offset_V : standard deviation over columns of the offset that auto-zeroing leaves [V]; an estimate
-    noise_V : standard deviation of the noise of one decision [V]; an estimate
-    noise : ``per_conversion`` (one draw a conversion) or ``per_step`` (one draw at every step of the ramp)
-    swing_V : voltage over which the largest ramp sweeps at the nominal read voltage [V]; sets the integrator's
-    capacitor
-    """
-
-    offset_V: Annotated[float, Ge(0.0)] = 0.5e-3
-    noise_V: Annotated[float, Ge(0.0)] = 0.3e-3
-    noise: Literal["per_conversion", "per_step"] = "per_conversion"
-    swing_V: Annotated[float, Gt(0.0)] = 0.5
