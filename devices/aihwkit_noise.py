@@ -91,7 +91,7 @@ class AihwkitNoise(Device):
         if "g_max_S" not in fields and g_max_uS is None:
             raise InputError(f"{type(noise_model).__name__} has no g_max: g_max_S must say what it is [S]")
         g_min_uS = getattr(noise_model, "g_min", None) or getattr(converter, "g_min", None) or 0.0
-        ranges = {"g_min_S": 1e-6 * g_min_uS, **({"g_max_S": 1e-6 * g_max_uS} if g_max_uS is not None else {})}
+        ranges = {"g_min_S": g_min_uS / 1e6, **({"g_max_S": g_max_uS / 1e6} if g_max_uS is not None else {})}
         return _Given(noise_model=noise_model, **{"source": "the user's own", "status": "generic", **ranges, **fields})
 
     def peer(self) -> Any:
