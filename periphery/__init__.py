@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from periphery.activations import FUNCTIONS, activation, from_callable
 from periphery.adc import ConventionalADC, LookUpConverter
 from periphery.converter import RampConversion, RampConverter
 from periphery.driver import DRIVERS, AmplitudeDAC, AnyDriver, BitSerial, Driver, DriverRead, PWMDriver
 from periphery.functions import SIGMOID, TANH, Function, identity, output_levels, quantised, thresholds
+from periphery.functions_library import FUNCTIONS, from_callable, named_function
 from periphery.functions_table import from_csv
 from periphery.ramp import Comparator, Ramp, RampColumn, RampDesign, RampRead
 
@@ -31,10 +31,10 @@ __all__ = [
     "RampConverter",
     "RampDesign",
     "RampRead",
-    "activation",
     "from_callable",
     "from_csv",
     "identity",
+    "named_function",
     "output_levels",
     "quantised",
     "thresholds",

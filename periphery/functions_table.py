@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from devices import InputError
-from periphery.activations import from_callable
+from periphery.functions_library import from_callable
 from periphery.functions import Function
 
 

@@ -19,7 +19,7 @@ from periphery import (
     SIGMOID,
     TANH,
     Function,
-    activation,
+    named_function,
     from_callable,
     from_csv,
     identity,
@@ -27,7 +27,7 @@ from periphery import (
     quantised,
     thresholds,
 )
-from periphery.activations import SHAPES
+from periphery.functions_library import SHAPES
 from periphery.functions import steps, threshold_levels
 
 ALL = [*FUNCTIONS.values(), identity(1.5)]
@@ -86,7 +86,7 @@ def test_counting_thresholds_gives_the_nearest_output(
 ) -> None:
     """The steps passed by an input, turned into a word, are the output level nearest to f(z) on the range."""
     low, high = ends or (None, None)
-    function = activation(name, 0.0 if low is not None and name in ("sqrt", "relu") else low, high)
+    function = named_function(name, 0.0 if low is not None and name in ("sqrt", "relu") else low, high)
     ramp = steps(function, output_levels(function, bits))
     inputs = torch.tensor(z, dtype=DOUBLE)
     inside = inputs.clamp(low if ends else SHAPES[name].low, high if ends else SHAPES[name].high)
@@ -155,7 +155,7 @@ def test_steps_of_one_function_differ_by_far_more_than_a_cells_window(
 
 
 def test_the_flat_part_of_a_rectifier_has_no_threshold() -> None:
-    wide, narrow = activation("relu", -4.0, 4.0), activation("relu")
+    wide, narrow = named_function("relu", -4.0, 4.0), named_function("relu")
     theta = thresholds(wide, 5)
     assert torch.equal(theta, thresholds(narrow, 5))
     assert float(theta[0]) == pytest.approx(0.5 * 4.0 / 32)
@@ -208,24 +208,24 @@ def test_bits_outside_one_to_twelve_are_refused(bits: int) -> None:
     ("refused", "text"),
     [
         (
-            lambda: activation("relux"),
+            lambda: named_function("relux"),
             "function: must be one of sigmoid, tanh, identity, softplus, softsign, elu, selu, relu, hard_sigmoid, exp, "
             "sqrt, gelu, silu (got relux)",
         ),
         (
-            lambda: activation("softplus", 4.0, -4.0),
+            lambda: named_function("softplus", 4.0, -4.0),
             "function softplus: the range's low end must lie below its high end (got 4 to -4)",
         ),
         (
-            lambda: activation("gelu", 1.0, 1.0),
+            lambda: named_function("gelu", 1.0, 1.0),
             "function gelu: the range's low end must lie below its high end (got 1 to 1)",
         ),
         (
-            lambda: activation("sqrt", -1.0, 1.0),
+            lambda: named_function("sqrt", -1.0, 1.0),
             "function sqrt: the range must lie within 0 to inf (got -1 to 1)",
         ),
         (
-            lambda: activation("relu", -2.0, -1.0),
+            lambda: named_function("relu", -2.0, -1.0),
             "function relu: the low end of the outputs must lie below the high end (got low 0, high 0)",
         ),
         (

@@ -98,7 +98,7 @@ SHAPES: dict[str, Shape] = {
 }
 
 
-def activation(
+def named_function(
     name: str, low: float | None = None, high: float | None = None, *, midtread: bool | None = None
 ) -> Function:
     """The function ``name`` on inputs from ``low`` to ``high``, the range of the table above where they are not given.
@@ -214,5 +214,5 @@ def _bisection(f: Map, low: float, high: float, rises: bool) -> Map:
 
 
 FUNCTIONS: dict[str, Function] = {
-    name: {"sigmoid": SIGMOID, "tanh": TANH}.get(name) or activation(name) for name in SHAPES
+    name: {"sigmoid": SIGMOID, "tanh": TANH}.get(name) or named_function(name) for name in SHAPES
 }
