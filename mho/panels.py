@@ -12,7 +12,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
 from devices.errors import InputError
 from mho import plots
@@ -136,6 +136,10 @@ def _finish(ax: Axes, panel: Panel, x_label: str, y_label: str) -> None:
         ax.set_xscale("symlog", linthresh=_smallest(ax)) if ax.get_xlim()[0] <= 0 else ax.set_xscale("log")
     if panel.log_y:
         ax.set_yscale("log")
+    for axis, log in ((ax.xaxis, panel.log_x), (ax.yaxis, panel.log_y)):
+        if log:  # the logarithmic formatters write mathematics, which these figures do not parse
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
     if panel.share:
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
 

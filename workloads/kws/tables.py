@@ -10,23 +10,26 @@ import pandas as pd
 import torch
 from scipy import stats
 
+from mappings.chip import Chip
 from mappings.cost import CostLine, price, shares, summarise
 from mappings.dense import ProgrammedDense
 from mappings.recurrent import ProgrammedRecurrent
 from mappings.trace import trace
-from periphery import RampConverter
+from periphery import Function, RampConverter
 from periphery.adc_prices import adc_price
 from periphery.functions import threshold_levels
+from periphery.read_temperature import temperature_sweep
 from periphery.read_voltage import read_voltage_sweep
 from workloads.kws.clips import Clips
 from workloads.kws.hardware import KeywordChips, Seen
-from workloads.result import Result
+from workloads.result import Panel, Result
 
 if TYPE_CHECKING:
     from workloads.kws.experiment import KeywordSpotting, Prepared, Variant
 
 ADC_MODELS = ("andrulis2024", "neurosim_sar", "isaac2016")
 READ_VOLTAGES_V = tuple(round(0.15 + 0.01 * step, 2) for step in range(11))
+TEMPERATURES_K = (233.0, 253.0, 273.0, 300.0, 328.0, 358.0, 398.0)
 READ_VOLTAGE_INPUTS = 4001  # fewer fall into step with the codes: 201 gave a shift 7 % off
 PLOTTED_CHIPS = 4
 
@@ -255,6 +258,7 @@ class Tables:
                         )
             if variant.default and name == "sigmoid":
                 self._read_voltages(variant, ramp, chips)
+                self._temperatures(variant, design.function, chips)
 
     def _read_voltages(self, variant: Variant, ramp: RampConverter, chips: KeywordChips) -> None:
         comparator, driver = variant.chip.comparator, variant.chip.driver
@@ -272,12 +276,110 @@ class Tables:
             ):
                 self.add("vread", **asdict(shift))
 
+    def _temperatures(self, variant: Variant, function: Function, chips: KeywordChips) -> None:
+        chip = variant.chip
+        for shift in temperature_sweep(
+            chip.weights.device,
+            chip.ramp,
+            function,
+            chip.bits,
+            temperatures_K=TEMPERATURES_K,
+            adc_bits=chip.adc_bits,
+            v_read_V=chip.driver.v_read_V,
+            rng=chips.rng.child("temperature"),
+        ):
+            self.add("temperature", **asdict(shift))
+
+    def _converters(self) -> pd.DataFrame:
+        """Accuracy and cost of every variant at its first time, by readout and bits: ramp beside conventional chain."""
+        accuracy, rows = pd.DataFrame(self.rows["accuracy"]), []
+        for variant in self.experiment.variants:
+            chip, cost = variant.chip, self.costs[variant.name]
+            own = accuracy[(accuracy.variant == variant.name) & (accuracy.stage == "analog")]
+            own = own[own.t_s == own.t_s.min()]
+            mean, low, high = interval(
+                own.groupby("split").accuracy.mean().to_numpy() if own.split.nunique() > 1 else own.accuracy.to_numpy()
+            )
+            rows.append(
+                {
+                    "variant": variant.name,
+                    "readout": chip.readout,
+                    "device": chip.weights.device.kind,
+                    "bits": chip.bits,
+                    "adc_bits": chip.adc_bits if chip.readout == "conventional" else chip.bits,
+                    "accuracy": mean,
+                    "low": low,
+                    "high": high,
+                    **{name: cost[name] for name in ("area_m2", "energy_J", "latency_s")},
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def _panels(self, tables: dict[str, pd.DataFrame]) -> tuple[Panel, ...]:
+        """Ramp and conventional chain over the bits, where several widths of both were run; the temperature sweep."""
+        panels: list[Panel] = []
+        by_bits = tables["converters"]
+        compared = by_bits[(by_bits.device == self.headline.weights.device.kind) & (by_bits.adc_bits == by_bits.bits)]
+        if compared.groupby("readout").bits.nunique().reindex(["ramp", "conventional"]).min() >= 2:
+            tables["converters_by_bits"] = compared
+            head = "Ramp and conventional chain over bits"
+            what = {
+                "accuracy": "Accuracy right after programming, mean over chips and its 95 % interval.",
+                "energy_J": "Energy per inference.",
+                "latency_s": "Latency per inference.",
+                "area_m2": "Area.",
+            }
+            for column, text in what.items():
+                share = column == "accuracy"
+                panels.append(
+                    Panel(
+                        section=head,
+                        text=f"{text} Inputs, converters and outputs have the same number of bits.",
+                        table="converters_by_bits",
+                        kind="lines" if share else "bars",
+                        x="bits",
+                        y=column,
+                        by="readout",
+                        low="low" if share else "",
+                        high="high" if share else "",
+                        share=share,
+                        log_y=not share,
+                    )
+                )
+            panels.append(
+                Panel(section=head, text="The same as numbers (SI units).", table="converters_by_bits", kind="table")
+            )
+        if "temperature" in tables:
+            panels.append(
+                Panel(
+                    section="Temperature",
+                    text="Mean shift of codes away from zero, programmed at 300 K and read at other temperatures. A "
+                    "ramp of the same cells cancels what all states have in common; what depends on the state it "
+                    "does not, and programming its bias cells again mends the offset alone. A fixed reference sees all "
+                    "of it. Activation energies are estimates (periphery/read_temperature.py), not of a measured cell.",
+                    table="temperature",
+                    kind="lines",
+                    x="temperature_K",
+                    y="mean_shift_lsb",
+                    by="readout",
+                    facet="law",
+                )
+            )
+        return tuple(panels)
+
+    @property
+    def headline(self) -> Chip:
+        """The chip of the default variant."""
+        return next(variant.chip for variant in self.experiment.variants if variant.default)
+
     def result(self, stages: dict[str, float]) -> Result:
         """Everything, once all splits are done."""
         tables = {name: pd.DataFrame(rows) for name, rows in self.rows.items()}
         tables["confusion"] = (
             tables["confusion"].groupby(["variant", "true", "predicted"], sort=False)["count"].sum().reset_index()
         )
+        tables["converters"] = self._converters()
+        panels = self._panels(tables)
         accuracy = tables["accuracy"]
         experiment, clips = self.experiment, self.clips
         variants = []
@@ -333,7 +435,8 @@ class Tables:
             "labels": list(clips.labels),
         }
         self.cite.update((*experiment.cite, clips.bibtex))
-        return Result(metrics, tables, self.events, data, dict(stages), tuple(sorted(key for key in self.cite if key)))
+        cite = tuple(sorted(key for key in self.cite if key))
+        return Result(metrics, tables, self.events, data, dict(stages), cite, panels)
 
     def _comparisons(self, accuracy: pd.DataFrame) -> list[dict[str, Any]]:
         """Variant minus software on the same clips, chip by chip."""
