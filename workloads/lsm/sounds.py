@@ -1,8 +1,9 @@
 """Recordings of speech of any length: who said what, as waveforms that a cochlea may listen to.
 
-Any folder or archive of WAV files serves. The class is the file's name where it reads ``CLASS_SPEAKER_INDEX.wav``, as
-in the Free Spoken Digit Dataset (Z. Jackson et al., github.com/Jakobovski/free-spoken-digit-dataset), whose official
-test part is the index 0 to 4; else the class is the folder's name.
+Any folder or archive of WAV files serves. Where every name reads ``CLASS_SPEAKER_INDEX.wav`` and tells more than one
+class, the class is taken from it, as in the Free Spoken Digit Dataset (Z. Jackson et al.,
+github.com/Jakobovski/free-spoken-digit-dataset), whose official test part is the index 0 to 4. Else the class is the
+folder's name.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FSDD_SOURCE = "Z. Jackson et al., Free Spoken Digit Dataset, github.com/Jakobovs
 DIGITS = tuple("0123456789")
 TEST_INDICES = 5
 SHORTEST_S, LONGEST_S = 0.02, 60.0
-_NAME = re.compile(r"([^_]+)_([^_]+)_(\d+)\.wav", re.IGNORECASE)
+_NAME = re.compile(r"([^_]+)_(?!nohash)([^_]+)_(\d+)\.wav", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +85,7 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
     """
     problems: list[str] = []
     counted: Counter[str] = Counter()
-    found: list[tuple[tuple[str, str, str], str, NDArray[np.int16]]] = []
-    patterns = 0
+    heard: list[tuple[str, tuple[str, ...], NDArray[np.int16]]] = []
     for member, parts in _files(source):
         try:
             sound = decode_wav(member.read())
@@ -105,14 +105,16 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
             counted[f"resampled to 16 kHz (from {sound.stored_rate_Hz / 1e3:g} kHz)"] += 1
         if sound.stored_channels != 1:
             counted["mixed down to mono"] += 1
-        key, speaker, pattern = _place(parts)
-        patterns += pattern
-        if not key[1]:
-            problems.append(
-                f"{member.where}: allowed is CLASS_SPEAKER_INDEX.wav, or a folder for each class (got neither)"
-            )
-            continue
-        found.append((key, speaker, sound.samples))
+        heard.append((member.where, parts, sound.samples))
+    told = [_NAME.fullmatch(parts[-1]) for _, parts, _ in heard]
+    by_name = all(told) and len({match[1] for match in told if match}) > 1
+    found: list[tuple[tuple[str, str, str], str, NDArray[np.int16]]] = []
+    for where, parts, samples in heard:
+        (part, label, name), speaker = _by_name(parts[-1]) if by_name else _by_folder(parts)
+        if label:
+            found.append(((part, label, name), speaker, samples))
+        else:
+            problems.append(f"{where}: allowed is CLASS_SPEAKER_INDEX.wav, or a folder for each class (got neither)")
     if len(problems) > PROBLEMS_SHOWN:
         problems = [*problems[:PROBLEMS_SHOWN], f"{source}: {len(problems) - PROBLEMS_SHOWN} more files are bad so"]
     if not problems and not found:
@@ -120,7 +122,7 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
     if problems:
         raise InputError(problems)
     notes = tuple(f"{count} recordings were {change}." for change, count in sorted(counted.items()))
-    fsdd = patterns == len(found) and {label for (_, label, _), _, _ in found} <= set(DIGITS)
+    fsdd = by_name and {label for (_, label, _), _, _ in found} <= set(DIGITS)
     return gathered_sounds(
         found,
         data_name=data_name or source.name,
@@ -168,12 +170,14 @@ def _files(source: Path) -> Iterator[tuple[Member, tuple[str, ...]]]:
                 yield member, (*((place.name,) if inner else ()), *member.path.parts)
 
 
-def _place(parts: tuple[str, ...]) -> tuple[tuple[str, str, str], str, bool]:
-    """((part, class, name), speaker, whether the file's name told)."""
-    matched = _NAME.fullmatch(parts[-1])
-    if matched:
-        label, speaker, index = matched.groups()
-        return (TEST if int(index) < TEST_INDICES else TRAIN, label, parts[-1]), speaker, True
+def _by_name(file: str) -> tuple[tuple[str, str, str], str]:
+    """((part, class, name), speaker) as the file's name has them."""
+    label, speaker, number = file.split("_")
+    return (TEST if int(number.partition(".")[0]) < TEST_INDICES else TRAIN, label, file), speaker
+
+
+def _by_folder(parts: tuple[str, ...]) -> tuple[tuple[str, str, str], str]:
+    """((part, class, name), speaker) as the path has them."""
     part = parts[-3].lower() if len(parts) > 2 and parts[-3].lower() in (TRAIN, TEST) else ""
     label = parts[-2] if len(parts) > 1 else ""
-    return (part, label, "/".join(parts[-3 if part else -2 :])), speaker_of(parts[-1]), False
+    return (part, label, "/".join(parts[-3 if part else -2 :])), speaker_of(parts[-1])

@@ -1,0 +1,138 @@
+"""Which recordings a liquid state machine hears and sees: the user's, else the embedded default.
+
+What the user names is told by what it is: event files (``*.bin``, HDF5, CSV), speech (WAV) or pictures (idx). No public
+archive is fetched: none of N-MNIST, SHD, N-TIDIGITS and FSDD is on record here with a SHA-256, and an archive that is
+not pinned could be another one tomorrow. The report says which of these the data is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from devices.errors import InputError
+from devices.streams import Stream
+from workloads.archives import members
+from workloads.lsm.cochlea import Cochlea, cached_cochlea_events
+from workloads.lsm.events import TEST, TRAIN, Recordings
+from workloads.lsm.images import PATTERN, load_idx, sklearn_digits
+from workloads.lsm.nmnist import load_nmnist
+from workloads.lsm.saccades import Saccades, cached_saccade_events
+from workloads.lsm.sounds import load_sounds
+from workloads.lsm.spikes_csv import load_spikes_csv
+from workloads.lsm.spikes_hdf5 import SUFFIXES, load_spikes_hdf5
+from workloads.lsm.spoken import Counting, spoken_digits
+
+Wanted = Literal["vision", "audio"]
+Kind = Literal["events", "hdf5", "csv", "sound", "pictures"]
+# scikit-learn's digits fill their 8 x 8 pixels, MNIST's the inner 20 of 28.
+EMBEDDED_WIDTH_PX = 20.0
+LIKELY = {"vision": ("nmnist*", "*mnist*"), "audio": ("spoken_digits*", "fsdd*", "*tidigits*", "shd*")}
+ALLOWED = {
+    "vision": "event files ([Train|Test]/CLASS/*.bin), CSV, or MNIST's idx files, in a folder or archive",
+    "audio": "WAV files (CLASS_SPEAKER_INDEX.wav or CLASS/*.wav), or spikes in HDF5 or CSV, in a folder or archive",
+}
+_KINDS: dict[str, Kind] = {".bin": "events", ".csv": "csv", ".wav": "sound"}
+_SHOWN: dict[Wanted, tuple[Kind, ...]] = {
+    "vision": ("events", "csv", "pictures", "hdf5"),
+    "audio": ("sound", "hdf5", "csv"),
+}
+
+
+def find_events(
+    wanted: Wanted,
+    data: Path | None = None,
+    *,
+    rng: Stream,
+    cochlea: Cochlea | None = None,
+    saccades: Saccades | None = None,
+    counting: Counting | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Recordings:
+    """The recordings of a run, from the first of: ``data``, ``MHO_DATA``, the embedded default.
+
+    Speech goes through the ``cochlea``, pictures through ``saccades``. What the user names must be right: it is never
+    replaced in silence, and ``InputError`` says what is wrong with it. ``rng`` keys the camera and the voices.
+    """
+    chosen, origin = (data, "--data") if data else (os.environ.get("MHO_DATA") or None, "MHO_DATA")
+    if chosen:
+        path = locate(Path(chosen).expanduser(), origin, wanted)
+        return _loaded(path, wanted, rng, cochlea, saccades, progress)
+    note = "No recordings were named (no --data, no MHO_DATA): the embedded default stands in for them."
+    if wanted == "audio":
+        sounds = spoken_digits(seed=rng.key, how=counting, progress=progress)
+        found = cached_cochlea_events(sounds, cochlea or Cochlea(), progress=progress)
+    else:
+        camera = saccades or Saccades(width_px=EMBEDDED_WIDTH_PX)
+        found = cached_saccade_events(sklearn_digits(), camera, rng=rng.child("camera"), progress=progress)
+    return replace(found, notes=(*found.notes, note))
+
+
+def kind_of(path: Path) -> Kind | None:
+    """What a file, folder or archive holds, by the name of the first file of a known kind; None for none of them."""
+    if path.name.lower().endswith(SUFFIXES):
+        return "hdf5"
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return "csv"
+    if path.is_file() and "images" in path.name and "idx3" in path.name:
+        return "pictures"
+    places = [path]
+    if path.is_dir():
+        if any(path.glob(PATTERN)):
+            return "pictures"
+        if any(inner.name.lower().endswith(SUFFIXES) for inner in path.iterdir() if inner.is_file()):
+            return "hdf5"
+        places += [inner for inner in sorted(path.iterdir()) if inner.name.lower() in (TRAIN, TEST) and inner.is_dir()]
+    for place in places:
+        for member in members(place):
+            found = _KINDS.get(member.path.suffix.lower())
+            if found and not member.path.name.startswith("."):
+                return found
+    return None
+
+
+def locate(path: Path, origin: str, wanted: Wanted) -> Path:
+    """The data that ``path`` is, or holds under a usual name (``nmnist*``, ``spoken_digits*`` ...).
+
+    Raises ``InputError`` that names ``origin``, where the path was given.
+    """
+    if not path.exists():
+        raise InputError(f"{origin}: {path}: no such file or folder; allowed: {ALLOWED[wanted]}")
+    if not path.is_dir():
+        found = kind_of(path)
+        if found in _SHOWN[wanted]:
+            return path
+        raise InputError(f"{origin}: {path}: allowed are {ALLOWED[wanted]} (got {found or 'none of these'})")
+    named = [inner for pattern in LIKELY[wanted] for inner in sorted(path.glob(pattern))]
+    for inner in named:
+        if inner.is_dir() or inner.name.lower().endswith((".tar.xz", ".tar.gz", ".tgz", ".tar", ".zip")):
+            return locate(inner, origin, wanted)
+    found = kind_of(path)
+    if found in _SHOWN[wanted]:
+        return path
+    what = "an empty folder" if not any(path.iterdir()) else found or "none of these"
+    raise InputError(f"{origin}: {path}: allowed are {ALLOWED[wanted]} (got {what})")
+
+
+def _loaded(
+    path: Path,
+    wanted: Wanted,
+    rng: Stream,
+    cochlea: Cochlea | None,
+    saccades: Saccades | None,
+    progress: Callable[[int, int], object] | None,
+) -> Recordings:
+    kind = kind_of(path)
+    if kind == "sound":
+        return cached_cochlea_events(load_sounds(path), cochlea or Cochlea(), progress=progress)
+    if kind == "pictures":
+        camera = saccades or Saccades()
+        return cached_saccade_events(load_idx(path), camera, rng=rng.child("camera"), progress=progress)
+    if kind == "hdf5":
+        return load_spikes_hdf5(path)
+    if kind == "csv":
+        return load_spikes_csv(path)
+    return load_nmnist(path)
