@@ -99,7 +99,7 @@ class Fit:
     @property
     def bic(self) -> float:
         """Schwarz's criterion, p ln n - 2 ln L."""
-        return self.parameters * math.log(self.samples) - 2.0 * self.log_likelihood
+        return self.parameters * math.log(max(1, self.samples)) - 2.0 * self.log_likelihood
 
 
 def log_likelihood(groups: Groups, mean_S: Numbers, variance_S2: Numbers) -> float:

@@ -1,0 +1,286 @@
+"""``mho fit``: the law that made the samples is found again, and a record comes out that mho accepts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from devices import AnyDevice, Gaussian, LogNormal, Measured
+from devices.candidates import fits
+from devices.fitting import Fit
+from devices.measured_csv import read_measurements
+from mho import cli
+from mho.config import read
+
+HONG_CSV = Path(__file__).parents[1] / "reference" / "hong2025_3c.csv"
+LEVELS_US = np.array([10.0, 20.0, 40.0, 60.0, 80.0])
+CELLS = 400
+
+Draw = Callable[[np.random.Generator, np.ndarray], np.ndarray]
+
+
+def samples(path: Path, draw: Draw, seed: int = 0, times_s: tuple[float, ...] = ()) -> Path:
+    """A file of CELLS samples at each of five levels, and time."""
+    rng = np.random.default_rng(seed)
+    target = np.repeat(LEVELS_US, CELLS)
+    lines = ["target_uS,measured_uS" + ",t_s" * bool(times_s)]
+    for t in times_s or (0.0,):
+        g = np.maximum(draw(rng, target * (1.0 + t / 10.0) ** -0.03 if times_s else target), 0.0)
+        lines += [f"{x},{y:.8g}" + f",{t}" * bool(times_s) for x, y in zip(target, g, strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def best(path: Path) -> Fit:
+    return fits(read_measurements(path))[0]
+
+
+def absolute(rng: np.random.Generator, target: np.ndarray) -> np.ndarray:
+    return target + 1.5 * rng.standard_normal(len(target))
+
+
+def proportional(rng: np.random.Generator, target: np.ndarray) -> np.ndarray:
+    return target * (1.0 + 0.05 * rng.standard_normal(len(target)))
+
+
+def both(rng: np.random.Generator, target: np.ndarray) -> np.ndarray:
+    return target + np.hypot(0.5, 0.05 * target) * rng.standard_normal(len(target))
+
+
+def lognormal(rng: np.random.Generator, target: np.ndarray) -> np.ndarray:
+    return target * np.exp(0.3 * rng.standard_normal(len(target)) - 0.045)
+
+
+def lognormal_absolute(rng: np.random.Generator, target: np.ndarray) -> np.ndarray:
+    variance = np.log1p((4.0 / target) ** 2)
+    return target * np.exp(np.sqrt(variance) * rng.standard_normal(len(target)) - variance / 2)
+
+
+def window(rng: np.random.Generator, target: np.ndarray) -> np.ndarray:
+    return target + rng.uniform(-2.0, 2.0, len(target))
+
+
+def biased(rng: np.random.Generator, target: np.ndarray) -> np.ndarray:
+    return 0.9 * target + 1.0 + (0.5 + 0.02 * (target - 40.0) ** 2 / 40.0) * rng.standard_normal(len(target))
+
+
+def biased_window(rng: np.random.Generator, target: np.ndarray) -> np.ndarray:
+    return 0.9 * target + 1.0 + 0.05 * target * rng.uniform(-1.0, 1.0, len(target))
+
+
+@pytest.mark.parametrize(
+    ("draw", "name", "found"),
+    [
+        (absolute, "gaussian_absolute", {"sigma_absolute": 1.5 / 80.0, "sigma_proportional": 0.0}),
+        (proportional, "gaussian_proportional", {"sigma_absolute": 0.0, "sigma_proportional": 0.05}),
+        (both, "gaussian", {"sigma_absolute": 0.5 / 80.0, "sigma_proportional": 0.05}),
+        (lognormal, "lognormal", {"sigma_ln": 0.3, "sigma_absolute": 0.0}),
+        (lognormal_absolute, "lognormal_absolute", {"sigma_ln": 0.0, "sigma_absolute": 0.05}),
+        (window, "window", {"shape": "window"}),
+        (biased, "measured", {"shape": "normal"}),
+        (biased_window, "measured_window", {"shape": "window"}),
+    ],
+)
+def test_the_law_that_made_the_samples_is_the_one_chosen(
+    tmp_path: Path, draw: Draw, name: str, found: dict[str, float | str]
+) -> None:
+    fit = best(samples(tmp_path / "m.csv", draw))
+    assert fit.name == name
+    for field, wanted in found.items():
+        value = getattr(fit.device, field)
+        assert value == (pytest.approx(wanted, rel=0.1) if wanted and not isinstance(wanted, str) else wanted)
+    assert fit.chi2 is not None
+    assert fit.chi2[2] > 1e-3
+    assert min(level.p for level in fit.levels) > 1e-3
+
+
+def test_p_values_of_the_true_law_are_uniform(tmp_path: Path) -> None:
+    """Over 25 files: neither the chi-square nor the distance of a level refuses the law that made the samples."""
+    found = [fits(read_measurements(samples(tmp_path / "m.csv", absolute, seed))) for seed in range(25)]
+    true = [next(fit for fit in each if fit.name == "gaussian_absolute") for each in found]
+    assert [each[0].name for each in found].count("gaussian_absolute") >= 24
+    for p in ([fit.chi2[2] for fit in true if fit.chi2], [level.p for fit in true for level in fit.levels]):
+        assert stats.kstest(p, "uniform").pvalue > 1e-3
+
+
+def test_windows_and_tables_hold_what_was_measured(tmp_path: Path) -> None:
+    device = best(samples(tmp_path / "w.csv", window)).device
+    assert isinstance(device, Measured)
+    np.testing.assert_allclose(device.sigma_S, np.full((1, 5), 2e-6 / math.sqrt(3)), rtol=0.01)
+    device = best(samples(tmp_path / "b.csv", biased)).device
+    assert isinstance(device, Measured)
+    np.testing.assert_allclose(device.mean_S[0], (0.9 * LEVELS_US + 1.0) * 1e-6, atol=0.2e-6)
+
+
+def test_drift_exponent_and_its_spread_are_found_over_times(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    nu = 0.05 + 0.01 * rng.standard_normal(5 * CELLS)
+    target = np.repeat(LEVELS_US, CELLS)
+    error = 1.0 + 0.02 * rng.standard_normal(len(target))
+    lines = ["target_uS,t_s,measured_uS"]
+    for t in (0.0, 100.0, 1e4, 1e6):
+        g = target * error * (1.0 + t / 100.0) ** -nu
+        lines += [f"{x},{t},{y:.8g}" for x, y in zip(target, g, strict=True)]
+    path = tmp_path / "d.csv"
+    path.write_text("\n".join(lines))
+    by_name = {fit.name: fit.device for fit in fits(read_measurements(path))}
+    assert "window" not in by_name
+    for name in ("gaussian_proportional", "lognormal"):
+        device = by_name[name]
+        assert isinstance(device, Gaussian | LogNormal)
+        assert device.drift_t0_s == 100.0
+        assert device.drift_mean == pytest.approx(0.05, rel=0.03)
+        assert device.drift_sd == pytest.approx(0.01, rel=0.1)
+    assert best(path).name in ("gaussian_proportional", "lognormal")
+
+
+@pytest.mark.parametrize("name", ["gaussian_absolute", "gaussian_proportional", "lognormal", "measured", "window"])
+def test_likelihood_is_the_sum_of_the_log_densities_of_scipy(tmp_path: Path, name: str) -> None:
+    path = samples(tmp_path / "m.csv", proportional)
+    data = read_measurements(path)
+    fit = next(fit for fit in fits(data) if fit.name == name)
+    assert data.measured_S is not None
+    g, target, device = data.measured_S, data.target_S, fit.device
+    if isinstance(device, Gaussian):
+        sigma = np.hypot(device.sigma_absolute * 80e-6, device.sigma_proportional * target)
+        density = stats.norm.logpdf(g, target, sigma)
+    elif isinstance(device, LogNormal):
+        s = device.sigma_ln
+        density = stats.lognorm.logpdf(g, s, scale=target * math.exp(-(s**2) / 2))
+    else:
+        assert isinstance(device, Measured)
+        group = np.searchsorted(device.target_S, target)
+        mean, sigma = np.array(device.mean_S[0])[group], np.array(device.sigma_S[0])[group]
+        if name == "window":
+            density = stats.uniform.logpdf(g, mean - math.sqrt(3.00001) * sigma, 2 * math.sqrt(3.00001) * sigma)
+        else:
+            density = stats.norm.logpdf(g, mean, sigma * math.sqrt(1 - 1 / CELLS))
+    assert fit.log_likelihood == pytest.approx(float(density.sum()), abs=0.05)
+    assert fit.aic == pytest.approx(2 * fit.parameters - 2 * fit.log_likelihood)
+    assert fit.bic == pytest.approx(fit.parameters * math.log(5 * CELLS) - 2 * fit.log_likelihood)
+
+
+def test_a_summary_with_counts_judges_normal_laws_as_its_samples_do(tmp_path: Path) -> None:
+    path = samples(tmp_path / "m.csv", absolute)
+    table = read_measurements(path).table()
+    lines = ["target_S,mean_S,sigma_S,count"]
+    columns = (table.target_S, table.mean_S[0], table.sigma_S[0], table.count[0])
+    lines += [f"{x!r},{m!r},{s!r},{n}" for x, m, s, n in zip(*columns, strict=True)]
+    short = tmp_path / "s.csv"
+    short.write_text("\n".join(lines))
+    by_sample, by_summary = ({fit.name: fit for fit in fits(read_measurements(each))} for each in (path, short))
+    assert set(by_summary) == {"gaussian_absolute", "gaussian_proportional", "gaussian", "measured"}
+    for name, fit in by_summary.items():
+        assert fit.log_likelihood == pytest.approx(by_sample[name].log_likelihood, abs=1e-4)
+        assert not fit.levels
+    lines = [line.rsplit(",", 1)[0] for line in lines]
+    short.write_text("\n".join(lines))
+    (alone,) = fits(read_measurements(short))
+    assert alone.name == "measured"
+    assert math.isnan(alone.bic)
+
+
+def test_write_verified_memristors_fill_their_window() -> None:
+    """Hong's programming stops at +-5 uS: a flat law of one parameter beats the normal, which chi-square refuses."""
+    found = {fit.name: fit for fit in fits(read_measurements(HONG_CSV))}
+    assert best(HONG_CSV).name == "window"
+    width = found["window"].device.sigma_S[0][0] * math.sqrt(3)  # type: ignore[attr-defined]
+    assert 4.9e-6 < width <= 5e-6
+    assert found["window"].chi2[2] > 0.01  # type: ignore[index]
+    assert found["gaussian_absolute"].chi2[2] < 1e-6  # type: ignore[index]
+    assert found["gaussian_absolute"].device.sigma_absolute * 400e-6 == pytest.approx(2.76e-6, rel=0.02)  # type: ignore[attr-defined]
+
+
+def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["mho", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+    out, err = capsys.readouterr()
+    return (stop.value.code if isinstance(stop.value.code, int) else 0), out, err
+
+
+def test_fit_writes_a_record_that_validates_and_can_be_drawn(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    reads = tmp_path / "reads.csv"
+    rng = np.random.default_rng(2)
+    reads.write_text(
+        "target_uS,measured_uS\n"
+        + "\n".join(f"{x},{x + s * z:.7g}" for x, s in ((100, 0.1), (400, 0.3)) for z in rng.standard_normal(2000))
+    )
+    record, picture = tmp_path / "mine.yaml", tmp_path / "mine.png"
+    code, out, err = mho(capsys, "fit", HONG_CSV, "-o", record, "--reads", reads)
+    assert (code, err.strip()) == (0, str(record))
+    for words in ("* window", "gaussian_absolute", "lognormal", "chi2 / dof", "window, level by level", "target, uS"):
+        assert words in out
+    device = read(str(record), AnyDevice, folder="devices").value
+    assert isinstance(device, Measured)
+    assert (device.shape, device.status, device.g_min_S, device.g_max_S) == ("window", "fitted", 100e-6, 400e-6)
+    assert device.read_noise_S == pytest.approx(math.sqrt((0.1**2 + 0.3**2) / 2) * 1e-6, rel=0.03)
+    assert "hong2025_3c.csv (448 samples, SHA-256 " in device.source
+    assert "the conductance is taken to stay" in device.source
+    assert mho(capsys, "validate", record)[0] == 0
+    assert mho(capsys, "show", record, "--plot", picture)[0] == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("kind", "device"),
+    [("gaussian", Gaussian), ("gaussian_absolute", Gaussian), ("lognormal", LogNormal), ("measured", Measured)],
+)
+def test_another_kind_may_be_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str, device: type
+) -> None:
+    record = tmp_path / "mine.yaml"
+    code, out, _ = mho(capsys, "fit", HONG_CSV, "-o", record, "--kind", kind)
+    assert code == 0
+    assert f"* {kind}" in out
+    value = read(str(record), AnyDevice, folder="devices").value
+    assert type(value) is device
+    assert "as asked for" in value.source
+
+
+def test_without_an_output_the_record_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = mho(capsys, "fit", HONG_CSV)
+    assert (code, err) == (0, "")
+    assert "\nkind: measured\nstatus: fitted\n" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("target_S,measured\n1,1\n", "m.csv:1: must have the columns target_S, measured_S, and may have t_s and cell"),
+        ("target_uS,measured_uS\n10,10\n10,nan\n", "m.csv:3: measured_S must be a conductance from 0 to 1 S (got nan)"),
+        ("", "m.csv: must begin with a line that names its columns (got an empty file)"),
+        (
+            "target_uS,measured_uS\n10,10\n10,10\n20,20\n20,21\n",
+            "m.csv: level 1e-05 S must have a spread above zero to be fitted (got 0)",
+        ),
+    ],
+)
+def test_a_bad_file_is_one_message_and_nothing_is_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    code, out, err = mho(capsys, "fit", tmp_path / "m.csv", "-o", tmp_path / "mine.yaml")
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
+
+
+def test_an_unknown_kind_names_the_known_ones(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, err = mho(capsys, "fit", HONG_CSV, "-o", tmp_path / "mine.yaml", "--kind", "gausian")
+    assert code == 2
+    assert err == (
+        "mho: --kind: must be one of gaussian, gaussian_absolute, gaussian_proportional, lognormal, "
+        "lognormal_absolute, measured, measured_window, window (got gausian); did you mean gaussian?\n"
+    )
+    assert not list(tmp_path.iterdir())
