@@ -12,11 +12,11 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from devices.errors import InputError
 from mho import plots
-from mho.quantities import number, prefix_of
+from mho.quantities import count, number, prefix_of
 from mho.rundata import RunData
 from workloads.result import Panel
 
@@ -96,6 +96,8 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
 def _cell(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
+    if isinstance(value, (int, np.integer)):
+        return count(float(value))
     return number(float(value)) if isinstance(value, (int, float, np.number)) else str(value)
 
 
@@ -138,6 +140,7 @@ def _finish(ax: Axes, panel: Panel, x_label: str, y_label: str) -> None:
         ax.set_yscale("log")
     for axis, log in ((ax.xaxis, panel.log_x), (ax.yaxis, panel.log_y)):
         if log:  # the logarithmic formatters write mathematics, which these figures do not parse
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())
     if panel.share:

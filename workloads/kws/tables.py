@@ -336,7 +336,7 @@ class Tables:
                         section=head,
                         text=f"{text} Inputs, converters and outputs have the same number of bits.",
                         table="converters_by_bits",
-                        kind="lines" if share else "bars",
+                        kind="lines",
                         x="bits",
                         y=column,
                         by="readout",
