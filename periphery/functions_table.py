@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from devices import InputError
-from periphery.functions_library import from_callable
 from periphery.functions import Function
+from periphery.functions_library import from_callable
 
 
 def from_csv(

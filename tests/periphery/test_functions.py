@@ -19,16 +19,16 @@ from periphery import (
     SIGMOID,
     TANH,
     Function,
-    named_function,
     from_callable,
     from_csv,
     identity,
+    named_function,
     output_levels,
     quantised,
     thresholds,
 )
-from periphery.functions_library import SHAPES
 from periphery.functions import steps, threshold_levels
+from periphery.functions_library import SHAPES
 
 ALL = [*FUNCTIONS.values(), identity(1.5)]
 RISING = [function for function in ALL if not function.branches]
