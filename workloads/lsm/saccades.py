@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Interval
@@ -42,7 +42,9 @@ class Saccades:
     base_px, height_px : triangle around which the picture moves [pixels]: down, up, and back along the base
     saccade_s : duration of each of the three saccades, which start and end slowly [s]
     frames : positions that are simulated; events between two of them are interpolated in time
-    background : light of a pixel without ink, where full ink adds 1
+    ink : ``bright`` on a dark screen, or ``dark`` on a bright one. In N-MNIST polarity 1 trails the moving ink, as
+        behind dark ink; whether the screen or the sign was inverted is not known here
+    background : light of the dark parts, to which full brightness adds 1
     threshold : change of the light's logarithm for an event [1]
     threshold_sigma : spread of the thresholds over the camera's pixels, relative [1]
     refractory_s : time after an event in which a pixel is blind [s]
@@ -55,8 +57,9 @@ class Saccades:
     height_px: Annotated[float, Ge(0.0)] = 5.0
     saccade_s: Annotated[float, Gt(0.0)] = 0.1
     frames: Annotated[int, Interval(ge=3, le=10_000)] = 120
+    ink: Literal["bright", "dark"] = "dark"
     background: Annotated[float, Gt(0.0)] = 0.2
-    threshold: Annotated[float, Gt(0.0)] = 0.29
+    threshold: Annotated[float, Gt(0.0)] = 0.26
     threshold_sigma: Annotated[float, Ge(0.0)] = 0.1
     refractory_s: Annotated[float, Ge(0.0)] = 1e-3
     noise_Hz: Annotated[float, Ge(0.0)] = 0.2
@@ -73,14 +76,24 @@ class Saccades:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _watch(
-    pixels: Any, path: Any, zoom: Any, background: Any, theta: Any, frame_s: Any, blind_s: Any, side: int, out: Any
+    pixels: Any,
+    path: Any,
+    zoom: Any,
+    screen: Any,
+    sign: Any,
+    theta: Any,
+    frame_s: Any,
+    blind_s: Any,
+    side: int,
+    out: Any,
 ) -> int:
     """Events of one picture, (t, polarity, y, x) rows of ``out`` as float32; their number, or -1 where it is full.
 
-    ``pixels`` (rows, columns) with a rim of zeros, 0 to 1; ``theta`` (2, side, side).
+    ``pixels`` (rows, columns) with a rim of zeros, 0 to 1, which add ``sign`` times as much to the light of the empty
+    screen, ``screen``; ``theta`` (2, side, side).
     """
     rows, columns = pixels.shape
-    quiet = np.float32(np.log(background))
+    quiet = np.float32(np.log(screen))
     reference = np.full((side, side), quiet)
     before = np.full((side, side), quiet)
     last = np.full((side, side), np.float32(-1.0))
@@ -103,10 +116,10 @@ def _watch(
             for x in range(side):
                 i = left[x]
                 top = high * pixels[j, i] + low * pixels[j + 1, i]
-                light = (one - right[x]) * top + right[x] * (high * pixels[j, i + 1] + low * pixels[j + 1, i + 1])
-                if light == 0.0 and before[y, x] == quiet:
+                ink = (one - right[x]) * top + right[x] * (high * pixels[j, i + 1] + low * pixels[j + 1, i + 1])
+                if ink == 0.0 and before[y, x] == quiet:
                     continue
-                seen = quiet if light == 0.0 else np.float32(np.log(background + light))
+                seen = quiet if ink == 0.0 else np.float32(np.log(screen + sign * ink))
                 if frame == 0:
                     reference[y, x] = seen
                     before[y, x] = seen
@@ -141,6 +154,8 @@ def saccade_events(
     """
     side, total_s, blind_s = how.side, 3.0 * how.saccade_s, np.float32(how.refractory_s)
     frame_s = total_s / how.frames
+    sign = np.float32(1.0 if how.ink == "bright" else -1.0)
+    screen = np.float32(how.background + (how.ink == "dark"))
     spread = 1.0 + how.threshold_sigma * rng.child("thresholds").numpy().standard_normal((2, side, side))
     theta = (how.threshold * np.maximum(spread, 0.2)).astype(np.float32)
     path, zoom = how.path_px(), how.width_px / images.pixels.shape[2]
@@ -151,9 +166,7 @@ def saccade_events(
     for number in range(len(images)):
         pixels = np.pad(images.pixels[number].astype(np.float32) / np.float32(images.full), 1)
         while True:
-            count = _watch(
-                pixels, path, zoom, np.float32(how.background), theta, np.float32(frame_s), blind_s, side, out
-            )
+            count = _watch(pixels, path, zoom, screen, sign, theta, np.float32(frame_s), blind_s, side, out)
             if count >= 0:
                 break
             out = np.empty((2 * len(out), 4), np.float32)
