@@ -7,7 +7,7 @@ lines are eliminated exactly, each being tridiagonal, and conjugate gradients fi
     (T_b + D - D (T_w + D)^-1 D) B = b                 T_w, T_b: conductance matrices of the bare lines
 
 preconditioned by the exact solution of every bit line, ``(T_b + D)^-1``. Eigenvalues lie between ``1 - s^2`` and 1,
-with ``s`` about ``1 / (1 + pi^2 / 4 kappa)``: a handful of iterations. What does not settle is an error, never a result.
+with ``s`` about ``1 / (1 + pi^2 / 4 kappa)``: a handful of iterations. What does not settle is an error.
 """
 
 from __future__ import annotations

@@ -24,13 +24,15 @@ from crossbar.wires.technology import segment_ohm
 Method = Literal["exact", "alpha_beta", "iterative"]
 Ohm = Annotated[float, Ge(0.0)]
 
-# Kappa and the rms error of alpha-beta over the mean exact current, measured by `benchmarks/wire_errors.py`.
+# Kappa, and the rms error of alpha-beta over the mean current: the worst of all arrays, cells and shares of the lines tried
+# out in `benchmarks/wire_errors.py` (docs/wires.md).
 ALPHA_BETA_RMS: tuple[tuple[float, float], ...] = (
-    (0.022, 3.5e-5),
-    (0.057, 2.2e-4),
-    (0.225, 2.8e-3),
-    (0.90, 2.4e-2),
-    (3.6, 0.12),
+    (0.01, 1.3e-5),
+    (0.03, 1.2e-4),
+    (0.1, 1.3e-3),
+    (0.3, 9.9e-3),
+    (1.0, 7.4e-2),
+    (3.0, 0.29),
 )
 
 
