@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from devices import AnyDevice, InputError
+from devices import AnyDevice, InputError, Measured
 from devices.candidates import fits
 from devices.fitting import Fit
 from devices.measured_csv import Measurements, read_measurements
@@ -83,8 +83,10 @@ def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str
     how = (
         f"BIC {best.bic:.1f}, {'as asked for' if asked_for else 'the least'}" if best.samples else "the table as it is"
     )
-    moments = len(getattr(best.device, "t_s", ())) or int(getattr(best.device, "drifts", False))
+    moments = len(data.table().t_s)
     kept = "" if moments else " One moment was measured: the conductance is taken to stay where programming left it."
+    if moments and isinstance(best.device, Measured) and data.cell is None:
+        kept = " Cells were not followed one by one: that each keeps its rank is an assumption."
     device = replace(
         best.device,
         description=f"{best.name.replace('_', ' ')} fitted to {Path(data.name).name}",

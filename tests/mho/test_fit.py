@@ -247,6 +247,21 @@ def test_another_kind_may_be_asked_for(
     assert "as asked for" in value.source
 
 
+def test_times_and_the_assumption_about_them_stand_in_the_record(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = ["target_uS,mean_uS,sigma_uS,t_s", "10,10,0.1,1", "20,20,0.2,1", "10,9.8,0.2,60", "20,19.5,0.4,60"]
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    record = tmp_path / "mine.yaml"
+    code, out, _ = mho(capsys, "fit", tmp_path / "m.csv", "-o", record)
+    assert code == 0
+    assert "No count column: nothing can be said about the goodness of fit" in out
+    device = read(str(record), AnyDevice, folder="devices").value
+    assert (device.t_s, device.correlation) == ((1.0, 60.0), 1.0)
+    assert "that each keeps its rank is an assumption" in device.source
+    assert "the table as it is" in device.source
+
+
 def test_without_an_output_the_record_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = mho(capsys, "fit", HONG_CSV)
     assert (code, err) == (0, "")
