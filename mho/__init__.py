@@ -8,6 +8,7 @@ from devices import DEVICES, PCM, ChipStreams, Device, Gaussian, Ideal, InputErr
 from mappings.chip import CellState, Chip, Compensation, Output, Weights
 from mappings.dense import DenseLayer
 from mappings.recurrent import RecurrentLayer
+from mappings.sparse import spgemm
 from mho.config import read as read_config
 from mho.report import load as load_run
 from mho.runner import run
@@ -50,4 +51,5 @@ __all__ = [
     "load_run",
     "read_config",
     "run",
+    "spgemm",
 ]

@@ -7,7 +7,7 @@ import mho
 PUBLIC = """
 DEVICES PCM SIGMOID TANH WORKLOADS Array CellState Chip ChipStreams Comparator Compensation Component ConventionalADC
 DenseLayer Device DifferentialPair Function Gaussian Ideal InputError KeywordSpotting Output PWMDriver RampColumn
-RecurrentLayer Result Stream TaOx Weights identity load_components load_run read_config run
+RecurrentLayer Result Stream TaOx Weights identity load_components load_run read_config run spgemm
 """
 
 
