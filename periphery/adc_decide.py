@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numba import njit
 
-from devices import BlockNoise
+from devices import BlockNoise, InputError
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -147,10 +147,13 @@ def search(u: torch.Tensor, table: torch.Tensor, columns_per_adc: int, first: fl
     """Codes, int32, of ``u (chips, n, ramps, columns)``: the thresholds at or below it.
 
     ``table``: ``(chips, ramps, converters, count)``, rising, close to ``first + 1, first + 2, ..``: the closer, the
-    faster. Raises ValueError where a table does not rise.
+    faster. Raises ``InputError`` where a table falls.
     """
-    if bool((table.diff(dim=-1) < 0).any()):
-        raise ValueError("table: thresholds must not fall from one code to the next")
+    falls = (table.diff(dim=-1) < 0).flatten(0, -2).any(0)
+    if bool(falls.any()):
+        raise InputError(
+            f"table: thresholds in rising order (got one that falls after code {int(falls.nonzero()[0]) + 1})"
+        )
     codes = np.empty(tuple(u.shape), np.int32)
     _search(_array(u), _array(table), columns_per_adc, np.float32(first), codes)
     return torch.from_numpy(codes)

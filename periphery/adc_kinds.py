@@ -18,6 +18,8 @@ from periphery.quantiser import Quantiser
 from periphery.sar import SAR
 from periphery.sense_amp import SenseAmp
 
+__all__ = ["ADCS", "CCO", "SAR", "AnyADC", "Flash", "LinearRamp", "Quantiser", "SenseAmp"]
+
 ADCS: dict[str, type[ADC]] = {
     "quantiser": Quantiser,
     "linear_ramp": LinearRamp,
