@@ -59,7 +59,7 @@ class Saccades:
     frames: Annotated[int, Interval(ge=3, le=10_000)] = 120
     ink: Literal["bright", "dark"] = "dark"
     background: Annotated[float, Gt(0.0)] = 0.2
-    threshold: Annotated[float, Gt(0.0)] = 0.26
+    threshold: Annotated[float, Gt(0.0)] = 0.275
     threshold_sigma: Annotated[float, Ge(0.0)] = 0.1
     refractory_s: Annotated[float, Ge(0.0)] = 1e-3
     noise_Hz: Annotated[float, Ge(0.0)] = 0.2

@@ -42,7 +42,7 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
     if not problems and not stored:
         problems.append(f"{source}: holds no events; allowed: CSV files in {ALLOWED}, or one CSV file")
     notes: tuple[str, ...] = ()
-    if sensor is None and not problems:
+    if sensor is None:
         sensor = (_side(one.polarity for one in stored), _side(one.y for one in stored), _side(one.x for one in stored))
         notes = (f"The sensor's size was not given: {sensor[2]} x {sensor[1]} pixels as the events have it.",)
     labels = tuple(sorted({one.label for one in stored}, key=lambda label: (len(label), label)))
@@ -50,7 +50,7 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
         labels = tuple("0123456789")
     return gathered(
         stored,
-        sensor=sensor or (1, 1, 1),
+        sensor=sensor,
         labels=labels,
         data_name=data_name or source.name,
         source=f"events of {source.name}",
