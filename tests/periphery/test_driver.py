@@ -1,4 +1,4 @@
-"""Word-line drivers: numbers as pulse widths."""
+"""Word-line drivers: numbers as pulse widths, as heights, as bits."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from periphery import PWMDriver
+from devices import BlockNoise, ChipStreams, InputError, Stream
+from periphery import DRIVERS, AmplitudeDAC, AnyDriver, BitSerial, Driver, PWMDriver
+from periphery.component import load_components
 
 
 @given(bits=st.integers(2, 8), x_max=st.floats(0.1, 10.0), x=st.floats(-20.0, 20.0))
@@ -34,3 +37,155 @@ def test_the_share_beyond_full_scale_is_reported() -> None:
 def test_charge_grows_with_the_read_voltage() -> None:
     assert PWMDriver(v_read_V=0.25, v_design_V=0.2).supply_gain == pytest.approx(1.25)
     assert PWMDriver().supply_gain == 1.0
+
+
+def chips(count: int) -> ChipStreams:
+    return ChipStreams.of(Stream.root(11), count)
+
+
+ALL = [
+    PWMDriver(),
+    AmplitudeDAC(),
+    AmplitudeDAC(signed="bipolar"),
+    BitSerial(),
+    BitSerial(signed="twos_complement", bit_clocks=3),
+]
+
+
+@pytest.mark.parametrize("driver", ALL, ids=lambda d: f"{d.kind}-{d.signed}")
+@given(bits=st.integers(2, 10))
+def test_every_driver_stands_for_the_same_numbers(driver: AnyDriver, bits: int) -> None:
+    x = torch.linspace(-1.5, 1.5, 101)
+    counts = driver.counts(x, bits)
+    assert torch.equal(counts, PWMDriver().counts(x, bits))
+    assert driver.exact
+    top = float(2 ** (bits - 1) - 1)
+    assert float(driver.driven_clocks(counts, bits).max()) <= driver.drive_clocks(bits)
+    assert float(driver.loss_counts(counts, bits).max()) <= driver.drive_clocks(bits)
+    for quiet in (driver.loss_counts, driver.noise_counts, driver.pulses, driver.levels_V, driver.driven_clocks):
+        assert float(quiet(torch.zeros(1), bits)) == 0.0
+    assert float(driver.levels_V(torch.tensor([-top]), bits)) == pytest.approx(driver.v_read_V)
+    same = driver.build(4, bits, rng=chips(2)).driven(
+        counts[None, :100].reshape(1, 25, 4), BlockNoise(chips(2), [0], 25)
+    )
+    assert torch.equal(same, counts[:100].reshape(1, 25, 4))
+
+
+@given(bits=st.integers(2, 10), data=st.data())
+def test_bits_add_up_to_the_number_and_their_squares_to_its_noise(bits: int, data: st.DataObject) -> None:
+    top = 2 ** (bits - 1) - 1
+    numbers = data.draw(st.lists(st.integers(-top, top), min_size=1, max_size=20))
+    counts = torch.tensor(numbers, dtype=torch.float64)
+    for signed, phases in (("two_phases", 2 * (bits - 1)), ("twos_complement", bits)):
+        driver = BitSerial(signed=signed, bit_clocks=2)  # type: ignore[arg-type]
+        planes, weights = driver.planes(counts, bits), torch.tensor(driver.weights(bits), dtype=torch.float64)
+        assert planes.shape[0] == driver.phases(bits) == phases
+        assert torch.equal((weights[:, None] * planes).sum(0), counts)
+        assert torch.equal(driver.noise_counts(counts, bits), (weights.square()[:, None] * planes).sum(0))
+        assert torch.equal(driver.loss_counts(counts, bits), 2.0 * planes.sum(0))
+    for number, square in zip(numbers, BitSerial().noise_counts(counts, bits).tolist(), strict=True):
+        assert square == sum(4**place for place in range(bits) if abs(number) >> place & 1)
+        assert number**2 / 3 <= square <= number**2
+
+
+def test_reads_of_single_bits_have_the_variance_that_noise_counts_says() -> None:
+    """A cell with read noise sigma, read once for every bit, against one read of the whole number."""
+    bits, sigma, number, reads = 6, 0.3, 27, 100_000
+    draw = torch.Generator().manual_seed(0)
+    driver, counts = BitSerial(), torch.tensor([float(number)])
+    weights = torch.tensor(driver.weights(bits))
+    planes = driver.planes(counts, bits)[:, 0]
+    charge = ((1.0 + sigma * torch.randn(reads, len(weights), generator=draw)) * planes * weights).sum(1)
+    wanted = sigma**2 * float(driver.noise_counts(counts, bits))
+    assert float(charge.var()) == pytest.approx(wanted, rel=5 * (2 / reads) ** 0.5)
+    assert wanted < sigma**2 * float(PWMDriver().noise_counts(counts, bits))
+
+
+def test_times_of_the_drivers() -> None:
+    assert [PWMDriver().drive_clocks(5), PWMDriver().phases(5)] == [30, 2]
+    dac = AmplitudeDAC(settle_s=2.5e-9, t_clk_s=1e-9, pulse_clocks=8)
+    assert [dac.drive_clocks(5), dac.drive_clocks(8)] == [22, 22], "the same time whatever the resolution"
+    assert AmplitudeDAC(settle_s=2e-9, signed="bipolar").drive_clocks(5) == 10
+    assert BitSerial().drive_clocks(8) == 14
+    assert BitSerial(signed="twos_complement", bit_clocks=4).drive_clocks(8) == 32
+    assert BitSerial(accumulation="digital").digital_accumulation
+    assert not any(driver.digital_accumulation for driver in ALL)
+
+
+def test_loss_of_an_amplitude_goes_with_the_square_of_the_voltage() -> None:
+    dac = AmplitudeDAC(settle_s=2e-9, pulse_clocks=8)
+    counts = torch.tensor([0.0, 5.0, -10.0, 15.0])
+    torch.testing.assert_close(dac.levels_V(counts, 5), torch.tensor([0.0, 1 / 3, 2 / 3, 1.0]) * 0.2)
+    volts = dac.levels_V(counts, 5) / dac.v_read_V
+    torch.testing.assert_close(dac.loss_counts(counts, 5), volts.square() * 10.0)
+
+
+def test_nonlinearity_of_a_string_of_elements_is_largest_in_its_middle() -> None:
+    """Variance of level k: ``e^2 k (1 - k / top)``; both ends are exact; offset and noise in counts."""
+    bits, count, mismatch = 6, 3000, 0.03
+    top = 31
+    levels = AmplitudeDAC(element_mismatch=mismatch).build(1, bits, rng=chips(count)).levels
+    assert levels is not None
+    assert bool((levels[..., 0] == 0).all())
+    torch.testing.assert_close(levels[..., top], torch.full((count, 1), 31.0))
+    for k in (5, 15, 25):
+        wanted = mismatch**2 * k * (1 - k / top)
+        assert float(levels[:, 0, k].var()) == pytest.approx(wanted, rel=0.02 + 5 * (2 / count) ** 0.5)
+    driver = AmplitudeDAC(offset_V=2e-3, noise_V=1e-3)
+    assert not driver.exact
+    counts = torch.tensor([-12.0, 0.0, 12.0]).expand(1, 2000, 3)
+    built = driver.build(3, bits, rng=chips(200))
+    driven = built.driven(counts, BlockNoise(chips(200), [0], 2000))
+    assert driven.shape == (200, 2000, 3)
+    assert bool((driven[..., 1] == 0).all())
+    per_V = top / driver.v_read_V
+    assert float(driven.std(1)[:, 0].mean()) == pytest.approx(1e-3 * per_V, rel=0.02)
+    assert float(driven.mean(1)[:, 2].std()) == pytest.approx(2e-3 * per_V, rel=5 / 400**0.5)
+    assert float(driven.mean(1)[:, 0].mean()) == pytest.approx(-12, abs=0.2)
+    alone = driver.build(3, bits, rng=ChipStreams(chips(200).streams[7:8]))
+    assert alone.levels is not None
+    assert built.levels is not None
+    assert torch.equal(alone.levels[0], built.levels[7])
+
+
+def test_jitter_of_two_edges_widens_every_pulse() -> None:
+    driver = PWMDriver(edge_jitter_s=0.1e-9)
+    counts = torch.tensor([0.0, 7.0]).expand(1, 50_000, 2)
+    driven = driver.build(2, 5, rng=chips(1)).driven(counts, BlockNoise(chips(1), [0], 50_000))
+    assert bool((driven[..., 0] == 0).all())
+    assert float(driven[..., 1].std()) == pytest.approx(2**0.5 * 0.1, rel=5 / 100_000**0.5)
+
+
+@pytest.mark.parametrize("driver", ALL, ids=lambda d: f"{d.kind}-{d.signed}")
+def test_what_drivers_do_and_need_has_a_price(driver: AnyDriver) -> None:
+    records = load_components()
+    for name, actions in driver.actions(5, rows=72, pulses=30, clocks=200).items():
+        for action, count in actions.items():
+            assert records[name].price(action).energy_J > 0
+            assert count > 0
+    assert all(records[name].area_m2 > 0 and count > 0 for name, count in driver.instances(5, rows=72).items())
+
+
+def test_the_pulse_width_driver_counts_what_it_always_did() -> None:
+    counted = PWMDriver().actions(5, rows=72, pulses=30, clocks=200)
+    assert counted == {"pwm_driver": {"compare_bit": 1000, "load_bit": 360}}
+    assert PWMDriver().instances(5, rows=72) == {"pwm_driver": 360}
+
+
+def test_the_registry_is_what_yaml_may_hold() -> None:
+    adapter: TypeAdapter[Driver] = TypeAdapter(AnyDriver)
+    for kind, type_ in DRIVERS.items():
+        assert type(adapter.validate_python({"kind": kind})) is type_
+    assert adapter.validate_json('{"x_max": 2}', strict=True) == PWMDriver(x_max=2.0)
+    with pytest.raises(ValidationError, match="'pwm', 'amplitude', 'bit_serial'"):
+        adapter.validate_python({"kind": "pulse_density"})
+    with pytest.raises(ValidationError, match="two_phases"):
+        adapter.validate_python({"kind": "pwm", "signed": "twos_complement"})
+
+
+@pytest.mark.parametrize("bits", [0, 1, 13])
+@pytest.mark.parametrize("driver", ALL, ids=lambda d: f"{d.kind}-{d.signed}")
+def test_bits_out_of_reach_are_refused(driver: AnyDriver, bits: int) -> None:
+    for use in (lambda: driver.counts(torch.ones(2), bits), lambda: driver.phases(bits), lambda: driver.lsb(bits)):
+        with pytest.raises(InputError, match=rf"bits: 2 to 12 for a signed input \(got {bits}\)"):
+            use()
