@@ -77,7 +77,7 @@ def _folded(g: torch.Tensor, wires: Wires) -> torch.Tensor:
 
 def _even(count: int) -> int:
     """The smallest number of the form ``2^p 3^q`` from ``count`` on."""
-    threes = (3**power for power in range(count.bit_length() + 1))
+    threes = (int(3**power) for power in range(count.bit_length() + 1))
     return min(three << (-(-count // three) - 1).bit_length() for three in threes)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
-from crossbar.wires.line import Lines
+from crossbar.wires.line import Lines, pairwise_sum
 from crossbar.wires.model import Wires
 
 # Cells times input vectors that are solved at once, at some 200 bytes each.
@@ -118,27 +118,28 @@ class _Network:
             across, through, out = step.result(bit)
             voltage = torch.where(open_[:, None], across, voltage)
             current, slope = self._cells_at(voltage)
-            lost = ((through.sum(0) - out).abs() + (current - through).abs().sum(0)).amax(-1)
-            whole = current.abs().sum(0).amax(-1)
+            lost = pairwise_sum(through, 0) - out
+            lost = (lost.abs() + pairwise_sum((current - through).abs(), 0)).amax(-1)
+            whole = pairwise_sum(current.abs(), 0).amax(-1)
             residual = torch.where(whole > 0.0, lost / whole, lost)
             arriving = torch.where(open_[:, None], out, arriving)
             closed = open_ & (residual <= self.tolerance)
             self.residual = max(self.residual, float((residual * closed).amax()))
             open_ = open_ & ~closed
-            if not bool(open_.any()):
+            if self.steps == NEWTON_STEPS or not bool(open_.any()):
                 break
-            if self.steps == NEWTON_STEPS:
-                raise NotConvergedError(
-                    f"the nonlinear cells of an array with wires did not settle in {NEWTON_STEPS} Newton steps: "
-                    f"{float(residual[open_].amax()):.2g} of a column's current is unaccounted for, above the "
-                    f"tolerance {self.tolerance:g}"
-                )
             accuracy = (0.01 * residual).clamp(0.1 * self.tolerance, 1e-3)
         if bool((slope < 0.0).any()):
             worst = float(voltage.abs()[slope < 0.0].min())
             raise ValueError(
                 f"the current of a cell falls with rising voltage at {worst:.3g} V, where an array with wires has no "
                 "single solution: keep inputs below it"
+            )
+        if bool(open_.any()):
+            raise NotConvergedError(
+                f"the cells of an array with wires did not settle in {NEWTON_STEPS} Newton steps: "
+                f"{float(residual[open_].amax()):.2g} of a column's current is unaccounted for, above the tolerance "
+                f"{self.tolerance:g}"
             )
         return arriving.flip(-1) if self.wires.driver == "right" else arriving
 
@@ -176,7 +177,7 @@ class _Linearised:
         scale = self.bits.solved(drive.abs())
         rest = drive - self._applied(bit)
         direction = ahead = self.bits.solved(rest)
-        product = (rest * ahead).sum((0, 2))
+        product = _per_vector(rest * ahead)
         for _ in range(self.network.max_iterations + 1):
             near = ahead[0].abs().amax(-1) <= accuracy * scale[0].amax(-1)
             everywhere = ahead.abs().amax((0, 2)) <= accuracy * scale.amax((0, 2))
@@ -185,11 +186,11 @@ class _Linearised:
                 return bit
             self.network.iterations += 1
             applied = self._applied(direction)
-            along = _ratio(product, (direction * applied).sum((0, 2)), open_)
+            along = _ratio(product, _per_vector(direction * applied), open_)
             bit = bit + along * direction
             rest = rest - along * applied
             ahead = self.bits.solved(rest)
-            product, before = (rest * ahead).sum((0, 2)), product
+            product, before = _per_vector(rest * ahead), product
             direction = ahead + _ratio(product, before, open_) * direction
         raise NotConvergedError(
             f"the wires of an array did not settle in {self.network.max_iterations} iterations of conjugate gradients: "
@@ -201,12 +202,17 @@ class _Linearised:
         inputs [A]."""
         across = self.word_V(bit_V) - bit_V
         through = self.offset + self.slope * across
-        return across, through, through.sum(0) if self.bits.ideal else self.bits.end_S * bit_V[0]
+        return across, through, pairwise_sum(through, 0) if self.bits.ideal else self.bits.end_S * bit_V[0]
 
     def _applied(self, bit_V: torch.Tensor) -> torch.Tensor:
         """``(T_b + D - D (T_w + D)^-1 D) B``."""
         drawn = self.slope * bit_V
         return self.bits.drawn(bit_V) + drawn - self.slope * _turned(self.words.solved(_turned(drawn)))
+
+
+def _per_vector(terms: torch.Tensor) -> torch.Tensor:
+    """Sum over all nodes of each vector."""
+    return pairwise_sum(pairwise_sum(terms, 0), -1)
 
 
 def _turned(nodes: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,17 @@ from __future__ import annotations
 import torch
 
 
+def pairwise_sum(terms: torch.Tensor, dim: int) -> torch.Tensor:
+    """Sum over a dimension by halving it: the order of additions does not depend on what else is in the batch, which
+    the library's own sums do not promise."""
+    while (count := terms.shape[dim]) > 1:
+        half = count // 2
+        kept = terms.narrow(dim, 0, count - half).clone()
+        kept.narrow(dim, 0, half).add_(terms.narrow(dim, count - half, half))
+        terms = kept
+    return terms.squeeze(dim)
+
+
 class Lines:
     """Lines with nodes along dimension 0 of ``load (nodes, ...)`` [S], factorised for these loads.
 
@@ -46,7 +57,7 @@ class Lines:
         if self.ideal:
             return torch.zeros_like(current_A)
         if self.rigid:
-            return (current_A.sum(0) / (self.end_S + self.load.sum(0))).expand(current_A.shape)
+            return (pairwise_sum(current_A, 0) / (self.end_S + pairwise_sum(self.load, 0))).expand(current_A.shape)
         g = self.segment_S
         x = list(current_A.unbind(0))
         for k in range(1, len(x)):

@@ -24,8 +24,8 @@ from crossbar.wires.technology import segment_ohm
 Method = Literal["exact", "alpha_beta", "iterative"]
 Ohm = Annotated[float, Ge(0.0)]
 
-# Kappa, and the rms error of alpha-beta over the mean current: the worst of all arrays, cells and shares of the lines tried
-# out in `benchmarks/wire_errors.py` (docs/wires.md).
+# Kappa, and the rms error of alpha-beta over the mean current: the worst of all arrays, cells and shares of lines in
+# `benchmarks/wire_errors.py` (docs/wires.md).
 ALPHA_BETA_RMS: tuple[tuple[float, float], ...] = (
     (0.01, 1.3e-5),
     (0.03, 1.2e-4),
@@ -151,9 +151,9 @@ def alpha_beta_limit(tolerance: float) -> float:
     """
     (low, low_rms), *rest = ALPHA_BETA_RMS
     if tolerance < low_rms:
-        return low * (tolerance / low_rms) ** 0.5
+        return low * math.sqrt(tolerance / low_rms)  # the error goes with the square of kappa
     for high, high_rms in rest:
         if tolerance < high_rms:
-            return low * (high / low) ** (math.log(tolerance / low_rms) / math.log(high_rms / low_rms))
+            return low * math.pow(high / low, math.log(tolerance / low_rms) / math.log(high_rms / low_rms))
         low, low_rms = high, high_rms
     return low

@@ -66,4 +66,4 @@ def _log_interpolated(x: float, known: Sequence[float], values: Sequence[float])
     if known[above] == x:
         return values[above]
     share = math.log(x / known[above - 1]) / math.log(known[above] / known[above - 1])
-    return values[above - 1] * (values[above] / values[above - 1]) ** share
+    return values[above - 1] * math.pow(values[above] / values[above - 1], share)

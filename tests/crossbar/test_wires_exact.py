@@ -41,7 +41,10 @@ def nodal(g: np.ndarray, wires: Wires) -> np.ndarray:
     matrix = scipy.sparse.coo_matrix((np.concatenate((w, w, -w, -w, end_weight)), (rows, columns))).tocsc()
     unit = np.zeros((2 * m * n, n))
     unit[sensed, np.arange(n)] = 1.0
-    return at_driver * at_sense * scipy.sparse.linalg.splu(matrix).solve(unit)[driven]
+    factors = scipy.sparse.linalg.splu(
+        matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    )
+    return at_driver * at_sense * factors.solve(unit)[driven]
 
 
 def rational(g: list[list[Fraction]], word: Fraction, bit: Fraction, driver: Fraction, sense: Fraction) -> np.ndarray:

@@ -142,9 +142,10 @@ def _drawn() -> list[dict[str, Any]]:
 def _record(folder: Path) -> None:
     version = subprocess.run(["ngspice", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[1]
     cases = [{**case, "current_A": ngspice(case, folder)} for case in _drawn()]
+    program = version.strip("* ").split(" :")[0]
     text = {
         "what": "Column currents of arrays with wires at their operating point; cells carry I = c_1 U + c_2 U|U| + ...",
-        "source": f"{version.strip('* ').split(' :')[0]}, netlists by tests/crossbar/test_wires_ngspice.py, reltol 1e-12",
+        "source": f"{program}, netlists by tests/crossbar/test_wires_ngspice.py, reltol 1e-12",
         "arrays": cases,
     }
     body = json.dumps(text, indent=1)
