@@ -98,6 +98,38 @@ def test_below_its_range_the_regression_is_marked_an_estimate() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "bits", "rate_per_s", "node_nm", "energy_J", "area_m2"),
+    [
+        ("forms2021", 4, 2.1e9, 32, 15.2e-3 / 32 / 2.1e9, 9100e-12 / 32),
+        ("fan2022", 8, 1e7, 65, 10.2e-15 * 2**7.87, 950e-12),
+        ("liu2020", 8, 2e7, 130, 8 * 7.3e-6 * 2**8 / 6e9, 15899e-12),
+        ("hong2025", 5, 1e9, 16, 12.58e-15, 24.29e-12),
+    ],
+)
+def test_a_published_part_is_its_own_at_its_node(
+    name: str, bits: int, rate_per_s: float, node_nm: float, energy_J: float, area_m2: float
+) -> None:
+    quote = adc_price(name).price(bits, rate_per_s, node_nm)
+    assert quote.energy_J == pytest.approx(energy_J, rel=2e-3)
+    assert quote.area_m2 == pytest.approx(area_m2, rel=1e-4)
+    assert quote.status in ("secondary", "derived")
+
+
+def test_parts_too_slow_take_turns_and_other_resolutions_go_with_their_kind() -> None:
+    ramp = adc_price("liu2020")
+    slow, fast = ramp.price(8, 2.3e7, 130), ramp.price(8, 1e8, 130)
+    assert fast.energy_J == slow.energy_J
+    assert fast.area_m2 == pytest.approx(5 * slow.area_m2)
+    assert fast.latency_s == pytest.approx(1e-8)
+    assert "5 parts take turns" in fast.source
+    assert ramp.price(5, 2.3e7, 130).energy_J == pytest.approx(slow.energy_J / 8)
+    sar = adc_price("forms2021")
+    assert sar.price(8, 1e8, 32).energy_J == pytest.approx(2 * sar.price(4, 1e8, 32).energy_J)
+    assert sar.price(8, 1e8, 32).status == "estimate"
+    assert "estimate: 2 of the 4-bit part, by bits" in sar.price(8, 1e8, 32).source
+
+
+@pytest.mark.parametrize(
     ("name", "rate_per_s", "node_nm", "message"),
     [
         ("andrulis2024", 1e8, 180, "node_nm: 7 to 130 nm for the ADC price model 'andrulis2024' (got 180)"),
