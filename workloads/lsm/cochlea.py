@@ -221,7 +221,7 @@ def cochlea_events(sounds: Sounds, how: Cochlea, *, progress: Callable[[int, int
         address=np.concatenate(address),
         offsets=np.concatenate([[0], np.cumsum(events)]).astype(np.int64),
         # Whole frames, so that the last spike of the last frame lies before the end.
-        durations=np.ceil(-(-np.diff(sounds.offsets) // how.frame) * frame).astype(np.int32),
+        durations=np.ceil(-(-np.diff(sounds.offsets) // how.frame) * frame - 1e-3).astype(np.int32),
     )
 
 

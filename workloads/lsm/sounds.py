@@ -109,7 +109,7 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
     told = [_NAME.fullmatch(parts[-1]) for _, parts, _ in heard]
     by_name = all(told) and len({match[1] for match in told if match}) > 1
     found: list[tuple[tuple[str, str, str], str, NDArray[np.int16]]] = []
-    for where, parts, samples in heard:
+    for where, parts, samples in heard if not problems else ():
         (part, label, name), speaker = _by_name(parts[-1]) if by_name else _by_folder(parts)
         if label:
             found.append(((part, label, name), speaker, samples))
