@@ -81,6 +81,11 @@ def plot(name: str, path: Path) -> None:
         plots_devices.ramps(figure, read(name, Chip, folder=folder).value, rng)
     else:
         raise InputError(f"{name}: --plot draws devices and chips (got one of {folder})")
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a picture in the format of the path's ending, whole or not at all."""
     ending = path.suffix.lstrip(".").lower()
     known = figure.canvas.get_supported_filetypes()
     if ending not in known:

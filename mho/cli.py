@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from devices import InputError
-from mho import catalogue, citations, report, runner
+from mho import catalogue, citations, nladc, report, runner
 from mho.config import json_schema
 from mho.console import Watch, summary
 from mho.files import write_atomic
@@ -162,17 +162,70 @@ def list_command(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A shipped record, or a YAML file of one.")],
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A shipped record, a YAML file of one, or NLADC.")],
     plot: Annotated[
         Path | None,
-        typer.Option(help="Write a picture: a device's levels and drift, or a chip's ramps against their functions."),
+        typer.Option(
+            help="Write a picture: a device's levels and drift, a chip's ramps against their functions, or the "
+            "measured converter of NLADC."
+        ),
+    ] = None,
+    function: Annotated[
+        str, typer.Option(help="NLADC: a function (mho list functions), or a CSV table of x and y.")
+    ] = "sigmoid",
+    bits: Annotated[int, typer.Option(help="NLADC: resolution, 1 to 12.")] = 5,
+    device: Annotated[str, typer.Option(help="NLADC: the ramp's cells (mho list devices).")] = "rram_taox",
+    chips: Annotated[int, typer.Option(help="NLADC: chips to build and measure.")] = 64,
+    levels: Annotated[str, typer.Option(help="NLADC: uniform, or optimal for the inputs in --samples.")] = "uniform",
+    samples: Annotated[Path | None, typer.Option(help="NLADC: text file of inputs as they occur.")] = None,
+    ends: Annotated[
+        tuple[float, float] | None, typer.Option("--range", metavar="LOW HIGH", help="NLADC: range of inputs.")
+    ] = None,
+    time: Annotated[float, typer.Option(help="NLADC: seconds after programming.")] = 0.0,
+    recentre: Annotated[
+        bool, typer.Option("--recentre", help="NLADC: program the bias cells again at that time.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="NLADC: seed of everything random.", min=0)] = 0,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="NLADC: another field of the ramp, e.g. redundant_columns=4."),
     ] = None,
 ) -> None:
-    """Show one record with its sources: an experiment, chip, device or component."""
-    typer.echo(catalogue.shown(name))
+    """Show one record with its sources: an experiment, chip, device or component; or measure a ramp converter.
+
+    mho show NLADC --function gelu --bits 5 --device rram_taox --plot gelu.png
+    """
+    if name == nladc.NAME:
+        found = nladc.measure(
+            function=function,
+            bits=bits,
+            device=device,
+            chips=chips,
+            levels=levels,
+            samples=samples,
+            ends=ends,
+            t_s=time,
+            recentre=recentre,
+            seed=seed,
+            sets=tuple(sets or ()),
+        )
+        typer.echo(nladc.text(found, device))
+        if plot is not None:
+            nladc.plot(found, device, plot)
+    else:
+        nladc.refuse_options(name, [each for each in context.params if _given(context, each)])
+        typer.echo(catalogue.shown(name))
+        if plot is not None:
+            catalogue.plot(name, plot)
     if plot is not None:
-        catalogue.plot(name, plot)
         typer.echo(str(plot), err=True)
+
+
+def _given(context: typer.Context, parameter: str) -> bool:
+    """Whether an option stands on the command line."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 @app.command()
