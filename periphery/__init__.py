@@ -13,6 +13,7 @@ from periphery.driver import DRIVERS, AmplitudeDAC, AnyDriver, BitSerial, Driver
 from periphery.functions import SIGMOID, TANH, Function, identity, output_levels, quantised, thresholds
 from periphery.functions_library import FUNCTIONS, from_callable, named_function
 from periphery.functions_table import from_csv
+from periphery.lif import LIF, Firing, MembraneCapacitor, Neurons
 from periphery.ramp import Comparator, Ramp, RampColumn, RampDesign, RampRead
 
 __all__ = [
@@ -62,4 +63,8 @@ __all__ = [
     "output_levels",
     "quantised",
     "thresholds",
+    "LIF",
+    "Firing",
+    "MembraneCapacitor",
+    "Neurons",
 ]
