@@ -51,16 +51,17 @@ def _chance(s: Any) -> Any:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _search(u: Any, table: Any, per: int, first: Any, codes: Any) -> None:
-    """``table``: (chips, ramps, converters, thresholds), rising. Starting from where even steps from ``first`` on would
-    put it, a code walks to its place."""
+    """``table``: (chips | 1, ramps | 1, converters, thresholds), rising. Starting from where even steps from ``first``
+    on would put it, a code walks to its place."""
     chips, samples, ramps, columns = u.shape
-    last = table.shape[3]
+    own_chip, own_ramp, _, last = table.shape
     for chip in range(chips):
         for sample in range(samples):
             for ramp in range(ramps):
+                rows = table[chip % own_chip, ramp % own_ramp]
                 for column in range(columns):
                     x = u[chip, sample, ramp, column]
-                    row = table[chip, ramp, column // per]
+                    row = rows[column // per]
                     guess = x - first
                     code = 0
                     if guess >= last:
@@ -146,8 +147,8 @@ def _thermometer(u: Any, table: Any, per: int, per_sigma: Any, seeds: Any, encod
 def search(u: torch.Tensor, table: torch.Tensor, columns_per_adc: int, first: float) -> torch.Tensor:
     """Codes, int32, of ``u (chips, n, ramps, columns)``: the thresholds at or below it.
 
-    ``table``: ``(chips, ramps, converters, count)``, rising, close to ``first + 1, first + 2, ..``: the closer, the
-    faster. Raises ``InputError`` where a table falls.
+    ``table``: ``(chips | 1, ramps | 1, converters, count)``, rising, close to ``first + 1, first + 2, ..``: the closer,
+    the faster. Raises ``InputError`` where a table falls.
     """
     falls = (table.diff(dim=-1) < 0).flatten(0, -2).any(0)
     if bool(falls.any()):

@@ -9,15 +9,14 @@ import torch
 
 from devices import BlockNoise, ChipStreams
 from periphery.adc_base import ADC, Bank, BuiltADC
+from periphery.adc_decide import search
 from periphery.adc_grid import Grid
 
 
 def quantised(u: torch.Tensor, grid: Grid) -> torch.Tensor:
-    """``floor(u - origin)``, saturated, int32; the rounding of that difference is undone where it crosses a
-    threshold."""
-    code = torch.floor(u - grid.origin)
-    code = code - (u < grid.origin + code).to(u.dtype) + (u >= grid.origin + code + 1.0).to(u.dtype)
-    return code.clamp(0, grid.top).int()
+    """Codes, int32, of ``u (chips, n, ramps, columns)`` [LSB]: how many of the grid's thresholds lie at or below."""
+    table = (torch.arange(1, grid.top + 1).double() + grid.origin).float()
+    return search(u, table[None, None, None], u.shape[-1], grid.origin)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from scipy.special import ndtr
@@ -80,6 +80,7 @@ def test_without_errors_every_converter_is_the_ideal_quantiser(bits: int, expone
     span=st.floats(0.1, 10),
     levels=st.sampled_from(["mid_tread", "mid_rise"]),
 )
+@example(bits=1, low=2.0, span=2.1214002982416194, levels="mid_tread")  # a threshold between two single floats
 def test_all_agree_on_any_range_and_words_are_the_nearest_levels(
     bits: int, low: float, span: float, levels: str
 ) -> None:
