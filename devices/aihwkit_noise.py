@@ -165,7 +165,7 @@ class AihwkitNoise(Device):
         except Exception as error:
             if not type(error).__module__.startswith("aihwkit"):
                 raise
-            raise ValueError(f"{self.name} refuses t_s = {t_s:g}: {error}") from None
+            raise InputError(f"{self.name} refuses t_s = {t_s:g}: {error}") from None
         return self._added(cells.programmed_S, drawn)
 
     def _drawn(

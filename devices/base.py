@@ -24,12 +24,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
 from annotated_types import Ge, Gt, Interval
 
 from devices.effects import AnyEffect, Draws, Marks, Temperature, Window, WriteRecord, in_order
+from devices.errors import InputError
 from devices.streams import ChipStreams
 
 Rate = Annotated[float, Interval(ge=0.0, le=1.0)]
@@ -80,6 +81,8 @@ class Device:
     source : where they are from
     effects : what a real array adds, in the order of a cell's life (``devices.effects``)
     """
+
+    writable: ClassVar[bool] = True  # whether a cell takes the conductance that is asked for
 
     description: str = ""
     source: str = ""
@@ -132,6 +135,21 @@ class Device:
         """
         error = rng.child("error").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
         return (target_S + self.programming_sigma_S(target_S) * error).clamp_min_(0.0)
+
+    def too_late(self, aged_s: float) -> str:
+        """Why nothing is known of these cells at that age in seconds; an empty text where it is."""
+        return ""
+
+    def check_time(self, t_s: float) -> None:
+        """Raise InputError for a time that is negative, or at which nothing is known of these cells."""
+        if not t_s >= 0.0:
+            raise InputError(f"t_s must be at least 0 (got {t_s})")
+        aged_s = self._aged_s(t_s)
+        if reason := self.too_late(aged_s):
+            raise InputError(reason if aged_s == t_s else f"{t_s:g} s in storage age a cell as {aged_s:g} s: {reason}")
+
+    def check_voltage(self, v_V: float) -> None:
+        """Raise InputError for a voltage at which the current of these cells is not known."""
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Conductance of working cells at ``t_s`` seconds after programming, fast noise apart [S]."""
@@ -220,21 +238,14 @@ class Device:
     def conductance_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Conductance of these cells at ``t_s`` seconds after programming [S], shape of ``cells``.
 
-        Raises ValueError for a negative time, and for cells that were programmed with other effects.
+        Raises InputError for a negative time and where nothing is known, and ValueError for cells that were programmed
+        with other effects.
         """
-        if not t_s >= 0.0:
-            raise ValueError(f"t_s must be at least 0 (got {t_s})")
+        self.check_time(t_s)
         if len(cells.marks) != len(self.effects):
             raise ValueError(f"these cells were programmed with {len(cells.marks)} effects, not {len(self.effects)}")
-        aged_s = t_s
-        for effect in self.effects:
-            aged_s = effect.aged_s(aged_s)
-        try:
-            g, window = self.evolve_S(cells, aged_s), self.window
-        except ValueError as error:
-            if aged_s == t_s:
-                raise
-            raise ValueError(f"{t_s:g} s in storage age a cell as {aged_s:g} s: {error}") from None
+        aged_s, window = self._aged_s(t_s), self.window
+        g = self.evolve_S(cells, aged_s)
         for effect, marks in zip(self.effects, cells.marks, strict=True):
             g = effect.aged_S(g, marks, window, aged_s=aged_s, elapsed_s=t_s)
         if cells.stuck is not None and cells.stuck_S is not None:
@@ -242,6 +253,17 @@ class Device:
         for effect, marks in zip(self.effects, cells.marks, strict=True):
             g = effect.read_S(g, marks, window)
         return g
+
+    def _aged_s(self, t_s: float) -> float:
+        for effect in self.effects:
+            t_s = effect.aged_s(t_s)
+        return t_s
+
+    @property
+    def as_written(self: D) -> D:
+        """The same device read at the temperature at which its cells are programmed."""
+        hot = [effect for effect in self.effects if isinstance(effect, Temperature) and effect.reads_elsewhere]
+        return self.at_K(hot[0].programmed_K) if hot else self
 
     def at_K(self: D, temperature_K: float) -> D:
         """The same device read at another temperature, for cells that are programmed already.

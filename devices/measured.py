@@ -20,6 +20,7 @@ import torch
 from annotated_types import Ge, Interval
 
 from devices.base import Cells, Device
+from devices.errors import InputError
 from devices.measured_csv import read_measurements
 from devices.streams import ChipStreams
 
@@ -117,15 +118,21 @@ class Measured(Device):
         """The first row of the table, bias of its mean included [S]."""
         return self._row(target_S, state["score"], 0, 0.0).clamp_min(0.0)
 
+    def too_late(self, aged_s: float) -> str:
+        """After the last time of the table, unless its distribution is held."""
+        if not self.t_s or aged_s <= self.t_s[-1] or self.beyond == "hold":
+            return ""
+        return (
+            f"t_s must be at most {self.t_s[-1]:g} s, the last time of the table; beyond: hold keeps its "
+            f"distribution from there on (got {aged_s:g} s)"
+        )
+
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """The same cells at another time: what programming left, and the change by (2) and (3) [S]."""
         if not self.t_s or t_s <= self.t_s[0]:
             return cells.programmed_S
-        if t_s > self.t_s[-1] and self.beyond == "refuse":
-            raise ValueError(
-                f"t_s must be at most {self.t_s[-1]:g} s, the last time of the table; beyond: hold keeps its "
-                f"distribution from there on (got {t_s:g} s)"
-            )
+        if reason := self.too_late(t_s):
+            raise InputError(reason)
         first = self.t_s[0] or self.t_s[1]
         u = [math.log1p(t / first) for t in self.t_s]
         now = min(math.log1p(t_s / first), u[-1])

@@ -78,6 +78,10 @@ class PhaseChange(Device):
         """``u(t + t0)`` [1]: the variance that 1/f noise has accumulated, in units of Q^2."""
         return slow_noise.accumulated(t_s + self.t0_s, self.t_read_s)
 
+    def too_late(self, aged_s: float) -> str:
+        """After the last knot of the slow noise."""
+        return slow_noise.too_late(aged_s) if self.slow_noise_scale > 0.0 else ""
+
     def slow_path(self, cells: Cells, t_s: float) -> torch.Tensor:
         """W(u(t)) of every cell: variance exactly ``u``, the same path whenever it is asked for."""
         return slow_noise.slow_path(cells.slow, cells.programmed_S, t_s, self.log_time)

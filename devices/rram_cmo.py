@@ -89,6 +89,10 @@ class CMO(Device):
         """``u`` of equation (3) [1]."""
         return slow_noise.accumulated(max(t_s, 1.0), self.t_read_s)
 
+    def too_late(self, aged_s: float) -> str:
+        """After the last knot of the slow noise."""
+        return slow_noise.too_late(aged_s) if self.slow_noise_scale > 0.0 else ""
+
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Equations (2) to (4) for these cells [S]."""
         if t_s == 0.0 or not self.drifts:

@@ -20,6 +20,7 @@ import torch
 from annotated_types import Ge, Gt
 
 from devices.base import Device
+from devices.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +59,15 @@ class MiloRRAM(Device):
         shape = wide / inside
         return g_S, (second * shape).to(g_S.dtype), (third * shape).to(g_S.dtype)
 
+    def check_voltage(self, v_V: float) -> None:
+        """Raise InputError beyond ``v_max_V``, of either sign."""
+        if not abs(v_V) <= self.v_max_V:
+            raise InputError(f"v_V must lie within +-{self.v_max_V:g} V, where the current was measured (got {v_V:g})")
+
     def current_A(self, g_S: torch.Tensor, v_V: torch.Tensor) -> torch.Tensor:
         """Equation (2) for cells of state ``g_S`` at ``v_V`` volts across them (shapes broadcast) [A].
 
-        Raises ValueError for a voltage beyond ``v_max_V``, of either sign.
+        Raises InputError for a voltage beyond ``v_max_V``, of either sign.
         """
-        largest = float(v_V.abs().max())
-        if not largest <= self.v_max_V:
-            raise ValueError(
-                f"v_V must lie within +-{self.v_max_V:g} V, where the current was measured (got {largest:g})"
-            )
+        self.check_voltage(float(v_V.abs().max()))
         return super().current_A(g_S, v_V)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import torch
 
+from devices.errors import InputError
 from devices.streams import ChipStreams
 
 KNOTS_S = (0.0, 60.0, 3600.0, 86400.0, 2592000.0, 31536000.0, 315360000.0)
@@ -23,18 +24,24 @@ def accumulated(t_s: float, t_read_s: float) -> float:
     return math.log((t_s + t_read_s) / (2.0 * t_read_s))
 
 
+def too_late(t_s: float) -> str:
+    """Why there is no path at that time, or an empty text."""
+    late = t_s > KNOTS_S[-1]
+    return f"t_s must be at most {KNOTS_S[-1]:g} s, ten years (got {t_s:g} s)" if late else ""
+
+
 def slow_path(
     slow: ChipStreams | None, like: torch.Tensor, t_s: float, log_time: Callable[[float], float]
 ) -> torch.Tensor:
     """W(u(t)) of every cell: variance exactly ``u = log_time(t_s)``, the same path whenever it is asked for.
 
-    ``like`` has shape ``(chips, ...)``, as has the result. Raises ValueError beyond the last knot, ten years.
+    ``like`` has shape ``(chips, ...)``, as has the result. Raises InputError beyond the last knot, ten years.
     """
     assert slow is not None
     knots = [log_time(t) for t in KNOTS_S]
     u = log_time(t_s)
-    if u > knots[-1]:
-        raise ValueError(f"t_s must be at most {KNOTS_S[-1]:g} s, ten years (got {t_s:g} s)")
+    if reason := too_late(t_s):
+        raise InputError(reason)
     low = torch.zeros_like(like)
     u_low = 0.0
     for number, u_high in enumerate(knots):

@@ -16,6 +16,7 @@ import torch
 from annotated_types import Ge
 
 from devices.base import Cells, Device, Rate
+from devices.errors import InputError
 from devices.streams import ChipStreams
 
 
@@ -58,13 +59,19 @@ class Snapshots(Device):
         """The latest time that was published [s]."""
         return self.times_s[-1]
 
+    def too_late(self, aged_s: float) -> str:
+        """After the last published time, unless its distribution is held."""
+        if aged_s <= self.last_s or self.beyond == "hold":
+            return ""
+        return (
+            f"t_s must be at most {self.last_s:g} s, the last time published for {type(self).__name__}; "
+            f"beyond: hold keeps its distribution from there on (got {aged_s:g} s)"
+        )
+
     def place(self, t_s: float) -> tuple[int, float]:
         """The published time at or before ``t_s``, by number, and the share of the way to the next."""
-        if t_s > self.last_s and self.beyond == "refuse":
-            raise ValueError(
-                f"t_s must be at most {self.last_s:g} s, the last time published for {type(self).__name__}; "
-                f"beyond: hold keeps its distribution from there on (got {t_s:g} s)"
-            )
+        if reason := self.too_late(t_s):
+            raise InputError(reason)
         if t_s >= self.last_s:
             return len(self.times_s) - 1, 0.0
         if t_s <= self.times_s[0]:

@@ -15,13 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Gt
 
+from devices import slow_noise
 from devices.base import Cells, Device
-from devices.slow_noise import slow_path
 from devices.streams import ChipStreams
 
 
@@ -45,6 +45,8 @@ class FormedTaOx(Device):
     slow_t0_s : t0 of (3), one read cycle [s]. Estimate: the duration of a cycle is not published
     drift_per_decade : mean loss of conductance of formed cells in one decade of time [1]. Not established: 0
     """
+
+    writable: ClassVar[bool] = False
 
     kind: Literal["taox_formed"] = "taox_formed"
     status: str = "published"
@@ -102,13 +104,17 @@ class FormedTaOx(Device):
         g = (self.formed_S + self.formed_sd_S * state["score"]).clamp_min_(0.0)
         return torch.where(state["formed"] > 0, g, torch.full_like(g, self.unformed_S))
 
+    def too_late(self, aged_s: float) -> str:
+        """After the last knot of the slow noise."""
+        return slow_noise.too_late(aged_s) if self.slow_noise_S > 0.0 else ""
+
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Loss and slow noise of formed cells; the others are an insulator and stay [S]."""
         if not self.drifts or t_s == 0.0:
             return cells.programmed_S
         change = cells.programmed_S * (-self.drift_per_decade * self.decades(t_s))
         if self.slow_noise_S > 0.0:
-            change = change + self.slow_noise_S * slow_path(cells.slow, change, t_s, self.decades)
+            change = change + self.slow_noise_S * slow_noise.slow_path(cells.slow, change, t_s, self.decades)
         return (cells.programmed_S + cells.state["formed"] * change).clamp_min_(0.0)
 
     def decades(self, t_s: float) -> float:

@@ -81,6 +81,11 @@ class Temperature(Effect):
         return (1.0 / temperature_K - 1.0 / self.programmed_K) / BOLTZMANN_EV_PER_K
 
     @property
+    def reads_elsewhere(self) -> bool:
+        """Whether cells are read at another temperature than that of programming."""
+        return self.temperature_K != self.programmed_K
+
+    @property
     def acceleration(self) -> float:
         """Seconds at the temperature of programming in one second of storage, equation (2) [1]."""
         storage_K = self.temperature_K if self.storage_K is None else self.storage_K
