@@ -25,9 +25,10 @@ from dataclasses import dataclass
 import torch
 
 from crossbar.encoding import Encoded, Encoding
-from crossbar.wires import Wires, alpha_beta, effective_conductance, kappa
-from devices import Cells, ChipStreams, Device
+from crossbar.wires import Method, Wires, alpha_beta, effective_conductance, kappa
+from devices import Cells, ChipStreams, Device, InputError
 
+NO_MATRIX = "no one matrix for all inputs, as a layer needs (crossbar.wires.solve takes input vectors)"
 REGISTER = 16  # single-precision numbers in the widest vector register
 
 
@@ -219,10 +220,13 @@ class Array:
         """One ``ArrayRead`` for each conversion that makes up a product; all of them carry the load of the whole row.
 
         ``v_read_V``: height of a pulse, needed for nonlinear cells; ``amplitude_levels``: ``N_max`` where inputs are
-        voltages rather than pulse widths. Raises ValueError for nonlinear cells without ``v_read_V``, and where wires
-        cannot be folded into a matrix (nonlinear cells, rows gated off, a closed form out of its range).
+        voltages rather than pulse widths. Raises InputError for a time or a voltage at which nothing is known of the
+        cells, and where wires cannot be folded into a matrix (nonlinear cells, rows gated off, a closed form out of its
+        range); ValueError for nonlinear cells without ``v_read_V``.
         """
         device = self.device
+        if v_read_V is not None:
+            device.check_voltage(v_read_V)
         g = device.conductance_S(self.cells, t_s)
         sigma = device.read_sigma_S(g)
         noisy = bool((sigma > 0).any())
@@ -291,14 +295,30 @@ class Array:
         seen = torch.zeros_like(flat)
         for height, lines in self.tiling.blocks(rows, planes, self.encoded):
             tile = flat[:, height][..., lines.to(flat.device)]
-            method = self.wires.method_for(float(kappa(tile.detach(), self.wires).max()), linear=self.device.linear)
-            if method == "iterative":
-                raise ValueError(
-                    "wires: nonlinear cells and rows that are gated off have no one matrix for all inputs: "
-                    "crossbar.wires.solve takes input vectors, layers do not; take a linear device and "
-                    "unselected: grounded"
-                )
-            fold = effective_conductance if method == "exact" else alpha_beta
+            fold = effective_conductance if self._method(tile) == "exact" else alpha_beta
             seen[:, height, lines.to(flat.device)] = fold(tile, self.wires).to(flat.dtype)
         back = seen.reshape(chips, rows, planes, width).transpose(1, 2)
         return back, sigma * (back / g.clamp_min(1e-15)).clamp_max(1.0)
+
+    def _method(self, tile: torch.Tensor) -> Method:
+        """How the wires of a tile are folded into its matrix."""
+        assert self.wires is not None
+        if unfoldable := why_not_folded(self.wires, self.device):
+            raise InputError(f"wires: {unfoldable}")
+        try:
+            return self.wires.method_for(float(kappa(tile.detach(), self.wires).max()))
+        except ValueError as error:
+            raise InputError(f"wires: {error}") from None
+
+
+def why_not_folded(wires: Wires, device: Device) -> str:
+    """Why there is no one matrix for all inputs, and what to change; an empty text where there is."""
+    if wires.ideal:
+        return ""
+    if not device.linear:
+        return f"nonlinear cells have {NO_MATRIX}; take a linear device, or no wires"
+    if wires.unselected == "floating":
+        return f"rows that are gated off have {NO_MATRIX}; take unselected: grounded"
+    if wires.method == "iterative":
+        return f"method: iterative seeks {NO_MATRIX}; take method: exact or alpha_beta"
+    return ""
