@@ -1,0 +1,103 @@
+"""Nonlinearity of the ramp for every function and resolution, as a Markdown table: docs/nladc_table.md.
+
+PYTHONPATH=. python benchmarks/nladc_table.py > docs/nladc_table.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch
+
+from devices import ChipStreams, Ideal, Stream, TaOx
+from periphery import FUNCTIONS, Ramp, RampColumn
+
+CHIPS = 64
+BITS = (3, 4, 5, 6, 8)
+
+HEAD = """# Every function, every resolution
+
+Integral nonlinearity (INL) of the nonlinear ramp right after programming, in LSB of the output: the mean of |INL| over
+thresholds and {chips} chips, and the largest |INL| of all of them. *Ideal*: cells without error, which leaves what the
+design loses. *TaOx, raw*: the stand-in of the ramp-ADC chip (2.73 uS of 400 uS, never below 100 uS) as programmed, with
+the error of the start and the capacitors' mismatch (0.1 %). *TaOx, calibrated*: five bias cells have moved the middle
+threshold to its place. Columns are the default: the smallest step a quarter of a cell's range, larger ones as many
+clock periods as they need. `benchmarks/nladc_table.py` prints this page; a test holds its rows of up to 5 bits to it.
+
+| function | bits | steps | clocks | lost | ideal mean | max | TaOx raw mean | max | TaOx calibrated mean | max |
+|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+FOOT = """
+- *Steps* is `2^bits - 1`, and more where the function turns: GELU and SiLU pass some levels on the way down to their
+  minimum and again on the way up, with a counter that counts down and then up (`periphery/functions.py`).
+- *Lost*, of TaOx: where the first threshold lies close to zero (rectifier, square root, GELU and SiLU at few bits) the
+  start would need less charge than one cell at its lowest conductance brings. The bias cells take it back: hence a
+  large raw and a small calibrated error.
+- The square root is steep at zero: at 8 bits its first step is 1/170 of its last, so that errors of the large steps,
+  added up from the trimmed middle downwards, are whole LSBs at the small ones.
+- Ranges: `mho list functions`, and the table at the head of `periphery/functions_library.py`.
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One design over ``CHIPS`` chips: mean and largest |INL| [LSB]."""
+
+    function: str
+    bits: int
+    steps: int
+    clocks: int
+    lost: int
+    ideal: tuple[float, float]
+    raw: tuple[float, float]
+    calibrated: tuple[float, float]
+
+    def markdown(self) -> str:
+        """The row as the table has it."""
+        errors = [f"{value:.2f}" for pair in (self.ideal, self.raw, self.calibrated) for value in pair]
+        cells = [self.function, self.bits, self.steps, self.clocks, self.lost, *errors]
+        return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def row_of(name: str, bits: int) -> Row:
+    """Program the ramps of one function and look at their thresholds right after programming."""
+    streams = ChipStreams.of(Stream.root(0).child("nladc table", name, bits), CHIPS)
+    taox = RampColumn(device=TaOx())
+    design = taox.design(FUNCTIONS[name], bits)
+    ramp = design.program(ramps=1, rng=streams)
+    ideal = replace(taox, device=Ideal(), capacitor_mismatch=0.0).design(FUNCTIONS[name], bits)
+    return Row(
+        name,
+        bits,
+        len(design.theta),
+        design.ramp_clocks,
+        design.lost_steps,
+        figures(ideal.program(ramps=1, rng=ChipStreams.of(Stream.root(0), 1))),
+        figures(replace(ramp, bias=())),
+        figures(ramp),
+    )
+
+
+def figures(ramp: Ramp) -> tuple[float, float]:
+    """Mean and largest |INL| [LSB]."""
+    inl: torch.Tensor = ramp.read(0.0).inl_lsb().abs()
+    return float(inl.mean()), float(inl.max())
+
+
+def table(resolutions: Iterable[int]) -> list[Row]:
+    """All functions at the given resolutions."""
+    wanted = tuple(resolutions)
+    return [row_of(name, bits) for name in FUNCTIONS for bits in wanted]
+
+
+def main() -> None:
+    """Print the page."""
+    rows = "\n".join(row.markdown() for row in table(BITS))
+    sys.stdout.write(HEAD.format(chips=CHIPS) + rows + "\n" + FOOT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""``mho show NLADC``: figures on standard output, a picture, and one clear message for what cannot be built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+
+from mho import cli
+
+
+def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["mho", "show", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+    captured = capsys.readouterr()
+    return int(stop.value.code or 0), captured.out, captured.err
+
+
+def test_figures_and_picture_of_a_converter(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "gelu.png"
+    arguments = ("NLADC", "--function", "gelu", "--bits", 5, "--device", "rram_taox", "--chips", 8, "--plot", picture)
+    code, out, err = mho(capsys, *arguments)
+    assert (code, err) == (0, f"{picture}\n")
+    lines = out.splitlines()
+    assert lines[0] == "NLADC: gelu, 5-bit, uniform levels, cells rram_taox"
+    assert lines[2] == "32 steps, 40 clocks, 38 cells, 0 steps lost"
+    figures = {line[:38].strip(): [float(word) for word in line[38:].split()] for line in lines[4:]}
+    assert len(figures) == 10
+    assert 0 < figures["mean |INL| [LSB]"][0] < figures["mean |INL| before calibration [LSB]"][0] < 1
+    assert figures["ENOB of the sine test [bit]"][0] == pytest.approx(5.0, abs=0.15)
+    assert figures["missing codes"] == [0.0, 0.0]
+    shape = matplotlib.image.imread(picture).shape
+    assert shape[0] > 800
+    assert shape[1] > 1200
+    assert mho(capsys, *arguments)[1] == out, "the same seed gives the same figures"
+
+
+def test_a_table_a_range_samples_and_other_fields(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    table, inputs = tmp_path / "knee.csv", tmp_path / "inputs.txt"
+    table.write_text("x,y\n-2,0\n0,0.5\n1,2\n", encoding="utf-8")
+    inputs.write_text("\n".join(str(-1 + k / 50) for k in range(100)), encoding="utf-8")
+    code, out, _ = mho(capsys, "NLADC", "--function", table, "--bits", 4, "--chips", 2)
+    assert (code, out.splitlines()[0]) == (0, "NLADC: knee, 4-bit, uniform levels, cells rram_taox")
+    code, out, _ = mho(
+        capsys, "NLADC", "--function", "softplus", "--range", -2, 2, "--levels", "optimal", "--samples", inputs,
+        "--bits", 3, "--chips", 2, "--set", "redundant_columns=2", "--set", "reorder=true", "--device", "pcm",
+        "--time", 3600, "--recentre",
+    )  # fmt: skip
+    assert (code, out.splitlines()[0]) == (0, "NLADC: softplus, 3-bit, optimal levels, cells pcm")
+    assert ", 21 cells, " in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bits", "13"], "bits must be a whole number from 1 to 12 (got 13)"),
+        (["--bits", "0"], "bits must be a whole number from 1 to 12 (got 0)"),
+        (
+            ["--function", "softplus", "--range", "4", "-4"],
+            "function softplus: the range's low end must lie below its high end (got 4 to -4)",
+        ),
+        (
+            ["--function", "softplux"],
+            "function: must be one of sigmoid, tanh, identity, softplus, softsign, elu, selu, relu, hard_sigmoid, exp, "
+            "sqrt, gelu, silu (got softplux)",
+        ),
+        (["--levels", "optimal"], "levels: optimal needs samples of the inputs (got none)"),
+        (["--levels", "best"], "levels: Input should be 'uniform' or 'optimal' (got best)"),
+        (["--chips", "0"], "--chips: must be a whole number from 1 to 4096 (got 0)"),
+        (["--time", "-1"], "--time: must be at least 0 s (got -1)"),
+        (["--set", "redundant_columns=99"], "redundant_columns: Input should be less than or equal to 64 (got 99)"),
+        (["--set", "reorder"], "--set reorder: must be KEY=VALUE"),
+        (["--set", "device=pcm"], "--set device: is what --device names"),
+        (["--plot", "picture.xyz"], None),
+    ],
+)
+def test_what_cannot_be_built_is_one_message(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], message: str | None
+) -> None:
+    code, out, err = mho(capsys, "NLADC", "--chips", 2, *arguments)
+    assert code == 2
+    if message is None:
+        assert err.startswith("mho: picture.xyz: the ending must be one of ")
+    else:
+        assert (out, err) == ("", f"mho: {message}\n")
+
+
+def test_an_unsorted_table_is_named_with_its_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("0,0\n2,1\n1,2\n", encoding="utf-8")
+    code, _, err = mho(capsys, "NLADC", "--function", table)
+    assert (code, err) == (2, f"mho: {table}:3: x must rise from line to line (got 1 after 2)\n")
+
+
+def test_options_of_the_converter_beside_another_record_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = mho(capsys, "rram_taox", "--bits", 3)
+    assert (code, err) == (2, "mho: --bits: belongs to mho show NLADC (got it beside rram_taox)\n")
