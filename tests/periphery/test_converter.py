@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices import BlockNoise, ChipStreams, Gaussian, Ideal, Stream, TaOx
@@ -19,9 +19,12 @@ from periphery import (
     RampConversion,
     RampConverter,
     identity,
+    named_function,
     output_levels,
+    quantised,
     thresholds,
 )
+from periphery.functions_library import SHAPES
 
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
 FUNCTIONS = [SIGMOID, TANH, identity(1.5)]
@@ -68,6 +71,55 @@ def test_cells_without_error_make_the_ideal_quantiser(name: str, bits: int, z: l
     torch.testing.assert_close(
         conversion.values(codes).double(), output_levels(function, bits)[wanted], rtol=0.0, atol=1e-6
     )
+
+
+@settings(max_examples=200)
+@given(
+    name=st.sampled_from(sorted(SHAPES)),
+    bits=st.integers(1, 12),
+    ends=st.one_of(st.none(), st.tuples(st.floats(-6.0, -0.5), st.floats(0.5, 6.0))),
+    shares=st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=30),
+    picked=st.lists(st.floats(0.0, 1.0), min_size=1, max_size=10),
+)
+def test_without_errors_every_function_range_and_resolution_is_the_ideal_quantiser(
+    name: str, bits: int, ends: tuple[float, float] | None, shares: list[float], picked: list[float]
+) -> None:
+    """Inputs inside and outside the range, both end codes, and on a threshold: a tie passes the step, which is up
+    wherever the function rises."""
+    zero_based = name in ("sqrt", "relu")
+    function = named_function(name, *((0.0 if zero_based else ends[0], ends[1]) if ends else (None, None)))
+    column = RampColumn(device=Ideal(), capacitor_mismatch=0.0, max_clocks=4096)
+    conversion = conversion_of(column, function, bits)
+    theta = thresholds(function, bits)
+    assert column.design(function, bits).lost_steps == 0
+    reach = float(theta.abs().max())
+    first, last = float(theta[0]), float(theta[-1])
+    inputs = first + torch.tensor(shares, dtype=torch.float64) * max(last - first, 1.0)
+    # Cells are held in single precision: within their rounding of a threshold, either code is right.
+    inputs = inputs[(inputs[:, None] - theta).abs().amin(1) > 4e-6 * max(reach, 1.0)]
+    at = conversion.table[0, 0, [int(share * (len(theta) - 1)) for share in picked]]
+    below = torch.nextafter(at, torch.tensor(-math.inf))
+    seen = torch.cat([inputs.float(), at, below, torch.tensor([-math.inf, -1e30, 1e30, math.inf])])
+    passed = conversion.codes(seen[None, :, None, None], None, noise_of(1, len(seen)))[0, :, 0, 0]
+    words = conversion.words(passed).long()
+    free, tie, under, limits = words.split([len(inputs), len(at), len(at), 4])
+    low, high = ends or (SHAPES[name].low, SHAPES[name].high)
+    inside = inputs.clamp(0.0 if zero_based else low, high)
+    assert free.tolist() == quantised(function, bits, inside).tolist()
+    torch.testing.assert_close(
+        conversion.values(passed)[: len(inputs)].double(),
+        output_levels(function, bits)[free],
+        rtol=0.0,
+        atol=1e-6 * max(abs(function.low), abs(function.high)),
+    )
+    every = conversion.words(torch.arange(len(theta) + 1))
+    if bool((torch.diff(conversion.table[0, 0]) > 0).all()):
+        step = (conversion.table[0, 0] <= at[:, None]).sum(1)
+        assert tie.tolist() == every[step].tolist()
+        assert under.tolist() == every[step - 1].tolist()
+    assert limits.tolist() == [int(every[0])] * 2 + [int(every[-1])] * 2
+    if not function.branches:
+        assert limits.tolist() == [0, 0, 2**bits - 1, 2**bits - 1]
 
 
 @pytest.mark.parametrize("name", [function.name for function in FUNCTIONS])
