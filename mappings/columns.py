@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from devices import BlockNoise, ChipStreams
+from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.matrix import PreActivation
 from periphery import Function, LookUpConverter, RampConversion, RampConverter, RampDesign, thresholds
+from periphery.adc_base import BuiltADC
+from periphery.adc_kinds import Quantiser
 from periphery.functions import output_levels
 
 
@@ -75,6 +78,8 @@ class GroupConverter:
     ramp: RampConverter | None
     offset_V: torch.Tensor
     volts_per_z: float
+    adc: BuiltADC | None = None
+    clipped: float = 0.0
 
     @classmethod
     def build(
@@ -87,17 +92,34 @@ class GroupConverter:
         rng: ChipStreams,
         adc_bits: int | None = None,
         range_z: float | None = None,
+        seen_z: torch.Tensor | None = None,
     ) -> GroupConverter:
         """Program the group's ramps and draw the comparators of its columns.
 
-        ``adc_bits`` and ``range_z`` replace what the chip says of a conventional converter.
+        ``adc_bits`` and ``range_z`` replace what the chip says of a conventional converter; ``seen_z``, pre-activations
+        ``(..., ramps, width)``, are what its ranges are calibrated on where the chip asks for that.
         """
         offset = chip.comparator.offset_V * rng.child("comparators").normal((group.ramps, group.width))
         ramp = None
         if chip.readout == "ramp":
             programmed = chip.ramp.design(group.function, bits).program(ramps=group.ramps, rng=rng.child("ramp"))
             ramp = RampConverter(programmed, chip.comparator, offset, volts_per_z)
-        return cls(group, chip, bits, adc_bits or chip.adc_bits, range_z or chip.adc.range_z, ramp, offset, volts_per_z)
+        adc_bits, range_z = adc_bits or chip.adc_bits, range_z or chip.adc.range_z
+        built, clipped = None, 0.0
+        if chip.readout == "conventional" and (chip.adc.converter != Quantiser() or chip.adc.calibration is not None):
+            ends: tuple[float | torch.Tensor, float | torch.Tensor] = -range_z, range_z
+            if chip.adc.calibration is not None and seen_z is not None:
+                found = chip.adc.calibration.ranges(seen_z, adc_bits, chip.adc.converter.grid_levels)
+                ends, clipped = (found.low_z, found.high_z), found.clipped_share
+                range_z = float(torch.maximum(found.high_z.abs().max(), found.low_z.abs().max()))
+            built = chip.adc.build(
+                chip.adc.grid(adc_bits, *ends),
+                ramps=group.ramps,
+                columns=group.width,
+                volts_per_z=volts_per_z,
+                rng=rng.child("adc"),
+            )
+        return cls(group, chip, bits, adc_bits, range_z, ramp, offset, volts_per_z, built, clipped)
 
     @property
     def design(self) -> RampDesign | None:
@@ -108,7 +130,7 @@ class GroupConverter:
         """The converters at ``t_s``; ``factor`` (a number or ``(chips, ramps, 1)``) scales the reference."""
         if self.ramp is not None:
             return self.ramp.read(t_s, factor)
-        gain = self.chip.driver.supply_gain
+        gain = 1.0 if self.chip.adc.converter.ratiometric else self.chip.driver.supply_gain
         scale = gain / factor[:, None] if isinstance(factor, torch.Tensor) else gain / factor
         return LookUpConverter(
             self.group.function,
@@ -118,6 +140,8 @@ class GroupConverter:
             self.offset_V / self.volts_per_z,
             self.chip.comparator.noise_V / self.volts_per_z,
             scale,
+            self.adc,
+            self.chip.adc.activation,
         )
 
     def recentred(self, t_s: float, rng: ChipStreams) -> GroupConverter:
@@ -152,13 +176,14 @@ def codes_of(
     noise: BlockNoise,
     *,
     trim: torch.Tensor | None = None,
+    activity: Activity | None = None,
 ) -> torch.Tensor:
     """Convert the group's columns of a layer's pre-activation to codes ``(chips, n, ramps, width)``.
 
     Several parts are the row tiles, weight slices or input bits of a column, whose words are added digitally: each is
     converted linearly, with noise and offset, over its share of the range, and the look-up sees the sum. ``trim``,
     ``(chips, ramps, width)``, divides every column's pre-activation: on its integrator where a ramp converts it, as a
-    digital word otherwise.
+    digital word otherwise. ``activity`` counts the steps that linear converters with comparators took.
     """
     gathered = [
         (group.gather(part.z), None if part.variance is None else group.gather(part.variance), part.range)
@@ -166,17 +191,20 @@ def codes_of(
     ]
     if trim is not None:
         trim = trim[:, None].to(gathered[0][0].dtype)
-    if len(gathered) == 1 and (trim is None or not isinstance(conversion, LookUpConverter)):
+    if len(gathered) == 1 and not isinstance(conversion, LookUpConverter):
         z, variance, _ = gathered[0]
         if trim is not None:
             z, variance = z / trim, None if variance is None else variance / trim.square()
         return conversion.codes(z, variance, noise)
     assert isinstance(conversion, LookUpConverter)
-    words = [
-        conversion.words(z / share, None if variance is None else variance / share**2, noise) * share
-        if share != 1.0
-        else conversion.words(z, variance, noise)
-        for z, variance, share in gathered
-    ]
-    total = torch.stack(words).sum(dim=0)
+    words = []
+    for z, variance, share in gathered:
+        if share == 1.0:
+            word = conversion.words(z, variance, noise)
+        else:
+            word = conversion.words(z / share, None if variance is None else variance / share**2, noise)
+        if activity is not None:
+            activity.add("adc_steps", group.scatter(conversion.compare_steps(word))[:, : activity.valid])
+        words.append(word if share == 1.0 else word * share)
+    total = words[0] if len(words) == 1 else torch.stack(words).sum(dim=0)
     return conversion.look_up(total if trim is None else total / trim)

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mappings.actions import Action, Actions, Instance, Schedule, Task
+from periphery.activation import Activation, Table
+from periphery.adc_base import ADC
+from periphery.adc_kinds import LinearRamp, Quantiser
 from periphery.adc_prices import adc_name
 from periphery.component import Component, component
 from periphery.driver import PWMDriver
@@ -28,6 +31,8 @@ class LayerShape(ABC):
     cells : memory cells of the weights, all planes of the encoding and reference columns counted
     driver : drivers of the word lines
     slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
+    converter, unit : kind of an ordinary ADC, and the digital unit behind it that computes activations
+    groups : groups of columns on one tile that share a function, and with a linear ramp that ramp
     branches : capacitors of each column's integrator, one for each significance that is summed as charge
     bits : resolution of inputs and of output codes
     adc_bits : resolution of an ordinary ADC; None means ``bits``
@@ -55,6 +60,9 @@ class LayerShape(ABC):
     slices: int = 1
     slice_shift_bits: int = 0
     branches: int = 1
+    converter: ADC = Quantiser()
+    unit: Activation = Table()
+    groups: int = 1
 
     def __post_init__(self) -> None:
         for name in (
@@ -113,7 +121,8 @@ class LayerShape(ABC):
         """ADCs of the layer; none with the ramp."""
         if not self.linear:
             return 0
-        return math.ceil(self.standing_columns / self.columns_per_adc)
+        shared = 1 if isinstance(self.converter, LinearRamp) else self.columns_per_adc  # a comparator for every column
+        return math.ceil(self.standing_columns / shared)
 
     @property
     def code_bits(self) -> int:
@@ -141,6 +150,7 @@ class StepActivity:
     array_ohmic_J : ``sum G V^2 t`` over the weight cells [J]
     row_pulses, row_clocks : word-line pulses that are not empty, and the sum of their clock periods
     gate_compare_steps : comparator steps taken, summed over columns (code + 1 where a comparator stops at its crossing)
+    adc_steps : steps that ordinary ADCs with a comparator a column (or an oscillator) took, summed over conversions
     ramp_ohmic_J : the same sum over the cells of all ramps [J]
     state_ohmic_J, state_pulses, state_clocks, state_compare_steps : the same for the way back of the cell state
     """
@@ -149,6 +159,7 @@ class StepActivity:
     row_pulses: float
     row_clocks: float
     gate_compare_steps: float = 0.0
+    adc_steps: float = 0.0
     ramp_ohmic_J: float = 0.0
     state_ohmic_J: float = 0.0
     state_pulses: float = 0.0
@@ -197,16 +208,18 @@ class StepTiming:
         def latency_s(name: str) -> float:
             return component(name, components).at(node_nm).latency_s
 
+        clocks = shape.converter.clocks(shape.code_bits) if shape.linear else None
+        adc_s = t_clk_s * clocks if clocks is not None else latency_s(shape.adc) if shape.linear else 0.0
         return cls(
             t_clk_s=t_clk_s,
             input_clocks=shape.driver.drive_clocks(shape.bits),
             gate_ramp_clocks=gate_ramp_clocks,
             state_drive_clocks=2 ** (shape.bits - 1),
             state_ramp_clocks=state_ramp_clocks,
-            adc_latency_s=latency_s(shape.adc) if shape.linear else 0.0,
+            adc_latency_s=adc_s,
             multiply_s=latency_s("multiplier"),
             add_s=latency_s("adder"),
-            lookup_s=latency_s("lookup"),
+            lookup_s=sum(latency_s(stage) for stage in shape.unit.stages),
             control_s=latency_s("controller"),
         )
 
@@ -221,6 +234,8 @@ class LayerStep:
         self.instances: list[Instance] = []
         self.front_end_clocks = 0.0
         self.counter_clocks = 0.0
+        self.conversions = 0.0
+        self.rounds = 0.0
 
     def act(self, name: str, action: str, count: float) -> None:
         self.actions.append(Action(self.shape.layer, name, action, float(count)))
@@ -266,7 +281,8 @@ class LayerStep:
         rounds = math.ceil(columns / shape.adcs)
         # A column's integrator has to hold its charge until its turn at the shared ADC: on average half the rounds.
         self.front_end_clocks += columns * (rounds + 1) / 2 * timing.adc_latency_s / timing.t_clk_s
-        self.act(shape.adc, "convert", columns)
+        self.conversions += columns
+        self.rounds += 1.0
         self.act("code_latch", "write_bit", columns * shape.code_bits)
         return self.schedule.add(name, "adc", rounds * timing.adc_latency_s, after=(after,))
 
@@ -305,7 +321,9 @@ class LayerStep:
 
     def look_up(self, name: str, values: int, *, after: Task) -> Task:
         """``values`` activations from the digital look-up units."""
-        self.act("lookup", "evaluate", values)
+        for part, counts in self.shape.unit.actions(values).items():
+            for action, count in counts.items():
+                self.act(part, action, count)
         return self.compute(name, values, self.timing.lookup_s, after=after)
 
     def finish(self, activity: StepActivity, ops: float) -> Actions:
@@ -337,9 +355,25 @@ class LayerStep:
         if shape.row_tiles > 1 and shape.tile_parts == 1:
             self.need("column_switch", shape.columns * shape.slices * shape.row_tiles)
         if shape.linear:
-            self.need(shape.adc, shape.adcs)
+            ramps = float(shape.groups * shape.tile_parts * shape.slices)
+            did = shape.converter.actions(
+                shape.adc,
+                shape.code_bits,
+                conversions=self.conversions,
+                steps=activity.adc_steps,
+                ramps=self.rounds * ramps,
+            )
+            for part, counts in did.items():
+                for action, count in counts.items():
+                    self.act(part, action, count)
+            stands = shape.converter.instances(
+                shape.adc, shape.code_bits, adcs=shape.adcs, columns=shape.standing_columns, ramps=ramps
+            )
+            for part, count in stands.items():
+                self.need(part, count)
             if self.activation:
-                self.need("lookup", shape.lanes)
+                for part, count in shape.unit.instances(shape.lanes).items():
+                    self.need(part, count)
             if shape.sums_digitally:
                 self.need("adder", shape.lanes * shape.sum_bits)
         else:

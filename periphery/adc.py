@@ -13,6 +13,7 @@ from periphery.activation import AnyActivation, Table
 from periphery.adc_base import Bank, BuiltADC, with_noise
 from periphery.adc_grid import Grid
 from periphery.adc_kinds import AnyADC
+from periphery.calibration import RangeCalibration
 from periphery.functions import Function, output_levels
 from periphery.quantiser import Quantiser
 
@@ -32,6 +33,7 @@ class ConventionalADC:
     rate_per_s : conversions per second of one converter [1/s]
     converter : how it converts, and what it errs by; the comparator of the chip stands for the front end before it
     activation : how the word becomes the function's value
+    calibration : ranges from pre-activations that the layer sees on calibration data, in place of ``range_z``
     """
 
     bits: Annotated[int, Interval(ge=1, le=12)] | None = None
@@ -41,6 +43,7 @@ class ConventionalADC:
     rate_per_s: Annotated[float, Gt(0.0)] = 1e8
     converter: AnyADC = Quantiser()
     activation: AnyActivation = Table()
+    calibration: RangeCalibration | None = None
 
     def grid(
         self, bits: int, low_z: float | torch.Tensor | None = None, high_z: float | torch.Tensor | None = None
