@@ -20,6 +20,7 @@ from mho.yaml_source import dump_yaml, load_yaml
 from periphery import FUNCTIONS
 from periphery.adc_prices import ADC_PRICES, adc_price
 from periphery.component import load_components
+from periphery.functions_library import described
 from workloads import WORKLOADS, AnyExperiment
 
 TYPES: dict[str, Any] = {"experiment": AnyExperiment, "chip": Chip, "device": AnyDevice}
@@ -32,10 +33,7 @@ LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
     "devices": lambda: shipped("devices"),
     "components": lambda: {name: record.description for name, record in load_components().items()},
     "adc-prices": lambda: {name: adc_price(name).description for name in ADC_PRICES},
-    "functions": lambda: {
-        name: f"output {f.low:g} to {f.high:g}, {'mid-tread' if f.midtread else 'mid-rise'}"
-        for name, f in FUNCTIONS.items()
-    },
+    "functions": lambda: {name: described(name) for name in FUNCTIONS},
 }
 
 

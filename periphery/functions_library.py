@@ -216,3 +216,11 @@ def _bisection(f: Map, low: float, high: float, rises: bool) -> Map:
 FUNCTIONS: dict[str, Function] = {
     name: {"sigmoid": SIGMOID, "tanh": TANH}.get(name) or named_function(name) for name in SHAPES
 }
+
+
+def described(name: str) -> str:
+    """Ranges of a function of the library, where zero lies among its codes, and where it turns."""
+    shape, made = SHAPES[name], FUNCTIONS[name]
+    turns = "".join(f", turns at {turn:.3f}" for turn in shape.turns)
+    zero = "mid-tread" if made.midtread else "mid-rise"
+    return f"output {made.low:g} to {made.high:g}, {zero}, input {shape.low:g} to {shape.high:g}{turns}"
