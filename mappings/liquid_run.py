@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mappings.liquid_step import Wiring, advance_block, fill_inputs, run_events
+from mappings.liquid_step import Marks, Physics, Wiring, advance_block, fill_inputs, run_events
 from periphery.lif import Neurons
 
 BLOCK = 256
 """Recordings that are simulated together; their number moves no bit."""
-EVENTS_BELOW = 0.35
+EVENTS_BELOW = 0.6
 """Share of active input lines above which a product of matrices is the faster engine, as timed on one core."""
 _VECTOR = 16
 Engine = Literal["auto", "events", "dense"]
@@ -182,85 +182,66 @@ class Job:
             np.diff(spikes.offsets[:: spikes.steps]),
         )
 
-    def _physics(self, chip: int, key: int) -> tuple[Any, ...]:
-        """What the compiled steps share, from noise to word lines."""
+    def _physics(self, chip: int, key: int) -> Physics:
         read, neuron, f = self.read, self.neurons.design, np.float32
-        return (
-            f(read.sigma_uS[chip]),
-            f(read.offset_uS),
-            f(read.lsb_uS),
-            f(read.top_code),
-            read.wiring.segments,
-            f(read.gain_per_uS),
-            f(neuron.decay),
-            f(neuron.residue),
-            neuron.refractory_steps,
-            self.neurons.threshold[chip].float().contiguous().numpy(),
-            f(neuron.noise),
-            np.array([key & 0xFFFFFFFF, key >> 32], np.uint32),
-            self.z_width,
-            read.inputs,
+        return Physics(
+            edges=read.edges if read.lsb_uS > 0.0 else read.edges[[0, -1]],
+            sigma=f(read.sigma_uS[chip]),
+            offset=f(read.offset_uS),
+            lsb=f(read.lsb_uS),
+            top=f(read.top_code),
+            segments=read.wiring.segments,
+            gain=f(read.gain_per_uS),
+            decay=f(neuron.decay),
+            residue=f(neuron.residue),
+            refractory=neuron.refractory_steps,
+            threshold=self.neurons.threshold[chip].float().contiguous().numpy(),
+            wobble=f(neuron.noise),
+            key=np.array([key & 0xFFFFFFFF, key >> 32], np.uint32),
+            z_width=self.z_width,
+            inputs=read.inputs,
         )
+
+    def _marks(self, chip: int) -> Marks:
+        return Marks(self.counts[chip], self.reads[chip], self.clipped[chip], self.raster[chip])
 
     def _events(self, chip: int, first: int, key: int) -> None:
         """A block of recordings on one chip, row by row."""
-        spikes = self.spikes
+        spikes, last = self.spikes, min(first + BLOCK, len(self.numbers))
         run_events(
+            self._physics(chip, key),
             self.rows[chip],
             self.variance[chip],
-            self.read.edges,
-            *self._physics(chip, key),
             spikes.steps,
             spikes.lines,
             spikes.offsets,
             self.numbers,
             first,
-            min(first + BLOCK, len(self.numbers)),
-            self.counts[chip],
-            self.reads[chip],
-            self.clipped[chip],
-            self.raster[chip],
+            last,
+            self._marks(chip),
         )
 
     def _dense(self, chip: int, first: int, key: int) -> None:
         """A block of recordings on one chip, as a product of matrices for each step."""
-        spikes, neurons = self.spikes, self.counts.shape[2]
-        n = min(BLOCK, len(self.numbers) - first)
-        held = slice(first, first + n)
-        edges = self.read.edges if self.read.lsb_uS > 0.0 else self.read.edges[[0, -1]]
-        driven = np.zeros((n, int(edges[-1])), np.float32)
-        sums = np.empty((len(edges) - 1, n, self.rows.shape[2]), np.float32)
-        variances = np.empty((*sums.shape[:2], self.variance.shape[2]), np.float32)
+        spikes, how, marks = self.spikes, self._physics(chip, key), self._marks(chip)
+        n, neurons, tiles = min(BLOCK, len(self.numbers) - first), self.counts.shape[2], len(how.edges) - 1
+        driven, lit = np.zeros((n, int(how.edges[-1])), np.float32), np.zeros((n, tiles), np.int64)
+        sums = np.empty((tiles, n, self.rows.shape[2]), np.float32)
+        variances = np.empty((tiles, n, self.variance.shape[2]), np.float32)
         membrane, waiting = np.zeros((n, neurons), np.float32), np.zeros((n, neurons), np.int32)
-        kept = np.full_like(membrane, self.neurons.design.decay)
-        physics = self._physics(chip, key)
-        lit = torch.from_numpy(driven)
+        kept = np.full_like(membrane, how.decay)
+        left = torch.from_numpy(driven)
         products = [
-            (lit[:, lo:hi], torch.from_numpy(matrix[chip, lo:hi]), torch.from_numpy(out[tile]))
+            (left[:, lo:hi], torch.from_numpy(matrix[chip, lo:hi]), torch.from_numpy(out[tile]))
             for matrix, out in ((self.rows, sums), (self.variance, variances))
-            for tile, (lo, hi) in enumerate(pairwise(edges.tolist()))
+            for tile, (lo, hi) in enumerate(pairwise(how.edges.tolist()))
             if out.size
         ]
         for step in range(spikes.steps):
-            fill_inputs(driven, spikes.lines, spikes.offsets, spikes.steps, step, self.read.inputs, first)
-            for left, right, out in products:
-                torch.matmul(left, right, out=out)
-            advance_block(
-                sums,
-                variances,
-                driven,
-                edges,
-                *physics,
-                step,
-                self.numbers[held],
-                membrane,
-                kept,
-                waiting,
-                self.counts[chip, held],
-                self.reads[chip, held],
-                self.clipped[chip, held],
-                self.raster[chip, held],
-            )
+            fill_inputs(driven, lit, how.edges, spikes.lines, spikes.offsets, spikes.steps, step, first)
+            for block, right, out in products:
+                torch.matmul(block, right, out=out)
+            advance_block(how, sums, variances, driven, lit, step, self.numbers, membrane, kept, waiting, first, marks)
 
 
 def _padded(rows: torch.Tensor) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ sums are exact in single precision, in any order: both engines, any batch and an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,106 +47,128 @@ class Wiring:
     segments: NDArray[np.int64]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _advance(
-    sums: Any,
-    variance: Any,
-    active: Any,
-    sigma: Any,
-    offset: Any,
-    lsb: Any,
-    top: Any,
-    segments: Any,
-    gain: Any,
-    decay: Any,
-    residue: Any,
-    refractory: Any,
-    threshold: Any,
-    wobble: Any,
-    key: Any,
-    recording: Any,
-    step: Any,
-    z: Any,
-    x: Any,
-    membrane: Any,
-    kept: Any,
-    waiting: Any,
-    fired: Any,
-) -> tuple[int, int]:
-    """One step of one recording; how many fired, the first of ``fired``, and how many conversions were clipped.
+class Physics(NamedTuple):
+    """What the compiled steps share on one chip.
 
-    ``sums``: (tiles, width) column sums less ``active * offset``; or (1, width) differences where ``lsb`` is 0;
-    ``variance``: (tiles, width) of columns or of size 0, where ``sigma`` is the same for every cell.
+    ``edges``: first rows of the row tiles, and their end; ``sigma``: read noise of a cell; ``offset``: what was taken
+    from every cell before; ``lsb, top``: the converter, ``lsb`` 0 without one; ``segments``: of a ``Wiring``;
+    ``wobble``: noise of a decision; ``key``: (2,) uint32 of the chip's read noise; ``z_width``: numbers drawn a read.
     """
-    tiles = sums.shape[0]
-    neurons = membrane.shape[0]
+
+    edges: NDArray[np.int64]
+    sigma: np.float32
+    offset: np.float32
+    lsb: np.float32
+    top: np.float32
+    segments: NDArray[np.int64]
+    gain: np.float32
+    decay: np.float32
+    residue: np.float32
+    refractory: int
+    threshold: NDArray[np.float32]
+    wobble: np.float32
+    key: NDArray[np.uint32]
+    z_width: int
+    inputs: int
+
+
+class Marks(NamedTuple):
+    """What runs write on one chip: ``counts`` (n, neurons); ``reads`` and ``clipped`` (n,), lines driven and
+    conversions clipped over all steps; ``raster`` (n, steps, neurons) or of size 0."""
+
+    counts: NDArray[np.int32]
+    reads: NDArray[np.int64]
+    clipped: NDArray[np.int64]
+    raster: NDArray[np.uint8]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _convert(row: Any, z: Any, noisy: Any, base: Any, per_code: Any, top: Any) -> int:
+    """Codes of the columns of one tile, in place; how many lie at an end of the range that they have passed."""
+    lost = 0
+    for i in range(row.shape[0]):
+        seen = row[i] + base
+        if noisy:
+            seen += z[i]
+        code = np.floor(seen * per_code + _HALF)
+        bounded = _0 if code < _0 else code
+        bounded = top if bounded > top else bounded
+        lost += 1 if code != bounded else 0
+        row[i] = bounded
+    return lost
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def neuron_input(how: Any, sums: Any, variance: Any, active: Any, recording: Any, step: Any, z: Any, x: Any) -> int:
+    """What the arrays give each neuron, into ``x``; how many conversions were clipped.
+
+    ``sums``: (tiles, width) column sums less ``active * offset``; or (1, width) weights where there is no converter;
+    ``variance``: (tiles, columns) or of size 0, where ``sigma`` is that of every cell; ``active``: lines of each tile.
+    """
     clipped = 0
-    noisy = sigma > _0 or variance.size > 0
-    converts = lsb > _0
-    if converts:
-        x[:] = _0
-    for tile in range(tiles):
+    noisy = how.sigma > _0 or variance.size > 0
+    converts = how.lsb > _0
+    x[:] = _0
+    for tile in range(sums.shape[0]):
         if active[tile] == 0:
             continue
+        row = sums[tile]
         if noisy:
-            normals(key[0], key[1], recording, step, np.uint32(2 * tile) + READ, z)
+            normals(how.key[0], how.key[1], recording, step, np.uint32(2 * tile) + READ, z)
             if variance.size > 0:
                 for i in range(variance.shape[1]):
                     z[i] *= np.sqrt(variance[tile, i])
             else:
-                scale = sigma * np.float32(np.sqrt(np.float64(active[tile])))
+                scale = how.sigma * np.float32(np.sqrt(np.float64(active[tile])))
                 for i in range(z.shape[0]):
                     z[i] *= scale
-        row = sums[tile]
         if converts:
-            base = np.float32(active[tile]) * offset
-            for i in range(row.shape[0]):
-                seen = row[i] + base
-                if noisy:
-                    seen += z[i]
-                code = np.floor(seen / lsb + _HALF)
-                bounded = min(max(code, _0), top)
-                clipped += code != bounded
-                row[i] = bounded
-            for s in range(segments.shape[0]):
-                lo, hi, plus, minus = segments[s]
-                for j in range(lo, hi):
-                    x[j] += row[j + plus] - row[j + minus]
+            clipped += _convert(row, z, noisy, np.float32(active[tile]) * how.offset, _1 / how.lsb, how.top)
+            for s in range(how.segments.shape[0]):
+                lo, hi, plus, minus = how.segments[s]
+                above, below, to = row[lo + plus : hi + plus], row[lo + minus : hi + minus], x[lo:hi]
+                for j in range(hi - lo):
+                    to[j] += (above[j] - below[j]) * how.lsb
         elif noisy:
-            for s in range(segments.shape[0]):
-                lo, hi, plus, minus = segments[s]
-                for j in range(lo, hi):
-                    x[j] = row[j] + (z[j + plus] - z[j + minus])
+            for s in range(how.segments.shape[0]):
+                lo, hi, plus, minus = how.segments[s]
+                above, below, to, of = z[lo + plus : hi + plus], z[lo + minus : hi + minus], x[lo:hi], row[lo:hi]
+                for j in range(hi - lo):
+                    to[j] = of[j] + (above[j] - below[j])
         else:
-            for j in range(neurons):
+            for j in range(x.shape[0]):
                 x[j] = row[j]
-    scale = gain * lsb if converts else gain
-    if not converts and active[0] == 0:
-        x[:] = _0
-    if refractory > 0:
+    return clipped
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _fire(
+    how: Any, recording: Any, step: Any, z: Any, x: Any, membrane: Any, kept: Any, waiting: Any, fired: Any
+) -> int:
+    """Leak, add, compare: how many neurons fired, the first of ``fired``. ``kept``: what a membrane keeps this step."""
+    neurons, gain, decay = membrane.shape[0], how.gain, how.decay
+    if how.refractory > 0:
         for j in range(neurons):
-            membrane[j] = kept[j] * membrane[j] + (x[j] * scale if waiting[j] == 0 else _0)
-    else:
-        for j in range(neurons):
-            membrane[j] = kept[j] * membrane[j] + x[j] * scale
+            x[j] *= _1 if waiting[j] == 0 else _0
     for j in range(neurons):
+        membrane[j] = kept[j] * membrane[j] + x[j] * gain
         kept[j] = decay
-    if wobble > _0:
-        normals(key[0], key[1], recording, step, DECISION, z)
+    if how.wobble > _0:
+        normals(how.key[0], how.key[1], recording, step, DECISION, z)
     last = 0
     for j in range(neurons):
-        seen = membrane[j] + wobble * z[j] if wobble > _0 else membrane[j]
-        if seen > threshold[j] and (refractory == 0 or waiting[j] == 0):
+        seen = membrane[j] + how.wobble * z[j] if how.wobble > _0 else membrane[j]
+        if seen > how.threshold[j] and (how.refractory == 0 or waiting[j] == 0):
             fired[last] = j
             last += 1
-    if refractory > 0:
+    if how.refractory > 0:
         for j in range(neurons):
             waiting[j] = max(waiting[j] - 1, 0)
     for k in range(last):
-        kept[fired[k]] = decay * residue
-        if refractory > 0:
-            waiting[fired[k]] = refractory
-    return last, clipped
+        kept[fired[k]] = decay * how.residue
+        if how.refractory > 0:
+            waiting[fired[k]] = how.refractory
+    return last
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -166,152 +188,114 @@ def _add_rows(rows: Any, lines: Any, out: Any) -> None:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def run_events(
+    how: Any,
     rows: Any,
     row_variance: Any,
-    edges: Any,
-    sigma: Any,
-    offset: Any,
-    lsb: Any,
-    top: Any,
-    segments: Any,
-    gain: Any,
-    decay: Any,
-    residue: Any,
-    refractory: Any,
-    threshold: Any,
-    wobble: Any,
-    key: Any,
-    z_width: Any,
-    inputs: Any,
     steps: Any,
     lines: Any,
     offsets: Any,
     numbers: Any,
     first: Any,
     last: Any,
-    counts: Any,
-    reads: Any,
-    clipped: Any,
-    raster: Any,
+    marks: Any,
 ) -> None:
     """Recordings ``first .. last - 1`` on one chip: of each step only the rows of active lines and of neurons that
-    fired are added.
-
-    ``rows``: (rows, width), inputs first, then neurons; ``edges``: first rows of the row tiles, and their end;
-    ``counts``: (n, neurons); ``reads``, ``clipped``: (n,), lines driven and conversions clipped over all steps;
-    ``raster``: (n, steps, neurons) or of size 0.
-    """
-    neurons, tiles, width = threshold.shape[0], edges.shape[0] - 1, rows.shape[1]
-    shared = lsb == _0
-    blocks = 1 if shared else tiles
+    fired are added. ``rows``: (rows, width), inputs first, then neurons."""
+    neurons, width = how.threshold.shape[0], rows.shape[1]
+    shared = how.lsb == _0
+    blocks = 1 if shared else how.edges.shape[0] - 1
     membrane, x = np.empty(neurons, np.float32), np.empty(neurons, np.float32)
     kept, waiting = np.empty(neurons, np.float32), np.empty(neurons, np.int32)
     fired, driven = np.empty(neurons, np.int64), np.empty(rows.shape[0], np.int64)
-    sums, z = np.empty((blocks, width), np.float32), np.zeros(z_width, np.float32)
+    sums, z = np.empty((blocks, width), np.float32), np.zeros(how.z_width, np.float32)
     variance = np.empty((blocks if row_variance.size else 0, row_variance.shape[1]), np.float32)
     active = np.empty(blocks, np.int64)
     for n in range(first, last):
         membrane[:] = _0
-        kept[:] = decay
+        kept[:] = how.decay
         waiting[:] = 0
         spiking = 0
+        recording = np.uint32(numbers[n])
         for step in range(steps):
-            at = n * steps + step
-            start, stop = offsets[at], offsets[at + 1]
+            start, stop = offsets[n * steps + step], offsets[n * steps + step + 1]
             count = stop - start + spiking
             for k in range(start, stop):
                 driven[k - start] = lines[k]
             for k in range(spiking):
-                driven[stop - start + k] = inputs + fired[k]
-            reads[n] += count
+                driven[stop - start + k] = how.inputs + fired[k]
+            marks.reads[n] += count
             sums[:] = _0
-            if row_variance.size:
-                variance[:] = _0
+            variance[:] = _0
             begin = 0
             for tile in range(blocks):
                 end = count if shared else begin
-                while end < count and driven[end] < edges[tile + 1]:
+                while end < count and driven[end] < how.edges[tile + 1]:
                     end += 1
                 active[tile] = end - begin
                 _add_rows(rows, driven[begin:end], sums[tile])
                 if row_variance.size:
                     _add_rows(row_variance, driven[begin:end], variance[tile])
                 begin = end
-            spiking, lost = _advance(
-                sums, variance, active, sigma, offset, lsb, top, segments, gain, decay, residue, refractory, threshold,
-                wobble, key, np.uint32(numbers[n]), np.uint32(step), z, x, membrane, kept, waiting, fired,
-            )  # fmt: skip
-            clipped[n] += lost
+            marks.clipped[n] += neuron_input(how, sums, variance, active, recording, np.uint32(step), z, x)
+            spiking = _fire(how, recording, np.uint32(step), z, x, membrane, kept, waiting, fired)
             for k in range(spiking):
-                counts[n, fired[k]] += 1
-                if raster.size:
-                    raster[n, step, fired[k]] = 1
+                marks.counts[n, fired[k]] += 1
+                if marks.raster.size:
+                    marks.raster[n, step, fired[k]] = 1
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def fill_inputs(driven: Any, lines: Any, offsets: Any, steps: Any, step: Any, inputs: Any, first: Any) -> None:
-    """Ones where a line is active in this step: the first ``inputs`` columns of ``driven`` (block, rows)."""
-    driven[:, :inputs] = _0
-    recordings = (offsets.shape[0] - 1) // steps
-    for i in range(min(driven.shape[0], recordings - first)):
+def fill_inputs(driven: Any, lit: Any, edges: Any, lines: Any, offsets: Any, steps: Any, step: Any, first: Any) -> None:
+    """Ones where a line is active in this step, in place of those of the step before; ``driven`` (block, rows).
+
+    ``lit`` (block, tiles) holds the neurons that drive lines of each row tile, and the inputs are added.
+    """
+    for i in range(driven.shape[0]):
         at = (first + i) * steps + step
+        if step > 0:
+            for k in range(offsets[at - 1], offsets[at]):
+                driven[i, lines[k]] = _0
+        tile = 0
         for k in range(offsets[at], offsets[at + 1]):
             driven[i, lines[k]] = _1
+            while lines[k] >= edges[tile + 1]:
+                tile += 1
+            lit[i, tile] += 1
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def advance_block(
+    how: Any,
     sums: Any,
     variances: Any,
     driven: Any,
-    edges: Any,
-    sigma: Any,
-    offset: Any,
-    lsb: Any,
-    top: Any,
-    segments: Any,
-    gain: Any,
-    decay: Any,
-    residue: Any,
-    refractory: Any,
-    threshold: Any,
-    wobble: Any,
-    key: Any,
-    z_width: Any,
-    inputs: Any,
+    lit: Any,
     step: Any,
     numbers: Any,
     membrane: Any,
     kept: Any,
     waiting: Any,
-    counts: Any,
-    reads: Any,
-    clipped: Any,
-    raster: Any,
+    first: Any,
+    marks: Any,
 ) -> None:
     """One step of a block of recordings on one chip, after the product: ``sums`` and ``variances`` (tiles, block,
     width), ``driven`` (block, rows), whose last columns take the spikes for the next step."""
-    neurons = threshold.shape[0]
-    shared = lsb == _0
-    x, z, fired = np.empty(neurons, np.float32), np.zeros(z_width, np.float32), np.empty(neurons, np.int64)
-    active = np.zeros(sums.shape[0], np.int64)
-    for i in range(counts.shape[0]):
-        for tile in range(sums.shape[0]):
-            lo, hi = (0, driven.shape[1]) if shared else (edges[tile], edges[tile + 1])
-            count = _0
-            for k in range(lo, hi):
-                count += driven[i, k]
-            active[tile] = np.int64(count)
-            reads[i] += active[tile]
-        spiking, lost = _advance(
-            sums[:, i], variances[:, i], active, sigma, offset, lsb, top, segments, gain, decay, residue, refractory,
-            threshold, wobble, key, np.uint32(numbers[i]), np.uint32(step), z, x, membrane[i], kept[i], waiting[i],
-            fired,
-        )  # fmt: skip
-        clipped[i] += lost
+    neurons, inputs = how.threshold.shape[0], how.inputs
+    x, z, fired = np.empty(neurons, np.float32), np.zeros(how.z_width, np.float32), np.empty(neurons, np.int64)
+    for i in range(driven.shape[0]):
+        n = first + i
+        recording = np.uint32(numbers[n])
+        marks.reads[n] += lit[i].sum()
+        marks.clipped[n] += neuron_input(how, sums[:, i], variances[:, i], lit[i], recording, np.uint32(step), z, x)
+        spiking = _fire(how, recording, np.uint32(step), z, x, membrane[i], kept[i], waiting[i], fired)
         driven[i, inputs:] = _0
+        lit[i] = 0
+        tile = 0
         for k in range(spiking):
-            counts[i, fired[k]] += 1
+            marks.counts[n, fired[k]] += 1
             driven[i, inputs + fired[k]] = _1
-            if raster.size:
-                raster[i, step, fired[k]] = 1
+            while inputs + fired[k] >= how.edges[tile + 1]:
+                tile += 1
+            lit[i, tile] += 1
+            if marks.raster.size:
+                marks.raster[n, step, fired[k]] = 1
