@@ -38,7 +38,26 @@ FOOT = """
   large raw and a small calibrated error.
 - The square root is steep at zero: at 8 bits its first step is 1/170 of its last, so that errors of the large steps,
   added up from the trimmed middle downwards, are whole LSBs at the small ones.
-- Ranges: `mho list functions`, and the table at the head of `periphery/functions_library.py`.
+- Ranges: `mho list functions`.
+
+## A function that turns
+
+GELU and SiLU have two inputs for one output near zero, so they have no inverse, and one falling and one rising ramp per
+column would need two conversions or two comparators. mho keeps one ramp. It rises through the *inputs* at which the
+output passes a level, whichever way the output goes, and every step carries one bit, the same for all columns: count up
+or count down. The counter starts at the code of the range's low end, falls to 0 at the minimum and rises to
+`2^bits - 1`. That costs as many extra steps as there are levels on the falling branch (10 of 265 for an 8-bit GELU, 1
+at 5 bits, none at 4), and a bit per step. In Python, `conversion.codes(z)` is the number of steps passed, which is what
+energy counts; `conversion.words(codes)` the code, and `conversion.values(codes)` the output.
+
+A flat part costs nothing: a rectifier has no levels left of zero and no thresholds there.
+
+## Your own function
+
+`periphery.from_callable("name", f, low, high)` takes a Python function of a tensor or of a number, and
+`from_csv("file.csv")` a table of x and y; `mho show NLADC --function file.csv` measures it. Both invert by bisection. A
+function that turns is refused with the input where it does, unless `turns=(z, ...)` names the turning points. What is
+looked at is 4097 points of every piece: a wiggle between two of them goes unseen.
 """
 
 
