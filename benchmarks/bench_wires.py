@@ -66,7 +66,7 @@ def test_effective_conductance_of_64_chips(side_by_side: SideBySide) -> None:
         lambda: effective_conductance(g, ONE_OHM),
         "sparse LU (SuperLU) of one chip after the other",
         lambda: [by_unit_vectors(chip) for chip in g.numpy()],
-        target_ratio=1 / 8,
+        target_ratio=1 / 5,
     )
 
 
