@@ -320,5 +320,5 @@ def why_not_folded(wires: Wires, device: Device) -> str:
     if wires.unselected == "floating":
         return f"rows that are gated off have {NO_MATRIX}; take unselected: grounded"
     if wires.method == "iterative":
-        return f"method: iterative seeks {NO_MATRIX}; take method: exact or alpha_beta"
+        return f"method: iterative has {NO_MATRIX}; take method: exact or alpha_beta"
     return ""

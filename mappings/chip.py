@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
-from annotated_types import Gt, Interval
+from annotated_types import Ge, Gt, Interval
 
-from crossbar import AnyEncoding, DifferentialPair
+from crossbar import AnyEncoding, BitSlices, DifferentialPair
+from crossbar.array import why_not_folded
 from crossbar.wires import Wires
-from devices import AnyDevice, Ideal
+from devices import AnyDevice, Device, Ideal, InputError
+from devices.effects import STAGES, Stuck
+from mappings.chip_wires import AnyWires, NodeWires
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.driver import AnyDriver, PWMDriver
+
+DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 
 Bits = Annotated[int, Interval(ge=2, le=8)]
 
@@ -23,11 +28,27 @@ class Weights:
     Parameters
     ----------
     device : the memory cell
-    encoding : how a signed weight becomes two conductances
+    encoding : how a signed weight becomes conductances
+    stuck_maps : by name of a layer, the file that maps its cells that do not work (see the effect ``stuck``)
+    write_rows, write_columns : cells of an array that are written at once, for the time that writing takes, where the
+        device has the effect ``program_verify``; an estimate
     """
 
     device: AnyDevice
     encoding: AnyEncoding = DifferentialPair()
+    stuck_maps: dict[str, str] = field(default_factory=dict, hash=False)
+    write_rows: Annotated[int, Ge(1)] = 1
+    write_columns: Annotated[int, Ge(1)] = 64
+
+    def of_layer(self, layer: str) -> Weights:
+        """The same with the mapped defects of one layer among the effects of its cells."""
+        if layer not in self.stuck_maps:
+            return self
+        effects, stage = self.device.effects, STAGES.index(Stuck.stage)
+        before = [effect for effect in effects if STAGES.index(effect.stage) <= stage]
+        mapped = Stuck(map_file=self.stuck_maps[layer])
+        device = replace(self.device, effects=(*before, mapped, *effects[len(before) :]))
+        return replace(self, device=device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +118,7 @@ class Chip:
         integrator, so the nonlinear conversion sees the whole sum. ``digital``: each tile is converted linearly and the
         words are added before a look-up; a ramp that computes the activation of a partial sum would be wrong, so this
         needs the conventional readout
-    wires : resistance of word and bit lines, drivers and sense inputs; none by default
+    wires : resistance of word and bit lines, drivers and sense inputs, in ohms or by technology node; none by default
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
     """
@@ -113,7 +134,7 @@ class Chip:
     partial_sums: Literal["charge", "digital"] = "charge"
     readout: Literal["ramp", "conventional"] = "ramp"
     weights: Weights
-    wires: Wires | None = None
+    wires: AnyWires | None = None
     driver: AnyDriver = PWMDriver()
     ramp: RampColumn
     comparator: Comparator = Comparator()
@@ -128,14 +149,80 @@ class Chip:
         """Resolution of the conventional converter."""
         return self.adc.bits or self.bits
 
+    @property
+    def cells(self) -> tuple[Device, ...]:
+        """The kinds of cells that are read: those of the weights and, where there is a ramp, its own."""
+        return (self.weights.device, self.ramp.device) if self.readout == "ramp" else (self.weights.device,)
+
+    @property
+    def lines(self) -> Wires | None:
+        """The wires as resistances."""
+        return self.wires.lines(self.node_nm) if isinstance(self.wires, NodeWires) else self.wires
+
+    @property
+    def drifts(self) -> bool:
+        """Whether anything that is read changes with time."""
+        return any(cell.drifts for cell in self.cells)
+
+    def of_layer(self, layer: str) -> Chip:
+        """The same chip with the mapped defects of one layer."""
+        weights = self.weights.of_layer(layer)
+        return self if weights is self.weights else replace(self, weights=weights)
+
+    def ramp_moves(self, t_s: float) -> bool:
+        """Whether bias cells are programmed again: the ramp's cells have aged, or are read at another temperature."""
+        cell, how = self.ramp.device, self.compensation
+        moved = (t_s > 0.0 and cell.drifts) or cell.as_written is not cell
+        return how.mode != "off" and how.recentre and moved
+
+    @property
+    def as_written(self) -> Chip:
+        """The same chip at the temperature at which its cells are written."""
+        weights, ramp = self.weights.device.as_written, self.ramp.device.as_written
+        if weights is self.weights.device and ramp is self.ramp.device:
+            return self
+        return replace(self, weights=replace(self.weights, device=weights), ramp=replace(self.ramp, device=ramp))
+
     def idealised(self) -> Chip:
-        """The same formats and codes on cells and comparators without error: what quantisation alone costs."""
+        """The same formats and codes on cells and circuits without error: what quantisation alone costs."""
+        exact = {name: 0.0 for name in DRIVER_ERRORS if hasattr(self.driver, name)}
         return replace(
             self,
-            weights=replace(self.weights, device=Ideal()),
-            ramp=replace(self.ramp, device=Ideal(), capacitor_mismatch=0.0),
-            comparator=replace(self.comparator, offset_V=0.0, noise_V=0.0),
+            weights=replace(self.weights, device=Ideal(), stuck_maps={}),
+            ramp=self.ramp.idealised(),
+            comparator=self.comparator.idealised(),
             compensation=replace(self.compensation, mode="off"),
             wires=None,
-            driver=replace(self.driver, v_read_V=self.driver.v_design_V),
+            driver=replace(self.driver, v_read_V=self.driver.v_design_V, **exact),  # type: ignore[arg-type]
         )
+
+    def check_layers(self) -> None:
+        """Raise InputError, with every reason, where no layer can be laid on this chip whatever its size."""
+        cells, encoding, found = self.weights.device, self.weights.encoding, []
+        if not cells.writable:
+            found.append(
+                f"weights.device: cells of kind {cells.kind} keep what forming left and take no weights: they are for "
+                "a liquid; take a device that can be written"
+            )
+        if self.readout == "ramp":
+            if not self.ramp.device.writable:
+                found.append(f"ramp.device: cells of kind {self.ramp.device.kind} cannot be written: take another")
+            if isinstance(encoding, BitSlices) and encoding.combine == "digital" and encoding.slices > 1:
+                found.append(
+                    f"weights.encoding.combine: a ramp converts whole sums, not {encoding.slices} slices apart; take "
+                    "combine: charge, or readout: conventional"
+                )
+            if self.driver.digital_accumulation:
+                found.append(
+                    "driver.accumulation: a ramp converts whole sums, not the bits of an input apart; take "
+                    "accumulation: charge, or readout: conventional"
+                )
+        lines = self.lines
+        if lines is not None and (reason := why_not_folded(lines, cells)):
+            found.append(f"wires: {reason}")
+        try:
+            cells.check_voltage(self.driver.v_read_V)
+        except InputError as error:
+            found.append(f"driver.v_read_V: {cells.kind}: {error}")
+        if found:
+            raise InputError(found)

@@ -103,7 +103,7 @@ class GroupConverter:
         ramp = None
         if chip.readout == "ramp":
             programmed = chip.ramp.design(group.function, bits).program(ramps=group.ramps, rng=rng.child("ramp"))
-            ramp = RampConverter(programmed, chip.comparator, offset, volts_per_z)
+            ramp = RampConverter(programmed, chip.comparator, offset, volts_per_z, chip.driver.t_clk_s)
         adc_bits, range_z = adc_bits or chip.adc_bits, range_z or chip.adc.range_z
         built, clipped = None, 0.0
         if chip.readout == "conventional" and (chip.adc.converter != Quantiser() or chip.adc.calibration is not None):
@@ -143,6 +143,15 @@ class GroupConverter:
             self.adc,
             self.chip.adc.activation,
         )
+
+    def reading(self, chip: Chip) -> GroupConverter:
+        """The same converters, the cells of their ramps read at the temperature of ``chip``."""
+        device = chip.ramp.device
+        if self.ramp is None or self.ramp.ramp.device is device:
+            return self
+        design = self.ramp.ramp.design
+        warm = replace(design, column=replace(design.column, device=device))
+        return replace(self, ramp=replace(self.ramp, ramp=replace(self.ramp.ramp, design=warm)))
 
     def recentred(self, t_s: float, rng: ChipStreams) -> GroupConverter:
         """The same converters with the bias cells of their ramps programmed again at ``t_s``."""

@@ -13,7 +13,7 @@ from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import ColumnGroup, GroupConverter, codes_of, volts_per_z
 from mappings.layer_step import StepActivity, StepTiming
-from mappings.matrix import MappedMatrix, MatrixRead, check_whole_sums, rows_of
+from mappings.matrix import MappedMatrix, MatrixRead, check_chip, rows_of
 from mappings.recurrent_actions import DenseShape, dense_actions
 from periphery import LookUpConverter, RampConversion, identity
 from periphery.component import Component
@@ -40,19 +40,19 @@ class DenseLayer:
 
     def program(self, chip: Chip, *, rng: ChipStreams) -> ProgrammedDense:
         """Write the layer on ``len(rng)`` chips."""
-        check_whole_sums(chip, self.matrix.shape[0], "the ramp of a dense layer")
-        group = self.group(chip)
+        check_chip(chip, self.matrix.shape[0], "the ramp of a dense layer")
+        group, cold = self.group(chip), chip.as_written
         volts = volts_per_z(chip, [(group.function, chip.output.bits)])
         converter = GroupConverter.build(
             group,
-            chip,
+            cold,
             bits=chip.output.bits,
             adc_bits=max(chip.output.bits, chip.adc_bits),
             range_z=self.limit,
             volts_per_z=volts,
             rng=rng.child("output"),
         )
-        matrix = MappedMatrix.program(self.matrix, chip, rng=rng.child("weights"))
+        matrix = MappedMatrix.program(self.matrix, cold, rng=rng.child("weights"))
         return ProgrammedDense(self, chip, matrix, converter, rng)
 
 
@@ -79,6 +79,9 @@ class ProgrammedDense:
             column_tiles=-(-columns // chip.columns),
             cells=self.matrix.array.cell_count,
             driver=chip.driver,
+            converter=chip.adc.converter,
+            unit=chip.adc.activation,
+            groups=group.ramps,
             slices=self.matrix.array.encoded.parts,
             slice_shift_bits=self.matrix.array.encoded.shift_bits,
             branches=self.matrix.array.encoded.branches,
@@ -95,7 +98,7 @@ class ProgrammedDense:
 
     def actions(self, layer: str, activity: Activity, components: Mapping[str, Component]) -> Actions:
         """What one product does, from what the simulator saw: counts, instances and schedule."""
-        chip, shape, ramp = self.chip, self.shape(layer), self.converter.ramp
+        chip, shape, ramp = self.chip, self.shape(layer), self.converter.reading(self.chip).ramp
         quantum_J = chip.driver.v_read_V**2 * chip.driver.t_clk_s
         timing = StepTiming.of(
             shape,
@@ -105,20 +108,21 @@ class ProgrammedDense:
             gate_ramp_clocks=ramp.ramp.design.ramp_clocks if ramp else 0,
         )
         seen = StepActivity(
-            array_ohmic_J=activity.mean_loss_S(self.matrix.read(0.0).array) * quantum_J,
+            array_ohmic_J=activity.mean_loss_S(self.matrix.reading(chip).read(0.0).array) * quantum_J,
             row_pulses=activity.mean("row_pulses"),
             row_clocks=activity.mean("row_clocks"),
             gate_compare_steps=activity.mean("gate_compare_steps"),
+            adc_steps=activity.mean("adc_steps"),
             ramp_ohmic_J=quantum_J * float(ramp.ramp.read(0.0).loss_S.sum(1).mean()) if ramp else 0.0,
         )
         return dense_actions(shape, seen, timing)
 
     def read(self, t_s: float, factor: float | torch.Tensor = 1.0) -> DenseRead:
         """The layer ``t_s`` seconds after programming; ``factor`` scales the converter's reference."""
-        converter, compensation = self.converter, self.chip.compensation
-        if compensation.mode != "off" and compensation.recentre and t_s > 0.0 and self.chip.ramp.device.drifts:
+        chip, converter = self.chip, self.converter.reading(self.chip)
+        if chip.ramp_moves(t_s):
             converter = converter.recentred(t_s, self.rng.child("recentre", float(t_s).hex()))
-        return DenseRead(self.layer, converter.group, self.matrix.read(t_s), converter.read(t_s, factor))
+        return DenseRead(self.layer, converter.group, self.matrix.reading(chip).read(t_s), converter.read(t_s, factor))
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,9 @@ class DenseRead:
         """
         bias = counts.new_full((*counts.shape[:-1], self.layer.bias_rows), float(full_scale))
         driven = torch.cat([counts, bias], dim=-1)
-        codes = codes_of(self.conversion, self.group, self.matrix.pre_activation(driven, noise), noise)
+        codes = codes_of(
+            self.conversion, self.group, self.matrix.pre_activation(driven, noise), noise, activity=activity
+        )
         outputs = self.group.scatter(self.conversion.values(codes))
         if activity is not None:
             driven = driven[:, : activity.valid]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from crossbar import Array, ArrayRead, BitSlices
+from crossbar import Array, ArrayRead
 from devices import BlockNoise, ChipStreams, InputError, Stream
 from mappings.chip import Chip
 from periphery.bit_serial import BitSerial
@@ -51,25 +51,18 @@ def calibration_counts(matrix: torch.Tensor, chip: Chip) -> torch.Tensor:
     return top * signs
 
 
-def check_whole_sums(chip: Chip, rows: int, what: str) -> None:
-    """Raise InputError where a ramp that computes ``what`` would be given a part of a sum, naming what to change."""
+def check_chip(chip: Chip, rows: int, what: str) -> None:
+    """Raise InputError where a layer of so many rows cannot stand on this chip; ``what`` is its ramp, in words."""
+    try:
+        chip.check_layers()
+    except InputError as error:
+        raise InputError(f"chip.{problem}" for problem in error.problems) from None
     if chip.readout != "ramp":
         return
     if rows > chip.rows and chip.partial_sums == "digital":
         raise InputError(
             f"chip.partial_sums: {what} converts whole sums: {rows} rows need {-(-rows // chip.rows)} tiles of "
             f"{chip.rows}; take partial_sums: charge, or readout: conventional"
-        )
-    encoding = chip.weights.encoding
-    if isinstance(encoding, BitSlices) and encoding.combine == "digital" and encoding.slices > 1:
-        raise InputError(
-            f"chip.weights.encoding.combine: {what} converts whole sums, not {encoding.slices} slices apart; take "
-            "combine: charge, or readout: conventional"
-        )
-    if chip.driver.digital_accumulation:
-        raise InputError(
-            f"chip.driver.accumulation: {what} converts whole sums, not the bits of an input apart; take "
-            "accumulation: charge, or readout: conventional"
         )
 
 
@@ -95,7 +88,7 @@ class MappedMatrix:
             encoding=chip.weights.encoding,
             tile_of_column=torch.arange(matrix.shape[1]) // chip.columns,
             tile_rows=chip.rows,
-            wires=chip.wires,
+            wires=chip.lines,
             rng=rng,
         )
         drivers = chip.driver.build(matrix.shape[0], chip.bits, rng=rng.child("drivers"))
@@ -118,6 +111,10 @@ class MappedMatrix:
             spread = float((counts @ digits * scale).square().mean().sqrt())
             shares.append(spread / whole if whole > 0 and spread > 0 else 1.0)
         return shares
+
+    def reading(self, chip: Chip) -> MappedMatrix:
+        """The same matrix, its cells read at the temperature of ``chip``."""
+        return replace(self, array=replace(self.array, device=chip.weights.device))
 
     def read(self, t_s: float) -> MatrixRead:
         """The matrix ``t_s`` seconds after programming, in units of pre-activation per clock period."""

@@ -24,7 +24,7 @@ from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import ColumnGroup, GroupConverter, codes_of, volts_per_z
-from mappings.matrix import MappedMatrix, MatrixRead, PreActivation, calibration_counts, check_whole_sums, rows_of
+from mappings.matrix import MappedMatrix, MatrixRead, PreActivation, calibration_counts, check_chip, rows_of
 from mappings.recurrent_actions import RecurrentShape, StepActivity, StepTiming, recurrent_actions
 from periphery import SIGMOID, TANH, LookUpConverter, RampConversion
 from periphery.component import Component
@@ -95,13 +95,16 @@ class RecurrentLayer:
         return -(-self.rows // chip.rows)
 
     def program(self, chip: Chip, *, rng: ChipStreams) -> ProgrammedRecurrent:
-        """Lay the layer on ``len(rng)`` chips: write its cells, ramps and comparators once."""
-        check_whole_sums(chip, self.rows, "a ramp that computes an activation")
-        groups = self.groups(chip)
+        """Lay the layer on ``len(rng)`` chips: write its cells, ramps and comparators once.
+
+        Raises InputError for a chip that cannot hold it.
+        """
+        check_chip(chip, self.rows, "a ramp that computes an activation")
+        groups, cold = self.groups(chip), chip.as_written
         volts = volts_per_z(chip, [(group.function, chip.bits) for group in groups])
-        matrix = MappedMatrix.program(self.matrix, chip, rng=rng.child("weights"))
+        matrix = MappedMatrix.program(self.matrix, cold, rng=rng.child("weights"))
         converters = tuple(
-            GroupConverter.build(group, chip, bits=chip.bits, volts_per_z=volts, rng=rng.child("group", k))
+            GroupConverter.build(group, cold, bits=chip.bits, volts_per_z=volts, rng=rng.child("group", k))
             for k, group in enumerate(groups)
         )
         state_cells = state = None
@@ -109,7 +112,7 @@ class RecurrentLayer:
             top = torch.full((1, self.hidden), chip.ramp.device.g_max_S)
             state_cells = chip.ramp.device.program(top, rng=rng.child("state cells"))
             unit = ColumnGroup.cut(TANH, 0, self.hidden, chip.columns)
-            state = GroupConverter.build(unit, chip, bits=chip.bits, volts_per_z=volts, rng=rng.child("state"))
+            state = GroupConverter.build(unit, cold, bits=chip.bits, volts_per_z=volts, rng=rng.child("state"))
         return ProgrammedRecurrent(self, chip, matrix, converters, state_cells, state, rng)
 
 
@@ -144,6 +147,9 @@ class ProgrammedRecurrent:
             column_tiles=-(-self.layer.columns // chip.columns),
             cells=self.matrix.array.cell_count,
             driver=chip.driver,
+            converter=chip.adc.converter,
+            unit=chip.adc.activation,
+            groups=sum(c.group.ramps for c in self.converters),
             slices=self.matrix.array.encoded.parts,
             slice_shift_bits=self.matrix.array.encoded.shift_bits,
             branches=self.matrix.array.encoded.branches,
@@ -163,6 +169,7 @@ class ProgrammedRecurrent:
         chip, shape = self.chip, self.shape(layer)
         quantum_J = chip.driver.v_read_V**2 * chip.driver.t_clk_s
         gates = [c for c in self.converters if c.ramp is not None]
+        ramps = [c.reading(chip).ramp for c in self.ramps]
         timing = StepTiming.of(
             shape,
             t_clk_s=chip.driver.t_clk_s,
@@ -172,12 +179,12 @@ class ProgrammedRecurrent:
             state_ramp_clocks=self.state.design.ramp_clocks if self.state and self.state.design else 0,
         )
         seen = StepActivity(
-            array_ohmic_J=activity.mean_loss_S(self.matrix.read(0.0).array) * quantum_J,
+            array_ohmic_J=activity.mean_loss_S(self.matrix.reading(chip).read(0.0).array) * quantum_J,
             row_pulses=activity.mean("row_pulses"),
             row_clocks=activity.mean("row_clocks"),
             gate_compare_steps=activity.mean("gate_compare_steps"),
-            ramp_ohmic_J=quantum_J
-            * sum(float(c.ramp.ramp.read(0.0).loss_S.sum(1).mean()) for c in self.ramps if c.ramp),
+            adc_steps=activity.mean("adc_steps"),
+            ramp_ohmic_J=quantum_J * sum(float(c.ramp.read(0.0).loss_S.sum(1).mean()) for c in ramps if c),
             state_ohmic_J=activity.mean("state_clocks") * chip.ramp.device.g_max_S * quantum_J,
             state_pulses=activity.mean("state_pulses"),
             state_clocks=activity.mean("state_clocks"),
@@ -186,12 +193,16 @@ class ProgrammedRecurrent:
         return recurrent_actions(shape, seen, timing)
 
     def read(self, t_s: float) -> RecurrentRead:
-        """The layer ``t_s`` seconds after programming, compensated if the chip says so."""
-        converters, compensation = self.converters, self.chip.compensation
-        state = self.state
-        if compensation.mode == "off":
+        """The layer ``t_s`` seconds after programming, compensated if the chip says so.
+
+        Cells are read at the temperature of the chip; they were written, and ramps calibrated, at that of programming.
+        """
+        chip = self.chip
+        converters = tuple(converter.reading(chip) for converter in self.converters)
+        state = self.state and self.state.reading(chip)
+        if chip.compensation.mode == "off":
             return self._read(t_s, converters, Factors([1.0] * len(converters)), state)
-        if compensation.recentre and t_s > 0.0 and self.chip.ramp.device.drifts:
+        if chip.ramp_moves(t_s):
             rng = self.rng.child("recentre", float(t_s).hex())
             converters = tuple(c.recentred(t_s, rng.child(k)) for k, c in enumerate(converters))
             state = state and state.recentred(t_s, rng.child("state"))
@@ -203,15 +214,18 @@ class ProgrammedRecurrent:
         converters: Sequence[GroupConverter],
         factors: Factors,
         state: GroupConverter | None,
+        *,
+        at: Chip | None = None,
     ) -> RecurrentRead:
+        chip = self.chip if at is None else at
         gain: torch.Tensor | float = 1.0
         if self.state_cells is not None:
-            device = self.chip.ramp.device
+            device = chip.ramp.device
             gain = (device.conductance_S(self.state_cells, t_s) / device.g_max_S)[:, None]
         return RecurrentRead(
             self.layer,
             self.chip,
-            self.matrix.read(t_s),
+            self.matrix.reading(chip).read(t_s),
             tuple(converter.group for converter in converters),
             tuple(c.read(t_s, factor) for c, factor in zip(converters, factors.ramp, strict=True)),
             state.group if state else None,
@@ -224,9 +238,10 @@ class ProgrammedRecurrent:
     def _factors(self, t_s: float, converters: Sequence[GroupConverter]) -> Factors:
         """By how much the array has shrunk as its own ramps see it.
 
-        The same calibration inputs are driven right after programming and now; both are converted by the ramp, the
-        codes taken back through the table of ``g^-1``, and the slope between the two is the factor. End codes carry no
-        slope and are left out. A second round with the factor applied removes what the first left in the codes.
+        The same calibration inputs are driven right after programming, at the temperature of programming, and now; both
+        are converted by the ramp, the codes taken back through the table of ``g^-1``, and the slope between the two is
+        the factor. End codes carry no slope and are left out. A second round with the factor applied removes what the
+        first left in the codes.
         ``baseline: exact`` compares with the products in software instead; ``per_column`` measures one slope more for
         every column, once the ramps' factors are applied.
         """
@@ -235,10 +250,10 @@ class ProgrammedRecurrent:
         step = compensation.resolution
 
         def measure(
-            factors: Factors, at_s: float, by: Sequence[GroupConverter], *name: str | int
+            factors: Factors, at_s: float, by: Sequence[GroupConverter], *name: str | int, at: Chip | None = None
         ) -> list[torch.Tensor]:
             noise = BlockNoise(self.rng.child("calibration", *name), [0], counts.shape[1])
-            read = self._read(at_s, by, factors, None)
+            read = self._read(at_s, by, factors, None, at=at)
             return [c.linearised(codes) for c, codes in zip(by, read.gate_codes(counts, noise), strict=True)]
 
         ones = [torch.ones((len(self.rng), c.group.ramps, 1), dtype=torch.float64) for c in converters]
@@ -246,7 +261,7 @@ class ProgrammedRecurrent:
             exact = counts @ self.layer.matrix * self.chip.driver.lsb(self.chip.bits)
             wanted = [c.group.gather(exact).expand(len(self.rng), -1, -1, -1) for c in converters]
         else:
-            wanted = measure(Factors(ones), 0.0, self.converters, "start")
+            wanted = measure(Factors(ones), 0.0, self.converters, "start", at=self.chip.as_written)
         factors = Factors(ones)
         for turn in range(2):
             now = measure(factors, t_s, converters, float(t_s).hex(), turn)
@@ -299,11 +314,13 @@ class RecurrentRead:
     factors: tuple[torch.Tensor | float, ...]
     trims: tuple[torch.Tensor | None, ...]
 
-    def gate_codes(self, counts: torch.Tensor, noise: BlockNoise) -> list[torch.Tensor]:
+    def gate_codes(
+        self, counts: torch.Tensor, noise: BlockNoise, activity: Activity | None = None
+    ) -> list[torch.Tensor]:
         """Codes of all gates for ``counts (chips | 1, n, rows)``, one tensor ``(chips, n, ramps, width)`` per group."""
         parts = self.matrix.pre_activation(counts, noise)
         return [
-            codes_of(conversion, group, parts, noise, trim=trim)
+            codes_of(conversion, group, parts, noise, trim=trim, activity=activity)
             for group, conversion, trim in zip(self.groups, self.conversions, self.trims, strict=True)
         ]
 
@@ -337,7 +354,7 @@ class RecurrentRead:
         total = torch.zeros_like(c)
         for t in range(steps):
             v[..., : layer.inputs] = counts[:, t]
-            codes = self.gate_codes(v, noise)
+            codes = self.gate_codes(v, noise, activity)
             gates = [
                 group.scatter(conversion.values(code))
                 for group, conversion, code in zip(self.groups, self.conversions, codes, strict=True)
@@ -354,7 +371,9 @@ class RecurrentRead:
                 second = v.clone()
                 second[..., layer.inputs : layer.inputs + layer.hidden] = self._pulses(r * c)
                 parts = self.matrix.pre_activation(second, noise)
-                code = codes_of(self.conversions[1], self.groups[1], parts, noise, trim=self.trims[1])
+                code = codes_of(
+                    self.conversions[1], self.groups[1], parts, noise, trim=self.trims[1], activity=activity
+                )
                 candidate = self.groups[1].scatter(self.conversions[1].values(code))
                 c = (1.0 - u) * candidate + u * c
                 c = torch.round(c / state_lsb).mul_(state_lsb).clamp_(-state.limit, state.limit - state_lsb)

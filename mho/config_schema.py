@@ -25,6 +25,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PARAMETER = re.compile(r"^(\w+(?:, \w+)*) : (.+(?:\n[ \t]+\S.*)*)", re.MULTILINE)
 _ABOUT_TYPE_OR_RANGE = re.compile(r"missing|_type$|than|literal|enum|too_|multiple_of|pattern|from_float|finite_number")
 _SPOKEN_BOOL = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
+_BEGINS_WITH_PATH = re.compile(r"([A-Za-z_]\w*(?:\.\w+|\[\d+\])*):? ")
 _IN_VARIANT = re.compile(r"variants\[\d+\]\.")
 _SHOWN_CHOICES = 16
 
@@ -141,8 +142,9 @@ class Schema:
                 continue
             missing = details["type"] in ("missing", "union_tag_not_found")
             if not _follows_from_broken(root, path, missing=missing):
-                key, line = self._line(details, root, path, levels, above)
-                lines.setdefault(key, line)
+                for each in _problems_of(details):
+                    key, line = self._line(each, root, path, levels, above)
+                    lines.setdefault(key, line)
         # What a variant lacks, the chip above it lacks as well: one line is enough.
         return [
             line
@@ -172,9 +174,8 @@ class Schema:
             return (dotted(path),), f"{parent.origin}: {dotted(path)}: {text}"
         if kind in ("value_error", "assertion_error"):
             text = "; ".join(str(details["ctx"]["error"]).splitlines())
-            named = node.child(text.split(" ", 1)[0])
-            if named is not None:
-                path, node, text = (*path, text.split(" ", 1)[0]), named, text.split(" ", 1)[1]
+            below, node, text = _named(node, text)
+            path = (*path, *below)
         elif _ABOUT_TYPE_OR_RANGE.search(kind) or kind.startswith("union_tag"):
             got = describe_value(node)
             text = f"must be {self.allowed(levels, path[-1] if path else None)} (got {got}){self._meant(node, levels)}"
@@ -322,6 +323,28 @@ def _parameter_lines(cls: type) -> dict[str, str]:
             if isinstance(getattr(note, "documentation", None), str):
                 lines[name] = note.documentation
     return lines
+
+
+def _problems_of(details: ErrorDetails) -> list[ErrorDetails]:
+    """One entry for each problem of an error that holds several."""
+    problems = getattr(details.get("ctx", {}).get("error"), "problems", ())
+    if len(problems) < 2:
+        return [details]
+    return [{**details, "ctx": {**details["ctx"], "error": problem}} for problem in problems]
+
+
+def _named(node: Node, text: str) -> tuple[Path, Node, str]:
+    """Where below ``node`` a message points that begins with a key or a path, as far as the file goes, and its rest."""
+    found = _BEGINS_WITH_PATH.match(text)
+    steps = [int(step) if step.isdigit() else step for step in re.findall(r"\w+", found.group(1))] if found else []
+    if found is None or node.child(steps[0]) is None:
+        return (), node, text
+    for step in steps:
+        lower = node.child(step)
+        if lower is None:
+            break
+        node = lower
+    return tuple(steps), node, text[found.end() :]
 
 
 def _below(level: Level, step: str | int) -> Level | None:

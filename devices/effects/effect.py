@@ -144,4 +144,7 @@ def in_order(effects: tuple[Effect, ...], window: Window) -> None:
     for number, effect in enumerate(effects):
         if effect.once and any(type(effect) is type(other) for other in effects[:number]):
             raise ValueError(f"effects may hold {effect.kind} once")
-        effect.check(window)
+        try:
+            effect.check(window)
+        except ValueError as error:
+            raise ValueError(f"effects[{number}].{error}") from None

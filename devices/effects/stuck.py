@@ -20,9 +20,10 @@ class Stuck(Effect):
     """Cells that stay where they are whatever is programmed, drawn by rate or placed by a measured map.
 
     A map is a CSV file or a ``.npy`` array of -1 (stuck off), 0 (works) and 1 (stuck on), of the shape of the array on
-    every chip; leading dimensions, such as the two planes of a differential pair, may be stacked as rows. It is the
-    same on every chip, and rates come on top of it: a cell that works in the map may still be drawn. A stuck cell does
-    not age; temperature moves the current of a stuck-on cell as that of any other conductor.
+    every chip; leading dimensions, such as the two planes of a differential pair, may be stacked as rows. A map of more
+    rows and columns is that of a larger array, of which the first ones are used. It is the same on every chip, and
+    rates come on top of it: a cell that works in the map may still be drawn. A stuck cell does not age; temperature
+    moves the current of a stuck-on cell as that of any other conductor.
 
     Parameters
     ----------
@@ -65,22 +66,31 @@ class Stuck(Effect):
 
 
 def read_map(file: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """A map of stuck cells of the given shape, as -1, 0 and 1.
+    """A map of stuck cells of the given shape, as -1, 0 and 1: the first rows and columns of what the file holds.
 
     Raises InputError where the file cannot be read, holds anything else, or has another shape.
     """
     name = Path(file).name
     values = _npy(file) if file.lower().endswith(".npy") else _csv(file)
-    stacked = (int(np.prod(shape[:-1])), shape[-1])
-    if values.shape not in (shape, stacked):
+    planes = int(np.prod(shape[:-2]))
+    stands = values
+    if values.ndim == 2 and len(shape) > 2 and len(values) % planes == 0:
+        stands = values.reshape(*shape[:-2], -1, values.shape[-1])
+    fits = stands.ndim == len(shape) and stands.shape[:-2] == shape[:-2]
+    if not fits or any(got < wanted for got, wanted in zip(stands.shape[-2:], shape[-2:], strict=True)):
+        stacked = (planes * shape[-2] if len(shape) > 1 else 1, shape[-1])
         allowed = " x ".join(map(str, shape)) + ("" if len(shape) == 2 else f", or {stacked[0]} x {stacked[1]} stacked")
-        raise InputError(f"{file}: a map must have the shape of the array, {allowed} (got {_size(values.shape)})")
+        raise InputError(
+            f"{file}: a map must have the shape of the array, {allowed}, or more rows and columns "
+            f"(got {_size(values.shape)})"
+        )
     wrong = np.argwhere(~np.isin(values, (-1, 0, 1)))
     if len(wrong):
         place = tuple(int(number) for number in wrong[0])
         where = f"{file}:{place[0] + 1}" if not name.lower().endswith(".npy") else f"{file}: {list(place)}"
         raise InputError(f"{where}: a cell is -1 (stuck off), 0 (works) or 1 (stuck on) (got {values[place]:g})")
-    return torch.from_numpy(values.reshape(shape).astype(np.int8))
+    corner = tuple(slice(count) for count in shape[-2:])
+    return torch.from_numpy(stands[(..., *corner)].astype(np.int8))
 
 
 def _npy(file: str) -> np.ndarray:

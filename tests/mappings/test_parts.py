@@ -88,13 +88,13 @@ def test_words_of_parts_add_up_to_the_sum(changes: dict[str, Any]) -> None:
     [
         (
             {"weights": Weights(device=Ideal(), encoding=SLICED)},
-            "chip.weights.encoding.combine: a ramp that computes an activation converts whole sums, not 3 slices "
-            "apart; take combine: charge, or readout: conventional",
+            "chip.weights.encoding.combine: a ramp converts whole sums, not 3 slices apart; "
+            "take combine: charge, or readout: conventional",
         ),
         (
             {"driver": BitSerial(accumulation="digital")},
-            "chip.driver.accumulation: a ramp that computes an activation converts whole sums, not the bits of an "
-            "input apart; take accumulation: charge, or readout: conventional",
+            "chip.driver.accumulation: a ramp converts whole sums, not the bits of an input apart; "
+            "take accumulation: charge, or readout: conventional",
         ),
     ],
 )

@@ -21,7 +21,7 @@ from workloads.kws.augment import Augmentation, augmented_mfcc
 from workloads.kws.clips import Clips
 from workloads.kws.features import MFCC, Normaliser, cached_mfcc
 from workloads.kws.find import Finding, find_clips
-from workloads.kws.hardware import KeywordChips, Seen
+from workloads.kws.hardware import LAYERS, KeywordChips, Seen
 from workloads.kws.model import KeywordNet, Model, load_weights
 from workloads.kws.split import split_by_speaker
 from workloads.kws.tables import Tables
@@ -89,6 +89,22 @@ class Variant:
     aim: float | None = None
     aim_t_s: Annotated[float, Ge(0.0)] = 0.0
 
+    def __post_init__(self) -> None:
+        found = []
+        try:
+            self.chip.check_layers()
+        except InputError as error:
+            found += error.problems
+        unknown = [layer for layer in self.chip.weights.stuck_maps if layer not in LAYERS]
+        if unknown:
+            found.append(f"weights.stuck_maps: layers are {' and '.join(LAYERS)} (got {', '.join(unknown)})")
+        if found:
+            raise InputError(f"chip.{problem}" for problem in found)
+
+    def times_s(self, all_s: tuple[float, ...]) -> tuple[float, ...]:
+        """The times at which its chips are read: one is enough where nothing changes."""
+        return all_s if self.chip.drifts else all_s[:1]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
@@ -131,6 +147,16 @@ class KeywordSpotting:
             raise ValueError(f"variants need different names (got {', '.join(names)})")
         if sum(variant.default for variant in self.variants) != 1:
             raise ValueError("exactly one variant must have default: true")
+        late: dict[str, list[str]] = {}
+        for variant in self.variants:
+            for cell in variant.chip.cells:
+                for number, t_s in enumerate(self.evaluation.times_s):
+                    try:
+                        cell.check_time(t_s)
+                    except InputError as error:
+                        late.setdefault(f"evaluation.times_s[{number}]: {cell.kind}: {error}", []).append(variant.name)
+        if late:
+            raise InputError(f"{problem}; in {', '.join(dict.fromkeys(names))}" for problem, names in late.items())
 
     def run(
         self,
@@ -259,7 +285,9 @@ class KeywordRun:
         net = KeywordNet(experiment.model, data.x_test.shape[2], len(clips.labels), rng=rng)
         if self.weights is not None:
             load_weights(self.weights, net)
-        else:
+        if split == 0:
+            self._rehearse(net)
+        if self.weights is None:
             with self.stage("training, software"):
                 net, rows = self._train(net, data, how.software, None, rng.child("software"), "software")
             tables.learning(split, rows)
@@ -305,11 +333,23 @@ class KeywordRun:
             device=self.device if aware is None else "cpu",
         )
 
+    def _rehearse(self, net: KeywordNet) -> None:
+        """Lay a network on one chip of each variant and read it at every time: what cannot be is refused before
+        anything is trained."""
+        for variant in self.experiment.variants:
+            start = net if variant.chip.bias == "row" else net.without_bias()
+            with torch.no_grad(), named(variant):
+                rng = ChipStreams.of(Stream.root(0).child("rehearsal"), 1)
+                chips = KeywordChips.program(start, variant.chip, output_limit=1.0, rng=rng)
+                for t_s in variant.times_s(self.experiment.evaluation.times_s):
+                    chips.recurrent.read(t_s)
+                    chips.output.read(t_s)
+
     def _evaluate(self, variant: Variant, net: KeywordNet, data: Prepared, rng: Stream) -> Judged:
         """One variant on its chips at every time, and once on an ideal chip."""
         how, chip = self.experiment.evaluation, variant.chip
         limit = float(logits_of(net, data.batches.x_validation).abs().max())
-        with torch.no_grad():
+        with torch.no_grad(), named(variant):
             ideal = KeywordChips.program(
                 net, chip.idealised(), output_limit=limit, rng=ChipStreams.of(rng.child("ideal"), 1)
             )
@@ -319,14 +359,22 @@ class KeywordRun:
                 net, chip, output_limit=limit, rng=ChipStreams.of(rng.child("hardware"), how.chips)
             )
             judged = Judged(chips, right)
-            drifts = chip.weights.device.drifts or chip.ramp.device.drifts
-            times = how.times_s if drifts else how.times_s[:1]
+            times = variant.times_s(how.times_s)
             for number, t_s in enumerate(times):
                 seen = judged.seen if number == 0 else None
                 answers, factors = chips.predict(data.x_test, t_s, block=how.block, batch=how.batch, seen=seen)
                 judged.answers.append((t_s, answers, factors))
                 self.progress(f"chips, {variant.name}", number + 1, len(times))
         return judged
+
+
+@contextmanager
+def named(variant: Variant) -> Iterator[None]:
+    """Say of which variant it is that something is wrong."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"variants[{variant.name}]: {problem}" for problem in error.problems) from None
 
 
 @contextmanager

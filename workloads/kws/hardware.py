@@ -17,6 +17,8 @@ from periphery.adc_prices import adc_component
 from periphery.component import Component, load_components
 from workloads.kws.model import KeywordNet
 
+LAYERS = ("recurrent", "output")
+
 
 @dataclass
 class Seen:
@@ -39,14 +41,15 @@ class KeywordChips:
     @classmethod
     def program(cls, net: KeywordNet, chip: Chip, *, output_limit: float, rng: ChipStreams) -> KeywordChips:
         """Write both layers on ``len(rng)`` chips; ``output_limit`` is the output at full scale of its converter."""
+        chip_of = {layer: chip.of_layer(layer) for layer in LAYERS}
         recurrent = RecurrentLayer.from_torch(
             net.model.cell, net.weight_ih_l0, net.weight_hh_l0, net.bias_ih_l0, chip=chip
         )
         output = DenseLayer.from_torch(net.output.weight, net.output.bias, chip=chip, limit=output_limit)
         return cls(
             chip,
-            recurrent.program(chip, rng=rng.child("recurrent")),
-            output.program(chip, rng=rng.child("output")),
+            recurrent.program(chip_of["recurrent"], rng=rng.child("recurrent")),
+            output.program(chip_of["output"], rng=rng.child("output")),
             net.model.readout_steps,
             rng,
         )
