@@ -24,6 +24,7 @@ from annotated_types import Gt, Interval
 from numpy.typing import NDArray
 
 from devices import AnyDevice, Cells, ChipStreams, FormedTaOx
+from mappings.liquid_actions import LiquidCircuit
 from mappings.liquid_run import ActiveLines, Engine, Job, LineSpikes, LiquidRead, LiquidRun
 from mappings.liquid_step import Wiring, on_grid
 from periphery.lif import LIF, Neurons
@@ -53,6 +54,7 @@ class Liquid:
         of an array at once, beyond which the code stays at its end
     array_rows, array_columns : cells of one array; what is larger takes several, whose rows are converted apart
     written_sd : standard deviation of written targets, share of the device's range [1]
+    circuit : voltages, times and formats of its circuits, by which it is priced
     """
 
     kind: Literal["liquid"] = "liquid"
@@ -71,6 +73,7 @@ class Liquid:
     array_rows: Annotated[int, Interval(ge=2, le=65536)] = 512
     array_columns: Annotated[int, Interval(ge=2, le=65536)] = 512
     written_sd: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.15
+    circuit: LiquidCircuit = LiquidCircuit()
 
     @property
     def rows(self) -> int:

@@ -11,7 +11,7 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from devices import PCM, ChipStreams, FormedTaOx, Stream
+from devices import PCM, SONOS, ChipStreams, FormedTaOx, Stream
 from devices.effects import Retention, Stuck
 from mappings import liquid_noise
 from mappings.liquid import Engine, LineSpikes, Liquid, ProgrammedLiquid
@@ -130,7 +130,7 @@ VARIANTS = {
         neuron=LIF(threshold_sigma=0.5, noise=0.3, residue=0.2, refractory_steps=2, threshold=3.0)
     ),
     "noise of every cell its own": Liquid(
-        inputs=70, neurons=40, array_rows=64, device=PCM(), gain_per_uS=0.4, adc_bits=10
+        inputs=70, neurons=40, array_rows=64, device=SONOS(), gain_per_uS=0.4, adc_bits=12
     ),
 }
 
