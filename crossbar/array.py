@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 
 from crossbar.encoding import Encoded, Encoding
-from crossbar.wires import Method, Wires, alpha_beta, effective_conductance, kappa
+from crossbar.wires import FoldedNoise, Method, Wires, alpha_beta, effective_conductance, kappa
 from devices import Cells, ChipStreams, Device, InputError
 
 NO_MATRIX = "no one matrix for all inputs, as a layer needs (crossbar.wires.solve takes input vectors)"
@@ -244,11 +244,11 @@ class Array:
                 g = first
         wired = self.wires is not None and not self.wires.ideal
         uniform = noisy and not wired and bool((sigma == sigma.flatten()[0]).all())
-        load_S = g.sum(dim=(1, 3))
+        load_S, noise = g.sum(dim=(1, 3)), sigma.square()
         if wired:
-            g, sigma = self._through_wires(g, sigma)
+            g, noise = self._through_wires(g, noise)
         return [
-            self._part(part, g, sigma if noisy else None, higher, load_S, uniform=uniform)
+            self._part(part, g, noise if noisy else None, higher, load_S, uniform=uniform)
             for part in range(self.encoded.parts)
         ]
 
@@ -256,7 +256,7 @@ class Array:
         self,
         part: int,
         g: torch.Tensor,
-        sigma: torch.Tensor | None,
+        noise: torch.Tensor | None,
         higher: tuple[torch.Tensor, ...],
         load_S: torch.Tensor,
         *,
@@ -280,25 +280,36 @@ class Array:
             return total[..., :columns] - total[..., columns:][..., encoded.reference]
 
         variance = common = None
-        if sigma is not None:
-            squares = sum(weight**2 * sigma[:, p].square() for p, weight in zip(planes, weights, strict=True))
+        if noise is not None:
+            squares = sum(weight**2 * noise[:, p] for p, weight in zip(planes, weights, strict=True))
             assert isinstance(squares, torch.Tensor)
             variance = squares[..., :1] if uniform else squares[..., :columns]
             common = squares[..., columns:] if encoded.reference is not None else None
         return ArrayRead(summed(g), variance, load_S, common, encoded.reference, tuple(summed(c) for c in higher))
 
-    def _through_wires(self, g: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Conductances as the ends of the wires see them, and sigma attenuated like each cell's own current."""
+    def _through_wires(self, g: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Conductances as the ends of the wires see them, and each cell's variance as its column sees it.
+
+        Noise keeps the square term of ``crossbar.wires.FoldedNoise`` alone: the variance of signed inputs, whose mean
+        is zero. Its error is in ``docs/wires.md``.
+        """
         assert self.wires is not None
         chips, planes, rows, width = g.shape
-        flat = g.transpose(1, 2).reshape(chips, rows, planes * width)
-        seen = torch.zeros_like(flat)
+        flat, noise = (cells.transpose(1, 2).reshape(chips, rows, planes * width) for cells in (g, variance))
+        noisy = bool((noise > 0).any())
+        seen, passed = torch.zeros_like(flat), torch.zeros_like(flat)
         for height, lines in self.tiling.blocks(rows, planes, self.encoded):
-            tile = flat[:, height][..., lines.to(flat.device)]
+            lines = lines.to(flat.device)
+            tile = flat[:, height][..., lines]
             fold = effective_conductance if self._method(tile) == "exact" else alpha_beta
-            seen[:, height, lines.to(flat.device)] = fold(tile, self.wires).to(flat.dtype)
-        back = seen.reshape(chips, rows, planes, width).transpose(1, 2)
-        return back, sigma * (back / g.clamp_min(1e-15)).clamp_max(1.0)
+            seen[:, height, lines] = fold(tile, self.wires).to(flat.dtype)
+            if noisy:
+                passed[:, height, lines] = FoldedNoise.of(noise[:, height][..., lines], tile, self.wires).square_S2
+
+        def planar(lines: torch.Tensor) -> torch.Tensor:
+            return lines.reshape(chips, rows, planes, width).transpose(1, 2)
+
+        return planar(seen), planar(passed)
 
     def _method(self, tile: torch.Tensor) -> Method:
         """How the wires of a tile are folded into its matrix."""

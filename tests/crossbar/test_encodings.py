@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from crossbar import ENCODINGS, Array, BitSlices, DifferentialPair, Encoding, OffsetColumn
-from crossbar.wires import Wires, effective_conductance
+from crossbar.wires import FoldedNoise, Wires, effective_conductance
 from devices import PCM, ChipStreams, Device, Gaussian, Ideal, Stream, TaOx
 from devices.rram_milo import MiloRRAM
 
@@ -174,7 +174,7 @@ def test_gradients_reach_the_weights_through_cells_wires_and_noise(encoding: Enc
 
 
 def test_a_pair_behind_wires_is_the_difference_of_its_two_bit_lines() -> None:
-    """Tile by tile, the polarities of a weight as neighbouring bit lines, read noise attenuated like the current."""
+    """Tile by tile, the polarities of a weight as neighbouring bit lines, each cell's noise as its column sees it."""
     wires = Wires(r_word_ohm=20.0, r_bit_ohm=10.0)
     array = array_of(DifferentialPair(), TaOx(read_noise_S=1e-6), 2, wires=wires)
     read = array.read(0.0)
@@ -186,8 +186,10 @@ def test_a_pair_behind_wires_is_the_difference_of_its_two_bit_lines() -> None:
             seen = effective_conductance(lines, wires).unflatten(-1, (-1, 2))
             torch.testing.assert_close(read.difference_S[:, rows, columns], seen[..., 0] - seen[..., 1])
             assert read.variance_S2 is not None
-            passed = (seen / torch.stack([tile[:, 0], tile[:, 1]], dim=-1)).square().sum(-1)
-            torch.testing.assert_close(read.variance_S2[:, rows, columns], 1e-12 * passed)
+            passed = FoldedNoise.of(torch.full_like(lines, 1e-12), lines, wires).square_S2
+            both = passed.unflatten(-1, (-1, 2)).sum(-1)
+            torch.testing.assert_close(read.variance_S2[:, rows, columns], both)
+            assert 0.5 < float(both.mean()) / 2e-12 < 0.99
     assert float(read.difference_S.abs().sum()) < 0.99 * float((g[:, 0] - g[:, 1]).abs().sum())
 
 
