@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Interval
 from crossbar import AnyEncoding, BitSlices, DifferentialPair
 from crossbar.array import why_not_folded
 from crossbar.wires import Wires
-from devices import AnyDevice, Device, Ideal, InputError
+from devices import AnyDevice, Ideal, InputError
 from devices.effects import STAGES, Stuck
 from mappings.chip_wires import AnyWires, NodeWires
 from periphery import Comparator, ConventionalADC, RampColumn
@@ -150,7 +150,7 @@ class Chip:
         return self.adc.bits or self.bits
 
     @property
-    def cells(self) -> tuple[Device, ...]:
+    def cells(self) -> tuple[AnyDevice, ...]:
         """The kinds of cells that are read: those of the weights and, where there is a ramp, its own."""
         return (self.weights.device, self.ramp.device) if self.readout == "ramp" else (self.weights.device,)
 
@@ -182,6 +182,33 @@ class Chip:
         if weights is self.weights.device and ramp is self.ramp.device:
             return self
         return replace(self, weights=replace(self.weights, device=weights), ramp=replace(self.ramp, device=ramp))
+
+    @property
+    def columns_per_ramp(self) -> int | None:
+        """Columns that watch one ramp at most; None is all of a tile, as it is for ordinary converters."""
+        return self.ramp.columns_per_ramp if self.readout == "ramp" else None
+
+    @property
+    def follows_data(self) -> bool:
+        """Whether a converter's range or levels are chosen for data that a layer sees."""
+        if self.readout == "ramp":
+            return self.ramp.levels == "optimal"
+        return self.adc.calibration is not None
+
+    def without_data(self) -> Chip:
+        """The same chip with ranges and levels that follow no data, as an output layer has whose range is given."""
+        return replace(self, ramp=replace(self.ramp, levels="uniform"), adc=replace(self.adc, calibration=None))
+
+    def plain(self) -> Chip:
+        """An ideal chip of the same formats: pairs, pulse widths, ramps of ideal cells, whole sums."""
+        return replace(
+            self.idealised(),
+            weights=Weights(device=Ideal()),
+            ramp=RampColumn(device=Ideal(), capacitor_mismatch=0.0),
+            readout="ramp",
+            partial_sums="charge",
+            driver=PWMDriver(x_max=self.driver.x_max),
+        )
 
     def idealised(self) -> Chip:
         """The same formats and codes on cells and circuits without error: what quantisation alone costs."""

@@ -89,8 +89,8 @@ def read_map(file: str, shape: tuple[int, ...]) -> torch.Tensor:
         place = tuple(int(number) for number in wrong[0])
         where = f"{file}:{place[0] + 1}" if not name.lower().endswith(".npy") else f"{file}: {list(place)}"
         raise InputError(f"{where}: a cell is -1 (stuck off), 0 (works) or 1 (stuck on) (got {values[place]:g})")
-    corner = tuple(slice(count) for count in shape[-2:])
-    return torch.from_numpy(stands[(..., *corner)].astype(np.int8))
+    used = stands[..., : shape[-2], : shape[-1]] if len(shape) > 1 else stands[: shape[-1]]
+    return torch.from_numpy(used.astype(np.int8))
 
 
 def _npy(file: str) -> np.ndarray:

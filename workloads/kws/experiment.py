@@ -90,7 +90,7 @@ class Variant:
     aim_t_s: Annotated[float, Ge(0.0)] = 0.0
 
     def __post_init__(self) -> None:
-        found = []
+        found: list[str] = []
         try:
             self.chip.check_layers()
         except InputError as error:

@@ -10,19 +10,24 @@ import pandas as pd
 import torch
 from scipy import stats
 
+from devices import SONOS, Device
+from devices.effects import Stuck, Temperature
 from mappings.chip import Chip
+from mappings.chip_wires import NodeWires
 from mappings.cost import CostLine, price, shares, summarise
 from mappings.dense import ProgrammedDense
 from mappings.recurrent import ProgrammedRecurrent
 from mappings.trace import trace
+from mappings.writing import write_lines
 from periphery import Function, RampConverter
 from periphery.adc_prices import adc_price
 from periphery.functions import threshold_levels
 from periphery.read_temperature import temperature_sweep
 from periphery.read_voltage import read_voltage_sweep
 from workloads.kws.clips import Clips
-from workloads.kws.hardware import KeywordChips, Seen
-from workloads.result import Panel, Result
+from workloads.kws.hardware import LAYERS, KeywordChips, Seen
+from workloads.kws.panels import panels_of
+from workloads.result import Result
 
 if TYPE_CHECKING:
     from workloads.kws.experiment import KeywordSpotting, Prepared, Variant
@@ -166,8 +171,41 @@ class Tables:
         self.cite.update((*chip.cite, *chip.weights.device.cite, *chip.ramp.device.cite))
         if chip.readout == "ramp":
             self._ramps(variant, chips)
-        if not (chip.weights.device.drifts or chip.ramp.device.drifts):
+        self._written(variant, both)
+        self._taken_for_granted(variant)
+
+    def _written(self, variant: Variant, layers: tuple[ProgrammedRecurrent | ProgrammedDense, ...]) -> None:
+        """What writing took, where cells are written by program-and-verify."""
+        lines = [line for name, one in zip(LAYERS, layers, strict=True) for line in write_lines(name, one)]
+        for line in lines:
+            self.add("writes", variant=variant.name, **asdict(line))
+        if lines:
+            how, cells = variant.chip.weights, sum(line.cells for line in lines)
+            given_up = sum(line.not_converged_share * line.cells for line in lines) / cells
+            self.note(
+                f"{variant.name}: writing its {cells} cells once takes {sum(line.energy_J for line in lines):.3g} J "
+                f"and {sum(line.time_s for line in lines):.3g} s with {how.write_rows} x {how.write_columns} weights "
+                f"at once, pulses and verify reads alone; verifying gave up on {given_up:.1%} of the cells. It is in "
+                "none of the costs per inference."
+            )
+
+    def _taken_for_granted(self, variant: Variant) -> None:
+        """What a reader should know of this variant's cells and wires."""
+        chip = variant.chip
+        if not chip.drifts:
             self.still.append(variant.name)
+        for cell in chip.cells:
+            if isinstance(cell, SONOS) and cell.v_read_V != chip.driver.v_read_V:
+                self.note(
+                    f"{variant.name}: the currents of sonos were measured at {cell.v_read_V:g} V; at "
+                    f"{chip.driver.v_read_V:g} V they are taken as proportional to the voltage (an assumption)."
+                )
+        if isinstance(chip.wires, NodeWires) and chip.lines is not None:
+            node_nm = chip.node_nm if chip.wires.node_nm is None else chip.wires.node_nm
+            self.note(
+                f"{variant.name}: wires of {node_nm:g} nm, {chip.lines.r_word_ohm:.3g} ohm and "
+                f"{chip.lines.r_bit_ohm:.3g} ohm a cell along word and bit lines: {chip.wires.source}."
+            )
 
     def _accuracy(self, variant: str, stage: str, split: int, chip: int, t_s: float, accuracy: float) -> None:
         self.add("accuracy", variant=variant, stage=stage, split=split, chip=chip, t_s=t_s, accuracy=accuracy)
@@ -278,8 +316,17 @@ class Tables:
 
     def _temperatures(self, variant: Variant, function: Function, chips: KeywordChips) -> None:
         chip = variant.chip
+        weights, own = without_maps(chip.weights.device), []
+        for device in (weights, chip.ramp.device):
+            own += [any(isinstance(effect, Temperature) for effect in device.effects)]
+        if own[0] != own[1]:
+            self.note(
+                f"{variant.name}: one of weights and ramp has a temperature effect and the other has none: codes were "
+                "not swept over temperature."
+            )
+            return
         for shift in temperature_sweep(
-            chip.weights.device,
+            weights,
             chip.ramp,
             function,
             chip.bits,
@@ -315,58 +362,6 @@ class Tables:
             )
         return pd.DataFrame(rows)
 
-    def _panels(self, tables: dict[str, pd.DataFrame]) -> tuple[Panel, ...]:
-        """Ramp and conventional chain over the bits, where several widths of both were run; the temperature sweep."""
-        panels: list[Panel] = []
-        by_bits = tables["converters"]
-        compared = by_bits[(by_bits.device == self.headline.weights.device.kind) & (by_bits.adc_bits == by_bits.bits)]
-        if compared.groupby("readout").bits.nunique().reindex(["ramp", "conventional"]).min() >= 2:
-            tables["converters_by_bits"] = compared
-            head = "Ramp and conventional chain over bits"
-            what = {
-                "accuracy": "Accuracy right after programming, mean over chips and its 95 % interval.",
-                "energy_J": "Energy per inference.",
-                "latency_s": "Latency per inference.",
-                "area_m2": "Area.",
-            }
-            for column, text in what.items():
-                share = column == "accuracy"
-                panels.append(
-                    Panel(
-                        section=head,
-                        text=f"{text} Inputs, converters and outputs have the same number of bits.",
-                        table="converters_by_bits",
-                        kind="lines",
-                        x="bits",
-                        y=column,
-                        by="readout",
-                        low="low" if share else "",
-                        high="high" if share else "",
-                        share=share,
-                        log_y=not share,
-                    )
-                )
-            panels.append(
-                Panel(section=head, text="The same as numbers (SI units).", table="converters_by_bits", kind="table")
-            )
-        if "temperature" in tables:
-            panels.append(
-                Panel(
-                    section="Temperature",
-                    text="Mean shift of codes away from zero, programmed at 300 K and read at other temperatures. A "
-                    "ramp of the same cells cancels what all states have in common; what depends on the state it "
-                    "does not, and programming its bias cells again mends the offset alone. A fixed reference sees all "
-                    "of it. Activation energies are estimates (periphery/read_temperature.py), not of a measured cell.",
-                    table="temperature",
-                    kind="lines",
-                    x="temperature_K",
-                    y="mean_shift_lsb",
-                    by="readout",
-                    facet="law",
-                )
-            )
-        return tuple(panels)
-
     @property
     def headline(self) -> Chip:
         """The chip of the default variant."""
@@ -379,7 +374,7 @@ class Tables:
             tables["confusion"].groupby(["variant", "true", "predicted"], sort=False)["count"].sum().reset_index()
         )
         tables["converters"] = self._converters()
-        panels = self._panels(tables)
+        panels = panels_of(tables, self.headline)
         accuracy = tables["accuracy"]
         experiment, clips = self.experiment, self.clips
         variants = []
@@ -410,8 +405,9 @@ class Tables:
         self._guesses(default.name)
         if self.still:
             self.note(
-                f"No drift is modelled for the cells of {', '.join(self.still)} (none is established): they are read "
-                "at one time, and that figure stands for all."
+                f"Nothing in the model of {', '.join(self.still)} changes with time (drift and retention are not "
+                "established for those cells, or switched off): they are read at one time, and that figure stands for "
+                "all."
             )
         quantised = accuracy[(accuracy.variant == default.name) & (accuracy.stage == "quantised")].accuracy
         data = {
@@ -475,6 +471,12 @@ class Tables:
                     f"{variant}: prices marked {status!r} make {found[status].energy_share:.1%} of its energy and "
                     f"{found[status].area_share:.1%} of its area."
                 )
+
+
+def without_maps(device: Device) -> Device:
+    """The same cells without mapped defects, which belong to arrays of one shape."""
+    effects = tuple(effect for effect in device.effects if not (isinstance(effect, Stuck) and effect.map_file))
+    return replace(device, effects=effects)
 
 
 def interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
