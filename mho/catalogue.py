@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from devices import DEVICES, AnyDevice, ChipStreams, InputError, Stream
 from mappings.chip import Chip
-from mho import plots_devices
+from mappings.liquid import Liquid
+from mho import plots_devices, plots_liquid
 from mho.config import Loaded, read, shipped
 from mho.files import write_atomic
 from mho.yaml_source import dump_yaml, load_yaml
@@ -23,14 +24,15 @@ from periphery.component import load_components
 from periphery.functions_library import described
 from workloads import WORKLOADS, AnyExperiment
 
-TYPES: dict[str, Any] = {"experiment": AnyExperiment, "chip": Chip, "device": AnyDevice}
-FOLDERS = {"experiments": AnyExperiment, "chips": Chip, "devices": AnyDevice}
+TYPES: dict[str, Any] = {"experiment": AnyExperiment, "chip": Chip, "device": AnyDevice, "liquid": Liquid}
+FOLDERS = {"experiments": AnyExperiment, "chips": Chip, "devices": AnyDevice, "liquids": Liquid}
 PLOTTED_CHIPS = 64
 
 LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
     "experiments": lambda: shipped("experiments"),
     "chips": lambda: shipped("chips"),
     "devices": lambda: shipped("devices"),
+    "liquids": lambda: shipped("liquids"),
     "components": lambda: {name: record.description for name, record in load_components().items()},
     "adc-prices": lambda: {name: adc_price(name).description for name in ADC_PRICES},
     "functions": lambda: {name: described(name) for name in FUNCTIONS},
@@ -61,15 +63,17 @@ def shown(name: str) -> str:
 
 
 def loaded(name: str) -> tuple[str, Loaded[Any]]:
-    """A checked experiment, chip or device, and which of these it is."""
+    """A checked experiment, chip, device or liquid, and which of these it is."""
     folder = _folder_of(name)
     if folder not in FOLDERS:
-        raise InputError(f"{name}: components are checked whenever they are read; name an experiment, chip or device")
+        raise InputError(
+            f"{name}: components are checked whenever they are read; name an experiment, chip, device or liquid"
+        )
     return folder[:-1], read(name, FOLDERS[folder], folder=folder)
 
 
 def plot(name: str, path: Path) -> None:
-    """Draw a device (levels, drift, spread) or a chip (its ramps) into a picture file."""
+    """Draw a device (levels, drift, spread), a chip (its ramps) or a liquid (where it works) into a picture file."""
     folder = _folder_of(name)
     rng = ChipStreams.of(Stream.root(0).child("show"), PLOTTED_CHIPS)
     figure = Figure(figsize=(11, 3.6), layout="constrained")
@@ -77,8 +81,10 @@ def plot(name: str, path: Path) -> None:
         plots_devices.device(figure, read(name, AnyDevice, folder=folder).value, rng)
     elif folder == "chips":
         plots_devices.ramps(figure, read(name, Chip, folder=folder).value, rng)
+    elif folder == "liquids":
+        plots_liquid.liquid(figure, read(name, Liquid, folder=folder).value, Stream.root(0).child("show"))
     else:
-        raise InputError(f"{name}: --plot draws devices and chips (got one of {folder})")
+        raise InputError(f"{name}: --plot draws devices, chips and liquids (got one of {folder})")
     save_figure(figure, path)
 
 
@@ -114,6 +120,7 @@ def _kind_of_file(name: str) -> str:
         "experiments": {field.name for kind in WORKLOADS.values() for field in fields(kind)},
         "chips": {field.name for field in fields(Chip)},
         "devices": {field.name for kind in DEVICES.values() for field in fields(kind)},
+        "liquids": {field.name for field in fields(Liquid)},
     }
     weight = {folder: len(keys & set(found)) + 100 * (extended in shipped(folder)) for folder, keys in own.items()}
     return max(weight, key=lambda folder: weight[folder])

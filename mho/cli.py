@@ -151,7 +151,9 @@ def validate(
 
 @app.command(name="list")
 def list_command(
-    kind: Annotated[str, typer.Argument(help="experiments, chips, devices, components, adc-prices or functions.")],
+    kind: Annotated[
+        str, typer.Argument(help="experiments, chips, devices, liquids, components, adc-prices or functions.")
+    ],
 ) -> None:
     """List what ships with mho, one name and description a line."""
     rows = catalogue.listing(kind)
@@ -167,8 +169,8 @@ def show(
     plot: Annotated[
         Path | None,
         typer.Option(
-            help="Write a picture: a device's levels and drift, a chip's ramps against their functions, or the "
-            "measured converter of NLADC."
+            help="Write a picture: a device's levels and drift, a chip's ramps against their functions, a liquid's "
+            "rate and memory against weight scale and threshold, or the measured converter of NLADC."
         ),
     ] = None,
     function: Annotated[
