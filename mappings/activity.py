@@ -17,13 +17,19 @@ class Activity:
     Numbers are added in double precision, and whole ones where drivers count (pulses, clock periods, comparator
     steps): those sums are exact, so they do not depend on how samples were batched. ``row_clocks``: ``(chips, rows)``,
     clock periods that each word line was driven, weighted by the square of its voltage over V_read; ``valid``: samples
-    of the present batch that count; the rest fill up its last block.
+    of the present batch that count; the rest fill up its last block; ``seen``: pre-activations by converter, or None.
     """
 
     samples: float = 0.0
     valid: int | None = None
     sums: dict[str, float] = field(default_factory=dict)
     row_clocks: torch.Tensor | None = None
+    seen: dict[str, list[torch.Tensor]] | None = None
+
+    def watch(self, name: str, z: torch.Tensor) -> None:
+        """Keep pre-activations, where somebody asked to see them."""
+        if self.seen is not None:
+            self.seen.setdefault(name, []).append(z)
 
     def add(self, name: str, value: torch.Tensor) -> None:
         """Add all elements of ``value`` to one of the sums."""

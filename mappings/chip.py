@@ -14,6 +14,7 @@ from devices import AnyDevice, Ideal, InputError
 from devices.effects import STAGES, Stuck
 from mappings.chip_wires import AnyWires, NodeWires
 from periphery import Comparator, ConventionalADC, RampColumn
+from periphery.adc_kinds import Quantiser
 from periphery.driver import AnyDriver, PWMDriver
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
@@ -221,6 +222,7 @@ class Chip:
             compensation=replace(self.compensation, mode="off"),
             wires=None,
             driver=replace(self.driver, v_read_V=self.driver.v_design_V, **exact),  # type: ignore[arg-type]
+            adc=replace(self.adc, converter=Quantiser()),
         )
 
     def check_layers(self) -> None:

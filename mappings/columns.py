@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from devices import BlockNoise, ChipStreams
+from devices import BlockNoise, ChipStreams, Ideal
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.matrix import PreActivation
-from periphery import Function, LookUpConverter, RampConversion, RampConverter, RampDesign, thresholds
+from periphery import Function, LookUpConverter, RampColumn, RampConversion, RampConverter, RampDesign, thresholds
 from periphery.adc_base import BuiltADC
 from periphery.adc_kinds import Quantiser
 from periphery.functions import output_levels
@@ -32,10 +32,15 @@ class ColumnGroup:
     order: torch.Tensor
 
     @classmethod
-    def cut(cls, function: Function, first: int, last: int, tile_columns: int) -> ColumnGroup:
-        """Columns ``first .. last - 1`` on tiles of ``tile_columns`` columns."""
+    def cut(
+        cls, function: Function, first: int, last: int, tile_columns: int, per_ramp: int | None = None
+    ) -> ColumnGroup:
+        """Columns ``first .. last - 1`` on tiles of ``tile_columns`` columns, at most ``per_ramp`` to a ramp."""
         numbers = torch.arange(first, last)
         tiles = numbers // tile_columns
+        if per_ramp is not None:
+            starts = torch.searchsorted(tiles, tiles)
+            tiles = tiles * (tile_columns + 1) + (torch.arange(last - first) - starts) // per_ramp
         _, ramp, counts = torch.unique_consecutive(tiles, return_inverse=True, return_counts=True)
         starts = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)[:-1]])
         width = int(counts.max())
@@ -97,12 +102,15 @@ class GroupConverter:
         """Program the group's ramps and draw the comparators of its columns.
 
         ``adc_bits`` and ``range_z`` replace what the chip says of a conventional converter; ``seen_z``, pre-activations
-        ``(..., ramps, width)``, are what its ranges are calibrated on where the chip asks for that.
+        ``(..., ramps, width)``, are what its ranges are calibrated on, or a ramp's levels chosen for, where the chip
+        asks for that.
         """
         offset = chip.comparator.offset_V * rng.child("comparators").normal((group.ramps, group.width))
         ramp = None
         if chip.readout == "ramp":
-            programmed = chip.ramp.design(group.function, bits).program(ramps=group.ramps, rng=rng.child("ramp"))
+            samples = None if seen_z is None or chip.ramp.levels == "uniform" else seen_z.flatten()
+            design = chip.ramp.design(group.function, bits, samples=samples)
+            programmed = design.program(ramps=group.ramps, rng=rng.child("ramp"))
             ramp = RampConverter(programmed, chip.comparator, offset, volts_per_z, chip.driver.t_clk_s)
         adc_bits, range_z = adc_bits or chip.adc_bits, range_z or chip.adc.range_z
         built, clipped = None, 0.0
@@ -160,8 +168,17 @@ class GroupConverter:
         return replace(self, ramp=replace(self.ramp, ramp=self.ramp.ramp.recentred(t_s, rng)))
 
     def linearised(self, codes: torch.Tensor) -> torch.Tensor:
-        """What a calibration reads from codes: ``g^-1`` of the output, not finite at the end codes."""
-        levels = self.group.function.inverse(output_levels(self.group.function, self.bits)).float()
+        """What a calibration reads from codes: ``g^-1`` of the output, not finite at the end codes.
+
+        Codes of a ramp count the thresholds below, so for levels of its own or a function that turns back, the middle
+        between two thresholds stands for what lies there.
+        """
+        design = self.design
+        if design is None or (design.uniform and self.group.function.rises):
+            levels = self.group.function.inverse(output_levels(self.group.function, self.bits)).float()
+        else:
+            theta = torch.nn.functional.pad(design.theta, (1, 1), value=torch.nan)
+            levels = (0.5 * (theta[1:] + theta[:-1])).float()
         levels[0] = levels[-1] = torch.nan
         return levels[codes.long()]
 
@@ -172,7 +189,11 @@ def volts_per_z(chip: Chip, functions: list[tuple[Function, int]]) -> float:
     The capacitor is sized so that the widest ramp (function, bits) sweeps ``comparator.swing_V`` at the design voltage.
     """
     if chip.readout == "ramp":
-        widest = max(float(thresholds(function, bits).abs().max()) for function, bits in functions)
+        ideal = RampColumn(device=Ideal())
+        widest = max(
+            float((thresholds(function, bits) if function.rises else ideal.design(function, bits).theta).abs().max())
+            for function, bits in functions
+        )
     else:
         widest = chip.adc.range_z
     return chip.comparator.swing_V / (2.0 * widest) * chip.driver.supply_gain

@@ -36,12 +36,12 @@ class DenseLayer:
 
     def group(self, chip: Chip) -> ColumnGroup:
         """All columns, cut by tiles."""
-        return ColumnGroup.cut(identity(self.limit), 0, self.matrix.shape[1], chip.columns)
+        return ColumnGroup.cut(identity(self.limit), 0, self.matrix.shape[1], chip.columns, chip.columns_per_ramp)
 
     def program(self, chip: Chip, *, rng: ChipStreams) -> ProgrammedDense:
         """Write the layer on ``len(rng)`` chips."""
         check_chip(chip, self.matrix.shape[0], "the ramp of a dense layer")
-        group, cold = self.group(chip), chip.as_written
+        group, cold = self.group(chip), chip.as_written.without_data()
         volts = volts_per_z(chip, [(group.function, chip.output.bits)])
         converter = GroupConverter.build(
             group,

@@ -19,7 +19,7 @@ from typing import Literal
 
 import torch
 
-from devices import BlockNoise, Cells, ChipStreams
+from devices import BlockNoise, Cells, ChipStreams, InputError, Stream
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
@@ -86,33 +86,61 @@ class RecurrentLayer:
         split = len(GATES[self.cell][0]) * self.hidden
         groups = []
         if split:
-            groups.append(ColumnGroup.cut(SIGMOID, 0, split, chip.columns))
-        groups.append(ColumnGroup.cut(TANH, split, self.columns, chip.columns))
+            groups.append(ColumnGroup.cut(SIGMOID, 0, split, chip.columns, chip.columns_per_ramp))
+        groups.append(ColumnGroup.cut(TANH, split, self.columns, chip.columns, chip.columns_per_ramp))
         return groups
 
     def row_tiles(self, chip: Chip) -> int:
         """Tiles that one column is spread over."""
         return -(-self.rows // chip.rows)
 
-    def program(self, chip: Chip, *, rng: ChipStreams) -> ProgrammedRecurrent:
+    def seen_by(self, chip: Chip, counts: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Pre-activations ``(samples, ramps, width)`` that each converter would see on an ideal chip of this format.
+
+        ``counts``: calibration inputs ``(n, steps, inputs)`` in clock periods. Keys are the numbers of the groups of
+        columns, ``"0"`` and ``"1"``: what ranges and optimal levels are chosen for.
+        """
+        ideal = chip.plain()
+        rng = ChipStreams.of(Stream.root(0).child("calibration"), 1)
+        activity = Activity(seen={})
+        self.program(ideal, rng=rng).read(0.0).run(counts, noise=BlockNoise(rng, [0], len(counts)), activity=activity)
+        assert activity.seen is not None
+        groups = self.groups(chip)
+        return {name: groups[int(name)].gather(torch.cat(z, dim=1))[0] for name, z in activity.seen.items()}
+
+    def program(
+        self, chip: Chip, *, rng: ChipStreams, seen: Mapping[str, torch.Tensor] | None = None
+    ) -> ProgrammedRecurrent:
         """Lay the layer on ``len(rng)`` chips: write its cells, ramps and comparators once.
 
-        Raises InputError for a chip that cannot hold it.
+        ``seen``: what ``seen_by`` gave, for a chip whose ranges or levels follow data. Raises InputError for a chip
+        that cannot hold the layer, or that follows data and is given none.
         """
+        if chip.follows_data and seen is None:
+            raise InputError(
+                "chip: ranges calibrated on data and optimal levels need calibration inputs (got none): "
+                "program(chip, rng=..., seen=layer.seen_by(chip, counts))"
+            )
+        seen = seen or {}
         check_chip(chip, self.rows, "a ramp that computes an activation")
         groups, cold = self.groups(chip), chip.as_written
         volts = volts_per_z(chip, [(group.function, chip.bits) for group in groups])
         matrix = MappedMatrix.program(self.matrix, cold, rng=rng.child("weights"))
         converters = tuple(
-            GroupConverter.build(group, cold, bits=chip.bits, volts_per_z=volts, rng=rng.child("group", k))
+            GroupConverter.build(
+                group, cold, bits=chip.bits, volts_per_z=volts, rng=rng.child("group", k), seen_z=seen.get(str(k))
+            )
             for k, group in enumerate(groups)
         )
         state_cells = state = None
         if self.cell == "lstm" and chip.readout == "ramp":
             top = torch.full((1, self.hidden), chip.ramp.device.g_max_S)
             state_cells = chip.ramp.device.program(top, rng=rng.child("state cells"))
-            unit = ColumnGroup.cut(TANH, 0, self.hidden, chip.columns)
-            state = GroupConverter.build(unit, cold, bits=chip.bits, volts_per_z=volts, rng=rng.child("state"))
+            unit = ColumnGroup.cut(TANH, 0, self.hidden, chip.columns, chip.columns_per_ramp)
+            # What comes back from the digital state is a whole number of clock periods: no data to place levels by.
+            state = GroupConverter.build(
+                unit, cold.without_data(), bits=chip.bits, volts_per_z=volts, rng=rng.child("state")
+            )
         return ProgrammedRecurrent(self, chip, matrix, converters, state_cells, state, rng)
 
 
@@ -319,6 +347,9 @@ class RecurrentRead:
     ) -> list[torch.Tensor]:
         """Codes of all gates for ``counts (chips | 1, n, rows)``, one tensor ``(chips, n, ramps, width)`` per group."""
         parts = self.matrix.pre_activation(counts, noise)
+        if activity is not None:
+            for k in range(1 if self.layer.cell == "gru" else len(self.groups)):
+                activity.watch(str(k), parts[0].z)
         return [
             codes_of(conversion, group, parts, noise, trim=trim, activity=activity)
             for group, conversion, trim in zip(self.groups, self.conversions, self.trims, strict=True)
@@ -371,6 +402,8 @@ class RecurrentRead:
                 second = v.clone()
                 second[..., layer.inputs : layer.inputs + layer.hidden] = self._pulses(r * c)
                 parts = self.matrix.pre_activation(second, noise)
+                if activity is not None:
+                    activity.watch("1", parts[0].z)
                 code = codes_of(
                     self.conversions[1], self.groups[1], parts, noise, trim=self.trims[1], activity=activity
                 )

@@ -28,6 +28,7 @@ from workloads.kws.tables import Tables
 from workloads.kws.training import Batches, Stage, Training, accuracy_of, logits_of, train
 from workloads.result import Progress, Result, silent
 
+CALIBRATION = 64  # training clips on which converters that follow data are calibrated
 Trained = tuple[KeywordNet, list[dict[str, Any]]]
 
 
@@ -351,12 +352,20 @@ class KeywordRun:
         limit = float(logits_of(net, data.batches.x_validation).abs().max())
         with torch.no_grad(), named(variant):
             ideal = KeywordChips.program(
-                net, chip.idealised(), output_limit=limit, rng=ChipStreams.of(rng.child("ideal"), 1)
+                net,
+                chip.idealised(),
+                output_limit=limit,
+                rng=ChipStreams.of(rng.child("ideal"), 1),
+                calibration=data.batches.x[0, :CALIBRATION].float(),
             )
             answers, _ = ideal.predict(data.x_test, 0.0, block=how.block, batch=how.batch)
             right = float((answers[0] == data.y_test).float().mean())
             chips = KeywordChips.program(
-                net, chip, output_limit=limit, rng=ChipStreams.of(rng.child("hardware"), how.chips)
+                net,
+                chip,
+                output_limit=limit,
+                rng=ChipStreams.of(rng.child("hardware"), how.chips),
+                calibration=data.batches.x[0, :CALIBRATION].float(),
             )
             judged = Judged(chips, right)
             times = variant.times_s(how.times_s)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from devices import BlockNoise, ChipStreams
+from devices import BlockNoise, ChipStreams, Stream
 from mappings.actions import Action, Actions, Instance
 from mappings.activity import Activity
 from mappings.chip import Chip
@@ -39,16 +39,34 @@ class KeywordChips:
     rng: ChipStreams
 
     @classmethod
-    def program(cls, net: KeywordNet, chip: Chip, *, output_limit: float, rng: ChipStreams) -> KeywordChips:
-        """Write both layers on ``len(rng)`` chips; ``output_limit`` is the output at full scale of its converter."""
+    def program(
+        cls,
+        net: KeywordNet,
+        chip: Chip,
+        *,
+        output_limit: float,
+        rng: ChipStreams,
+        calibration: torch.Tensor | None = None,
+    ) -> KeywordChips:
+        """Write both layers on ``len(rng)`` chips; ``output_limit`` is the output at full scale of its converter.
+
+        ``calibration``: features ``(n, steps, inputs)`` for converters that follow data; noise in place of them where
+        nothing is to be judged.
+        """
         chip_of = {layer: chip.of_layer(layer) for layer in LAYERS}
         recurrent = RecurrentLayer.from_torch(
             net.model.cell, net.weight_ih_l0, net.weight_hh_l0, net.bias_ih_l0, chip=chip
         )
         output = DenseLayer.from_torch(net.output.weight, net.output.bias, chip=chip, limit=output_limit)
+        seen = None
+        if chip.follows_data:
+            if calibration is None:
+                draw = Stream.root(0).child("calibration noise").torch()
+                calibration = torch.rand((16, 16, net.weight_ih_l0.shape[1]), generator=draw) * 2.0 - 1.0
+            seen = recurrent.seen_by(chip_of["recurrent"], chip.driver.counts(calibration, chip.bits))
         return cls(
             chip,
-            recurrent.program(chip_of["recurrent"], rng=rng.child("recurrent")),
+            recurrent.program(chip_of["recurrent"], rng=rng.child("recurrent"), seen=seen),
             output.program(chip_of["output"], rng=rng.child("output")),
             net.model.readout_steps,
             rng,

@@ -20,7 +20,7 @@ from mappings.recurrent import ProgrammedRecurrent
 from mappings.trace import trace
 from mappings.writing import write_lines
 from periphery import Function, RampConverter
-from periphery.adc_prices import adc_price
+from periphery.adc_prices import ADC_PRICES, adc_price
 from periphery.functions import threshold_levels
 from periphery.read_temperature import temperature_sweep
 from periphery.read_voltage import read_voltage_sweep
@@ -32,7 +32,7 @@ from workloads.result import Result
 if TYPE_CHECKING:
     from workloads.kws.experiment import KeywordSpotting, Prepared, Variant
 
-ADC_MODELS = ("andrulis2024", "neurosim_sar", "isaac2016")
+ADC_MODELS = tuple(ADC_PRICES)
 READ_VOLTAGES_V = tuple(round(0.15 + 0.01 * step, 2) for step in range(11))
 TEMPERATURES_K = (233.0, 253.0, 273.0, 300.0, 328.0, 358.0, 398.0)
 READ_VOLTAGE_INPUTS = 4001  # fewer fall into step with the codes: 201 gave a shift 7 % off
@@ -118,6 +118,13 @@ class Tables:
         if variant.name in self.costs:
             return
         chip, records = variant.chip, chips.components()
+        for converter in chips.recurrent.converters:
+            if converter.adc is not None and chip.adc.calibration is not None:
+                self.note(
+                    f"{variant.name}: converters of {converter.group.function.name} columns have ranges calibrated on "
+                    f"training clips ({chip.adc.calibration.method}, per {chip.adc.calibration.per}), which clip "
+                    f"{converter.clipped:.2%} of what an ideal chip gives there."
+                )
         layers = chips.actions(seen, recurrent_steps=steps)
         latency_s = sum(layer.latency_s * layer.steps for layer in layers)
         lines: list[CostLine] = []
