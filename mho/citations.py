@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields, is_dataclass
 from importlib import resources
+from typing import Any
 
 from mho.runner import load_experiment
 from periphery.component import load_components
+from workloads import KeywordSpotting
 
 
 def library() -> dict[str, str]:
@@ -19,15 +22,22 @@ def library() -> dict[str, str]:
 def keys_of(source: str, sets: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Keys of everything that an experiment's configuration rests on: task, chips, devices, prices."""
     experiment = load_experiment(source, sets=sets).value
-    found = set(experiment.cite)
-    for variant in experiment.variants:
-        chip = variant.chip
-        found.update((*chip.cite, *chip.weights.device.cite, *chip.ramp.device.cite))
-        if chip.readout == "conventional":
-            found.add(chip.adc.price)
+    found = _cited(experiment)
+    if isinstance(experiment, KeywordSpotting):
+        found.update(v.chip.adc.price for v in experiment.variants if v.chip.readout == "conventional")
     for record in load_components().values():
         found.update(record.cite)
     return tuple(sorted(found))
+
+
+def _cited(value: Any) -> set[str]:
+    """Keys that a record and the records within it name under ``cite``."""
+    if isinstance(value, tuple):
+        return {key for item in value for key in _cited(item)}
+    if not is_dataclass(value):
+        return set()
+    inner = (_cited(getattr(value, field.name)) for field in fields(value))
+    return set(getattr(value, "cite", ())).union(*inner)
 
 
 def bibtex(keys: tuple[str, ...]) -> str:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from mho.quantities import duration, quantity
+from mho.rundata import Metric
+from mho.sections import shown
 
 
 class Watch:
@@ -55,18 +57,24 @@ class Watch:
 def summary(metrics: dict[str, Any]) -> str:
     """Headline figures of ``metrics.json`` as plain text."""
     data = metrics["data"]
-    lines = [f"{metrics['experiment']}: {data['name']}, {data['train']} training and {data['test']} test clips"]
+    lines = [f"{metrics['experiment']}: {data['name']}, {data['train']} training and {data['test']} test samples"]
     if data["synthetic"]:
-        lines.append(
-            "SYNTHETIC DATA: these words were spoken by a synthesiser; the accuracy says nothing about real speech."
+        lines.append("SYNTHETIC DATA: made by a program, not recorded; the figures say nothing about real recordings.")
+    kinds = {name: Metric.model_validate(kind) for name, kind in metrics["metrics"].items()}
+    for name, kind in kinds.items():
+        ideal = (
+            f"software {shown(kind, metrics['software'][name])}, ideal chip {shown(kind, metrics['quantised'][name])}"
         )
-    name = next(iter(metrics["metrics"]))
-    lines.append(f"software {metrics['software'][name]:.1%}, ideal chip {metrics['quantised'][name]:.1%}")
+        lines.append(ideal if len(kinds) == 1 else f"{name}: {ideal}")
     rows = []
     for variant in metrics["variants"]:
         cost = variant["cost"]
         over_time = "  ".join(
-            f"{duration(q['t_s'])}: {q[name]['mean']:.1%} ± {q[name]['std']:.1%}" for q in variant["quality"]
+            f"{duration(q['t_s'])}: "
+            + ", ".join(
+                f"{shown(kind, q[name]['mean'])} ± {shown(kind, q[name]['std'])}" for name, kind in kinds.items()
+            )
+            for q in variant["quality"]
         )
         figures = [
             quantity(cost["area_m2"], "m2"),
@@ -74,7 +82,7 @@ def summary(metrics: dict[str, Any]) -> str:
             quantity(cost["latency_s"], "s"),
         ]
         rows.append((("* " if variant["default"] else "  ") + variant["name"], *figures, over_time))
-    head = ("  variant", "area", "energy", "latency", f"{name} after")
+    head = ("  variant", "area", "energy", "latency", f"{', '.join(kinds)} after")
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(4)]
     for row in (head, *rows):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, (*widths, 0), strict=True)).rstrip())

@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from workloads.kws.experiment import KeywordSpotting
+from workloads.lsm.experiment import LiquidStateMachine
 from workloads.result import Panel, Progress, Result
 
-WORKLOADS: dict[str, type[KeywordSpotting]] = {"kws": KeywordSpotting}
+WORKLOADS: dict[str, type[KeywordSpotting] | type[LiquidStateMachine]] = {
+    "kws": KeywordSpotting,
+    "lsm": LiquidStateMachine,
+}
 
-AnyExperiment = KeywordSpotting
+AnyExperiment = Annotated[KeywordSpotting | LiquidStateMachine, Field(discriminator="kind")]
 
-__all__ = ["WORKLOADS", "AnyExperiment", "KeywordSpotting", "Panel", "Progress", "Result"]
+__all__ = ["WORKLOADS", "AnyExperiment", "KeywordSpotting", "LiquidStateMachine", "Panel", "Progress", "Result"]
