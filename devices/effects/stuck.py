@@ -51,7 +51,7 @@ class Stuck(Effect):
         """Stuck on must conduct better than stuck off."""
         on_S = window.g_max_S if self.on_S is None else self.on_S
         if on_S <= self.off_S:
-            raise ValueError(f"on_S = {on_S:g} S must lie above off_S (got off_S = {self.off_S:g} S)")
+            raise ValueError(f"off_S must lie below on_S = {on_S:g} S (got {self.off_S:g} S)")
 
     def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> tuple[torch.Tensor, torch.Tensor]:
         """Mask and conductance of the cells that do not work; raises InputError for a map that does not fit."""
