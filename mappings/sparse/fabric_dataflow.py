@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mappings.sparse.fabric import Fabric
-from mappings.sparse.fabric_run import LIMITS, FabricRun, phase_cycles
+from mappings.sparse.fabric_run import LIMITS, FabricRun, phase_cycles, sort_passes
 from mappings.sparse.product import partial_products
 
 PAIR_BYTES = 16
@@ -149,15 +149,17 @@ def outer(a: Any, b: Any, entries: NDArray[np.int64], *, fabric: Fabric) -> Fabr
 def row_sorted(a: Any, b: Any, entries: NDArray[np.int64], *, fabric: Fabric) -> FabricRun:
     """Row by row, without hashing: the products of a row are laid out, sorted by column and added up.
 
-    A row whose products exceed the thread's share of the scratchpad is sorted in DRAM instead, run by run, each pass
-    reading and writing all of them once.
+    Sorting takes eight bits a pass, as in SMASH's write-back, and adding up one comparison a product. A row whose
+    products exceed the thread's share of the scratchpad is sorted in DRAM instead, each pass reading and writing all of
+    them once.
     """
     accesses, issued = _row_reads(fabric, a, b)
     work, grain, stall = partial_products(a, b), fabric.dram_granularity_B, fabric.stall_cycles
     share_B = fabric.scratchpad_bytes / fabric.threads
-    passes = np.ceil(_log2(work * PAIR_BYTES / share_B))
-    spilled = work * PAIR_BYTES / grain * passes
-    steps = work * _log2(work)
+    passes = sort_passes(b.shape[1])
+    spilled = np.where(work * PAIR_BYTES > share_B, work * (PAIR_BYTES / grain * passes), 0.0)
+    steps = np.asarray(work * passes, np.float64)
+    issued = issued + work * fabric.instructions.probe
     phase = _Work(
         issued + steps * fabric.instructions.sort + entries * fabric.instructions.write,
         (accesses + spilled) * stall + steps * fabric.scratchpad_cycles,
@@ -173,12 +175,13 @@ def row_dense(a: Any, b: Any, entries: NDArray[np.int64], *, fabric: Fabric) -> 
     """Row by row, as Gustavson's code runs on a processor: each thread adds into an array of all columns, in DRAM.
 
     64 arrays of 16,384 columns do not fit a scratchpad of 4 MiB, and there is no cache here; each product reads and
-    writes its slot, and the touched ones are then read again, sorted and cleared.
+    writes its slot after a comparison with empty, and the touched ones are then read again, sorted and cleared.
     """
     accesses, issued = _row_reads(fabric, a, b)
     work, grain, stall = partial_products(a, b), fabric.dram_granularity_B, fabric.stall_cycles
     slot = -(-fabric.value_bytes // grain)
-    steps = entries * _log2(entries)
+    steps = np.asarray(entries * sort_passes(b.shape[1]), np.float64)
+    issued = issued + work * fabric.instructions.probe + entries * fabric.instructions.scan
     phase = _Work(
         issued + steps * fabric.instructions.sort + entries * fabric.instructions.write,
         (accesses + (work + entries) * slot) * stall + steps * fabric.scratchpad_cycles,

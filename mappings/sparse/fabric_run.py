@@ -212,7 +212,7 @@ def _write_back(
     Static versions share rows as in the hashing phase, dynamic ones share entries equally.
     """
     windows, threads, cost = firsts.size - 1, fabric.threads, fabric.instructions
-    passes = -(-max(1, int(columns - 1).bit_length()) // 8) if version.sort else 0
+    passes = sort_passes(columns) if version.sort else 0
     per_entry = passes * cost.sort + (0.0 if version.overlapped else cost.write)
     loads = shared_rows(lengths.astype(float), firsts=firsts, threads=threads)
     if version.dynamic:
@@ -225,6 +225,11 @@ def _write_back(
     busy = issued + loads * passes * fabric.scratchpad_cycles + scan_waits
     touched = (4.0 * passes + 2.0) * float(lengths.sum()) + (0.0 if version.overlapped else 2.0 * slots * windows)
     return issued, busy, touched
+
+
+def sort_passes(columns: int) -> int:
+    """Passes over a row's entries that sort them by column, eight bits a pass."""
+    return -(-max(1, int(columns - 1).bit_length()) // 8)
 
 
 def shared_rows(loads: NDArray[np.float64], *, firsts: NDArray[np.int64], threads: int) -> NDArray[np.float64]:

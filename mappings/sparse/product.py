@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from mappings.sparse.semiring import SEMIRINGS, Semiring
 
 Job = TypeVar("Job")
 
-WORTH_A_THREAD = 200_000
+WORTH_A_THREAD = 400_000
 """Products below which starting a thread costs more than it saves."""
 CHECKED_FROM_BYTES = 1 << 26
 """Results below this size are made without asking how much memory there is."""
@@ -81,7 +81,26 @@ def spgemm(
     blocks = operands.blocks(min(most, 1 + operands.products // WORTH_A_THREAD))
     data, indices, indptr = _compute(operands, ring, blocks, sort)
     kind = sparse.csr_array if isinstance(A, sparse.sparray) or not sparse.issparse(A) else sparse.csr_matrix
-    product = kind((data.view(bool) if ring.boolean else data, indices, indptr), shape=(a.shape[0], b.shape[1]))
+    shape = (a.shape[0], b.shape[1])
+    return _assemble(kind, data.view(bool) if ring.boolean else data, indices, indptr, shape, sort)
+
+
+@cache
+def _empty(kind: Any) -> dict[str, Any]:
+    """What SciPy keeps of a matrix."""
+    return dict(vars(kind((1, 1))))
+
+
+def _assemble(
+    kind: Any, data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], shape: tuple[int, int], sort: bool
+) -> Any:
+    """The three arrays as a matrix, without SciPy's checks, which take as long as a small product does."""
+    known = _empty(kind)
+    if "_shape" not in known:
+        product = kind((data, indices, indptr), shape=shape)
+    else:
+        product = kind.__new__(kind)
+        vars(product).update(known, _shape=shape, data=data, indices=indices, indptr=indptr)
     product.has_canonical_format = product.has_sorted_indices = sort
     return product
 

@@ -29,6 +29,7 @@ def test_real_files_are_read_as_scipy_reads_them() -> None:
         theirs.sum_duplicates()
         assert ours.name == path.name.removesuffix(".mtx.gz")
         assert ours.csr.shape == theirs.shape, path
+        assert ours.csr.indices.dtype == ours.csr.indptr.dtype == np.int32
         for name in ("indptr", "indices", "data"):
             np.testing.assert_array_equal(getattr(ours.csr, name), getattr(theirs, name), err_msg=str(path))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from devices.streams import Stream
-from workloads.spgemm.matrices import Matrix
+from workloads.spgemm.matrices import Matrix, tidy
 
 CHUNK = 1 << 22
 
@@ -19,7 +19,7 @@ CHUNK = 1 << 22
 def _pattern(i: NDArray[np.int64], j: NDArray[np.int64], shape: tuple[int, int]) -> Any:
     """1 wherever an edge fell, however often."""
     ids = np.unique(i * shape[1] + j)
-    return sparse.coo_array((np.ones(ids.size), (ids // shape[1], ids % shape[1])), shape=shape).tocsr()
+    return tidy(sparse.coo_array((np.ones(ids.size), (ids // shape[1], ids % shape[1])), shape=shape))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,13 +38,16 @@ class Matrix:
 
     def transposed(self) -> Matrix:
         """The transpose, under the name that papers give it."""
-        return Matrix(f"{self.name}^T", _tidy(self.csr.T.tocsr()), self.values, self.source)
+        return Matrix(f"{self.name}^T", tidy(self.csr.T.tocsr()), self.values, self.source)
 
 
-def _tidy(csr: Any) -> Any:
+def tidy(csr: Any) -> Any:
+    """CSR with rising columns, no duplicates, and 32-bit indices where they suffice."""
     csr = sparse.csr_array(csr)
     csr.sum_duplicates()
-    return csr
+    index = np.int32 if max(csr.nnz, *csr.shape) < 2**31 else np.int64
+    arrays = (csr.data, csr.indices.astype(index, copy=False), csr.indptr.astype(index, copy=False))
+    return sparse.csr_array(arrays, shape=csr.shape)
 
 
 def read_matrix(path: Path | str) -> Matrix:
@@ -65,7 +68,7 @@ def read_matrix(path: Path | str) -> Matrix:
         raise InputError(f"{path}: {FORMS} (got {path.suffix!r})")
     name = Path(endings).stem if endings != path.name.lower() else path.stem
     name = path.name[: len(name)]
-    return Matrix(name, _tidy(csr), values, str(path))
+    return Matrix(name, tidy(csr), values, str(path))
 
 
 def _text(path: Path) -> bytes:
