@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from crossbar import ENCODINGS
 from devices import DEVICES, AnyDevice, ChipStreams, InputError, Stream
+from devices.effects import EFFECTS
 from mappings.chip import Chip
 from mappings.liquid import Liquid
 from mho import plots_devices, plots_liquid
@@ -21,6 +24,7 @@ from mho.yaml_source import dump_yaml, load_yaml
 from periphery import FUNCTIONS
 from periphery.adc_prices import ADC_PRICES, adc_price
 from periphery.component import load_components
+from periphery.driver import DRIVERS
 from periphery.functions_library import described
 from workloads import WORKLOADS, AnyExperiment
 
@@ -36,6 +40,9 @@ LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
     "components": lambda: {name: record.description for name, record in load_components().items()},
     "adc-prices": lambda: {name: adc_price(name).description for name in ADC_PRICES},
     "functions": lambda: {name: described(name) for name in FUNCTIONS},
+    "effects": lambda: _said_of(EFFECTS),
+    "encodings": lambda: _said_of(ENCODINGS),
+    "drivers": lambda: _said_of(DRIVERS),
 }
 
 
@@ -138,6 +145,14 @@ def _component(name: str) -> str:
     for action, price in record.actions.items():
         lines.append(f"{action}: {price.energy_J:g} J per {price.unit} ({price.status}): {price.source.strip()}")
     return "\n".join(lines)
+
+
+def _said_of(kinds: Mapping[str, type]) -> dict[str, str]:
+    """What the first sentence of every class of a registry says."""
+    heads = {
+        name: " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split()) for name, kind in kinds.items()
+    }
+    return {name: head.split(". ")[0].rstrip(".") for name, head in heads.items()}
 
 
 def _near(word: str, among: Any) -> str:

@@ -152,7 +152,10 @@ def validate(
 @app.command(name="list")
 def list_command(
     kind: Annotated[
-        str, typer.Argument(help="experiments, chips, devices, liquids, components, adc-prices or functions.")
+        str,
+        typer.Argument(
+            help="experiments, chips, devices, liquids, components, adc-prices, functions, effects, encodings or drivers."
+        ),
     ],
 ) -> None:
     """List what ships with mho, one name and description a line."""
