@@ -149,10 +149,11 @@ def _component(name: str) -> str:
 
 def _said_of(kinds: Mapping[str, type]) -> dict[str, str]:
     """What the first sentence of every class of a registry says."""
-    heads = {
-        name: " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split()) for name, kind in kinds.items()
-    }
-    return {name: head.split(". ")[0].rstrip(".") for name, head in heads.items()}
+    said = {}
+    for name, kind in kinds.items():
+        head = " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split())
+        said[name] = head.split(". ")[0].rstrip(".").replace("``", "")
+    return said
 
 
 def _near(word: str, among: Any) -> str:

@@ -154,7 +154,8 @@ def list_command(
     kind: Annotated[
         str,
         typer.Argument(
-            help="experiments, chips, devices, liquids, components, adc-prices, functions, effects, encodings or drivers."
+            help="experiments, chips, devices, liquids, components, adc-prices, functions, effects, encodings or "
+            "drivers."
         ),
     ],
 ) -> None:
