@@ -21,6 +21,8 @@ READ, DECISION = np.uint32(0), np.uint32(1)
 """Origins of noise: the cells of a read, the decision of a neuron."""
 _MANTISSA_BITS = 24
 _0, _1, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
+_NONE = np.uint64(0)
+_LARGEST = np.float32(np.finfo(np.float32).max)
 
 
 def on_grid(rows: torch.Tensor) -> torch.Tensor:
@@ -143,9 +145,12 @@ def neuron_input(how: Any, sums: Any, variance: Any, active: Any, recording: Any
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _fire(
-    how: Any, recording: Any, step: Any, z: Any, x: Any, membrane: Any, kept: Any, waiting: Any, fired: Any
+    how: Any, recording: Any, step: Any, z: Any, x: Any, membrane: Any, kept: Any, waiting: Any, over: Any, fired: Any
 ) -> int:
-    """Leak, add, compare: how many neurons fired, the first of ``fired``. ``kept``: what a membrane keeps this step."""
+    """Leak, add, compare: how many neurons fired, the first of ``fired`` (neurons + 8).
+
+    ``kept``: what a membrane keeps this step; ``over``: bytes for the comparisons, whole words, zeros beyond the last.
+    """
     neurons, gain, decay = membrane.shape[0], how.gain, how.decay
     if how.refractory > 0:
         for j in range(neurons):
@@ -155,12 +160,24 @@ def _fire(
         kept[j] = decay
     if how.wobble > _0:
         normals(how.key[0], how.key[1], recording, step, DECISION, z)
-    last = 0
+        for j in range(neurons):
+            x[j] = membrane[j] + how.wobble * z[j]
+    else:
+        for j in range(neurons):
+            x[j] = membrane[j]
+    if how.refractory > 0:
+        for j in range(neurons):
+            x[j] = x[j] if waiting[j] == 0 else -_LARGEST
+    # Eight comparisons a word, since few of them hold anything: neurons fire rarely.
     for j in range(neurons):
-        seen = membrane[j] + how.wobble * z[j] if how.wobble > _0 else membrane[j]
-        if seen > how.threshold[j] and (how.refractory == 0 or waiting[j] == 0):
-            fired[last] = j
-            last += 1
+        over[j] = x[j] > how.threshold[j]
+    last = 0
+    words = over.view(np.uint64)
+    for word in range(words.shape[0]):
+        if words[word] != _NONE:
+            for j in range(8 * word, 8 * word + 8):
+                fired[last] = j
+                last += over[j]
     if how.refractory > 0:
         for j in range(neurons):
             waiting[j] = max(waiting[j] - 1, 0)
@@ -177,13 +194,13 @@ def _add_rows(rows: Any, lines: Any, out: Any) -> None:
     n, width = lines.shape[0], out.shape[0]
     whole = n - n % 4
     for k in range(0, whole, 4):
-        a, b, c, d = rows[lines[k]], rows[lines[k + 1]], rows[lines[k + 2]], rows[lines[k + 3]]
+        a, b, c, d = np.uint64(lines[k]), np.uint64(lines[k + 1]), np.uint64(lines[k + 2]), np.uint64(lines[k + 3])
         for j in range(width):
-            out[j] += (a[j] + b[j]) + (c[j] + d[j])
+            out[j] += (rows[a, j] + rows[b, j]) + (rows[c, j] + rows[d, j])
     for k in range(whole, n):
-        a = rows[lines[k]]
+        a = np.uint64(lines[k])
         for j in range(width):
-            out[j] += a[j]
+            out[j] += rows[a, j]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -206,7 +223,8 @@ def run_events(
     blocks = 1 if shared else how.edges.shape[0] - 1
     membrane, x = np.empty(neurons, np.float32), np.empty(neurons, np.float32)
     kept, waiting = np.empty(neurons, np.float32), np.empty(neurons, np.int32)
-    fired, driven = np.empty(neurons, np.int64), np.empty(rows.shape[0], np.int64)
+    over, fired = np.zeros(-(-neurons // 8) * 8, np.uint8), np.empty(neurons + 8, np.int64)
+    driven = np.empty(rows.shape[0], np.int64)
     sums, z = np.empty((blocks, width), np.float32), np.zeros(how.z_width, np.float32)
     variance = np.empty((blocks if row_variance.size else 0, row_variance.shape[1]), np.float32)
     active = np.empty(blocks, np.int64)
@@ -237,7 +255,7 @@ def run_events(
                     _add_rows(row_variance, driven[begin:end], variance[tile])
                 begin = end
             marks.clipped[n] += neuron_input(how, sums, variance, active, recording, np.uint32(step), z, x)
-            spiking = _fire(how, recording, np.uint32(step), z, x, membrane, kept, waiting, fired)
+            spiking = _fire(how, recording, np.uint32(step), z, x, membrane, kept, waiting, over, fired)
             for k in range(spiking):
                 marks.counts[n, fired[k]] += 1
                 if marks.raster.size:
@@ -281,13 +299,14 @@ def advance_block(
     """One step of a block of recordings on one chip, after the product: ``sums`` and ``variances`` (tiles, block,
     width), ``driven`` (block, rows), whose last columns take the spikes for the next step."""
     neurons, inputs = how.threshold.shape[0], how.inputs
-    x, z, fired = np.empty(neurons, np.float32), np.zeros(how.z_width, np.float32), np.empty(neurons, np.int64)
+    x, z = np.empty(neurons, np.float32), np.zeros(how.z_width, np.float32)
+    over, fired = np.zeros(-(-neurons // 8) * 8, np.uint8), np.empty(neurons + 8, np.int64)
     for i in range(driven.shape[0]):
         n = first + i
         recording = np.uint32(numbers[n])
         marks.reads[n] += lit[i].sum()
         marks.clipped[n] += neuron_input(how, sums[:, i], variances[:, i], lit[i], recording, np.uint32(step), z, x)
-        spiking = _fire(how, recording, np.uint32(step), z, x, membrane[i], kept[i], waiting[i], fired)
+        spiking = _fire(how, recording, np.uint32(step), z, x, membrane[i], kept[i], waiting[i], over, fired)
         driven[i, inputs:] = _0
         lit[i] = 0
         tile = 0
