@@ -156,6 +156,13 @@ class Chip:
         return (self.weights.device, self.ramp.device) if self.readout == "ramp" else (self.weights.device,)
 
     @property
+    def cited(self) -> set[str]:
+        """Keys of the papers behind the chip, its cells with their effects, and its wires."""
+        found = {*self.cite, *self.weights.device.cite, *self.ramp.device.cite}
+        found.update(key for cell in self.cells for effect in cell.effects for key in effect.cite)
+        return found.union(self.wires.cite) if isinstance(self.wires, NodeWires) else found
+
+    @property
     def lines(self) -> Wires | None:
         """The wires as resistances."""
         return self.wires.lines(self.node_nm) if isinstance(self.wires, NodeWires) else self.wires

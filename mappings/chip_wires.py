@@ -7,7 +7,7 @@ cell in widths of a line, and becomes resistances by NeuroSim's table (``crossba
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval
 from pydantic import Field
@@ -46,6 +46,8 @@ class NodeWires:
     tolerance : largest rms error over the mean current at which ``alpha_beta`` is still used [1]
     source : where the resistances are from
     """
+
+    cite: ClassVar[tuple[str, ...]] = ("peng2020",)
 
     kind: Literal["node"] = "node"
     node_nm: Annotated[float, Interval(ge=5.0, le=130.0)] | None = None

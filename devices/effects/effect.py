@@ -73,6 +73,7 @@ class Effect:
 
     stage: ClassVar[str]
     once: ClassVar[bool] = True
+    cite: ClassVar[tuple[str, ...]] = ()  # papers behind its defaults
 
     kind: str
     source: str = "estimate"

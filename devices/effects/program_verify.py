@@ -48,6 +48,7 @@ class ProgramVerify(Effect):
 
     kind: Literal["program_verify"] = "program_verify"
     stage: ClassVar[str] = "write"
+    cite: ClassVar[tuple[str, ...]] = ("hong2025",)
 
     tolerance_S: Annotated[float, Gt(0.0)] = 5e-6
     max_iterations: Annotated[int, Interval(ge=1, le=10000)] = 20

@@ -175,7 +175,7 @@ class Tables:
                 title=f"{self.experiment.name}: one step of each layer, {variant.name}",
             )
         self._prices(variant, chips)
-        self.cite.update((*chip.cite, *chip.weights.device.cite, *chip.ramp.device.cite))
+        self.cite.update(chip.cited)
         if chip.readout == "ramp":
             self._ramps(variant, chips)
         self._written(variant, both)
