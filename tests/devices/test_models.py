@@ -9,7 +9,7 @@ import torch
 
 from devices import ChipStreams, Device, Gaussian, Ideal, Stream, TaOx
 
-SAMPLES = 400_000
+SAMPLES = 1_000_000
 
 
 def drawn(device: Device, target_S: float, t_s: float = 0.0) -> torch.Tensor:
