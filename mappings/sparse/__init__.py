@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from mappings.sparse.analog import SparseRun, multiply
+from mappings.sparse.analog_chip import Merge, SparseChip, SparseMapping
+from mappings.sparse.cells import SPARSE_ENCODINGS, OneCell
+from mappings.sparse.counting import SparseCounts, count
 from mappings.sparse.fabric import VERSIONS, Fabric, Instructions, Version
 from mappings.sparse.fabric_actions import fabric_actions
 from mappings.sparse.fabric_dataflow import DATAFLOWS
 from mappings.sparse.fabric_run import FabricRun, run_smash, table
+from mappings.sparse.grouping import ORDERS
+from mappings.sparse.plan import Plan, plan
 from mappings.sparse.product import partial_products, spgemm
 from mappings.sparse.semiring import SEMIRINGS, Semiring
+from mappings.sparse.tiles import LAYOUTS, TileMap, lay
 
 __all__ = [
     "DATAFLOWS",
+    "LAYOUTS",
+    "ORDERS",
     "SEMIRINGS",
+    "SPARSE_ENCODINGS",
     "VERSIONS",
     "Fabric",
     "FabricRun",
     "Instructions",
+    "Merge",
+    "OneCell",
+    "Plan",
     "Semiring",
+    "SparseChip",
+    "SparseCounts",
+    "SparseMapping",
+    "SparseRun",
+    "TileMap",
     "Version",
+    "count",
     "fabric_actions",
+    "lay",
+    "multiply",
     "partial_products",
+    "plan",
     "run_smash",
     "spgemm",
     "table",

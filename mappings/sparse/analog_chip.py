@@ -127,7 +127,7 @@ class SparseMapping:
     ----------
     layout : ``compact`` (columns that hold something) or ``blocks`` (GraphR)
     order : order of B's rows on the word lines (``mappings.sparse.grouping``)
-    scale : values of the whole ``matrix``, of a ``tile`` or of a ``row`` of B share their full scale; a row's scale goes
+    scale : values of the whole ``matrix``, of a ``tile`` or of a ``row`` of B share a full scale; a row's goes
         into the inputs of that row
     input_scale : inputs of the whole ``matrix`` A share their full scale, or those of each ``row``
     """
