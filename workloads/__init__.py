@@ -11,13 +11,24 @@ from pydantic import Field
 
 from workloads.kws.experiment import KeywordSpotting
 from workloads.lsm.experiment import LiquidStateMachine
+from workloads.lsm.experiment_zeroshot import ZeroShot
 from workloads.result import Panel, Progress, Result
 
-WORKLOADS: dict[str, type[KeywordSpotting] | type[LiquidStateMachine]] = {
+WORKLOADS: dict[str, type[KeywordSpotting] | type[LiquidStateMachine] | type[ZeroShot]] = {
     "kws": KeywordSpotting,
     "lsm": LiquidStateMachine,
+    "zeroshot": ZeroShot,
 }
 
-AnyExperiment = Annotated[KeywordSpotting | LiquidStateMachine, Field(discriminator="kind")]
+AnyExperiment = Annotated[KeywordSpotting | LiquidStateMachine | ZeroShot, Field(discriminator="kind")]
 
-__all__ = ["WORKLOADS", "AnyExperiment", "KeywordSpotting", "LiquidStateMachine", "Panel", "Progress", "Result"]
+__all__ = [
+    "WORKLOADS",
+    "AnyExperiment",
+    "KeywordSpotting",
+    "LiquidStateMachine",
+    "Panel",
+    "Progress",
+    "Result",
+    "ZeroShot",
+]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from devices import InputError, Stream
 from mappings.liquid import Liquid, LiquidRun
+from mappings.liquid_actions import LiquidActivity
 from workloads.kws.experiment import one_thread
 from workloads.lsm.binning import Spikes, binned
 from workloads.lsm.experiment_data import EventData, evenly
@@ -167,7 +168,7 @@ class LiquidExperimentRun:
                 judged = pool.map(lambda variant: self._variant(variant, judge), how.variants)
                 for number, (variant, one) in enumerate(zip(how.variants, judged, strict=True)):
                     tables.activity(variant.name, one.first)
-                    tables.hardware(variant, one.first)
+                    tables.hardware(variant, one.activity)
                     for (split, t_s), answered in one.analog.items():
                         tables.analog(variant, split, t_s, answered)
                     for split, answered in one.quantised.items():
@@ -204,7 +205,9 @@ class LiquidExperimentRun:
     def _variant(self, variant: LiquidVariant, judge: Judge) -> Judged:
         """One variant on its chips at all times, and once read without error."""
         how, readout = self.experiment.evaluation, self.experiment.readout
-        judged = Judged(judge.simulate(variant.chip, how.chips))
+        first = judge.simulate(variant.chip, how.chips)
+        arrays = variant.chip.program(judge.streams(how.chips)).read()
+        judged = Judged(first, LiquidActivity.of(first, arrays))
         features = judged.first.features.numpy()
         learnt = {split: judge.learn(features, split, readout) for split in judge.parts}
         for t_s in how.times_s if variant.chip.device.drifts else (0.0,):
@@ -250,6 +253,7 @@ class Judged:
     """One variant: the run right after forming, and accuracies by split and time, and read without error."""
 
     first: LiquidRun
+    activity: LiquidActivity
     analog: dict[tuple[str, float], Answered] = field(default_factory=dict)
     quantised: dict[str, Answered] = field(default_factory=dict)
 

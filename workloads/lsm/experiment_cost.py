@@ -1,53 +1,78 @@
-"""What a liquid costs for one recording: its arrays and neurons by the spikes that were counted, and its read-out."""
+"""What a liquid costs for one recording, and beside it the same network on a graphics processor."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mappings.actions import Action, Actions, Instance, Schedule
+from mappings.actions import Actions, Task
 from mappings.cost import CostLine, price, summarise
-from mappings.liquid import Liquid, LiquidRun
+from mappings.liquid import Liquid
+from mappings.liquid_actions import (
+    GPU_MODELS,
+    LiquidActivity,
+    gpu_actions,
+    liquid_actions,
+    readout_actions,
+    training_cost,
+)
+from mappings.trace import trace
 from periphery.component import load_components
-from workloads.lsm.readout import AnyReadout
 
-NODE_NM = 40.0
+PUBLISHED_RATIO = 23.34
 
 
 @dataclass(frozen=True)
 class LiquidCost:
-    """Lines of price, rows of ``layers.csv`` and ``schedule.csv``, the sum for one recording, and its papers."""
+    """Price of one recording.
+
+    ``lines``: every action and instance; ``layers``, ``schedule``: rows of these tables; ``total``: the sum; ``notes``:
+    what was assumed; ``cite``: papers behind the prices; ``tasks``: of one step of each layer; ``gpu_J``: energy of the
+    same network on a graphics processor, by price model.
+    """
 
     lines: list[CostLine]
     layers: list[dict[str, Any]]
     schedule: list[dict[str, Any]]
     total: dict[str, float]
     notes: tuple[str, ...]
-    cite: tuple[str, ...]
-    trace: dict[str, Any]
+    cite: frozenset[str]
+    tasks: tuple[Task, ...]
+    gpu_J: dict[str, float]
 
 
-def liquid_cost(chip: Liquid, run: LiquidRun, *, variant: str, readout: AnyReadout, classes: int) -> LiquidCost:
-    """Cost of one recording, the mean over the recordings and chips of ``run``."""
-    records = load_components()
-    layers = [_liquid(chip, run)]
+def liquid_cost(
+    chip: Liquid, activity: LiquidActivity, *, variant: str, steps: int, classes: int, bits: int | None
+) -> LiquidCost:
+    """Cost of one recording of ``steps`` and ``classes`` at a mean ``activity``; ``bits`` of a read-out weight."""
+    if bits is not None:
+        chip = replace(chip, circuit=replace(chip.circuit, readout_bits=bits))
+    layers = [liquid_actions(chip, activity, steps=steps), readout_actions(chip, classes, steps=steps)]
+    return priced(chip, layers, variant=variant, classes=classes, steps=steps)
+
+
+def priced(chip: Liquid, layers: list[Actions], *, variant: str, classes: int, steps: int) -> LiquidCost:
+    """The price of layers that run one after the other; all are supplied from the first step to the last."""
+    records, node_nm = load_components(), chip.circuit.node_nm
     latency_s = sum(layer.latency_s * layer.steps for layer in layers)
     lines: list[CostLine] = []
     rows: list[dict[str, Any]] = []
     schedule: list[dict[str, Any]] = []
-    cite: set[str] = set()
+    notes: list[str] = []
     for actions in layers:
-        own = price(actions, node_nm=NODE_NM, components=records, latency_s=latency_s, variant=variant)
+        own = price(actions, node_nm=node_nm, components=records, latency_s=latency_s, variant=variant)
         lines += own
-        step = summarise(own, actions.latency_s, actions.ops)
+        step, layer = summarise(own, actions.latency_s, actions.ops), actions.tasks[0].layer
+        reservoir = not layer.startswith("read-out")
         rows.append(
             {
                 "variant": variant,
-                "layer": "liquid",
-                "rows": chip.rows,
-                "columns": chip.neurons,
-                "cells": chip.rows * chip.columns,
-                "tiles": chip.arrays,
+                "layer": layer,
+                "rows": chip.rows if reservoir else chip.neurons,
+                "columns": chip.neurons if reservoir else classes,
+                "cells": chip.rows * chip.columns if reservoir else 0,
+                "tiles": chip.arrays if reservoir else 0,
                 "steps": int(actions.steps),
                 "ops": actions.ops,
                 "area_m2": step["area_m2"],
@@ -58,23 +83,59 @@ def liquid_cost(chip: Liquid, run: LiquidRun, *, variant: str, readout: AnyReado
                 "clipped_inputs": 0.0,
             }
         )
-        for line in own:
-            if line.component in records:
-                cite.update(records[line.component].cite)
+        for task in actions.tasks:
+            schedule.append(
+                {
+                    "variant": variant,
+                    "layer": layer,
+                    "task": task.name,
+                    "resource": task.resource,
+                    "start_s": task.start_s,
+                    "duration_s": task.duration_s,
+                }
+            )
+        notes += actions.notes
+    cite = frozenset(key for line in lines if line.component in records for key in records[line.component].cite)
     total = summarise(lines, latency_s, sum(layer.ops * layer.steps for layer in layers))
-    return LiquidCost(lines, rows, schedule, total, (), tuple(sorted(cite)), {"traceEvents": []})
+    gpu_J: dict[str, float] = {}
+    for model in GPU_MODELS:
+        dense = gpu_actions(chip, classes, steps=steps, model=model)
+        dear = price(dense, node_nm=node_nm, components=records, latency_s=0.0)
+        gpu_J[model] = float(sum(line.energy_J for line in dear))
+    tasks = tuple(task for actions in layers for task in actions.tasks)
+    return LiquidCost(lines, rows, schedule, total, tuple(notes), cite, tasks, gpu_J)
 
 
-def _liquid(chip: Liquid, run: LiquidRun) -> Actions:
-    n = run.counts.shape[0] * run.counts.shape[1]
-    spikes = float(run.counts.double().sum() / n) / run.steps
-    made = chip.neuron.actions(chip.neurons, spikes, run.steps)
-    schedule = Schedule("liquid")
-    schedule.add("step", "array", 1e-6)
-    return Actions(
-        tuple(Action("liquid", component, name, count) for component, of in made.items() for name, count in of.items()),
-        tuple(Instance("liquid", name, count) for name, count in chip.neuron.instances(1.0, run.steps).items()),
-        tuple(schedule.tasks),
-        steps=run.steps,
-        ops=2.0 * chip.rows * chip.neurons,
-    )
+def beside_gpu(costs: dict[str, LiquidCost]) -> list[dict[str, Any]]:
+    """Energy of a recording on the chip and on a graphics processor, by its price model, and their ratio."""
+    return [
+        {
+            "variant": name,
+            "gpu_model": model,
+            "chip_energy_J": cost.total["energy_J"],
+            "gpu_energy_J": gpu_J,
+            "ratio": gpu_J / cost.total["energy_J"],
+            "published_ratio": PUBLISHED_RATIO,
+        }
+        for name, cost in costs.items()
+        for model, gpu_J in cost.gpu_J.items()
+    ]
+
+
+def training_rows(chip: Liquid, *, classes: int, steps: int, recordings: int, epochs: int) -> list[dict[str, Any]]:
+    """Multiply-accumulates of training, by what is trained."""
+    cost = training_cost(chip, classes, steps=steps, recordings=recordings, epochs=epochs)
+    named = {
+        "read-out by ridge regression, all recordings at once": cost.ridge,
+        f"read-out by gradient descent, {epochs} epochs": cost.gradient,
+        f"spiking recurrent network of the same size through time, {epochs} epochs": cost.through_time,
+    }
+    return [
+        {"trained": name, "multiply_accumulates": macs, "times_the_ridge": macs / cost.ridge}
+        for name, macs in named.items()
+    ]
+
+
+def timeline(costs: Iterable[LiquidCost], title: str) -> dict[str, Any]:
+    """One step of each layer for the trace viewer."""
+    return trace([task for cost in costs for task in cost.tasks], title=title)
