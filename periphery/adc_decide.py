@@ -110,37 +110,65 @@ def _approximate(u: Any, table: Any, per: int, offset: Any, per_sigma: Any, seed
 
 
 ONES, FIRST_ZERO, HIGHEST_ONE = 0, 1, 2
+DOUBT = 5.5  # sigma; from 5.44 on, ``_chance`` lies beyond the smallest and the largest even number
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _thermometer(u: Any, table: Any, per: int, per_sigma: Any, seeds: Any, encoder: int, codes: Any) -> None:
+def _thermometer(
+    u: Any, table: Any, per: int, first: Any, reach: Any, per_sigma: Any, seeds: Any, encoder: int, codes: Any
+) -> None:
     """All comparators of a flash converter decide at once; ``table``: (chips, ramps, converters * count), their
-    thresholds in their order."""
+    thresholds in their order; ``reach``: (2, chips, ramps, columns), how far below and above its even place a
+    threshold of the column may stand and still be in doubt. Only comparators in doubt are asked."""
     chips, samples, ramps, columns = u.shape
     count = table.shape[2] // ((columns + per - 1) // per)
     seen, above = np.empty(columns, np.float32), np.empty(columns, np.float32)
-    code, whole, yes = np.empty(columns, np.int32), np.empty(columns, np.int32), np.empty(columns, np.int32)
+    low, at, seat = np.empty(columns, np.int32), np.empty(columns, np.int32), np.empty(columns, np.int32)
+    code, whole = np.empty(columns, np.int32), np.empty(columns, np.int32)
     start = np.array([column // per * count for column in range(columns)], np.int32)
+    all_of, none = np.float32(count), np.float32(0.0)
     for chip in range(chips):
         for sample in range(samples):
             seed, other = seeds[chip, sample]
             for ramp in range(ramps):
                 row, sharp = table[chip, ramp], per_sigma[chip, ramp]
+                below, beyond = reach[0, chip, ramp], reach[1, chip, ramp]
                 seen[:] = u[chip, sample, ramp]
-                code[:] = 0
-                whole[:] = 1
-                for k in range(count):
-                    place = np.int32((ramp * count + k) * columns)
+                widest = np.int32(0)
+                for column in range(columns):
+                    # Not-a-number fails every comparison and is below everything.
+                    sure = seen[column] - first - below[column]
+                    sure = sure if sure > none else none
+                    some = seen[column] - first + beyond[column]
+                    some = some if some > none else none
+                    low[column] = np.int32(sure if sure < all_of else all_of)
+                    widest = max(widest, np.int32(some if some < all_of else all_of) - low[column])
+                # All columns ask as many; those asked without need answer as they must.
+                for column in range(columns):
+                    code[column] = min(low[column], count - widest)
+                    at[column] = start[column] + code[column]
+                    seat[column] = (ramp * count + code[column]) * columns + column
+                    whole[column] = 1
+                if encoder == HIGHEST_ONE:
+                    low[:] = code
+                for k in range(widest):
                     for column in range(columns):
-                        above[column] = (seen[column] - row[start[column] + k]) * sharp[column]
-                    for column in range(columns):
-                        yes[column] = np.int32(_even(place + column, seed, other) < _chance(above[column]))
-                        whole[column] &= yes[column]
-                    for column in range(columns):
-                        if encoder == HIGHEST_ONE:
-                            code[column] = np.int32(k + 1) if yes[column] else code[column]
-                        else:
-                            code[column] += whole[column] if encoder == FIRST_ZERO else yes[column]
+                        above[column] = (seen[column] - row[at[column] + k]) * sharp[column]
+                    further = np.int32(k * columns)
+                    if encoder == ONES:
+                        for column in range(columns):
+                            code[column] += np.int32(
+                                _even(seat[column] + further, seed, other) < _chance(above[column])
+                            )
+                    elif encoder == FIRST_ZERO:
+                        for column in range(columns):
+                            yes = np.int32(_even(seat[column] + further, seed, other) < _chance(above[column]))
+                            whole[column] &= yes
+                            code[column] += whole[column]
+                    else:
+                        for column in range(columns):
+                            yes = _even(seat[column] + further, seed, other) < _chance(above[column])
+                            code[column] = low[column] + np.int32(k + 1) if yes else code[column]
                 codes[chip, sample, ramp] = code
 
 
@@ -183,12 +211,31 @@ def approximate(
 
 
 def thermometer(
-    u: torch.Tensor, table: torch.Tensor, columns_per_adc: int, *, sigma: torch.Tensor, noise: BlockNoise, encoder: int
+    u: torch.Tensor,
+    table: torch.Tensor,
+    columns_per_adc: int,
+    first: float,
+    *,
+    sigma: torch.Tensor,
+    noise: BlockNoise,
+    encoder: int,
 ) -> torch.Tensor:
-    """Codes of noisy comparators that all decide at once, int32; shapes as in ``search`` and ``approximate``."""
+    """Codes of noisy comparators that all decide at once, int32; shapes as in ``search`` and ``approximate``.
+
+    The closer the thresholds stand to ``first + 1, first + 2, ..`` and the less noise, the fewer comparators are in
+    doubt, and the faster; those beyond ``DOUBT`` sigma would say the same for every even number there is.
+    """
     codes = np.empty(tuple(u.shape), np.int32)
     per_sigma, seeds = _spread(u, sigma, noise)
-    _thermometer(_array(u), _array(table.flatten(2)), columns_per_adc, per_sigma, seeds, encoder, codes)
+    off = table - (torch.arange(1, table.shape[-1] + 1) + first)
+    # A thousandth covers the rounding of places up to 2^12 in single precision.
+    stray = [ends.clamp_min(0.0).repeat_interleave(columns_per_adc, dim=-1) for ends in (off.amax(-1), -off.amin(-1))]
+    doubt = DOUBT * _each(sigma, u)
+    below, beyond = (doubt + each[..., : u.shape[-1]].expand(doubt.shape) + 1e-3 for each in stray)
+    reach = _array(torch.stack([below, beyond]))
+    _thermometer(
+        _array(u), _array(table.flatten(2)), columns_per_adc, np.float32(first), reach, per_sigma, seeds, encoder, codes
+    )
     return torch.from_numpy(codes)
 
 

@@ -30,7 +30,7 @@ class Grid:
     levels: Levels = "mid_tread"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.bits <= 12:
+        if isinstance(self.bits, bool) or self.bits not in range(1, 13):
             raise InputError(f"bits: 1 to 12 for a converter (got {self.bits!r})")
         low, high = (torch.as_tensor(end, dtype=torch.float64) for end in (self.low, self.high))
         wrong = ~(torch.isfinite(low) & torch.isfinite(high) & (low < high))

@@ -25,7 +25,8 @@ class AmplitudeDAC(Driver):
     ----------
     signed : ``two_phases`` of one polarity each, or ``bipolar`` levels of both signs around the column's virtual ground
     element_mismatch : relative standard deviation e of one unit element [1]
-    offset_V : standard deviation over rows of the offset of a row's output buffer, seen while the row is driven [V]
+    offset_V : standard deviation over rows of the offset of a row's output buffer, seen while the row is driven [V]; it
+    turns its sign with the integrator in two phases, and keeps it where levels are bipolar
     noise_V : standard deviation of a driven row in every phase [V]
     settle_s : time until a level has settled, spent before each integration [s]; an estimate
     pulse_clocks : clock periods of integration in each phase
@@ -74,15 +75,16 @@ class AmplitudeDAC(Driver):
         """Strings and buffers of every row."""
         top = full_scale(bits)
         per_V = top / self.v_read_V
-        levels = None
-        if self.element_mismatch > 0.0 or self.offset_V > 0.0:
-            elements = 1.0 + self.element_mismatch * rng.child("dac elements").normal((rows, top))
-            sums = elements.double().cumsum(-1)
-            levels = torch.nn.functional.pad(sums * (top / sums[..., -1:]), (1, 0))
-            offset = self.offset_V * per_V * rng.child("dac offset").normal((rows, 1))
-            levels[..., 1:] += offset
-            levels = levels.float()
-        return DriverRead(levels, self.noise_V * per_V)
+        if self.element_mismatch == self.offset_V == 0.0:
+            return DriverRead(None, self.noise_V * per_V)
+        elements = 1.0 + self.element_mismatch * rng.child("dac elements").normal((rows, top))
+        sums = elements.double().cumsum(-1)
+        levels = torch.nn.functional.pad(sums * (top / sums[..., -1:]), (1, 0))
+        offset = self.offset_V * per_V * rng.child("dac offset").normal((rows, 1))
+        if self.signed == "bipolar":
+            return DriverRead(levels.float(), self.noise_V * per_V, offset[..., 0])
+        levels[..., 1:] += offset
+        return DriverRead(levels.float(), self.noise_V * per_V)
 
     def actions(self, bits: int, *, rows: float, pulses: float, clocks: float) -> Counts:
         """Every driven row's DAC switches its elements once, and its buffer holds the line."""

@@ -1,7 +1,8 @@
 """Ranges of converters from data: where to clip so that what is kept is resolved finely enough.
 
-A wide range rounds coarsely, a narrow one clips; both are errors. ``max`` clips nothing, ``percentile`` clips a stated
-share, ``minimum_error`` searches for the range with the least mean square of both errors together.
+A wide range rounds coarsely, a narrow one clips; both are errors. ``max`` ends at the largest value (mid-tread, whose
+highest code lies one LSB below the range's end, that value is still clipped, by half an LSB), ``percentile`` clips a
+stated share, ``minimum_error`` searches for the range with the least mean square of both errors together.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ class RangeCalibration:
     def ranges(self, z: torch.Tensor, bits: int, levels: Levels = "mid_tread") -> Ranges:
         """Ranges for pre-activations ``z (..., ramps, columns)`` [z].
 
-        Raises ``InputError`` for data that is empty or not finite, and where it leaves no range (all zero, or all one
-        value).
+        Raises ``InputError`` for data that is empty or not finite, and where it leaves no range (all zero, all one
+        value, or all but the share beyond the percentile), with the first ramp group and column where it does not.
         """
         if z.dim() < 2 or z.numel() == 0:
             raise InputError(f"calibration data: at least one value of every column (got shape {tuple(z.shape)})")
@@ -79,7 +80,7 @@ class RangeCalibration:
         if not 50.0 < self.percentile <= 100.0:
             raise InputError(f"percentile: above 50 and at most 100 (got {self.percentile!r})")
         data, shape = self._groups(z.double())
-        low, high = self._chosen(data, bits, levels)
+        low, high = self._chosen(data, bits, levels, shape)
         seen = Grid(bits, low[:, None], high[:, None], levels)
         half = 0.5 * seen.lsb[:, 0]
         # A value is clipped where the nearest code is an end code and stands more than half an LSB away.
@@ -104,7 +105,9 @@ class RangeCalibration:
             return flat.transpose(0, 1).reshape(ramps, -1), (ramps, 1)
         return flat.permute(1, 2, 0).reshape(ramps * columns, -1), (ramps, columns)
 
-    def _chosen(self, data: torch.Tensor, bits: int, levels: Levels) -> tuple[torch.Tensor, torch.Tensor]:
+    def _chosen(
+        self, data: torch.Tensor, bits: int, levels: Levels, shape: tuple[int, int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         most = data.abs().amax(1)
         low, high = (-most, most) if self.symmetric else (data.amin(1), data.amax(1))
         if self.method == "percentile":
@@ -114,18 +117,35 @@ class RangeCalibration:
                 low = -high
             else:
                 low, high = _quantile(data, 1.0 - share), _quantile(data, share)
+        if bool((low >= high).any()):
+            raise InputError(self._no_range(data, int((low >= high).nonzero()[0]), shape))
         Grid(bits, low[:, None], high[:, None], levels)
         if self.method != "minimum_error":
             return low, high
         error = partial(_square_error, data, bits=bits, levels=levels)
+        # Mid-tread codes end one LSB below the range: wide enough that the highest one reaches the largest value.
+        codes, short = 2.0**bits, levels == "mid_tread" and bits > 1
         if self.symmetric:
-            best = _search(lambda at: error(-at, at), torch.zeros_like(high), high)
+            best = _search(lambda at: error(-at, at), torch.zeros_like(high), high * (codes / (codes - 2 * short)))
             return -best, best
-        middle = data.median(1).values
+        middle, widest = data.median(1).values, high + (high - low) * (short / (codes - 1))
         for _ in range(2):
-            high = _search(partial(error, low), middle, data.amax(1))
+            high = _search(partial(error, low), middle, widest)
             low = _search(partial(error, high=high), middle, data.amin(1))
         return low, high
+
+    def _no_range(self, data: torch.Tensor, row: int, shape: tuple[int, int]) -> str:
+        """Why the data of one range leave none, and which data they are."""
+        ramp, column = divmod(row, shape[1])
+        whose = {"layer": "the layer", "tile": f"ramp group {ramp}", "column": f"column {column} of ramp group {ramp}"}
+        values = data[row]
+        one = float(values[0])
+        if bool((values == one).all()):
+            return f"calibration data: a range of values (got {one:g} alone in {whose[self.per]})"
+        return (
+            f"calibration data: a range of values within the {self.percentile:g} % percentile (got one value in "
+            f"{whose[self.per]}, others beyond it); a higher percentile or minimum_error keeps them"
+        )
 
 
 def _quantile(data: torch.Tensor, share: float) -> torch.Tensor:

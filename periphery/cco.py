@@ -27,12 +27,14 @@ class BuiltCCO(BuiltADC):
         design, full = self.design, float(self.grid.top + 1)
         exact = u - (self.grid.origin + (0.5 if self.grid.levels == "mid_tread" else 0.0))
         slope = 1.0 + self.bank.of_columns(self.gain_error)[:, None]
-        periods = slope * (exact + 4.0 * design.nonlinearity * exact * (1.0 - exact / full))
+        inside = exact.clamp(0.0, full)
+        periods = slope * (exact + 4.0 * design.nonlinearity * inside * (1.0 - inside / full))
         if design.jitter > 0.0:
             spread = design.jitter * periods.clamp(0.0, full).sqrt()
             periods = periods + spread * noise.normal(u.shape[2:])
         # What the oscillator errs by is added to the input: an exact one then decides ties as all converters do.
-        return quantised(u + (periods - exact) + (design.start_phase - 0.5), self.grid)
+        error = torch.where(exact.isfinite(), periods - exact, 0.0)
+        return quantised(u + error + (design.start_phase - 0.5), self.grid)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,8 @@ class CCO(ADC):
 
     The column's current and a bias current make the low end of the range stand still and the high end run ``2^n``
     periods. With x the periods that an exact oscillator would make, this one makes ``(1 + g) (x + 4 a x (1 - x /
-    2^n))`` plus the jitter of each period, ``j sqrt(x)`` in all, and the counter holds the whole ones.
+    2^n))`` plus the jitter of each period, ``j sqrt(x)`` in all, and the counter holds the whole ones. The bow ends
+    where the range does.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ Counts = Mapping[str, Mapping[str, float]]
 
 def full_scale(bits: int) -> int:
     """The largest count of a signed input, ``2^(bits - 1) - 1``; ``InputError`` for a number of bits out of reach."""
-    if not 2 <= bits <= 12:
+    if bits not in range(2, 13):
         raise InputError(f"bits: 2 to 12 for a signed input (got {bits!r})")
     return int(2 ** (bits - 1) - 1)
 
@@ -117,11 +117,13 @@ class DriverRead:
     """Drivers as built on chips: what they put on the lines in place of N.
 
     ``levels``: ``(chips, rows, top + 1)``, what a row's driver gives for ``|N| = 0 .. top`` [counts], or None for the
-    whole numbers themselves; ``sigma``: standard deviation of every driven line in every product [counts].
+    whole numbers themselves; ``sigma``: standard deviation of every driven line in every product [counts]; ``offset``:
+    ``(chips, rows)``, what a driven row's buffer adds with a sign of its own, whatever that of N [counts].
     """
 
     levels: torch.Tensor | None = None
     sigma: float = 0.0
+    offset: torch.Tensor | None = None
 
     def driven(self, counts: torch.Tensor, noise: BlockNoise) -> torch.Tensor:
         """What reaches the lines for ``counts (chips | 1, n, rows)``: ``(chips, n, rows)`` [counts]."""
@@ -130,6 +132,8 @@ class DriverRead:
             chips, rows, _ = self.levels.shape
             size = counts.abs().long().expand(chips, -1, rows).transpose(1, 2)
             seen = self.levels.gather(2, size).transpose(1, 2) * torch.where(counts < 0, -1.0, 1.0)
+        if self.offset is not None:
+            seen = seen + (counts != 0) * self.offset[:, None]
         if self.sigma > 0.0:
             seen = seen + (counts != 0) * self.sigma * noise.normal(counts.shape[2:])
         return seen

@@ -29,15 +29,25 @@ class BuiltFlash(BuiltADC):
 
     def convert(self, u: torch.Tensor, noise: BlockNoise, gain: torch.Tensor | float) -> torch.Tensor:
         """The encoder's word of the thermometer; without noise, that of one sorted table."""
-        table = self.ladder
+        table, per = self.ladder, self.bank.columns_per_adc
         if bool((self.offset_V != 0).any()):
-            lsb = self.in_lsb(1.0, gain)[..., :1].expand(*self.ladder.shape[:1], 1, self.bank.ramps, 1)[:, 0]
-            table = table - self.offset_V * lsb[..., None]
+            table, per = self._with_offsets(gain)
         if self.noise_V == 0.0:
-            return search(u, _sorted(table, self.encoder), self.bank.columns_per_adc, self.grid.origin)
+            return search(u, _sorted(table, self.encoder), per, self.grid.origin)
         sigma = self.in_lsb(self.noise_V, gain)
         encoder = _ENCODERS[self.encoder]
-        return thermometer(u, table, self.bank.columns_per_adc, sigma=sigma, noise=noise, encoder=encoder)
+        return thermometer(u, table, per, self.grid.origin, sigma=sigma, noise=noise, encoder=encoder)
+
+    def _with_offsets(self, gain: torch.Tensor | float) -> tuple[torch.Tensor, int]:
+        """Thresholds as the comparators make them [LSB], and the columns that share a table: an offset in volts is
+        another share of an LSB where columns have ranges of their own."""
+        lsb = self.in_lsb(1.0, gain).expand(len(self.ladder), 1, self.bank.ramps, -1)[:, 0]
+        if lsb.shape[-1] == 1:
+            return self.ladder - self.offset_V * lsb[..., None], self.bank.columns_per_adc
+        ladder, offset = (
+            self.bank.of_columns(each.transpose(-1, -2)).transpose(-1, -2) for each in (self.ladder, self.offset_V)
+        )
+        return ladder - offset * lsb[..., None], 1
 
 
 def _sorted(table: torch.Tensor, encoder: Encoder) -> torch.Tensor:

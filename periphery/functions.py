@@ -75,7 +75,7 @@ class Function:
 
 def checked_bits(bits: int) -> int:
     """The resolution, or InputError outside 1 to 12 bits."""
-    if isinstance(bits, bool) or int(bits) != bits or not 1 <= bits <= MOST_BITS:
+    if isinstance(bits, bool) or bits not in range(1, MOST_BITS + 1):
         raise InputError(f"bits must be a whole number from 1 to {MOST_BITS} (got {bits})")
     return int(bits)
 

@@ -138,28 +138,36 @@ def from_callable(
     between which it is monotonic; without them it must rise or fall throughout, flat stretches allowed. An output that
     a flat stretch holds is reached at the stretch's low end.
 
-    Raises InputError for a range that does not rise, an output that is not finite, a function that is flat throughout,
-    or one that turns where none of ``turns`` says so: it has no inverse there, and the message tells where.
+    Raises InputError for a range that does not rise, an output that is not finite or cannot be computed, a function
+    that is flat throughout, one that turns where none of ``turns`` says so (it has no inverse there, and the message
+    tells where), and a turn at which it goes on as before.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"function {name}: the range's low end must lie below its high end (got {low:g} to {high:g})")
     if list(turns) != sorted(set(turns)) or not all(low < turn < high for turn in turns):
         raise InputError(f"function {name}: turns must rise and lie inside {low:g} to {high:g} (got {list(turns)})")
-    on_tensors = _on_tensors(f)
+    on_tensors = _on_tensors(name, f)
     return _pieced(name, lambda z: on_tensors(z.clamp(low, high)), low, high, tuple(turns), midtread)
 
 
-def _on_tensors(f: Callable[..., object]) -> Map:
+def _on_tensors(name: str, f: Callable[..., object]) -> Map:
     """``f`` for tensors, also where it was written for one number."""
+
+    def number(z: float) -> float:
+        try:
+            return float(f(z))  # type: ignore[arg-type]
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+            got = f"got {type(error).__name__}: {error}"
+            raise InputError(f"function {name}: must be a number at z = {z:g} ({got})") from error
 
     def wrapped(z: torch.Tensor) -> torch.Tensor:
         try:
             y = torch.as_tensor(f(z), dtype=torch.float64)
-        except (TypeError, ValueError, RuntimeError, ArithmeticError):
+        except (TypeError, ValueError, LookupError, RuntimeError, ArithmeticError):
             y = torch.tensor([], dtype=torch.float64)
         if y.shape == z.shape:
             return y
-        one_by_one = [float(f(value)) for value in z.double().flatten().tolist()]  # type: ignore[arg-type]
+        one_by_one = [number(value) for value in z.double().flatten().tolist()]
         return torch.tensor(one_by_one, dtype=torch.float64).reshape(z.shape)
 
     return wrapped
@@ -169,6 +177,13 @@ def _pieced(name: str, f: Map, low: float, high: float, turns: tuple[float, ...]
     """The function with one branch between each pair of turning points that lie inside the range."""
     ends = (low, *(turn for turn in turns if low < turn < high), high)
     pieces = [_branch(name, f, first, last) for first, last in pairwise(ends)]
+    for turn, before, after in zip(ends[1:-1], pieces[:-1], pieces[1:], strict=True):
+        rises = before.last > before.first
+        if rises == (after.last > after.first):
+            way = "rises" if rises else "falls"
+            raise InputError(
+                f"function {name}: turns must be where it turns (got {turn:g}, and it {way} on both sides)"
+            )
     outputs = [y for piece in pieces for y in (piece.first, piece.last)]
     made = Function(name, min(outputs), max(outputs), f, pieces[-1].inverse, midtread)
     rises = len(pieces) == 1 and pieces[0].first < pieces[0].last

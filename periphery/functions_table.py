@@ -52,7 +52,7 @@ def _points(file: Path) -> tuple[list[int], list[float], list[float]]:
         if not any(cells) or cells[0].startswith("#"):
             continue
         numbers = [_number(cell) for cell in cells]
-        if not lines and not problems and all(number is None for number in numbers) and len(cells) == 2:
+        if not lines and not problems and len(cells) == 2 and all(_is_word(cell) for cell in cells):
             continue
         if len(cells) != 2 or any(number is None for number in numbers):
             problems.append(f"{file}:{line}: must be two finite numbers, x and y (got {','.join(cells)})")
@@ -68,6 +68,14 @@ def _points(file: Path) -> tuple[list[int], list[float], list[float]]:
     if problems:
         raise InputError(problems)
     return lines, x, y
+
+
+def _is_word(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return False
 
 
 def _number(cell: str) -> float | None:

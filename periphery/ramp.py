@@ -110,7 +110,14 @@ class RampColumn:
         theta = made.theta
         wanted = torch.diff(theta)
         if not len(wanted):
+            # One threshold spans nothing: its step is one of two bits, or one unit of z where those coincide, too.
             wanted = torch.diff(thresholds(function, 2)).mean()[None]
+            wanted = torch.where(wanted > 0, wanted, torch.ones_like(wanted))
+        elif not bool((wanted > 0).any()):
+            raise InputError(
+                f"function {function.name}: all {len(theta)} thresholds of {bits} bits lie at z = {float(theta[0]):g}, "
+                "so that no step has a charge; take 1 bit"
+            )
         else:
             wanted = torch.cat([wanted[:1], wanted])
         floor_S = device.g_min_S if self.step == "plain" else 0.0
@@ -257,7 +264,7 @@ class RampDesign:
         target = cells[None, None, :, :, None].expand(1, ramps * column.redundant_columns, -1, -1, each)
         main = device.program(target, rng=rng.child("steps"))
         mismatch = column.capacitor_mismatch * rng.child("capacitors").normal((ramps,))
-        ramp = Ramp(self, main, (), mismatch)
+        ramp = Ramp(self, main, (), mismatch, identity=rng.child("bias"))
         if column.redundant_columns > 1:
             ramp = replace(ramp, mismatch=mismatch.repeat_interleave(column.redundant_columns, dim=1))
         if column.reorder:

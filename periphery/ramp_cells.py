@@ -36,7 +36,8 @@ class Ramp:
     """Ramps as programmed: ``ramps`` columns on every chip, all of one design.
 
     ``choice``: ``(chips, ramps)``, which of the programmed columns each ramp uses, where there are redundant ones;
-    ``order``: ``(chips, ramps, steps)``, the cell of each step, where they were dealt out anew.
+    ``order``: ``(chips, ramps, steps)``, the cell of each step, where they were dealt out anew; ``identity``: the
+    stream of the bias cells, ``written``: how often these were programmed.
     """
 
     design: RampDesign
@@ -45,6 +46,8 @@ class Ramp:
     mismatch: torch.Tensor
     choice: torch.Tensor | None = None
     order: torch.Tensor | None = None
+    identity: ChipStreams | None = None
+    written: int = 0
 
     @property
     def device(self) -> Device:
@@ -87,6 +90,10 @@ class Ramp:
             charge[..., 0] += (b * trim.weight).sum(-1)
             loss += (b * trim.weight.abs()).sum(-1)
             variance[..., 0] += (device.read_sigma_S(b) * trim.weight).square().sum(-1)
+            if column.jitter_clocks:
+                # The cells of a trim share their clock periods, whose errors act on what the trim adds in all.
+                periods = trim.weight.abs().amax(-1).clamp_min(1.0)
+                variance[..., 0] += (b * trim.weight).sum(-1).square() * (column.jitter_clocks**2 / periods)
         first = column.start_cells
         unit = design.unit_S / (1.0 + self.mismatch.double())
         risen = charge.cumsum(-1) / unit[..., None]
@@ -136,12 +143,16 @@ class Ramp:
 
         Each trim is programmed to cancel what the measurement before it left, and is switched off on those ramps where
         a second measurement shows that it made the error larger. The measurement itself is averaged until exact.
+
+        They are the cells that the ramp came with: where cells have something of their own (defects, effects), they
+        keep it, and what belongs to one programming follows from ``identity`` and from how often they were written.
+        Where nothing tells one cell from another, ``rng`` draws what is programmed.
         """
-        count, ramp = self.design.column.bias_cells, replace(self, bias=())
+        count, ramp = self.design.column.bias_cells, replace(self, bias=(), written=self.written + 1)
         if count % 2:
-            ramp = ramp._trimmed(t_s, rng.child("coarse"), coarse=True)
+            ramp = ramp._trimmed(t_s, rng, ("coarse",))
         for pair in range(count // 2):
-            ramp = ramp._trimmed(t_s, rng.child("pair", pair), coarse=False)
+            ramp = ramp._trimmed(t_s, rng, ("pair", pair))
         return ramp
 
     def _error_S(self, t_s: float) -> torch.Tensor:
@@ -149,12 +160,19 @@ class Ramp:
         middle = self.design.middle
         return (self.read(t_s).levels[..., middle] - self.design.theta[middle]) * self.design.unit_S
 
-    def _trimmed(self, t_s: float, rng: ChipStreams, *, coarse: bool) -> Ramp:
+    def _write(self, target_S: torch.Tensor, rng: ChipStreams, part: tuple[str | int, ...]) -> Cells:
+        device = self.device
+        alike = not device.effects and device.stuck_off_rate == device.stuck_on_rate == 0.0 and device.writable
+        if alike or self.identity is None:
+            return device.program(target_S, rng=rng.child(*part))
+        return device.program(target_S, rng=self.identity.child(*part), cycle=self.written - 1)
+
+    def _trimmed(self, t_s: float, rng: ChipStreams, part: tuple[str | int, ...]) -> Ramp:
         """One more trim: a single cell of either polarity (coarse) or the difference of two cells.
 
         A correction beyond one cell's range takes several clock periods, which multiplies that trim's own error.
         """
-        device, error = self.device, self._error_S(t_s)
+        device, error, coarse = self.device, self._error_S(t_s), part == ("coarse",)
         window_S = device.g_max_S - device.g_min_S
         clocks = torch.ceil(error.abs() / (device.g_max_S if coarse else window_S)).clamp_min(1.0)
         size = error.abs() / clocks
@@ -164,7 +182,7 @@ class Ramp:
         else:
             target = device.g_min_S + torch.stack([(error < 0) * size, (error > 0) * size], dim=-1)
             weight = torch.stack([clocks, -clocks], dim=-1)
-        cells = device.program(target.float(), rng=rng)
+        cells = self._write(target.float(), rng, part)
         trial = replace(self, bias=(*self.bias, BiasCells(cells, weight, t_s)))
         better = (trial._error_S(t_s).abs() < error.abs())[..., None]
         return replace(self, bias=(*self.bias, BiasCells(cells, weight * better, t_s)))

@@ -25,6 +25,7 @@ from periphery import (
     PiecewiseLinear,
     Quantiser,
     Table,
+    from_callable,
     identity,
 )
 from periphery.activation import Activation
@@ -86,6 +87,13 @@ def test_repeated_rotations_are_those_that_convergence_needs() -> None:
 def test_a_function_without_exponentials_is_refused() -> None:
     with pytest.raises(InputError, match=r"cordic computes sigmoid, tanh and exp \(got 'identity'\)"):
         Cordic().evaluate(identity(1.0), torch.zeros(1), 1.0)
+
+
+def test_a_table_that_bears_the_name_of_an_exponential_is_refused_too() -> None:
+    """Else a unit that computes tanh would stand in for what the user tabulated."""
+    mine = from_callable("tanh", lambda z: z.clamp(-0.5, 0.5), -1.0, 1.0)
+    with pytest.raises(InputError, match=r"cordic computes sigmoid, tanh and exp \(got 'tanh'\)"):
+        Cordic().evaluate(mine, torch.zeros(1), 1.0)
 
 
 def chain(activation: Activation, bits: int = 5) -> LookUpConverter:

@@ -370,6 +370,8 @@ def test_what_a_conversion_counts() -> None:
     [
         (0, -1.0, 1.0, "bits: 1 to 12 for a converter (got 0)"),
         (13, -1.0, 1.0, "bits: 1 to 12 for a converter (got 13)"),
+        (2.5, -1.0, 1.0, "bits: 1 to 12 for a converter (got 2.5)"),
+        (True, -1.0, 1.0, "bits: 1 to 12 for a converter (got True)"),
         (8, 1.0, 1.0, "range: two finite numbers, the low end below the high one (got 1, 1)"),
         (8, 2.0, -2.0, "range: two finite numbers, the low end below the high one (got 2, -2)"),
         (8, float("nan"), 1.0, "range: two finite numbers, the low end below the high one (got nan, 1)"),

@@ -89,7 +89,7 @@ def test_clipping_is_counted_beyond_half_a_step_of_the_end_codes() -> None:
         (torch.empty(0, 1, 1), "calibration data: at least one value of every column (got shape (0, 1, 1))"),
         (torch.tensor([[[float("nan")]], [[1.0]]]), "calibration data: finite numbers (got 1 of 2 that are not)"),
         (torch.tensor([[[float("inf")]], [[1.0]]]), "calibration data: finite numbers (got 1 of 2 that are not)"),
-        (torch.zeros(4, 1, 2), "range: two finite numbers, the low end below the high one (got -0, 0)"),
+        (torch.zeros(4, 1, 2), "calibration data: a range of values (got 0 alone in ramp group 0)"),
     ],
 )
 def test_data_that_leave_no_range_are_refused(z: torch.Tensor, message: str) -> None:
@@ -104,5 +104,31 @@ def test_bits_and_percentiles_out_of_reach_are_refused() -> None:
         RangeCalibration().ranges(gaussian(10), 13)
     with pytest.raises(InputError, match=r"percentile: above 50 and at most 100 \(got 101.0\)"):
         RangeCalibration(method="percentile", percentile=101.0).ranges(gaussian(10), 4)
-    with pytest.raises(InputError, match=r"low end below the high one \(got 3, 3\)"):
+    with pytest.raises(InputError, match=r"a range of values \(got 3 alone in ramp group 0\)"):
         RangeCalibration(method="max", symmetric=False).ranges(torch.full((5, 1, 1), 3.0), 4)
+
+
+def test_a_column_without_values_is_named_and_one_with_few_says_what_helps() -> None:
+    z = gaussian(100, 3)
+    z[:, 1, 2] = 0.0
+    with pytest.raises(InputError, match=r"got 0 alone in column 2 of ramp group 1"):
+        RangeCalibration(per="column").ranges(z, 4)
+    z[7, 1, 2] = 5.0
+    with pytest.raises(InputError, match=r"within the 98 % percentile \(got one value in column 2 of ramp group 1"):
+        RangeCalibration(per="column", method="percentile", percentile=98.0).ranges(z, 4)
+    for symmetric in (True, False):
+        ranges = RangeCalibration(per="column", symmetric=symmetric).ranges(z, 4)
+        assert bool((ranges.low_z < ranges.high_z).all())
+        assert float(ranges.error[1, 2]) < 0.05
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+def test_a_mid_tread_range_may_end_where_its_highest_code_reaches_the_largest_value(bits: int, symmetric: bool) -> None:
+    """Values at the levels of a converter err by nothing: its range ends an LSB beyond the largest of them."""
+    codes = torch.arange(2**bits).double()
+    z = ((codes - 2 ** (bits - 1) if symmetric else codes) * 0.25)[:, None, None]
+    z = z[1:] if symmetric else z
+    ranges = RangeCalibration(symmetric=symmetric).ranges(z, bits)
+    assert float(ranges.error) < 0.25 * 0.03
+    assert ranges.clipped_share == 0.0

@@ -148,6 +148,17 @@ def test_nonlinearity_of_a_string_of_elements_is_largest_in_its_middle() -> None
     assert torch.equal(alone.levels[0], built.levels[7])
 
 
+@pytest.mark.parametrize("signed", ["two_phases", "bipolar"])
+def test_a_buffers_offset_turns_with_the_integrator_and_not_with_the_input(signed: str) -> None:
+    """In two phases the integrator's polarity turns for negative inputs, and the offset with it; bipolar levels stand
+    on one side of their offset whatever their sign."""
+    built = AmplitudeDAC(signed=signed, offset_V=5e-3).build(4, 5, rng=chips(3))  # type: ignore[arg-type]
+    up, none, down = (built.driven(torch.full((1, 1, 4), float(n)), BlockNoise(chips(3), [0], 1)) for n in (9, 0, -9))
+    assert bool((up != 9).all())
+    assert bool((none == 0).all())
+    torch.testing.assert_close(down + 9, up - 9 if signed == "bipolar" else 9 - up)
+
+
 def test_jitter_of_two_edges_widens_every_pulse() -> None:
     driver = PWMDriver(edge_jitter_s=0.1e-9)
     counts = torch.tensor([0.0, 7.0]).expand(1, 50_000, 2)
@@ -183,7 +194,7 @@ def test_the_registry_is_what_yaml_may_hold() -> None:
         adapter.validate_python({"kind": "pwm", "signed": "twos_complement"})
 
 
-@pytest.mark.parametrize("bits", [0, 1, 13])
+@pytest.mark.parametrize("bits", [0, 1, 13, 2.5])
 @pytest.mark.parametrize("driver", ALL, ids=lambda d: f"{d.kind}-{d.signed}")
 def test_bits_out_of_reach_are_refused(driver: AnyDriver, bits: int) -> None:
     for use in (lambda: driver.counts(torch.ones(2), bits), lambda: driver.phases(bits), lambda: driver.lsb(bits)):

@@ -198,7 +198,7 @@ def said(refused: Callable[[], object]) -> list[str]:
     return list(error.value.problems)
 
 
-@pytest.mark.parametrize("bits", [0, -1, 13, 2.5, True])
+@pytest.mark.parametrize("bits", [0, -1, 13, 2.5, True, math.nan, math.inf, None, "5"])
 def test_bits_outside_one_to_twelve_are_refused(bits: int) -> None:
     for refused in (lambda: thresholds(SIGMOID, bits), lambda: output_levels(TANH, bits)):
         assert said(refused) == [f"bits must be a whole number from 1 to 12 (got {bits})"]
@@ -253,6 +253,18 @@ def test_bits_outside_one_to_twelve_are_refused(bits: int) -> None:
             lambda: from_callable("wave", torch.sin, -2.0, 2.0, turns=(1.0, -1.0)),
             "function wave: turns must rise and lie inside -2 to 2 (got [1.0, -1.0])",
         ),
+        (
+            lambda: from_callable("line", torch.clone, -1.0, 1.0, turns=(0.0,)),
+            "function line: turns must be where it turns (got 0, and it rises on both sides)",
+        ),
+        (
+            lambda: from_callable("log", math.log, 0.0, 1.0),
+            "function log: must be a number at z = 0 (got ValueError: math domain error)",
+        ),
+        (
+            lambda: from_callable("table", {0.0: 1.0}.__getitem__, 0.0, 1.0),
+            "function table: must be a number at z = 0.000244141 (got KeyError: 0.000244140625)",
+        ),
     ],
 )
 def test_what_cannot_be_converted_is_explained(refused: Callable[[], object], text: str) -> None:
@@ -276,6 +288,7 @@ def test_what_cannot_be_converted_is_explained(refused: Callable[[], object], te
             ],
         ),
         ("x,y\n", [": must have at least two points (got 0)"]),
+        ("nan,inf\n0,0\n1,1\n", [":1: must be two finite numbers, x and y (got nan,inf)"]),
         (
             "0,0\n1,-1\n2,-1\n3,0.5\n",
             [
