@@ -14,6 +14,7 @@ from crossbar.differential import DifferentialPair
 from crossbar.encoding import Encoded, Encoding
 from crossbar.offset import OffsetColumn
 from crossbar.slices import BitSlices
+from devices.kinds import usual_kind
 
 ENCODINGS: dict[str, type[Encoding]] = {
     "differential": DifferentialPair,
@@ -21,7 +22,9 @@ ENCODINGS: dict[str, type[Encoding]] = {
     "bit_slices": BitSlices,
 }
 
-AnyEncoding = Annotated[DifferentialPair | OffsetColumn | BitSlices, Field(discriminator="kind")]
+AnyEncoding = Annotated[
+    DifferentialPair | OffsetColumn | BitSlices, Field(discriminator="kind"), usual_kind("differential")
+]
 
 __all__ = [
     "ENCODINGS",
