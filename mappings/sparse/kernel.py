@@ -3,6 +3,7 @@
 Every row of C chooses how its partial products meet:
 
 - *copy*: one nonzero in the row of A, so the row of B is scaled and nothing meets;
+- *insert*: a handful of products, kept sorted in the output itself;
 - *rank*: few products, far apart: each is put at the place that the number of smaller ones gives;
 - *dense*: one slot a column, added to without asking whether it is empty; which slots were touched is written beside
   it, as one byte a column where the row is well filled, else as one bit a column and one byte for 64 of them, so that
@@ -27,6 +28,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 PLUS_TIMES, MIN_PLUS, MAX_MIN = 0, 1, 2
+INSERT_LIMIT = 6
+"""Products up to which a row is kept sorted by insertion."""
 RANK_LIMIT = 32
 """Products up to which a row is sorted by counting, for each of them, those that come before it."""
 NARROW = 1 << 12
@@ -227,6 +230,24 @@ def multiply(
                 c_idx[at] = b_idx[q]
                 c_val[at] = _meet(semiring, nothing, a, b_val[q])
                 at += one
+            c_ptr[i + 1] = at - start
+            continue
+        if products <= INSERT_LIMIT:
+            for p in range(a_start, a_stop):
+                k, a = np.uint64(a_idx[p]), a_val[p]
+                for q in range(np.uint64(b_ptr[k]), np.uint64(b_ptr[k + one])):
+                    spot = at
+                    while spot > start and c_idx[spot - one] >= b_idx[q]:
+                        spot -= one
+                    if spot < at and c_idx[spot] == b_idx[q]:
+                        c_val[spot] = _meet(semiring, c_val[spot], a, b_val[q])
+                    else:
+                        hole = at
+                        while hole > spot:
+                            c_idx[hole], c_val[hole] = c_idx[hole - one], c_val[hole - one]
+                            hole -= one
+                        c_idx[hole], c_val[hole] = b_idx[q], _meet(semiring, nothing, a, b_val[q])
+                        at += one
             c_ptr[i + 1] = at - start
             continue
         low, high = np.int64(0), np.int64(columns - 1)

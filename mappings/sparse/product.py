@@ -20,8 +20,12 @@ from mappings.sparse.semiring import SEMIRINGS, Semiring
 
 Job = TypeVar("Job")
 
-WORTH_A_THREAD = 400_000
+WORTH_A_THREAD = 1_000_000
 """Products below which starting a thread costs more than it saves."""
+BLOCKS_A_THREAD = 4
+"""Blocks of rows for each thread to take."""
+MEET = 2
+"""Products per entry at most, from which counting first takes longer than moving afterwards."""
 CHECKED_FROM_BYTES = 1 << 26
 """Results below this size are made without asking how much memory there is."""
 SAMPLE_PRODUCTS = 200_000_000
@@ -78,8 +82,7 @@ def spgemm(
     chosen = _supported(values, ring, given=dtype is not None)
     operands = _Operands(a, b, chosen)
     most = torch.get_num_threads() if threads is None else threads
-    blocks = operands.blocks(min(most, 1 + operands.products // WORTH_A_THREAD))
-    data, indices, indptr = _compute(operands, ring, blocks, sort)
+    data, indices, indptr = _compute(operands, ring, min(most, 1 + operands.products // WORTH_A_THREAD), sort)
     kind = sparse.csr_array if isinstance(A, sparse.sparray) or not sparse.issparse(A) else sparse.csr_matrix
     shape = (a.shape[0], b.shape[1])
     return _assemble(kind, data.view(bool) if ring.boolean else data, indices, indptr, shape, sort)
@@ -183,29 +186,40 @@ class _Operands:
         return int(np.minimum(np.diff(self.work[first : last + 1]), self.columns).sum())
 
 
-def _side_by_side(jobs: Sequence[Callable[[], Job]]) -> list[Job]:
-    """Run the jobs at once, the first in this thread."""
-    if len(jobs) == 1:
-        return [jobs[0]()]
-    with ThreadPoolExecutor(len(jobs) - 1) as pool:
-        others = [pool.submit(job) for job in jobs[1:]]
-        return [jobs[0](), *(other.result() for other in others)]
+def _side_by_side(jobs: Sequence[Callable[[], Job]], threads: int) -> list[Job]:
+    """What the jobs give; threads, of which this is one, take them in turn, so that a late one holds up little."""
+    if threads == 1 or len(jobs) == 1:
+        return [job() for job in jobs]
+    results: dict[int, Job] = {}
+    left = iter(enumerate(jobs))
+
+    def take() -> None:
+        for number, job in left:
+            results[number] = job()
+
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(take) for _ in range(min(threads, len(jobs)) - 1)]
+        take()
+        for other in others:
+            other.result()
+    return [results[number] for number in range(len(jobs))]
 
 
 def _compute(
-    ab: _Operands, ring: Semiring, blocks: list[tuple[int, int]], sort: bool
+    ab: _Operands, ring: Semiring, threads: int, sort: bool
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Data, indices and row pointers of C.
 
-    As a rule in one pass: each block writes into a stretch of memory that is surely long enough (untouched pages cost
-    nothing), and the stretches are then moved together. Where they might not fit, a symbolic pass counts first.
+    In one pass where products meet often: each block writes into a stretch of memory that is surely long enough (pages
+    that are not touched cost nothing), and the stretches are then moved together. Where there would be much to move, or
+    the stretches might not fit, a symbolic pass counts first, and each block writes where its rows belong.
     """
+    blocks = ab.blocks(threads * BLOCKS_A_THREAD if threads > 1 else 1)
     counts = np.zeros(ab.rows + 1, np.int64)
     upper_bytes = ab.bound * ab.entry_bytes
     free = available_bytes() if upper_bytes > CHECKED_FROM_BYTES else None
-    exact = free is not None and upper_bytes > SHARE * free / 2
-    if exact and free is not None:
-        _count(ab, blocks, counts, free)
+    if (free is not None and upper_bytes > SHARE * free / 2) or (threads > 1 and ab.products < MEET * ab.bound):
+        _count(ab, blocks, counts, free, threads)
         places = [0, *np.cumsum([counts[first + 1 : last + 1].sum() for first, last in blocks]).tolist()]
     else:
         places = [0, *np.cumsum([ab.at_most(first, last) for first, last in blocks[:-1]]).tolist(), ab.bound]
@@ -221,12 +235,13 @@ def _compute(
                 ab.sorted_b, ab.columns, ab.work, empty, sort, counts, unsigned, data, place,
             )
             for (first, last), place in zip(blocks, places, strict=False)
-        ]
+        ],
+        threads,
     )  # fmt: skip
     filled = ends[0]
     for start, end in zip(places[1:-1], ends[1:], strict=True):
         if start > filled:
-            _side_by_side([partial(kernel.move, array, start, end, filled) for array in (unsigned, data)])
+            _side_by_side([partial(kernel.move, array, start, end, filled) for array in (unsigned, data)], threads)
         filled += end - start
     del unsigned
     indices.resize(filled, refcheck=False)
@@ -235,12 +250,14 @@ def _compute(
     return data, indices.astype(index, copy=False), np.cumsum(counts, dtype=index)
 
 
-def _count(ab: _Operands, blocks: list[tuple[int, int]], counts: NDArray[np.int64], free: int) -> None:
+def _count(
+    ab: _Operands, blocks: list[tuple[int, int]], counts: NDArray[np.int64], free: int | None, threads: int
+) -> None:
     """Symbolic phase: the length of every row of C, unless they do not fit the memory.
 
     Beyond ``SAMPLE_PRODUCTS`` a sample of rows comes first, so that a hopeless product is refused within a second.
     """
-    if ab.products > SAMPLE_PRODUCTS:
+    if free is not None and ab.products > SAMPLE_PRODUCTS:
         stride = -(-ab.products // (SAMPLE_PRODUCTS // 10))
         products, entries = kernel.sample(stride, ab.a_ptr, ab.a_idx, ab.b_ptr, ab.b_idx, ab.columns)
         _refuse(entries * ab.products // max(products, 1), ab, free, "about ")
@@ -248,9 +265,11 @@ def _count(ab: _Operands, blocks: list[tuple[int, int]], counts: NDArray[np.int6
         [
             partial(kernel.count, first, last, ab.a_ptr, ab.a_idx, ab.b_ptr, ab.b_idx, ab.columns, counts)
             for first, last in blocks
-        ]
+        ],
+        threads,
     )
-    _refuse(int(counts.sum()), ab, free, "")
+    if free is not None:
+        _refuse(int(counts.sum()), ab, free, "")
 
 
 def _refuse(entries: int, ab: _Operands, free: int, about: str) -> None:

@@ -95,6 +95,7 @@ def test_equals_scipy_on_unsorted_duplicate_and_empty_rows(
 
 PATHS = {
     "copy": lambda: (random_csr(50, 9000, 50, 1), canonical(random_csr(9000, 20000, 90000, 2))),
+    "insert": lambda: (random_csr(60, 3000, 100, 21), random_csr(3000, 90000, 6000, 22)),
     "rank": lambda: (random_csr(60, 3000, 150, 3), canonical(random_csr(3000, 90000, 9000, 4))),
     "bits": lambda: (random_csr(60, 3000, 1500, 5), canonical(random_csr(3000, 90000, 30000, 6))),
     "bytes": lambda: (random_csr(40, 500, 4000, 7), canonical(random_csr(500, 700, 50000, 8))),
