@@ -165,7 +165,8 @@ def _lines(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
         x, y = part[panel.x].astype(float) * x_factor, part[panel.y].astype(float) * y_factor
         markers = marker if len(part) <= 40 else None
         if panel.kind == "scatter":
-            ax.scatter(x, y, color=colour, marker=marker, s=22, alpha=0.8, label=name, linewidths=0)
+            size = max(2.0, min(22.0, 8000.0 / len(table)))
+            ax.scatter(x, y, color=colour, marker=marker, s=size, alpha=0.8, label=name, linewidths=0)
         else:
             ax.plot(x, y, color=colour, marker=markers, markersize=4.5, linewidth=1.5, label=name)
         if panel.low and panel.high:

@@ -182,7 +182,7 @@ class LiquidExperimentRun:
                     every = (how.readout, *how.evaluation.readouts)
                     said = pool.map(lambda one, held=features[:few]: self._other(one, held, judge), every)
                     tables.readouts(name, list(zip(every, said, strict=True)))
-                tables.map_of(headline[0], f"{how.default.name}, chip 0")
+                tables.map_of(headline[0], "chip 0")
                 self._raster(judge, tables)
             with self.stage("sweeps"):
                 rows = evenly(recordings.classes, how.evaluation.sweep_recordings, judge.rng.child("sweep"))

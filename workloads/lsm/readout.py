@@ -152,8 +152,8 @@ class Logistic(Readout):
 
     kind: Literal["logistic"] = "logistic"
     penalty: Positive = 100.0
-    iterations: Annotated[int, Interval(ge=1, le=100_000)] = 200
-    tolerance: Positive = 1e-3
+    iterations: Annotated[int, Interval(ge=1, le=100_000)] = 100
+    tolerance: Positive = 1e-2
 
     def _solve(self, x: Floats, y: Ints, rng: Stream) -> tuple[Floats, Floats]:
         with warnings.catch_warnings():

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workloads.lsm.experiment_judge import Answered
 
 EPOCHS = 100  # of gradient descent, as in the paper; for counting alone
+NOT_REACHED = "not reached"
 RAW = "ridge on event counts"
 SPLITS = {
     "folds": "all recordings pooled, each tested once",
@@ -100,15 +101,14 @@ class Tables:
     def readouts(self, name: str, judged: list[tuple[AnyReadout, Answered]]) -> None:
         """Several read-outs of the same rates."""
         for readout, answered in judged:
-            mean, low, high = interval(answered.accuracy)
             settings = {key: value for key, value in asdict(readout).items() if key not in ("kind", "bits")}
             self.add(
                 "readouts",
                 liquid=name,
                 readout=readout.kind,
-                accuracy=mean,
-                low=low,
-                high=high,
+                accuracy=float(answered.accuracy.mean()),
+                least=float(answered.accuracy.min()),
+                most=float(answered.accuracy.max()),
                 liquids=len(answered.accuracy),
                 bits=-1 if readout.bits is None else readout.bits,
                 settings=", ".join(f"{key} {value}" for key, value in settings.items()),
@@ -151,9 +151,9 @@ class Tables:
         """All recordings of one chip in the plane of their largest variance, beside those of their event counts."""
         labels = self.recordings.labels
         counts = self.spikes.event_counts().astype(np.float64)
-        for what, values in ((f"rates of {whose}", features), ("event counts", counts)):
+        for what, values in ((f"rates, {whose}", features), ("event counts", counts)):
             plane, (one, two) = principal_plane(values)
-            title = f"{what} ({one:.0%} and {two:.0%} of the variance)"
+            title = f"{what} ({one:.0%} and {two:.0%})"
             for (x, y), number in zip(plane / np.abs(plane).max(), self.recordings.classes, strict=True):
                 self.add("feature_map", features=title, component_1=x, component_2=y, label=labels[number])
 
@@ -261,12 +261,12 @@ class Tables:
             for split in self.parts:
                 analog = self.found[variant.name, "analog", split, 0.0]
                 software = self.found[variant.name, "software", split, 0.0]
-                pairs = [("analog minus software", analog, software, variant.aim)]
+                pairs = [(f"{variant.name} minus software", analog, software, variant.aim)]
                 if variant.default:
                     raw = self.found["", "raw", split, 0.0]
                     pairs += [
                         (f"software minus {RAW}", software, raw, None),
-                        (f"analog minus {RAW}", analog, raw, None),
+                        (f"{variant.name} minus {RAW}", analog, raw, None),
                     ]
                 for text, ours, theirs, aim in pairs:
                     mean, low, high = difference(ours, theirs)
@@ -311,14 +311,13 @@ class Tables:
             self.add(
                 "limits",
                 quantity=swept.column,
-                what=swept.text,
                 configured=x[at],
                 accuracy=y[at],
-                breaks_below="" if below is None else f"{below:.3g}",
-                breaks_above="" if above is None else f"{above:.3g}",
+                breaks_below=NOT_REACHED if below is None else f"{below:.3g}",
+                breaks_above=NOT_REACHED if above is None else f"{above:.3g}",
                 swept_from=x[0],
                 swept_to=x[-1],
-                best_on_validation=f"{best[swept.column]:.3g}" if swept.chosen else "",
+                best_on_validation=f"{best[swept.column]:.3g}" if swept.chosen else "-",
             )
 
     def _guesses(self, variant: str) -> None:
@@ -393,7 +392,8 @@ class Tables:
             ),
             Panel(
                 section="Feature map",
-                text="Every recording in the plane of the two largest principal components, coloured by its class.",
+                text="Every recording on the default variant's first chip in the plane of the two largest principal "
+                "components (in brackets their shares of the variance), coloured by its class; and without a liquid.",
                 table="feature_map",
                 kind="scatter",
                 x="component_1",
@@ -426,7 +426,7 @@ class Tables:
                 Panel(
                     section=head,
                     text=f"Where each quantity, alone, has cost {100 * LOSS:g} points of accuracy (going down and "
-                    "going up from the configured value, between two points of the sweep); empty where it has not.",
+                    "going up from the configured value, between two points of the sweep).",
                     table="limits",
                     kind="table",
                 )
@@ -438,7 +438,7 @@ class Tables:
             limit = next(row for row in self.rows["limits"] if row["quantity"] == swept.column)
             marks = {"configured": float(limit["configured"])}
             for side in ("breaks_below", "breaks_above"):
-                if limit[side]:
+                if limit[side] != NOT_REACHED:
                     marks["-5 points" + (" " if "-5 points" in marks else "")] = float(limit[side])
             panels.append(
                 Panel(

@@ -193,15 +193,17 @@ class ZeroShotTables:
         for variant in self.experiment.variants:
             for metric in METRICS:
                 ours, theirs = self.found[variant.name, "analog"][metric], self.found["", "software"][metric]
-                against = [("analog minus software", ours, theirs, variant.aim if metric == METRICS[0] else None)]
+                against = [
+                    (f"{variant.name} minus software", ours, theirs, variant.aim if metric == METRICS[0] else None)
+                ]
                 if variant.default:
-                    against.append(("analog minus chance", ours, np.array([self.chance(metric)]), None))
+                    against.append((f"{variant.name} minus chance", ours, np.array([self.chance(metric)]), None))
                     against.append(("software minus chance", theirs, np.array([self.chance(metric)]), None))
-                for text, a, b, aim in against:
+                for text, a, b, allowed in against:
                     mean, low, high = difference(a, b)
                     row = {"name": variant.name, "t_s": 0.0, "metric": metric, "mean": mean, "low": low, "high": high}
                     over = f"{metric} digits; 95 % interval over {len(a)} seeds"
-                    limit = None if aim is None else -aim / 100.0
+                    limit = None if allowed is None else -allowed / 100.0
                     out.append({**row, "text": f"{text}; {over}", "n": len(a), "pairs": len(a) + len(b), "aim": limit})
         return out
 
