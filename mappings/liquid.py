@@ -27,6 +27,7 @@ from devices import AnyDevice, Cells, ChipStreams, FormedTaOx
 from mappings.liquid_actions import LiquidCircuit
 from mappings.liquid_run import ActiveLines, Engine, Job, LineSpikes, LiquidRead, LiquidRun
 from mappings.liquid_step import Wiring, on_grid
+from mappings.liquid_torch import run_torch
 from periphery.lif import LIF, Neurons
 
 __all__ = ["ActiveLines", "Engine", "LineSpikes", "Liquid", "LiquidRead", "LiquidRun", "ProgrammedLiquid"]
@@ -220,6 +221,7 @@ class ProgrammedLiquid:
         record: bool = False,
         engine: Engine = "auto",
         read: LiquidRead | None = None,
+        device: torch.device | str = "cpu",
     ) -> LiquidRun:
         """All recordings from rest on all chips, ``t_s`` seconds after forming.
 
@@ -227,7 +229,9 @@ class ProgrammedLiquid:
         from which its noise is drawn, by default its place: neither the batch nor the chips beside move a bit of it.
         ``record`` keeps every spike. ``engine``: ``events`` adds the rows of active lines, ``dense`` multiplies
         matrices, ``auto`` takes whichever is expected to be faster; their results are the same to the bit. ``read``:
-        of ``read(t_s)``, where it is at hand. Raises ValueError for spikes on another number of lines or other chips.
+        of ``read(t_s)``, where it is at hand. ``device``: a CUDA device runs all of it there (``liquid_torch``); its
+        noise is another one, and goes with a recording's place. Raises ValueError for spikes on another number of
+        lines, other chips, and ``numbers`` on a GPU.
         """
         how = self.liquid
         if spikes.inputs != how.inputs:
@@ -235,8 +239,14 @@ class ProgrammedLiquid:
         if len(rng) != self.chips:
             raise ValueError(f"rng: allowed is one stream for each of the {self.chips} chips (got {len(rng)})")
         n = (len(spikes.offsets) - 1) // spikes.steps
+        given = numbers is not None
         numbers = np.arange(n, dtype=np.int64) if numbers is None else np.asarray(numbers, np.int64)
         if len(numbers) != n:
             raise ValueError(f"numbers: allowed is one for each of the {n} recordings (got {len(numbers)})")
-        job = Job.of(self.read(t_s) if read is None else read, self.neurons, spikes, numbers, record=record)
+        read = self.read(t_s) if read is None else read
+        if torch.device(device).type != "cpu":
+            if given:
+                raise ValueError("numbers: allowed on the CPU alone; on a GPU noise goes with a recording's place")
+            return run_torch(read, self.neurons, spikes, rng=rng, device=device, record=record)
+        job = Job.of(read, self.neurons, spikes, numbers, record=record)
         return job.run([stream.child("read").key for stream in rng.streams], engine)

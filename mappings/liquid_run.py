@@ -199,6 +199,7 @@ class Job:
             wobble=f(neuron.noise),
             key=np.array([key & 0xFFFFFFFF, key >> 32], np.uint32),
             z_width=self.z_width,
+            columns=read.wiring.columns,
             inputs=read.inputs,
         )
 

@@ -54,7 +54,8 @@ class Physics(NamedTuple):
 
     ``edges``: first rows of the row tiles, and their end; ``sigma``: read noise of a cell; ``offset``: what was taken
     from every cell before; ``lsb, top``: the converter, ``lsb`` 0 without one; ``segments``: of a ``Wiring``;
-    ``wobble``: noise of a decision; ``key``: (2,) uint32 of the chip's read noise; ``z_width``: numbers drawn a read.
+    ``wobble``: noise of a decision; ``key``: (2,) uint32 of the chip's read noise; ``z_width``: numbers drawn a read;
+    ``columns``: bit lines, beyond which a row fills vector registers.
     """
 
     edges: NDArray[np.int64]
@@ -71,6 +72,7 @@ class Physics(NamedTuple):
     wobble: np.float32
     key: NDArray[np.uint32]
     z_width: int
+    columns: int
     inputs: int
 
 
@@ -125,7 +127,9 @@ def neuron_input(how: Any, sums: Any, variance: Any, active: Any, recording: Any
                 for i in range(z.shape[0]):
                     z[i] *= scale
         if converts:
-            clipped += _convert(row, z, noisy, np.float32(active[tile]) * how.offset, _1 / how.lsb, how.top)
+            clipped += _convert(
+                row[: how.columns], z, noisy, np.float32(active[tile]) * how.offset, _1 / how.lsb, how.top
+            )
             for s in range(how.segments.shape[0]):
                 lo, hi, plus, minus = how.segments[s]
                 above, below, to = row[lo + plus : hi + plus], row[lo + minus : hi + minus], x[lo:hi]

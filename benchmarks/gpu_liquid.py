@@ -1,0 +1,73 @@
+"""A liquid once on a GPU, beside the matrix products that it holds. Prints a table.
+
+python -m benchmarks.gpu_liquid            (a CUDA device is needed; CI has none)
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from devices import ChipStreams, FormedTaOx, Stream
+from mappings.liquid import LineSpikes, Liquid
+
+STEPS, REPEATS = 50, 7
+LIQUIDS = {
+    "no read noise": Liquid(device=FormedTaOx(read_noise_S=0.0), read_path="capacitor"),
+    "read noise": Liquid(read_path="capacitor"),
+    "read noise and 14-bit ADC": Liquid(),
+}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Median time of ``work`` [s]."""
+    work()
+    found = []
+    for _ in range(REPEATS):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        work()
+        torch.cuda.synchronize()
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
+
+
+def main() -> None:
+    """Run everything."""
+    if not torch.cuda.is_available():
+        sys.exit("benchmarks.gpu_liquid needs a CUDA device")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    print(torch.cuda.get_device_name(0), torch.__version__, "single precision, TF32 off")
+    for chips, recordings, rate in ((1, 1000, 0.2), (16, 1000, 0.2), (16, 4000, 0.2)):
+        raster = np.random.default_rng(0).random((recordings, STEPS, 256), np.float32) < rate
+        spikes, rng = LineSpikes.of(raster), ChipStreams.of(Stream.root(0), chips)
+        driven = (torch.rand((chips, recordings, 456), device="cuda") < rate).float()
+        for name, how in LIQUIDS.items():
+            made = how.program(rng)
+            read, weights = made.read(), made.weights_uS().cuda()
+
+            def products(weights: torch.Tensor = weights, driven: torch.Tensor = driven) -> None:
+                for _ in range(STEPS):
+                    driven @ weights
+
+            torch.cuda.reset_peak_memory_stats()
+            mine = seconds(lambda: made.run(spikes, rng=rng, read=read, device="cuda"))  # noqa: B023
+            peak, alone = torch.cuda.max_memory_allocated() / 2**20, seconds(products)
+            same = ""
+            if name == "no read noise" and chips == 1:
+                counts = [made.run(spikes, rng=rng, read=read, device=where).counts for where in ("cuda", "cpu")]
+                same = f"; counts as on the CPU: {torch.equal(*counts)}"
+            print(
+                f"{chips:3} chips x {recordings} recordings, {rate:.0%} active, {name:26} {1e3 * mine:8.2f} ms; "
+                f"products {1e3 * alone:8.2f} ms, {mine / alone:5.2f} x, {peak:6.0f} MB{same}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
