@@ -21,7 +21,7 @@ from mho import plots_devices, plots_liquid
 from mho.config import Loaded, read, shipped
 from mho.files import write_atomic
 from mho.yaml_source import dump_yaml, load_yaml
-from periphery import FUNCTIONS
+from periphery import ACTIVATIONS, ADCS, FUNCTIONS
 from periphery.adc_prices import ADC_PRICES, adc_price
 from periphery.component import load_components
 from periphery.driver import DRIVERS
@@ -43,6 +43,11 @@ LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
     "effects": lambda: _said_of(EFFECTS),
     "encodings": lambda: _said_of(ENCODINGS),
     "drivers": lambda: _said_of(DRIVERS),
+    "converters": lambda: {
+        "ramp": "Distorted ramp of memory cells: computes the function while it converts (readout: ramp)",
+        **_said_of(ADCS),
+    },
+    "activations": lambda: _said_of(ACTIVATIONS),
 }
 
 

@@ -7,12 +7,15 @@ import torch
 import mho
 
 PUBLIC = """
-AihwkitNoise AmplitudeDAC Array BitSerial BitSlices BlockNoise CMO CellState Cells Chip ChipStreams Comparator
-Compensation Component ConventionalADC DEVICES DRIVERS DenseLayer Device DifferentialPair Driver EFFECTS ENCODINGS
-Effect Encoding FormedTaOx Function Gaussian Ideal InputError KeywordSpotting Levels LogNormal Measured MiloRRAM
-NodeWires OffsetColumn Output PCM PCMHermes1 PCMHermes2 PWMDriver ProgramVerify RampColumn ReadDisturb RecurrentLayer
-Result Retention SIGMOID SONOS Spread Stream Stuck TANH TaOx Temperature WORKLOADS WanCubic WanQuartic Weights Wires
-alpha_beta effective_conductance identity kappa load_components load_run read_config read_variance run solve spgemm
+ACTIVATIONS ADC ADCS ADC_PRICES AihwkitNoise AmplitudeDAC Array Bank BitSerial BitSlices BlockNoise CCO CMO CellState
+Cells Characteristic Chip ChipStreams Comparator Compensation Component ConventionalADC Cordic DEVICES DRIVERS
+DenseLayer Device DifferentialPair Driver EFFECTS ENCODINGS Effect Encoding FUNCTIONS Flash FormedTaOx Function Gaussian
+Grid Ideal InputError KeywordSpotting LIF Levels LinearRamp LogNormal Measured MembraneCapacitor MiloRRAM NodeWires
+OffsetColumn Output PCM PCMHermes1 PCMHermes2 PWMDriver PiecewiseLinear ProgramVerify Quantiser RampColumn RampConverter
+RangeCalibration ReadDisturb RecurrentLayer Result Retention SAR SIGMOID SONOS SenseAmp Spread Stream Stuck TANH TaOx
+Table Temperature WORKLOADS WanCubic WanQuartic Weights Wires adc_price alpha_beta characterise effective_conductance
+from_callable from_csv identity kappa load_components load_run named_function read_config read_variance run
+solve spgemm
 """
 
 
@@ -22,7 +25,11 @@ def test_public_names_are_these_and_no_others() -> None:
 
 
 def test_every_public_name_says_what_it_is() -> None:
-    plain = {"DEVICES", "DRIVERS", "EFFECTS", "ENCODINGS", "WORKLOADS", "SIGMOID", "TANH"}
+    plain = {name for name in mho.__all__ if name.isupper() and not callable(getattr(mho, name))}
+    assert plain <= {
+        "ACTIVATIONS", "ADCS", "ADC_PRICES", "DEVICES", "DRIVERS", "EFFECTS", "ENCODINGS", "FUNCTIONS", "SIGMOID",
+        "TANH", "WORKLOADS",
+    }  # fmt: skip
     assert all((getattr(mho, name).__doc__ or "").strip() for name in set(mho.__all__) - plain)
 
 
@@ -46,6 +53,23 @@ def test_an_array_with_effects_and_wires_in_a_few_lines() -> None:
     assert array.read(3600.0).product(torch.ones(1, 1, 8)).shape == (4, 1, 8)
 
 
+def test_a_function_of_ones_own_a_linear_converter_and_its_range_in_a_few_lines() -> None:
+    found = mho.characterise(
+        mho.RampColumn(device=mho.TaOx()),
+        mho.from_callable("cube", lambda z: z**3, -1.0, 1.0),
+        4,
+        chips=8,
+        rng=mho.Stream.root(0),
+    )
+    assert found.figures()["mean |INL| [LSB]"][0] < 0.1
+    chips = mho.ChipStreams.of(mho.Stream.root(0), 2)
+    z = torch.randn(500, 1, 3, generator=torch.Generator().manual_seed(0))
+    grid = mho.RangeCalibration(per="column").ranges(z, 6).grid()
+    converter = mho.SAR(capacitor_mismatch=0.01).build(grid, mho.Bank(1, 3), rng=chips)
+    words = converter.words(converter.codes(z.expand(2, -1, -1, -1), None, mho.BlockNoise(chips, [0], 500)))
+    assert float((words - z).abs().median()) < 0.05
+
+
 def test_every_kind_of_every_registry_is_public() -> None:
-    for registry in (mho.DEVICES, mho.EFFECTS, mho.ENCODINGS, mho.DRIVERS):
+    for registry in (mho.DEVICES, mho.EFFECTS, mho.ENCODINGS, mho.DRIVERS, mho.ADCS, mho.ACTIVATIONS):
         assert {kind.__name__ for kind in registry.values()} <= set(mho.__all__)
