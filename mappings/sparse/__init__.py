@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from mappings.sparse.accuracy import SparseAccuracy, accuracy
 from mappings.sparse.analog import SparseRun, multiply
+from mappings.sparse.analog_actions import sparse_actions, sparse_components
 from mappings.sparse.analog_chip import Merge, SparseChip, SparseMapping
 from mappings.sparse.cells import SPARSE_ENCODINGS, OneCell
 from mappings.sparse.counting import SparseCounts, count
@@ -30,12 +32,14 @@ __all__ = [
     "OneCell",
     "Plan",
     "Semiring",
+    "SparseAccuracy",
     "SparseChip",
     "SparseCounts",
     "SparseMapping",
     "SparseRun",
     "TileMap",
     "Version",
+    "accuracy",
     "count",
     "fabric_actions",
     "lay",
@@ -43,6 +47,8 @@ __all__ = [
     "partial_products",
     "plan",
     "run_smash",
+    "sparse_actions",
+    "sparse_components",
     "spgemm",
     "table",
 ]

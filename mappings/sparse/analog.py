@@ -21,11 +21,15 @@ from scipy import sparse
 from crossbar import Array
 from crossbar.array import Tiling
 from devices import BlockNoise, ChipStreams, Stream
+from mappings.actions import Actions
 from mappings.sparse import activation_kernel as kernel
+from mappings.sparse.accuracy import SparseAccuracy, accuracy
+from mappings.sparse.analog_actions import sparse_actions
 from mappings.sparse.analog_chip import SparseMapping
 from mappings.sparse.counting import SparseCounts, count, row_ranges
 from mappings.sparse.plan import Plan, plan, windows_of
 from mappings.sparse.product import partial_products, spgemm
+from mappings.sparse.writing import TileWrites, Written
 from periphery.adc_base import Bank
 from periphery.adc_grid import Grid
 from periphery.quantiser import Quantiser
@@ -49,6 +53,7 @@ class SparseRun:
     overflowed : share of additions that met the end of a fixed accumulator [1]
     plan : how the product was laid out
     t_s : seconds since the cells were written
+    written : what a modelled write loop took; None where the device has none
     """
 
     C: Any
@@ -58,6 +63,16 @@ class SparseRun:
     overflowed: float
     plan: Plan
     t_s: float
+    written: Written | None = None
+
+    @property
+    def accuracy(self) -> SparseAccuracy:
+        """Errors of C."""
+        return accuracy(self.C, self.exact)
+
+    def actions(self, layer: str = "tiles") -> Actions:
+        """Actions, instances and schedule for the price list."""
+        return sparse_actions(self.counts, self.plan.mapping, written=self.written, layer=layer)
 
 
 def multiply(
@@ -72,7 +87,8 @@ def multiply(
     ready = plan(A, B, mapping)
     exact = spgemm(ready.a, ready.b, threads=workers)
     counts = count(ready, exact, threads=workers)
-    values, outside, ends = compute(ready, exact, rng=rng, t_s=t_s, threads=workers)
+    writes = TileWrites([], [])
+    values, outside, ends = compute(ready, exact, rng=rng, t_s=t_s, threads=workers, writes=writes)
     return SparseRun(
         sparse.csr_array((values, exact.indices, exact.indptr), shape=exact.shape),
         exact,
@@ -81,6 +97,7 @@ def multiply(
         ends / max(1.0, counts.touched),
         ready,
         t_s,
+        writes.total(mapping.chip.tiles),
     )
 
 
@@ -97,7 +114,13 @@ class _Cells:
 
 
 def compute(
-    ready: Plan, pattern: Any, *, rng: Stream, t_s: float = 0.0, threads: int = 1
+    ready: Plan,
+    pattern: Any,
+    *,
+    rng: Stream,
+    t_s: float = 0.0,
+    threads: int = 1,
+    writes: TileWrites | None = None,
 ) -> tuple[NDArray[np.float64], int, int]:
     """Values of C in the order of ``pattern``; conversions beyond the codes and additions beyond the accumulator."""
     values = np.zeros(pattern.indices.size)
@@ -121,7 +144,7 @@ def compute(
 
     with ThreadPoolExecutor(max(1, len(spans))) as pool:
         pending: list[Any] = []
-        for cells in _programmed(ready, rng=rng, t_s=t_s):
+        for cells in _programmed(ready, rng=rng, t_s=t_s, writes=writes):
             # The next tiles are written while rows of A pass over these.
             for job in pending:
                 outside, ends = outside + job.result()[0], ends + job.result()[1]
@@ -135,7 +158,7 @@ def compute(
     return values, outside, ends
 
 
-def _programmed(ready: Plan, *, rng: Stream, t_s: float) -> Iterator[_Cells]:
+def _programmed(ready: Plan, *, rng: Stream, t_s: float, writes: TileWrites | None) -> Iterator[_Cells]:
     """All tiles, some at a time, written and read ``t_s`` seconds later."""
     chip, tiles, parts = ready.chip, ready.tiles, ready.parts
     height, width = tiles.rows, tiles.columns
@@ -161,12 +184,10 @@ def _programmed(ready: Plan, *, rng: Stream, t_s: float) -> Iterator[_Cells]:
         streams = ChipStreams(tuple(rng.child("tile", int(number)) for number in numbers))
         reference = None if encoded.reference is None else torch.zeros(width, dtype=torch.long)
         one = replace(encoded, target_S=own[0], scale_S=encoded.scale_S[:width], reference=reference)
-        array = Array(
-            chip.device,
-            one,
-            chip.device.program(own, rng=streams),
-            Tiling(torch.zeros(width, dtype=torch.long), height),
-        )
+        held = chip.device.program(own, rng=streams)
+        if writes is not None:
+            writes.add(held, chip.write_rows_at_once)
+        array = Array(chip.device, one, held, Tiling(torch.zeros(width, dtype=torch.long), height))
         reads = array.read_parts(t_s, v_read_V=chip.driver.v_read_V)
         difference = np.stack([read.difference_S.numpy() for read in reads], axis=1)
         if parts.baseline_S:

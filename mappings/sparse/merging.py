@@ -48,7 +48,7 @@ def _fill(c_ptr: Any, c_idx: Any, hits: Any, window_of_row: Any, slots: int, cap
                 slot = tag % slots
             elif hashing == 1:
                 span = np.float64(np.int64(c_ptr.size) << bits)
-                slot = min(np.int64(np.float64(tag) / span * np.float64(slots)), slots - 1)
+                slot = np.int64(np.float64(tag) / span * np.float64(slots))
             else:
                 slot = np.int64((np.uint64(tag) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(24)) % np.uint64(slots))
             found = slot
