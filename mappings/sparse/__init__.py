@@ -8,6 +8,7 @@ from mappings.sparse.analog_actions import sparse_actions, sparse_components
 from mappings.sparse.analog_chip import Merge, SparseChip, SparseMapping
 from mappings.sparse.cells import SPARSE_ENCODINGS, OneCell
 from mappings.sparse.counting import SparseCounts, count
+from mappings.sparse.estimate import Lengths, estimate, sample
 from mappings.sparse.fabric import VERSIONS, Fabric, Instructions, Version
 from mappings.sparse.fabric_actions import fabric_actions
 from mappings.sparse.fabric_dataflow import DATAFLOWS
@@ -28,6 +29,7 @@ __all__ = [
     "Fabric",
     "FabricRun",
     "Instructions",
+    "Lengths",
     "Merge",
     "OneCell",
     "Plan",
@@ -41,12 +43,14 @@ __all__ = [
     "Version",
     "accuracy",
     "count",
+    "estimate",
     "fabric_actions",
     "lay",
     "multiply",
     "partial_products",
     "plan",
     "run_smash",
+    "sample",
     "sparse_actions",
     "sparse_components",
     "spgemm",

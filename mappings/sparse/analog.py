@@ -20,7 +20,7 @@ from scipy import sparse
 
 from crossbar import Array
 from crossbar.array import Tiling
-from devices import BlockNoise, ChipStreams, Stream
+from devices import BlockNoise, Cells, ChipStreams, Ideal, Stream
 from mappings.actions import Actions
 from mappings.sparse import activation_kernel as kernel
 from mappings.sparse.accuracy import SparseAccuracy, accuracy
@@ -36,6 +36,8 @@ from periphery.quantiser import Quantiser
 
 CELLS_AT_ONCE = 1 << 21
 """Cells programmed together: 8 MB of each of a device's quantities."""
+ORDERLY = Ideal()
+"""Cells that read back what they were meant to be."""
 BLOCK = 64
 """Activations whose converter noise comes from one generator."""
 
@@ -164,7 +166,7 @@ def _programmed(ready: Plan, *, rng: Stream, t_s: float, writes: TileWrites | No
     height, width = tiles.rows, tiles.columns
     batch = max(1, CELLS_AT_ONCE // (parts.planes * height * (width + 1)))
     level = ready.level[tiles.cell_entry]
-    units = np.array(parts.unit_S)[:, None, None]
+    nominal = np.array(parts.unit_S)[None, :, None, None]
     for first in range(0, tiles.tiles, batch):
         numbers = np.arange(first, min(first + batch, tiles.tiles))
         cells = slice(int(tiles.tile_ptr[numbers[0]]), int(tiles.tile_ptr[numbers[-1] + 1]))
@@ -190,10 +192,17 @@ def _programmed(ready: Plan, *, rng: Stream, t_s: float, writes: TileWrites | No
         array = Array(chip.device, one, held, Tiling(torch.zeros(width, dtype=torch.long), height))
         reads = array.read_parts(t_s, v_read_V=chip.driver.v_read_V)
         difference = np.stack([read.difference_S.numpy() for read in reads], axis=1)
+        # The number of driven rows times the nominal off current, each digit by its significance.
+        off_S = np.array(encoded.significance, np.float32)[None, :, None, None] * np.float32(parts.baseline_S)
         if parts.baseline_S:
-            # The number of driven rows times the nominal off current, each digit by its significance.
-            shares = np.array(encoded.significance)[None, :, None, None]
-            difference = difference - np.float32(parts.baseline_S) * shares
+            difference = difference - off_S
+        units = nominal
+        if chip.compensation == "tile":
+            meant = Array(ORDERLY, one, Cells(own, own), array.tiling).read_parts(0.0)
+            aim = np.stack([read.difference_S.numpy() for read in meant], axis=1)
+            aim = aim - off_S if parts.baseline_S else aim
+            square = np.maximum((aim**2).sum(axis=(1, 2, 3)), np.finfo(np.float32).tiny)
+            units = nominal * ((difference * aim).sum(axis=(1, 2, 3)) / square)[:, None, None, None]
         variance = np.empty((numbers.size, len(parts), 0, 0), np.float32)
         common, keys = np.empty(variance.shape[:3], np.float32), np.zeros((numbers.size, 2), np.uint32)
         if reads[0].variance_S2 is not None:

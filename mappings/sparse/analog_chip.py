@@ -72,6 +72,9 @@ class SparseChip:
     lsb_units : one step of the converter [units]; None: the largest sum of ``rows_at_once`` rows reaches the last code,
         but no step below one unit where sums are whole numbers of them
     write_rows_at_once : word lines of one array that are written together
+    compensation : ``tile``: each tile's converter reference follows the mean gain of its own cells at the time of
+        reading, found by comparing what they conduct with what they were meant to; the error of measuring it is left
+        out. ``off``: the reference stays
     """
 
     description: str = ""
@@ -94,6 +97,7 @@ class SparseChip:
     rows_at_once: Annotated[int, Ge(1)] | None = None
     lsb_units: Annotated[float, Gt(0.0)] | None = None
     write_rows_at_once: Annotated[int, Ge(1)] = 1
+    compensation: Literal["off", "tile"] = "off"
     merge: Merge = field(default_factory=Merge)
 
     @property
