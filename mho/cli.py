@@ -1,5 +1,5 @@
-"""The command line: ``mho run``, ``report``, ``validate``, ``list``, ``show``, ``fit``, ``cite``, ``data`` and
-``schema``.
+"""The command line: ``mho run``, ``sweep``, ``report``, ``validate``, ``list``, ``show``, ``fit``, ``cite``,
+``data`` and ``schema``.
 
 Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 the run failed, 2 the
 input is wrong.
@@ -24,6 +24,9 @@ from mho.config import json_schema
 from mho.console import Watch, summary
 from mho.files import write_atomic
 from mho.fit import fit_file
+from mho.sweep import command as sweeps
+from mho.sweep.plan import Shard
+from mho.sweep.progress import Meter
 from workloads.kws.find import FULL_SET, TEST_SET
 from workloads.result import silent
 from workloads.sources import Unavailable, cached, fetch
@@ -116,6 +119,60 @@ def run(
     typer.echo(summary(metrics))
     if output is not None:
         typer.echo(f"\nreport: {output / 'report.html'}")
+
+
+@app.command()
+def sweep(
+    sweep_file: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped sweep.", metavar="SWEEP")],
+    workers: Annotated[int, typer.Option("-j", help="Worker processes; each computes with one thread.")] = 1,
+    shard: Annotated[
+        str | None, typer.Option(help="Only part i of n, e.g. 2/8: give each its own folder, then --merge them.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of the results; runs/NAME by default. It resumes.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print points, their number and the time; no run.")
+    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed points again.")] = False,
+    keep_stale: Annotated[
+        bool, typer.Option("--keep-stale", help="Keep points that other code or data made, marked as stale.")
+    ] = False,
+    merge: Annotated[
+        list[Path] | None, typer.Option(help="Take over the points of another sweep's folder first. May be repeated.")
+    ] = None,
+    exports: Annotated[
+        list[Path] | None,
+        typer.Option("--export", help="Write the table here too: .csv, .parquet or .nc (xarray). May be repeated."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Recordings, as for mho run.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON instead of the summary.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Run an experiment at many points; resume what the folder holds already.
+
+    A sweep's file names a base, axes over its settings, seeds and times. Every finished point is kept at once, through
+    any kill; changed code or data makes old points stale, and they are computed again.
+    """
+    part = Shard.parse(shard) if shard else None
+    if dry_run:
+        typer.echo(sweeps.preview(sweep_file, output=output, shard=part, data=data))
+        return
+    outcome = sweeps.sweep(
+        sweep_file,
+        output=output,
+        workers=workers,
+        shard=part,
+        data=data,
+        retry_failed=retry_failed,
+        keep_stale=keep_stale,
+        merge=tuple(merge or ()),
+        exports=tuple(exports or ()),
+        meter=Meter(quiet=quiet),
+    )
+    typer.echo(outcome.table.to_json(orient="records", indent=1) if as_json else sweeps.closing(outcome))
+    if outcome.failed:
+        raise typer.Exit(1)
 
 
 @app.command(name="report")

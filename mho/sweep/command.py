@@ -1,0 +1,133 @@
+"""``mho sweep``: from the file to the table, in words and numbers for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from devices import InputError
+from mho.sweep import export
+from mho.sweep.engine import engine_of
+from mho.sweep.plan import Point, Shard
+from mho.sweep.progress import Meter, span
+from mho.sweep.run import Runner
+from mho.sweep.store import FILE, Store
+from mho.sweep.study import State, Study
+from mho.yaml_source import dump_yaml
+
+TABLE = "results.csv"
+_SHOWN = 100
+_MOST_WORKERS = 256
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A sweep after a run: where it lies, its table, and how many points are finished and failed."""
+
+    folder: Path
+    table: pd.DataFrame
+    done: int
+    failed: int
+    computed: int
+
+
+def sweep(
+    source: str,
+    *,
+    output: Path | None = None,
+    workers: int = 1,
+    shard: Shard | None = None,
+    data: Path | None = None,
+    retry_failed: bool = False,
+    keep_stale: bool = False,
+    merge: Sequence[Path] = (),
+    exports: Sequence[Path] = (),
+    meter: Meter | None = None,
+) -> Outcome:
+    """Compute what the folder does not hold yet, and write the table. Raises InputError before anything runs.
+
+    ``keep_stale`` leaves points that other code or data made as they are (their state in the table says so); ``merge``
+    takes over the points of other sweeps' folders first, as of shards.
+    """
+    if not 1 <= workers <= _MOST_WORKERS:
+        raise InputError(f"-j: must be a whole number from 1 to {_MOST_WORKERS} (got {workers})")
+    meter = meter or Meter(quiet=True)
+    export.refuse(exports)
+    study = Study(source, data=data, shard=shard)
+    study.check(study.points)
+    folder = output or Path("runs") / study.sheet.title
+    with Store(folder) as store:
+        for other in merge:
+            meter.say(f"{store.take_over(other)} points taken over from {other}")
+        store.begin(study.sheet.name, dump_yaml(study.sheet.node.plain()), study.code, study.about_code)
+        state = study.state(store)
+        todo = sorted(
+            [*state.new, *([] if keep_stale else state.stale), *(state.failed if retry_failed else [])],
+            key=_order(study.points),
+        )
+        meter.start(len(study.points), len(study.points) - len(todo))
+        meter.say(_opening(state, keep_stale=keep_stale, retry_failed=retry_failed))
+        try:
+            if todo:
+                with engine_of(workers) as engine:
+                    Runner(study, store, dict(state.known), engine, meter).run(todo)
+        finally:
+            meter.stop()
+        frame = export.table(study, store)
+        for path in (folder / TABLE, *exports):
+            export.write(study, frame, path)
+    count = frame["state"].value_counts()
+    return Outcome(folder, frame, int(count.get("done", 0)), int(count.get("failed", 0)), meter.done)
+
+
+def preview(source: str, *, output: Path | None = None, shard: Shard | None = None, data: Path | None = None) -> str:
+    """What a sweep would do: its points, their number, what is there already, and the time that the rest may take."""
+    study = Study(source, data=data, shard=shard)
+    study.check(study.points)
+    folder = output or Path("runs") / study.sheet.title
+    state, seconds = State(new=list(study.points)), None
+    if (folder / FILE).is_file():
+        with Store(folder) as store:
+            state, seconds = study.state(store), store.mean_seconds()
+    lines = [f"{point.index:>6}  {point.words()}" for point in study.points[:_SHOWN]]
+    if len(study.points) > _SHOWN:
+        lines.append(f"   ...  and {len(study.points) - _SHOWN} more")
+    whole = f" of {len(study.plan.points)}" if len(study.points) < len(study.plan.points) else ""
+    lines.append(f"{len(study.points)}{whole} points ({study.kind}): {state.words()}")
+    lines.append(_time(study, len(state.new) + len(state.stale), seconds))
+    return "\n".join(lines)
+
+
+def _time(study: Study, todo: int, seconds: float | None) -> str:
+    if todo == 0:
+        return "time: none, everything is there"
+    if seconds is not None:
+        return f"time: about {span(seconds * todo)} on one worker, by the points that are there ({seconds:.3g} s each)"
+    return f"time: {study.estimate(todo)}"
+
+
+def _opening(state: State, *, keep_stale: bool, retry_failed: bool) -> str:
+    text = state.words()
+    if state.stale:
+        text += "; stale points are " + ("kept as they are" if keep_stale else "computed again")
+    if state.failed and not retry_failed:
+        text += "; --retry-failed computes failed points again"
+    return text
+
+
+def _order(points: Sequence[Point]) -> Callable[[Point], int]:
+    place = {point.index: number for number, point in enumerate(points)}
+    return lambda point: place[point.index]
+
+
+def closing(outcome: Outcome) -> str:
+    """What a finished sweep prints."""
+    total = len(outcome.table)
+    text = f"{outcome.done} of {total} points done, {outcome.failed} failed, {outcome.computed} computed now"
+    lines = [text, f"table: {outcome.folder / TABLE}"]
+    failed = outcome.table[outcome.table.state == "failed"]
+    lines += [f"failed: {error} ({len(part)} points)" for error, part in list(failed.groupby("error"))[:5]]
+    return "\n".join(lines)

@@ -1,0 +1,132 @@
+"""Where tasks run: in this process, or in worker processes of this machine (loky)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Protocol
+
+from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
+
+#: One thread a task: points side by side, so that a second worker does not wait for the first one's threads, and the
+#: same bits whatever the number of workers.
+PINNED = dict.fromkeys(
+    (
+        *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
+        *("VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS"),
+    ),
+    "1",
+)
+_LOOK_S = 0.5
+
+
+class WorkerDied(Exception):
+    """A worker ended without an answer: killed, out of memory, or crashed in compiled code."""
+
+
+class Engine(Protocol):
+    """Takes tasks and gives futures."""
+
+    workers: int
+
+    def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
+        """Start a task, or queue it. The future ends with WorkerDied where the worker did."""
+
+    def close(self) -> None:
+        """End the workers, whatever they are doing."""
+
+
+class Here:
+    """Tasks one after another in this process."""
+
+    workers = 1
+
+    def __enter__(self) -> Here:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
+        """Run the task now."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(task))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class Local:
+    """Worker processes of this machine. One that dies takes the others' tasks with it: all are started afresh."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool: Any = None
+
+    def __enter__(self) -> Local:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
+        """Queue the task; workers are started with the first one, and again after a death."""
+        for _ in range(2):
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(
+                    self.workers, env=PINNED, initializer=_end_with, initargs=(os.getpid(),)
+                )
+            try:
+                return _told(self._pool.submit(function, task))
+            except BrokenProcessPool:
+                self.close()
+        raise WorkerDied("workers die as soon as they are started")
+
+    def close(self) -> None:
+        """Kill the workers: what they had not handed over is computed again by the next run."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=True)
+
+
+def engine_of(workers: int) -> Here | Local:
+    """The engine for so many workers; a single one is this process."""
+    return Here() if workers == 1 else Local(workers)
+
+
+def _told(inner: Any) -> Future[Any]:
+    """The future with a worker's death as WorkerDied."""
+    outer: Future[Any] = Future()
+
+    def hand_over(done: Any) -> None:
+        error = done.exception() if not done.cancelled() else BrokenProcessPool()
+        if isinstance(error, BrokenProcessPool):
+            outer.set_exception(WorkerDied("the worker process died"))
+        elif error is not None:
+            outer.set_exception(error)
+        else:
+            outer.set_result(done.result())
+
+    inner.add_done_callback(hand_over)
+    return outer
+
+
+def _end_with(parent: int) -> None:
+    """Let a worker end when its sweep was killed: nobody would take its answers."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,181 @@
+"""The points of a sweep in their order, which of them a shard computes, and which may share a training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from devices import InputError
+from mho.sweep.spec import Axis, Sheet, as_node, columns, one_or_many, same, whole_numbers
+from mho.sweep.template import SEED, TIME, VARIANT, Coordinates, Template
+from mho.yaml_source import Node
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point: its place in the order of the whole sweep, and what it puts into the base."""
+
+    index: int
+    coordinates: Coordinates
+
+    def words(self) -> str:
+        """The point as messages call it."""
+        return ", ".join(f"{path}={short(value)}" for path, value in self.coordinates) or "the base itself"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part ``number`` of ``of`` parts."""
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read ``i/n``, from 1 to n."""
+        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip())
+        shard = cls(int(found.group(1)), int(found.group(2))) if found else cls(0, 0)
+        if not 1 <= shard.number <= shard.of:
+            raise InputError(f"--shard: must be i/n with i from 1 to n, as in 2/8 (got {text})")
+        return shard
+
+    def cut(self, points: Sequence[Point]) -> list[Point]:
+        """Its points: neighbours in the order given, so that those which share a training stay together."""
+        first, last = (number * len(points) // self.of for number in (self.number - 1, self.number))
+        return list(points[first:last])
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What multiplies the points: the settings that change together, their values in turn, and when it exists."""
+
+    name: str
+    paths: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]
+    when: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    def holds(self, before: dict[str, Any]) -> bool:
+        """Whether the axis exists beside these values."""
+        return all(key in before and any(same(before[key], value) for value in wanted) for key, wanted in self.when)
+
+
+class Plan:
+    """All points of a sweep around its base.
+
+    Their order is that of nested loops: variants outermost, then axes as the file has them, samples, seeds, and times
+    innermost.
+    """
+
+    def __init__(self, sheet: Sheet, template: Template) -> None:
+        self.sheet, self.template = sheet, template
+        self.dimensions = [*self._axes(), *self._others()]
+        taken: dict[str, str] = {}
+        for dimension in self.dimensions:
+            for path in dimension.paths:
+                if path in taken:
+                    raise InputError(
+                        f"{sheet.origin('axes', dimension.name)}: {path}: each setting on one axis (got it again; it "
+                        f"is on {taken[path]} already)"
+                    )
+                taken[path] = dimension.name
+        places = {path: self._nodes(dimension, path) for dimension in self.dimensions for path in dimension.paths}
+        for outside in (VARIANT, *((TIME,) if template.grouped else ())):
+            places.pop(outside, None)
+        template.places(places)
+
+    def _axes(self) -> Iterator[Dimension]:
+        for name, each in self.sheet.sweep.axes.items():
+            axis = each if isinstance(each, Axis) else Axis(values=each)
+            held = columns(name, axis)
+            when = tuple((key, one_or_many(wanted)) for key, wanted in axis.when.items())
+            yield Dimension(name, tuple(held), tuple(zip(*held.values(), strict=True)), when)
+
+    def _others(self) -> Iterator[Dimension]:
+        sweep = self.sheet.sweep
+        if sweep.samples is not None:
+            draws = sweep.samples.draws()
+            yield Dimension("samples", tuple(draws), tuple(zip(*draws.values(), strict=True)))
+        if sweep.seeds is not None:
+            seeds = range(sweep.seeds) if isinstance(sweep.seeds, int) else sweep.seeds
+            yield Dimension("seeds", (SEED,), tuple((seed,) for seed in seeds))
+        times = sweep.times_s or self.template.times_s
+        if sweep.times_s or self.template.grouped:
+            yield Dimension("times_s", (TIME,), tuple((t_s,) for t_s in times))
+
+    def _nodes(self, dimension: Dimension, path: str) -> list[Node]:
+        """Where each value of a setting stands."""
+        sheet, name, column = self.sheet, dimension.name, dimension.paths.index(path)
+        found = []
+        for number, values in enumerate(dimension.values):
+            value = values[column]
+            tries: tuple[tuple[str | int, ...], ...] = (
+                ("axes", name, number),
+                ("axes", name, "values", number),
+                ("axes", name, "zip", path, number),
+                ("samples", "axes", path),
+                (name, number),
+                (name,),
+            )
+            node = next((held for each in tries if (held := sheet.node.find(each)) is not None), None)
+            found.append(sheet.value("axes", name, of=value) if node is None else _at(node, value))
+        return found
+
+    @property
+    def conditional(self) -> bool:
+        """Whether some axes exist at some points only."""
+        return any(dimension.when for dimension in self.dimensions)
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """All points; those of a sweep that names variants begin with the variant."""
+        found: list[Point] = []
+        named = self.sheet.sweep.variants
+        for variant in self.template.nodes:
+            start = {VARIANT: variant} if named else {}
+            for coordinates in self._below(0, start):
+                found.append(Point(len(found), tuple(coordinates.items())))
+        return found
+
+    def _below(self, depth: int, before: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if depth == len(self.dimensions):
+            yield before
+            return
+        dimension = self.dimensions[depth]
+        if not dimension.holds(before):
+            yield from self._below(depth + 1, before)
+            return
+        for values in dimension.values:
+            yield from self._below(depth + 1, {**before, **dict(zip(dimension.paths, values, strict=True))})
+
+    def by_training(self, points: Sequence[Point]) -> list[Point]:
+        """The points with those beside each other that differ in hardware and time alone."""
+        first: dict[str, int] = {}
+        for point in points:
+            first.setdefault(self.training_of(point), point.index)
+        return sorted(points, key=lambda point: (first[self.training_of(point)], point.index))
+
+    def training_of(self, point: Point) -> str:
+        """What of a point training sees: all but the chip and the time."""
+        kept = [(path, value) for path, value in point.coordinates if path != TIME and not is_hardware(path)]
+        return repr(kept)
+
+
+def is_hardware(path: str) -> bool:
+    """Whether a setting belongs to the chip."""
+    return path == VARIANT or path == "chip" or path.startswith("chip.")
+
+
+def short(value: Any) -> str:
+    """A value as a message or a table shows it."""
+    if isinstance(value, dict):
+        name = value.get("extends") or value.get("kind")
+        return f"{{{name}, ...}}" if name and len(value) > 1 else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _at(node: Node, value: Any) -> Node:
+    """The node itself where it holds the value, else the value at its place (one of a range, or a sample)."""
+    return node if whole_numbers(node.plain()) == value else as_node(value, node)

@@ -1,0 +1,49 @@
+"""What made a result: the code of the rooms, the packages that compute, and the data."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mho.rooms import HOUSE, ROOMS
+from mho.runner import _git
+
+#: Packages whose versions may move the last bits of a result.
+COMPUTING = ("torch", "numpy", "scipy", "numba", "librosa", "pandas", "scikit-learn")
+_ALSO = (Path("mho") / "sweep" / "bench.py", Path("mho") / "sweep" / "work.py")
+
+
+@lru_cache(maxsize=1)
+def code() -> tuple[str, dict[str, Any]]:
+    """Digest of all that computes, and the same in words for people.
+
+    The source files themselves are read, prices included, so that a changed working tree counts as changed although
+    its revision is the same; the face (command line, reports) moves no figure and does not count.
+    """
+    whole = hashlib.sha256()
+    files = [path for room in ROOMS for path in (HOUSE / room).rglob("*") if path.suffix in (".py", ".yaml", ".csv")]
+    # What an experiment, chip or device says is in the point's own configuration.
+    read = [path for path in files if not path.is_relative_to(HOUSE / "configs") or "components" in path.parts]
+    for path in sorted([*read, *(HOUSE / each for each in _ALSO)]):
+        whole.update(str(path.relative_to(HOUSE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    packages = {name: _version(name) for name in COMPUTING}
+    whole.update(repr(sorted(packages.items())).encode())
+    about = {
+        "mho": _version("mho"),
+        "git": _git(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "packages": packages,
+    }
+    return whole.hexdigest(), about
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

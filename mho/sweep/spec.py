@@ -1,0 +1,346 @@
+"""A sweep's YAML file: a base, axes over paths of its configuration, samples, seeds, times and the outputs wanted."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, Interval, Len
+from pydantic import ValidationError
+
+from devices import InputError, Stream
+from mho.config_resolve import REFERENCES, Files, Resolver
+from mho.config_schema import Schema, dotted, listed, suggestion
+from mho.yaml_source import Node, Origin
+
+MOST_POINTS = 1_000_000
+_DIGITS = 12  # of a computed value: a log range then says 1e-05, not 9.999999999999999e-06
+
+Scale = Literal["linear", "log"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """The values that one setting, or several together, take in turn.
+
+    Parameters
+    ----------
+    values : the values themselves
+    first, last : ends of a range, both included
+    step : distance between the values of a linear range
+    count : number of values of a range, in place of ``step``
+    scale : ``linear``, or ``log`` for equal ratios
+    zip : lists of equal length by path: settings that change together, under the axis's own name
+    when : the axis exists only where these earlier axes have this value (or one of a list)
+    """
+
+    values: Annotated[tuple[Any, ...], Len(1)] | None = None
+    first: float | None = None
+    last: float | None = None
+    step: Annotated[float, Gt(0.0)] | None = None
+    count: Annotated[int, Ge(1)] | None = None
+    scale: Scale = "linear"
+    zip: Annotated[dict[str, tuple[Any, ...]], Len(1)] | None = None
+    when: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        ranged = self.first is not None or self.last is not None
+        if (self.values is not None) + (self.zip is not None) + ranged != 1:
+            raise ValueError("an axis is either values, or a range (first, last), or zip")
+        if self.zip is not None and len({len(values) for values in self.zip.values()} | {0}) != 2:
+            sizes = ", ".join(f"{path}: {len(values)}" for path, values in self.zip.items())
+            raise ValueError(f"zip: lists must be of one length, at least 1 (got {sizes})")
+        if not ranged:
+            if self.step is not None or self.count is not None or self.scale != "linear":
+                raise ValueError("step, count and scale belong to a range (first, last)")
+            return
+        if self.first is None or self.last is None or (self.step is None) == (self.count is None):
+            raise ValueError("a range needs first and last, and either step or count")
+        if self.last < self.first:
+            raise ValueError(f"last must be at least first (got {self.first:g} to {self.last:g})")
+        if self.scale == "log" and (self.step is not None or self.first <= 0.0):
+            raise ValueError("a log range needs count, and first above 0")
+
+    @property
+    def size(self) -> int:
+        """Number of values, without making them."""
+        if self.values is not None:
+            return len(self.values)
+        if self.zip is not None:
+            return len(next(iter(self.zip.values())))
+        if self.count is not None:
+            return self.count
+        first, last = self._ends()
+        assert self.step is not None
+        return math.floor((last - first) / self.step * (1.0 + 1e-12) + 1e-9) + 1
+
+    def numbers(self) -> list[float]:
+        """The values of a range."""
+        first, last = self._ends()
+        if self.step is not None:
+            return [tidy(first + index * self.step) for index in range(self.size)]
+        return [spaced(first, last, self.scale, float(at)) for at in np.linspace(0.0, 1.0, self.size)]
+
+    def _ends(self) -> tuple[float, float]:
+        assert self.first is not None
+        assert self.last is not None
+        return self.first, self.last
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """Where the values of a sampled setting lie.
+
+    Parameters
+    ----------
+    values : choices, each as likely as the others
+    first, last : ends of an interval
+    scale : ``linear``, or ``log`` for a uniform logarithm
+    whole : round to whole numbers
+    """
+
+    values: Annotated[tuple[Any, ...], Len(1)] | None = None
+    first: float | None = None
+    last: float | None = None
+    scale: Scale = "linear"
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.values is None) == (self.first is None and self.last is None):
+            raise ValueError("a sampled setting is either values or an interval (first, last)")
+        if self.values is not None:
+            return
+        if self.first is None or self.last is None or self.last < self.first:
+            raise ValueError("an interval needs first and last, with last at least first")
+        if self.scale == "log" and self.first <= 0.0:
+            raise ValueError("a log interval needs first above 0")
+
+    def at(self, share: float) -> Any:
+        """The value below which this share of the samples lies."""
+        if self.values is not None:
+            return self.values[int(share * len(self.values))]
+        assert self.first is not None
+        assert self.last is not None
+        if self.whole and self.scale == "linear":
+            # Every whole number, the ends too, is as likely as the others.
+            return math.floor(self.first + share * (self.last - self.first + 1.0))
+        value = spaced(self.first, self.last, self.scale, share)
+        return round(value) if self.whole else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Settings drawn together: one more axis, of ``count`` draws.
+
+    Parameters
+    ----------
+    method : ``random`` (independent; a larger ``count`` keeps the first draws), or ``latin_hypercube`` (each of
+        ``count`` equal shares of every setting is met once; McKay et al., Technometrics 21, 239 (1979), doi
+        10.1080/00401706.1979.10489755)
+    count : number of draws
+    seed : of the draws, apart from the experiment's
+    axes : by path, where the values lie
+    """
+
+    method: Literal["random", "latin_hypercube"] = "latin_hypercube"
+    count: Annotated[int, Ge(1)]
+    seed: Annotated[int, Ge(0)] = 0
+    axes: Annotated[dict[str, tuple[Any, ...] | Draw], Len(1)]
+
+    def draws(self) -> dict[str, list[Any]]:
+        """``count`` values of every setting; what one of them draws does not depend on the others."""
+        found = {}
+        for path, draw in self.axes.items():
+            how = draw if isinstance(draw, Draw) else Draw(values=draw)
+            rng = Stream.root(self.seed).child("sweep", path).numpy()
+            shares = rng.random(self.count)
+            if self.method == "latin_hypercube":
+                shares = (rng.permutation(self.count) + shares) / self.count
+            found[path] = [how.at(float(share)) for share in shares]
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Many points around one base.
+
+    Parameters
+    ----------
+    base : an experiment (its name, a file's path, or a mapping that ``extends`` one), or a mapping with ``kind: nladc``
+    set : settings by path that hold at all points
+    variants : variants of the base that are swept; the default one alone where none is named
+    axes : by path of a setting (or, with ``zip``, by a name of your own): a list of values, or an axis
+    samples : settings drawn together
+    seeds : so many seeds from 0 on, or a list of them; none keeps the base's seed
+    times_s : times after programming [s]; none keeps those of the base
+    chips : chips of every point; none keeps those of the base
+    outputs : figures that go into the exported table; none means all (the store always keeps all)
+    """
+
+    description: str = ""
+    base: str | dict[str, Any]
+    set: dict[str, Any] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
+    axes: dict[str, tuple[Any, ...] | Axis] = field(default_factory=dict)
+    samples: Samples | None = None
+    seeds: Annotated[int, Interval(ge=1, le=MOST_POINTS)] | tuple[Annotated[int, Ge(0)], ...] | None = None
+    times_s: tuple[Annotated[float, Ge(0.0)], ...] = ()
+    chips: Annotated[int, Ge(1)] | None = None
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sweep's file as read: the sweep, its nodes (for places in messages), its name, and the files around it."""
+
+    sweep: Sweep
+    node: Node
+    name: str
+    open_files: Files
+
+    @property
+    def title(self) -> str:
+        """The file's name without its ending."""
+        return Path(self.name).stem
+
+    def origin(self, *path: str | int) -> Origin:
+        """Where the value at a path stands, or what lies closest above it."""
+        for depth in range(len(path), 0, -1):
+            found = self.node.find(path[:depth])
+            if found is not None:
+                above = self.node.find(path[: depth - 1])
+                return above.keys.get(str(path[depth - 1]), found.origin) if above else found.origin
+        return self.node.origin
+
+    def value(self, *path: str | int, of: Any) -> Node:
+        """The node of a value in the file; one at the closest place, for a value that was computed."""
+        found = self.node.find(path)
+        if found is not None and found.plain() == of:
+            return found
+        return as_node(of, self.node.find(path[:-1]) or self.node)
+
+
+def read_sheet(source: str) -> Sheet:
+    """Read a sweep by path or shipped name. Raises InputError with one line for each problem, before any expansion."""
+    schema = _schema()
+    resolver = Resolver(schema)
+    opened = resolver.record(str(source), "sweeps", Path(), str(source), ())
+    if opened is None:
+        raise InputError(resolver.problems)
+    node = resolver.resolve(opened.node, [schema.root], "sweeps", (), opened.open_files)
+    try:
+        sweep = schema.adapter.validate_json(json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid")
+    except ValidationError as error:
+        raise InputError(dict.fromkeys([*resolver.problems, *schema.explain(error, node)])) from None
+    if resolver.problems:
+        raise InputError(dict.fromkeys(resolver.problems))
+    sheet = Sheet(sweep, node, opened.name, opened.open_files)
+    problems = [*_too_many(sheet), *_conditions(sheet)]
+    if problems:
+        raise InputError(problems)
+    return sheet
+
+
+def sizes(sweep: Sweep) -> dict[tuple[str, ...], int]:
+    """Number of values of everything that multiplies the points, by its place in the file; nothing is expanded."""
+    found: dict[tuple[str, ...], int] = {
+        ("axes", name): each.size if isinstance(each, Axis) else len(each) for name, each in sweep.axes.items()
+    }
+    if sweep.samples is not None:
+        found["samples", "count"] = sweep.samples.count
+    if sweep.seeds is not None:
+        found[("seeds",)] = sweep.seeds if isinstance(sweep.seeds, int) else len(sweep.seeds)
+    return found | {("times_s",): max(1, len(sweep.times_s)), ("variants",): max(1, len(sweep.variants))}
+
+
+def _too_many(sheet: Sheet) -> Iterable[str]:
+    total = 1
+    for path, size in sizes(sheet.sweep).items():
+        place = f"{sheet.origin(*path)}: {dotted(path)}"
+        total *= size
+        if size == 0:
+            yield f"{place}: must hold at least one value (got none)"
+        elif size > MOST_POINTS:
+            yield f"{place}: expands to {size} values; a sweep may have at most {MOST_POINTS} points"
+            return
+        elif total > MOST_POINTS:
+            yield f"{place}: brings the sweep to {total} points; at most {MOST_POINTS} are allowed"
+            return
+
+
+def _conditions(sheet: Sheet) -> Iterable[str]:
+    """``when`` must name axes that stand before, and values that these take."""
+    before: dict[str, list[Any]] = {}
+    for name, each in sheet.sweep.axes.items():
+        axis = each if isinstance(each, Axis) else Axis(values=each)
+        for key, wanted in axis.when.items():
+            place = f"{sheet.origin('axes', name, 'when', key)}: {dotted(('axes', name, 'when', key))}"
+            if key not in before:
+                allowed = f"must be an axis that stands before this one ({listed(before)})"
+                yield f"{place}: {allowed} (got {key}){suggestion(key, before)}"
+                continue
+            for value in one_or_many(wanted):
+                if not any(same(value, other) for other in before[key]):
+                    yield f"{place}: must be a value of that axis ({listed(map(str, before[key]))}) (got {value})"
+        for path, values in columns(name, axis).items():
+            before[path] = values
+
+
+def columns(name: str, axis: Axis) -> dict[str, list[Any]]:
+    """The values of every setting that an axis changes, by path."""
+    if axis.zip is not None:
+        return {path: list(values) for path, values in axis.zip.items()}
+    return {name: list(axis.values) if axis.values is not None else axis.numbers()}
+
+
+def one_or_many(wanted: Any) -> tuple[Any, ...]:
+    """The values of a condition: a list means any of them."""
+    return tuple(wanted) if isinstance(wanted, (list, tuple)) else (wanted,)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, and true is not 1."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def tidy(value: float) -> float:
+    """A computed value without the dust of its last digits; a whole number where it is one."""
+    value = float(f"{value:.{_DIGITS}g}")
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value
+
+
+def spaced(first: float, last: float, scale: Scale, share: float) -> float:
+    """The value at this share of the way from ``first`` to ``last``."""
+    if scale == "log":
+        return tidy(first * (last / first) ** share)
+    return tidy(first + share * (last - first))
+
+
+def whole_numbers(value: Any) -> Any:
+    """Plain data with 1e3 as 1000: an integral float suits a whole number, and both suit a float."""
+    if isinstance(value, Mapping):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def as_node(value: Any, near: Node) -> Node:
+    """Plain data as a node that stands where ``near`` does."""
+    if isinstance(value, Mapping):
+        below = {key: as_node(item, near) for key, item in value.items()}
+        return Node(below, near.origin, dict.fromkeys(below, near.origin))
+    if isinstance(value, (list, tuple)):
+        return Node(tuple(as_node(item, near) for item in value), near.origin)
+    return Node(value, near.origin)
+
+
+@lru_cache(maxsize=1)
+def _schema() -> Schema:
+    return Schema(Sweep, REFERENCES)

@@ -1,0 +1,139 @@
+"""One sweep as it stands: its points, which of them the store holds, and which of those still count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from devices import InputError
+from mho.config import digest
+from mho.config_schema import listed, suggestion
+from mho.sweep import provenance
+from mho.sweep.plan import Plan, Point, Shard
+from mho.sweep.progress import span
+from mho.sweep.spec import read_sheet
+from mho.sweep.store import Known, Store
+from mho.sweep.template import Template
+from mho.sweep.work import Task, data_digest, outputs_of, perform
+
+CHECKED = 2000  # points whose configuration is read before anything runs, beside one for each value of each axis
+
+
+@dataclass
+class State:
+    """Where the points stand: finished, failed, made by other code or data, or not there."""
+
+    done: list[Point] = field(default_factory=list)
+    failed: list[Point] = field(default_factory=list)
+    stale: list[Point] = field(default_factory=list)
+    new: list[Point] = field(default_factory=list)
+    known: dict[str, Known] = field(default_factory=dict)
+
+    def words(self) -> str:
+        """The numbers in one phrase."""
+        parts = [f"{len(self.done)} done", f"{len(self.new)} to do"]
+        parts += [f"{len(self.stale)} stale (made by other code or data)"] if self.stale else []
+        parts += [f"{len(self.failed)} failed"] if self.failed else []
+        return ", ".join(parts)
+
+
+class Study:
+    """A sweep's file, its points (or a shard of them), and the code and data that results must belong to."""
+
+    def __init__(self, source: str, *, data: Path | None = None, shard: Shard | None = None) -> None:
+        self.sheet = read_sheet(source)
+        self.template = Template(self.sheet)
+        self.plan = Plan(self.sheet, self.template)
+        self.data = data
+        self._check_outputs()
+        self.points = (shard or Shard()).cut(self.plan.by_training(self.plan.points))
+        self.code, self.about_code = provenance.code()
+        self._data_of: dict[str, str] = {}
+        self._recordings: dict[str, str] = {}
+
+    @property
+    def kind(self) -> str:
+        """Kind of the base."""
+        return self.template.kind
+
+    def asked(self, point: Point) -> str:
+        """Key under which the store finds a point without its configuration being resolved."""
+        return self.template.asked(point.coordinates)
+
+    def _check_outputs(self) -> None:
+        names, problems = outputs_of(self.kind), []
+        for number, name in enumerate(self.sheet.sweep.outputs):
+            if names is not None and name not in names:
+                place = f"{self.sheet.value('outputs', number, of=name).origin}: outputs[{number}]"
+                problems.append(f"{place}: must be one of {listed(names)} (got {name}){suggestion(name, names)}")
+        if problems:
+            raise InputError(problems)
+
+    def check(self, points: Sequence[Point]) -> None:
+        """Read the configurations of a fair sample of points, among them one for each value of each axis.
+
+        Raises InputError where one of them is none. What the sample misses becomes a failed point with that message.
+        """
+        problems: dict[str, list[Point]] = {}
+        looked_at = list(_sample(points))
+        for point in looked_at:
+            try:
+                self.template.config(point.coordinates)
+            except InputError as error:
+                for problem in error.problems:
+                    problems.setdefault(problem, []).append(point)
+        if problems:
+            raise InputError(
+                f"{problem}; at {len(held)} of {len(looked_at)} points looked at, the first: {held[0].words()}"
+                for problem, held in problems.items()
+            )
+
+    def data_of(self, point: Point) -> str:
+        """Digest of the recordings behind a point, found once for all points that share them."""
+        if not self.template.grouped:
+            return ""
+        training = self.plan.training_of(point)
+        if training not in self._data_of:
+            config = self.template.config(point.coordinates).data
+            which = digest({key: config[key] for key in ("data", "features") if key in config})
+            if which not in self._recordings:
+                self._recordings[which] = data_digest(self.kind, config, self.data)
+            self._data_of[training] = self._recordings[which]
+        return self._data_of[training]
+
+    def state(self, store: Store | None) -> State:
+        """What the store holds of these points."""
+        asked, known = store.known() if store is not None else ({}, {})
+        found = State(known=known)
+        for point in self.points:
+            one = known.get(asked.get(self.asked(point), "")) if asked else None
+            if one is None:
+                found.new.append(point)
+            elif self.counts(one, point):
+                (found.done if one.state == "done" else found.failed).append(point)
+            else:
+                found.stale.append(point)
+        return found
+
+    def estimate(self, points: int) -> str:
+        """How long so many points may take where none is finished yet, and what that rests on."""
+        if self.template.grouped:
+            return "not known before the first points are done: a network is trained for them"
+        config = self.template.config(self.points[len(self.points) // 2].coordinates)
+        task = Task(self.kind, (config.data, config.data), (None, None), self.data, Path(), self.code)
+        seconds = perform(task)[1].seconds
+        return f"about {span(seconds * points)} on one worker, by one point in the middle, run now ({seconds:.3g} s)"
+
+    def counts(self, one: Known, point: Point) -> bool:
+        """Whether a row was made by the code and the data at hand."""
+        return one.code == self.code and one.data == self.data_of(point)
+
+
+def _sample(points: Sequence[Point]) -> Iterator[Point]:
+    step, met = max(1, len(points) // CHECKED), set[str]()
+    for number, point in enumerate(points):
+        values = {f"{path}={value!r}" for path, value in point.coordinates}
+        if number % step == 0 or not values <= met:
+            yield point
+        met |= values

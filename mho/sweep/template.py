@@ -1,0 +1,232 @@
+"""The base of a sweep, read once; each point is that tree with a few values put in, checked by the same schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from operator import or_
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from devices import InputError
+from mho.config import digest
+from mho.config_resolve import REFERENCES, Option, Resolver
+from mho.config_schema import Level, Schema, dotted, listed, suggestion
+from mho.runner import config_digest
+from mho.sweep.bench import ConverterBench
+from mho.sweep.spec import Sheet, as_node, whole_numbers
+from mho.yaml_source import Node
+from workloads import WORKLOADS
+
+TYPES: dict[str, Any] = {**WORKLOADS, "nladc": ConverterBench}
+VARIANT, TIME, SEED = "variant", "t_s", "seed"
+# Said once for the whole sweep, so that runs can be shared and no value is silently overruled.
+_ELSEWHERE = {"variants": "variants", "evaluation.times_s": "times_s", "kind": "base", "name": "base"}
+
+Coordinates = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Config:
+    """One point's configuration, resolved: plain data, and the digest of what decides its figures."""
+
+    data: dict[str, Any]
+    digest: str
+
+
+class Template:
+    """The base's tree, one for each variant that is swept.
+
+    A point of an experiment is one chip: the variant's chip takes the place of ``chip``, on which the axes then act, so
+    that no variant's own setting hides an axis. Its cost is that of the first reading right after programming,
+    whatever its time.
+    """
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        sweep = sheet.sweep
+        resolver = Resolver(Schema(Annotated[reduce(or_, TYPES.values()), Field(discriminator="kind")], REFERENCES))
+        given = sheet.value("base", of=sweep.base)
+        if isinstance(sweep.base, str):
+            opened = resolver.record(
+                sweep.base, "experiments", given.origin.folder, f"{given.origin}: base", sheet.open_files
+            )
+            if opened is None:
+                raise InputError(resolver.problems)
+            given, files = opened.node, opened.open_files
+        else:
+            files = sheet.open_files
+        node = resolver.resolve(given, [resolver.schema.root], "experiments", (), files)
+        kind = node.child("kind")
+        if resolver.problems:
+            raise InputError(dict.fromkeys(resolver.problems))
+        if kind is None or kind.value not in TYPES:
+            place, got = (node.origin, "nothing") if kind is None else (kind.origin, kind.value)
+            raise InputError(f"{place}: kind: must be one of {', '.join(TYPES)} (got {got})")
+        self.kind = str(kind.value)
+        self.schema = Schema(TYPES[self.kind], REFERENCES)
+        self.resolver = Resolver(self.schema)
+        self.resolver.files = resolver.files
+        self.options: dict[tuple[str, str], Option | None] = {}
+        self.grouped = "variants" in self.schema.keys([self.schema.root])
+        places = {path: self.sheet.value("set", path, of=value) for path, value in sweep.set.items()}
+        if sweep.chips is not None:
+            places["evaluation.chips" if self.grouped else "chips"] = self.sheet.value("chips", of=sweep.chips)
+        fixed = [option for path, at in places.items() if (option := self.option(path, at, allowed=("variants",)))]
+        node = self._put(node, fixed)
+        self._refuse()
+        self.nodes = self._by_variant(node)
+        self._refuse()
+        first = self.config(((VARIANT, next(iter(self.nodes))),)).data
+        #: Times of the base, used where the sweep says none.
+        self.times_s = tuple(first["evaluation"]["times_s"]) if self.grouped else (first["t_s"],)
+
+    @cached_property
+    def about(self) -> str:
+        """Digest of the base as resolved, every variant of it."""
+        return digest({name: node.plain() for name, node in self.nodes.items()})
+
+    def option(self, path: str, at: Node, *, allowed: Sequence[str] = ()) -> Option | None:
+        """The value at ``at`` for the setting at ``path``, its records read; None, with the problem kept, otherwise."""
+        key = (path, json.dumps(whole_numbers(at.plain()), sort_keys=True))
+        if key not in self.options:
+            self.options[key] = self._option(path, at, allowed)
+        return self.options[key]
+
+    def _option(self, path: str, at: Node, allowed: Sequence[str]) -> Option | None:
+        place = str(at.origin)
+        for taken, instead in _ELSEWHERE.items():
+            if (path == taken or path.startswith((f"{taken}.", f"{taken}["))) and taken not in allowed:
+                self.resolver.problems.append(f"{place}: {path}: is no axis; '{instead}' of the sweep says it")
+                return None
+        before = len(self.resolver.problems)
+        made = self.resolver.option(f"{path}=0")
+        if made is None:
+            self.resolver.problems[before:] = [f"{place}: must be the path of a setting, as in chip.bits (got {path})"]
+            return None
+        levels: Sequence[Level] = [self.schema.root]
+        done: list[str] = []
+        for step in made.steps:
+            lower = self.schema.below(levels, 0 if step.startswith("[") else step)
+            if not lower:
+                keys = self.schema.keys(levels)
+                text = self.schema.unknown_key(step, levels) if keys else f"must be {self.schema.allowed(levels)}"
+                self.resolver.problems.append(f"{place}: {dotted((*done, step))}: {text}")
+                return None
+            levels, done = lower, [*done, step]
+        last = next((step for step in reversed(made.steps) if not step.startswith("[")), "")
+        self.resolver.count = 0
+        node = self.resolver.resolve(at, levels, REFERENCES.get(last), tuple(done), self.sheet.open_files)
+        return replace(made, text=place, node=node)
+
+    def config(self, coordinates: Coordinates) -> Config:
+        """The configuration of one point. Raises InputError where its values do not go together."""
+        given = dict(coordinates)
+        node = self.nodes[str(given.pop(VARIANT, next(iter(self.nodes))))]
+        t_s = given.pop(TIME, None)
+        if t_s is not None and not self.grouped:
+            given[TIME] = t_s
+        options = [option for path, value in given.items() if (option := self.option(path, self._at(path, value)))]
+        self.resolver.count = 0
+        node = self._put(node, options)
+        if self.grouped:
+            node = _one_chip(node, t_s)
+        self.resolver.refuse_nan(node)
+        value = None
+        try:
+            value = self.schema.adapter.validate_json(
+                json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid"
+            )
+        except ValidationError as error:
+            self.resolver.problems += self.schema.explain(error, node)
+        self._refuse()
+        data = self.schema.adapter.dump_python(value, mode="json")
+        return Config(data, config_digest(data))
+
+    def places(self, at: Mapping[str, Sequence[Node]]) -> None:
+        """Take over where the values of each path stand. Raises InputError for all that no setting can take."""
+        for path, nodes in at.items():
+            for node in nodes:
+                self.option(path, node)
+        self._refuse()
+
+    def asked(self, coordinates: Coordinates) -> str:
+        """Digest of what is asked for: the base and the values put in, with the records that they name read."""
+        outside = (VARIANT, TIME) if self.grouped else (VARIANT,)
+        options = {path: self.option(path, self._at(path, value)) for path, value in coordinates if path not in outside}
+        said = [
+            [path, value if (found := options.get(path)) is None else whole_numbers(found.node.plain())]
+            for path, value in coordinates
+        ]
+        return digest({"base": self.about, "point": said})
+
+    def _at(self, path: str, value: Any) -> Node:
+        return as_node(value, self.sheet.node)
+
+    def _put(self, node: Node, options: Sequence[Option]) -> Node:
+        # The shorter path first, and a kind before its fields, so that no option is undone by a more general one.
+        for option in sorted(options, key=lambda each: (len(each.steps), each.steps[-1] != "kind")):
+            node = self.resolver.put(node, option, (), [self.schema.root])
+        return node
+
+    def _by_variant(self, node: Node) -> dict[str, Node]:
+        wanted = self.sheet.sweep.variants
+        if not self.grouped:
+            if wanted:
+                self.resolver.problems.append(
+                    f"{self.sheet.origin('variants')}: variants: a base of kind {self.kind} has none"
+                )
+            return {"": node}
+        node = self.resolver.spread(node, [])
+        items = node.child("variants")
+        each = [item for item in (items.value if items and isinstance(items.value, tuple) else ())]
+        names = {str(said.value): item for item in each if (said := item.child("name"))}
+        default = [key for key, item in names.items() if (flag := item.child("default")) and flag.value is True]
+        found: dict[str, Node] = {}
+        for number, name in enumerate(wanted or default):
+            if name not in names:
+                place = f"{self.sheet.origin('variants', number)}: variants[{number}]"
+                self.resolver.problems.append(
+                    f"{place}: must be a variant of the base ({listed(names)}) (got {name}){suggestion(name, names)}"
+                )
+                continue
+            found[name] = _alone(node, names[name])
+        if not found and not self.resolver.problems:
+            self.resolver.problems.append(f"{node.origin}: variants: the base must have one with default: true")
+        return found
+
+    def _refuse(self) -> None:
+        problems, self.resolver.problems = self.resolver.problems, []
+        if problems:
+            raise InputError(dict.fromkeys(problems))
+
+
+def _alone(node: Node, variant: Node) -> Node:
+    """The experiment with this variant's chip as its only one; it is put under ``variants`` once it is complete."""
+    assert isinstance(node.value, dict)
+    assert isinstance(variant.value, dict)
+    own = {key: item for key, item in variant.value.items() if key != "chip"} | {"default": as_node(True, variant)}
+    chip = {"chip": variant.value["chip"]} if "chip" in variant.value else {}
+    value = {**node.value, **chip, "variants": replace(variant, value=(replace(variant, value=own),))}
+    return replace(node, value=value, keys={"chip": node.origin, **node.keys})
+
+
+def _one_chip(node: Node, t_s: float | None) -> Node:
+    """The chip under its variant, and the times right after programming and ``t_s``."""
+    assert isinstance(node.value, dict)
+    value = dict(node.value)
+    variants = value["variants"].value
+    assert isinstance(variants, tuple)
+    assert isinstance(variants[0].value, dict)
+    if "chip" in value:
+        item = replace(variants[0], value={**variants[0].value, "chip": value["chip"]})
+        value["variants"] = replace(value["variants"], value=(item,))
+    if t_s is not None:
+        near = value.get("evaluation", node)
+        times = as_node([0.0, t_s] if t_s > 0.0 else [0.0], near)
+        held = near.value if "evaluation" in value and isinstance(near.value, dict) else {}
+        value["evaluation"] = Node({**held, "times_s": times}, near.origin, {**near.keys, "times_s": near.origin})
+    return replace(node, value=value)
