@@ -21,6 +21,7 @@ CONVERTERS: dict[str, tuple[ADC, float]] = {  # with the ratio that they must ke
     "SAR with noise at every decision": (SAR(capacitor_mismatch=0.01, offset_V=LSB_V, noise_V=0.5 * LSB_V), 4.0),
     "linear ramp with noise": (LinearRamp(capacitor_mismatch=0.01, offset_V=LSB_V, noise_V=0.5 * LSB_V), 4.0),
     "flash with offsets": (Flash(offset_V=0.3 * LSB_V), 4.0),
+    "flash with noise at every comparator": (Flash(offset_V=0.3 * LSB_V, noise_V=0.5 * LSB_V), 4.0),
     "oscillator with jitter": (CCO(gain_error=0.01, jitter=0.05), 10.0),
 }
 

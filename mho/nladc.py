@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from devices import AnyDevice, InputError, Stream
 from mho import catalogue, plots_nladc
 from mho.config import read
+from mho.plots_nladc import counted
 from periphery import Function, RampColumn, from_csv, named_function
 from periphery.characterise import Characteristic, characterise
 
@@ -69,8 +70,9 @@ def text(found: Characteristic, device: str) -> str:
         f"{NAME}: {function.name}, {design.bits}-bit, {design.column.levels} levels, cells {device}",
         f"outputs {function.low:g} to {function.high:g}, thresholds {float(design.theta[0]):g} to "
         f"{float(design.theta[-1]):g}",
-        f"{len(design.theta)} steps, {design.ramp_clocks} clocks, {design.cells} cells, {design.lost_steps} steps lost",
-        f"{chips} chips{'':32}mean      worst",
+        f"{counted(len(design.theta), 'step')}, {counted(design.ramp_clocks, 'clock')}, {design.cells} cells, "
+        f"{counted(design.lost_steps, 'step')} lost",
+        f"{counted(chips, 'chip'):38}{'mean':>10} {'worst':>10}",
     ]
     lines += [f"{name:38}{mean:10.3f} {worst:10.3f}" for name, (mean, worst) in found.figures().items()]
     return "\n".join(lines)

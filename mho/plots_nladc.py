@@ -24,18 +24,24 @@ def characteristic(found: Characteristic, device: str) -> Figure:
     histogram(axes[1, 1], found)
     design = found.design
     figure.suptitle(
-        f"{design.bits}-bit {design.function.name}, {device}: {design.cells} cells, {design.ramp_clocks} clocks, "
-        f"{len(found.enob)} chips, {float(found.enob.mean()):.2f} effective bits",
+        f"{design.bits}-bit {design.function.name}, {device}: {design.cells} cells, "
+        f"{counted(design.ramp_clocks, 'clock')}, {counted(len(found.enob), 'chip')}, "
+        f"{float(found.enob.mean()):.2f} effective bits",
         fontsize=11,
     )
     return figure
+
+
+def counted(number: int, what: str) -> str:
+    """``1 chip``, ``2 chips``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def transfer(ax: Axes, found: Characteristic, curves: int = CURVES) -> Axes:
     """Output of a few chips over the input, on top of the function."""
     function = found.design.function
     for number, output in enumerate(found.transfer[:curves]):
-        label = f"{min(curves, len(found.transfer))} chips" if number == 0 else None
+        label = counted(min(curves, len(found.transfer)), "chip") if number == 0 else None
         ax.plot(found.z, output, color=BLUE, linewidth=0.7, drawstyle="steps-post", label=label)
     ax.plot(found.z, function.f(found.z), color=ORANGE, linewidth=1.2, label=function.name)
     ax.set_xlabel("input z")
@@ -48,17 +54,22 @@ def nonlinearity(ax: Axes, values: torch.Tensor, name: str) -> Axes:
     """INL or DNL of every chip along the ramp, with the mean of its size over chips."""
     k = torch.arange(1, values.shape[1] + 1)
     marker = "o" if values.shape[1] == 1 else None
+    faint = max(0.2, 1.0 / len(values))
     for chip in values[:MOST_LINES]:
-        ax.plot(k, chip, color=BLUE, alpha=0.2, linewidth=0.7, marker=marker, markersize=3)
-    if values.shape[1]:
+        ax.plot(k, chip, color=BLUE, alpha=faint, linewidth=0.7, marker=marker, markersize=3)
+    if values.shape[1] and len(values) > 1:
         ax.plot(k, values.abs().mean(0), color=ORANGE, linewidth=1.4, marker=marker, label=f"mean |{name}|")
         ax.legend(frameon=False)
-    else:
+    elif not values.shape[1]:
         ax.text(0.5, 0.6, f"one step has no {name}", ha="center", transform=ax.transAxes, color=GREY)
+        ax.set_yticks([])
     ax.axhline(0, color=GREY, linewidth=0.6)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if values.shape[1] > 1:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        ax.set_xticks([1] if values.shape[1] else [])
     ax.set_xlabel("step of the ramp")
-    ax.set_ylabel(f"{name} [LSB], {min(len(values), MOST_LINES)} chips")
+    ax.set_ylabel(f"{name} [LSB], {counted(min(len(values), MOST_LINES), 'chip')}")
     return ax
 
 
@@ -68,6 +79,7 @@ def histogram(ax: Axes, found: Characteristic) -> Axes:
     top = max(float(each.max()) for each in largest) or 1.0
     for values, colour, name in zip(largest, (GREY, BLUE), ("before calibration", "after"), strict=True):
         ax.hist(values.numpy(), bins=32, range=(0.0, top), color=colour, alpha=0.7, label=name)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("largest |INL| of a chip [LSB]")
     ax.set_ylabel("chips")
     ax.legend(frameon=False)

@@ -70,6 +70,14 @@ def test_a_table_a_range_samples_and_other_fields(capsys: pytest.CaptureFixture[
         ),
         (["--levels", "optimal"], "levels: optimal needs samples of the inputs (got none)"),
         (["--levels", "best"], "levels: Input should be 'uniform' or 'optimal' (got best)"),
+        (
+            ["--function", "identity", "--range", "nan", "1"],
+            "function identity: the range's low end must lie below its high end (got nan to 1)",
+        ),
+        (
+            ["--function", "sqrt", "--range", "-1", "4"],
+            "function sqrt: the range must lie within 0 to inf (got -1 to 4)",
+        ),
         (["--chips", "0"], "--chips: must be a whole number from 1 to 4096 (got 0)"),
         (["--time", "-1"], "--time: must be at least 0 s (got -1)"),
         (["--set", "redundant_columns=99"], "redundant_columns: Input should be less than or equal to 64 (got 99)"),
@@ -87,6 +95,28 @@ def test_what_cannot_be_built_is_one_message(
         assert err.startswith("mho: picture.xyz: the ending must be one of ")
     else:
         assert (out, err) == ("", f"mho: {message}\n")
+
+
+def test_a_table_that_turns_has_no_inverse(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("0,0\n1,1\n2,0.5\n", encoding="utf-8")
+    code, out, err = mho(capsys, "NLADC", "--function", table)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"mho: {table}:3: y must go one way (got 0.5 after 1): it rises before and falls here, so an output has "
+        "several inputs and no inverse; name the turning points in turns\n"
+    )
+
+
+def test_one_bit_of_one_chip_has_a_picture_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "one.png"
+    code, out, _ = mho(capsys, "NLADC", "--function", "relu", "--bits", 1, "--chips", 1, "--plot", picture)
+    assert code == 0
+    assert out.splitlines()[2:4] == [
+        "1 step, 1 clock, 7 cells, 1 step lost",
+        f"{'1 chip':38}{'mean':>10} {'worst':>10}",
+    ]
+    assert picture.stat().st_size > 10_000
 
 
 def test_an_unsorted_table_is_named_with_its_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
