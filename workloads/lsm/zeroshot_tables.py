@@ -250,7 +250,13 @@ class ZeroShotTables:
                 high="high",
                 share=True,
             ),
-            Panel(section=head, text="All ways to learn, as numbers.", table="retrieval", kind="table"),
+            Panel(
+                section=head,
+                text="All ways to learn, as numbers.",
+                table="retrieval",
+                kind="table",
+                columns=("system", "loss", "standardised", "asked", "accuracy", "low", "high", "peeked", "seeds"),
+            ),
             Panel(
                 section=head,
                 text="Retrieval over the epochs, mean over seeds and its 95 % interval.",
