@@ -357,7 +357,6 @@ def merge(
     words: Any,
     slot_weight: Any,
     tile_scale: Any,
-    row_scale: Any,
     start: Any,
     line_column: Any,
     c_ptr: Any,
@@ -367,7 +366,7 @@ def merge(
     limit: float,
     quantum: float,
 ) -> Any:
-    """Add words to their entries of C; how many additions met the accumulator's end.
+    """Add words to their entries of C, in counts; how many additions met the accumulator's end.
 
     ``bits``: significant bits of a floating accumulator, or 0 for a fixed one of ``-limit - 1 .. limit`` quanta.
     """
@@ -378,7 +377,7 @@ def merge(
         value = 0.0
         for slot in range(words.shape[1]):
             value += slot_weight[slot] * words[n, slot]
-        value *= tile_scale * row_scale[i]
+        value *= tile_scale
         at = _first_at(c_idx, c_ptr[i], c_ptr[i + 1], line_column[start + lines[n]])
         if bits == 53:
             c_val[at] += value
@@ -428,7 +427,6 @@ def run_tiles(
     highest: Any,
     slot_weight: Any,
     tile_scale: Any,
-    row_scale: Any,
     c_ptr: Any,
     c_idx: Any,
     c_val: Any,
@@ -464,7 +462,7 @@ def run_tiles(
         )  # fmt: skip
         outside += quantise(out_z, words[:found], lsb, lowest, highest)
         ends += merge(
-            out_row[:found], out_line[:found], words[:found], slot_weight, tile_scale[t], row_scale, line_start[t],
+            out_row[:found], out_line[:found], words[:found], slot_weight, tile_scale[t], line_start[t],
             line_column, c_ptr, c_idx, c_val, bits, limit, quantum,
         )  # fmt: skip
     return outside, ends

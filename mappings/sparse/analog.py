@@ -140,7 +140,7 @@ def compute(
             span[0], span[1], cells.tiles, *ready.entries, t.tile_ptr, t.tile_group, t.cell_row, t.cell_line,
             t.line_start, t.line_column, t.rows, t.columns, ready.rows_at_once, ready.drive, ready.squares,
             cells.difference, cells.variance, cells.common, cells.keys, ready.lsb, ready.lowest, ready.highest,
-            ready.slot_weight, ready.tile_scale, ready.row_scale, c_ptr, c_idx, values, bits, limit, ready.quantum,
+            ready.slot_weight, ready.tile_scale, c_ptr, c_idx, values, bits, limit, ready.quantum,
         )  # fmt: skip
         return found
 
@@ -157,6 +157,8 @@ def compute(
                 outside, ends = outside + more[0], ends + more[1]
         for job in pending:
             outside, ends = outside + job.result()[0], ends + job.result()[1]
+    # A row's factor is common to all its words: it multiplies entries on their way back to memory.
+    values *= np.repeat(ready.row_scale, np.diff(c_ptr))
     return values, outside, ends
 
 
@@ -258,7 +260,7 @@ def _through_converters(
             size = z[driven, slot]
             outside += int((size >= ready.highest + 0.5).sum() + (size < ready.lowest - 1.5).sum())
         ends += kernel.merge(
-            row, line, words, ready.slot_weight, ready.tile_scale[tile], ready.row_scale, t.line_start[tile],
+            row, line, words, ready.slot_weight, ready.tile_scale[tile], t.line_start[tile],
             t.line_column, c_ptr, c_idx, values, bits, limit, ready.quantum,
         )  # fmt: skip
     return outside, ends

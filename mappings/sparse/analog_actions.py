@@ -78,7 +78,9 @@ def sparse_actions(
         ("dram", "access_byte", counts.dram_read_B + counts.dram_write_B),
     ]
     if mapping.scale == "tile" or mapping.input_scale == "row":
-        counted.append(("multiplier", "bit_product", counts.touched * width * SCALE_BITS))
+        # A tile's factor multiplies every word, a row's its entries on their way back to memory.
+        scaled = counts.touched * (mapping.scale == "tile") + counts.entries * (mapping.input_scale == "row")
+        counted.append(("multiplier", "bit_product", scaled * width * SCALE_BITS))
     if driver.kind == "pwm":
         counted.append(("shared_counter", "count_bit", counts.clocks * chip.input_bits))
     if written is None:

@@ -130,7 +130,7 @@ class SparseMapping:
     Parameters
     ----------
     layout : ``compact`` (columns that hold something) or ``blocks`` (GraphR)
-    order : order of B's rows on the word lines (``mappings.sparse.grouping``)
+    order : order of B's rows on the word lines (``mappings.sparse.grouping``); ``best``: that with the fewest tiles
     scale : values of the whole ``matrix``, of a ``tile`` or of a ``row`` of B share a full scale; a row's goes
         into the inputs of that row
     input_scale : inputs of the whole ``matrix`` A share their full scale, or those of each ``row``
@@ -138,6 +138,6 @@ class SparseMapping:
 
     chip: SparseChip = field(default_factory=SparseChip)
     layout: Layout = "compact"
-    order: Order = "greedy"
+    order: Order | Literal["best"] = "best"
     scale: Literal["matrix", "tile", "row"] = "matrix"
     input_scale: Literal["matrix", "row"] = "matrix"

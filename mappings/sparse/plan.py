@@ -15,7 +15,7 @@ from devices.errors import InputError
 from mappings.sparse.activation_kernel import bucket
 from mappings.sparse.analog_chip import SparseChip, SparseMapping
 from mappings.sparse.cells import OneCell, Parts
-from mappings.sparse.grouping import order
+from mappings.sparse.grouping import ORDERS, order
 from mappings.sparse.tiles import TileMap, lay
 from periphery.bit_serial import BitSerial
 from periphery.driver_base import full_scale
@@ -42,7 +42,7 @@ class Plan:
     rows_at_once : rows driven in one activation at most
     lsb : one step of the converter in each part [units];  lowest, highest : its codes, in steps from zero
     whole : whether every sum is a whole number of units
-    quantum : smallest step of C, and of a fixed-point accumulator
+    quantum : step of a fixed-point accumulator: what one unit of the lowest digit is worth
     """
 
     mapping: SparseMapping
@@ -111,17 +111,9 @@ def plan(a: Any, b: Any, mapping: SparseMapping) -> Plan:
             f"{b.shape[0]} x {b.shape[1]})"
         )
     chip = mapping.chip
-    _check(chip, b)
+    _check(mapping, b)
     parts = chip.parts
-    ordering = order(b, mapping.order, group=chip.rows)
-    tiles = lay(
-        b,
-        layout=mapping.layout,
-        rows=chip.rows,
-        columns=chip.values_per_row,
-        row_order=ordering.rows,
-        column_order=ordering.columns if mapping.layout == "blocks" else None,
-    )
+    tiles = tiles_of(b, mapping)
     x, level, tile_scale = _levels(a, b, tiles, mapping, parts)
     counts, row_scale = _counts(a, x, mapping)
     drive, squares, phase_weight, loads = _drive(counts, chip)
@@ -142,14 +134,36 @@ def plan(a: Any, b: Any, mapping: SparseMapping) -> Plan:
     entries = bucket(
         a.indptr, a.indices, (drive != 0).any(axis=0), tiles.position, chip.rows, max(tiles.groups, 1)
     )  # fmt: skip
-    quantum = float(np.min(parts.weight) * tile_scale.min(initial=1.0) * row_scale.min(initial=1.0))
+    quantum = float(np.min(parts.weight) * (tile_scale[0] if tile_scale.size else 1.0))
     return Plan(
         mapping, a, b, tiles, parts, drive, squares, phase_weight, loads, row_scale, level, tile_scale, entries,
         at_once, lsb, lowest, highest, whole_b, quantum,
     )  # fmt: skip
 
 
-def _check(chip: SparseChip, b: Any) -> None:
+def tiles_of(b: Any, mapping: SparseMapping) -> TileMap:
+    """The tiles of B; ``best`` tries all orders and takes the first of those with the fewest."""
+    chip = mapping.chip
+    found: list[TileMap] = []
+    for kind in ORDERS if mapping.order == "best" else (mapping.order,):
+        ordering = order(b, kind, group=chip.rows)
+        found.append(
+            lay(
+                b,
+                layout=mapping.layout,
+                rows=chip.rows,
+                columns=chip.values_per_row,
+                row_order=ordering.rows,
+                column_order=ordering.columns if mapping.layout == "blocks" else None,
+            )
+        )
+    return min(found, key=lambda tiles: tiles.tiles)
+
+
+def _check(mapping: SparseMapping, b: Any) -> None:
+    chip = mapping.chip
+    if chip.merge.accumulator == "fixed" and mapping.scale == "tile":
+        raise InputError("merge: accumulator: float where tiles have scales of their own (got fixed)")
     if isinstance(chip.encoding, OneCell) and b.nnz and float(b.data.min()) < 0.0:
         raise InputError(
             f"encoding: one_cell holds no negative values (got {b.data.min():g} in B); take differential, offset or "
