@@ -83,7 +83,7 @@ def run(
         Path | None,
         typer.Option(
             help="Folder or archive of recordings. Without it: MHO_DATA, the cache, a download, and where all that "
-            "fails words spoken by a synthesiser, which the report says in a banner."
+            "fails synthetic data, which the report says in a banner."
         ),
     ] = None,
     weights: Annotated[
