@@ -57,7 +57,8 @@ class Watch:
 def summary(metrics: dict[str, Any]) -> str:
     """Headline figures of ``metrics.json`` as plain text."""
     data = metrics["data"]
-    lines = [f"{metrics['experiment']}: {data['name']}, {data['train']} training and {data['test']} test samples"]
+    samples = "" if data["test"] is None else f", {data['train']} training and {data['test']} test samples"
+    lines = [f"{metrics['experiment']}: {data['name']}{samples}"]
     if data["synthetic"]:
         lines.append("SYNTHETIC DATA: made by a program, not recorded; the figures say nothing about real recordings.")
     kinds = {name: Metric.model_validate(kind) for name, kind in metrics["metrics"].items()}

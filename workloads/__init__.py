@@ -13,14 +13,16 @@ from workloads.kws.experiment import KeywordSpotting
 from workloads.lsm.experiment import LiquidStateMachine
 from workloads.lsm.experiment_zeroshot import ZeroShot
 from workloads.result import Panel, Progress, Result
+from workloads.spgemm.experiment import SparseProduct
 
-WORKLOADS: dict[str, type[KeywordSpotting] | type[LiquidStateMachine] | type[ZeroShot]] = {
+WORKLOADS: dict[str, type[KeywordSpotting] | type[LiquidStateMachine] | type[SparseProduct] | type[ZeroShot]] = {
     "kws": KeywordSpotting,
     "lsm": LiquidStateMachine,
+    "spgemm": SparseProduct,
     "zeroshot": ZeroShot,
 }
 
-AnyExperiment = Annotated[KeywordSpotting | LiquidStateMachine | ZeroShot, Field(discriminator="kind")]
+AnyExperiment = Annotated[KeywordSpotting | LiquidStateMachine | SparseProduct | ZeroShot, Field(discriminator="kind")]
 
 __all__ = [
     "WORKLOADS",
@@ -30,5 +32,6 @@ __all__ = [
     "Panel",
     "Progress",
     "Result",
+    "SparseProduct",
     "ZeroShot",
 ]

@@ -1,0 +1,57 @@
+"""B as it stands on tiles: where its nonzeros lie, and the outlines of the tiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mappings.sparse import SparseChip, lay
+from mappings.sparse.grouping import Order, order
+from mappings.sparse.tiles import Layout
+
+MOST_TILES = 800
+"""Tiles outlined in one picture; of a larger matrix the first word lines are shown."""
+PICTURES: tuple[tuple[str, Layout, Order], ...] = (
+    ("blocks (GraphR)", "blocks", "natural"),
+    ("compacted", "compact", "natural"),
+    ("compacted, clustered", "compact", "greedy"),
+)
+
+
+def outlines(b: Any, chip: SparseChip, shown: int) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Nonzeros by word line and place across, rectangles of tiles, and what the picture leaves out.
+
+    Across stand B's own columns for blocks; compacted tiles stand side by side in the order of their group's columns.
+    """
+    points, boxes, part = [], [], []
+    height, width = chip.rows, chip.values_per_row
+    for name, layout, how in PICTURES:
+        ordering = order(b, how, group=height)
+        tiles = lay(b, layout=layout, rows=height, columns=width, row_order=ordering.rows)
+        group = tiles.tile_group
+        if layout == "blocks":
+            across = tiles.line_start // width
+        else:
+            across = np.arange(group.size) - np.searchsorted(group, group)
+        most = int(group[MOST_TILES]) if group.size > MOST_TILES else int(group.max(initial=0)) + 1
+        seen = group < max(1, most)
+        x0, y0 = across[seen] * width, group[seen] * height
+        boxes.append(pd.DataFrame({"mapping": name, "x0": x0, "y0": y0, "x1": x0 + width, "y1": y0 + height}))
+        held = np.flatnonzero(seen[tiles.cell_tile])
+        some = held[:: max(1, -(-held.size // shown))]
+        of = tiles.cell_tile[some]
+        place = {
+            "bit_line": across[of] * width + tiles.cell_line[some],
+            "word_line": group[of] * height + tiles.cell_row[some],
+        }
+        points.append(pd.DataFrame({"mapping": name, **place}))
+        if held.size > some.size or not seen.all():
+            part.append(f"{name}: {some.size:,} of {b.nnz:,} nonzeros and {int(seen.sum())} of {group.size} tiles")
+    sentence = (
+        f"The picture of the matrix shows a part of it ({'; '.join(part)})."
+        if part
+        else ("The picture of the matrix shows every nonzero and every tile.")
+    )
+    return pd.concat(points, ignore_index=True), pd.concat(boxes, ignore_index=True), sentence
