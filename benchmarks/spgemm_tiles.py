@@ -70,9 +70,9 @@ def energies(counts: SparseCounts, mapping: SparseMapping) -> tuple[float, float
 
 def tiles_table() -> None:
     """Tiles, utilisation and energy of every layout and order."""
-    print("| matrix | field | nnz | blocks | blocks, RCM | compact | compact, RCM | compact, greedy | compact, best | utilisation | "
-          "tiles' energy [uJ] | writing [uJ] |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    heads = ("matrix", "field", "nnz", "blocks", "blocks, RCM", "compact", "compact, RCM", "compact, greedy")
+    more = ("compact, best", "utilisation", "tiles' energy [uJ]", "writing [uJ]")
+    print(f"| {' | '.join((*heads, *more))} |\n|{'---|' * len((*heads, *more))}")
     gains: list[tuple[float, float]] = []
     for row in csv.DictReader((MATRICES / "TABLE.csv").open()):
         a, b = pattern(row["name"])
@@ -119,10 +119,9 @@ def accuracy_table() -> None:
                 )
                 mapping = SparseMapping(chip=chip)
                 runs = [multiply(a, b, mapping, rng=Stream.root(0).child(name), t_s=t_s) for _, t_s in TIMES]
-                shares = " | ".join(f"{run.accuracy.exact_share:.2%}" for run in runs)
-                print(
-                    f"| {name} | {bits} | {rows} | {shares} | {runs[-1].accuracy.relative_frobenius:.2e} |", flush=True
-                )
+                shares = " | ".join(f"{run.accuracy.rounded_share:.2%}" for run in runs)
+                error, step = runs[-1].accuracy.relative_frobenius, float(runs[0].plan.lsb[0])
+                print(f"| {name} | {bits} | {rows} | {step:.3g} | {shares} | {error:.2e} |", flush=True)
 
 
 MERGES = (

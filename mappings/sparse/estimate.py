@@ -6,8 +6,8 @@ in row i, b_k in row k of B and c_j in its column j:
 (1) products            F = sum_k a_k b_k, exact
 (2) lines of group g    L_g = sum_j 1 - exp(-S_g c_j / nnz(B)),   S_g = sum of b_k over its rows
 (3) tiles               sum_g ceil(L_g / C);  for blocks, those of which (2) expects a nonzero
-(4) row drives          sum_k a_k d_k,   d_k = T (1 - (1 - 1/T)^b_k) of the group's T tiles hold some of row k
-(5) activations         sum_i sum_g T E[ceil(X / rows_at_once)],   X Poisson of mean r_i sum_k a_k d_k / (T nnz(A))
+(4) row drives          sum_k a_k sum_t 1 - (1 - s_t)^b_k over the group's tiles; s_t: tile t's part of its lines
+(5) activations         sum_i sum_t E[ceil(X / rows_at_once)],   X Poisson of mean r_i (drives of tile t) / nnz(A)
 (6) words               sum_i sum_g sum_j 1 - exp(-P_ig c_j / nnz(B)),   P_ig = r_i sum_k a_k b_k / nnz(A)
 
 each over histograms of the lengths. Real matrices have communities: rows of a group share more columns than (2) says,
@@ -117,10 +117,12 @@ def estimate(lengths: Lengths, mapping: SparseMapping, *, tiles: TileMap | None 
     size = per_group(b_rows[held])
     if tiles is not None:
         of_group = np.bincount(tiles.tile_group, minlength=groups).astype(float)
-        lines_total = float(tiles.lines)
+        lines_total, fullest = float(tiles.lines), tiles.fullest_line
+        held_lines = np.unique(tiles.cell_tile * tiles.columns + tiles.cell_line) // tiles.columns
+        lines = np.bincount(tiles.tile_group[held_lines], minlength=groups).astype(float)
     else:
         lines = _distinct(size, c / nnz_b, columns)
-        lines_total = float(lines.sum())
+        lines_total, fullest = float(lines.sum()), int(lengths.b_columns.max(initial=0.0))
         if mapping.layout == "compact":
             of_group = np.ceil(lines / wide - 1e-9) * (size > 0)
         else:
@@ -128,12 +130,22 @@ def estimate(lengths: Lengths, mapping: SparseMapping, *, tiles: TileMap | None 
             weight, number = _binned(blocks)
             of_group = _distinct(size, weight / nnz_b, number)
     number_of_tiles = float(of_group.sum())
-    share = np.maximum(of_group[group], 1.0)
-    spread = share * -np.expm1(b_rows[held] * np.log1p(-1.0 / np.maximum(share, 1.0 + 1e-9)))
-    drives = a_columns[held] * np.where(share > 1.0, spread, 1.0)
-    row_drives = float(drives.sum())
-    limit = float(min(high, chip.rows_at_once or high, 2**chip.adc_bits - 1))
-    mean, tile_number = _binned(per_group(drives) / np.maximum(of_group, 1.0) / nnz_a, of_group)
+    # Part of its group's nonzeros that a tile holds: compact fills all tiles but the last.
+    even = 1.0 / np.maximum(of_group, 1.0)
+    full = even if mapping.layout == "blocks" else np.minimum(1.0, wide / np.maximum(lines, 1.0))
+    last = np.clip(1.0 - (of_group - 1.0) * full, 0.0, 1.0)
+    many = np.maximum(of_group - 1.0, 0.0)
+    drives = [
+        per_group(a_columns[held] * -np.expm1(b_rows[held] * np.log1p(-np.minimum(part[group], 1.0 - 1e-12))))
+        for part in (full, last)
+    ]
+    row_drives = float(drives[0] @ many + drives[1] @ np.minimum(of_group, 1.0))
+    codes = 2**chip.adc_bits - 1
+    fitting = high if min(high, fullest) <= codes else min(high, codes)
+    limit = float(min(high, chip.rows_at_once) if chip.rows_at_once else fitting)
+    mean, tile_number = _binned(
+        np.concatenate(drives) / nnz_a, np.concatenate([many, np.minimum(of_group, 1.0)])
+    )  # fmt: skip
     activations = float(rows @ _pieces(np.outer(r, mean), limit) @ tile_number) if mean.size else 0.0
     if tiles is None:
         load, number = _binned(per_group(a_columns[held] * b_rows[held]) / nnz_a)
@@ -176,7 +188,8 @@ def _assembled(
     passes = max(1, -(-tiles // chip.tiles))
     conversions = touched * len(parts)
     per_read = touched / max(activations, 1e-30)
-    # Touched lines fall on the tile's converters at random: the fullest of them sets the turns.
+    # Touched lines fall on the tile's converters at random; the mean load of those that are busy stands for the
+    # busiest one's, which is larger.
     turns = -np.expm1(-per_read / chip.adcs_per_tile) * chip.adcs_per_tile
     rounds = activations * len(parts) * max(1.0, per_read / max(turns, 1e-30))
     clocks = activations * driver.drive_clocks(bits) / (2 if driver.phases(bits) % 2 == 0 else 1)

@@ -23,6 +23,9 @@ def _fill(c_ptr: Any, c_idx: Any, hits: Any, window_of_row: Any, slots: int, cap
     Peterson, IBM J. Res. Dev. 1, 130, 1957, doi 10.1147/rd.12.0130); each of an entry's words walks that far.
     Runs of full slots are joined as they grow, so that a walk past thousands of them is not walked here.
     """
+    rows_of = np.zeros(out.shape[0], np.int64)
+    for i in range(window_of_row.size):
+        rows_of[window_of_row[i]] += 1
     after = np.arange(slots)
     used = np.empty(slots, np.int64)
     held, window, first = 0, np.int64(-1), 0
@@ -47,7 +50,7 @@ def _fill(c_ptr: Any, c_idx: Any, hits: Any, window_of_row: Any, slots: int, cap
             if hashing == 0:
                 slot = tag % slots
             elif hashing == 1:
-                span = np.float64(np.int64(c_ptr.size) << bits)
+                span = np.float64(rows_of[window] << bits)
                 slot = np.int64(np.float64(tag) / span * np.float64(slots))
             else:
                 slot = np.int64((np.uint64(tag) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(24)) % np.uint64(slots))
