@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Interval
 from pydantic import Field
 
 from crossbar.wires import Wires, segment_ohm
-from periphery.kinds import usual_kind
+from devices.kinds import usual_kind
 
 Ohm = Annotated[float, Ge(0.0)]
 SOURCE = "NeuroSim's tables of resistivity and aspect ratio by line width (neurosim/NeuroSim, commit cddb7d3)"

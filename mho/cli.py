@@ -210,10 +210,7 @@ def validate(
 def list_command(
     kind: Annotated[
         str,
-        typer.Argument(
-            help="experiments, chips, devices, liquids, components, adc-prices, functions, effects, encodings or "
-            "drivers."
-        ),
+        typer.Argument(help="One of " + ", ".join(catalogue.LISTINGS) + "."),
     ],
 ) -> None:
     """List what ships with mho, one name and description a line."""

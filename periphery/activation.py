@@ -18,8 +18,8 @@ from annotated_types import Gt, Interval
 from pydantic import Field
 
 from devices import InputError
+from devices.kinds import usual_kind
 from periphery.functions import Function
-from periphery.kinds import usual_kind
 
 Counts = Mapping[str, Mapping[str, float]]
 Fraction = Annotated[int, Interval(ge=4, le=24)]

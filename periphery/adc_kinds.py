@@ -9,10 +9,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from devices.kinds import usual_kind
 from periphery.adc_base import ADC
 from periphery.cco import CCO
 from periphery.flash import Flash
-from periphery.kinds import usual_kind
 from periphery.linear_ramp import LinearRamp
 from periphery.quantiser import Quantiser
 from periphery.sar import SAR

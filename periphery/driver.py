@@ -24,10 +24,10 @@ from annotated_types import Ge
 from pydantic import Field
 
 from devices import ChipStreams
+from devices.kinds import usual_kind
 from periphery.amplitude_dac import AmplitudeDAC
 from periphery.bit_serial import BitSerial
 from periphery.driver_base import Counts, Driver, DriverRead, full_scale
-from periphery.kinds import usual_kind
 
 __all__ = ["DRIVERS", "AmplitudeDAC", "AnyDriver", "BitSerial", "Driver", "DriverRead", "PWMDriver", "full_scale"]
 
