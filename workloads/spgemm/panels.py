@@ -74,13 +74,15 @@ def panels(tables: dict[str, pd.DataFrame], default: str) -> tuple[Panel, ...]:
         ),
         Panel(
             section=merging,
-            text="Slots found taken by another entry for each update, window by window: words of tiles, and single "
-            "partial products on the fabric.",
-            table="windows",
+            text="Slots looked at for each update, window by window; 1 is no collision. An update is a word of a tile, "
+            "or a single partial product on the fabric. A hash of the low-order bits piles the columns of hubs up in "
+            "one stretch of the table; the mixed one does not, and is the baseline to compare with.",
+            table="windows_shown",
             kind="lines",
             x="window",
-            y="collisions_per_update",
+            y="probes_per_update",
             by="system",
+            log_y=True,
         ),
         Panel(
             section=merging,

@@ -143,11 +143,20 @@ class Tables:
                 updates=row["atomics"],
                 probes=row["probes"],
                 collisions=row["collisions"],
-                collisions_per_update=row["collisions"] / max(1, row["atomics"]),
+                probes_per_update=row["probes"] / max(1, row["atomics"]),
                 tables=row["tables"],
             )
         if variant.default:
             self.events = trace(actions.tasks, title=f"{self.experiment.name}: one product, {name}")
+            parts = {
+                "tiles": counts.tile_s,
+                "atomics": counts.merge_s,
+                "DRAM": counts.dram_s,
+                "writing": counts.write_s,
+            }
+            slow = max(parts, key=lambda part: parts[part])
+            took = ", ".join(f"{part} {seconds * 1e6:.3g} us" for part, seconds in parts.items())
+            self.note(f"{name}: of its latency, {slow} takes most ({took}, of which all but writing overlap).")
             self.system(f"tiles, {name}", "analog", total, counts.dram_read_B + counts.dram_write_B, counts.touched)
         for sentence in actions.notes:
             self.note(f"{name}: {sentence}.")
@@ -209,7 +218,7 @@ class Tables:
                     updates=each["products"],
                     probes=each["probes"],
                     collisions=each["collisions"],
-                    collisions_per_update=each["collisions"] / max(1, each["products"]),
+                    probes_per_update=each["probes"] / max(1, each["products"]),
                     tables=1,
                 )
         slowest = max((row["time_s"] for row in self.rows.get("fabric", [])), default=0.0)
@@ -249,7 +258,7 @@ class Tables:
         headline = {metric: float(chips[metric].mean()) for metric in METRICS}
         self.rows["matrices"] = [size | headline, *self.rows.get("matrices", [])]
         tables = {name: pd.DataFrame(rows) for name, rows in self.rows.items() if rows} | self.frames
-        tables |= _shorter(tables, main.a.name)
+        tables |= _shorter(tables, main.a.name, {variant.name for variant in how.variants if not variant.default})
         record = {
             "name": main.name,
             "digest": main.digest,
@@ -364,9 +373,13 @@ class Tables:
                 )
 
 
-def _shorter(tables: dict[str, pd.DataFrame], matrix: str) -> dict[str, pd.DataFrame]:
-    """Tables of the page with fewer columns, or for the headline's matrix alone."""
-    out = {"counts_short": tables["counts"][list(COUNTED)]}
+def _shorter(tables: dict[str, pd.DataFrame], matrix: str, others: set[str]) -> dict[str, pd.DataFrame]:
+    """Tables of the page with fewer columns, or for the headline's matrix, or without the ``others``' windows."""
+    windows = tables["windows"]
+    out = {
+        "counts_short": tables["counts"][list(COUNTED)],
+        "windows_shown": windows[(windows["updates"] > 0) & ~windows["system"].isin(others)],
+    }
     if "fabric" in tables:
         out["fabric_short"] = tables["fabric"][list(FABRIC)]
     if "mappings" in tables:
