@@ -90,6 +90,19 @@ def test_chips_beside_and_sweeps_left_out_move_no_bit(moving_bars: Path, result:
     assert first.equals(result.tables["parts"])
 
 
+def test_a_sweep_of_some_recordings_sees_the_rates_of_the_whole_run(moving_bars: Path) -> None:
+    """The headline's rates stand for the configured point of a sweep: simulated alone they are the same bits."""
+    few, same = (
+        experiment(
+            evaluation=LiquidEvaluation(chips=chips, sweep_chips=2, sweep_recordings=40),
+            sweeps=(Sweep(what="readout_bits", values=(3,)), Sweep(what="stuck_later", values=(0.2,))),
+        ).run(data=moving_bars)
+        for chips in (1, 2)  # with one chip the sweep has to simulate its two itself
+    )
+    for table in ("sweep_readout_bits", "sweep_stuck_later"):
+        assert few.tables[table].equals(same.tables[table])
+
+
 def test_another_seed_gives_other_chips_and_the_same_split(moving_bars: Path, result: Result) -> None:
     other = experiment(seed=1, sweeps=()).run(data=moving_bars)
     assert (
@@ -103,6 +116,8 @@ def test_sweeps_hold_the_configured_point_and_say_where_they_break(result: Resul
     assert noise.read_noise_S.tolist() == [0.0, 0.26e-6, 20e-6]
     assert noise.configured.tolist() == [False, True, False]
     assert noise.accuracy.iloc[2] < noise.accuracy.iloc[1]
+    headline = result.metrics["variants"][0]["quality"][0]["accuracy"]["mean"]
+    assert noise.accuracy.iloc[1] == result.tables["sweep_retention"].accuracy.iloc[0] == headline
     limits = result.tables["limits"].set_index("quantity")
     assert 0.26e-6 < float(limits.breaks_above["read_noise_S"]) < 20e-6
     assert limits.breaks_below["read_noise_S"] == "not reached"

@@ -186,8 +186,11 @@ class LiquidExperimentRun:
                 self._raster(judge, tables)
             with self.stage("sweeps"):
                 rows = evenly(recordings.classes, how.evaluation.sweep_recordings, judge.rng.child("sweep"))
+                # A recording keeps its noise wherever it stands, so the headline's rates serve where its chip is swept.
+                few = how.evaluation.sweep_chips
+                held = headline[:few, rows] if few <= len(headline) else None
                 work = [(what, value, point) for what, (_, every) in swept.items() for value, point in every]
-                done = pool.map(lambda one: self._swept(one[0], one[2], judge, rows), work)
+                done = pool.map(lambda one: self._swept(one[0], one[2], judge, rows, held), work)
                 for number, ((what, value, _), seen) in enumerate(zip(work, done, strict=True)):
                     tables.sweep_point(what, swept[what][0], value, *seen)
                     self.progress("sweeps", number + 1, len(work))
@@ -234,19 +237,24 @@ class LiquidExperimentRun:
             tables.raster(rows, raster[0].numpy())
 
     def _swept(
-        self, what: What, point: Point, judge: Judge, rows: NDArray[np.int64]
+        self, what: What, point: Point, judge: Judge, rows: NDArray[np.int64], headline: NDArray[Any] | None
     ) -> tuple[NDArray[np.float64], float, float]:
-        """Accuracy of each chip at one point of a sweep, the mean on validation recordings, and the firing rate."""
+        """Accuracy of each chip at one point of a sweep, the mean on validation recordings, and the firing rate.
+
+        ``headline``: rates of the configured chip on these ``rows``, None where they are to be simulated.
+        """
         chips, split = self.experiment.evaluation.sweep_chips, judge.headline
-        features = tested = judge.simulate(point.chip, chips, rows=rows).features.numpy()
+        reused = headline if point.chip == self.experiment.default.chip else None
+        features = judge.simulate(point.chip, chips, rows=rows).features.numpy() if reused is None else reused
+        tested = features
         if point.later is not None or point.t_s > 0.0:
             tested = judge.simulate(point.later or point.chip, chips, point.t_s, rows).features.numpy()
         found = judge.answer(judge.learn(features, split, point.readout, rows=rows), tested, split, rows=rows)
-        held = float("nan")
+        chosen = float("nan")
         if SWEPT[what].chosen:
             learnt = judge.learn(features, split, point.readout, rows=rows, validate=True)
-            held = float(judge.answer(learnt, features, split, rows=rows, validate=True).accuracy.mean())
-        return found.accuracy, held, float(tested.mean())
+            chosen = float(judge.answer(learnt, features, split, rows=rows, validate=True).accuracy.mean())
+        return found.accuracy, chosen, float(tested.mean())
 
 
 @dataclass

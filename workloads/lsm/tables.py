@@ -1,4 +1,4 @@
-"""The tables of a run with liquids as they grow, and the figures and panels drawn from them at the end."""
+"""The tables of a run with liquids as they grow; at the end the figures and panels drawn from them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from workloads.kws.split import Split
 from workloads.lsm.binning import Spikes
 from workloads.lsm.events import Recordings
 from workloads.lsm.experiment_cost import LiquidCost, beside_gpu, liquid_cost, timeline, training_rows
-from workloads.lsm.experiment_sweeps import LOSS, SWEPT, What
+from workloads.lsm.experiment_sweeps import SWEPT, What
+from workloads.lsm.panels import limits, panels
 from workloads.lsm.readout import AnyReadout
-from workloads.lsm.statistics import crossing, difference, interval, principal_plane
-from workloads.result import Panel, Result
+from workloads.lsm.statistics import difference, interval, principal_plane
+from workloads.result import Result
 
 if TYPE_CHECKING:
     from workloads.lsm.experiment import LiquidStateMachine, LiquidVariant
     from workloads.lsm.experiment_judge import Answered
 
 EPOCHS = 100  # of gradient descent, as in the paper; for counting alone
-NOT_REACHED = "not reached"
 RAW = "ridge on event counts"
 SPLITS = {
     "folds": "all recordings pooled, each tested once",
@@ -47,7 +47,6 @@ class Tables:
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     found: dict[tuple[str, str, str, float], NDArray[np.float64]] = field(default_factory=dict)
     costs: dict[str, LiquidCost] = field(default_factory=dict)
-    panels: list[Panel] = field(default_factory=list)
 
     def add(self, table: str, **row: Any) -> None:
         """One row more."""
@@ -186,7 +185,8 @@ class Tables:
                 for chip, value in enumerate(values.tolist()):
                     row = {"variant": shown, "stage": stage, "split": 0, "chip": chip, "t_s": t_s}
                     self._accuracy_row(row, self.metric(split), value)
-        self._limits()
+        points = {what: self.rows[f"sweep_{what}"] for what in SWEPT if f"sweep_{what}" in self.rows}
+        self.rows["limits"] = limits(points)
         self._compared()
         self.rows["energy"] = beside_gpu(self.costs)
         self._guesses(default)
@@ -218,7 +218,9 @@ class Tables:
         for one in how.variants:
             cite.update((*one.chip.cite, *one.chip.device.cite, *self.costs[one.name].cite))
         events = timeline([self.costs[default]], f"{how.name}: one step of each layer, {default}")
-        return Result(metrics, tables, events, record, dict(stages), tuple(sorted(cite - {""})), self._panels(tables))
+        return Result(
+            metrics, tables, events, record, dict(stages), tuple(sorted(cite - {""})), panels(tables, self.spikes.steps)
+        )
 
     def _accuracy_row(self, row: dict[str, Any], metric: str, value: float) -> None:
         """Accuracies on several splits stand beside one another in one row."""
@@ -298,28 +300,6 @@ class Tables:
                 row = {"system": name, "tested_on": SPLITS[split], "accuracy": mean, "low": low, "high": high}
                 self.add("compared", **row, liquids=0 if stage == "raw" else len(values))
 
-    def _limits(self) -> None:
-        """Where each sweep has lost five points."""
-        for what, swept in SWEPT.items():
-            rows = sorted(self.rows.get(f"sweep_{what}", []), key=lambda row: float(row[swept.column]))
-            if not rows:
-                continue
-            x, y = [float(row[swept.column]) for row in rows], [float(row["accuracy"]) for row in rows]
-            at = next(number for number, row in enumerate(rows) if row["configured"])
-            below, above = crossing(x, y, x[at], log=swept.log)
-            best = max(rows, key=lambda row: float(row.get("validation_accuracy", -1.0)))
-            self.add(
-                "limits",
-                quantity=swept.column,
-                configured=x[at],
-                accuracy=y[at],
-                breaks_below=NOT_REACHED if below is None else f"{below:.3g}",
-                breaks_above=NOT_REACHED if above is None else f"{above:.3g}",
-                swept_from=x[0],
-                swept_to=x[-1],
-                best_on_validation=f"{best[swept.column]:.3g}" if swept.chosen else "-",
-            )
-
     def _guesses(self, variant: str) -> None:
         """How much of the headline cost rests on fitted and estimated prices."""
         found = shares(self.costs[variant].lines, "status")
@@ -346,113 +326,3 @@ class Tables:
             "Software: independent Gaussian weights of the cells' spread, no noise, no converter, read-out held in the "
             "same bits. Ideal chip: the cells of the chips, read without noise or converter."
         )
-
-    def _panels(self, tables: dict[str, pd.DataFrame]) -> tuple[Panel, ...]:
-        """What the report shows beyond accuracy and cost."""
-        steps = self.spikes.steps
-        first = "Liquid and no liquid"
-        panels = [
-            Panel(
-                section=first,
-                text="Accuracy with its 95 % interval over liquids: a read-out of event counts without any liquid, "
-                "liquids in software, and every variant on its chips.",
-                table="compared",
-                kind="bars",
-                x="system",
-                y="accuracy",
-                by="tested_on",
-                low="low",
-                high="high",
-                share=True,
-            ),
-            Panel(section=first, text="The same as numbers.", table="compared", kind="table"),
-            Panel(
-                section=first,
-                text="Several read-outs of the same firing rates. The linear one follows the paper's schedule, which "
-                "is made for 60 000 recordings.",
-                table="readouts",
-                kind="table",
-            ),
-            Panel(
-                section="Spikes",
-                text=f"One recording a panel over {steps} steps: active word lines below, neurons above them.",
-                table="raster",
-                kind="scatter",
-                x="step",
-                y="line",
-                by="of",
-                facet="recording",
-            ),
-            Panel(
-                section="Spikes",
-                text="Shares of word lines and neurons that are active in a step, of neurons that never fire, and of "
-                "those that fire in nine steps of ten.",
-                table="activity",
-                kind="table",
-            ),
-            Panel(
-                section="Feature map",
-                text="Every recording on the default variant's first chip in the plane of the two largest principal "
-                "components (in brackets their shares of the variance), coloured by its class; and without a liquid.",
-                table="feature_map",
-                kind="scatter",
-                x="component_1",
-                y="component_2",
-                by="label",
-                facet="features",
-            ),
-        ]
-        cost = "Energy and training beside other hardware"
-        panels += [
-            Panel(
-                section=cost,
-                text="Energy of one recording on each variant, and of the same network on a graphics processor that "
-                "computes every product of every step, by three prices of an operation. The paper's ratio is for its "
-                "board; which energy of the graphics processor it was taken against is not known here.",
-                table="energy",
-                kind="table",
-            ),
-            Panel(
-                section=cost,
-                text="Multiply-accumulates of training: a read-out of a fixed liquid, and a network of its size "
-                "trained through time. The liquid's own pass over the recordings is not counted.",
-                table="training",
-                kind="table",
-            ),
-        ]
-        head = "Where it breaks"
-        if "limits" in tables:
-            panels.append(
-                Panel(
-                    section=head,
-                    text=f"Where each quantity, alone, has cost {100 * LOSS:g} points of accuracy (going down and "
-                    "going up from the configured value, between two points of the sweep).",
-                    table="limits",
-                    kind="table",
-                )
-            )
-        for what, swept in SWEPT.items():
-            name = f"sweep_{what}"
-            if name not in tables:
-                continue
-            limit = next(row for row in self.rows["limits"] if row["quantity"] == swept.column)
-            marks = {"configured": float(limit["configured"])}
-            for side in ("breaks_below", "breaks_above"):
-                if limit[side] != NOT_REACHED:
-                    marks["-5 points" + (" " if "-5 points" in marks else "")] = float(limit[side])
-            panels.append(
-                Panel(
-                    section=head,
-                    text=f"{swept.text[0].upper()}{swept.text[1:]}. Mean over chips and its 95 % interval.",
-                    table=name,
-                    kind="lines",
-                    x=swept.column,
-                    y="accuracy",
-                    low="low",
-                    high="high",
-                    log_x=swept.log,
-                    share=True,
-                    marks=marks,
-                )
-            )
-        return tuple(panel for panel in panels if panel.table in tables)
