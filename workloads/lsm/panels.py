@@ -1,0 +1,148 @@
+"""What the report shows of a run with liquids, drawn from its tables; and where each sweep has lost five points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from workloads.lsm.experiment_sweeps import LOSS, SWEPT, What
+from workloads.lsm.statistics import crossing
+from workloads.result import Panel
+
+NOT_REACHED = "not reached"
+
+
+def limits(sweeps: dict[What, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """One row a sweep: where accuracy, going down and up from the configured value, has first lost five points."""
+    found: list[dict[str, Any]] = []
+    for what, points in sweeps.items():
+        swept = SWEPT[what]
+        rows = sorted(points, key=lambda row: float(row[swept.column]))
+        x, y = [float(row[swept.column]) for row in rows], [float(row["accuracy"]) for row in rows]
+        at = next(number for number, row in enumerate(rows) if row["configured"])
+        below, above = crossing(x, y, x[at], log=swept.log)
+        best = max(rows, key=lambda row: float(row.get("validation_accuracy", -1.0)))
+        found.append(
+            {
+                "quantity": swept.column,
+                "configured": x[at],
+                "accuracy": y[at],
+                "breaks_below": NOT_REACHED if below is None else f"{below:.3g}",
+                "breaks_above": NOT_REACHED if above is None else f"{above:.3g}",
+                "swept_from": x[0],
+                "swept_to": x[-1],
+                "best_on_validation": f"{best[swept.column]:.3g}" if swept.chosen else "-",
+            }
+        )
+    return found
+
+
+def panels(tables: dict[str, pd.DataFrame], steps: int) -> tuple[Panel, ...]:
+    """Panels beyond accuracy and cost, of those ``tables`` that are there; ``steps`` of a recording."""
+    first = "Liquid and no liquid"
+    shown = [
+        Panel(
+            section=first,
+            text="Accuracy with its 95 % interval over liquids: a read-out of event counts without any liquid, "
+            "liquids in software, and every variant on its chips.",
+            table="compared",
+            kind="bars",
+            x="system",
+            y="accuracy",
+            by="tested_on",
+            low="low",
+            high="high",
+            share=True,
+        ),
+        Panel(section=first, text="The same as numbers.", table="compared", kind="table"),
+        Panel(
+            section=first,
+            text="Several read-outs of the same firing rates. The linear one follows the paper's schedule, which "
+            "is made for 60 000 recordings.",
+            table="readouts",
+            kind="table",
+        ),
+        Panel(
+            section="Spikes",
+            text=f"One recording a panel over {steps} steps: active word lines below, neurons above them.",
+            table="raster",
+            kind="scatter",
+            x="step",
+            y="line",
+            by="of",
+            facet="recording",
+        ),
+        Panel(
+            section="Spikes",
+            text="Shares of word lines and neurons that are active in a step, of neurons that never fire, and of "
+            "those that fire in nine steps of ten.",
+            table="activity",
+            kind="table",
+        ),
+        Panel(
+            section="Feature map",
+            text="Every recording on the default variant's first chip in the plane of the two largest principal "
+            "components (in brackets their shares of the variance), coloured by its class; and without a liquid.",
+            table="feature_map",
+            kind="scatter",
+            x="component_1",
+            y="component_2",
+            by="label",
+            facet="features",
+        ),
+    ]
+    cost = "Energy and training beside other hardware"
+    shown += [
+        Panel(
+            section=cost,
+            text="Energy of one recording on each variant, and of the same network on a graphics processor that "
+            "computes every product of every step, by three prices of an operation. The paper's ratio is for its "
+            "board; which energy of the graphics processor it was taken against is not known here.",
+            table="energy",
+            kind="table",
+        ),
+        Panel(
+            section=cost,
+            text="Multiply-accumulates of training: a read-out of a fixed liquid, and a network of its size "
+            "trained through time. The liquid's own pass over the recordings is not counted.",
+            table="training",
+            kind="table",
+        ),
+    ]
+    head = "Where it breaks"
+    if "limits" in tables:
+        shown.append(
+            Panel(
+                section=head,
+                text=f"Where each quantity, alone, has cost {100 * LOSS:g} points of accuracy (going down and "
+                "going up from the configured value, between two points of the sweep).",
+                table="limits",
+                kind="table",
+            )
+        )
+    for what, swept in SWEPT.items():
+        name = f"sweep_{what}"
+        if name not in tables:
+            continue
+        limit = tables["limits"].set_index("quantity").loc[swept.column]
+        marks = {"configured": float(limit["configured"])}
+        for side in ("breaks_below", "breaks_above"):
+            if limit[side] != NOT_REACHED:
+                marks["-5 points" + (" " if "-5 points" in marks else "")] = float(limit[side])
+        shown.append(
+            Panel(
+                section=head,
+                text=f"{swept.text[0].upper()}{swept.text[1:]}. Mean over chips and its 95 % interval.",
+                table=name,
+                kind="lines",
+                x=swept.column,
+                y="accuracy",
+                low="low",
+                high="high",
+                log_x=swept.log,
+                share=True,
+                marks=marks,
+            )
+        )
+    return tuple(panel for panel in shown if panel.table in tables)
