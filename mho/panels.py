@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
@@ -72,11 +73,11 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
         for ax, facet in zip(axes.flat, facets, strict=False):
             part = table if facet is None else table[table[panel.facet] == facet]
             draw(ax, panel, part)
-            for text, x in panel.marks.items():
+            for place, (text, x) in enumerate(panel.marks.items()):
                 ax.axvline(x, color=plots.FAINT, linestyle="--", linewidth=1)
                 ax.annotate(
-                    text, (x, 1), xycoords=("data", "axes fraction"), xytext=(3, -3), textcoords="offset points",
-                    va="top", fontsize=8.5,
+                    text, (x, 1), xycoords=("data", "axes fraction"), xytext=(3, -3 - 11 * (place % 2)),
+                    textcoords="offset points", va="top", fontsize=8.5,
                 )  # fmt: skip
             if boxes is not None:
                 over = boxes if facet is None or panel.facet not in boxes else boxes[boxes[panel.facet] == facet]
@@ -85,7 +86,11 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
                 ax.set_title(f"{panel.facet}: {facet}" if isinstance(facet, (int, float)) else str(facet))
         handles, labels = axes.flat[0].get_legend_handles_labels()
         if len(labels) > 1:
-            figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)), title=panel.by)
+            many, title = min(5, len(labels)), panel.by.replace("_", " ")
+            legend = figure.legend(handles, labels, loc="outside lower center", ncols=many, title=title)
+            for handle in legend.legend_handles:
+                if isinstance(handle, PathCollection):  # dots of a crowded picture are too small to tell their colours
+                    handle.set_sizes([30.0])
 
     height = (3.4 if len(facets) > 1 else 3.8) * -(-len(facets) // min(3, len(facets))) + (0.4 if panel.by else 0.0)
     if panel.kind == "spy" and len(facets) == 1:

@@ -169,8 +169,8 @@ class Tables:
         self, what: What, configured: float, value: float, found: NDArray[np.float64], validation: float, rate: float
     ) -> None:
         """Accuracies of the chips at one point of a sweep."""
-        mean, low, high = interval(found)
-        row = {SWEPT[what].column: value, "accuracy": mean, "low": low, "high": high, "chips": len(found)}
+        ends = {"least": float(found.min()), "most": float(found.max())}
+        row = {SWEPT[what].column: value, "accuracy": float(found.mean()), **ends, "chips": len(found)}
         if not np.isnan(validation):
             row["validation_accuracy"] = validation
         self.add(f"sweep_{what}", **row, firing_rate=rate, configured=value == configured)
@@ -290,7 +290,10 @@ class Tables:
         return out
 
     def _compared(self) -> None:
-        """Accuracy of raw event counts, software and every variant, as one table."""
+        """Accuracy of guessing, of raw event counts, software and every variant, as one table."""
+        for split in self.parts:
+            row = {"system": "guessing", "tested_on": SPLITS[split], "accuracy": 1.0 / len(self.recordings.labels)}
+            self.add("compared", **row, low=float("nan"), high=float("nan"), liquids=0)
         for (variant, stage, split, t_s), values in self.found.items():
             if t_s > 0.0 or (stage == "software" and variant != self.experiment.default.name):
                 continue
