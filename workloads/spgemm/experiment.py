@@ -24,6 +24,7 @@ from mappings.sparse import (
     SparseMapping,
     accuracy,
     count,
+    partial_products,
     plan,
     run_smash,
     sparse_actions,
@@ -130,7 +131,8 @@ class SparseEvaluation:
     most_products : partial products that one variant computes on all its chips and times together; a larger product is
         judged on fewer chips, at least one, and the report says so
     grid_bits, grid_rows : converter bits and rows driven at once, of which every pair is judged on one default chip
-    grid_products : partial products of each of these; a larger product is judged on evenly spaced rows of C
+    grid_products, grid_nonzeros : partial products of each of these, and nonzeros of B; of a larger product evenly
+        spaced rows and columns of C are judged
     layouts : mappings compared
     other_products : products of further matrices up to this size are computed, larger ones only counted
     shown : nonzeros drawn at most in each picture of the matrix
@@ -142,6 +144,7 @@ class SparseEvaluation:
     grid_bits: tuple[Annotated[int, Interval(ge=1, le=12)], ...] = (3, 4, 6, 8)
     grid_rows: tuple[Annotated[int, Ge(1)], ...] = (8, 16, 32, 64, 128)
     grid_products: Annotated[float, Ge(1.0)] = 3e5
+    grid_nonzeros: Annotated[float, Ge(1.0)] = 3e4
     layouts: tuple[SparseMeans, ...] = (
         SparseMeans(name="blocks (GraphR)", layout="blocks", order="natural"),
         SparseMeans(name="blocks, Cuthill-McKee", layout="blocks", order="rcm"),
@@ -331,11 +334,14 @@ class SparseExperimentRun:
         judged, a, b = self.how.evaluation, factors.a.csr, factors.b.csr
         if not judged.grid_bits or not judged.grid_rows:
             return
-        stride = max(1, round(factors.products / judged.grid_products))
-        if stride > 1:
-            a = sparse.csr_array(a[::stride])
+        across = max(1, round(b.nnz / judged.grid_nonzeros))
+        b = sparse.csr_array(b[:, ::across]) if across > 1 else b
+        stride = max(1, round(float(partial_products(a, b).sum()) / judged.grid_products))
+        a = sparse.csr_array(a[::stride]) if stride > 1 else a
+        if across > 1 or stride > 1:
             tables.note(
-                f"Error against bits and rows: on every {stride}th row of C ({a.shape[0]} of {exact.shape[0]})."
+                f"Error against bits and rows: on {a.shape[0]} of {exact.shape[0]} rows and {b.shape[1]} of "
+                f"{exact.shape[1]} columns of C, evenly spaced."
             )
         part = spgemm(a, b, threads=self.threads)
         base = self._mapping(self.how.default, factors)
