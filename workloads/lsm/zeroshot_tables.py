@@ -232,7 +232,11 @@ class ZeroShotTables:
         )
 
     def _panels(self, tables: dict[str, pd.DataFrame]) -> tuple[Panel, ...]:
-        tables["headline"] = tables["retrieval"][tables["retrieval"].headline]
+        guessing = [{"system": "guessing", "asked": metric, "accuracy": self.chance(metric)} for metric in METRICS]
+        learnt = tables["retrieval"][tables["retrieval"].headline]
+        tables["headline"] = pd.concat([pd.DataFrame(guessing), learnt], ignore_index=True).reindex(
+            columns=learnt.columns
+        )
         head = "Retrieval of seen and unseen digits"
         panels = [
             Panel(
