@@ -82,8 +82,8 @@ def run(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder or archive of recordings. Without it: MHO_DATA, the cache, a download, and where all that "
-            "fails synthetic data, which the report says in a banner."
+            help="Folder or archive of recordings; for sparse products a matrix, or a folder of them. Without it: "
+            "MHO_DATA, the cache, a download, and where all that fails synthetic data, as the report says in a banner."
         ),
     ] = None,
     weights: Annotated[

@@ -170,7 +170,7 @@ class Tables:
     def system(self, name: str, kind: str, total: dict[str, float], moved_B: float, updates: float) -> None:
         """One machine that makes this product."""
         costs = {key: total[key] for key in ("area_m2", "energy_J", "leakage_W", "latency_s")}
-        self.add("systems", system=name, kind=kind, **costs, dram_B=moved_B, merged_words=updates)
+        self.add("systems", system=name, kind=kind, **costs, dram_B=moved_B, updates=updates)
 
     def layout(
         self, matrix: str, means: SparseMeans, counts: SparseCounts, actions: Actions, mapping: SparseMapping
