@@ -177,6 +177,16 @@ def test_the_tiny_experiment_runs_without_data_and_says_that_it_is_synthetic(tmp
         assert f"<h2>{head}</h2>" in page
 
 
+def test_digits_are_spoken_heard_and_told_apart_without_data(tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader", reason="the extra 'speech' is not installed")
+    sets = ("sweeps=[]", "evaluation.chips=1", "evaluation.readouts=[]", "data.recordings=300", "chip.neurons=40")
+    metrics = run_experiment("spoken_digits", sets=sets, output=tmp_path / "run")
+    assert metrics["data"]["synthetic"]
+    assert "SYNTHETIC DATA" in summary(metrics)
+    assert metrics["software"]["accuracy"] > 0.5
+    assert metrics["software"]["accuracy_speakers"] > 0.3
+
+
 def spikes_csv(folder: Path) -> None:
     """Sounds as spikes of eight channels: another channel for each of four digits."""
     draw = np.random.default_rng(1)
