@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from devices import InputError
-from mho.sweep.spec import Axis, Sheet, as_node, columns, one_or_many, same, whole_numbers
+from mho.sweep.spec import Sheet, as_node, columns, one_or_many, same, whole_numbers
 from mho.sweep.template import SEED, TIME, VARIANT, Coordinates, Template
 from mho.yaml_source import Node
 
@@ -87,8 +87,7 @@ class Plan:
         template.places(places)
 
     def _axes(self) -> Iterator[Dimension]:
-        for name, each in self.sheet.sweep.axes.items():
-            axis = each if isinstance(each, Axis) else Axis(values=each)
+        for name, axis in self.sheet.sweep.axes.items():
             held = columns(name, axis)
             when = tuple((key, one_or_many(wanted)) for key, wanted in axis.when.items())
             yield Dimension(name, tuple(held), tuple(zip(*held.values(), strict=True)), when)
@@ -112,7 +111,6 @@ class Plan:
         for number, values in enumerate(dimension.values):
             value = values[column]
             tries: tuple[tuple[str | int, ...], ...] = (
-                ("axes", name, number),
                 ("axes", name, "values", number),
                 ("axes", name, "zip", path, number),
                 ("samples", "axes", path),

@@ -171,7 +171,7 @@ class Runner:
                     digest=each.config.digest,
                     state="failed" if answer.error else "done",
                     code=self.study.code,
-                    data=answer.data or self.study.data_of(each.point),
+                    data=self.study.data_of(each.point),
                     coordinates=each.point.coordinates,
                     outputs=answer.outputs,
                     artefacts=answer.artefacts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -151,18 +151,17 @@ class Samples:
     method: Literal["random", "latin_hypercube"] = "latin_hypercube"
     count: Annotated[int, Ge(1)]
     seed: Annotated[int, Ge(0)] = 0
-    axes: Annotated[dict[str, tuple[Any, ...] | Draw], Len(1)]
+    axes: Annotated[dict[str, Draw], Len(1)]
 
     def draws(self) -> dict[str, list[Any]]:
         """``count`` values of every setting; what one of them draws does not depend on the others."""
         found = {}
         for path, draw in self.axes.items():
-            how = draw if isinstance(draw, Draw) else Draw(values=draw)
             rng = Stream.root(self.seed).child("sweep", path).numpy()
             shares = rng.random(self.count)
             if self.method == "latin_hypercube":
                 shares = (rng.permutation(self.count) + shares) / self.count
-            found[path] = [how.at(float(share)) for share in shares]
+            found[path] = [draw.at(float(share)) for share in shares]
         return found
 
 
@@ -187,7 +186,7 @@ class Sweep:
     base: str | dict[str, Any]
     set: dict[str, Any] = field(default_factory=dict)
     variants: tuple[str, ...] = ()
-    axes: dict[str, tuple[Any, ...] | Axis] = field(default_factory=dict)
+    axes: dict[str, Axis] = field(default_factory=dict)
     samples: Samples | None = None
     seeds: Annotated[int, Interval(ge=1, le=MOST_POINTS)] | tuple[Annotated[int, Ge(0)], ...] | None = None
     times_s: tuple[Annotated[float, Ge(0.0)], ...] = ()
@@ -233,7 +232,7 @@ def read_sheet(source: str) -> Sheet:
     opened = resolver.record(str(source), "sweeps", Path(), str(source), ())
     if opened is None:
         raise InputError(resolver.problems)
-    node = resolver.resolve(opened.node, [schema.root], "sweeps", (), opened.open_files)
+    node = resolver.resolve(_spelt_out(opened.node), [schema.root], "sweeps", (), opened.open_files)
     try:
         sweep = schema.adapter.validate_json(json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid")
     except ValidationError as error:
@@ -241,17 +240,34 @@ def read_sheet(source: str) -> Sheet:
     if resolver.problems:
         raise InputError(dict.fromkeys(resolver.problems))
     sheet = Sheet(sweep, node, opened.name, opened.open_files)
-    problems = [*_too_many(sheet), *_conditions(sheet)]
+    # An axis is expanded only once its size is known to be sane.
+    problems = list(_too_many(sheet)) or list(_conditions(sheet))
     if problems:
         raise InputError(problems)
     return sheet
 
 
+def _spelt_out(node: Node) -> Node:
+    """The file with every list under ``axes`` as the ``values`` of an axis, which it stands for."""
+    for path in (("axes",), ("samples", "axes")):
+        held = node.find(path)
+        if held is not None and isinstance(held.value, dict):
+            lists = {key: item for key, item in held.value.items() if isinstance(item.value, tuple)}
+            made = {key: Node({"values": item}, item.origin, {"values": item.origin}) for key, item in lists.items()}
+            node = _with(node, path, replace(held, value={**held.value, **made}))
+    return node
+
+
+def _with(node: Node, path: tuple[str, ...], new: Node) -> Node:
+    if not path:
+        return new
+    assert isinstance(node.value, dict)
+    return replace(node, value={**node.value, path[0]: _with(node.value[path[0]], path[1:], new)})
+
+
 def sizes(sweep: Sweep) -> dict[tuple[str, ...], int]:
     """Number of values of everything that multiplies the points, by its place in the file; nothing is expanded."""
-    found: dict[tuple[str, ...], int] = {
-        ("axes", name): each.size if isinstance(each, Axis) else len(each) for name, each in sweep.axes.items()
-    }
+    found: dict[tuple[str, ...], int] = {("axes", name): axis.size for name, axis in sweep.axes.items()}
     if sweep.samples is not None:
         found["samples", "count"] = sweep.samples.count
     if sweep.seeds is not None:
@@ -277,8 +293,7 @@ def _too_many(sheet: Sheet) -> Iterable[str]:
 def _conditions(sheet: Sheet) -> Iterable[str]:
     """``when`` must name axes that stand before, and values that these take."""
     before: dict[str, list[Any]] = {}
-    for name, each in sheet.sweep.axes.items():
-        axis = each if isinstance(each, Axis) else Axis(values=each)
+    for name, axis in sheet.sweep.axes.items():
         for key, wanted in axis.when.items():
             place = f"{sheet.origin('axes', name, 'when', key)}: {dotted(('axes', name, 'when', key))}"
             if key not in before:

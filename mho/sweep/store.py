@@ -145,6 +145,8 @@ class Store:
                     errno.EBUSY, f"another process has kept it locked for {_PATIENCE_S:g} s", str(self.path)
                 ) from error
             raise OSError(errno.EIO, f"cannot be written or read ({said})", str(self.path)) from error
+        except sqlite3.IntegrityError:
+            raise
         except sqlite3.DatabaseError as error:
             raise InputError(
                 f"{self.path}: is damaged ({error}); it was left as it is. Move it away to start anew, or save its "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,6 @@ class Answer:
 
     outputs: dict[str, float | None] = field(default_factory=dict)
     artefacts: dict[str, Any] = field(default_factory=dict)
-    data: str = ""
     error: str = ""
     seconds: float = 0.0
 
@@ -97,7 +97,7 @@ def _guarded(work: Callable[[], list[Answer]], count: int) -> list[Answer]:
         said = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         answers = [Answer(error=said, artefacts={"traceback": traceback.format_exc()})] * count
     each = (time.perf_counter() - started) / count
-    return [Answer(one.outputs, one.artefacts, one.data, one.error, each) for one in answers]
+    return [replace(one, seconds=each) for one in answers]
 
 
 def _bench(config: dict[str, Any]) -> Answer:
@@ -143,7 +143,7 @@ def _answer(result: Result, name: str, t_s: float | None) -> Answer:
             outputs |= {metric: entry[metric]["mean"], f"{metric}_std": entry[metric]["std"]}
         outputs[f"software_{metric}"] = metrics["software"].get(metric)
         outputs[f"quantised_{metric}"] = metrics["quantised"].get(metric)
-    artefacts: dict[str, Any] = {"read_at_s": entry["t_s"]}
+    artefacts: dict[str, Any] = {"read_at_s": entry["t_s"], "data": result.data["digest"]}
     table = result.tables.get("accuracy")
     if table is not None and "accuracy" in table and {"variant", "stage"} <= set(table):
         own = table[table.variant == name]
@@ -155,7 +155,7 @@ def _answer(result: Result, name: str, t_s: float | None) -> Answer:
     artefacts["notes"] = [
         note.removeprefix(f"{name}: ") for note in metrics["notes"] if note.split(":")[0] not in others
     ]
-    return Answer(_finite(outputs), artefacts, str(result.data["digest"]))
+    return Answer(_finite(outputs), artefacts)
 
 
 def built(kind: str, config: dict[str, Any]) -> Any:
@@ -174,17 +174,24 @@ def _finite(outputs: dict[str, Any]) -> dict[str, float | None]:
 
 
 def data_digest(kind: str, config: dict[str, Any], data: Path | None) -> str:
-    """Digest of the recordings that a configuration uses; empty for a kind without any.
+    """What tells that the data of a configuration have changed; empty where it makes its own.
 
     Called in the parent before anything runs, so that recordings are found and decoded, and features computed into the
-    cache, before several workers need them.
+    cache, before several workers need them. Of other data that the user names, names, sizes and times of files count.
     """
     experiment = built(kind, config)
     if isinstance(experiment, KeywordSpotting):
         return recordings(experiment.data, experiment.features.mfcc, data)[0].digest
     if isinstance(experiment, LiquidStateMachine):
         return experiment.data.find(data, silent).digest
-    return ""
+    chosen = data or os.environ.get("MHO_DATA")
+    return _files(Path(chosen).expanduser()) if chosen else ""
+
+
+def _files(place: Path) -> str:
+    every = [place, *sorted(place.rglob("*"))] if place.is_dir() else [place]
+    found = [(path, path.stat()) for path in every if path.exists()]
+    return digest({"files": [[str(path), about.st_size, about.st_mtime_ns] for path, about in found]})
 
 
 def indices_of(keys: list[str]) -> list[list[int]]:
