@@ -70,7 +70,7 @@ def panels(tables: dict[str, pd.DataFrame], steps: int) -> tuple[Panel, ...]:
             kind="scatter",
             x="step",
             y="line",
-            by="of",
+            by="spikes_of",
             facet="recording",
         ),
         Panel(

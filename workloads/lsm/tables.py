@@ -163,7 +163,7 @@ class Tables:
             title = f"{self.recordings.labels[self.recordings.classes[number]]}: {self.recordings.names[number]}"
             for kind, raster, base in (("word lines", seen[row], 0), ("neurons", spikes[row], self.spikes.inputs)):
                 for step, line in np.argwhere(raster).tolist():
-                    self.add("raster", recording=title, of=kind, step=step, line=line + base)
+                    self.add("raster", recording=title, spikes_of=kind, step=step, line=line + base)
 
     def sweep_point(
         self, what: What, configured: float, value: float, found: NDArray[np.float64], validation: float, rate: float
