@@ -329,5 +329,5 @@ def test_other_tasks_report_their_own_metric(broken: Path) -> None:
     table = pd.read_csv(broken / "accuracy.csv").rename(columns={"accuracy": "relative_error"})
     table.to_csv(broken / "accuracy.csv", index=False)
     page = report.html(broken)
-    assert "<h2>Relative_error over time</h2>" in page
+    assert "<h2>Relative error over time</h2>" in page
     assert long_table([report.load(broken)]).query("kind == 'quality'")["name"].unique().tolist() == ["relative_error"]
