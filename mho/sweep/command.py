@@ -57,13 +57,17 @@ def sweep(
     meter = meter or Meter(quiet=True)
     export.refuse(exports)
     study = Study(source, data=data, shard=shard)
-    study.check(study.points)
     folder = output or Path("runs") / study.sheet.title
+    fresh = not (folder / FILE).is_file()
+    if fresh:
+        study.check(study.points)
     with Store(folder) as store:
         for other in merge:
             meter.say(f"{store.take_over(other)} points taken over from {other}")
         store.begin(study.sheet.name, dump_yaml(study.sheet.node.plain()), study.code, study.about_code)
         state = study.state(store)
+        if not fresh:
+            study.check(state.new)
         todo = sorted(
             [*state.new, *([] if keep_stale else state.stale), *(state.failed if retry_failed else [])],
             key=_order(study.points),
@@ -86,12 +90,12 @@ def sweep(
 def preview(source: str, *, output: Path | None = None, shard: Shard | None = None, data: Path | None = None) -> str:
     """What a sweep would do: its points, their number, what is there already, and the time that the rest may take."""
     study = Study(source, data=data, shard=shard)
-    study.check(study.points)
     folder = output or Path("runs") / study.sheet.title
     state, seconds = State(new=list(study.points)), None
     if (folder / FILE).is_file():
         with Store(folder) as store:
             state, seconds = study.state(store), store.mean_seconds()
+    study.check(state.new)
     lines = [f"{point.index:>6}  {point.words()}" for point in study.points[:_SHOWN]]
     if len(study.points) > _SHOWN:
         lines.append(f"   ...  and {len(study.points) - _SHOWN} more")

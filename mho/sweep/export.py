@@ -31,16 +31,15 @@ def table(study: Study, store: Store) -> pd.DataFrame:
     nothing did yet."""
     asked, known = store.known()
     digests = {point.index: asked.get(study.asked(point), "") for point in study.points}
-    rows = {row.digest: row for row in store.rows([name for name in dict.fromkeys(digests.values()) if name])}
+    wanted_rows = set(digests.values())
+    rows = {name: (outputs, error) for name, outputs, error in store.figures() if name in wanted_rows}
     wanted = study.sheet.sweep.outputs
     found, names = [], dict.fromkeys(wanted)
     for point in sorted(study.points, key=lambda each: each.index):
-        row = rows.get(digests[point.index])
-        if row is None:
-            state, outputs, error = "missing", {}, ""
-        else:
-            state = row.state if study.counts(known[row.digest], point) else "stale"
-            outputs, error = row.outputs, row.error
+        name = digests[point.index]
+        outputs, error = rows.get(name, ({}, ""))
+        one = known.get(name)
+        state = "missing" if one is None else one.state if study.counts(one, point) else "stale"
         if not wanted:
             names |= dict.fromkeys(outputs)
         found.append((point, state, outputs, error))

@@ -254,6 +254,12 @@ class Store:
                 for each in self.db.execute(query, part):
                     yield _row(each)
 
+    def figures(self) -> Iterator[tuple[str, dict[str, float | None], str]]:
+        """Digest, outputs and error of every point: what a table needs."""
+        with self._clear_messages():
+            for digest, outputs, error in self.db.execute("select digest, outputs, error from points"):
+                yield digest, json.loads(outputs), error
+
     def mean_seconds(self) -> float | None:
         """Mean time that a finished point took; None where none is finished."""
         with self._clear_messages():

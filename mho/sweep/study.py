@@ -49,6 +49,7 @@ class Study:
         self._check_outputs()
         self.points = (shard or Shard()).cut(self.plan.by_training(self.plan.points))
         self.code, self.about_code = provenance.code()
+        self._asked: dict[int, str] = {}
         self._data_of: dict[str, str] = {}
         self._recordings: dict[str, str] = {}
 
@@ -59,7 +60,9 @@ class Study:
 
     def asked(self, point: Point) -> str:
         """Key under which the store finds a point without its configuration being resolved."""
-        return self.template.asked(point.coordinates)
+        if point.index not in self._asked:
+            self._asked[point.index] = self.template.asked(point.coordinates)
+        return self._asked[point.index]
 
     def _check_outputs(self) -> None:
         names, problems = outputs_of(self.kind), []
