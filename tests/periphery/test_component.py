@@ -73,7 +73,9 @@ def test_every_record_moves_to_every_node_of_the_scaling_table(name: str) -> Non
 def test_every_cited_key_has_an_entry() -> None:
     keys = set(re.findall(r"@\w+\{(\w+),", (FOLDER.parent / "references.bib").read_text()))
     priced = [*FOLDER.glob("*.yaml"), *(CONFIGS / "technology").glob("*.yaml")]
-    others = [path for folder in ("devices", "chips", "experiments", "liquids") for path in (CONFIGS / folder).glob("*.yaml")]
+    others = [
+        path for folder in ("devices", "chips", "experiments", "liquids") for path in (CONFIGS / folder).glob("*.yaml")
+    ]
     cited = {key for path in priced for key in yaml.safe_load(path.read_text())["cite"]}
     cited |= {key for path in others for key in yaml.safe_load(path.read_text()).get("cite", [])}
     assert cited <= keys
