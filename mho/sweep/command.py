@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from devices import InputError
-from mho.sweep import export
+from mho.sweep import estimate, export
 from mho.sweep.engine import engine_of
 from mho.sweep.plan import Point, Shard
 from mho.sweep.progress import Meter, span
@@ -101,16 +101,19 @@ def preview(source: str, *, output: Path | None = None, shard: Shard | None = No
         lines.append(f"   ...  and {len(study.points) - _SHOWN} more")
     whole = f" of {len(study.plan.points)}" if len(study.points) < len(study.plan.points) else ""
     lines.append(f"{len(study.points)}{whole} points ({study.kind}): {state.words()}")
-    lines.append(_time(study, len(state.new) + len(state.stale), seconds))
+    lines.append(_time(study, [*state.new, *state.stale], seconds))
     return "\n".join(lines)
 
 
-def _time(study: Study, todo: int, seconds: float | None) -> str:
-    if todo == 0:
+def _time(study: Study, todo: list[Point], mean_s: float | None) -> str:
+    if not todo:
         return "time: none, everything is there"
-    if seconds is not None:
-        return f"time: about {span(seconds * todo)} on one worker, by the points that are there ({seconds:.3g} s each)"
-    return f"time: {study.estimate(todo)}"
+    if mean_s is not None:
+        return (
+            f"time: about {span(mean_s * len(todo))} on one worker, by the points that are there ({mean_s:.3g} s each)"
+        )
+    found, why = estimate.seconds(study, todo)
+    return f"time: not known: {why}" if found is None else f"time: about {span(found)} on one worker: {why}"
 
 
 def _opening(state: State, *, keep_stale: bool, retry_failed: bool) -> str:

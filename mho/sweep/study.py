@@ -11,11 +11,10 @@ from mho.config import digest
 from mho.config_schema import listed, suggestion
 from mho.sweep import provenance
 from mho.sweep.plan import Plan, Point, Shard
-from mho.sweep.progress import span
 from mho.sweep.spec import read_sheet
 from mho.sweep.store import Known, Store
 from mho.sweep.template import Template
-from mho.sweep.work import Task, data_digest, outputs_of, perform
+from mho.sweep.work import data_digest, outputs_of
 
 CHECKED = 2000  # points whose configuration is read before anything runs, beside one for each value of each axis
 
@@ -118,15 +117,6 @@ class Study:
             else:
                 found.stale.append(point)
         return found
-
-    def estimate(self, points: int) -> str:
-        """How long so many points may take where none is finished yet, and what that rests on."""
-        if self.template.grouped:
-            return "not known before the first points are done: a network is trained for them"
-        config = self.template.config(self.points[len(self.points) // 2].coordinates)
-        task = Task(self.kind, (config.data, config.data), (None, None), self.data, Path(), self.code)
-        seconds = perform(task)[1].seconds
-        return f"about {span(seconds * points)} on one worker, by one point in the middle, run now ({seconds:.3g} s)"
 
     def counts(self, one: Known, point: Point) -> bool:
         """Whether a row was made by the code and the data at hand."""

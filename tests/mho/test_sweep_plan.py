@@ -266,6 +266,15 @@ def test_what_is_refused_before_anything_runs(tmp_path: Path, text: str, problem
         assert problems == [problem]
 
 
+def test_the_file_of_the_documentation_is_sound(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "sweeps.md"
+    (tmp_path / "docs.yaml").write_text(page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0])
+    study = Study(str(tmp_path / "docs.yaml"))
+    taox, pcm = 4 * 5 * 2 * 50 * 3 * 3, 4 * 5 * 2 * 2 * 50 * 3 * 3
+    assert len(study.points) == 2 * (taox + pcm)
+    study.check(study.points[:20] + study.points[-20:])
+
+
 @pytest.mark.parametrize("name", sorted(shipped("sweeps")))
 def test_a_shipped_sweep_is_sound(name: str) -> None:
     study = checked(name)
