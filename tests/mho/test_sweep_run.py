@@ -197,7 +197,7 @@ def test_a_worker_that_is_killed_is_told_and_the_next_task_finds_a_new_one() -> 
         with pytest.raises(WorkerDied):
             engine.submit(os._exit, 3).result(timeout=120)
         assert engine.submit(abs, -3).result(timeout=120) == 3
-        assert engine.submit(os.environ.get, "OMP_NUM_THREADS").result(timeout=120) == "1"
+        assert engine.submit(os.getenv, "OMP_NUM_THREADS").result(timeout=120) == "1"
 
 
 # Forks start at once, where a new interpreter would import for seconds.
