@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -122,7 +123,12 @@ def _told(inner: Any) -> Future[Any]:
 
 
 def _end_with(parent: int) -> None:
-    """Let a worker end when its sweep was killed: nobody would take its answers."""
+    """Let a worker end when its sweep was killed: nobody would take its answers.
+
+    loky collects garbage about once a second; what was imported is no garbage, and to look at it takes a quarter of
+    that second.
+    """
+    gc.freeze()
 
     def watch() -> None:
         while os.getppid() == parent:
