@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 from devices import PCM, Ideal, InputError, LogNormal, Stream, TaOx
-from mappings.sparse import SparseChip, spgemm
+from mappings.sparse import Merge, SparseChip, spgemm
 from mho import cli, runner
 from mho.report import html
 from mho.rundata import load
@@ -122,6 +122,16 @@ def test_a_large_product_is_judged_on_fewer_chips_and_says_so() -> None:
     assert [variant["quality"][0]["chips"] for variant in run.metrics["variants"]] == [1, 1]
     assert any("1 of 2 chips" in note for note in run.metrics["notes"])
     assert "precision" not in run.tables
+
+
+def test_sums_that_meet_the_end_of_an_accumulator_are_said() -> None:
+    """Counts of paths merged in 4 bits of two's complement: saturated, and not in silence."""
+    chip = replace(CHIP, device=Ideal(), merge=Merge(accumulator="fixed", bits=4))
+    variants = (SparseVariant(name="narrow", chip=chip, default=True),)
+    found = experiment(chip=chip, variants=variants).run()
+    rows = found.tables["accuracy"]
+    assert rows[rows.stage == "analog"].overflowed_share.min() > 0.0
+    assert any("narrow: some sums met the end of an accumulator" in note for note in found.metrics["notes"])
 
 
 def test_reals_of_both_signs_take_pairs_and_more_bits(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from mappings.sparse import (
 )
 from mappings.sparse.analog import compute
 from mappings.sparse.cells import AnySparseEncoding
+from mappings.sparse.counting import SparseCounts
 from mappings.sparse.fabric import VERSIONS
 from mappings.sparse.fabric_run import FabricRun
 from mappings.sparse.grouping import Order
@@ -297,14 +298,12 @@ class SparseExperimentRun:
             for t_s in times:
                 writes = TileWrites([], [])
                 stream = self.rng.child("chip", chip)
-                values, outside, _ = compute(ready, exact, rng=stream, t_s=t_s, threads=self.threads, writes=writes)
-                tables.judged(
-                    variant, "analog", chip, t_s, _errors(values, exact), outside / max(1.0, counts.conversions)
-                )
+                values, *ends = compute(ready, exact, rng=stream, t_s=t_s, threads=self.threads, writes=writes)
+                tables.judged(variant, "analog", chip, t_s, _errors(values, exact), *_shares(ends, counts))
                 written = written or writes.total(mapping.chip.tiles)
         ideal = plan(found.main.a.csr, found.main.b.csr, as_ideal(mapping))
-        values, outside, _ = compute(ideal, exact, rng=self.rng.child("ideal"), threads=self.threads)
-        tables.judged(variant, "quantised", -1, 0.0, _errors(values, exact), outside / max(1.0, counts.conversions))
+        values, *ends = compute(ideal, exact, rng=self.rng.child("ideal"), threads=self.threads)
+        tables.judged(variant, "quantised", -1, 0.0, _errors(values, exact), *_shares(ends, counts))
         tables.hardware(variant, ready, counts, sparse_actions(counts, mapping, written=written))
 
     def _layouts(self, factors: Factors, exact: Any, tables: Tables) -> None:
@@ -380,6 +379,12 @@ class SparseExperimentRun:
         ready = plan(a, b, self.how.reals.on(variant.mapping, a, b))
         values = compute(ready, exact, rng=self.rng.child("chip", 0), threads=self.threads)[0]
         return sparse.csr_array((values, exact.indices, exact.indptr), shape=exact.shape)
+
+
+def _shares(ends: Sequence[int], counts: SparseCounts) -> tuple[float, float]:
+    """Shares of conversions beyond the converter's codes, and of additions that met the end of an accumulator."""
+    outside, overflowed = ends
+    return outside / max(1.0, counts.conversions), overflowed / max(1.0, counts.touched)
 
 
 def _errors(values: Any, exact: Any) -> SparseAccuracy:

@@ -79,7 +79,17 @@ class Tables:
 
     def __post_init__(self) -> None:
         self.notes.extend(self.found.notes)
-        self.add("accuracy", variant="", stage="software", split=0, chip=-1, t_s=0.0, **SOFTWARE, outside_share=0.0)
+        self.add(
+            "accuracy",
+            variant="",
+            stage="software",
+            split=0,
+            chip=-1,
+            t_s=0.0,
+            **SOFTWARE,
+            outside_share=0.0,
+            overflowed_share=0.0,
+        )
 
     def add(self, table: str, **row: Any) -> None:
         """One row more."""
@@ -91,12 +101,25 @@ class Tables:
             self.notes.append(sentence)
 
     def judged(
-        self, variant: SparseVariant, stage: str, chip: int, t_s: float, found: SparseAccuracy, outside: float
+        self,
+        variant: SparseVariant,
+        stage: str,
+        chip: int,
+        t_s: float,
+        found: SparseAccuracy,
+        outside: float,
+        overflowed: float,
     ) -> None:
-        """One product of one chip at one time."""
+        """One product of one chip at one time; what met the end of a converter or an accumulator is said."""
+        if stage == "analog" and outside > 0.0:
+            self.note(
+                f"{variant.name}: some conversions lie beyond the converter's codes (outside_share in accuracy.csv)."
+            )
+        if stage == "analog" and overflowed > 0.0:
+            self.note(f"{variant.name}: some sums met the end of an accumulator (overflowed_share in accuracy.csv).")
         row = {"variant": variant.name, "stage": stage, "split": 0, "chip": chip, "t_s": t_s}
         more = {"bias": found.bias, "largest_error": found.largest, "bitwise_share": found.exact_share}
-        self.add("accuracy", **row, **figures(found), outside_share=outside, **more)
+        self.add("accuracy", **row, **figures(found), outside_share=outside, overflowed_share=overflowed, **more)
 
     def hardware(self, variant: SparseVariant, ready: Plan, counts: SparseCounts, actions: Actions) -> None:
         """Layout, counts and cost of one variant."""
