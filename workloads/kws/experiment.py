@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,6 +26,7 @@ from workloads.kws.split import split_by_speaker
 from workloads.kws.tables import Tables
 from workloads.kws.training import Batches, Stage, Training, accuracy_of, logits_of, train
 from workloads.result import Progress, Result, silent
+from workloads.running import check_variants, timed
 
 CALIBRATION = 64  # training clips on which converters that follow data are calibrated
 Trained = tuple[KeywordNet, list[dict[str, Any]]]
@@ -143,11 +143,7 @@ class KeywordSpotting:
     evaluation: Evaluation = Evaluation()
 
     def __post_init__(self) -> None:
-        names = [variant.name for variant in self.variants]
-        if len(set(names)) < len(names):
-            raise ValueError(f"variants need different names (got {', '.join(names)})")
-        if sum(variant.default for variant in self.variants) != 1:
-            raise ValueError("exactly one variant must have default: true")
+        check_variants(self.variants)
         late: dict[str, list[str]] = {}
         for variant in self.variants:
             for cell in variant.chip.cells:
@@ -219,14 +215,9 @@ class KeywordRun:
     stages: dict[str, float] = field(default_factory=dict)
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> AbstractContextManager[None]:
         """Add the seconds of the body to one stage."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - started
+        return timed(self.stages, name)
 
     def run(self, data: Path | None) -> Result:
         """All splits, all variants, all times."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +24,7 @@ from workloads.lsm.experiment_sweeps import SWEPT, Point, Sweep, What, points
 from workloads.lsm.readout import AnyReadout, Ridge
 from workloads.lsm.tables import Tables
 from workloads.result import Progress, Result, silent
+from workloads.running import check_variants, timed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +88,7 @@ class LiquidStateMachine:
     sweeps: tuple[Sweep, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [variant.name for variant in self.variants]
-        if len(set(names)) < len(names):
-            raise ValueError(f"variants need different names (got {', '.join(names)})")
-        if sum(variant.default for variant in self.variants) != 1:
-            raise ValueError("exactly one variant must have default: true")
+        check_variants(self.variants)
         swept = [sweep.what for sweep in self.sweeps]
         if len(set(swept)) < len(swept):
             raise ValueError(f"sweeps must be of different quantities (got {', '.join(swept)})")
@@ -127,14 +122,9 @@ class LiquidExperimentRun:
     stages: dict[str, float] = field(default_factory=dict)
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> AbstractContextManager[None]:
         """Add the seconds of the body to one stage."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - started
+        return timed(self.stages, name)
 
     def run(self, data: Path | None) -> Result:
         """Recordings, software and chips, sweeps, cost."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,6 +27,7 @@ from workloads.lsm.readout import Ridge
 from workloads.lsm.zeroshot import Both, Contrastive, Epochs, Sense, learn
 from workloads.lsm.zeroshot_tables import ZeroShotTables
 from workloads.result import Progress, Result, silent
+from workloads.running import check_variants, timed
 
 PARTS = ("validation", "seen", "unseen")
 Ints = NDArray[np.int64]
@@ -110,11 +109,7 @@ class ZeroShot:
     sweeps: tuple[Sweep, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [variant.name for variant in self.variants]
-        if len(set(names)) < len(names):
-            raise ValueError(f"variants need different names (got {', '.join(names)})")
-        if sum(variant.default for variant in self.variants) != 1:
-            raise ValueError("exactly one variant must have default: true")
+        check_variants(self.variants)
         if set(self.seen) & set(self.unseen):
             raise ValueError(f"unseen must not hold what is seen (got {', '.join(set(self.seen) & set(self.unseen))})")
         if any(sweep.what in ("readout_bits", "stuck_later", "retention", "time") for sweep in self.sweeps):
@@ -163,14 +158,9 @@ class ZeroShotRun:
     stages: dict[str, float] = field(default_factory=dict)
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> AbstractContextManager[None]:
         """Add the seconds of the body to one stage."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - started
+        return timed(self.stages, name)
 
     def run(self, data: Path | None) -> Result:
         """Both senses, software and chips, further ways to learn, sweeps, cost."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -41,6 +40,7 @@ from mappings.sparse.tiles import Layout
 from mappings.sparse.writing import TileWrites
 from periphery.quantiser import Quantiser
 from workloads.result import Progress, Result, silent
+from workloads.running import check_variants, timed
 from workloads.spgemm.applications import Application, Applied, apply
 from workloads.spgemm.data import Factors, Found, SparseData
 from workloads.spgemm.tables import Tables
@@ -181,11 +181,7 @@ class SparseProduct:
     applications: tuple[Application, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [variant.name for variant in self.variants]
-        if len(set(names)) < len(names):
-            raise ValueError(f"variants need different names (got {', '.join(names)})")
-        if sum(variant.default for variant in self.variants) != 1:
-            raise ValueError("exactly one variant must have default: true")
+        check_variants(self.variants)
 
     @property
     def default(self) -> SparseVariant:
@@ -222,12 +218,9 @@ class SparseExperimentRun:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Add the seconds of the body to one stage."""
-        started = time.perf_counter()
-        try:
+        with timed(self.stages, name):
             yield
-        finally:
-            self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - started
-            self.progress(name, 1, 1)
+        self.progress(name, 1, 1)
 
     def run(self, data: Path | None) -> Result:
         """Matrices, exact product, variants, mappings, fabric, precision, further matrices, applications."""
