@@ -25,6 +25,7 @@ from mho.console import Watch, summary
 from mho.files import write_atomic
 from mho.fit import fit_file
 from mho.sweep import command as sweeps
+from mho.sweep.clusters import Site
 from mho.sweep.plan import Shard
 from mho.sweep.progress import Meter
 from workloads.kws.find import FULL_SET, TEST_SET
@@ -61,6 +62,14 @@ class Device(str, Enum):
 
     cpu = "cpu"
     cuda = "cuda"
+
+
+class EngineName(str, Enum):
+    """Where the points of a sweep are computed."""
+
+    local = "local"
+    dask = "dask"
+    ray = "ray"
 
 
 class Format(str, Enum):
@@ -125,6 +134,13 @@ def run(
 def sweep(
     sweep_file: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped sweep.", metavar="SWEEP")],
     workers: Annotated[int, typer.Option("-j", help="Worker processes; each computes with one thread.")] = 1,
+    engine: Annotated[
+        EngineName, typer.Option(help="Where points are computed: processes of this machine, Dask, or Ray.")
+    ] = EngineName.local,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a running Dask scheduler (tcp://host:8786) or Ray cluster; without it, one is started."),
+    ] = None,
     shard: Annotated[
         str | None, typer.Option(help="Only part i of n, e.g. 2/8: give each its own folder, then --merge them.")
     ] = None,
@@ -161,7 +177,7 @@ def sweep(
     outcome = sweeps.sweep(
         sweep_file,
         output=output,
-        workers=workers,
+        site=Site(engine.value, workers, address),
         shard=part,
         data=data,
         retry_failed=retry_failed,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from devices import InputError
 from mho.sweep import estimate, export
-from mho.sweep.engine import engine_of
+from mho.sweep.clusters import HERE, Site
 from mho.sweep.plan import Point, Shard
 from mho.sweep.progress import Meter, span
 from mho.sweep.run import Runner
@@ -20,7 +20,6 @@ from mho.yaml_source import dump_yaml
 
 TABLE = "results.csv"
 _SHOWN = 100
-_MOST_WORKERS = 256
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def sweep(
     source: str,
     *,
     output: Path | None = None,
-    workers: int = 1,
+    site: Site = HERE,
     shard: Shard | None = None,
     data: Path | None = None,
     retry_failed: bool = False,
@@ -49,11 +48,10 @@ def sweep(
 ) -> Outcome:
     """Compute what the folder does not hold yet, and write the table. Raises InputError before anything runs.
 
-    ``keep_stale`` leaves points that other code or data made as they are (their state in the table says so); ``merge``
-    takes over the points of other sweeps' folders first, as of shards.
+    ``site`` says where points are computed: in this process by default. ``keep_stale`` leaves points that other code or
+    data made as they are (their state in the table says so); ``merge`` takes over the points of other sweeps' folders
+    first, as of shards.
     """
-    if not 1 <= workers <= _MOST_WORKERS:
-        raise InputError(f"-j: must be a whole number from 1 to {_MOST_WORKERS} (got {workers})")
     meter = meter or Meter(quiet=True)
     export.refuse(exports)
     study = Study(source, data=data, shard=shard)
@@ -61,7 +59,10 @@ def sweep(
     fresh = not (folder / FILE).is_file()
     if fresh:
         study.check(study.points)
-    with Store(folder) as store:
+    with ExitStack() as stack:
+        # A scheduler that does not answer leaves no folder behind.
+        engine = stack.enter_context(site.open()) if fresh and study.points else None
+        store = stack.enter_context(Store(folder))
         for other in merge:
             meter.say(f"{store.take_over(other)} points taken over from {other}")
         store.begin(study.sheet.name, dump_yaml(study.sheet.node.plain()), study.code, study.about_code)
@@ -76,8 +77,8 @@ def sweep(
         meter.say(_opening(state, keep_stale=keep_stale, retry_failed=retry_failed))
         try:
             if todo:
-                with engine_of(workers) as engine:
-                    Runner(study, store, dict(state.known), engine, meter).run(todo)
+                engine = engine or stack.enter_context(site.open())
+                Runner(study, store, dict(state.known), engine, meter).run(todo)
         finally:
             meter.stop()
         frame = export.table(study, store)

@@ -1,4 +1,7 @@
-"""Where tasks run: in this process, or in worker processes of this machine (loky)."""
+"""Where tasks run: in this process, in worker processes of this machine (loky), or on a Dask or Ray cluster.
+
+Every engine takes the same tasks and gives the same futures, so that nothing else of a sweep knows which one it has.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from types import TracebackType
 from typing import Any, Protocol
 
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
+from typing_extensions import Self
 
 #: One thread a task: points side by side, so that a second worker does not wait for the first one's threads, and the
 #: same bits whatever the number of workers.
@@ -30,9 +34,17 @@ class WorkerDied(Exception):
 
 
 class Engine(Protocol):
-    """Takes tasks and gives futures."""
+    """Takes tasks and gives futures. ``workers`` is how many compute at this moment; on a cluster it may change."""
 
-    workers: int
+    @property
+    def workers(self) -> int:
+        """How many tasks run at once."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         """Start a task, or queue it. The future ends with WorkerDied where the worker did."""
@@ -41,16 +53,25 @@ class Engine(Protocol):
         """End the workers, whatever they are doing."""
 
 
-class Here:
+class Closing:
+    """An engine that ends its workers where its block ends."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers, whatever they are doing."""
+
+
+class Here(Closing):
     """Tasks one after another in this process."""
 
     workers = 1
-
-    def __enter__(self) -> Here:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         """Run the task now."""
@@ -61,24 +82,13 @@ class Here:
             future.set_exception(error)
         return future
 
-    def close(self) -> None:
-        """Nothing to end."""
 
-
-class Local:
+class Local(Closing):
     """Worker processes of this machine. One that dies takes the others' tasks with it: all are started afresh."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._pool: Any = None
-
-    def __enter__(self) -> Local:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         """Queue the task; workers are started with the first one, and again after a death."""
@@ -88,7 +98,7 @@ class Local:
                     self.workers, env=PINNED, initializer=_end_with, initargs=(os.getpid(),)
                 )
             try:
-                return _told(self._pool.submit(function, task))
+                return told(self._pool.submit(function, task), _broken)
             except BrokenProcessPool:
                 self.close()
         raise WorkerDied("workers die as soon as they are started")
@@ -100,26 +110,23 @@ class Local:
             pool.shutdown(wait=True, kill_workers=True)
 
 
-def engine_of(workers: int) -> Here | Local:
-    """The engine for so many workers; a single one is this process."""
-    return Here() if workers == 1 else Local(workers)
-
-
-def _told(inner: Any) -> Future[Any]:
-    """The future with a worker's death as WorkerDied."""
+def told(inner: Any, means: Callable[[BaseException], BaseException]) -> Future[Any]:
+    """The future of an engine with what its exceptions mean to a sweep."""
     outer: Future[Any] = Future()
 
     def hand_over(done: Any) -> None:
-        error = done.exception() if not done.cancelled() else BrokenProcessPool()
-        if isinstance(error, BrokenProcessPool):
-            outer.set_exception(WorkerDied("the worker process died"))
-        elif error is not None:
-            outer.set_exception(error)
+        error = CancelledError() if done.cancelled() else done.exception()
+        if error is not None:
+            outer.set_exception(means(error))
         else:
             outer.set_result(done.result())
 
     inner.add_done_callback(hand_over)
     return outer
+
+
+def _broken(error: BaseException) -> BaseException:
+    return WorkerDied() if isinstance(error, (BrokenProcessPool, CancelledError)) else error
 
 
 def _end_with(parent: int) -> None:

@@ -15,7 +15,7 @@ from mho.sweep.progress import Meter
 from mho.sweep.store import Known, Row, Store
 from mho.sweep.study import Study
 from mho.sweep.template import TIME, Config
-from mho.sweep.work import MERGED, Answer, Task, perform
+from mho.sweep.work import MERGED, SAME_DATA, Answer, Task, perform
 
 _TASK_S = 1.0  # of cheap points: about what a kill may cost
 _MOST_CHEAP, _MOST_CHIPS = 200, 8
@@ -50,19 +50,28 @@ class Runner:
     accused: set[int] = field(default_factory=set)
     flying: dict[Future[list[Answer]], list[Ready]] = field(default_factory=dict)
     mean_s: float | None = None
+    workers: int = 1
 
     def run(self, points: Iterable[Point]) -> None:
         """Compute the points; those that another process computes meanwhile are waited for."""
         self.queue = deque(points)
         while self.queue or self.alone or self.suspects or self.flying:
+            self._count_workers()
             while batch := self._next():
                 self._submit(batch)
             for future in wait(self.flying, timeout=_WAIT_S, return_when=FIRST_COMPLETED).done:
                 self._take(future)
 
+    def _count_workers(self) -> None:
+        """Those of a cluster come and go; tasks that find none wait for one."""
+        found = self.engine.workers
+        if not found and self.workers:
+            self.meter.say("the cluster has no workers; waiting for one")
+        self.workers = found
+
     def _next(self) -> list[Point]:
         """The points of the next task, none while the engine has enough to do: a task waits for each busy worker."""
-        enough = 1 if self.engine.workers == 1 else 2 * self.engine.workers
+        enough = 1 if self.workers == 1 else 2 * max(1, self.workers)
         tested = any(ready.point.index in self.accused for held in self.flying.values() for ready in held)
         if tested or len(self.flying) >= enough or (self.suspects and self.flying):
             return []
@@ -76,14 +85,14 @@ class Runner:
     def _cheap(self) -> list[Point]:
         """About a second of points, one at first, and at the end no more than leave work for all workers."""
         count = 1 if self.mean_s is None else min(_MOST_CHEAP, max(1, round(_TASK_S / max(self.mean_s, 1e-4))))
-        count = min(count, max(1, len(self.queue) // (2 * self.engine.workers)))
+        count = min(count, max(1, len(self.queue) // (2 * max(1, self.workers))))
         return [self.queue.popleft() for _ in range(count)]
 
     def _chips(self) -> list[Point]:
         """A few chips of one training, each at all its times."""
         training = self.study.plan.training_of(self.queue[0])
         left = {_chip_of(point) for point in self.queue if self.study.plan.training_of(point) == training}
-        most = min(_MOST_CHIPS, -(-len(left) // self.engine.workers)) if self.study.kind in MERGED else 1
+        most = min(_MOST_CHIPS, -(-len(left) // max(1, self.workers))) if self.study.kind in MERGED else 1
         batch: list[Point] = []
         chips: set[str] = set()
         while self.queue and self.study.plan.training_of(self.queue[0]) == training:
@@ -118,8 +127,8 @@ class Runner:
                 kind=self.study.kind,
                 configs=tuple(each.config.data for each in ready),
                 t_s=tuple(dict(each.point.coordinates).get(TIME) for each in ready),
-                data=self.study.data,
-                folder=self.store.folder / "trained",
+                data=self.study.data and self.study.data.expanduser().resolve(),
+                folder=self.store.folder.resolve() / "trained",
                 code=self.study.code,
             )
             self.flying[self.engine.submit(perform, task)] = ready
@@ -155,6 +164,7 @@ class Runner:
             self.suspects.extend(each.point for each in ready)
             self.accused.update(each.point.index for each in ready)
             return
+        answers = [self._of_these_data(each, answer) for each, answer in zip(ready, answers, strict=True)]
         self.accused -= {each.point.index for each in ready}
         if len(ready) > 1 and self.study.template.grouped and any(answer.error for answer in answers):
             # One bad chip spoils the run that it shares: each by itself shows which one it is.
@@ -162,6 +172,15 @@ class Runner:
             pairs = [(each, answer) for each, answer in zip(ready, answers, strict=True) if not answer.error]
             ready, answers = [each for each, _ in pairs], [answer for _, answer in pairs]
         self._keep(ready, answers)
+
+    def _of_these_data(self, ready: Ready, answer: Answer) -> Answer:
+        """An answer from recordings that are not those of the sweep is none."""
+        read, asked = answer.artefacts.get("data"), self.study.data_of(ready.point)
+        if answer.error or read is None or self.study.kind not in SAME_DATA or read == asked:
+            return answer
+        return Answer(
+            error=f"the worker read other recordings (digest {read[:12]}) than the sweep (digest {asked[:12]})"
+        )
 
     def _keep(self, ready: Sequence[Ready], answers: Sequence[Answer]) -> None:
         rows, keys = [], []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import time
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from devices import InputError
 from mho.config import digest
+from mho.sweep import provenance
 from mho.sweep.bench import OUTPUTS as BENCH_OUTPUTS
 from mho.sweep.template import TYPES
 from mho.sweep.trained import SharedRun, recordings
@@ -33,6 +35,8 @@ COSTS = (
 QUALITIES = {"kws": ("accuracy",), "lsm": ("accuracy", "accuracy_folds", "accuracy_official", "accuracy_speakers")}
 #: Kinds whose variants never see each other, so that points may be variants of one run.
 MERGED = ("kws",)
+#: Kinds for which ``data_digest`` is the digest that a run's result carries.
+SAME_DATA = ("kws", "lsm")
 
 
 def outputs_of(kind: str) -> tuple[str, ...] | None:
@@ -72,8 +76,20 @@ class Answer:
     seconds: float = 0.0
 
 
+class OtherCode(OSError):
+    """A worker whose code, price list or packages are not those of the sweep."""
+
+
 def perform(task: Task) -> list[Answer]:
-    """All points of a task. An error of one run is the answer of all its points, and of no others."""
+    """All points of a task. An error of one run is the answer of all its points, and of no others.
+
+    Raises OtherCode where this process would compute something else than the sweep asks for.
+    """
+    if provenance.code()[0] != task.code:
+        raise OtherCode(
+            f"a worker on {platform.node()} holds other code of mho or other versions of packages than the sweep; "
+            "give it the same, or start the sweep again if the code was edited meanwhile"
+        )
     with one_thread(), threadpool_limits(1):
         if task.kind == "nladc":
             return [_guarded(lambda one=config: [_bench(one)], 1)[0] for config in task.configs]  # type: ignore[misc]

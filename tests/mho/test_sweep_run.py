@@ -21,6 +21,7 @@ import pytest
 from mho import cli
 from mho.sweep import command, provenance
 from mho.sweep.bench import ConverterBench
+from mho.sweep.clusters import Site
 from mho.sweep.command import sweep
 from mho.sweep.engine import Here, Local, WorkerDied
 from mho.sweep.plan import Shard
@@ -68,7 +69,7 @@ def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 
 def test_two_workers_give_the_table_of_one_to_the_byte(file: str, tmp_path: Path, undisturbed: bytes) -> None:
-    outcome = sweep(file, output=tmp_path / "two", workers=2)
+    outcome = sweep(file, output=tmp_path / "two", site=Site(workers=2))
     assert outcome.computed == 24
     assert (tmp_path / "two" / command.TABLE).read_bytes() == undisturbed
 
