@@ -38,6 +38,7 @@ LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
     "devices": lambda: shipped("devices"),
     "liquids": lambda: shipped("liquids"),
     "sweeps": lambda: shipped("sweeps"),
+    "searches": lambda: shipped("searches"),
     "components": lambda: {name: record.description for name, record in load_components().items()},
     "adc-prices": lambda: {name: adc_price(name).description for name in ADC_PRICES},
     "functions": lambda: {name: described(name) for name in FUNCTIONS},

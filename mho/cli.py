@@ -1,5 +1,5 @@
-"""The command line: ``mho run``, ``sweep``, ``report``, ``validate``, ``list``, ``show``, ``fit``, ``cite``,
-``data`` and ``schema``.
+"""The command line: ``mho run``, ``sweep``, ``search``, ``report``, ``validate``, ``list``, ``show``, ``fit``,
+``cite``, ``data`` and ``schema``.
 
 Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 the run failed, 2 the
 input is wrong.
@@ -24,6 +24,7 @@ from mho.config import json_schema
 from mho.console import Watch, summary
 from mho.files import write_atomic
 from mho.fit import fit_file
+from mho.search import command as searches
 from mho.sweep import command as sweeps
 from mho.sweep.clusters import Site
 from mho.sweep.plan import Shard
@@ -70,6 +71,14 @@ class EngineName(str, Enum):
     local = "local"
     dask = "dask"
     ray = "ray"
+
+
+Workers = Annotated[int, typer.Option("-j", help="Worker processes; each computes with one thread.")]
+Engine = Annotated[EngineName, typer.Option(help="Where points are computed: processes of this machine, Dask, or Ray.")]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Of a running Dask scheduler (tcp://host:8786) or Ray cluster; without it, one is started."),
+]
 
 
 class Format(str, Enum):
@@ -133,14 +142,9 @@ def run(
 @app.command()
 def sweep(
     sweep_file: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped sweep.", metavar="SWEEP")],
-    workers: Annotated[int, typer.Option("-j", help="Worker processes; each computes with one thread.")] = 1,
-    engine: Annotated[
-        EngineName, typer.Option(help="Where points are computed: processes of this machine, Dask, or Ray.")
-    ] = EngineName.local,
-    address: Annotated[
-        str | None,
-        typer.Option(help="Of a running Dask scheduler (tcp://host:8786) or Ray cluster; without it, one is started."),
-    ] = None,
+    workers: Workers = 1,
+    engine: Engine = EngineName.local,
+    address: Address = None,
     shard: Annotated[
         str | None, typer.Option(help="Only part i of n, e.g. 2/8: give each its own folder, then --merge them.")
     ] = None,
@@ -188,6 +192,40 @@ def sweep(
     )
     typer.echo(outcome.table.to_json(orient="records", indent=1) if as_json else sweeps.closing(outcome))
     if outcome.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def search(
+    search_file: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped search.", metavar="SEARCH")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of the results; runs/NAME by default. It resumes.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Configurations to try; wins over the file.")] = None,
+    workers: Workers = 1,
+    engine: Engine = EngineName.local,
+    address: Address = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed points again.")] = False,
+    data: Annotated[Path | None, typer.Option(help="Recordings, as for mho run.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the trials as JSON instead of the summary.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Look for the best compromises between several figures, such as accuracy, energy and area.
+
+    A search's file names a base, the space of its settings, objectives, constraints, and how many trials. A killed
+    search goes on where it was; the same file tries the same trials, on however many workers.
+    """
+    outcome = searches.search(
+        search_file,
+        output=output,
+        site=Site(engine.value, workers, address),
+        trials=trials,
+        data=data,
+        retry_failed=retry_failed,
+        meter=Meter(quiet=quiet),
+    )
+    typer.echo(outcome.table.to_json(orient="records", indent=1) if as_json else searches.closing(outcome))
+    if outcome.table.state.eq("failed").any():
         raise typer.Exit(1)
 
 

@@ -51,7 +51,7 @@ def table(study: Study, store: Store) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                **{path: _cell(dict(point.coordinates).get(path)) for path in columns},
+                **{path: cell(dict(point.coordinates).get(path)) for path in columns},
                 **{name: outputs.get(name) for name in names},
                 "state": state,
                 "error": error,
@@ -62,7 +62,8 @@ def table(study: Study, store: Store) -> pd.DataFrame:
     )
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """A value as a table holds it: a mapping or a list as its JSON."""
     return json.dumps(value, separators=(",", ":")) if isinstance(value, (dict, list)) else value
 
 
@@ -124,12 +125,12 @@ def dataset(study: Study, frame: pd.DataFrame) -> Any:
     else:
         names = tuple(dimension.name for dimension in dimensions)
         coordinates = {
-            path: (dimension.name, _array(pd.Series([_cell(values[column]) for values in dimension.values])))
+            path: (dimension.name, _array(pd.Series([cell(values[column]) for values in dimension.values])))
             for dimension in dimensions
             for column, path in enumerate(dimension.paths)
         }
     variables = {
-        name: (names, frame[name].to_numpy(dtype=float, na_value=np.nan).reshape(shape), {"units": _unit(name)})
+        name: (names, frame[name].to_numpy(dtype=float, na_value=np.nan).reshape(shape), {"units": unit_of(name)})
         for name in outputs
     }
     code = frame["state"].map(STATES.index).to_numpy(dtype=np.int8).reshape(shape)
@@ -150,7 +151,7 @@ def _array(values: pd.Series[Any]) -> Any:
     return np.array(["" if value is None or value != value else str(value) for value in values])
 
 
-def _unit(name: str) -> str:
+def unit_of(name: str) -> str:
     """The unit that the end of an output's name tells."""
     base = name.removesuffix("_worst")
     units = {"m2": "m2", "J": "J", "W": "W", "s": "s", "lsb": "LSB", "enob": "bit"}

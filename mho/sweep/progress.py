@@ -12,7 +12,10 @@ _LINE_S = 10.0
 
 
 class Meter:
-    """Counts points; rate and time left are those of this run, points taken over from earlier ones left out."""
+    """Counts points; rate and time left are those of this run, points taken over from earlier ones left out.
+
+    ``what`` is the word for what is counted, ``more`` what else the line says.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
@@ -21,6 +24,7 @@ class Meter:
         columns = (BarColumn(), TextColumn("{task.description}"))
         self.bar = Progress(*columns, console=console) if self.live else None
         self.total = self.before = self.done = self.failed = 0
+        self.what, self.more = "points", ""
         self.started = self.shown = time.monotonic()
 
     def start(self, total: int, before: int) -> None:
@@ -60,7 +64,7 @@ class Meter:
     def text(self) -> str:
         """Points done, rate, time left and failures."""
         finished = self.before + self.done
-        parts = [f"{finished} of {self.total} points"]
+        parts = [f"{finished} of {self.total} {self.what}"]
         seconds = time.monotonic() - self.started
         if self.done and seconds > 0.0:
             rate = self.done / seconds
@@ -68,6 +72,7 @@ class Meter:
             if finished < self.total:
                 parts.append(f"{span((self.total - finished) / rate)} left")
         parts.append(f"{self.failed} failed")
+        parts += [self.more] if self.more else []
         return ", ".join(parts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Interval, Len
 from pydantic import ValidationError
 
 from devices import InputError, Stream
-from mho.config_resolve import REFERENCES, Files, Resolver
+from mho.config_resolve import REFERENCES, Files, Resolver, Source
 from mho.config_schema import Schema, dotted, listed, suggestion
 from mho.yaml_source import Node, Origin
 
@@ -227,18 +227,7 @@ class Sheet:
 
 def read_sheet(source: str) -> Sheet:
     """Read a sweep by path or shipped name. Raises InputError with one line for each problem, before any expansion."""
-    schema = _schema()
-    resolver = Resolver(schema)
-    opened = resolver.record(str(source), "sweeps", Path(), str(source), ())
-    if opened is None:
-        raise InputError(resolver.problems)
-    node = resolver.resolve(_spelt_out(opened.node), [schema.root], "sweeps", (), opened.open_files)
-    try:
-        sweep = schema.adapter.validate_json(json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid")
-    except ValidationError as error:
-        raise InputError(dict.fromkeys([*resolver.problems, *schema.explain(error, node)])) from None
-    if resolver.problems:
-        raise InputError(dict.fromkeys(resolver.problems))
+    sweep, node, opened = read_file(source, Sweep, "sweeps", (("axes",), ("samples", "axes")))
     sheet = Sheet(sweep, node, opened.name, opened.open_files)
     # An axis is expanded only once its size is known to be sane.
     problems = list(_too_many(sheet)) or list(_conditions(sheet))
@@ -247,13 +236,31 @@ def read_sheet(source: str) -> Sheet:
     return sheet
 
 
-def _spelt_out(node: Node) -> Node:
-    """The file with every list under ``axes`` as the ``values`` of an axis, which it stands for."""
-    for path in (("axes",), ("samples", "axes")):
+def read_file(source: str, kind: type, folder: str, lists: Sequence[tuple[str, ...]]) -> tuple[Any, Node, Source]:
+    """A file of one kind, its tree, and where it was found; under ``lists``, a list stands for ``values``."""
+    schema = _schema(kind)
+    resolver = Resolver(schema)
+    opened = resolver.record(str(source), folder, Path(), str(source), ())
+    if opened is None:
+        raise InputError(resolver.problems)
+    node = resolver.resolve(_spelt_out(opened.node, lists), [schema.root], folder, (), opened.open_files)
+    value = None
+    try:
+        value = schema.adapter.validate_json(json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid")
+    except ValidationError as error:
+        raise InputError(dict.fromkeys([*resolver.problems, *schema.explain(error, node)])) from None
+    if resolver.problems:
+        raise InputError(dict.fromkeys(resolver.problems))
+    return value, node, opened
+
+
+def _spelt_out(node: Node, lists: Sequence[tuple[str, ...]]) -> Node:
+    """The file with every list under these places as ``values``, which it stands for."""
+    for path in lists:
         held = node.find(path)
         if held is not None and isinstance(held.value, dict):
-            lists = {key: item for key, item in held.value.items() if isinstance(item.value, tuple)}
-            made = {key: Node({"values": item}, item.origin, {"values": item.origin}) for key, item in lists.items()}
+            short = {key: item for key, item in held.value.items() if isinstance(item.value, tuple)}
+            made = {key: Node({"values": item}, item.origin, {"values": item.origin}) for key, item in short.items()}
             node = _with(node, path, replace(held, value={**held.value, **made}))
     return node
 
@@ -356,6 +363,6 @@ def as_node(value: Any, near: Node) -> Node:
     return Node(value, near.origin)
 
 
-@lru_cache(maxsize=1)
-def _schema() -> Schema:
-    return Schema(Sweep, REFERENCES)
+@lru_cache(maxsize=2)
+def _schema(kind: type) -> Schema:
+    return Schema(kind, REFERENCES)

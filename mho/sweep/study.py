@@ -11,7 +11,7 @@ from mho.config import digest
 from mho.config_schema import listed, suggestion
 from mho.sweep import provenance
 from mho.sweep.plan import Plan, Point, Shard
-from mho.sweep.spec import read_sheet
+from mho.sweep.spec import Sheet, read_sheet
 from mho.sweep.store import Known, Store
 from mho.sweep.template import Template
 from mho.sweep.work import data_digest, outputs_of
@@ -40,8 +40,8 @@ class State:
 class Study:
     """A sweep's file, its points (or a shard of them), and the code and data that results must belong to."""
 
-    def __init__(self, source: str, *, data: Path | None = None, shard: Shard | None = None) -> None:
-        self.sheet = read_sheet(source)
+    def __init__(self, source: str | Sheet, *, data: Path | None = None, shard: Shard | None = None) -> None:
+        self.sheet = read_sheet(source) if isinstance(source, str) else source
         self.template = Template(self.sheet)
         self.plan = Plan(self.sheet, self.template)
         self.data = data

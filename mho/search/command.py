@@ -1,0 +1,141 @@
+"""``mho search``: from the file to the table of trials and the front, in words and numbers for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from devices import InputError
+from mho.files import write_atomic
+from mho.quantities import quantity
+from mho.search.loop import Searcher, Trial, on_front
+from mho.search.spec import Search, check, read_search
+from mho.sweep.clusters import HERE, Site
+from mho.sweep.export import cell, unit_of
+from mho.sweep.plan import short
+from mho.sweep.progress import Meter
+from mho.sweep.store import Store
+from mho.sweep.study import Study
+from mho.sweep.template import VARIANT
+from mho.yaml_source import dump_yaml
+
+TABLE = "results.csv"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A search after a run: where it lies, what was sought, its trials, and how many points were computed."""
+
+    folder: Path
+    search: Search
+    table: pd.DataFrame
+    computed: int
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The trials that nothing dominates, by the first objective."""
+        return self.table[self.table.front].sort_values(next(iter(self.search.objectives)), kind="stable")
+
+
+def search(
+    source: str,
+    *,
+    output: Path | None = None,
+    site: Site = HERE,
+    trials: int | None = None,
+    data: Path | None = None,
+    retry_failed: bool = False,
+    meter: Meter | None = None,
+) -> Outcome:
+    """Search, or go on where the folder's search stopped, and write the table of trials.
+
+    ``trials`` wins over the file's number. Raises InputError before anything runs.
+    """
+    meter = meter or Meter(quiet=True)
+    wanted, study = opened(source, trials=trials, data=data)
+    folder = output or Path("runs") / study.sheet.title
+    with ExitStack() as stack:
+        engine = stack.enter_context(site.open())
+        store = stack.enter_context(Store(folder))
+        store.begin(study.sheet.name, dump_yaml(study.sheet.node.plain()), study.code, study.about_code)
+        meter.what = "trials"
+        meter.start(wanted.trials, 0)
+        searcher = Searcher(wanted, study, store, engine, meter, retry_failed=retry_failed)
+        try:
+            found = searcher.run()
+        finally:
+            meter.stop()
+    frame = table(found, wanted)
+    write_atomic(folder / TABLE, frame.to_csv(index=False, lineterminator="\n").encode())
+    return Outcome(folder, wanted, frame, searcher.computed)
+
+
+def opened(source: str, *, trials: int | None, data: Path | None) -> tuple[Search, Study]:
+    """The search of a file, every name in it checked, and the points' way from configuration to figures."""
+    if trials is not None and trials < 1:
+        raise InputError(f"--trials: must be at least 1 (got {trials})")
+    wanted, sheet = read_search(source)
+    study = Study(sheet, data=data)
+    check(wanted, sheet, study.template)
+    return (wanted if trials is None else replace(wanted, trials=trials)), study
+
+
+def table(trials: Sequence[Trial], search: Search) -> pd.DataFrame:
+    """One row a trial: settings, figures (means over seeds), whether it keeps to the constraints and is on the front.
+
+    ``rung`` says at which cheap look a pruned trial was given up; its figures are those of that look.
+    """
+    paths = [*([VARIANT] if search.variants else []), *search.space]
+    names = dict.fromkeys([*search.objectives, *search.constraints])
+    for trial in trials:
+        names |= dict.fromkeys(trial.figures)
+    rows = []
+    for trial, on in zip(trials, on_front(trials, search), strict=True):
+        given = dict(trial.coordinates)
+        known = all(name in trial.figures for name in search.constraints)
+        rows.append(
+            {
+                "trial": trial.number,
+                **{path: cell(given.get(path)) for path in paths},
+                **{name: trial.figures.get(name) for name in names},
+                "feasible": known and trial.state != "failed" and max(trial.excess(search), default=0.0) <= 0.0,
+                "front": on,
+                "rung": "" if trial.rung is None else trial.rung,
+                "state": trial.state,
+                "error": trial.error,
+            }
+        )
+    return pd.DataFrame(rows, columns=["trial", *paths, *names, "feasible", "front", "rung", "state", "error"])
+
+
+def closing(outcome: Outcome) -> str:
+    """What a finished search prints: how many trials came to what, and the front."""
+    states = outcome.table["state"].value_counts()
+    counted = ", ".join(f"{states.get(state, 0)} {state}" for state in ("done", "pruned", "failed"))
+    lines = [f"{len(outcome.table)} trials: {counted}; {outcome.computed} points computed now"]
+    front, search = outcome.front, outcome.search
+    outside = int((outcome.table.state.eq("done") & ~outcome.table.feasible).sum())
+    if search.constraints:
+        lines.append(f"{outside} of the done ones violate a constraint")
+    aims = ", ".join(f"{name} ({direction})" for name, direction in search.objectives.items())
+    lines.append(f"front: {len(front)} trials; objectives {aims}")
+    paths = [path for path in ([VARIANT] if len(search.variants) > 1 else []) + list(search.space)]
+    head = ["trial", *search.objectives, *paths]
+    rows = [
+        [
+            str(row["trial"]),
+            *(quantity(row[name], unit_of(name).replace("1/W", "/W").removesuffix("1")) for name in search.objectives),
+            *("" if row[path] is None or row[path] != row[path] else short(row[path]) for path in paths),
+        ]
+        for row in front.to_dict("records")
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines += [
+        "  ".join(each.ljust(width) for each, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
+    ]
+    lines += [f"failed: {error}" for error in dict.fromkeys(outcome.table[outcome.table.state == "failed"].error)][:5]
+    return "\n".join([*lines, f"table: {outcome.folder / TABLE}"])

@@ -1,0 +1,283 @@
+"""Ask for a batch of trials, compute their points like those of a sweep, tell what they gave, and again.
+
+Which configurations are tried hangs on the file alone: a batch is chosen before any of it is known, with a seed of its
+own, so that one worker or many, on whatever engine, try the same. A search that was killed is replayed from its
+beginning, and finds in the store what it has computed already: nothing else is kept, so nothing else can be lost.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+
+from devices import InputError
+from mho.config_schema import suggestion
+from mho.search.front import dominated, front
+from mho.search.spec import Choice, Search, cheap_path
+from mho.sweep.engine import Engine
+from mho.sweep.plan import Point
+from mho.sweep.progress import Meter
+from mho.sweep.run import Runner
+from mho.sweep.spec import one_or_many, same, tidy
+from mho.sweep.store import Store
+from mho.sweep.study import Study
+from mho.sweep.template import SEED, TIME, VARIANT, Coordinates
+
+Figures = dict[str, float]
+
+
+@dataclass
+class Trial:
+    """One configuration: what was tried, what came of it, and at which rung it was given up, if it was."""
+
+    number: int
+    coordinates: Coordinates
+    state: str = "running"  # then done, pruned or failed
+    figures: Figures = field(default_factory=dict)
+    rung: int | None = None
+    error: str = ""
+
+    def excess(self, search: Search) -> list[float]:
+        """How far each constraint is violated; nothing is, where no figure is above 0."""
+        return [bound.violation(self.figures[name]) for name, bound in search.constraints.items()]
+
+    def costs(self, search: Search) -> list[float]:
+        """Objectives with the sign that makes smaller better."""
+        return [
+            -self.figures[name] if direction == "maximize" else self.figures[name]
+            for name, direction in search.objectives.items()
+        ]
+
+
+class Searcher:
+    """A running search."""
+
+    def __init__(
+        self, search: Search, study: Study, store: Store, engine: Engine, meter: Meter, *, retry_failed: bool = False
+    ) -> None:
+        self.search, self.study, self.store, self.engine, self.meter = search, study, store, engine, meter
+        self.retry_failed = retry_failed
+        self.trials: list[Trial] = []
+        self.computed = 0
+        self._points: dict[str, Point] = {}
+        self._at_rung: dict[int, list[Trial]] = {}
+        self._retried: set[int] = set()
+
+    def run(self) -> list[Trial]:
+        """All trials, in the order in which they were chosen."""
+        search = self.search
+        guide = optimiser(search)
+        while len(self.trials) < search.trials:
+            count = min(search.batch, search.trials - len(self.trials))
+            asked = [guide.ask() for _ in range(count)]
+            batch = [Trial(ask.number, self._suggested(ask)) for ask in asked]
+            for rung in search.pruning.rungs if search.pruning else ():
+                alive = [trial for trial in batch if trial.state == "running"]
+                self._judge(alive, rung)
+                self._prune([trial for trial in alive if trial.state == "running"], rung)
+            alive = [trial for trial in batch if trial.state == "running"]
+            self._judge(alive, None)
+            for trial in alive:
+                trial.state = "done" if trial.state == "running" else trial.state
+            for ask, trial in zip(asked, batch, strict=True):
+                _tell(guide, ask, trial, search)
+            self.trials += batch
+            self.meter.more = f"{sum(on_front(self.trials, search))} on the front"
+            self.meter.advance(len(batch), sum(trial.state == "failed" for trial in batch))
+        return self.trials
+
+    def _suggested(self, ask: optuna.Trial) -> Coordinates:
+        """What optuna chooses for every setting that exists beside the earlier ones."""
+        chosen: dict[str, Any] = {}
+        variants = self.search.variants
+        if len(variants) > 1:
+            chosen[VARIANT] = variants[ask.suggest_categorical(VARIANT, range(len(variants)))]
+        elif variants:
+            chosen[VARIANT] = variants[0]
+        for path, choice in self.search.space.items():
+            holds = (
+                key in chosen and any(same(chosen[key], value) for value in one_or_many(wanted))
+                for key, wanted in choice.when.items()
+            )
+            if all(holds):
+                chosen[path] = _chosen(ask, path, choice)
+        return tuple(chosen.items())
+
+    def _judge(self, trials: Sequence[Trial], rung: int | None) -> None:
+        """Compute what the store does not hold of these trials, and give each its figures, or its error."""
+        points = {trial.number: self._points_of(trial, rung) for trial in trials}
+        self.study.points = list({point.index: point for held in points.values() for point in held}.values())
+        state = self.study.state(self.store)
+        # A point that fails again in this very search is not tried for ever.
+        again = [point for point in state.failed if self.retry_failed and point.index not in self._retried]
+        self._retried |= {point.index for point in again}
+        todo = self.study.plan.by_training([*state.new, *state.stale, *again])
+        if todo:
+            self.computed += len(todo)
+            Runner(self.study, self.store, dict(state.known), self.engine, _Quiet(self.meter)).run(todo)
+        asked = self.store.known()[0]
+        digests = {point.index: asked[self.study.asked(point)] for held in points.values() for point in held}
+        rows = {row.digest: row for row in self.store.rows(sorted(set(digests.values())))}
+        for trial in trials:
+            held = [rows[digests[point.index]] for point in points[trial.number]]
+            errors = list(dict.fromkeys(row.error for row in held if row.error))
+            trial.rung = rung
+            if errors:
+                trial.state, trial.error = "failed", "; ".join(errors)
+                continue
+            trial.figures = _means([row.outputs for row in held])
+            self._refuse_unknown(trial)
+            absent = [name for name in (*self.search.objectives, *self.search.constraints) if name not in trial.figures]
+            if absent:
+                trial.state, trial.error = "failed", f"not available here: {', '.join(absent)}"
+
+    def _refuse_unknown(self, trial: Trial) -> None:
+        """Raise InputError for a figure that no point of this kind gives, where that could not be known before."""
+        if self.trials or not trial.figures:
+            return
+        for name in (*self.search.objectives, *self.search.constraints):
+            if name not in trial.figures:
+                known = ", ".join(trial.figures)
+                place = self.study.sheet.name
+                raise InputError(
+                    f"{place}: objectives and constraints must be figures of this base ({known}) (got {name})"
+                    f"{suggestion(name, trial.figures)}"
+                )
+
+    def _points_of(self, trial: Trial, rung: int | None) -> list[Point]:
+        """The points of a trial: one for each seed."""
+        search, template = self.search, self.study.template
+        kept = trial.coordinates
+        if rung is not None:
+            kept = (*kept, (cheap_path(search, template), rung))
+        after = ((TIME, template.times_s[-1]),) if template.grouped else ()
+        after = ((TIME, search.t_s),) if search.t_s is not None else after
+        found = []
+        for seed in search.seeds_in_turn or (None,):
+            coordinates = (*kept, *(((SEED, seed),) if seed is not None else ()), *after)
+            key = repr(coordinates)
+            if key not in self._points:
+                self._points[key] = Point(len(self._points), coordinates)
+            found.append(self._points[key])
+        return found
+
+    def _prune(self, trials: Sequence[Trial], rung: int) -> None:
+        """Give up those that finished trials, and those of this rung, leave no chance.
+
+        The comparison is between figures at the same rung, of chips with the same random numbers; ``margin`` standard
+        errors of the mean over chips are forgiven in every objective that varies over chips. A trial is also given up
+        where a figure that no chip changes (a cost) violates a constraint.
+        """
+        search = self.search
+        assert search.pruning is not None
+        others = self._at_rung.setdefault(rung, [])
+        others += trials
+        fit = [other.costs(search) for other in others if max(other.excess(search), default=0.0) <= 0.0]
+        for trial in trials:
+            broken = [
+                name
+                for name, bound in search.constraints.items()
+                if f"{name}_std" not in trial.figures and bound.violation(trial.figures[name]) > 0.0
+            ]
+            benefit = [search.pruning.margin * self._error_of(name, rung) for name in search.objectives]
+            best = np.asarray(trial.costs(search)) - benefit
+            if broken or (fit and dominated(best[None], fit)[0]):
+                trial.state = "pruned"
+                trial.error = f"violates {', '.join(broken)}" if broken else ""
+
+    def _error_of(self, name: str, rung: int) -> float:
+        """Standard error of an objective's mean at a rung, by the spread over chips in all trials that are done."""
+        spreads = [trial.figures.get(f"{name}_std", 0.0) for trial in self.trials if trial.state == "done"]
+        if self.search.pruning is not None and self.search.pruning.path is not None:
+            return float(np.mean(spreads)) if spreads else math.inf
+        return float(np.mean(spreads)) / math.sqrt(rung) if spreads else math.inf
+
+
+class _Quiet(Meter):
+    """Says what a runner says through the search's own meter, which counts trials and not points."""
+
+    def __init__(self, outer: Meter) -> None:
+        super().__init__(quiet=True)
+        self.outer = outer
+
+    def say(self, text: str) -> None:
+        self.outer.say(text)
+
+
+def optimiser(search: Search) -> optuna.Study:
+    """An optuna study in memory with the sampler that the file names."""
+    how = search.sampler
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler: optuna.samplers.BaseSampler
+        if how.method == "tpe":
+            sampler = optuna.samplers.TPESampler(
+                n_startup_trials=how.startup,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+                seed=how.seed,
+            )
+        elif how.method == "nsga2":
+            sampler = optuna.samplers.NSGAIISampler(population_size=how.population, seed=how.seed)
+        elif how.method == "qmc":
+            sampler = optuna.samplers.QMCSampler(scramble=True, seed=how.seed)
+        else:
+            sampler = optuna.samplers.RandomSampler(seed=how.seed)
+        return optuna.create_study(directions=list(search.objectives.values()), sampler=sampler)
+
+
+def _tell(guide: optuna.Study, ask: optuna.Trial, trial: Trial, search: Search) -> None:
+    if all(name in trial.figures for name in search.constraints):
+        for name, excess in zip(search.constraints, trial.excess(search), strict=True):
+            ask.set_constraint(name, excess)
+    if trial.state == "done":
+        guide.tell(ask, [trial.figures[name] for name in search.objectives])
+    else:
+        guide.tell(ask, state=TrialState.PRUNED if trial.state == "pruned" else TrialState.FAIL)
+
+
+def _chosen(ask: optuna.Trial, path: str, choice: Choice) -> Any:
+    if choice.values is not None:
+        # Optuna's categories are plain values; a setting may be a mapping.
+        return choice.values[ask.suggest_categorical(path, range(len(choice.values)))]
+    assert choice.first is not None
+    assert choice.last is not None
+    log = choice.scale == "log"
+    if choice.whole:
+        return ask.suggest_int(path, round(choice.first), round(choice.last), log=log)
+    return tidy(ask.suggest_float(path, choice.first, choice.last, log=log))
+
+
+def _means(rows: Sequence[dict[str, float | None]]) -> Figures:
+    """Means over seeds of the figures that all of them have."""
+    return {
+        name: sum(values) / len(values)
+        for name in rows[0]
+        if len(values := [value for row in rows if (value := row.get(name)) is not None]) == len(rows)
+    }
+
+
+def on_front(trials: Sequence[Trial], search: Search) -> list[bool]:
+    """Which trials are done, keep to all constraints, and are dominated by no other such trial.
+
+    A configuration that was tried twice stands for itself once.
+    """
+    met: set[str] = set()
+    fit: list[int] = []
+    for index, trial in enumerate(trials):
+        key = repr(trial.coordinates)
+        if trial.state == "done" and key not in met and max(trial.excess(search), default=0.0) <= 0.0:
+            met.add(key)
+            fit.append(index)
+    on = front([trials[index].costs(search) for index in fit])
+    best = {index for index, flag in zip(fit, on.tolist(), strict=True) if flag}
+    return [index in best for index in range(len(trials))]

@@ -1,0 +1,198 @@
+"""A search's YAML file: a base, the space of settings, objectives, constraints, and how to look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Interval, Len
+
+from devices import InputError
+from mho.config_schema import dotted, listed, suggestion
+from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, as_node, one_or_many, read_file, same
+from mho.sweep.template import Template
+from mho.sweep.work import outputs_of
+from mho.yaml_source import Node
+
+Direction = Literal["maximize", "minimize"]
+Method = Literal["tpe", "nsga2", "random", "qmc"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Draw):
+    """Where a setting may lie: ``values``, or an interval (``first``, ``last``), by ``scale``, perhaps ``whole``.
+
+    Parameters
+    ----------
+    when : the setting exists only where these earlier ones have this value (or one of a list)
+    """
+
+    when: dict[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """What a figure must keep to."""
+
+    least: float | None = None
+    most: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.least is None and self.most is None:
+            raise ValueError("a constraint needs least or most")
+
+    def violation(self, value: float) -> float:
+        """How far the value lies outside; not above 0 within."""
+        over = [] if self.most is None else [value - self.most]
+        under = [] if self.least is None else [self.least - value]
+        return max(over + under)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """How the next trials are chosen from those that are finished.
+
+    Parameters
+    ----------
+    method : ``tpe`` (tree of Parzen estimators over several objectives: Ozaki et al., GECCO 2020, doi
+        10.1145/3377930.3389817), ``nsga2`` (Deb et al., IEEE Trans. Evol. Comput. 6, 182 (2002), doi
+        10.1109/4235.996017), ``random``, or ``qmc`` (Sobol points)
+    seed : of the search, apart from the experiment's
+    startup : random trials before ``tpe`` begins
+    population : of one generation of ``nsga2``
+    """
+
+    method: Method = "tpe"
+    seed: Annotated[int, Ge(0)] = 0
+    startup: Annotated[int, Ge(1)] = 16
+    population: Annotated[int, Ge(2)] = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruning:
+    """Trials are looked at cheaply first, and given up where they cannot reach the front.
+
+    Parameters
+    ----------
+    rungs : what the setting at ``path`` is at each cheap look, growing
+    path : a setting that makes a trial cheap; none means the number of chips
+    margin : benefit of the doubt, in standard errors of each objective, before a trial counts as dominated
+    """
+
+    rungs: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1)]
+    path: str | None = None
+    margin: Annotated[float, Ge(0.0)] = 2.0
+
+    def __post_init__(self) -> None:
+        if list(self.rungs) != sorted(set(self.rungs)):
+            raise ValueError(f"rungs must grow (got {', '.join(map(str, self.rungs))})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """The best compromises between several figures of an experiment.
+
+    Parameters
+    ----------
+    base, set, variants, chips : as in a sweep; with several variants, which one is a setting of the search
+    space : by path of a setting, where it may lie
+    objectives : by figure, whether it is to grow or to fall
+    constraints : by figure, what it must keep to
+    trials : configurations to try
+    batch : trials chosen at once, before any of them is known. It, and not the number of workers, decides which
+        configurations are tried, so that any number of workers finds the same
+    seeds : a trial's figures are means over so many seeds from 0 on, or over these; none keeps the base's seed
+    t_s : time after programming [s]; none takes the base's last
+    """
+
+    description: str = ""
+    base: str | dict[str, Any]
+    set: dict[str, Any] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
+    space: Annotated[dict[str, Choice], Len(1)]
+    objectives: Annotated[dict[str, Direction], Len(1)]
+    constraints: dict[str, Bound] = field(default_factory=dict)
+    trials: Annotated[int, Interval(ge=1, le=100_000)]
+    batch: Annotated[int, Interval(ge=1, le=1000)] = 8
+    seeds: Annotated[int, Interval(ge=1, le=MOST_POINTS)] | tuple[Annotated[int, Ge(0)], ...] | None = None
+    t_s: Annotated[float, Ge(0.0)] | None = None
+    chips: Annotated[int, Ge(1)] | None = None
+    sampler: Sampler = Sampler()
+    pruning: Pruning | None = None
+
+    @property
+    def seeds_in_turn(self) -> tuple[int, ...]:
+        """Seeds of every trial; empty where the base's own is kept."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds or ()
+
+
+def read_search(source: str) -> tuple[Search, Sheet]:
+    """Read a search by path or shipped name, and what it has in common with a sweep.
+
+    Raises InputError with one line for each problem.
+    """
+    search, node, opened = read_file(source, Search, "searches", (("space",),))
+    common = Sweep(
+        base=search.base,
+        description=search.description,
+        set=search.set,
+        variants=search.variants,
+        chips=search.chips,
+        times_s=() if search.t_s is None else (search.t_s,),
+    )
+    sheet = Sheet(common, node, opened.name, opened.open_files)
+    problems = list(_conditions(search, sheet))
+    if problems:
+        raise InputError(problems)
+    return search, sheet
+
+
+def _conditions(search: Search, sheet: Sheet) -> Iterable[str]:
+    """``when`` must name settings that stand before, and values that these take."""
+    before: dict[str, Choice] = {}
+    for name, choice in search.space.items():
+        for key, wanted in choice.when.items():
+            place = f"{sheet.origin('space', name, 'when', key)}: {dotted(('space', name, 'when', key))}"
+            if key not in before:
+                must = f"must be a setting that stands before this one ({listed(before)})"
+                yield f"{place}: {must} (got {key}){suggestion(key, before)}"
+                continue
+            taken = before[key].values
+            for value in one_or_many(wanted):
+                if taken is not None and not any(same(value, other) for other in taken):
+                    yield f"{place}: must be a value of that setting ({listed(map(str, taken))}) (got {value})"
+        before[name] = choice
+
+
+def check(search: Search, sheet: Sheet, template: Template) -> None:
+    """Check names of settings and figures, and values. Raises InputError with a line for each that is wrong."""
+    nodes = {path: _nodes(sheet, path, choice) for path, choice in search.space.items()}
+    if search.pruning is not None:
+        path = cheap_path(search, template)
+        if path in search.space:
+            raise InputError(f"{sheet.origin('pruning')}: pruning.path: {path} is a setting of the search itself")
+        nodes[path] = [sheet.value("pruning", "rungs", n, of=rung) for n, rung in enumerate(search.pruning.rungs)]
+    template.places(nodes)
+    names, problems = outputs_of(template.kind), []
+    for part, figures in (("objectives", search.objectives), ("constraints", search.constraints)):
+        for name in figures:
+            if names is not None and name not in names:
+                place = f"{sheet.origin(part, name)}: {part}.{name}"
+                problems.append(f"{place}: must be one of {listed(names)} (got {name}){suggestion(name, names)}")
+    if problems:
+        raise InputError(problems)
+
+
+def _nodes(sheet: Sheet, path: str, choice: Choice) -> list[Node]:
+    """Values of a setting where they stand in the file; of an interval, its ends."""
+    near = sheet.node.find(("space", path)) or sheet.node
+    if choice.values is not None:
+        return [sheet.value("space", path, "values", number, of=each) for number, each in enumerate(choice.values)]
+    return [as_node(choice.at(share), near) for share in (0.0, 1.0 - 1e-12)]
+
+
+def cheap_path(search: Search, template: Template) -> str:
+    """The setting that rungs of pruning change."""
+    assert search.pruning is not None
+    return search.pruning.path or ("evaluation.chips" if template.grouped else "chips")
