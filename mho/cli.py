@@ -202,6 +202,7 @@ def search(
         Path | None, typer.Option("-o", "--output", help="Folder of the results; runs/NAME by default. It resumes.")
     ] = None,
     trials: Annotated[int | None, typer.Option(help="Configurations to try; wins over the file.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print space, aims, points and the time; no run.")] = False,
     workers: Workers = 1,
     engine: Engine = EngineName.local,
     address: Address = None,
@@ -215,6 +216,9 @@ def search(
     A search's file names a base, the space of its settings, objectives, constraints, and how many trials. A killed
     search goes on where it was; the same file tries the same trials, on however many workers.
     """
+    if dry_run:
+        typer.echo(searches.preview(search_file, trials=trials, data=data))
+        return
     outcome = searches.search(
         search_file,
         output=output,

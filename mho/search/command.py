@@ -13,17 +13,20 @@ from devices import InputError
 from mho.files import write_atomic
 from mho.quantities import quantity
 from mho.search.loop import Searcher, Trial, on_front
-from mho.search.spec import Search, check, read_search
+from mho.search.spec import Bound, Choice, Search, cheap_path, check, read_search
+from mho.sweep import estimate
 from mho.sweep.clusters import HERE, Site
 from mho.sweep.export import cell, unit_of
 from mho.sweep.plan import short
-from mho.sweep.progress import Meter
+from mho.sweep.progress import Meter, span
+from mho.sweep.spec import one_or_many
 from mho.sweep.store import Store
 from mho.sweep.study import Study
 from mho.sweep.template import VARIANT
 from mho.yaml_source import dump_yaml
 
 TABLE = "results.csv"
+_SAMPLE = 32  # trials drawn to tell the time
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ def search(
     """
     meter = meter or Meter(quiet=True)
     wanted, study = opened(source, trials=trials, data=data)
+    searcher = Searcher(wanted, study)
+    searcher.check()
     folder = output or Path("runs") / study.sheet.title
     with ExitStack() as stack:
         engine = stack.enter_context(site.open())
@@ -64,9 +69,8 @@ def search(
         store.begin(study.sheet.name, dump_yaml(study.sheet.node.plain()), study.code, study.about_code)
         meter.what = "trials"
         meter.start(wanted.trials, 0)
-        searcher = Searcher(wanted, study, store, engine, meter, retry_failed=retry_failed)
         try:
-            found = searcher.run()
+            found = searcher.run(store, engine, meter, retry_failed=retry_failed)
         finally:
             meter.stop()
     frame = table(found, wanted)
@@ -139,3 +143,49 @@ def closing(outcome: Outcome) -> str:
     ]
     lines += [f"failed: {error}" for error in dict.fromkeys(outcome.table[outcome.table.state == "failed"].error)][:5]
     return "\n".join([*lines, f"table: {outcome.folder / TABLE}"])
+
+
+def preview(source: str, *, trials: int | None = None, data: Path | None = None) -> str:
+    """What a search would do: its space, aims, number of points, and the time that they may take."""
+    wanted, study = opened(source, trials=trials, data=data)
+    lines = ["space:"]
+    lines += [f"  {path}: {_space(choice)}" for path, choice in wanted.space.items()]
+    lines += ["objectives:", *(f"  {name}: {direction}" for name, direction in wanted.objectives.items())]
+    if wanted.constraints:
+        lines += ["constraints:", *(f"  {name}: {_limits(bound)}" for name, bound in wanted.constraints.items())]
+    searcher = Searcher(wanted, study)
+    searcher.check()
+    few = [
+        point for trial in searcher.sampled(min(wanted.trials, _SAMPLE)) for point in searcher.points_of(trial, None)
+    ]
+    each = max(1, len(wanted.seeds_in_turn))
+    looks = wanted.pruning.rungs if wanted.pruning else ()
+    said = f"{wanted.trials} trials" + (f" of {each} seeds" if each > 1 else "")
+    if wanted.pruning:
+        path = cheap_path(wanted, study.template)
+        said += f", each looked at with {path} {' and '.join(map(str, looks))} first"
+    most = wanted.trials * each * (len(looks) + 1)
+    lines.append(f"{said}: at most {most} points ({study.kind})")
+    found, why = estimate.seconds(study, few)
+    if found is None:
+        return "\n".join([*lines, f"time: not known: {why}"])
+    share = wanted.trials * each / len(few)
+    return "\n".join([*lines, f"time: about {span(found * share)} on one worker without pruning: {why}"])
+
+
+def _space(choice: Choice) -> str:
+    if choice.values is not None:
+        said = " or ".join(map(short, choice.values))
+    else:
+        kind = "whole numbers" if choice.whole else "numbers"
+        said = f"{kind} from {choice.first:g} to {choice.last:g}" + (" by their logarithm" * (choice.scale == "log"))
+    where = " and ".join(
+        f"{path} is {' or '.join(map(short, one_or_many(wanted)))}" for path, wanted in choice.when.items()
+    )
+    return said + (f", where {where}" if where else "")
+
+
+def _limits(bound: Bound) -> str:
+    low = [] if bound.least is None else [f"at least {bound.least:g}"]
+    high = [] if bound.most is None else [f"at most {bound.most:g}"]
+    return " and ".join([*low, *high])

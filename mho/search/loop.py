@@ -26,11 +26,13 @@ from mho.sweep.plan import Point
 from mho.sweep.progress import Meter
 from mho.sweep.run import Runner
 from mho.sweep.spec import one_or_many, same, tidy
-from mho.sweep.store import Store
+from mho.sweep.store import Row, Store
 from mho.sweep.study import Study
 from mho.sweep.template import SEED, TIME, VARIANT, Coordinates
 
 Figures = dict[str, float]
+_LOOKED_AT = 32  # trials whose configurations are read before anything runs
+_ATTEMPTS = 32  # to find a configuration that was not tried yet
 
 
 @dataclass
@@ -56,42 +58,72 @@ class Trial:
         ]
 
 
-class Searcher:
-    """A running search."""
+@dataclass(frozen=True)
+class Hands:
+    """What a search works with: where points are kept and computed, and where progress is shown."""
 
-    def __init__(
-        self, search: Search, study: Study, store: Store, engine: Engine, meter: Meter, *, retry_failed: bool = False
-    ) -> None:
-        self.search, self.study, self.store, self.engine, self.meter = search, study, store, engine, meter
-        self.retry_failed = retry_failed
+    store: Store
+    engine: Engine
+    meter: Meter
+    retry_failed: bool
+
+
+class Searcher:
+    """The trials of a search, those that were and those that come."""
+
+    def __init__(self, search: Search, study: Study) -> None:
+        self.search, self.study = search, study
         self.trials: list[Trial] = []
         self.computed = 0
         self._points: dict[str, Point] = {}
         self._at_rung: dict[int, list[Trial]] = {}
         self._retried: set[int] = set()
+        self._tried: set[str] = set()
+        self._chance = optuna.samplers.RandomSampler(seed=search.sampler.seed)
 
-    def run(self) -> list[Trial]:
-        """All trials, in the order in which they were chosen."""
+    def run(self, store: Store, engine: Engine, meter: Meter, *, retry_failed: bool = False) -> list[Trial]:
+        """All trials, in the order in which they were chosen; what the store lacks is computed on the engine."""
+        hands = Hands(store, engine, meter, retry_failed)
         search = self.search
         guide = optimiser(search)
         while len(self.trials) < search.trials:
             count = min(search.batch, search.trials - len(self.trials))
-            asked = [guide.ask() for _ in range(count)]
-            batch = [Trial(ask.number, self._suggested(ask)) for ask in asked]
+            asked, batch = self._chosen(guide, count)
             for rung in search.pruning.rungs if search.pruning else ():
                 alive = [trial for trial in batch if trial.state == "running"]
-                self._judge(alive, rung)
+                self._judge(alive, rung, hands)
                 self._prune([trial for trial in alive if trial.state == "running"], rung)
             alive = [trial for trial in batch if trial.state == "running"]
-            self._judge(alive, None)
+            self._judge(alive, None, hands)
             for trial in alive:
                 trial.state = "done" if trial.state == "running" else trial.state
             for ask, trial in zip(asked, batch, strict=True):
                 _tell(guide, ask, trial, search)
             self.trials += batch
-            self.meter.more = f"{sum(on_front(self.trials, search))} on the front"
-            self.meter.advance(len(batch), sum(trial.state == "failed" for trial in batch))
+            meter.more = f"{sum(on_front(self.trials, search))} on the front"
+            meter.advance(len(batch), sum(trial.state == "failed" for trial in batch))
         return self.trials
+
+    def _chosen(self, guide: optuna.Study, count: int) -> tuple[list[optuna.Trial], list[Trial]]:
+        """The next trials: configurations that were not tried yet, as long as some are found."""
+        asked: list[optuna.Trial] = []
+        batch: list[Trial] = []
+        usual = guide.sampler
+        for number in range(len(self.trials), len(self.trials) + count):
+            for attempt in range(_ATTEMPTS):
+                # Where the sampler insists on what it knows, chance finds what is left, if anything is.
+                guide.sampler = usual if attempt < _ATTEMPTS // 4 else self._chance
+                ask = guide.ask()
+                trial = Trial(number, self._suggested(ask))
+                new = repr(trial.coordinates) not in self._tried
+                if new or attempt == _ATTEMPTS - 1:
+                    break
+                guide.tell(ask, state=TrialState.FAIL)
+            self._tried.add(repr(trial.coordinates))
+            asked.append(ask)
+            batch.append(trial)
+        guide.sampler = usual
+        return asked, batch
 
     def _suggested(self, ask: optuna.Trial) -> Coordinates:
         """What optuna chooses for every setting that exists beside the earlier ones."""
@@ -110,21 +142,40 @@ class Searcher:
                 chosen[path] = _chosen(ask, path, choice)
         return tuple(chosen.items())
 
-    def _judge(self, trials: Sequence[Trial], rung: int | None) -> None:
+    def sampled(self, count: int) -> list[Trial]:
+        """So many trials as they would be chosen if nothing were known of any."""
+        guide = optimiser(self.search)
+        return [Trial(number, self._suggested(guide.ask())) for number in range(count)]
+
+    def check(self) -> None:
+        """Read the configurations of some trials, every value and both ends of every setting among them.
+
+        Raises InputError where one of them is none.
+        """
+        trials = self.sampled(_LOOKED_AT)
+        for path, choice in self.search.space.items():
+            host = next((trial for trial in trials if path in dict(trial.coordinates)), None)
+            for value in choice.extremes if host else ():
+                given = {**dict(host.coordinates), path: value}  # type: ignore[union-attr]
+                trials.append(Trial(len(trials), tuple(given.items())))
+        rungs = (None, *(self.search.pruning.rungs if self.search.pruning else ()))
+        self.study.check([point for trial in trials for rung in rungs for point in self.points_of(trial, rung)])
+
+    def _judge(self, trials: Sequence[Trial], rung: int | None, hands: Hands) -> None:
         """Compute what the store does not hold of these trials, and give each its figures, or its error."""
-        points = {trial.number: self._points_of(trial, rung) for trial in trials}
+        points = {trial.number: self.points_of(trial, rung) for trial in trials}
         self.study.points = list({point.index: point for held in points.values() for point in held}.values())
-        state = self.study.state(self.store)
+        state = self.study.state(hands.store)
         # A point that fails again in this very search is not tried for ever.
-        again = [point for point in state.failed if self.retry_failed and point.index not in self._retried]
+        again = [point for point in state.failed if hands.retry_failed and point.index not in self._retried]
         self._retried |= {point.index for point in again}
         todo = self.study.plan.by_training([*state.new, *state.stale, *again])
         if todo:
             self.computed += len(todo)
-            Runner(self.study, self.store, dict(state.known), self.engine, _Quiet(self.meter)).run(todo)
-        asked = self.store.known()[0]
+            Runner(self.study, hands.store, dict(state.known), hands.engine, _Quiet(hands.meter)).run(todo)
+        asked = hands.store.known()[0]
         digests = {point.index: asked[self.study.asked(point)] for held in points.values() for point in held}
-        rows = {row.digest: row for row in self.store.rows(sorted(set(digests.values())))}
+        rows = {row.digest: row for row in hands.store.rows(sorted(set(digests.values())))}
         for trial in trials:
             held = [rows[digests[point.index]] for point in points[trial.number]]
             errors = list(dict.fromkeys(row.error for row in held if row.error))
@@ -132,7 +183,7 @@ class Searcher:
             if errors:
                 trial.state, trial.error = "failed", "; ".join(errors)
                 continue
-            trial.figures = _means([row.outputs for row in held])
+            trial.figures = _means([{**_spreads(row), **row.outputs} for row in held])
             self._refuse_unknown(trial)
             absent = [name for name in (*self.search.objectives, *self.search.constraints) if name not in trial.figures]
             if absent:
@@ -151,7 +202,7 @@ class Searcher:
                     f"{suggestion(name, trial.figures)}"
                 )
 
-    def _points_of(self, trial: Trial, rung: int | None) -> list[Point]:
+    def points_of(self, trial: Trial, rung: int | None) -> list[Point]:
         """The points of a trial: one for each seed."""
         search, template = self.search, self.study.template
         kept = trial.coordinates
@@ -255,6 +306,13 @@ def _chosen(ask: optuna.Trial, path: str, choice: Choice) -> Any:
     if choice.whole:
         return ask.suggest_int(path, round(choice.first), round(choice.last), log=log)
     return tidy(ask.suggest_float(path, choice.first, choice.last, log=log))
+
+
+def _spreads(row: Row) -> Figures:
+    """Standard deviations over the chips of a point, of the figures that the store holds chip by chip."""
+    chips = row.artefacts.get("chips")
+    held = chips.items() if isinstance(chips, dict) else ()
+    return {f"{name}_std": float(np.std(values)) for name, values in held if name in row.outputs and values}
 
 
 def _means(rows: Sequence[dict[str, float | None]]) -> Figures:

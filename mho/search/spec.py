@@ -30,6 +30,11 @@ class Choice(Draw):
 
     when: dict[str, Any] = field(default_factory=dict, hash=False)
 
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """All values, or both ends of an interval."""
+        return self.values if self.values is not None else (self.at(0.0), self.at(1.0 - 1e-12))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
@@ -189,7 +194,7 @@ def _nodes(sheet: Sheet, path: str, choice: Choice) -> list[Node]:
     near = sheet.node.find(("space", path)) or sheet.node
     if choice.values is not None:
         return [sheet.value("space", path, "values", number, of=each) for number, each in enumerate(choice.values)]
-    return [as_node(choice.at(share), near) for share in (0.0, 1.0 - 1e-12)]
+    return [as_node(each, near) for each in choice.extremes]
 
 
 def cheap_path(search: Search, template: Template) -> str:
