@@ -20,7 +20,8 @@ permuted to X_i' (Jansen, Comput. Phys. Commun. 117, 35 (1999), doi 10.1016/S001
 
     T_i = E[(f(X) - f(X_~i, X_i'))^2] / (2 Var(Y))                                                     (4)
 
-What the forest misses is missing from (4): the share of variance that it explains out of bag is given beside it.
+What the forest misses is missing from (4): the share of variance that it explains out of bag is given beside it, and
+(4) counts as no less than (3), which bounds it from below.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def shares(factors: Mapping[str, Factor], output: NDArray[Any], *, forest: bool 
     alone = {name: correlation_ratio(_groups(factor), y) for name, factor in varied.items()}
     if not forest or len(y) < _FEWEST:
         return Shares("samples", len(y), {**still, **alone}, dict.fromkeys(factors))
-    totals, explained = _forest(list(varied.values()), y)
+    grown, explained = _forest(list(varied.values()), y)
+    totals = [max(total, alone[name] or 0.0) for name, total in zip(varied, grown, strict=True)]
     return Shares(
         "samples", len(y), {**still, **alone}, {**still, **dict(zip(varied, totals, strict=True))}, explained
     )
