@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from mho import published
 from mho.files import write_atomic
-from mho.quantities import quantity, rounded
+from mho.quantities import duration, quantity, rounded
 from mho.report import environment
 from mho.sweep import payload
 from mho.sweep.names import PREFIXED, better, label_of, unit_of
@@ -96,9 +96,20 @@ def failures(found: Reading) -> list[tuple[str, int, str]]:
 
 def words(found: Reading, number: int) -> str:
     """One point by its coordinates."""
-    pairs = [(path, values[number]) for path, values in found.coordinates.items() if values[number] is not ABSENT]
-    said = [f"{label_of(path)} {next(iter(payload.texts_of([value]).values()))}" for path, value in pairs]
+    said = [
+        f"{label_of(path)} {_value(path, values[number])}"
+        for path, values in found.coordinates.items()
+        if values[number] is not ABSENT
+    ]
     return ", ".join(said) or "the base itself"
+
+
+def _value(path: str, value: Any) -> str:
+    if not payload.is_number(value):
+        return next(iter(payload.texts_of([value]).values()))
+    if path.rsplit(".", 1)[-1] == "t_s":
+        return duration(value)
+    return quantity(value, unit_of(path)) if unit_of(path) in PREFIXED else f"{value:.6g}"
 
 
 def axes_in_words(found: Reading) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from mho.sweep.sensitivity import Factor, Shares, shares
 
 MOST_POINTS = 10_000  # in the page
 _MOST_LEVELS = 40  # of a number, beyond which its values are no levels to choose from
-_MOST_FORESTS = 10
+_MOST_MAIN = 10  # outputs whose shares of variance are found
 _LONGEST = 80
 FEW = 12  # values of an axis, up to which all are said
 
@@ -56,7 +56,8 @@ def build(found: Reading, aims: Aims | None, chips: dict[str, Published]) -> dic
 def shown_first(found: Reading) -> list[str]:
     """Names of the outputs: those that the sheet wants, then plain figures, then the others."""
     rest = [name for name in found.outputs if name not in found.wanted]
-    plain = [name for name in rest if not name.endswith(("_std", "_worst")) and "ware_" not in name]
+    derived = ("_std", "_worst"), ("software_", "quantised_")
+    plain = [name for name in rest if not name.endswith(derived[0]) and not name.startswith(derived[1])]
     wanted = [name for name in found.wanted if name in found.outputs]
     return list(dict.fromkeys([*wanted, *plain, *rest]))
 
@@ -64,7 +65,7 @@ def shown_first(found: Reading) -> list[str]:
 def main_outputs(found: Reading) -> list[str]:
     """Outputs that the sheet wants, else the plain ones."""
     names = [name for name in found.wanted if name in found.outputs] or shown_first(found)
-    return [name for name in names if not name.endswith("_std")][:_MOST_FORESTS]
+    return [name for name in names if not name.endswith("_std")][:_MOST_MAIN]
 
 
 def _sample(found: Reading, aims: Aims | None) -> NDArray[np.int64]:

@@ -61,7 +61,7 @@ const narrow = () => document.documentElement.clientWidth < 700;
 
 function axisStyle(more) {
   const look = theme();
-  return {gridcolor: look.line, zerolinecolor: look.line, linecolor: look.soft, tickcolor: look.soft, automargin: true, ...more};
+  return {...(more.type === "log" && !more.tickvals ? {dtick: more.decades < 2.6 ? "D2" : 1} : {}), gridcolor: look.line, zerolinecolor: look.line, linecolor: look.soft, tickcolor: look.soft, automargin: true, ...more, decades: undefined};
 }
 
 function show(id, traces, layout) {
@@ -70,9 +70,11 @@ function show(id, traces, layout) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: {l: 58, r: 14, t: 26, b: 46},
     font: {family: 'system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif', size: 12.5, color: look.ink},
     hoverlabel: {bgcolor: look.paper, bordercolor: look.line, font: {color: look.ink}, align: "left"},
+    modebar: {bgcolor: "rgba(0,0,0,0)", color: look.soft, activecolor: look.accent},
     legend: {orientation: "h", y: -0.2, yanchor: "top", x: 0, font: {size: 12}}, ...layout,
   };
-  const config = {responsive: true, displaylogo: false, toImageButtonOptions: {format: "svg", filename: DATA.title + "-" + id},
+  // plotly.js would offer to send the figures to its maker's server.
+  const config = {responsive: true, displaylogo: false, displayModeBar: narrow() ? false : undefined, showSendToCloud: false, plotlyServerURL: "", toImageButtonOptions: {format: "svg", filename: DATA.title + "-" + id},
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]};
   document.getElementById(id).hidden = false;
   return Plotly.react(id, traces, whole, config);
@@ -86,6 +88,8 @@ function absent(id, text) {
 }
 
 function say(id, text) { document.getElementById(id + "-caption").textContent = text; }
+
+const decades = (values) => { const held = values.filter((value) => value > 0); return held.length ? Math.log10(most(held) / least(held)) : 0; };
 
 function fits(scale, values) {
   if (scale !== "auto") { return scale; }

@@ -3,7 +3,7 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const AXES = DATA.axes, OUTPUTS = DATA.outputs, COUNT = DATA.states.length;
 const STATES = {d: "done", s: "stale", f: "failed", m: "missing"};
-const ABSENT = "–";
+const ABSENT = "–", APART = "(does not apply)"; // where a point has no such axis: in a cell, and as a level
 const BINS = 8; // of a number that takes many values
 const PREFIXES = {"-18": "a", "-15": "f", "-12": "p", "-9": "n", "-6": "µ", "-3": "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"};
 
@@ -52,7 +52,7 @@ function coded(axis) {
   }
   if (codes.some((code) => code < 0)) {
     codes = codes.map((code) => code < 0 ? levels.length : code);
-    levels = levels.concat(ABSENT);
+    levels = levels.concat(APART);
     if (numbers) { numbers = numbers.concat(null); }
   }
   const found = {codes, levels, numbers};
@@ -83,7 +83,8 @@ function plain(value, digits = 3) {
 const headed = (label, unit) => unit ? label + " [" + unit + "]" : label;
 // Texts of users go into plots too, where some tags would be read as such.
 const safe = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-const named = (axis) => headed(axis.label, scaleOf(axis.numbers || axis.values, axis).unit);
+const timed = (axis) => axis.label.startsWith("time "); // its levels are durations in words
+const named = (axis) => timed(axis) ? axis.label : headed(axis.label, scaleOf(axis.numbers || axis.values, axis).unit);
 
 // Points that the filter at the top of the page lets through.
 function chosen() {

@@ -37,7 +37,7 @@ DRAWN.front = function () {
   levels.levels.forEach((level, k) => {
     const mine = (held) => colour ? held.filter((i) => levels.codes[i] === k) : held;
     const look = {color: nth(PALETTE, k), symbol: nth(SHAPES, k)}, name = safe(colour ? level : "points"), pale = mine(dominated), best = mine(front);
-    if (pale.length) { traces.push(part(pale, {name, legendgroup: name, showlegend: !best.length, opacity: 0.32, marker: {...look, size: 7}, meta: "dominated"})); }
+    if (pale.length) { traces.push(part(pale, {name, legendgroup: name, showlegend: !best.length, opacity: 0.42, marker: {...look, size: 7}, meta: "dominated"})); }
     if (best.length) { traces.push(part(best, {name, legendgroup: name, marker: {...look, size: 11, line: {color: theme().ink, width: 1.2}}, meta: "front"})); }
   });
   const infeasible = points.filter((i) => DATA.feasible && !DATA.feasible[i]).slice(0, MOST_PALE);
@@ -54,8 +54,8 @@ DRAWN.front = function () {
   const every = (axis) => traces.flatMap((trace) => trace[axis]);
   const arrow = (way) => up(way) ? " → better" : " ← better", tall = (way) => up(way) ? " ↑ better" : " ↓ better";
   show("front", traces, {height: 520,
-    xaxis: axisStyle({type: fits(state["front.xscale"], every("x")), title: {text: safe(headed(x.label, sx.unit)) + arrow(wayX)}}),
-    yaxis: axisStyle({type: fits(state["front.yscale"], every("y")), title: {text: safe(headed(y.label, sy.unit)) + tall(wayY)}})});
+    xaxis: axisStyle({type: fits(state["front.xscale"], every("x")), decades: decades(every("x")), title: {text: safe(headed(x.label, sx.unit)) + arrow(wayX)}}),
+    yaxis: axisStyle({type: fits(state["front.yscale"], every("y")), decades: decades(every("y")), title: {text: safe(headed(y.label, sy.unit)) + tall(wayY)}})});
   say("front", front.length + " of " + feasible.length + " points are beaten by none in both; the others are pale."
     + (hidden > 0 ? " Of the pale ones " + MOST_PALE + " are drawn." : "")
     + (DATA.feasible ? " " + (points.length - feasible.length) + " points break a limit." : "")

@@ -21,7 +21,7 @@ DRAWN.heat = function () {
     type: "heatmap", x: columns.map((code) => coded(x).levels[code]), y: rows.map((code) => coded(y).levels[code]),
     z: log ? values.map((row) => row.map((value) => value === null ? null : Math.log10(value))) : values,
     text: values.map((row) => row.map((value) => value === null ? "" : plain(value))), texttemplate: few ? "%{text}" : undefined, xgap: 2, ygap: 2,
-    colorscale: "Viridis", hoverongaps: false, colorbar: {title: {text: safe(headed(z.label, (log ? "log10 " : "") + size.unit)), side: "right"}, thickness: 14, outlinewidth: 0, tickcolor: look.soft},
+    colorscale: "Viridis", hoverongaps: false, colorbar: {title: {text: safe(headed(z.label, size.unit)), side: "right"}, thickness: 14, outlinewidth: 0, tickcolor: look.soft, ...(log ? decadeTicks(values.flat().filter(finite)) : {})},
     customdata: rows.map((row) => columns.map((column) => {
       const held = at(row, column) || [];
       return held.length > 1 ? held.length + " points, from " + plain(least(held) * size.factor) + " to " + plain(most(held) * size.factor) : "one point";
@@ -34,3 +34,12 @@ DRAWN.heat = function () {
     + (empty ? " " + empty + " of " + values.flat().length + " cells hold no finished point and stay empty." : "")
     + (log ? " Colours are logarithmic." : ""));
 };
+
+// Round values along a logarithmic bar of colours, which itself holds exponents.
+function decadeTicks(values) {
+  const low = least(values), high = most(values), found = [];
+  for (let k = Math.floor(Math.log10(low)); k <= Math.log10(high); k += 1) {
+    found.push(...(high / low > 1e3 ? [1] : [1, 2, 5]).map((m) => m * 10 ** k).filter((value) => value >= low && value <= high));
+  }
+  return {tickvals: found.map(Math.log10), ticktext: found.map((value) => plain(value))};
+}

@@ -48,14 +48,14 @@ function element(name, attributes, parent, text) {
   return made;
 }
 
-const GEOMETRY = {top: 74, height: 300, left: 54, step: 124};
+const GEOMETRY = {top: 92, height: 300, left: 92, step: 112};
 
 DRAWN.parallel = function () {
   const box = document.getElementById("parallel"), held = columns();
   box.replaceChildren();
   if (held.length < 2) { return say("parallel", "Parallel coordinates need an axis and an output, or two of either."); }
-  const {top, height, left} = GEOMETRY, step = Math.max(GEOMETRY.step, Math.floor((box.clientWidth - 130) / (held.length - 1)));
-  const width = left + step * (held.length - 1) + 76, tint = held.find((column) => column.key === state["parallel.colour"]) || held[held.length - 1];
+  const {top, height, left} = GEOMETRY, step = Math.max(GEOMETRY.step, Math.floor((box.clientWidth - 224) / (held.length - 1)));
+  const width = left + step * (held.length - 1) + 132, tint = held.find((column) => column.key === state["parallel.colour"]) || held[held.length - 1];
   const svg = element("svg", {viewBox: `0 0 ${width} ${top + height + 26}`, width, height: top + height + 26, role: "group", "aria-label": "Parallel coordinates"}, box);
   let points = chosen().filter(usable);
   const total = points.length;

@@ -32,7 +32,7 @@ function defaults() {
 function build() {
   const none = [["none", "none"]], or = (options) => options.length ? options : none;
   for (const axis of AXES.filter((each) => each.leads && !each.many && LEVELS(each) > 1)) {
-    select("only", axis.path, "only." + axis.path, [["all", "all " + LEVELS(axis)]].concat(coded(axis).levels.map((level) => [level, level === ABSENT ? "where there is none" : level])));
+    select("only", axis.path, "only." + axis.path, [["all", "all " + LEVELS(axis)]].concat(coded(axis).levels.map((level) => [level, level === APART ? "where there is none" : level])));
   }
   document.getElementById("only-box").hidden = !document.getElementById("only").childElementCount;
   select("lines-controls", "Output", "lines.y", or(outputOptions()), "lines");
@@ -40,8 +40,8 @@ function build() {
   select("lines-controls", "a line for each", "lines.series", none.concat(axisOptions()), "lines");
   select("lines-controls", "a panel for each", "lines.panels", none.concat(axisOptions()), "lines");
   select("lines-controls", "Spread", "lines.spread", [["auto", "as there is"], ["chips", "over chips"], ["seeds", "over seeds"], ["rest", "over all else"], ["range", "least to greatest"], ["none", "none"]], "lines");
-  select("lines-controls", "Across", "lines.xscale", SCALES.concat([["steps", "equal steps"]]), "lines");
-  select("lines-controls", "Up", "lines.yscale", SCALES, "lines");
+  select("lines-controls", "Scale across", "lines.xscale", SCALES.concat([["steps", "equal steps"]]), "lines");
+  select("lines-controls", "Scale up", "lines.yscale", SCALES, "lines");
   select("heat-controls", "Output", "heat.z", or(outputOptions()), "heat");
   select("heat-controls", "across", "heat.x", or(axisOptions()), "heat");
   select("heat-controls", "up", "heat.y", or(axisOptions()), "heat");
@@ -53,8 +53,8 @@ function build() {
     list.addEventListener("change", () => { const output = outputOf(list.value); if (output && output.better) { choice.value = output.better; state[way] = output.better; remember(); } draw("front"); });
   }
   select("front-controls", "Colours", "front.colour", none.concat(axisOptions()), "front");
-  select("front-controls", "Across", "front.xscale", SCALES, "front");
-  select("front-controls", "Up", "front.yscale", SCALES, "front");
+  select("front-controls", "Scale across", "front.xscale", SCALES, "front");
+  select("front-controls", "Scale up", "front.yscale", SCALES, "front");
   if (DATA.published.length) { select("front-controls", "Published chips", "front.chips", [["yes", "marked"], ["no", "not shown"]], "front"); }
   select("parallel-controls", "Colours", "parallel.colour", columns().map((column) => [column.key, column.key]), "parallel");
   select("shares-controls", "Output", "shares.output", or(DATA.sensitivity.map((each) => [each.output, each.output])), "shares");

@@ -3,7 +3,7 @@ function tableColumns() {
   const texts = [{key: "state", label: "state", text: (i) => STATES[DATA.states[i]]}];
   if (DATA.best) { texts.push({key: "front", label: "front", text: (i) => DATA.best[i] ? "on the front" : DATA.feasible && !DATA.feasible[i] ? "not feasible" : ""}); }
   const axes = AXES.map((axis) => {
-    const size = scaleOf(axis.numbers || axis.values, axis), times = axis.label.startsWith("time ");
+    const size = scaleOf(axis.numbers || axis.values, axis), times = timed(axis);
     if (!axis.numeric) { return {key: axis.path, label: axis.label, text: (i) => textAt(axis, i)}; }
     return {key: axis.path, label: axis.label, unit: times ? "" : size.unit, base: axis.unit, factor: times ? 1 : size.factor, value: (i) => numberAt(axis, i),
       text: (i) => numberAt(axis, i) === null ? ABSENT : times ? textAt(axis, i) : plain(numberAt(axis, i) * size.factor, 5)};
