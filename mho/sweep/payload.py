@@ -23,8 +23,9 @@ from mho.sweep.sensitivity import Factor, Shares, shares
 
 MOST_POINTS = 10_000  # in the page
 _MOST_LEVELS = 40  # of a number, beyond which its values are no levels to choose from
-_MOST_MAIN = 10  # outputs whose shares of variance are found
+_MOST_MAIN = 8  # outputs whose shares of variance are found
 _LONGEST = 80
+SAMPLES = "samples"  # the dimension of settings that are drawn together
 FEW = 12  # values of an axis, up to which all are said
 
 
@@ -112,9 +113,9 @@ def _axis(found: Reading, path: str, shown: NDArray[np.int64]) -> dict[str, Any]
         "unit": unit_of(path),
         "prefixed": unit_of(path) in PREFIXED and path.rsplit(".", 1)[-1] != "t_s",
         "numeric": numeric,
-        "of": group.name,
-        "leads": group.paths[0] == path,
-        "sampled": group.name == "samples",
+        # Sampled settings are drawn together, and yet each is an axis of its own.
+        "of": path if group.name == SAMPLES else group.name,
+        "leads": group.name == SAMPLES or group.paths[0] == path,
     }
     keys = [None if value is ABSENT else _key(value) for value in values]
     if numeric:
@@ -164,8 +165,8 @@ def marks(found: Reading, names: list[str], chips: dict[str, Published]) -> list
 def sensitivity(found: Reading, names: list[str]) -> list[dict[str, Any]]:
     """Shares of variance of the main outputs, by what multiplies the points (settings that go together are one)."""
     usable = found.usable
-    groups = {each.name: each.paths for each in found.dimensions if each.name != "samples"}
-    groups |= {path: (path,) for each in found.dimensions if each.name == "samples" for path in each.paths}
+    groups = {each.name: each.paths for each in found.dimensions if each.name != SAMPLES}
+    groups |= {path: (path,) for each in found.dimensions if each.name == SAMPLES for path in each.paths}
     factors = {name: _factor(found, paths, usable) for name, paths in groups.items()}
     chosen = [name for name in main_outputs(found) if name in names]
     return [{"output": name, **_plain(shares(factors, found.outputs[name][usable]))} for name in chosen]

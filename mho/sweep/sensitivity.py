@@ -36,9 +36,9 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
 _FEWEST = 20  # points for a forest
-_MOST = 1500  # points that a forest is grown on
-_TREES = 60
-_PERMUTATIONS = 3
+_MOST = 1000  # points that a forest is grown on
+_TREES = 50
+_PERMUTATIONS = 2
 _GROUPS = 12  # distinct numbers up to which each is a group of its own
 
 

@@ -8,14 +8,22 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 #: Debian's names, and that of Google's own build.
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 _PATIENCE_S = 60.0
+# DevTools' pipe mode reads from descriptor 3 and writes to 4; what is handed over may bear any number.
+_LAUNCH = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
+for end, number in zip(ends, (3, 4)):
+    os.dup2(end, number)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def found() -> str | None:
@@ -30,10 +38,9 @@ class Browser:
         read_here, write_there = os.pipe()
         read_there, write_here = os.pipe()
 
-        # DevTools' pipe mode reads from descriptor 3 and writes to 4.
         self.process = subprocess.Popen(
             [
-                *("sh", "-c", f'exec "$0" "$@" 3<&{read_there} 4>&{write_there}', str(found())),
+                *(sys.executable, "-c", _LAUNCH, str(read_there), str(write_there), str(found())),
                 *("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run"),
                 *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
                 *("--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder}", "about:blank"),
@@ -48,6 +55,13 @@ class Browser:
         self._session = ""
         self.complaints: list[str] = []
         self.requests: list[str] = []
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -57,7 +71,11 @@ class Browser:
     def __enter__(self) -> Browser:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the browser."""
         self.process.terminate()
         self.process.wait(timeout=20)
         os.close(self._in)
@@ -69,7 +87,9 @@ class Browser:
         message = {"id": self._number, "method": method, "params": arguments}
         if self._session:
             message["sessionId"] = self._session
-        os.write(self._out, json.dumps(message).encode() + b"\0") if len(json.dumps(message)) < 60_000 else self._long(message)
+        data = json.dumps(message).encode() + b"\0"
+        while data:
+            data = data[os.write(self._out, data) :]
         while True:
             answer = self._next()
             if answer.get("id") == self._number:
@@ -77,11 +97,6 @@ class Browser:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 result: dict[str, Any] = answer["result"]
                 return result
-
-    def _long(self, message: dict[str, Any]) -> None:
-        data = json.dumps(message).encode() + b"\0"
-        while data:
-            data = data[os.write(self._out, data) :]
 
     def _next(self) -> dict[str, Any]:
         end = time.monotonic() + _PATIENCE_S

@@ -30,7 +30,7 @@ DRAWN.heat = function () {
   }], {height: Math.max(300, Math.min(760, 130 + 46 * rows.length)),
     xaxis: axisStyle({type: "category", title: {text: safe(named(x))}, showgrid: false}), yaxis: axisStyle({type: "category", title: {text: safe(named(y))}, showgrid: false})});
   const empty = values.flat().filter((value) => value === null).length;
-  say("heat", (over.length ? "Each cell is the mean over " + listed(over.map((axis) => axis.label)) + "; pointing at it shows the least and the greatest." : "Each cell is one point.")
+  say("heat", (over.length ? "Each cell is the mean over " + listed(over.map((axis) => axis.label)) + "; pointing at it shows the least and the greatest." : [...cells.values()].some((held) => held.length > 1) ? "Each cell is the mean of the points in its bin." : "Each cell is one point.")
     + (empty ? " " + empty + " of " + values.flat().length + " cells hold no finished point and stay empty." : "")
     + (log ? " Colours are logarithmic." : ""));
 };

@@ -48,7 +48,7 @@ DRAWN.lines = function () {
   show("lines", traces, panelled(shown, panels, place, {type, decades: decades(traces.filter((trace) => trace.name).flatMap((trace) => trace.y)), title: {text: safe(headed(y.label, size.unit))}},
     [series ? safe(series.label) : "", spread.brief].filter(Boolean).join(", ")));
   say("lines", [
-    over.length ? "Each mark is the mean over " + listed(over.map((axis) => axis.label)) + "." : "Each mark is one point.",
+    over.length ? "Each mark is the mean over " + listed(over.map((axis) => axis.label)) + "." : [...groups.values()].some((group) => [...group.at.values()].some((held) => held.length > 1)) ? "Each mark is the mean of the points in its bin." : "Each mark is one point.",
     spread.words, place.words, shown.length > 1 ? "Panels share their axes." : ""].filter(Boolean).join(" "));
 };
 
