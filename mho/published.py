@@ -90,7 +90,8 @@ class Mode:
         return None if isinstance(figure, PerWork) and figure.per != "inference" else figure
 
 
-FIGURES = tuple(each.name for each in fields(Mode) if each.name not in ("name", "bits_in", "bits_out", "one_bit", "note"))
+_ABOUT = ("name", "bits_in", "bits_out", "one_bit", "note")
+FIGURES = tuple(each.name for each in fields(Mode) if each.name not in _ABOUT)
 
 
 @dataclass(frozen=True, kw_only=True)

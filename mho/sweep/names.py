@@ -15,10 +15,10 @@ PREFIXED = ("J", "W", "s", "m2", "V", "A", "S", "Ω", "F", "Hz")
 _RATES = {"tops_per_W": "TOPS/W", "tops_per_mm2": "TOPS/mm²"}
 # The order matters: "accuracy_std" is a spread before it is an accuracy.
 _BETTER: tuple[tuple[str, Direction], ...] = (
-    *((ending, "minimize") for ending in ("_std",)),  # type: ignore[misc]
-    *((word, "maximize") for word in ("accuracy", "enob", "tops", "recall", "precision", "exact", "f1", "auc")),  # type: ignore[misc]
-    *((word, "minimize") for word in ("energy", "area", "latency", "leakage", "power", "error", "loss", "bpc")),  # type: ignore[misc]
-    *((word, "minimize") for word in ("perplexity", "lsb", "missing", "falling", "lost", "cells", "clocks")),  # type: ignore[misc]
+    *((ending, "minimize") for ending in ("_std",)),
+    *((word, "maximize") for word in ("accuracy", "enob", "tops", "recall", "precision", "exact", "f1", "auc")),
+    *((word, "minimize") for word in ("energy", "area", "latency", "leakage", "power", "error", "loss", "bpc")),
+    *((word, "minimize") for word in ("perplexity", "lsb", "missing", "falling", "lost", "cells", "clocks")),
 )
 
 
@@ -40,8 +40,10 @@ def label_of(name: str) -> str:
     if base == "t_s":
         return "time after programming" + rest
     if base.endswith("tops_per_W") or base.endswith("tops_per_mm2"):
-        return base.removesuffix("tops_per_W").removesuffix("tops_per_mm2") + "efficiency" * base.endswith("W") + (
-            "density" * base.endswith("2")
+        return (
+            base.removesuffix("tops_per_W").removesuffix("tops_per_mm2")
+            + "efficiency" * base.endswith("W")
+            + ("density" * base.endswith("2"))
         )
     head, _, last = base.rpartition("_")
     if head and last in UNITS and last not in ("enob", "tops", "bpc"):

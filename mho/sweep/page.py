@@ -78,7 +78,13 @@ def html(found: Reading, aims: Aims | None = None) -> str:
 def embedded(data: dict[str, Any]) -> str:
     """JSON that can end no script and open no comment, whatever texts are in it."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-    for sign, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+    for sign, code in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
         text = text.replace(sign, code)
     # A lone surrogate, as a path of a foreign file system may hold, has no place in UTF-8.
     return re.sub(r"[\ud800-\udfff]", "\ufffd", text)
@@ -121,7 +127,9 @@ def axes_in_words(found: Reading) -> list[tuple[str, str]]:
         if present and all(payload.is_number(value) for value in present) and len(texts) > payload.FEW:
             said = f"{len(texts)} values from {min(present):.6g} to {max(present):.6g}"
         else:
-            said = ", ".join(texts[: payload.FEW]) + (f" and {len(texts) - payload.FEW} more" * (len(texts) > payload.FEW))
+            said = ", ".join(texts[: payload.FEW]) + (
+                f" and {len(texts) - payload.FEW} more" * (len(texts) > payload.FEW)
+            )
         rows.append((path, said + ("; at some points only" if len(present) < len(values) else "")))
     return rows
 
@@ -152,5 +160,3 @@ def shown_figure(name: str, figure: published.Figure | None) -> str:
         return "–"
     text = in_unit(figure.value, unit_of(name))
     return f"{text} per {figure.per}" if isinstance(figure, published.PerWork) else text
-
-

@@ -1,8 +1,8 @@
 """What a sweep's folder holds, as a report needs it: its axes, its points in their order, and what was left out.
 
 The sheet that the folder keeps says which points belong to the sweep; rows that other sheets have left there are
-counted and not shown. Where the sheet cannot be read again (its base was a file that is gone, say), the points are those
-that the rows themselves tell.
+counted and not shown. Where the sheet cannot be read again (its base was a file that is gone, say), the points are
+those that the rows themselves tell.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def read(folder: Path, study: Study | None = None) -> Reading:
     with Store(folder, create=False) as store:
         sheets, told = store.sheets(), {one.digest: one for one in store.told()}
         asked, known = store.known()
-    name, text, started = sheets[-1] if sheets else (str(folder), "", "")
+    name, text, _ = sheets[-1] if sheets else (str(folder), "", "")
     found, judge = Reading(folder, Path(name).stem or folder.name, text=text, judged=study is not None), study
     if study is None and text:
         study, why = _again(name, text)

@@ -88,9 +88,7 @@ def shares(factors: Mapping[str, Factor], output: NDArray[Any], *, forest: bool 
         return Shares("samples", len(y), {**still, **alone}, dict.fromkeys(factors))
     grown, explained = _forest(list(varied.values()), y)
     totals = [max(total, alone[name] or 0.0) for name, total in zip(varied, grown, strict=True)]
-    return Shares(
-        "samples", len(y), {**still, **alone}, {**still, **dict(zip(varied, totals, strict=True))}, explained
-    )
+    return Shares("samples", len(y), {**still, **alone}, {**still, **dict(zip(varied, totals, strict=True))}, explained)
 
 
 def _grid(factors: Sequence[Factor], y: NDArray[Any]) -> NDArray[Any] | None:

@@ -1,4 +1,4 @@
-"""A headless Chromium without any network, driven over a pipe: opens a page, runs script in it, collects its complaints."""
+"""A headless Chromium without any network, driven over a pipe: opens a page, runs script in it, hears it complain."""
 
 from __future__ import annotations
 
@@ -142,11 +142,20 @@ class Browser:
     def key(self, name: str, code: int, modifiers: int = 0) -> None:
         """Press and release a key."""
         for kind in ("rawKeyDown", "keyUp"):
-            self.send("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code, modifiers=modifiers)
+            self.send(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=name,
+                code=name,
+                windowsVirtualKeyCode=code,
+                modifiers=modifiers,
+            )
 
     def look(self, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
         """Size of the window and scheme of colours."""
-        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
 

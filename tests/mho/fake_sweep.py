@@ -1,4 +1,4 @@
-"""Sweeps' folders made without computing anything: points with figures by formula, as a real sweep would have stored them."""
+"""Sweeps' folders made without computing anything: points with figures by formula, stored as real ones are."""
 
 from __future__ import annotations
 

@@ -73,7 +73,10 @@ def test_figures_are_outputs_of_mho_with_a_unit() -> None:
     ("wrong", "message"),
     [
         ("tops_per_W: {value: -3, status: published, source: x}", "value"),
-        ("tops_per_W: {value: 3, status: rumoured, source: x}", "must be one of published, repository, secondary, derived"),
+        (
+            "tops_per_W: {value: 3, status: rumoured, source: x}",
+            "must be one of published, repository, secondary, derived",
+        ),
         ("tops_per_W: {value: 3, status: published}", "source"),
         ("energy_J: {value: 3, status: published, source: x}", "per"),
         ("accuracy: {value: 88.5, status: published, of: words, source: x}", "accuracy"),

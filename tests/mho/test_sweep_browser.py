@@ -1,4 +1,4 @@
-"""The report of a sweep in Chromium without a network: plots have marks, the table sorts and filters, nothing complains."""
+"""The report of a sweep in Chromium without a network: plots have marks, the table sorts and filters, all in peace."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ CHOOSE = """(key, value) => {
   const list = document.querySelector(`select[data-key="${key}"]`);
   list.value = value;
   list.dispatchEvent(new Event("change"));
+}"""
+
+FILTER = """(key, text) => {
+  const input = document.querySelector(`#points input[data-key="${key}"]`);
+  input.value = text;
+  input.dispatchEvent(new Event("input"));
 }"""
 
 
@@ -57,7 +63,8 @@ def opened(tab: browser.Browser, path: Path) -> browser.Browser:
 
 def rows(tab: browser.Browser) -> list[list[str]]:
     found: list[list[str]] = tab.run(
-        "[...document.querySelectorAll('#points tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent))"
+        "[...document.querySelectorAll('#points tbody tr')]"
+        ".map((row) => [...row.cells].map((cell) => cell.textContent))"
     )
     return found
 
@@ -82,7 +89,13 @@ def test_every_plot_has_marks_and_nothing_complains_or_leaves(tab: browser.Brows
     assert tab.complaints == []
     assert all(request.startswith(("file:", "data:", "about:", "blob:")) for request in tab.requests)
     # plotly.js knows a button that sends the figures away.
-    assert tab.run("[...document.querySelectorAll('.modebar-btn')].filter((one) => /cloud|studio/i.test(one.dataset.title)).length") == 0
+    assert (
+        tab.run(
+            "[...document.querySelectorAll('.modebar-btn')]"
+            ".filter((one) => /cloud|studio/i.test(one.dataset.title)).length"
+        )
+        == 0
+    )
     assert tab.run("document.querySelectorAll('b[onmouseover]').length") == 0
 
 
@@ -95,8 +108,7 @@ def test_table_sorts_filters_and_turns_pages(tab: browser.Browser, pages: Path) 
         tab.run(f"document.querySelector('#points th[data-key=\"{key}\"] button').click()")
 
     def filtered(key: str, text: str) -> list[list[str]]:
-        tab.run(f"(() => {{ const one = document.querySelector('#points input[data-key=\"{key}\"]'); one.value = {json.dumps(text)};"
-                " one.dispatchEvent(new Event('input')); })()")  # fmt: skip
+        tab.run(f"({FILTER})({json.dumps(key)}, {json.dumps(text)})")
         return rows(tab)
 
     click("enob")
@@ -159,7 +171,8 @@ def test_front_in_the_page_is_that_of_python_and_chips_are_marked(tab: browser.B
     ):
         held = np.flatnonzero(found.usable)
         mask = front(np.stack([found.outputs[a], found.outputs[b]], axis=1)[held], ways)
-        script = f"frontOf(chosen().filter(usable), outputOf('{a}').values, outputOf('{b}').values, '{ways[0]}', '{ways[1]}')"
+        columns = f"outputOf('{a}').values, outputOf('{b}').values"
+        script = f"frontOf(chosen().filter(usable), {columns}, '{ways[0]}', '{ways[1]}')"
         assert sorted(tab.run(script)) == held[mask].tolist()
     choose(tab, "front.x", "tops_per_mm2")
     choose(tab, "front.y", "tops_per_W")
@@ -183,10 +196,14 @@ def test_a_range_of_the_parallel_coordinates_chooses_points_by_keyboard_and_poin
     tab.key("Escape", 27)
     assert tab.run(inside) == 34
     tab.run("document.querySelector('#parallel').scrollIntoView({block: 'center', behavior: 'instant'})")
-    box = tab.run("(() => { const b = document.querySelector('.upright[data-key=bits] .target').getBoundingClientRect();"
-                  " return [b.x + b.width / 2, b.top, b.height]; })()")  # fmt: skip
+    box = tab.run(
+        "(() => { const b = document.querySelector('.upright[data-key=bits] .target').getBoundingClientRect();"
+        " return [b.x + b.width / 2, b.top, b.height]; })()"
+    )
     for kind, share in (("mousePressed", 0.01), ("mouseMoved", 0.2), ("mouseReleased", 0.2)):
-        tab.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1] + share * box[2], button="left", clickCount=1)
+        tab.send(
+            "Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1] + share * box[2], button="left", clickCount=1
+        )
     assert {row[1] for row in rows(tab)} == {"5"}
     assert tab.complaints == []
 
@@ -215,5 +232,8 @@ def test_page_is_as_wide_as_a_narrow_window_and_dark_where_asked(tab: browser.Br
     assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)"
     assert tab.run("document.getElementById('lines').layout.font.color") == "#e6e9ef"
     tab.look()
-    assert tab.run("new Promise((done) => setTimeout(() => done(document.getElementById('lines').layout.font.color), 50))") == "#1f2430"
+    assert (
+        tab.run("new Promise((done) => setTimeout(() => done(document.getElementById('lines').layout.font.color), 50))")
+        == "#1f2430"
+    )
     assert tab.complaints == []

@@ -165,7 +165,11 @@ def test_other_formats_hold_the_points(folder: Path, tmp_path: Path, capsys: pyt
     assert sum(line.startswith("| ") for line in lines) == 38
     pytest.importorskip("pyarrow")
     reports.write([folder], "parquet", tmp_path / "t.parquet")
-    assert pd.read_parquet(tmp_path / "t.parquet").state.value_counts().to_dict() == {"done": 33, "missing": 2, "failed": 1}
+    assert pd.read_parquet(tmp_path / "t.parquet").state.value_counts().to_dict() == {
+        "done": 33,
+        "missing": 2,
+        "failed": 1,
+    }
 
 
 def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
@@ -236,7 +240,10 @@ def test_points_of_older_code_are_stale(tmp_path: Path) -> None:
         ("one_point", "base: {kind: nladc, ramp: {device: rram_taox}}\n"),
         ("one_axis", "base: {kind: nladc, ramp: {device: rram_taox}}\naxes: {bits: [3, 4]}\n"),
         ("words", "base: {kind: nladc, ramp: {device: rram_taox}}\naxes: {ramp.device: [rram_taox, pcm]}\n"),
-        ("mapping", "base: {kind: nladc, ramp: {device: rram_taox}}\naxes: {ramp: [{device: pcm}, {device: rram_taox}]}\n"),
+        (
+            "mapping",
+            "base: {kind: nladc, ramp: {device: rram_taox}}\naxes: {ramp: [{device: pcm}, {device: rram_taox}]}\n",
+        ),
         (
             "zipped",
             "base: {kind: nladc, ramp: {device: rram_taox}}\naxes: {pair: {zip: {bits: [3, 4], chips: [2, 4]}}}\n",

@@ -37,9 +37,7 @@ def test_front_is_what_nothing_dominates(given_: tuple[list[list[float]], list[D
 
 def test_infeasible_points_neither_stand_on_the_front_nor_beat_others() -> None:
     outputs = {"accuracy": [0.9, 0.8, 0.7], "energy_J": [1.0, 2.0, 3.0], "area_m2": [5.0, 1.0, float("nan")]}
-    aims = Aims(
-        objectives={"accuracy": "maximize", "energy_J": "minimize"}, constraints={"area_m2": Limit(high=2.0)}
-    )
+    aims = Aims(objectives={"accuracy": "maximize", "energy_J": "minimize"}, constraints={"area_m2": Limit(high=2.0)})
     assert aims.feasible(outputs).tolist() == [False, True, False]
     assert aims.best(outputs).tolist() == [False, True, False]
 

@@ -50,9 +50,7 @@ def test_shares_of_the_ishigami_function_are_sobols() -> None:
     assert found.method == "samples"
     # Sampling error of a ratio of 4000 points is about 0.02; a forest of 1000 points misses a tenth of the variance.
     assert list(found.first.values()) == pytest.approx([v1 / variance, v2 / variance, 0.0], abs=0.04)
-    assert list(found.total.values()) == pytest.approx(
-        [(v1 + v13) / variance, v2 / variance, v13 / variance], abs=0.09
-    )
+    assert list(found.total.values()) == pytest.approx([(v1 + v13) / variance, v2 / variance, v13 / variance], abs=0.09)
     assert found.explained is not None
     assert found.explained > 0.85
 

@@ -40,14 +40,14 @@ function coded(axis) {
     const edges = [...Array(BINS + 1).keys()].map((k) => sorted[Math.round(k / BINS * (sorted.length - 1))]);
     const inner = edges.slice(1, -1);
     codes = axis.values.map((value) => value === null ? -1 : inner.filter((edge) => value > edge).length);
-    levels = inner.concat(0).map((_, k) => plain(edges[k] * size.factor) + " to " + plain(edges[k + 1] * size.factor));
-    numbers = levels.map((_, k) => mean(axis.values.filter((value, i) => codes[i] === k).concat(edges[k]).slice(0, -1)));
+    levels = apart((digits) => inner.concat(0).map((_, k) => plain(edges[k] * size.factor, digits) + " to " + plain(edges[k + 1] * size.factor, digits)));
+    numbers = levels.map((_, k) => { const held = axis.values.filter((value, i) => codes[i] === k); return held.length ? mean(held) : edges[k]; });
   } else {
     codes = axis.values;
     levels = axis.levels.slice();
     if (axis.numeric && axis.prefixed) {
       const size = scaleOf(axis.numbers, axis);
-      levels = axis.numbers.map((value) => plain(value * size.factor, 4));
+      levels = apart((digits) => axis.numbers.map((value) => plain(value * size.factor, digits)));
     }
   }
   if (codes.some((code) => code < 0)) {
@@ -58,6 +58,16 @@ function coded(axis) {
   const found = {codes, levels, numbers};
   CODED.set(axis.path, found);
   return found;
+}
+
+// Texts with as few digits as keep them different.
+function apart(write) {
+  for (const digits of [4, 6, 9]) { const texts = write(digits); if (new Set(texts).size === texts.length) { return texts; } }
+  return write(12).map((text, k, all) => all.indexOf(text) < k ? text + " (" + (k + 1) + ")" : text);
+}
+
+function gather(groups, key, value) {
+  if (groups.has(key)) { groups.get(key).push(value); } else { groups.set(key, [value]); }
 }
 
 // The factor and unit in which all of these values are shown.

@@ -6,8 +6,7 @@ DRAWN.heat = function () {
   if (!points.length) { return absent("heat", "No finished point with this output is among those chosen above."); }
   const cells = new Map();
   for (const i of points) {
-    const key = coded(y).codes[i] + " " + coded(x).codes[i];
-    cells.set(key, (cells.get(key) || []).concat(z.values[i]));
+    gather(cells, coded(y).codes[i] + " " + coded(x).codes[i], z.values[i]);
   }
   const columns = [...new Set(points.map((i) => coded(x).codes[i]))].sort((a, b) => a - b);
   const rows = [...new Set(points.map((i) => coded(y).codes[i]))].sort((a, b) => a - b);

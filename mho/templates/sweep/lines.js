@@ -2,8 +2,8 @@
 DRAWN.lines = function () {
   const x = axisOf(state["lines.x"]), y = outputOf(state["lines.y"]);
   if (!x || !y) { return absent("lines", "A sweep without axes or outputs has no lines to draw."); }
-  const apart = (path, ...used) => { const axis = axisOf(path); return axis && !used.some((other) => other && other.of === axis.of) ? axis : null; };
-  const series = apart(state["lines.series"], x), panels = apart(state["lines.panels"], x, series);
+  const free = (path, ...used) => { const axis = axisOf(path); return axis && !used.some((other) => other && other.of === axis.of) ? axis : null; };
+  const series = free(state["lines.series"], x), panels = free(state["lines.panels"], x, series);
   const points = chosen().filter((i) => usable(i) && finite(y.values[i]) && coded(x).levels[coded(x).codes[i]] !== APART);
   if (!points.length) { return absent("lines", "No finished point with this output is among those chosen above."); }
   const over = others(points, [x, series, panels]);
@@ -16,7 +16,7 @@ DRAWN.lines = function () {
     const key = panel + " " + line;
     if (!groups.has(key)) { groups.set(key, {panel, line, at: new Map()}); }
     const at = groups.get(key).at, code = coded(x).codes[i];
-    at.set(code, (at.get(code) || []).concat(i));
+    gather(at, code, i);
   }
   const shown = [...new Set([...groups.values()].map((group) => group.panel))].sort((a, b) => a - b);
   const lines = [...new Set([...groups.values()].map((group) => group.line))].sort((a, b) => a - b);

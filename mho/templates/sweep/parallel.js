@@ -97,7 +97,7 @@ function upright(svg, column, x, y) {
   function clear() { delete brushes[column.key]; place(); mark(); DRAWN.table(); }
   const share = (event) => { const box = target.getBoundingClientRect(); return 1 - ((event.clientY - box.top) / box.height * (height + 12) - 6) / height; };
   let from = null;
-  target.addEventListener("pointerdown", (event) => { from = share(event); target.setPointerCapture(event.pointerId); event.preventDefault(); group.focus(); });
+  target.addEventListener("pointerdown", (event) => { from = share(event); target.setPointerCapture(event.pointerId); event.preventDefault(); group.focus({preventScroll: true}); });
   target.addEventListener("pointermove", (event) => { if (from !== null && Math.abs(share(event) - from) > 0.01) { put(from, share(event)); } });
   target.addEventListener("pointerup", (event) => { const short = Math.abs(share(event) - from) <= 0.01; from = null; if (short) { clear(); } else { DRAWN.table(); } });
   group.addEventListener("keydown", (event) => {
