@@ -156,7 +156,4 @@ def in_unit(value: float, unit: str) -> str:
 
 def shown_figure(name: str, figure: published.Figure | None) -> str:
     """A published figure in a cell of a table."""
-    if figure is None:
-        return "–"
-    text = in_unit(figure.value, unit_of(name))
-    return f"{text} per {figure.per}" if isinstance(figure, published.PerWork) else text
+    return "–" if figure is None else in_unit(figure.value, unit_of(name))

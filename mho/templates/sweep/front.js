@@ -45,11 +45,12 @@ DRAWN.front = function () {
   for (const analog of [true, false]) {
     const held = chips.filter((chip) => chip.analog === analog);
     if (!held.length || state["front.chips"] === "no") { continue; }
-    traces.push({x: held.map((chip) => chip.figures[x.name].value * sx.factor), y: held.map((chip) => chip.figures[y.name].value * sy.factor), mode: narrow() || held.length > 14 ? "markers" : "markers+text",
-      name: analog ? "published, analog" : "published, digital", text: held.map((chip) => safe(chip.label)), textposition: "top center", textfont: {size: 10, color: look.soft}, meta: "published",
+    traces.push({x: held.map((chip) => chip.figures[x.name].value * sx.factor), y: held.map((chip) => chip.figures[y.name].value * sy.factor), mode: narrow() ? "markers" : "markers+text", cliponaxis: false,
+      name: analog ? "published, analog" : "published, digital", // One name a chip; how it was operated is said on pointing at it.
+      text: held.map((chip, k) => held.findIndex((other) => other.chip === chip.chip) === k ? safe(chip.chip) : ""), hovertext: held.map((chip) => safe(chip.label)), textposition: "top center", textfont: {size: 10, color: look.soft}, meta: "published",
       marker: {symbol: analog ? "star-diamond-open" : "square-open", color: look.ink, size: 10, line: {width: 1.6}},
       customdata: held.map((chip) => [x, y].map((output) => { const figure = chip.figures[output.name]; return safe(output.label + ": " + figure.value + " (" + figure.status + ": " + figure.source + ")"); }).join("<br>")),
-      hovertemplate: "<b>%{text}</b><br>%{customdata}<extra></extra>"});
+      hovertemplate: "<b>%{hovertext}</b><br>%{customdata}<extra></extra>"});
   }
   const every = (axis) => traces.flatMap((trace) => trace[axis]);
   const arrow = (way) => up(way) ? " → better" : " ← better", tall = (way) => up(way) ? " ↑ better" : " ↓ better";
@@ -59,5 +60,6 @@ DRAWN.front = function () {
   say("front", front.length + " of " + feasible.length + " points are beaten by none in both; the others are pale."
     + (hidden > 0 ? " Of the pale ones " + MOST_PALE + " are drawn." : "")
     + (DATA.feasible ? " " + (points.length - feasible.length) + " points break a limit." : "")
-    + (chips.length ? " Published chips solve other tasks at other nodes and resolutions: their marks say where the field stands, not which is better." : ""));
+    + (chips.length ? " Published chips solve other tasks at other nodes and resolutions: their marks say where the field stands, not which is better."
+      : DATA.published.length ? " No published chip has both figures in the same meaning." : ""));
 };
