@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from devices import InputError
+from mho.catalogue import listing
 from mho.config import read
 from mho.published import ACROSS_TASKS, FIGURES, Mode, Published, every
 from mho.sweep.names import unit_of
@@ -47,6 +48,10 @@ def test_figures_of_a_mode_agree_with_each_other(name: str) -> None:
             assert held["tops"].value / (held["area_m2"].value * 1e6) == pytest.approx(
                 held["tops_per_mm2"].value, rel=0.03
             )
+
+
+def test_they_are_listed_with_what_they_are() -> None:
+    assert {name: chip.description for name, chip in CHIPS.items()} == listing("published")
 
 
 def test_headline_of_the_ramp_adc_paper() -> None:

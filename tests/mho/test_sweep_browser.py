@@ -176,7 +176,8 @@ def test_front_in_the_page_is_that_of_python_and_chips_are_marked(tab: browser.B
         assert sorted(tab.run(script)) == held[mask].tolist()
     choose(tab, "front.x", "tops_per_mm2")
     choose(tab, "front.y", "tops_per_W")
-    marks = "document.getElementById('front').data.filter((one) => one.meta === 'published').flatMap((one) => one.hovertext)"
+    published = "document.getElementById('front').data.filter((one) => one.meta === 'published')"
+    marks = f"{published}.flatMap((one) => one.hovertext)"
     assert "IBM HERMES 64-core, 1-phase" in tab.run(marks)
     choose(tab, "front.x", "energy_J")
     assert tab.run(marks) == []

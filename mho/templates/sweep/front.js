@@ -45,9 +45,10 @@ DRAWN.front = function () {
   for (const analog of [true, false]) {
     const held = chips.filter((chip) => chip.analog === analog);
     if (!held.length || state["front.chips"] === "no") { continue; }
+    const first = held.map((chip, k) => held.findIndex((other) => other.chip === chip.chip) === k);
     traces.push({x: held.map((chip) => chip.figures[x.name].value * sx.factor), y: held.map((chip) => chip.figures[y.name].value * sy.factor), mode: narrow() ? "markers" : "markers+text", cliponaxis: false,
       name: analog ? "published, analog" : "published, digital", // One name a chip; how it was operated is said on pointing at it.
-      text: held.map((chip, k) => held.findIndex((other) => other.chip === chip.chip) === k ? safe(chip.chip) : ""), hovertext: held.map((chip) => safe(chip.label)), textposition: "top center", textfont: {size: 10, color: look.soft}, meta: "published",
+      text: held.map((chip, k) => first[k] ? safe(chip.chip) : ""), hovertext: held.map((chip) => safe(chip.label)), textposition: held.map((_, k) => first.slice(0, k).filter(Boolean).length % 2 ? "bottom center" : "top center"), textfont: {size: 10, color: look.soft}, meta: "published",
       marker: {symbol: analog ? "star-diamond-open" : "square-open", color: look.ink, size: 10, line: {width: 1.6}},
       customdata: held.map((chip) => [x, y].map((output) => { const figure = chip.figures[output.name]; return safe(output.label + ": " + figure.value + " (" + figure.status + ": " + figure.source + ")"); }).join("<br>")),
       hovertemplate: "<b>%{hovertext}</b><br>%{customdata}<extra></extra>"});
