@@ -106,7 +106,7 @@ def read(folder: Path, study: Study | None = None) -> Reading:
     with Store(folder, create=False) as store:
         sheets, told = store.sheets(), {one.digest: one for one in store.told()}
         asked, known = store.known()
-        one = next(store.rows(list(told)[:1]), None)
+        first = next(store.rows(list(told)[:1]), None)
     name, text, _ = sheets[-1] if sheets else (str(folder), "", "")
     found, judge = Reading(folder, Path(name).stem or folder.name, text=text, judged=study is not None), study
     if study is None and text:
@@ -119,7 +119,7 @@ def read(folder: Path, study: Study | None = None) -> Reading:
     if study is None:
         points, rows = _by_rows(told, sheets, text)
         _describe(found, text)
-        found.kind = str(one.config.get("kind") or "") if one is not None else ""
+        found.kind = str(first.config.get("kind") or "") if first is not None else ""
         paths = dict.fromkeys(path for point in points for path, _ in point.coordinates)
         found.dimensions = [Dimension(path, (path,)) for path in paths]
     else:
