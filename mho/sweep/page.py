@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def html(found: Reading, aims: Aims | None = None) -> str:
     """The page as text. No script, style, font or picture comes from elsewhere."""
     if aims is not None:
         aims.refuse_unknown(list(found.outputs))
+        named = (*aims.objectives, *(name for name in aims.constraints if name not in aims.objectives))
+        found = replace(found, wanted=found.wanted or named)
     chips = published.every()
     data = payload.build(found, aims, chips)
     folder = Path(__file__).parent.parent / "templates" / "sweep"
@@ -60,7 +63,7 @@ def html(found: Reading, aims: Aims | None = None) -> str:
             plotly=Markup(get_plotlyjs()),
             script=Markup(script),
             own_style=Markup((folder / "sweep.css").read_text(encoding="utf-8")),
-            states={name: states.get(name, 0) for name in ("done", "stale", "failed", "missing")},
+            states={name: states.get(name, 0) for name in ("done", "stale", "failed", "missing", "pruned")},
             failures=failures(found),
             cards=cards(found, aims),
             chips=chips,

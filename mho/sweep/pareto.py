@@ -58,11 +58,12 @@ class Aims:
             kept &= (values >= limit.low) & (values <= limit.high)
         return kept
 
-    def best(self, outputs: Mapping[str, Any]) -> NDArray[np.bool_]:
-        """Which feasible points no other feasible point beats in all objectives."""
+    def best(self, outputs: Mapping[str, Any], usable: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+        """Which feasible points (of the usable ones) no other such point beats in all objectives."""
         columns = [np.asarray(outputs[name], dtype=float) for name in self.objectives]
         ways = list(self.objectives.values())
-        held = np.flatnonzero(self.feasible(outputs))
+        kept = self.feasible(outputs)
+        held = np.flatnonzero(kept if usable is None else kept & usable)
         found = np.zeros(len(next(iter(outputs.values()), ())), dtype=bool)
         if columns and held.size:
             found[held] = front(np.stack(columns, axis=1)[held], ways)

@@ -33,7 +33,7 @@ def build(found: Reading, aims: Aims | None, chips: dict[str, Published]) -> dic
     """Everything that the page's script draws, as plain JSON data."""
     names = shown_first(found)
     shown = _sample(found, aims)
-    best = aims.best(found.outputs) if aims else None
+    best = aims.best(found.outputs, found.usable) if aims else None
     feasible = aims.feasible(found.outputs) if aims and aims.constraints else None
     errors = list(dict.fromkeys(found.errors))
     return {
@@ -74,7 +74,7 @@ def _sample(found: Reading, aims: Aims | None) -> NDArray[np.int64]:
     count = len(found)
     if count <= MOST_POINTS:
         return np.arange(count)
-    kept = np.flatnonzero(aims.best(found.outputs)) if aims else np.arange(0)
+    kept = np.flatnonzero(aims.best(found.outputs, found.usable)) if aims else np.arange(0)
     drawn = np.random.default_rng(0).permutation(count)
     chosen = list(dict.fromkeys([*kept.tolist(), *drawn.tolist()]))[:MOST_POINTS]
     return np.sort(np.array(chosen))

@@ -11,11 +11,12 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
@@ -49,7 +50,7 @@ class Reading:
     outputs : by name, a figure a point, NaN where there is none
     spread : by output, its standard deviation over the chips of a point
     chips : how many chips that is, by output
-    states : done, stale, failed or missing
+    states : done, stale, failed or missing; of a search's trials also pruned
     wanted : outputs that the sheet names
     notes : what runs noted, and at how many points
     left_out : rows of the folder that belong to no point of this sweep
@@ -139,6 +140,44 @@ def read(folder: Path, study: Study | None = None) -> Reading:
         if not (judge.counts(known[one.digest], points[number]) if judge else one.code == newest.code):
             found.states[number] = "stale"
     return found
+
+
+def of_table(about: Reading, frame: pd.DataFrame, paths: Sequence[str]) -> Reading:
+    """The trials of a search, one row each, as points: ``about`` with the table's figures and states.
+
+    ``paths`` are the columns that are settings; those of numbers are outputs, but for the trial's own number; ``state``
+    (done, pruned or failed) and ``error`` are what they say. Figures of a pruned trial are of a cheap look, and are
+    listed but not drawn.
+    """
+    own = ("trial", "feasible", "front", "rung", "state", "error")
+    figures = {
+        str(name): pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        for name in frame.columns
+        if name not in (*own, *paths)
+    }
+    return replace(
+        about,
+        dimensions=[Dimension(path, (path,)) for path in paths],
+        coordinates={path: [ABSENT if _nothing(value) else _number(value) for value in frame[path]] for path in paths},
+        outputs=figures,
+        spread={},
+        chips={},
+        states=[str(state) for state in frame["state"]],
+        errors=[str(error) for error in frame["error"]],
+        seconds=[0.0] * len(frame),
+        remarks=[],
+        left_out=0,
+    )
+
+
+def _nothing(value: Any) -> bool:
+    return value is None or value is pd.NA or value != value
+
+
+def _number(value: Any) -> Any:
+    """A cell as plain data; pandas makes 8.0 of an 8 beside cells that are empty."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
 
 
 def _again(name: str, text: str) -> tuple[Study | None, str]:

@@ -18,7 +18,7 @@ from mho import cli, reports
 from mho.sweep import page, payload
 from mho.sweep.command import TABLE, sweep
 from mho.sweep.pareto import Aims, Limit
-from mho.sweep.reading import read
+from mho.sweep.reading import Reading, of_table, read
 from mho.sweep.store import FILE, Store
 from mho.yaml_source import dump_yaml
 from tests.mho import fake_sweep
@@ -315,10 +315,35 @@ def test_aims_are_drawn_as_declared(folder: Path) -> None:
     assert next(one for one in data["outputs"] if one["name"] == "inl_mean_lsb")["better"] == "maximize"
     enob = data["outputs"][0]["values"]
     assert data["feasible"] == [value is not None and value >= 3.9 for value in enob]
-    assert "Objectives are those that the sweep declares" in text
+    assert "Objectives are those that were declared" in text
     assert "highest inl mean" in text
     with pytest.raises(InputError, match="objectives: speed: must be an output"):
         html_of(folder, Aims(objectives={"speed": "maximize"}))
+
+
+def test_trials_of_a_search_are_points_and_pruned_ones_are_listed_alone(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "trial": [0, 1, 2, 3],
+            "bits": [3.0, 4.0, 5.0, np.nan],
+            "ramp.device": ["pcm", "pcm", None, "rram_taox"],
+            "enob": [2.9, 3.9, 9.0, np.nan],
+            "cells": [10.0, 20.0, 5.0, np.nan],
+            "feasible": [True, True, True, False],
+            "front": [True, True, False, False],
+            "rung": ["", "", 0, ""],
+            "state": ["done", "done", "pruned", "failed"],
+            "error": ["", "", "", "ValueError: no"],
+        }
+    )
+    found = of_table(Reading(tmp_path, "search", kind="nladc"), frame, ["bits", "ramp.device"])
+    text = page.html(found, Aims(objectives={"enob": "maximize", "cells": "minimize"}))
+    data = data_of(text)
+    assert (data["states"], data["best"]) == ("ddpf", [True, True, False, False])
+    assert (data["axes"][0]["levels"], data["axes"][0]["values"]) == (["3", "4", "5"], [0, 1, 2, -1])
+    assert data["axes"][1]["values"] == [0, 0, -1, 1]
+    assert [output["name"] for output in data["outputs"]] == data["wanted"] == ["enob", "cells"]
+    assert "2 done, 1 failed, 1 pruned" in text
 
 
 def test_published_chips_stand_beside_costs_alone(tmp_path: Path) -> None:

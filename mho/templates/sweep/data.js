@@ -2,7 +2,7 @@
 // The points of the sweep, column by column, and how their values are written.
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const AXES = DATA.axes, OUTPUTS = DATA.outputs, COUNT = DATA.states.length;
-const STATES = {d: "done", s: "stale", f: "failed", m: "missing"};
+const STATES = {d: "done", s: "stale", f: "failed", m: "missing", p: "pruned"};
 const ABSENT = "–", APART = "(does not apply)"; // where a point has no such axis: in a cell, and as a level
 const BINS = 8; // of a number that takes many values
 const PREFIXES = {"-18": "a", "-15": "f", "-12": "p", "-9": "n", "-6": "µ", "-3": "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"};
