@@ -39,6 +39,7 @@ LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
     "liquids": lambda: shipped("liquids"),
     "sweeps": lambda: shipped("sweeps"),
     "searches": lambda: shipped("searches"),
+    "published": lambda: shipped("published"),
     "components": lambda: {name: record.description for name, record in load_components().items()},
     "adc-prices": lambda: {name: adc_price(name).description for name in ADC_PRICES},
     "functions": lambda: {name: described(name) for name in FUNCTIONS},

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from devices import InputError
-from mho import catalogue, citations, nladc, report, runner
+from mho import catalogue, citations, nladc, reports, runner
 from mho.config import json_schema
 from mho.console import Watch, summary
 from mho.files import write_atomic
@@ -235,7 +235,7 @@ def search(
 
 @app.command(name="report")
 def report_command(
-    run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.", metavar="RUN_DIR...")],
+    run_dirs: Annotated[list[Path], typer.Argument(help="Run directories, or a sweep's folder.", metavar="RUN_DIR...")],
     format: Annotated[Format, typer.Option("--format", help="html and trace take one run, the others several.")] = (
         Format.html
     ),
@@ -243,8 +243,8 @@ def report_command(
         Path | None, typer.Option("-o", "--output", help="File to write; else standard output (html: report.html).")
     ] = None,
 ) -> None:
-    """Make reports again from the files of finished runs."""
-    for path in report.write(run_dirs, format.value, output):
+    """Make reports again from the files of finished runs, or of a sweep, finished or not."""
+    for path in reports.write(run_dirs, format.value, output):
         typer.echo(str(path))
 
 

@@ -44,7 +44,7 @@ def html(run_dir: Path | str) -> str:
 
 
 def _page(run: RunData) -> str:
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     times, accuracy = sections.accuracy_rows(run)
     cases = sections.drift_cases(run)
     shown_panels = panels.drawn(run)
@@ -139,7 +139,8 @@ def _linked(text: object) -> Markup:
     return out + escape(plain[place:])
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Templates with the filters of quantities; all text is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

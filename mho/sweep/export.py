@@ -81,13 +81,14 @@ def write(study: Study, frame: pd.DataFrame, path: Path) -> None:
     if path.suffix == ".csv":
         data = frame.to_csv(index=False, lineterminator="\n").encode()
     elif path.suffix == ".parquet":
-        data = _parquet(frame)
+        data = parquet(frame)
     else:
         data = bytes(dataset(study, frame).to_netcdf(engine="scipy", format="NETCDF3_64BIT"))
     write_atomic(path, data)
 
 
-def _parquet(frame: pd.DataFrame) -> bytes:
+def parquet(frame: pd.DataFrame) -> bytes:
+    """The table as Parquet. Raises InputError where the package for it is missing."""
     buffer = io.BytesIO()
     try:
         _uniform(frame).to_parquet(buffer, index=False)

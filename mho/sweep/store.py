@@ -61,6 +61,21 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Told:
+    """A finished or failed point without its configuration."""
+
+    digest: str
+    state: str
+    code: str
+    coordinates: tuple[tuple[str, Any], ...]
+    outputs: dict[str, float | None]
+    artefacts: dict[str, Any]
+    error: str
+    seconds: float
+    finished: str
+
+
+@dataclass(frozen=True)
 class Known:
     """What the store says of a point, without its contents."""
 
@@ -259,6 +274,19 @@ class Store:
         with self._clear_messages():
             for digest, outputs, error in self.db.execute("select digest, outputs, error from points"):
                 yield digest, json.loads(outputs), error
+
+    def told(self) -> Iterator[Told]:
+        """What a report needs of every point, without its configuration."""
+        query = "select digest, state, code, coordinates, outputs, artefacts, error, seconds, finished from points"
+        with self._clear_messages():
+            for digest, state, code, coordinates, outputs, artefacts, *rest in self.db.execute(query):
+                pairs = tuple((path, value) for path, value in json.loads(coordinates))
+                yield Told(digest, state, code, pairs, json.loads(outputs), _unpacked(artefacts), *rest)
+
+    def sheets(self) -> list[tuple[str, str, str]]:
+        """Name, text and start of every sweep that has worked here, in their order."""
+        with self._clear_messages():
+            return self.db.execute("select name, text, started from sheets order by rowid").fetchall()
 
     def mean_seconds(self) -> float | None:
         """Mean time that a finished point took; None where none is finished."""

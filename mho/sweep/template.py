@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from operator import or_
 from typing import Annotated, Any
 
@@ -48,7 +48,7 @@ class Template:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         sweep = sheet.sweep
-        resolver = Resolver(Schema(Annotated[reduce(or_, TYPES.values()), Field(discriminator="kind")], REFERENCES))
+        resolver = Resolver(_schema())
         given = sheet.value("base", of=sweep.base)
         if isinstance(sweep.base, str):
             opened = resolver.record(
@@ -67,7 +67,7 @@ class Template:
             place, got = (node.origin, "nothing") if kind is None else (kind.origin, kind.value)
             raise InputError(f"{place}: kind: must be one of {', '.join(TYPES)} (got {got})")
         self.kind = str(kind.value)
-        self.schema = Schema(TYPES[self.kind], REFERENCES)
+        self.schema = _schema(self.kind)
         self.resolver = Resolver(self.schema)
         self.resolver.files = resolver.files
         self.options: dict[tuple[str, str], Option | None] = {}
@@ -202,6 +202,14 @@ class Template:
         problems, self.resolver.problems = self.resolver.problems, []
         if problems:
             raise InputError(dict.fromkeys(problems))
+
+
+@cache
+def _schema(kind: str | None = None) -> Schema:
+    """The schema of one kind of base, or of them all."""
+    if kind is None:
+        return Schema(Annotated[reduce(or_, TYPES.values()), Field(discriminator="kind")], REFERENCES)
+    return Schema(TYPES[kind], REFERENCES)
 
 
 def _alone(node: Node, variant: Node) -> Node:
