@@ -1,4 +1,4 @@
-"""``mho report``: of runs, or of a sweep, by what the folders hold."""
+"""``mho report``: of runs, or of a sweep or a search, by what the folders hold."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ import pandas as pd
 from devices import InputError
 from mho import report
 from mho.files import write_atomic
+from mho.search import page as search_page
+from mho.search.trials import settings
 from mho.sweep import export, page
 from mho.sweep.names import label_of, unit_of
-from mho.sweep.reading import ABSENT, Reading, read
+from mho.sweep.reading import ABSENT, Reading, of_table, read
 from mho.sweep.store import FILE
 
 
 def write(folders: Sequence[Path | str], format: str = "html", output: Path | str | None = None) -> list[Path]:
-    """Report run directories, or one sweep's folder, in ``format`` and return the files written.
+    """Report run directories, or the folder of one sweep or search, in ``format`` and return the files written.
 
     Without ``output``, ``html`` goes to ``report.html`` in the folder and everything else to standard output.
     """
@@ -30,13 +32,17 @@ def write(folders: Sequence[Path | str], format: str = "html", output: Path | st
     if len(places) > 1:
         raise InputError(f"{sweeps[0]}: a sweep is reported alone (got {len(places)} folders)")
     folder = sweeps[0]
+    trials = search_page.replayed(folder) if search_page.is_search(folder) else None
+    if format == "html" and trials is not None:
+        return [search_page.write(folder, *trials, Path(output) if output is not None else None)]
     if format == "html":
         return [page.write(folder, Path(output) if output is not None else None)]
     if format not in FORMATS:
         raise InputError(f"--format: must be one of html, {', '.join(FORMATS)} for a sweep (got {format})")
     if format == "parquet" and output is None:
         raise InputError("--format parquet is binary and needs a file: -o PATH")
-    data = FORMATS[format](read(folder))
+    found = read(folder) if trials is None else of_table(read(folder), trials[1], settings(trials[0]))
+    data = FORMATS[format](found)
     if output is None:
         sys.stdout.write(data.decode())
         return []

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from devices import InputError
 from mho.files import write_atomic
-from mho.quantities import quantity
-from mho.search.loop import Searcher, Trial, on_front
-from mho.search.spec import Bound, Choice, Search, cheap_path, check, read_search
+from mho.search import page
+from mho.search.loop import Searcher
+from mho.search.spec import Bound, Choice, Search, cheap_path
+from mho.search.trials import table
 from mho.sweep import estimate
 from mho.sweep.clusters import HERE, Site
-from mho.sweep.export import cell, unit_of
+from mho.sweep.names import unit_of
+from mho.sweep.page import PAGE, in_unit
 from mho.sweep.plan import short
 from mho.sweep.progress import Meter, span
 from mho.sweep.spec import one_or_many
 from mho.sweep.store import Store
-from mho.sweep.study import Study
 from mho.sweep.template import VARIANT
-from mho.yaml_source import dump_yaml
 
 TABLE = "results.csv"
 _SAMPLE = 32  # trials drawn to tell the time
@@ -59,14 +57,14 @@ def search(
     ``trials`` wins over the file's number. Raises InputError before anything runs.
     """
     meter = meter or Meter(quiet=True)
-    wanted, study = opened(source, trials=trials, data=data)
-    searcher = Searcher(wanted, study)
+    searcher = Searcher.of(source, trials=trials, data=data)
     searcher.check()
+    wanted, study = searcher.search, searcher.study
     folder = output or Path("runs") / study.sheet.title
     with ExitStack() as stack:
         engine = stack.enter_context(site.open())
         store = stack.enter_context(Store(folder))
-        store.begin(study.sheet.name, dump_yaml(study.sheet.node.plain()), study.code, study.about_code)
+        store.begin(study.sheet.name, page.sheet_text(wanted, study), study.code, study.about_code)
         meter.what = "trials"
         meter.start(wanted.trials, 0)
         try:
@@ -75,45 +73,8 @@ def search(
             meter.stop()
     frame = table(found, wanted)
     write_atomic(folder / TABLE, frame.to_csv(index=False, lineterminator="\n").encode())
+    page.write(folder, wanted, frame)
     return Outcome(folder, wanted, frame, searcher.computed)
-
-
-def opened(source: str, *, trials: int | None, data: Path | None) -> tuple[Search, Study]:
-    """The search of a file, every name in it checked, and the points' way from configuration to figures."""
-    if trials is not None and trials < 1:
-        raise InputError(f"--trials: must be at least 1 (got {trials})")
-    wanted, sheet = read_search(source)
-    study = Study(sheet, data=data)
-    check(wanted, sheet, study.template)
-    return (wanted if trials is None else replace(wanted, trials=trials)), study
-
-
-def table(trials: Sequence[Trial], search: Search) -> pd.DataFrame:
-    """One row a trial: settings, figures (means over seeds), whether it keeps to the constraints and is on the front.
-
-    ``rung`` says at which cheap look a pruned trial was given up; its figures are those of that look.
-    """
-    paths = [*([VARIANT] if search.variants else []), *search.space]
-    names = dict.fromkeys([*search.objectives, *search.constraints])
-    for trial in trials:
-        names |= dict.fromkeys(trial.figures)
-    rows = []
-    for trial, on in zip(trials, on_front(trials, search), strict=True):
-        given = dict(trial.coordinates)
-        known = all(name in trial.figures for name in search.constraints)
-        rows.append(
-            {
-                "trial": trial.number,
-                **{path: cell(given.get(path)) for path in paths},
-                **{name: trial.figures.get(name) for name in names},
-                "feasible": known and trial.state != "failed" and max(trial.excess(search), default=0.0) <= 0.0,
-                "front": on,
-                "rung": "" if trial.rung is None else trial.rung,
-                "state": trial.state,
-                "error": trial.error,
-            }
-        )
-    return pd.DataFrame(rows, columns=["trial", *paths, *names, "feasible", "front", "rung", "state", "error"])
 
 
 def closing(outcome: Outcome) -> str:
@@ -132,7 +93,7 @@ def closing(outcome: Outcome) -> str:
     rows = [
         [
             str(row["trial"]),
-            *(quantity(row[name], unit_of(name).replace("1/W", "/W").removesuffix("1")) for name in search.objectives),
+            *(in_unit(row[name], unit_of(name)) for name in search.objectives),
             *("" if row[path] is None or row[path] != row[path] else short(row[path]) for path in paths),
         ]
         for row in front.to_dict("records")
@@ -142,19 +103,19 @@ def closing(outcome: Outcome) -> str:
         "  ".join(each.ljust(width) for each, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
     ]
     lines += [f"failed: {error}" for error in dict.fromkeys(outcome.table[outcome.table.state == "failed"].error)][:5]
-    return "\n".join([*lines, f"table: {outcome.folder / TABLE}"])
+    return "\n".join([*lines, f"table: {outcome.folder / TABLE}", f"report: {outcome.folder / PAGE}"])
 
 
 def preview(source: str, *, trials: int | None = None, data: Path | None = None) -> str:
     """What a search would do: its space, aims, number of points, and the time that they may take."""
-    wanted, study = opened(source, trials=trials, data=data)
+    searcher = Searcher.of(source, trials=trials, data=data)
+    searcher.check()
+    wanted, study = searcher.search, searcher.study
     lines = ["space:"]
     lines += [f"  {path}: {_space(choice)}" for path, choice in wanted.space.items()]
     lines += ["objectives:", *(f"  {name}: {direction}" for name, direction in wanted.objectives.items())]
     if wanted.constraints:
         lines += ["constraints:", *(f"  {name}: {_limits(bound)}" for name, bound in wanted.constraints.items())]
-    searcher = Searcher(wanted, study)
-    searcher.check()
     few = [
         point for trial in searcher.sampled(min(wanted.trials, _SAMPLE)) for point in searcher.points_of(trial, None)
     ]

@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,9 @@ from optuna.trial import TrialState
 
 from devices import InputError
 from mho.config_schema import suggestion
-from mho.search.front import dominated, front
-from mho.search.spec import Choice, Search, cheap_path
+from mho.search.spec import Choice, Search, cheap_path, check, read_search
 from mho.sweep.engine import Engine
+from mho.sweep.pareto import dominated
 from mho.sweep.plan import Point
 from mho.sweep.progress import Meter
 from mho.sweep.run import Runner
@@ -50,22 +52,23 @@ class Trial:
         """How far each constraint is violated; nothing is, where no figure is above 0."""
         return [bound.violation(self.figures[name]) for name, bound in search.constraints.items()]
 
-    def costs(self, search: Search) -> list[float]:
-        """Objectives with the sign that makes smaller better."""
-        return [
-            -self.figures[name] if direction == "maximize" else self.figures[name]
-            for name, direction in search.objectives.items()
-        ]
+    def aimed(self, search: Search) -> list[float]:
+        """Objectives in their order."""
+        return [self.figures[name] for name in search.objectives]
 
 
 @dataclass(frozen=True)
 class Hands:
-    """What a search works with: where points are kept and computed, and where progress is shown."""
+    """What a search works with: where points are kept, computed (nowhere in a replay), and shown."""
 
     store: Store
-    engine: Engine
+    engine: Engine | None
     meter: Meter
     retry_failed: bool
+
+
+class _Incomplete(Exception):
+    """The store does not hold what a replay needs next."""
 
 
 class Searcher:
@@ -81,9 +84,30 @@ class Searcher:
         self._tried: set[str] = set()
         self._chance = optuna.samplers.RandomSampler(seed=search.sampler.seed)
 
+    @classmethod
+    def of(cls, source: str, *, trials: int | None = None, data: Path | None = None) -> Searcher:
+        """The search of a file, every name in it checked; ``trials`` wins over its number.
+
+        Raises InputError with one line for each problem.
+        """
+        if trials is not None and trials < 1:
+            raise InputError(f"--trials: must be at least 1 (got {trials})")
+        search, sheet = read_search(source)
+        study = Study(sheet, data=data)
+        check(search, sheet, study.template)
+        return cls(search if trials is None else replace(search, trials=trials), study)
+
     def run(self, store: Store, engine: Engine, meter: Meter, *, retry_failed: bool = False) -> list[Trial]:
         """All trials, in the order in which they were chosen; what the store lacks is computed on the engine."""
-        hands = Hands(store, engine, meter, retry_failed)
+        return self._trials(Hands(store, engine, meter, retry_failed))
+
+    def replay(self, store: Store) -> list[Trial]:
+        """The trials up to the first batch that the store does not hold whole, whatever code made it."""
+        with suppress(_Incomplete):
+            self._trials(Hands(store, None, Meter(quiet=True), False))
+        return self.trials
+
+    def _trials(self, hands: Hands) -> list[Trial]:
         search = self.search
         guide = optimiser(search)
         while len(self.trials) < search.trials:
@@ -100,8 +124,8 @@ class Searcher:
             for ask, trial in zip(asked, batch, strict=True):
                 _tell(guide, ask, trial, search)
             self.trials += batch
-            meter.more = f"{sum(on_front(self.trials, search))} on the front"
-            meter.advance(len(batch), sum(trial.state == "failed" for trial in batch))
+            hands.meter.more = f"{sum(on_front(self.trials, search))} on the front"
+            hands.meter.advance(len(batch), sum(trial.state == "failed" for trial in batch))
         return self.trials
 
     def _chosen(self, guide: optuna.Study, count: int) -> tuple[list[optuna.Trial], list[Trial]]:
@@ -170,7 +194,9 @@ class Searcher:
         again = [point for point in state.failed if hands.retry_failed and point.index not in self._retried]
         self._retried |= {point.index for point in again}
         todo = self.study.plan.by_training([*state.new, *state.stale, *again])
-        if todo:
+        if state.new and hands.engine is None:
+            raise _Incomplete
+        if todo and hands.engine is not None:
             self.computed += len(todo)
             Runner(self.study, hands.store, dict(state.known), hands.engine, _Quiet(hands.meter)).run(todo)
         asked = hands.store.known()[0]
@@ -230,16 +256,20 @@ class Searcher:
         assert search.pruning is not None
         others = self._at_rung.setdefault(rung, [])
         others += trials
-        fit = [other.costs(search) for other in others if max(other.excess(search), default=0.0) <= 0.0]
+        fit = [other.aimed(search) for other in others if max(other.excess(search), default=0.0) <= 0.0]
+        ways = list(search.objectives.values())
+        benefit = [
+            (1.0 if way == "maximize" else -1.0) * search.pruning.margin * self._error_of(name, rung)
+            for name, way in search.objectives.items()
+        ]
         for trial in trials:
             broken = [
                 name
                 for name, bound in search.constraints.items()
                 if f"{name}_std" not in trial.figures and bound.violation(trial.figures[name]) > 0.0
             ]
-            benefit = [search.pruning.margin * self._error_of(name, rung) for name in search.objectives]
-            best = np.asarray(trial.costs(search)) - benefit
-            if broken or (fit and dominated(best[None], fit)[0]):
+            best = np.add(trial.aimed(search), benefit)
+            if broken or (fit and dominated(best[None], np.array(fit), ways)[0]):
                 trial.state = "pruned"
                 trial.error = f"violates {', '.join(broken)}" if broken else ""
 
@@ -330,12 +360,12 @@ def on_front(trials: Sequence[Trial], search: Search) -> list[bool]:
     A configuration that was tried twice stands for itself once.
     """
     met: set[str] = set()
-    fit: list[int] = []
+    usable = np.zeros(len(trials), dtype=bool)
     for index, trial in enumerate(trials):
         key = repr(trial.coordinates)
-        if trial.state == "done" and key not in met and max(trial.excess(search), default=0.0) <= 0.0:
-            met.add(key)
-            fit.append(index)
-    on = front([trials[index].costs(search) for index in fit])
-    best = {index for index, flag in zip(fit, on.tolist(), strict=True) if flag}
-    return [index in best for index in range(len(trials))]
+        usable[index] = trial.state == "done" and key not in met
+        met |= {key} if usable[index] else set()
+    names = (*search.objectives, *search.constraints)
+    figures = {name: np.array([trial.figures.get(name, math.nan) for trial in trials]) for name in names}
+    found: list[bool] = search.aims.best(figures, usable).tolist()
+    return found

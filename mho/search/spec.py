@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -10,12 +11,13 @@ from annotated_types import Ge, Interval, Len
 
 from devices import InputError
 from mho.config_schema import dotted, listed, suggestion
+from mho.sweep.names import Direction
+from mho.sweep.pareto import Aims, Limit
 from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, as_node, one_or_many, read_file, same
 from mho.sweep.template import Template
 from mho.sweep.work import outputs_of
 from mho.yaml_source import Node
 
-Direction = Literal["maximize", "minimize"]
 Method = Literal["tpe", "nsga2", "random", "qmc"]
 
 
@@ -46,6 +48,8 @@ class Bound:
     def __post_init__(self) -> None:
         if self.least is None and self.most is None:
             raise ValueError("a constraint needs least or most")
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise ValueError(f"least must be at most most (got {self.least:g} and {self.most:g})")
 
     def violation(self, value: float) -> float:
         """How far the value lies outside; not above 0 within."""
@@ -125,6 +129,18 @@ class Search:
     chips: Annotated[int, Ge(1)] | None = None
     sampler: Sampler = Sampler()
     pruning: Pruning | None = None
+
+    @property
+    def aims(self) -> Aims:
+        """Objectives and limits as fronts and reports take them."""
+        limits = {
+            name: Limit(
+                low=-math.inf if bound.least is None else bound.least,
+                high=math.inf if bound.most is None else bound.most,
+            )
+            for name, bound in self.constraints.items()
+        }
+        return Aims(objectives=self.objectives, constraints=limits)
 
     @property
     def seeds_in_turn(self) -> tuple[int, ...]:

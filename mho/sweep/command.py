@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mho.sweep import estimate, export
+from mho.sweep import estimate, export, page
 from mho.sweep.clusters import HERE, Site
 from mho.sweep.plan import Point, Shard
 from mho.sweep.progress import Meter, span
@@ -84,6 +84,7 @@ def sweep(
         frame = export.table(study, store)
         for path in (folder / TABLE, *exports):
             export.write(study, frame, path)
+        page.write(folder, study=study)
     count = frame["state"].value_counts()
     return Outcome(folder, frame, int(count.get("done", 0)), int(count.get("failed", 0)), meter.done)
 
@@ -135,7 +136,7 @@ def closing(outcome: Outcome) -> str:
     """What a finished sweep prints."""
     total = len(outcome.table)
     text = f"{outcome.done} of {total} points done, {outcome.failed} failed, {outcome.computed} computed now"
-    lines = [text, f"table: {outcome.folder / TABLE}"]
+    lines = [text, f"table: {outcome.folder / TABLE}", f"report: {outcome.folder / page.PAGE}"]
     failed = outcome.table[outcome.table.state == "failed"]
     lines += [f"failed: {error} ({len(part)} points)" for error, part in list(failed.groupby("error"))[:5]]
     return "\n".join(lines)

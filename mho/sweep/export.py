@@ -17,6 +17,7 @@ import pandas as pd
 
 from devices import InputError
 from mho.files import write_atomic
+from mho.sweep.names import unit_of
 from mho.sweep.plan import Dimension
 from mho.sweep.store import Store
 from mho.sweep.study import Study
@@ -131,7 +132,11 @@ def dataset(study: Study, frame: pd.DataFrame) -> Any:
             for column, path in enumerate(dimension.paths)
         }
     variables = {
-        name: (names, frame[name].to_numpy(dtype=float, na_value=np.nan).reshape(shape), {"units": unit_of(name)})
+        name: (
+            names,
+            frame[name].to_numpy(dtype=float, na_value=np.nan).reshape(shape),
+            {"units": unit_of(name) or "1"},
+        )
         for name in outputs
     }
     code = frame["state"].map(STATES.index).to_numpy(dtype=np.int8).reshape(shape)
@@ -150,13 +155,6 @@ def _array(values: pd.Series[Any]) -> Any:
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
         return np.array(list(values), dtype=float)
     return np.array(["" if value is None or value != value else str(value) for value in values])
-
-
-def unit_of(name: str) -> str:
-    """The unit that the end of an output's name tells."""
-    base = name.removesuffix("_worst")
-    units = {"m2": "m2", "J": "J", "W": "W", "s": "s", "lsb": "LSB", "enob": "bit"}
-    return "1/W" if base.endswith("_per_W") else units.get(base.rsplit("_", 1)[-1], "1")
 
 
 def _xarray() -> Any:

@@ -92,3 +92,13 @@ def front(values: NDArray[Any], directions: Sequence[Direction]) -> NDArray[np.b
         kept[count] = row
         count += 1
     return found
+
+
+def dominated(values: NDArray[Any], by: NDArray[Any], directions: Sequence[Direction]) -> NDArray[np.bool_]:
+    """Which rows of ``values`` (points x objectives) some row of ``by`` (others x objectives) dominates."""
+    signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
+    rows, others = np.asarray(values, dtype=float) * signs, np.asarray(by, dtype=float) * signs
+    found = np.zeros(len(rows), dtype=bool)
+    for other in others:
+        found |= (other <= rows).all(axis=1) & (other < rows).any(axis=1)
+    return found

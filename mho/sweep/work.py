@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from workloads import KeywordSpotting, LiquidStateMachine, Result
 from workloads.kws.experiment import one_thread
 from workloads.result import silent
 
+_NAME = "point_{}"  # of a variant that stands for the points of one chip
+_NAMES = re.compile(r"\bpoint_\d+\b(, point_\d+\b)*")
 COSTS = (
     *("area_m2", "energy_J", "leakage_W", "latency_s", "power_W", "ops"),
     *("tops", "tops_per_W", "tops_per_mm2"),
@@ -127,7 +130,7 @@ def _merged(task: Task, points: list[int], chips: list[str]) -> list[Answer]:
     variants: dict[str, dict[str, Any]] = {}
     for point in points:
         number, own = numbers[chips[point]], task.configs[point]["variants"][0]
-        variants[chips[point]] = {**own, "name": f"p{number}", "default": number == 0, "aim": None}
+        variants[chips[point]] = {**own, "name": _NAME.format(number), "default": number == 0, "aim": None}
     times = sorted({0.0, *(t_s for point in points if (t_s := task.t_s[point]) is not None)})
     first = task.configs[points[0]]
     whole = {
@@ -144,7 +147,7 @@ def _merged(task: Task, points: list[int], chips: list[str]) -> list[Answer]:
         result = run.run(task.data)
     else:
         result = experiment.run(data=task.data, progress=silent)
-    return [_answer(result, f"p{numbers[chips[point]]}", task.t_s[point]) for point in points]
+    return [_answer(result, _NAME.format(numbers[chips[point]]), task.t_s[point]) for point in points]
 
 
 def _answer(result: Result, name: str, t_s: float | None) -> Answer:
@@ -167,11 +170,16 @@ def _answer(result: Result, name: str, t_s: float | None) -> Answer:
         chips: pd.DataFrame = own[(own.stage == "analog") & (own.t_s == entry["t_s"])]
         artefacts["chips"] = {"accuracy": chips.accuracy.tolist()}
     outputs |= {key: variant["cost"].get(key) for key in COSTS}
-    others = {one["name"] for one in metrics["variants"]} - {name}
-    artefacts["notes"] = [
-        note.removeprefix(f"{name}: ") for note in metrics["notes"] if note.split(":")[0] not in others
-    ]
+    artefacts["notes"] = [said for note in metrics["notes"] if (said := _own(note, name))]
     return Answer(_finite(outputs), artefacts)
+
+
+def _own(note: str, name: str) -> str:
+    """A note of a run as it concerns one of its variants, whose name nobody knows; empty where it concerns others."""
+    named = _NAMES.search(note)
+    if named is not None and name not in named.group().split(", "):
+        return ""
+    return _NAMES.sub("these cells", note).removeprefix("these cells: ")
 
 
 def built(kind: str, config: dict[str, Any]) -> Any:

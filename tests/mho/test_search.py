@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from mho import cli
+from mho import cli, reports
 from mho.search import command
 from mho.search.command import closing, preview, search
 from mho.search.loop import Trial, on_front, optimiser
@@ -248,7 +249,31 @@ def test_the_summary_shows_the_front(undisturbed: command.Outcome) -> None:
     assert lines[0] == f"40 trials: 40 done, 0 pruned, 0 failed; {undisturbed.computed} points computed now"
     assert lines[1] == f"front: {len(undisturbed.front)} trials; objectives enob (maximize), cells (minimize)"
     assert lines[2].split() == ["trial", "enob", "cells", "bits", "ramp.device", "recentre"]
-    assert len(lines) == 4 + len(undisturbed.front)
+    assert len(lines) == 5 + len(undisturbed.front)
+    assert lines[-1].startswith("report: ")
+
+
+def test_the_report_is_made_from_the_folder_alone_also_of_a_search_cut_short(
+    undisturbed: command.Outcome, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(undisturbed.folder, folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Search of 40 trials (nladc): 40 done" in page
+    (folder / "report.html").unlink()
+    assert reports.write([folder]) == [folder / "report.html"]
+    assert (folder / "report.html").read_text(encoding="utf-8") == page
+    table = pd.read_csv(folder / command.TABLE, float_precision="round_trip", dtype={"error": str})
+    reports.write([folder], "csv", tmp_path / "again.csv")
+    again = pd.read_csv(tmp_path / "again.csv", float_precision="round_trip", dtype={"error": str})
+    pd.testing.assert_frame_equal(again, table[again.columns])
+    # Half of the points are gone, as if the search had been killed: what is there is reported, nothing is computed.
+    with Store(folder) as store:
+        held = [row.digest for row in store.rows()]
+        store.db.execute("delete from points where digest > ?", (sorted(held)[len(held) // 2],))
+        store.db.execute("delete from asked where digest not in (select digest from points)")
+    reports.write([folder], "csv", tmp_path / "half.csv")
+    assert len(pd.read_csv(tmp_path / "half.csv")) < 40
 
 
 def test_json_holds_every_trial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
