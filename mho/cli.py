@@ -151,6 +151,14 @@ def sweep(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of the results; runs/NAME by default. It resumes.")
     ] = None,
+    slurm: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a SLURM array script of --shards tasks in place of running."),
+    ] = None,
+    shards: Annotated[int, typer.Option(help="With --slurm: tasks of the array.")] = 16,
+    sbatch: Annotated[
+        list[str] | None, typer.Option(help="With --slurm: an option of sbatch, e.g. --sbatch=--time=4:00:00.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print points, their number and the time; no run.")
     ] = False,
@@ -177,6 +185,9 @@ def sweep(
     part = Shard.parse(shard) if shard else None
     if dry_run:
         typer.echo(sweeps.preview(sweep_file, output=output, shard=part, data=data))
+        return
+    if slurm is not None:
+        typer.echo(sweeps.array(sweep_file, slurm, shards=shards, options=sbatch or (), output=output, data=data))
         return
     outcome = sweeps.sweep(
         sweep_file,

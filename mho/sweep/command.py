@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mho.sweep import estimate, export, page
+from mho.sweep import estimate, export, page, slurm
 from mho.sweep.clusters import HERE, Site
 from mho.sweep.plan import Point, Shard
 from mho.sweep.progress import Meter, span
@@ -87,6 +87,31 @@ def sweep(
         page.write(folder, study=study)
     count = frame["state"].value_counts()
     return Outcome(folder, frame, int(count.get("done", 0)), int(count.get("failed", 0)), meter.done)
+
+
+def array(
+    source: str,
+    script: Path,
+    *,
+    shards: int,
+    options: Sequence[str] = (),
+    output: Path | None = None,
+    data: Path | None = None,
+) -> str:
+    """Write a SLURM array script for the sweep, checked as for a run, and return how to submit it."""
+    study = Study(source, data=data)
+    study.check(study.points)
+    slurm.write(
+        script,
+        sweep=source,
+        title=study.sheet.title,
+        points=len(study.points),
+        shards=shards,
+        whole=output or Path("runs") / study.sheet.title,
+        data=data,
+        options=options,
+    )
+    return next(line for line in script.read_text().splitlines() if "sbatch --parsable" in line).lstrip("# ")
 
 
 def preview(source: str, *, output: Path | None = None, shard: Shard | None = None, data: Path | None = None) -> str:
