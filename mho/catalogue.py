@@ -20,6 +20,10 @@ from mappings.liquid import Liquid
 from mho import plots_devices, plots_liquid
 from mho.config import Loaded, read, shipped
 from mho.files import write_atomic
+from mho.search.loop import Searcher
+from mho.search.spec import Search, read_search
+from mho.sweep.spec import Sweep, read_sheet
+from mho.sweep.study import Study
 from mho.yaml_source import dump_yaml, load_yaml
 from periphery import ACTIVATIONS, ADCS, FUNCTIONS
 from periphery.adc_prices import ADC_PRICES, adc_price
@@ -73,8 +77,28 @@ def shown(name: str) -> str:
     folder = _folder_of(name)
     if folder == "components":
         return _component(name)
+    if folder in ("sweeps", "searches"):
+        sheet = read_sheet(name) if folder == "sweeps" else read_search(name)[1]
+        return (
+            f"# {'sweep' if folder == 'sweeps' else 'search'} {sheet.name}\n" + dump_yaml(sheet.node.plain()).rstrip()
+        )
     loaded = read(name, FOLDERS[folder], folder=folder)
     return f"# {folder[:-1]} {loaded.source_text_name}\n" + dump_yaml(loaded.data).rstrip()
+
+
+def checked(name: str) -> str:
+    """One sentence about a valid file or shipped record. Raises InputError with all that is wrong with it."""
+    folder = _folder_of(name)
+    if folder == "sweeps":
+        study = Study(name)
+        study.check(study.points)
+        return f"{study.sheet.name}: a valid sweep of {len(study.points)} points"
+    if folder == "searches":
+        searcher = Searcher.of(name)
+        searcher.check()
+        return f"{searcher.study.sheet.name}: a valid search of {searcher.search.trials} trials"
+    kind, found = loaded(name)
+    return f"{found.source_text_name}: a valid {kind}"
 
 
 def loaded(name: str) -> tuple[str, Loaded[Any]]:
@@ -119,7 +143,7 @@ def _folder_of(name: str) -> str:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         return _kind_of_file(name)
-    every = {folder: LISTINGS[folder]() for folder in (*FOLDERS, "components")}
+    every = {folder: LISTINGS[folder]() for folder in (*FOLDERS, "components", "sweeps", "searches")}
     found = [folder for folder, names in every.items() if name in names]
     if found:
         return found[0]
@@ -136,6 +160,8 @@ def _kind_of_file(name: str) -> str:
         "chips": {field.name for field in fields(Chip)},
         "devices": {field.name for kind in DEVICES.values() for field in fields(kind)},
         "liquids": {field.name for field in fields(Liquid)},
+        "sweeps": {field.name for field in fields(Sweep)},
+        "searches": {field.name for field in fields(Search)},
     }
     weight = {folder: len(keys & set(found)) + 100 * (extended in shipped(folder)) for folder, keys in own.items()}
     return max(weight, key=lambda folder: weight[folder])

@@ -267,8 +267,7 @@ def validate(
     problems: list[str] = []
     for file in files:
         try:
-            kind, loaded = catalogue.loaded(file)
-            typer.echo(f"{loaded.source_text_name}: a valid {kind}")
+            typer.echo(catalogue.checked(file))
         except InputError as error:
             problems += error.problems
     if problems:

@@ -34,6 +34,7 @@ from mho.sweep.template import SEED, TIME, VARIANT, Coordinates
 
 Figures = dict[str, float]
 _LOOKED_AT = 32  # trials whose configurations are read before anything runs
+_SHOWN = 3  # of their problems
 _ATTEMPTS = 32  # to find a configuration that was not tried yet
 
 
@@ -176,14 +177,21 @@ class Searcher:
 
         Raises InputError where one of them is none.
         """
-        trials = self.sampled(_LOOKED_AT)
+        sample = self.sampled(_LOOKED_AT)
+        ends: list[Trial] = []
         for path, choice in self.search.space.items():
-            host = next((trial for trial in trials if path in dict(trial.coordinates)), None)
+            host = next((dict(trial.coordinates) for trial in sample if path in dict(trial.coordinates)), None)
             for value in choice.extremes if host else ():
-                given = {**dict(host.coordinates), path: value}  # type: ignore[union-attr]
-                trials.append(Trial(len(trials), tuple(given.items())))
+                ends.append(Trial(len(ends), tuple({**(host or {}), path: value}.items())))
         rungs = (None, *(self.search.pruning.rungs if self.search.pruning else ()))
-        self.study.check([point for trial in trials for rung in rungs for point in self.points_of(trial, rung)])
+        for trials in (ends, sample):
+            try:
+                self.study.check([point for trial in trials for rung in rungs for point in self.points_of(trial, rung)])
+            except InputError as error:
+                more = len(error.problems) - _SHOWN
+                raise InputError(
+                    [*error.problems[:_SHOWN], *([f"... and {more} more like these"] if more > 0 else [])]
+                ) from None
 
     def _judge(self, trials: Sequence[Trial], rung: int | None, hands: Hands) -> None:
         """Compute what the store does not hold of these trials, and give each its figures, or its error."""
