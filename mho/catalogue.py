@@ -78,10 +78,8 @@ def shown(name: str) -> str:
     if folder == "components":
         return _component(name)
     if folder in ("sweeps", "searches"):
-        sheet = read_sheet(name) if folder == "sweeps" else read_search(name)[1]
-        return (
-            f"# {'sweep' if folder == 'sweeps' else 'search'} {sheet.name}\n" + dump_yaml(sheet.node.plain()).rstrip()
-        )
+        kind, sheet = ("sweep", read_sheet(name)) if folder == "sweeps" else ("search", read_search(name)[1])
+        return f"# {kind} {sheet.name}\n" + dump_yaml(sheet.node.plain()).rstrip()
     loaded = read(name, FOLDERS[folder], folder=folder)
     return f"# {folder[:-1]} {loaded.source_text_name}\n" + dump_yaml(loaded.data).rstrip()
 
