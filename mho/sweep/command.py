@@ -164,7 +164,7 @@ def closing(outcome: Outcome) -> str:
     text = f"{outcome.done} of {total} points done, {outcome.failed} failed, {outcome.computed} computed now"
     lines = [text, f"table: {outcome.folder / TABLE}", f"report: {outcome.folder / page.PAGE}"]
     if SYNTHETIC in outcome.table and outcome.table[SYNTHETIC].eq(1).any():
-        lines.append("data: synthetic (no --data, no MHO_DATA): these figures show how things work, and judge no accuracy")
+        lines.append("data: synthetic, since neither --data nor MHO_DATA names any: no figures to judge accuracy by")
     failed = outcome.table[outcome.table.state == "failed"]
     lines += [f"failed: {error} ({len(part)} points)" for error, part in list(failed.groupby("error"))[:5]]
     return "\n".join(lines)
