@@ -19,6 +19,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from crossbar.wires import Wires
 from mho.files import write_atomic
 from mho.plots import PALETTE
 from mho.quantities import duration
@@ -26,6 +27,10 @@ from mho.quantities import duration
 FOLDER = Path(__file__).parents[1] / "docs" / "studies"
 CHANCE = 1.0 / 12.0
 PUBLISHED = [31.0, 4.0]  # TOPS/W of the LSTM layer at 5 and 8 bits, 16 nm: doi 10.1038/s41467-025-56254-6, Table 1
+LAYER_ROWS = 73  # word lines of the LSTM layer: 40 coefficients, 32 units, the bias
+# Mean conductance of a cell of that layer: a pair holds a weight w by g_min and g_min + |w| / max |w| (g_max - g_min),
+# and the trained network's mean |w| is 0.28 of the largest.
+MEAN_S = {"rram_taox": 142e-6, "pcm": 3.5e-6}
 RC = {
     "svg.hashsalt": "mho",
     "svg.fonttype": "none",
@@ -79,7 +84,9 @@ def said(part: pd.DataFrame) -> str:
     return f"{mean:.1f} ± {chips:.1f} ({networks:.1f})" if math.isfinite(networks) else f"{mean:.1f} ± {chips:.1f}"
 
 
-def line(ax: Axes, x: Sequence[float], parts: Sequence[pd.DataFrame], colour: str, label: str, style: str = "-") -> None:
+def line(
+    ax: Axes, x: Sequence[float], parts: Sequence[pd.DataFrame], colour: str, label: str, style: str = "-"
+) -> None:
     """Accuracy with a bar of one standard deviation over chips and networks together."""
     found = [pooled(part) for part in parts]
     y = [100 * each[0] for each in found]
@@ -149,7 +156,7 @@ def kws_drift_year() -> None:
         axes[0].set_ylabel("accuracy [%]")
         axes[0].legend()
 
-    save("kws_drift_year", draw)
+    save("kws_drift_year", draw, width=10.5)
     table(
         ["weights", "ramp", "compensation", *(duration(each) for each in times)],
         (
@@ -165,7 +172,11 @@ def energy_bits_node() -> None:
     frame = load("energy_bits_node")
     nodes, bits = sorted(frame["chip.node_nm"].unique()), sorted(frame["chip.bits"].unique())
     variants = list(dict.fromkeys(frame["variant"]))
-    figures = (("energy_J", 1e9, "energy of one word [nJ]"), ("area_m2", 1e6, "area [mm2]"), ("tops_per_W", 1, "TOPS/W"))
+    figures = (
+        ("energy_J", 1e9, "energy of one word [nJ]"),
+        ("area_m2", 1e6, "area [mm2]"),
+        ("tops_per_W", 1, "TOPS/W"),
+    )
 
     def draw(figure: Figure) -> None:
         for ax, (column, factor, label) in zip(figure.subplots(1, 3), figures, strict=True):
@@ -185,19 +196,13 @@ def energy_bits_node() -> None:
         efficiency.legend(stars, ["Yang et al. 2025, 5 and 8 bits"])
 
     save("energy_bits_node", draw, width=10.5, height=3.4)
+    at = frame.set_index(["variant", "chip.bits", "chip.node_nm"])
     for column, factor, label in figures:
         print(f"{label}:\n")
         table(
             ["readout", "bits", *(f"{node:g} nm" for node in nodes)],
             (
-                [
-                    variant.split("_")[0].replace("taox", "ramp"),
-                    number,
-                    *(
-                        f"{factor * float(frame[(frame['variant'] == variant) & (frame['chip.bits'] == number) & (frame['chip.node_nm'] == node)][column].iloc[0]):.3g}"
-                        for node in nodes
-                    ),
-                ]
+                [variant, number, *(f"{factor * float(at.loc[(variant, number, node), column]):.3g}" for node in nodes)]
                 for variant in variants
                 for number in bits
             ),
@@ -220,7 +225,7 @@ def kws_tile_wires() -> None:
         return mine[mine["variant"] == variant].sort_values("chip.rows")
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots(1, 3)
+        axes = figure.subplots(1, 3, sharey=True)
         for ax, (name, title) in zip(axes, names.items(), strict=False):
             for how, style in (("off", "--"), ("per_column", "-")):
                 for colour, node in zip(PALETTE, lines[1:], strict=False):
@@ -228,17 +233,21 @@ def kws_tile_wires() -> None:
                     label = f"lines of {node:g} nm" if style == "-" else None
                     bar = 100 * mine["accuracy_std"]
                     ax.errorbar(sizes, mine["loss"], bar, fmt=f"o{style}", color=colour, label=label, capsize=2, lw=1.2)
-            ax.set(title=title, xlabel="rows and columns of a tile", ylabel="accuracy lost to wires [points]")
-        axes[0].legend(title="full: columns trimmed", title_fontsize=8)
-        for style, variant in (("-", "taox_5bit"), ("--", "conventional_5bit")):
-            mine = _part("rram_taox", "off", math.inf, variant)
-            axes[2].plot(sizes, 1e6 * mine["area_m2"], f"o{style}", color=PALETTE[0], label=variant.split("_")[0])
-        axes[2].set(title="area of both layers", xlabel="rows and columns of a tile", ylabel="area [mm2]", yscale="log")
-        axes[2].legend(["ramp", "conventional"])
-        for ax in axes:
-            ax.set(xscale="log")
+            ax.set(title=title, xlabel="rows and columns of a tile", xscale="log")
             ax.set_xticks(sizes, [str(size) for size in sizes])
             ax.minorticks_off()
+        axes[0].set_ylabel("accuracy lost to wires [points]")
+        axes[1].legend(title="full: columns trimmed; dashed: not", title_fontsize=8, loc="upper left")
+        for how, marker in (("off", "o"), ("per_column", "^")):
+            for colour, name in zip(PALETTE[4:], names, strict=False):
+                held = [
+                    (kappa(name, node, size), _at(_part(name, how, node), size)) for node in lines[1:] for size in sizes
+                ]
+                label = f"{name}, {'trimmed' if how == 'per_column' else 'untrimmed'}"
+                loss = [one["loss"].iloc[0] for _, one in held]
+                axes[2].plot([each for each, _ in held], loss, marker, color=colour, label=label, mfc="none")
+        axes[2].set(xscale="log", xlabel="kappa of a tile", title="all of these against kappa")
+        axes[2].legend(loc="upper left")
 
     save("kws_tile_wires", draw, width=10.5, height=3.4)
     for variant in dict.fromkeys(frame["variant"]):
@@ -257,14 +266,37 @@ def kws_tile_wires() -> None:
             ),
         )
     columns = ("area_m2", "energy_J", "latency_s")
+    found = [(kappa(name, node, size), name, node, size) for name in names for node in lines[1:] for size in sizes]
+    table(
+        ["kappa", "cells", "lines", "tile", "points lost, untrimmed", "trimmed"],
+        (
+            [f"{each:.3g}", name, f"{node:g} nm", size]
+            + [f"{_at(_part(name, how, node), size)['loss'].iloc[0]:.1f}" for how in ("off", "per_column")]
+            for each, name, node, size in sorted(found)
+        ),
+    )
     table(
         ["readout", "tile", "area [mm2]", "energy [nJ]", "latency [us]"],
         (
-            [variant, size, *(f"{factor * float(_at(_part('rram_taox', 'off', math.inf, variant), size)[column].iloc[0]):.3g}" for column, factor in zip(columns, (1e6, 1e9, 1e6), strict=True))]
+            [
+                variant,
+                size,
+                *(
+                    f"{factor * float(_at(_part('rram_taox', 'off', math.inf, variant), size)[column].iloc[0]):.3g}"
+                    for column, factor in zip(columns, (1e6, 1e9, 1e6), strict=True)
+                ),
+            ]
             for variant in dict.fromkeys(frame["variant"])
             for size in sizes
         ),
     )
+
+
+def kappa(device: str, node_nm: float, size: int) -> float:
+    """How much the wires of a tile matter (docs/wires.md)."""
+    wires = Wires.from_node(node_nm, cell_width_F=4, cell_height_F=12)
+    rows, columns = min(size, LAYER_ROWS), 2 * size
+    return MEAN_S[device] * (wires.r_word_ohm * columns**2 + wires.r_bit_ohm * rows**2) / 2.0
 
 
 def _at(part: pd.DataFrame, size: int) -> pd.DataFrame:
@@ -284,7 +316,13 @@ def liquid_size() -> None:
             mine = board[board[gain] == each].sort_values("chip.neurons")
             label = f"gain {each:g} / uS"
             axes[0].errorbar(
-                sizes, 100 * mine["accuracy"], 100 * mine["accuracy_std"], fmt="o-", color=colour, label=label, capsize=2
+                sizes,
+                100 * mine["accuracy"],
+                100 * mine["accuracy_std"],
+                fmt="o-",
+                color=colour,
+                label=label,
+                capsize=2,
             )
             axes[0].plot(sizes, 100 * mine["software_accuracy"], ":", color=colour)
         axes[0].set(ylabel="accuracy [%]", title="chips (dotted: in software)")
@@ -301,7 +339,14 @@ def liquid_size() -> None:
 
     save("liquid_size", draw)
     table(
-        ["neurons", *(f"gain {each:g}" for each in gains), "software, 0.07", "capacitor", "board [uJ]", "capacitor [uJ]"],
+        [
+            "neurons",
+            *(f"gain {each:g}" for each in gains),
+            "software, 0.07",
+            "capacitor",
+            "board [uJ]",
+            "capacitor [uJ]",
+        ],
         (_liquid_row(frame, board, size, gains) for size in sizes),
     )
 
@@ -367,7 +412,9 @@ def sparse_tiling() -> None:
             ),
         )
     worst = frame.loc[frame["exact_share"].idxmin()]
-    print(f"least exact: {worst['matrix']}, {worst['variant']}, {worst['chip.rows']}: {100 * worst['exact_share']:.4f} %")
+    print(
+        f"least exact: {worst['matrix']}, {worst['variant']}, {worst['chip.rows']}: {100 * worst['exact_share']:.4f} %"
+    )
     best = frame.loc[frame.groupby("matrix")["energy_J"].idxmin()]
     print(best[["matrix", "variant", "chip.rows", "energy_J", "tiles", "utilisation"]].to_string(index=False))
     print("ratio of energies, best by blocks of the same size:")
@@ -382,7 +429,10 @@ def sparse_tiling() -> None:
         print(size, {matrix: round(ratio, 2) for matrix, ratio in of.items()})
     for size in sizes:
         kept = [
-            float(_at(_part(matrix, "blocks_rcm"), size)["energy_J"].iloc[0] / _at(_part(matrix, "blocks"), size)["energy_J"].iloc[0])
+            float(
+                _at(_part(matrix, "blocks_rcm"), size)["energy_J"].iloc[0]
+                / _at(_part(matrix, "blocks"), size)["energy_J"].iloc[0]
+            )
             for matrix in matrices
         ]
         print(f"{size}: Cuthill-McKee leaves {math.exp(float(np.mean(np.log(kept)))):.2f} of the energy of blocks")

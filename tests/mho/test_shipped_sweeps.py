@@ -1,4 +1,4 @@
-"""The sweeps that ship with mho: each reads and previews, and the tables of docs/studies are still what they would make."""
+"""The sweeps that ship with mho: each reads and previews, and the tables of docs/studies are what they would make."""
 
 from __future__ import annotations
 
