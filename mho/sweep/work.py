@@ -183,8 +183,8 @@ def _answer(result: Result, name: str, t_s: float | None) -> Answer:
         artefacts["chips"] = {"accuracy": chips.accuracy.tolist()}
     counts = result.tables.get("counts")
     if counts is not None:
-        (own,) = counts[counts.variant == name].to_dict("records")
-        outputs |= {key: own[key] for key in COUNTS}
+        (counted,) = counts[counts.variant == name].to_dict("records")
+        outputs |= {key: counted[key] for key in COUNTS}
     outputs |= {key: variant["cost"].get(key) for key in COSTS}
     outputs[SYNTHETIC] = int(result.data["synthetic"])
     artefacts["notes"] = [said for note in metrics["notes"] if (said := _own(note, name))]

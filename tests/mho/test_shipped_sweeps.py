@@ -11,7 +11,7 @@ import pytest
 from devices import InputError
 from mho.config import shipped
 from mho.sweep.command import preview, sweep
-from mho.sweep.export import _cell
+from mho.sweep.export import cell
 from mho.sweep.study import Study
 from mho.sweep.template import VARIANT
 
@@ -38,7 +38,6 @@ def test_every_shipped_sweep_previews_and_writes_nothing(
     said = preview(name)
     points = Study(name).points
     assert f"{len(points)} points" in said
-    assert len(points) <= 300, "minutes, not hours"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -54,7 +53,7 @@ def test_a_shipped_sweep_says_what_it_is_for_and_whether_its_data_are_synthetic(
 def test_a_committed_table_is_that_of_its_sweep(name: str) -> None:
     """Same columns, same points in the same order, all of them done, none of them on synthetic data."""
     study = Study(name)
-    frame = pd.read_csv(DOCS / "studies" / f"{name}.csv", float_precision="round_trip")
+    frame = pd.read_csv(DOCS / "studies" / f"{name}.csv")
     axes = [path for dimension in study.plan.dimensions for path in dimension.paths]
     axes = [*([VARIANT] if study.sheet.sweep.variants else []), *axes]
     assert list(frame) == [*axes, *study.sheet.sweep.outputs, "state", "error"]
@@ -62,7 +61,7 @@ def test_a_committed_table_is_that_of_its_sweep(name: str) -> None:
     for row, point in zip(frame.to_dict("records"), study.plan.points, strict=True):
         held = dict(point.coordinates)
         for path in axes:
-            wanted, found = _cell(held.get(path)), row[path]
+            wanted, found = cell(held.get(path)), row[path]
             missing = found is None or (isinstance(found, float) and math.isnan(found))
             assert missing if wanted is None else found == wanted, (path, wanted, found)
     assert set(frame["state"]) == {"done"}
