@@ -16,6 +16,7 @@ from mho.sweep.progress import Meter, span
 from mho.sweep.run import Runner
 from mho.sweep.store import FILE, Store
 from mho.sweep.study import State, Study
+from mho.sweep.work import SYNTHETIC
 from mho.yaml_source import dump_yaml
 
 TABLE = "results.csv"
@@ -162,6 +163,8 @@ def closing(outcome: Outcome) -> str:
     total = len(outcome.table)
     text = f"{outcome.done} of {total} points done, {outcome.failed} failed, {outcome.computed} computed now"
     lines = [text, f"table: {outcome.folder / TABLE}", f"report: {outcome.folder / page.PAGE}"]
+    if SYNTHETIC in outcome.table and outcome.table[SYNTHETIC].eq(1).any():
+        lines.append("data: synthetic, since neither --data nor MHO_DATA names any: no figures to judge accuracy by")
     failed = outcome.table[outcome.table.state == "failed"]
     lines += [f"failed: {error} ({len(part)} points)" for error, part in list(failed.groupby("error"))[:5]]
     return "\n".join(lines)

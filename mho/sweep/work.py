@@ -18,13 +18,13 @@ import pandas as pd
 from pydantic import TypeAdapter
 from threadpoolctl import threadpool_limits
 
-from devices import InputError
+from devices import InputError, Stream
 from mho.config import digest
 from mho.sweep import provenance
 from mho.sweep.bench import OUTPUTS as BENCH_OUTPUTS
 from mho.sweep.template import TYPES
 from mho.sweep.trained import SharedRun, recordings
-from workloads import KeywordSpotting, LiquidStateMachine, Result
+from workloads import KeywordSpotting, LiquidStateMachine, Result, SparseProduct
 from workloads.kws.experiment import one_thread
 from workloads.result import silent
 
@@ -35,7 +35,19 @@ COSTS = (
     *("tops", "tops_per_W", "tops_per_mm2"),
 )
 #: Qualities by kind of base; of each there are also ``_std`` over chips, and ``software_`` and ``quantised_`` in front.
-QUALITIES = {"kws": ("accuracy",), "lsm": ("accuracy", "accuracy_folds", "accuracy_official", "accuracy_speakers")}
+QUALITIES = {
+    "kws": ("accuracy",),
+    "lsm": ("accuracy", "accuracy_folds", "accuracy_official", "accuracy_speakers"),
+    "zeroshot": ("unseen", "seen"),
+    "spgemm": ("relative_error", "exact_share", "missing_share", "false_share"),
+}
+#: What a sparse product counts, beside its qualities.
+COUNTS = (
+    *("tiles", "passes", "utilisation", "rows_at_once", "activations", "row_drives", "products", "touched"),
+    *("conversions", "cells_written", "products_per_activation", "products_per_word"),
+)
+#: 1 where the data stand in for recordings or matrices that nobody named.
+SYNTHETIC = "synthetic"
 #: Kinds whose variants never see each other, so that points may be variants of one run.
 MERGED = ("kws",)
 #: Kinds for which ``data_digest`` is the digest that a run's result carries.
@@ -49,7 +61,7 @@ def outputs_of(kind: str) -> tuple[str, ...] | None:
     if kind not in QUALITIES:
         return None
     names = [(each, f"{each}_std", f"software_{each}", f"quantised_{each}") for each in QUALITIES[kind]]
-    return (*(name for group in names for name in group), *COSTS)
+    return (*(name for group in names for name in group), *(COUNTS if kind == "spgemm" else ()), *COSTS, SYNTHETIC)
 
 
 @dataclass(frozen=True)
@@ -169,7 +181,12 @@ def _answer(result: Result, name: str, t_s: float | None) -> Answer:
         outputs["quantised_accuracy"] = float(own[own.stage == "quantised"].accuracy.mean())
         chips: pd.DataFrame = own[(own.stage == "analog") & (own.t_s == entry["t_s"])]
         artefacts["chips"] = {"accuracy": chips.accuracy.tolist()}
+    counts = result.tables.get("counts")
+    if counts is not None:
+        (counted,) = counts[counts.variant == name].to_dict("records")
+        outputs |= {key: counted[key] for key in COUNTS}
     outputs |= {key: variant["cost"].get(key) for key in COSTS}
+    outputs[SYNTHETIC] = int(result.data["synthetic"])
     artefacts["notes"] = [said for note in metrics["notes"] if (said := _own(note, name))]
     return Answer(_finite(outputs), artefacts)
 
@@ -202,12 +219,16 @@ def data_digest(kind: str, config: dict[str, Any], data: Path | None) -> str:
 
     Called in the parent before anything runs, so that recordings are found and decoded, and features computed into the
     cache, before several workers need them. Of other data that the user names, names, sizes and times of files count.
+    A random graph is in the configuration.
     """
     experiment = built(kind, config)
     if isinstance(experiment, KeywordSpotting):
         return recordings(experiment.data, experiment.features.mfcc, data)[0].digest
     if isinstance(experiment, LiquidStateMachine):
         return experiment.data.find(data, silent).digest
+    if isinstance(experiment, SparseProduct):
+        found = experiment.data.find(data, rng=Stream.root(experiment.seed))
+        return "" if found.synthetic else digest({"matrices": [each.digest for each in (found.main, *found.others)]})
     chosen = data or os.environ.get("MHO_DATA")
     return _files(Path(chosen).expanduser()) if chosen else ""
 

@@ -279,4 +279,4 @@ def test_the_file_of_the_documentation_is_sound(tmp_path: Path) -> None:
 def test_a_shipped_sweep_is_sound(name: str) -> None:
     study = checked(name)
     assert study.sheet.sweep.description
-    assert 1 < len(study.points) <= 100
+    assert 1 < len(study.points) <= 250, "minutes on one worker (docs/studies.md has them)"

@@ -130,6 +130,12 @@ class SparseData:
         if not path.exists():
             raise InputError(f"{origin}: {path}: no such file or folder; allowed: {FORMS}, or a folder of them")
         if path.is_file():
+            others = [name for name in self.names if name not in (_stem(path), path.name)]
+            if others:
+                raise InputError(
+                    f"data.names: {origin} is the one file {path.name}, and no folder to choose from "
+                    f"(got {', '.join(others)})"
+                )
             return [path]
         held = _matrices(path)
         for inner in sorted(path.glob("*matri*")):
