@@ -48,6 +48,9 @@ from mappings.sparse import spgemm
 from mho.config import read as read_config
 from mho.report import load as load_run
 from mho.runner import run
+from mho.search.command import search as run_search
+from mho.sweep.clusters import Site
+from mho.sweep.command import sweep as run_sweep
 from periphery import (
     ACTIVATIONS,
     ADC,
@@ -157,6 +160,7 @@ __all__ = [
     "SIGMOID",
     "SONOS",
     "SenseAmp",
+    "Site",
     "Spread",
     "Stream",
     "Stuck",
@@ -183,6 +187,8 @@ __all__ = [
     "read_config",
     "read_variance",
     "run",
+    "run_search",
+    "run_sweep",
     "solve",
     "spgemm",
 ]

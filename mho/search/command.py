@@ -60,6 +60,7 @@ def search(
     searcher = Searcher.of(source, trials=trials, data=data)
     searcher.check()
     wanted, study = searcher.search, searcher.study
+    study.data_of(searcher.points_of(searcher.sampled(1)[0], None)[0])
     folder = output or Path("runs") / study.sheet.title
     with ExitStack() as stack:
         engine = stack.enter_context(site.open())

@@ -60,6 +60,9 @@ def sweep(
     fresh = not (folder / FILE).is_file()
     if fresh:
         study.check(study.points)
+        # Recordings that are not there, or none, are told before a folder is made.
+        for point in study.points[:1]:
+            study.data_of(point)
     with ExitStack() as stack:
         # A scheduler that does not answer leaves no folder behind.
         engine = stack.enter_context(site.open()) if fresh and study.points else None

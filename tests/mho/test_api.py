@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 import mho
@@ -15,7 +17,7 @@ OffsetColumn Output PCM PCMHermes1 PCMHermes2 PWMDriver PiecewiseLinear ProgramV
 RangeCalibration ReadDisturb RecurrentLayer Result Retention SAR SIGMOID SONOS SenseAmp Spread Stream Stuck TANH TaOx
 Table Temperature WORKLOADS WanCubic WanQuartic Weights Wires adc_price alpha_beta characterise effective_conductance
 from_callable from_csv identity kappa load_components load_run named_function read_config read_variance run
-solve spgemm
+run_search run_sweep Site solve spgemm
 """
 
 
@@ -73,3 +75,18 @@ def test_a_function_of_ones_own_a_linear_converter_and_its_range_in_a_few_lines(
 def test_every_kind_of_every_registry_is_public() -> None:
     for registry in (mho.DEVICES, mho.EFFECTS, mho.ENCODINGS, mho.DRIVERS, mho.ADCS, mho.ACTIVATIONS):
         assert {kind.__name__ for kind in registry.values()} <= set(mho.__all__)
+
+
+def test_a_sweep_and_a_search_in_a_few_lines(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "base: {kind: nladc, ramp: {device: ideal}, chips: 1}\naxes: {bits: [2, 3]}\n", encoding="utf-8"
+    )
+    swept = mho.run_sweep(str(tmp_path / "s.yaml"), output=tmp_path / "swept", site=mho.Site("local", workers=1))
+    assert swept.table.enob.is_monotonic_increasing
+    (tmp_path / "f.yaml").write_text(
+        "base: {kind: nladc, ramp: {device: ideal}, chips: 1}\nspace: {bits: [2, 3]}\ntrials: 2\n"
+        "objectives: {enob: maximize}\n",
+        encoding="utf-8",
+    )
+    found = mho.run_search(str(tmp_path / "f.yaml"), output=tmp_path / "found")
+    assert found.front.bits.tolist() == [3]
