@@ -45,7 +45,7 @@ class Outcome:
 def search(
     source: str,
     *,
-    output: Path | None = None,
+    output: Path | str | None = None,
     site: Site = HERE,
     trials: int | None = None,
     data: Path | None = None,
@@ -61,7 +61,7 @@ def search(
     searcher.check()
     wanted, study = searcher.search, searcher.study
     study.data_of(searcher.points_of(searcher.sampled(1)[0], None)[0])
-    folder = output or Path("runs") / study.sheet.title
+    folder = Path(output or Path("runs") / study.sheet.title)
     with ExitStack() as stack:
         engine = stack.enter_context(site.open())
         store = stack.enter_context(Store(folder))

@@ -37,7 +37,7 @@ class Outcome:
 def sweep(
     source: str,
     *,
-    output: Path | None = None,
+    output: Path | str | None = None,
     site: Site = HERE,
     shard: Shard | None = None,
     data: Path | None = None,
@@ -56,7 +56,7 @@ def sweep(
     meter = meter or Meter(quiet=True)
     export.refuse(exports)
     study = Study(source, data=data, shard=shard)
-    folder = output or Path("runs") / study.sheet.title
+    folder = Path(output or Path("runs") / study.sheet.title)
     fresh = not (folder / FILE).is_file()
     if fresh:
         study.check(study.points)
