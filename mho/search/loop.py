@@ -31,6 +31,7 @@ from mho.sweep.spec import one_or_many, same, tidy
 from mho.sweep.store import Row, Store
 from mho.sweep.study import Study
 from mho.sweep.template import SEED, TIME, VARIANT, Coordinates
+from mho.sweep.work import WITHOUT_CHIPS
 
 Figures = dict[str, float]
 _LOOKED_AT = 32  # trials whose configurations are read before anything runs
@@ -274,7 +275,7 @@ class Searcher:
             broken = [
                 name
                 for name, bound in search.constraints.items()
-                if f"{name}_std" not in trial.figures and bound.violation(trial.figures[name]) > 0.0
+                if name in WITHOUT_CHIPS and bound.violation(trial.figures[name]) > 0.0
             ]
             best = np.add(trial.aimed(search), benefit)
             if broken or (fit and dominated(best[None], np.array(fit), ways)[0]):
@@ -282,11 +283,18 @@ class Searcher:
                 trial.error = f"violates {', '.join(broken)}" if broken else ""
 
     def _error_of(self, name: str, rung: int) -> float:
-        """Standard error of an objective's mean at a rung, by the spread over chips in all trials that are done."""
-        spreads = [trial.figures.get(f"{name}_std", 0.0) for trial in self.trials if trial.state == "done"]
-        if self.search.pruning is not None and self.search.pruning.path is not None:
-            return float(np.mean(spreads)) if spreads else math.inf
-        return float(np.mean(spreads)) / math.sqrt(rung) if spreads else math.inf
+        """Standard error of an objective's mean at a rung, by the spread over chips in all trials that are done.
+
+        Nothing is known of one that varies over chips and has no spread: then no trial is given up.
+        """
+        if name in WITHOUT_CHIPS:
+            return 0.0
+        held = [trial.figures.get(f"{name}_std") for trial in self.trials if trial.state == "done"]
+        spreads = [spread for spread in held if spread is not None]
+        if not spreads:
+            return math.inf
+        by_chips = self.search.pruning is not None and self.search.pruning.path is None
+        return float(np.mean(spreads)) / (math.sqrt(rung) if by_chips else 1.0)
 
 
 class _Quiet(Meter):

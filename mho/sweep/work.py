@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from devices import InputError, Stream
 from mho.config import digest
 from mho.sweep import provenance
+from mho.sweep.bench import DESIGN
 from mho.sweep.bench import OUTPUTS as BENCH_OUTPUTS
 from mho.sweep.template import TYPES
 from mho.sweep.trained import SharedRun, recordings
@@ -48,6 +49,8 @@ COUNTS = (
 )
 #: 1 where the data stand in for recordings or matrices that nobody named.
 SYNTHETIC = "synthetic"
+#: Figures that hang on the configuration and not on which chips were drawn (an energy by less than a percent).
+WITHOUT_CHIPS = frozenset((*COSTS, *DESIGN))
 #: Kinds whose variants never see each other, so that points may be variants of one run.
 MERGED = ("kws",)
 #: Kinds for which ``data_digest`` is the digest that a run's result carries.
