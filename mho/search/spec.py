@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Interval, Len
 
 from devices import InputError
-from mho.config_schema import dotted, listed, suggestion
+from mho.config_schema import listed, suggestion
 from mho.sweep.names import Direction
 from mho.sweep.pareto import Aims, Limit
-from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, as_node, one_or_many, read_file, same
+from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, as_node, conditions, read_file
 from mho.sweep.template import Template
 from mho.sweep.work import outputs_of
 from mho.yaml_source import Node
@@ -163,27 +162,11 @@ def read_search(source: str) -> tuple[Search, Sheet]:
         times_s=() if search.t_s is None else (search.t_s,),
     )
     sheet = Sheet(common, node, opened.name, opened.open_files)
-    problems = list(_conditions(search, sheet))
+    settings = ((name, choice.when, {name: choice.values}) for name, choice in search.space.items())
+    problems = list(conditions(sheet, "space", "a setting", settings))
     if problems:
         raise InputError(problems)
     return search, sheet
-
-
-def _conditions(search: Search, sheet: Sheet) -> Iterable[str]:
-    """``when`` must name settings that stand before, and values that these take."""
-    before: dict[str, Choice] = {}
-    for name, choice in search.space.items():
-        for key, wanted in choice.when.items():
-            place = f"{sheet.origin('space', name, 'when', key)}: {dotted(('space', name, 'when', key))}"
-            if key not in before:
-                must = f"must be a setting that stands before this one ({listed(before)})"
-                yield f"{place}: {must} (got {key}){suggestion(key, before)}"
-                continue
-            taken = before[key].values
-            for value in one_or_many(wanted):
-                if taken is not None and not any(same(value, other) for other in taken):
-                    yield f"{place}: must be a value of that setting ({listed(map(str, taken))}) (got {value})"
-        before[name] = choice
 
 
 def check(search: Search, sheet: Sheet, template: Template) -> None:

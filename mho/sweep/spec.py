@@ -230,7 +230,8 @@ def read_sheet(source: str) -> Sheet:
     sweep, node, opened = read_file(source, Sweep, "sweeps", (("axes",), ("samples", "axes")))
     sheet = Sheet(sweep, node, opened.name, opened.open_files)
     # An axis is expanded only once its size is known to be sane.
-    problems = list(_too_many(sheet)) or list(_conditions(sheet))
+    axes = ((name, axis.when, columns(name, axis)) for name, axis in sweep.axes.items())
+    problems = list(_too_many(sheet)) or list(conditions(sheet, "axes", "an axis", axes))
     if problems:
         raise InputError(problems)
     return sheet
@@ -297,21 +298,27 @@ def _too_many(sheet: Sheet) -> Iterable[str]:
             return
 
 
-def _conditions(sheet: Sheet) -> Iterable[str]:
-    """``when`` must name axes that stand before, and values that these take."""
-    before: dict[str, list[Any]] = {}
-    for name, axis in sheet.sweep.axes.items():
-        for key, wanted in axis.when.items():
-            place = f"{sheet.origin('axes', name, 'when', key)}: {dotted(('axes', name, 'when', key))}"
+def conditions(
+    sheet: Sheet, part: str, word: str, entries: Iterable[tuple[str, Mapping[str, Any], Mapping[str, Any]]]
+) -> Iterable[str]:
+    """``when`` must name what stands before, and values that it takes; a problem for each that does not.
+
+    Entries are names under ``part`` of the file with their condition and, by path, the values that they take (None for
+    any); ``word`` is what one of them is called.
+    """
+    before: dict[str, Any] = {}
+    for name, when, taken in entries:
+        for key, wanted in when.items():
+            place = f"{sheet.origin(part, name, 'when', key)}: {dotted((part, name, 'when', key))}"
             if key not in before:
-                allowed = f"must be an axis that stands before this one ({listed(before)})"
+                allowed = f"must be {word} that stands before this one ({listed(before)})"
                 yield f"{place}: {allowed} (got {key}){suggestion(key, before)}"
                 continue
             for value in one_or_many(wanted):
-                if not any(same(value, other) for other in before[key]):
-                    yield f"{place}: must be a value of that axis ({listed(map(str, before[key]))}) (got {value})"
-        for path, values in columns(name, axis).items():
-            before[path] = values
+                if before[key] is not None and not any(same(value, other) for other in before[key]):
+                    allowed = listed(map(str, before[key]))
+                    yield f"{place}: must be a value of that {word.split()[-1]} ({allowed}) (got {value})"
+        before.update(taken)
 
 
 def columns(name: str, axis: Axis) -> dict[str, list[Any]]:
