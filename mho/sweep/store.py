@@ -13,6 +13,7 @@ import errno
 import fcntl
 import json
 import sqlite3
+import time
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -93,6 +94,7 @@ class Store:
         if not create and not self.path.is_file():
             raise InputError(f"{folder}: holds no sweep (no {FILE} in it)")
         folder.mkdir(parents=True, exist_ok=True)
+        self._sweep_up()
         self.owner = f".{uuid.uuid4().hex}.working"
         self._lock = (folder / self.owner).open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -117,6 +119,13 @@ class Store:
     def _unlock(self) -> None:
         (self.folder / self.owner).unlink(missing_ok=True)
         self._lock.close()
+
+    def _sweep_up(self) -> None:
+        """Remove the locks of processes that were killed; one that is just being made is left alone."""
+        for path in self.folder.glob(".*.working"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _PATIENCE_S:
+                    self._alive(path.name)
 
     def _open(self) -> None:
         self.db.execute("pragma journal_mode = wal")

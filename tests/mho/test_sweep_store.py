@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -147,3 +148,16 @@ def test_points_of_shards_are_taken_over_finished_before_failed(tmp_path: Path) 
         assert (found["a"].outputs["enob"], found["b"].state) == (9.0, "done")
         assert store.known()[0] == {"kb": "b"}
         assert store.about("c") == {"git": "abc"}
+
+
+def test_locks_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    with Store(tmp_path) as living:
+        os.utime(tmp_path / living.owner, (0, 0))
+        old, new = tmp_path / ".old.working", tmp_path / ".new.working"
+        for path in (old, new):
+            path.touch()
+        os.utime(old, (0, 0))
+        with Store(tmp_path):
+            assert not old.exists()
+            assert new.exists(), "its process may not hold the lock yet"
+            assert (tmp_path / living.owner).exists()
