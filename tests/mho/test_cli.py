@@ -198,3 +198,26 @@ def test_lists_shows_and_cites(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert "png" in refused(capsys, "show", "pcm", "--plot", tmp_path / "pcm.xyz")
     assert "speech_commands_test" in mho(capsys, "data", "ls")[1]
     assert "did you mean pcm?" in refused(capsys, "show", "pmc")
+
+
+def test_validate_and_show_take_sweeps_and_searches(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = mho(capsys, "validate", "converter_offset", "converter_front", "kws")
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "configs/sweeps/converter_offset.yaml: a valid sweep of 24 points",
+            "configs/searches/converter_front.yaml: a valid search of 96 trials",
+            "configs/experiments/kws.yaml: a valid experiment",
+        ],
+    )
+    sweep, search = tmp_path / "sweep.yaml", tmp_path / "search.yaml"
+    sweep.write_text("base: converter\naxes: {bits: [1, 2]}\n")
+    search.write_text(
+        "base: {kind: nladc, ramp: {device: pcm}}\nspace: {bits: [4, 40]}\nobjectives: {enob: maximize}\ntrials: 4\n"
+    )
+    assert "sweep.yaml:1:7: base: must be a name in experiments" in refused(capsys, "validate", sweep)
+    assert "search.yaml:2:19: bits: must be a whole number from 1 to 12 (got 40)" in refused(capsys, "validate", search)
+    for name in ("converter_offset", "converter_front"):
+        code, out, _ = mho(capsys, "show", name)
+        assert (code, "kind: nladc" in out) == (0, True)
+    assert "--plot draws devices, chips and liquids" in refused(capsys, "show", "converter_front", "--plot", "x.png")
