@@ -90,6 +90,8 @@ def closing(outcome: Outcome) -> str:
     aims = ", ".join(f"{name} ({direction})" for name, direction in search.objectives.items())
     lines.append(f"front: {len(front)} trials; objectives {aims}")
     paths = [path for path in ([VARIANT] if len(search.variants) > 1 else []) + list(search.space)]
+    if outside and not len(front):
+        lines.append("no trial keeps to all constraints: constraints.NAME.least or most ask for too much here")
     head = ["trial", *search.objectives, *paths]
     rows = [
         [

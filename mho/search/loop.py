@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 
 from devices import InputError
 from mho.config_schema import suggestion
-from mho.search.spec import Choice, Search, cheap_path, check, read_search
+from mho.search.spec import MOST_TRIALS, Choice, Search, cheap_path, check, read_search
 from mho.sweep.engine import Engine
 from mho.sweep.pareto import dominated
 from mho.sweep.plan import Point
@@ -92,8 +92,8 @@ class Searcher:
 
         Raises InputError with one line for each problem.
         """
-        if trials is not None and trials < 1:
-            raise InputError(f"--trials: must be at least 1 (got {trials})")
+        if trials is not None and not 1 <= trials <= MOST_TRIALS:
+            raise InputError(f"--trials: must be a whole number from 1 to {MOST_TRIALS} (got {trials})")
         search, sheet = read_search(source)
         study = Study(sheet, data=data)
         check(search, sheet, study.template)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Interval, Len
 
 from devices import InputError
-from mho.config_schema import listed, suggestion
+from mho.config_schema import dotted, listed, suggestion
 from mho.sweep.names import Direction
 from mho.sweep.pareto import Aims, Limit
-from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, as_node, conditions, read_file
-from mho.sweep.template import Template
+from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, as_node, conditions, read_file, repeated
+from mho.sweep.template import SEED, TIME, Template
 from mho.sweep.work import outputs_of
 from mho.yaml_source import Node
+
+MOST_TRIALS = 100_000
 
 Method = Literal["tpe", "nsga2", "random", "qmc"]
 
@@ -35,6 +38,15 @@ class Choice(Draw):
     def extremes(self) -> tuple[Any, ...]:
         """All values, or both ends of an interval."""
         return self.values if self.values is not None else (self.at(0.0), self.at(1.0 - 1e-12))
+
+    @property
+    def single(self) -> Sequence[Any]:
+        """The values that a condition may name: all, a range of whole numbers, and none of any other interval."""
+        if self.values is not None:
+            return self.values
+        assert self.first is not None
+        assert self.last is not None
+        return range(int(self.first), int(self.last) + 1) if self.whole else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +84,7 @@ class Sampler:
     """
 
     method: Method = "tpe"
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Annotated[int, Interval(ge=0, le=2**32 - 1)] = 0
     startup: Annotated[int, Ge(1)] = 16
     population: Annotated[int, Ge(2)] = 24
 
@@ -121,7 +133,7 @@ class Search:
     space: Annotated[dict[str, Choice], Len(1)]
     objectives: Annotated[dict[str, Direction], Len(1)]
     constraints: dict[str, Bound] = field(default_factory=dict)
-    trials: Annotated[int, Interval(ge=1, le=100_000)]
+    trials: Annotated[int, Interval(ge=1, le=MOST_TRIALS)]
     batch: Annotated[int, Interval(ge=1, le=1000)] = 8
     seeds: Annotated[int, Interval(ge=1, le=MOST_POINTS)] | tuple[Annotated[int, Ge(0)], ...] | None = None
     t_s: Annotated[float, Ge(0.0)] | None = None
@@ -162,11 +174,53 @@ def read_search(source: str) -> tuple[Search, Sheet]:
         times_s=() if search.t_s is None else (search.t_s,),
     )
     sheet = Sheet(common, node, opened.name, opened.open_files)
-    settings = ((name, choice.when, {name: choice.values}) for name, choice in search.space.items())
-    problems = list(conditions(sheet, "space", "a setting", settings))
+    settings = ((name, choice.when, {name: choice.single}) for name, choice in search.space.items())
+    problems = [*conditions(sheet, "space", "a setting", settings), *_twice(search, sheet)]
     if problems:
         raise InputError(problems)
     return search, sheet
+
+
+def _twice(search: Search, sheet: Sheet) -> Iterable[str]:
+    """What stands twice, or is said in two places of which one would win unseen."""
+    held: dict[tuple[str, ...], Any] = {("space", path): choice.values or () for path, choice in search.space.items()}
+    held["seeds",] = search.seeds if isinstance(search.seeds, tuple) else ()
+    held["variants",] = search.variants
+    for where, values in held.items():
+        again = repeated(values)
+        if again is not None:
+            yield f"{sheet.origin(*where)}: {dotted(where)}: each value once (got {again} again)"
+    if search.seeds == ():
+        yield f"{sheet.origin('seeds')}: seeds: must hold at least one value (got none)"
+    elsewhere = {SEED: ("seeds", search.seeds), TIME: ("t_s", search.t_s)}
+    for path, choice in search.space.items():
+        place = f"{sheet.origin('space', path)}: space.{path}"
+        name, said = elsewhere.get(path, ("", None))
+        if said is not None:
+            yield f"{place}: is a setting of the search, so that '{name}' cannot hold it too"
+        if path in search.set and not choice.when:
+            yield f"{place}: is a setting of the search, so that 'set' cannot hold it too"
+    most = search.trials * max(1, len(search.seeds_in_turn)) * (1 + len(search.pruning.rungs if search.pruning else ()))
+    if most > MOST_POINTS:
+        yield f"{sheet.origin('trials')}: trials: bring the search to {most} points; at most {MOST_POINTS} are allowed"
+
+
+def _rungs(search: Search, sheet: Sheet, template: Template) -> Iterable[str]:
+    """A look must be cheaper than the trial itself."""
+    assert search.pruning is not None
+    path = cheap_path(search, template)
+    instead = {SEED: "seeds", TIME: "t_s"}.get(path)
+    if path in search.space or instead is not None:
+        said = "a setting of the search itself" if path in search.space else f"no such setting; '{instead}' says it"
+        yield f"{sheet.origin('pruning')}: pruning.path: {path} is {said}"
+        return
+    whole: Any = template.config(()).data
+    for step in path.split("."):
+        whole = whole.get(step) if isinstance(whole, dict) else None
+    if isinstance(whole, int) and search.pruning.rungs[-1] >= whole:
+        number = len(search.pruning.rungs) - 1
+        place = f"{sheet.origin('pruning', 'rungs', number)}: pruning.rungs[{number}]"
+        yield f"{place}: must be less than {path}, which is {whole} (got {search.pruning.rungs[-1]})"
 
 
 def check(search: Search, sheet: Sheet, template: Template) -> None:
@@ -174,11 +228,10 @@ def check(search: Search, sheet: Sheet, template: Template) -> None:
     nodes = {path: _nodes(sheet, path, choice) for path, choice in search.space.items()}
     if search.pruning is not None:
         path = cheap_path(search, template)
-        if path in search.space:
-            raise InputError(f"{sheet.origin('pruning')}: pruning.path: {path} is a setting of the search itself")
         nodes[path] = [sheet.value("pruning", "rungs", n, of=rung) for n, rung in enumerate(search.pruning.rungs)]
     template.places(nodes)
-    names, problems = outputs_of(template.kind), []
+    names = outputs_of(template.kind)
+    problems = list(_rungs(search, sheet, template)) if search.pruning is not None else []
     for part, figures in (("objectives", search.objectives), ("constraints", search.constraints)):
         for name in figures:
             if names is not None and name not in names:

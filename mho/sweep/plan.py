@@ -11,7 +11,7 @@ from typing import Any
 from devices import InputError
 from mho.sweep.spec import Sheet, as_node, columns, one_or_many, same, whole_numbers
 from mho.sweep.template import SEED, TIME, VARIANT, Coordinates, Template
-from mho.yaml_source import Node
+from mho.yaml_source import Node, Origin
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,25 @@ class Plan:
         taken: dict[str, str] = {}
         for dimension in self.dimensions:
             for path in dimension.paths:
+                place = self._origin(dimension.name, path)
                 if path in taken:
                     raise InputError(
-                        f"{sheet.origin('axes', dimension.name)}: {path}: each setting on one axis (got it again; it "
-                        f"is on {taken[path]} already)"
+                        f"{place}: {path}: each setting on one axis (got it again; it is on {taken[path]} already)"
                     )
+                if path in sheet.sweep.set and not dimension.when:
+                    raise InputError(f"{place}: {path}: is an axis at all points, so that 'set' cannot hold it too")
                 taken[path] = dimension.name
         places = {path: self._nodes(dimension, path) for dimension in self.dimensions for path in dimension.paths}
         for outside in (VARIANT, *((TIME,) if template.grouped else ())):
             places.pop(outside, None)
         template.places(places)
+
+    def _origin(self, name: str, path: str) -> Origin:
+        """Where the file says that a setting is on the dimension of this name."""
+        if name in self.sheet.sweep.axes:
+            zipped = ("axes", name, "zip", path)
+            return self.sheet.origin(*(zipped if self.sheet.node.find(zipped) else ("axes", name)))
+        return self.sheet.origin("samples", "axes", path) if name == "samples" else self.sheet.origin(name)
 
     def _axes(self) -> Iterator[Dimension]:
         for name, axis in self.sheet.sweep.axes.items():

@@ -17,10 +17,12 @@ from pydantic import ValidationError
 from devices import InputError, Stream
 from mho.config_resolve import REFERENCES, Files, Resolver, Source
 from mho.config_schema import Schema, dotted, listed, suggestion
-from mho.yaml_source import Node, Origin
+from mho.yaml_source import Node, Origin, describe_value
 
 MOST_POINTS = 1_000_000
 _DIGITS = 12  # of a computed value: a log range then says 1e-05, not 9.999999999999999e-06
+
+_DIMENSIONS = ("variant", "samples", "seeds", "times_s", "point")
 
 Scale = Literal["linear", "log"]
 
@@ -78,7 +80,8 @@ class Axis:
             return self.count
         first, last = self._ends()
         assert self.step is not None
-        return math.floor((last - first) / self.step * (1.0 + 1e-12) + 1e-9) + 1
+        steps = (last - first) / self.step * (1.0 + 1e-12) + 1e-9
+        return math.floor(min(steps, 1e300)) + 1
 
     def numbers(self) -> list[float]:
         """The values of a range."""
@@ -120,6 +123,8 @@ class Draw:
             raise ValueError("an interval needs first and last, with last at least first")
         if self.scale == "log" and self.first <= 0.0:
             raise ValueError("a log interval needs first above 0")
+        if self.whole and not (float(self.first).is_integer() and float(self.last).is_integer()):
+            raise ValueError(f"whole: first and last must be whole numbers too (got {self.first:g} and {self.last:g})")
 
     def at(self, share: float) -> Any:
         """The value below which this share of the samples lies."""
@@ -231,7 +236,7 @@ def read_sheet(source: str) -> Sheet:
     sheet = Sheet(sweep, node, opened.name, opened.open_files)
     # An axis is expanded only once its size is known to be sane.
     axes = ((name, axis.when, columns(name, axis)) for name, axis in sweep.axes.items())
-    problems = list(_too_many(sheet)) or list(conditions(sheet, "axes", "an axis", axes))
+    problems = list(_too_many(sheet)) or [*conditions(sheet, "axes", "an axis", axes), *_twice(sheet)]
     if problems:
         raise InputError(problems)
     return sheet
@@ -245,6 +250,13 @@ def read_file(source: str, kind: type, folder: str, lists: Sequence[tuple[str, .
     if opened is None:
         raise InputError(resolver.problems)
     node = resolver.resolve(_spelt_out(opened.node, lists), [schema.root], folder, (), opened.open_files)
+    unbounded = [
+        f"{below.origin}: {dotted(path)}: must be a finite number (got {describe_value(below)})"
+        for path, below in node.walk()
+        if isinstance(below.value, float) and not math.isfinite(below.value)
+    ]
+    if unbounded:
+        raise InputError(unbounded)
     value = None
     try:
         value = schema.adapter.validate_json(json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid")
@@ -299,14 +311,14 @@ def _too_many(sheet: Sheet) -> Iterable[str]:
 
 
 def conditions(
-    sheet: Sheet, part: str, word: str, entries: Iterable[tuple[str, Mapping[str, Any], Mapping[str, Any]]]
+    sheet: Sheet, part: str, word: str, entries: Iterable[tuple[str, Mapping[str, Any], Mapping[str, Sequence[Any]]]]
 ) -> Iterable[str]:
     """``when`` must name what stands before, and values that it takes; a problem for each that does not.
 
-    Entries are names under ``part`` of the file with their condition and, by path, the values that they take (None for
-    any); ``word`` is what one of them is called.
+    Entries are names under ``part`` of the file with their condition and, by path, the values that they take: a range
+    for whole numbers, and none for an interval, of which no value is met again; ``word`` is what one of them is called.
     """
-    before: dict[str, Any] = {}
+    before: dict[str, Sequence[Any]] = {}
     for name, when, taken in entries:
         for key, wanted in when.items():
             place = f"{sheet.origin(part, name, 'when', key)}: {dotted((part, name, 'when', key))}"
@@ -314,11 +326,52 @@ def conditions(
                 allowed = f"must be {word} that stands before this one ({listed(before)})"
                 yield f"{place}: {allowed} (got {key}){suggestion(key, before)}"
                 continue
+            if not one_or_many(wanted):
+                yield f"{place}: must name at least one value (got none)"
             for value in one_or_many(wanted):
-                if before[key] is not None and not any(same(value, other) for other in before[key]):
-                    allowed = listed(map(str, before[key]))
+                if not _among(value, before[key]):
+                    held = before[key]
+                    allowed = f"{held[0]} to {held[-1]}" if isinstance(held, range) else listed(map(str, held))
                     yield f"{place}: must be a value of that {word.split()[-1]} ({allowed}) (got {value})"
         before.update(taken)
+
+
+def _among(value: Any, held: Sequence[Any]) -> bool:
+    if isinstance(held, range):
+        whole = isinstance(value, (int, float)) and not isinstance(value, bool) and float(value).is_integer()
+        return whole and int(value) in held
+    return any(same(value, other) for other in held)
+
+
+def _twice(sheet: Sheet) -> Iterable[str]:
+    """A value that stands twice would count twice in every mean."""
+    sweep = sheet.sweep
+    held: dict[tuple[str, ...], Sequence[Any]] = {
+        **{("axes", name): [*zip(*columns(name, axis).values(), strict=True)] for name, axis in sweep.axes.items()},
+        ("variants",): sweep.variants,
+        ("seeds",): sweep.seeds if isinstance(sweep.seeds, tuple) else (),
+        ("times_s",): sweep.times_s,
+        ("outputs",): sweep.outputs,
+    }
+    for path, values in held.items():
+        again = repeated(values)
+        if again is not None:
+            yield f"{sheet.origin(*path)}: {dotted(path)}: each value once (got {again} again)"
+    for name, axis in sweep.axes.items():
+        if axis.zip is not None and name in _DIMENSIONS:
+            place = f"{sheet.origin('axes', name)}: {dotted(('axes', name))}"
+            yield f"{place}: must be another name than {', '.join(_DIMENSIONS)}, which mho gives itself (got {name})"
+
+
+def repeated(values: Iterable[Any]) -> str | None:
+    """The first value that was there before, as text; None where there is none."""
+    met: set[str] = set()
+    for value in values:
+        text = json.dumps(whole_numbers(value), sort_keys=True)
+        if text in met:
+            return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        met.add(text)
+    return None
 
 
 def columns(name: str, axis: Axis) -> dict[str, list[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, reduce
@@ -18,7 +19,7 @@ from mho.config_schema import Level, Schema, dotted, listed, suggestion
 from mho.runner import config_digest
 from mho.sweep.bench import ConverterBench
 from mho.sweep.spec import Sheet, as_node, whole_numbers
-from mho.yaml_source import Node
+from mho.yaml_source import Node, describe_value
 from workloads import WORKLOADS
 
 TYPES: dict[str, Any] = {**WORKLOADS, "nladc": ConverterBench}
@@ -63,8 +64,8 @@ class Template:
         kind = node.child("kind")
         if resolver.problems:
             raise InputError(dict.fromkeys(resolver.problems))
-        if kind is None or kind.value not in TYPES:
-            place, got = (node.origin, "nothing") if kind is None else (kind.origin, kind.value)
+        if kind is None or not isinstance(kind.value, str) or kind.value not in TYPES:
+            place, got = (node.origin, "nothing") if kind is None else (kind.origin, describe_value(kind))
             raise InputError(f"{place}: kind: must be one of {', '.join(TYPES)} (got {got})")
         self.kind = str(kind.value)
         self.schema = _schema(self.kind)
@@ -135,6 +136,12 @@ class Template:
         if self.grouped:
             node = _one_chip(node, t_s)
         self.resolver.refuse_nan(node)
+        # The store keeps plain JSON, which knows no infinity.
+        self.resolver.problems += [
+            f"{below.origin}: {dotted(path)}: must be a finite number (got {describe_value(below)})"
+            for path, below in node.walk()
+            if isinstance(below.value, float) and math.isinf(below.value)
+        ]
         value = None
         try:
             value = self.schema.adapter.validate_json(
@@ -164,7 +171,8 @@ class Template:
         return digest({"base": self.about, "point": said})
 
     def _at(self, path: str, value: Any) -> Node:
-        return as_node(value, self.sheet.node)
+        near = self.sheet.node.find(("axes", path)) or self.sheet.node.find(("space", path))
+        return as_node(value, near or self.sheet.node)
 
     def _put(self, node: Node, options: Sequence[Option]) -> Node:
         # The shorter path first, and a kind before its fields, so that no option is undone by a more general one.

@@ -302,6 +302,27 @@ WRONG = [
     ("trials: 40", "trials: 4\npruning: {rungs: [4, 2]}", "pruning.rungs: must grow (got 4, 2)"),
     ("trials: 40", "trials: 4\npruning: {rungs: [1], path: bits}",
      "pruning.path: bits is a setting of the search itself"),
+    ("trials: 40", "trials: 4\npruning: {rungs: [1, 2]}",
+     "bench.yaml:9:22: pruning.rungs[1]: must be less than chips, which is 2 (got 2)"),
+    ("trials: 40", "trials: 4\npruning: {rungs: [1], path: seed}", "pruning.path: seed is no such setting"),
+    ("trials: 40", "trials: 4\nconstraints: {cells: {most: .nan}}",
+     "bench.yaml:9:29: constraints.cells.most: must be a finite number (got .nan)"),
+    ("trials: 40\nt_s: 3600\nseeds: 2", "trials: 100000\nt_s: 3600\nseeds: 20",
+     "bench.yaml:8:1: trials: bring the search to 2000000 points; at most 1000000 are allowed"),
+    ("trials: 40", "trials: 4\nset: {bits: 3}", "space.bits: is a setting of the search, so that 'set' cannot hold"),
+    ("  bits: {first: 2, last: 5, whole: true}", "  t_s: [1, 2]",
+     "bench.yaml:4:3: space.t_s: is a setting of the search, so that 't_s' cannot hold it too"),
+    ("first: 2, last: 5, whole: true", "first: 0.4, last: 5, whole: true, scale: log",
+     "space.bits.whole: first and last must be whole numbers too (got 0.4 and 5)"),
+    ("first: 2, last: 5, whole: true", "first: 2, last: .inf, whole: true", "must be a finite number (got .inf)"),
+    ("when: {ramp.device: pcm}", "when: {bits: 9}",
+     "space.recentre.when.bits: must be a value of that setting (2 to 5) (got 9)"),
+    ("when: {ramp.device: pcm}", "when: {bits: []}", "must name at least one value (got none)"),
+    ("[rram_taox, pcm]", "[pcm, rram_taox, pcm]",
+     "bench.yaml:5:3: space.'ramp.device': each value once (got pcm again)"),
+    ("seeds: 2", "seeds: [1, 1]", "seeds: each value once (got 1 again)"),
+    ("seeds: 2", "seeds: []", "seeds: must hold at least one value (got none)"),
+    ("startup: 8", "seed: 4294967296", "sampler.seed: must be a whole number from 0 to 4294967295 (got 4294967296)"),
     ("space:", "axes:", "space: must be a mapping (got nothing: the key is missing)"),
 ]  # fmt: skip
 
@@ -319,9 +340,21 @@ def test_a_wrong_file_is_one_message_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_constraints_that_nothing_keeps_to_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = BENCH.replace("trials: 40", "trials: 3\nconstraints: {enob: {least: 30}}")
+    code, said, _ = mho(capsys, written(tmp_path, text), "-o", tmp_path / "out", "--quiet")
+    assert code == 0
+    assert "3 of the done ones violate a constraint" in said
+    assert "no trial keeps to all constraints" in said
+
+
 def test_bad_options_are_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path)
-    assert mho(capsys, file, "--trials", 0) == (2, "", "mho: --trials: must be at least 1 (got 0)\n")
+    assert mho(capsys, file, "--trials", 0) == (
+        2,
+        "",
+        "mho: --trials: must be a whole number from 1 to 100000 (got 0)\n",
+    )
     code, _, err = mho(capsys, "converter_fron", "--dry-run")
     assert (code, "did you mean converter_front?" in err) == (2, True)
 

@@ -227,7 +227,7 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         ),
         (
             BENCH + "axes:\n  bits: [3]\n  both: {zip: {bits: [3, 4], chips: [1, 2]}}",
-            "FILE:4:3: bits: each setting on one axis (got it again; it is on bits already)",
+            "FILE:4:16: bits: each setting on one axis (got it again; it is on bits already)",
         ),
         (
             BENCH + "axes:\n  both: {zip: {bits: [3, 4], chips: [1]}}",
@@ -255,6 +255,45 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
             BENCH + "axes: {bits: []}",
             "FILE:2:14: axes.bits.values: must be a list of at least 1 item or null (got an empty list)",
         ),
+        ("base: {kind: [kws]}", "FILE:1:14: kind: must be one of " + ", ".join(TYPES) + " (got a list of 1 item)"),
+        (BENCH + "times_s: [0, .nan]", "FILE:2:14: times_s[1]: must be a finite number (got .nan)"),
+        (BENCH + "times_s: [.inf]", "FILE:2:11: times_s[0]: must be a finite number (got .inf)"),
+        (
+            BENCH + "axes: {comparator.offset_V: {first: 0, last: .inf, count: 3}}",
+            "FILE:2:46: axes.'comparator.offset_V'.last: must be a finite number (got .inf)",
+        ),
+        (
+            BENCH + "axes:\n  low: {first: 0, last: 1.0e+300, step: 1.0e-300}",
+            f"FILE:3:3: axes.low: expands to {int(1e300) + 1} values; a sweep may have at most 1000000 points",
+        ),
+        (
+            BENCH + "axes:\n  bits: [3, 4]\n  recentre: {values: [true], when: {bits: []}}",
+            "FILE:4:37: axes.recentre.when.bits: must name at least one value (got none)",
+        ),
+        (BENCH + "axes: {bits: [3, 4, 3]}", "FILE:2:8: axes.bits: each value once (got 3 again)"),
+        (BENCH + "seeds: [1, 2, 1]", "FILE:2:1: seeds: each value once (got 1 again)"),
+        (BENCH + "times_s: [0, 0.0]", "FILE:2:1: times_s: each value once (got 0.0 again)"),
+        (
+            BENCH + "axes: {bits: {first: 3, last: 3, count: 2}}",
+            "FILE:2:8: axes.bits: each value once (got 3 again)",
+        ),
+        (
+            BENCH + "set: {bits: 5}\naxes: {bits: [3, 4]}",
+            "FILE:3:8: bits: is an axis at all points, so that 'set' cannot hold it too",
+        ),
+        (
+            BENCH + "axes:\n  seed: [3, 4]\nseeds: 2",
+            "FILE:4:1: seed: each setting on one axis (got it again; it is on seed already)",
+        ),
+        (
+            BENCH + "axes:\n  seeds: {zip: {bits: [3, 4]}}\nseeds: 2",
+            "FILE:3:3: axes.seeds: must be another name than variant, samples, seeds, times_s, point, which mho gives "
+            "itself (got seeds)",
+        ),
+        (
+            BENCH + "samples: {count: 2, axes: {bits: {first: 2.5, last: 4, whole: true}}}",
+            "FILE:2:63: samples.axes.bits.whole: first and last must be whole numbers too (got 2.5 and 4)",
+        ),
     ],
 )
 def test_what_is_refused_before_anything_runs(tmp_path: Path, text: str, problem: str | None) -> None:
@@ -264,6 +303,20 @@ def test_what_is_refused_before_anything_runs(tmp_path: Path, text: str, problem
         assert all(each.startswith("FILE:") for each in problems)
     else:
         assert problems == [problem]
+
+
+def test_infinity_in_a_base_is_refused_before_a_store_would_have_to_hold_it(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(
+        "kind: nladc\nramp: {device: pcm}\ncomparator: {offset_V: .inf}\n", encoding="utf-8"
+    )
+    problems = refused(tmp_path, "base: ./base.yaml\naxes: {bits: [3]}")
+    assert len(problems) == 1
+    assert "base.yaml:3:24: comparator.offset_V: must be a finite number (got .inf)" in problems[0]
+
+
+def test_a_set_value_holds_where_a_conditional_axis_does_not_exist(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, BENCH + "set: {chips: 7}\naxes:\n  bits: [3, 4]\n  chips: {values: [2], when: {bits: 4}}")
+    assert [plan.template.config(point.coordinates).data["chips"] for point in plan.points] == [7, 2]
 
 
 def test_the_file_of_the_documentation_is_sound(tmp_path: Path) -> None:
