@@ -90,10 +90,13 @@ class Store:
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
         self.folder, self.path = folder, folder / FILE
+        if not create:
+            _refuse_absent(folder)
         _refuse_foreign(folder)
-        if not create and not self.path.is_file():
-            raise InputError(f"{folder}: holds no sweep (no {FILE} in it)")
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            raise InputError(f"{folder}: cannot make this folder: {error.strerror}") from error
         self._sweep_up()
         self.owner = f".{uuid.uuid4().hex}.working"
         self._lock = (folder / self.owner).open("w")
@@ -171,7 +174,7 @@ class Store:
             raise OSError(errno.EIO, f"cannot be written or read ({said})", str(self.path)) from error
         except sqlite3.IntegrityError:
             raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, zlib.error, json.JSONDecodeError) as error:
             raise InputError(
                 f"{self.path}: is damaged ({error}); it was left as it is. Move it away to start anew, or save its "
                 f"rows with: sqlite3 {FILE} .recover"
@@ -330,6 +333,11 @@ def _row(each: tuple[Any, ...]) -> Row:
     digest, state, code, data, coordinates, outputs, artefacts, config, *rest = each
     pairs = tuple((path, value) for path, value in json.loads(coordinates))
     return Row(digest, state, code, data, pairs, json.loads(outputs), _unpacked(artefacts), _unpacked(config), *rest)
+
+
+def _refuse_absent(folder: Path) -> None:
+    if not (folder / FILE).is_file():
+        raise InputError(f"{folder}: holds no sweep (no {FILE} in it)")
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -94,6 +94,16 @@ def test_a_damaged_file_is_said_and_left_as_it_is(tmp_path: Path, damage: str) -
     assert not list(tmp_path.glob("*.working"))
 
 
+@pytest.mark.parametrize("change", ["artefacts = x'00'", "outputs = 'nonsense'"])
+def test_a_row_that_cannot_be_read_is_said_as_damage(tmp_path: Path, change: str) -> None:
+    with Store(tmp_path) as store:
+        store.write([row("a")])
+        store.db.execute(f"update points set {change}")
+        for read in (store.rows, store.told):
+            with pytest.raises(InputError, match=r"sweep\.sqlite: is damaged \(.*\); it was left as it is"):
+                list(read())
+
+
 def test_folders_that_are_none_of_ours_are_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"holds other files \(notes.txt\) and no sweep.sqlite"):
