@@ -7,8 +7,10 @@ input is wrong.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ from mho.files import write_atomic
 from mho.fit import fit_file
 from mho.search import command as searches
 from mho.sweep import command as sweeps
+from mho.sweep import export
 from mho.sweep.clusters import Site
 from mho.sweep.plan import Shard
 from mho.sweep.progress import Meter
@@ -155,7 +158,7 @@ def sweep(
         Path | None,
         typer.Option(metavar="FILE", help="Write a SLURM array script of --shards tasks in place of running."),
     ] = None,
-    shards: Annotated[int, typer.Option(help="With --slurm: tasks of the array.")] = 16,
+    shards: Annotated[int | None, typer.Option(help="With --slurm: tasks of the array; 16 by default.")] = None,
     sbatch: Annotated[
         list[str] | None, typer.Option(help="With --slurm: an option of sbatch, e.g. --sbatch=--time=4:00:00.")
     ] = None,
@@ -182,26 +185,30 @@ def sweep(
     A sweep's file names a base, axes over its settings, seeds and times. Every finished point is kept at once, through
     any kill; changed code or data makes old points stale, and they are computed again.
     """
-    part = Shard.parse(shard) if shard else None
+    part = Shard.parse(shard) if shard is not None else None
+    if slurm is None and (shards is not None or sbatch):
+        raise InputError(f"{'--sbatch' if sbatch else '--shards'}: belongs to --slurm FILE")
     if dry_run:
         typer.echo(sweeps.preview(sweep_file, output=output, shard=part, data=data))
         return
     if slurm is not None:
-        typer.echo(sweeps.array(sweep_file, slurm, shards=shards, options=sbatch or (), output=output, data=data))
+        count = 16 if shards is None else shards
+        typer.echo(sweeps.array(sweep_file, slurm, shards=count, options=sbatch or (), output=output, data=data))
         return
-    outcome = sweeps.sweep(
-        sweep_file,
-        output=output,
-        site=Site(engine.value, workers, address),
-        shard=part,
-        data=data,
-        retry_failed=retry_failed,
-        keep_stale=keep_stale,
-        merge=tuple(merge or ()),
-        exports=tuple(exports or ()),
-        meter=Meter(quiet=quiet),
-    )
-    typer.echo(outcome.table.to_json(orient="records", indent=1) if as_json else sweeps.closing(outcome))
+    with stoppable():
+        outcome = sweeps.sweep(
+            sweep_file,
+            output=output,
+            site=Site(engine.value, workers, address),
+            shard=part,
+            data=data,
+            retry_failed=retry_failed,
+            keep_stale=keep_stale,
+            merge=tuple(merge or ()),
+            exports=tuple(exports or ()),
+            meter=Meter(quiet=quiet),
+        )
+    typer.echo(export.as_json(outcome.table) if as_json else sweeps.closing(outcome))
     if outcome.failed:
         raise typer.Exit(1)
 
@@ -230,16 +237,17 @@ def search(
     if dry_run:
         typer.echo(searches.preview(search_file, trials=trials, data=data))
         return
-    outcome = searches.search(
-        search_file,
-        output=output,
-        site=Site(engine.value, workers, address),
-        trials=trials,
-        data=data,
-        retry_failed=retry_failed,
-        meter=Meter(quiet=quiet),
-    )
-    typer.echo(outcome.table.to_json(orient="records", indent=1) if as_json else searches.closing(outcome))
+    with stoppable():
+        outcome = searches.search(
+            search_file,
+            output=output,
+            site=Site(engine.value, workers, address),
+            trials=trials,
+            data=data,
+            retry_failed=retry_failed,
+            meter=Meter(quiet=quiet),
+        )
+    typer.echo(export.as_json(outcome.table) if as_json else searches.closing(outcome))
     if outcome.table.state.eq("failed").any():
         raise typer.Exit(1)
 
@@ -422,6 +430,39 @@ def data_get(name: Annotated[str, typer.Argument(help="A name from mho data ls."
     except Unavailable as error:
         typer.echo(f"mho: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+class _Stopped(KeyboardInterrupt):
+    """A signal that asks the process to end; its workers are ended on the way."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """End a sweep in order on Ctrl-C, or on the SIGTERM of a queue: 128 and the signal's number is the exit code.
+
+    A disk that is full when table and report are written fails the run, as it does while points are written.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        raise _Stopped(number)
+
+    usual = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        typer.echo("mho: stopped; all that is finished is kept, and the same command goes on from there", err=True)
+        raise typer.Exit(128 + getattr(stopped, "number", signal.SIGINT)) from None
+    except InputError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(cause.errno, "; ".join(error.problems)) from error
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 @contextmanager

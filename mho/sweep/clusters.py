@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -77,16 +79,17 @@ class Dask(Closing):
         else:
             # One try a task: the sweep itself finds out at which point a worker died.
             dask.config.set({"distributed.scheduler.allowed-failures": 0})
-            self._cluster = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
-                memory_limit=0,
-                env=PINNED,
-                silence_logs=logging.CRITICAL,
-            )
+            with _uninterrupted():
+                self._cluster = distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    memory_limit=0,
+                    env=PINNED,
+                    silence_logs=logging.CRITICAL,
+                )
         try:
             self._client = distributed.Client(self._cluster or address, timeout=_PATIENCE_S, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -149,6 +152,7 @@ class Ray(Closing):
         if address is not None and address != "auto":
             _knock(address, "Ray", "ray")
         quiet = {"include_dashboard": False, "object_store_memory": _STORE_BYTES, "num_cpus": workers, "num_gpus": 0}
+        terminated = signal.getsignal(signal.SIGTERM)
         try:
             self._ray.init(
                 address=address or "local",
@@ -162,6 +166,9 @@ class Ray(Closing):
                 f"--address {address}: no Ray cluster lets us in ({_first_line(error)}); one that wants a token needs "
                 "RAY_AUTH_MODE=token in the environment"
             ) from None
+        if threading.current_thread() is threading.main_thread():
+            # Ray puts its own handler there, which ends the process with a dump of its stack.
+            signal.signal(signal.SIGTERM, terminated)
         # Ray tells of its processes on standard output, which is for results.
         self._aside = redirect_stdout(sys.stderr)
         self._aside.__enter__()
@@ -200,6 +207,19 @@ def _knock(address: str, engine: str, *schemes: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
     except (OSError, OverflowError) as error:
         raise InputError(f"--address {address}: nothing answers there ({_first_line(error)})") from None
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes started here do not hear Ctrl-C, which the terminal sends to all: the sweep ends them itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def _called(function: Callable[[Any], Any], task: Any) -> Any:

@@ -55,6 +55,10 @@ def sweep(
     """
     meter = meter or Meter(quiet=True)
     export.refuse(exports)
+    for other in merge:
+        # One that cannot be read is told before a folder is made.
+        with Store(other, create=False):
+            pass
     study = Study(source, data=data, shard=shard)
     folder = Path(output or Path("runs") / study.sheet.title)
     fresh = not (folder / FILE).is_file()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ def cell(value: Any) -> Any:
     return json.dumps(value, separators=(",", ":")) if isinstance(value, (dict, list)) else value
 
 
+def as_json(frame: pd.DataFrame) -> str:
+    """A table as a list of rows; every digit is kept, and what is not available is null."""
+    rows = [{name: _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
+    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    held = value.item() if isinstance(value, np.generic) else value
+    return None if held is pd.NA or held != held else held
+
+
 def refuse(paths: Sequence[Path]) -> None:
     """Raise InputError, before anything runs, for what cannot be written."""
     for path in paths:
@@ -75,6 +87,11 @@ def refuse(paths: Sequence[Path]) -> None:
             raise InputError(f"--export {path}: the ending must be one of {', '.join(ENDINGS)} (got {path.suffix})")
         if path.suffix == ".nc":
             _xarray()
+        if path.is_dir():
+            raise InputError(f"--export {path}: cannot write a file here: it is a folder")
+        above = next((each for each in path.absolute().parents if each.exists()), Path("/"))
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise InputError(f"--export {path}: cannot write here: {above} is no folder that can be written to")
 
 
 def write(study: Study, frame: pd.DataFrame, path: Path) -> None:
@@ -112,6 +129,7 @@ def _uniform(frame: pd.DataFrame) -> pd.DataFrame:
 def dataset(study: Study, frame: pd.DataFrame) -> Any:
     """The table as an xarray Dataset: a dimension for each axis, with zipped and sampled settings along it.
 
+    Zipped settings under the name of an output lie along ``NAME_axis``, since a variable cannot be its own dimension.
     Where axes have conditions the points form no grid: then there is one dimension, ``point``.
     """
     xarray = _xarray()
@@ -125,10 +143,11 @@ def dataset(study: Study, frame: pd.DataFrame) -> Any:
         shape = (len(frame),)
         coordinates = {path: ("point", _array(frame[path])) for path in _paths(study)}
     else:
-        names = tuple(dimension.name for dimension in dimensions)
+        taken = {*outputs, "state"}
+        names = tuple(f"{each.name}_axis" if each.name in taken else each.name for each in dimensions)
         coordinates = {
-            path: (dimension.name, _array(pd.Series([cell(values[column]) for values in dimension.values])))
-            for dimension in dimensions
+            path: (name, _array(pd.Series([cell(values[column]) for values in dimension.values])))
+            for name, dimension in zip(names, dimensions, strict=True)
             for column, path in enumerate(dimension.paths)
         }
     variables = {

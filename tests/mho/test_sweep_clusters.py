@@ -212,3 +212,24 @@ def test_a_scheduler_that_does_not_answer_is_said_and_leaves_nothing(
         with pytest.raises(InputError, match=f"^--address {place}: nothing answers there \\(.*refused\\)$"):
             sweep(undisturbed[0], output=tmp_path / "out", site=Site(engine, address=place))  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("engine", "sign"), [("dask", signal.SIGINT), ("ray", signal.SIGTERM)])
+def test_a_stop_from_the_terminal_or_a_queue_is_one_sentence_and_ends_the_workers(
+    engine: str, sign: signal.Signals, tmp_path: Path
+) -> None:
+    pytest.importorskip({"dask": "distributed"}.get(engine, engine), exc_type=ImportError)
+    long = tmp_path / "long.yaml"
+    long.write_text(BENCH.replace("seeds: 3", "seeds: 2000"), encoding="utf-8")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "mho", "sweep", str(long), "-o", "long", "--engine", engine, "-j", "2", "--quiet"],
+        cwd=tmp_path, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    while running.poll() is None and not _some(tmp_path / "long"):
+        time.sleep(0.05)
+    # A terminal sends Ctrl-C to all processes of the command, a queue SIGTERM to its first one.
+    (os.killpg if sign == signal.SIGINT else os.kill)(running.pid, sign)
+    out, err = running.communicate(timeout=120)
+    assert (running.returncode, out) == (128 + sign, "")
+    assert err == "mho: stopped; all that is finished is kept, and the same command goes on from there\n"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import textwrap
@@ -19,7 +21,7 @@ import pandas as pd
 import pytest
 
 from mho import cli
-from mho.sweep import command, provenance
+from mho.sweep import command, export, provenance
 from mho.sweep.bench import ConverterBench
 from mho.sweep.clusters import Site
 from mho.sweep.command import sweep
@@ -289,6 +291,62 @@ def _rows(folder: Path) -> int:
         return len(store.known()[1])
 
 
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_sweep_that_is_told_to_stop_ends_in_order_and_keeps_what_is_finished(
+    tmp_path: Path, sign: signal.Signals
+) -> None:
+    file = tmp_path / "many.yaml"
+    file.write_text(BENCH.replace("seeds: 2", "seeds: 200"), encoding="utf-8")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "mho", "sweep", str(file), "-o", str(tmp_path / "out"), "--quiet"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(cli.__file__).parent.parent,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    while running.poll() is None and _rows(tmp_path / "out") < 5:
+        time.sleep(0.05)
+    running.send_signal(sign)
+    said, error = running.communicate(timeout=60)
+    assert (running.returncode, said) == (128 + sign, "")
+    assert error == "mho: stopped; all that is finished is kept, and the same command goes on from there\n"
+    assert 5 <= _rows(tmp_path / "out") < 2400
+    assert not list((tmp_path / "out").glob(".*.working")), "the lock of a process that ended in order is gone"
+
+
+def test_a_full_disk_at_the_report_is_a_failed_run_and_no_wrong_input(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(source: str, target: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("mho.files.os.replace", full)
+    code, out, err = mho(capsys, file, "-o", tmp_path / "out", "--quiet")
+    assert (code, out) == (1, "")
+    assert err.endswith("results.csv: cannot write: No space left on device; nothing was written\n")
+    monkeypatch.undo()
+    assert mho(capsys, file, "-o", tmp_path / "out")[1].startswith("24 of 24 points done, 0 failed, 0 computed now")
+
+
+def test_json_keeps_every_digit_of_small_figures() -> None:
+    frame = pd.DataFrame({"energy_J": [1.23456789012345e-13, float("nan")], "bits": [3, 4], "device": ["pcm", None]})
+    assert json.loads(export.as_json(frame)) == [
+        {"energy_J": 1.23456789012345e-13, "bits": 3, "device": "pcm"},
+        {"energy_J": None, "bits": 4, "device": None},
+    ]
+
+
+def test_settings_zipped_under_the_name_of_an_output_have_a_dimension_of_their_own(tmp_path: Path) -> None:
+    xarray = pytest.importorskip("xarray")
+    file = tmp_path / "grid.yaml"
+    file.write_text(
+        "base: {kind: nladc, ramp: {device: rram_taox}, chips: 1}\naxes: {cells: {zip: {bits: [2, 3]}}}\n",
+        encoding="utf-8",
+    )
+    outcome = sweep(str(file), output=tmp_path / "out", exports=[tmp_path / "t.nc"])
+    with xarray.open_dataset(tmp_path / "t.nc", engine="scipy") as data:
+        assert dict(data.sizes) == {"cells_axis": 2}
+        assert data.cells.values.ravel().tolist() == outcome.table.cells.tolist()
+
+
 def test_the_table_as_a_grid_with_units(tmp_path: Path) -> None:
     xarray = pytest.importorskip("xarray")
     file = tmp_path / "grid.yaml"
@@ -381,6 +439,16 @@ def test_progress_says_rate_time_left_and_failures(capsys: pytest.CaptureFixture
         (["--shard", "3/2"], "mho: --shard: must be i/n with i from 1 to n, as in 2/8 (got 3/2)\n"),
         (["--export", "t.xlsx"], "mho: --export t.xlsx: the ending must be one of .csv, .parquet, .nc (got .xlsx)\n"),
         (["--merge", "nowhere"], "mho: nowhere: holds no sweep (no sweep.sqlite in it)\n"),
+        (["--merge", "words"], "mho: words: holds no sweep (no sweep.sqlite in it)\n"),
+        (["--shard", ""], "mho: --shard: must be i/n with i from 1 to n, as in 2/8 (got )\n"),
+        (["--shards", 3], "mho: --shards: belongs to --slurm FILE\n"),
+        (["--sbatch=--time=1"], "mho: --sbatch: belongs to --slurm FILE\n"),
+        (
+            ["--export", "words/t.csv"],
+            "mho: --export words/t.csv: cannot write here: HERE/words is no folder that can be written to\n",
+        ),
+        (["--export", "folder.csv"], "mho: --export folder.csv: cannot write a file here: it is a folder\n"),
+        (["-o", "words/out"], "mho: words/out: cannot make this folder: Not a directory\n"),
     ],
 )
 def test_bad_options_are_one_message(
@@ -388,7 +456,10 @@ def test_bad_options_are_one_message(
     arguments: list[object], message: str,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    assert mho(capsys, file, "-o", tmp_path / "out", *arguments) == (2, "", message)
+    (tmp_path / "words").write_text("no folder")
+    (tmp_path / "folder.csv").mkdir()
+    assert mho(capsys, file, "-o", tmp_path / "out", *arguments) == (2, "", message.replace("HERE", str(tmp_path)))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_dry_run_tells_points_number_and_time_and_writes_nothing(
