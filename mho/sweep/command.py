@@ -73,7 +73,9 @@ def sweep(
         store = stack.enter_context(Store(folder))
         for other in merge:
             meter.say(f"{store.take_over(other)} points taken over from {other}")
-        store.begin(study.sheet.name, dump_yaml(study.sheet.node.plain()), study.code, study.about_code)
+        text = dump_yaml(study.sheet.node.plain())
+        before = (store.sheets() or [("", "", "")])[-1][1], _held(folder / TABLE)
+        store.begin(study.sheet.name, text, study.code, study.about_code)
         state = study.state(store)
         if not fresh:
             study.check(state.new)
@@ -92,9 +94,16 @@ def sweep(
         frame = export.table(study, store)
         for path in (folder / TABLE, *exports):
             export.write(study, frame, path)
-        page.write(folder, study=study)
+        # A page of ten thousand points takes seconds: one that would be the same is left.
+        if meter.done or merge or before != (text, _held(folder / TABLE)) or not (folder / page.PAGE).is_file():
+            page.write(folder, study=study)
     count = frame["state"].value_counts()
     return Outcome(folder, frame, int(count.get("done", 0)), int(count.get("failed", 0)), meter.done)
+
+
+def _held(path: Path) -> bytes:
+    """What a file holds; nothing where there is none."""
+    return path.read_bytes() if path.is_file() else b""
 
 
 def array(

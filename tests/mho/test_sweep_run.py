@@ -112,6 +112,20 @@ def test_a_point_is_the_measurement_of_mho_show(undisturbed: bytes, tmp_path: Pa
     assert [point["inl_max_lsb"], point["inl_max_lsb_worst"]] == pytest.approx(found["max |INL| [LSB]"], rel=1e-15)
 
 
+def test_a_finished_sweep_leaves_its_page_and_a_changed_one_makes_it_anew(file: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    sweep(file, output=out)
+    made = (out / "report.html").stat().st_ino
+    assert sweep(file, output=out).computed == 0
+    assert (out / "report.html").stat().st_ino == made
+    Path(file).write_text(BENCH + "description: other words\n", encoding="utf-8")
+    sweep(file, output=out)
+    assert "other words" in (out / "report.html").read_text(encoding="utf-8")
+    (out / "report.html").unlink()
+    sweep(file, output=out)
+    assert (out / "report.html").is_file()
+
+
 def test_a_sweep_that_grows_computes_only_what_is_new(file: str, tmp_path: Path) -> None:
     sweep(file, output=tmp_path / "out")
     Path(file).write_text(BENCH.replace("bits: [2, 3]", "bits: [2, 3, 4]"), encoding="utf-8")
