@@ -13,7 +13,7 @@ from devices import InputError
 from mho import report
 from mho.files import write_atomic
 from mho.search import page as search_page
-from mho.search.trials import settings
+from mho.search.table import settings
 from mho.sweep import export, page
 from mho.sweep.names import label_of, unit_of
 from mho.sweep.reading import ABSENT, Reading, of_table, read

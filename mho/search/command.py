@@ -10,9 +10,10 @@ import pandas as pd
 
 from mho.files import write_atomic
 from mho.search import page
+from mho.search.guide import Guide
 from mho.search.loop import Searcher
 from mho.search.spec import Bound, Choice, Search, cheap_path
-from mho.search.trials import table
+from mho.search.table import table
 from mho.sweep import estimate
 from mho.sweep.clusters import HERE, Site
 from mho.sweep.names import unit_of
@@ -60,7 +61,7 @@ def search(
     searcher = Searcher.of(source, trials=trials, data=data)
     searcher.check()
     wanted, study = searcher.search, searcher.study
-    study.data_of(searcher.points_of(searcher.sampled(1)[0], None)[0])
+    study.data_of(searcher.points_of(Guide(wanted).sampled(1)[0], None)[0])
     folder = Path(output or Path("runs") / study.sheet.title)
     with ExitStack() as stack:
         engine = stack.enter_context(site.open())
@@ -120,7 +121,9 @@ def preview(source: str, *, trials: int | None = None, data: Path | None = None)
     if wanted.constraints:
         lines += ["constraints:", *(f"  {name}: {_limits(bound)}" for name, bound in wanted.constraints.items())]
     few = [
-        point for trial in searcher.sampled(min(wanted.trials, _SAMPLE)) for point in searcher.points_of(trial, None)
+        point
+        for trial in Guide(wanted).sampled(min(wanted.trials, _SAMPLE))
+        for point in searcher.points_of(trial, None)
     ]
     each = max(1, len(wanted.seeds_in_turn))
     looks = wanted.pruning.rungs if wanted.pruning else ()

@@ -8,55 +8,30 @@ beginning, and finds in the store what it has computed already: nothing else is 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import optuna
-from optuna.trial import TrialState
 
 from devices import InputError
 from mho.config_schema import suggestion
-from mho.search.spec import MOST_TRIALS, Choice, Search, cheap_path, check, read_search
+from mho.search.guide import Guide
+from mho.search.spec import MOST_TRIALS, Search, cheap_path, check, read_search
+from mho.search.trial import Trial, means, on_front
 from mho.sweep.engine import Engine
 from mho.sweep.pareto import dominated
 from mho.sweep.plan import Point
 from mho.sweep.progress import Meter
 from mho.sweep.run import Runner
-from mho.sweep.spec import one_or_many, same, tidy
-from mho.sweep.store import Row, Store
+from mho.sweep.store import Store
 from mho.sweep.study import Study
-from mho.sweep.template import SEED, TIME, VARIANT, Coordinates
+from mho.sweep.template import SEED, TIME
 from mho.sweep.work import WITHOUT_CHIPS
 
-Figures = dict[str, float]
 _LOOKED_AT = 32  # trials whose configurations are read before anything runs
 _SHOWN = 3  # of their problems
-_ATTEMPTS = 32  # to find a configuration that was not tried yet
-
-
-@dataclass
-class Trial:
-    """One configuration: what was tried, what came of it, and at which rung it was given up, if it was."""
-
-    number: int
-    coordinates: Coordinates
-    state: str = "running"  # then done, pruned or failed
-    figures: Figures = field(default_factory=dict)
-    rung: int | None = None
-    error: str = ""
-
-    def excess(self, search: Search) -> list[float]:
-        """How far each constraint is violated; nothing is, where no figure is above 0."""
-        return [bound.violation(self.figures[name]) for name, bound in search.constraints.items()]
-
-    def aimed(self, search: Search) -> list[float]:
-        """Objectives in their order."""
-        return [self.figures[name] for name in search.objectives]
 
 
 @dataclass(frozen=True)
@@ -83,8 +58,6 @@ class Searcher:
         self._points: dict[str, Point] = {}
         self._at_rung: dict[int, list[Trial]] = {}
         self._retried: set[int] = set()
-        self._tried: set[str] = set()
-        self._chance = optuna.samplers.RandomSampler(seed=search.sampler.seed)
 
     @classmethod
     def of(cls, source: str, *, trials: int | None = None, data: Path | None = None) -> Searcher:
@@ -111,10 +84,10 @@ class Searcher:
 
     def _trials(self, hands: Hands) -> list[Trial]:
         search = self.search
-        guide = optimiser(search)
+        guide = Guide(search)
         while len(self.trials) < search.trials:
             count = min(search.batch, search.trials - len(self.trials))
-            asked, batch = self._chosen(guide, count)
+            batch = guide.batch(len(self.trials), count)
             for rung in search.pruning.rungs if search.pruning else ():
                 alive = [trial for trial in batch if trial.state == "running"]
                 self._judge(alive, rung, hands)
@@ -123,62 +96,19 @@ class Searcher:
             self._judge(alive, None, hands)
             for trial in alive:
                 trial.state = "done" if trial.state == "running" else trial.state
-            for ask, trial in zip(asked, batch, strict=True):
-                _tell(guide, ask, trial, search)
+            for trial in batch:
+                guide.tell(trial)
             self.trials += batch
             hands.meter.more = f"{sum(on_front(self.trials, search))} on the front"
             hands.meter.advance(len(batch), sum(trial.state == "failed" for trial in batch))
         return self.trials
-
-    def _chosen(self, guide: optuna.Study, count: int) -> tuple[list[optuna.Trial], list[Trial]]:
-        """The next trials: configurations that were not tried yet, as long as some are found."""
-        asked: list[optuna.Trial] = []
-        batch: list[Trial] = []
-        usual = guide.sampler
-        for number in range(len(self.trials), len(self.trials) + count):
-            for attempt in range(_ATTEMPTS):
-                # Where the sampler insists on what it knows, chance finds what is left, if anything is.
-                guide.sampler = usual if attempt < _ATTEMPTS // 4 else self._chance
-                ask = guide.ask()
-                trial = Trial(number, self._suggested(ask))
-                new = repr(trial.coordinates) not in self._tried
-                if new or attempt == _ATTEMPTS - 1:
-                    break
-                guide.tell(ask, state=TrialState.FAIL)
-            self._tried.add(repr(trial.coordinates))
-            asked.append(ask)
-            batch.append(trial)
-        guide.sampler = usual
-        return asked, batch
-
-    def _suggested(self, ask: optuna.Trial) -> Coordinates:
-        """What optuna chooses for every setting that exists beside the earlier ones."""
-        chosen: dict[str, Any] = {}
-        variants = self.search.variants
-        if len(variants) > 1:
-            chosen[VARIANT] = variants[ask.suggest_categorical(VARIANT, range(len(variants)))]
-        elif variants:
-            chosen[VARIANT] = variants[0]
-        for path, choice in self.search.space.items():
-            holds = (
-                key in chosen and any(same(chosen[key], value) for value in one_or_many(wanted))
-                for key, wanted in choice.when.items()
-            )
-            if all(holds):
-                chosen[path] = _chosen(ask, path, choice)
-        return tuple(chosen.items())
-
-    def sampled(self, count: int) -> list[Trial]:
-        """So many trials as they would be chosen if nothing were known of any."""
-        guide = optimiser(self.search)
-        return [Trial(number, self._suggested(guide.ask())) for number in range(count)]
 
     def check(self) -> None:
         """Read the configurations of some trials, every value and both ends of every setting among them.
 
         Raises InputError where one of them is none.
         """
-        sample = self.sampled(_LOOKED_AT)
+        sample = Guide(self.search).sampled(_LOOKED_AT)
         ends: list[Trial] = []
         for path, choice in self.search.space.items():
             host = next((dict(trial.coordinates) for trial in sample if path in dict(trial.coordinates)), None)
@@ -218,7 +148,7 @@ class Searcher:
             if errors:
                 trial.state, trial.error = "failed", "; ".join(errors)
                 continue
-            trial.figures = _means([{**_spreads(row), **row.outputs} for row in held])
+            trial.figures = means(held)
             self._refuse_unknown(trial)
             absent = [name for name in (*self.search.objectives, *self.search.constraints) if name not in trial.figures]
             if absent:
@@ -306,82 +236,3 @@ class _Quiet(Meter):
 
     def say(self, text: str) -> None:
         self.outer.say(text)
-
-
-def optimiser(search: Search) -> optuna.Study:
-    """An optuna study in memory with the sampler that the file names."""
-    how = search.sampler
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler: optuna.samplers.BaseSampler
-        if how.method == "tpe":
-            sampler = optuna.samplers.TPESampler(
-                n_startup_trials=how.startup,
-                multivariate=True,
-                group=True,
-                constant_liar=True,
-                seed=how.seed,
-            )
-        elif how.method == "nsga2":
-            sampler = optuna.samplers.NSGAIISampler(population_size=how.population, seed=how.seed)
-        elif how.method == "qmc":
-            sampler = optuna.samplers.QMCSampler(scramble=True, seed=how.seed)
-        else:
-            sampler = optuna.samplers.RandomSampler(seed=how.seed)
-        return optuna.create_study(directions=list(search.objectives.values()), sampler=sampler)
-
-
-def _tell(guide: optuna.Study, ask: optuna.Trial, trial: Trial, search: Search) -> None:
-    if all(name in trial.figures for name in search.constraints):
-        for name, excess in zip(search.constraints, trial.excess(search), strict=True):
-            ask.set_constraint(name, excess)
-    if trial.state == "done":
-        guide.tell(ask, [trial.figures[name] for name in search.objectives])
-    else:
-        guide.tell(ask, state=TrialState.PRUNED if trial.state == "pruned" else TrialState.FAIL)
-
-
-def _chosen(ask: optuna.Trial, path: str, choice: Choice) -> Any:
-    if choice.values is not None:
-        # Optuna's categories are plain values; a setting may be a mapping.
-        return choice.values[ask.suggest_categorical(path, range(len(choice.values)))]
-    assert choice.first is not None
-    assert choice.last is not None
-    log = choice.scale == "log"
-    if choice.whole:
-        return ask.suggest_int(path, round(choice.first), round(choice.last), log=log)
-    return tidy(ask.suggest_float(path, choice.first, choice.last, log=log))
-
-
-def _spreads(row: Row) -> Figures:
-    """Standard deviations over the chips of a point, of the figures that the store holds chip by chip."""
-    chips = row.artefacts.get("chips")
-    held = chips.items() if isinstance(chips, dict) else ()
-    return {f"{name}_std": float(np.std(values)) for name, values in held if name in row.outputs and values}
-
-
-def _means(rows: Sequence[dict[str, float | None]]) -> Figures:
-    """Means over seeds of the figures that all of them have."""
-    return {
-        name: sum(values) / len(values)
-        for name in rows[0]
-        if len(values := [value for row in rows if (value := row.get(name)) is not None]) == len(rows)
-    }
-
-
-def on_front(trials: Sequence[Trial], search: Search) -> list[bool]:
-    """Which trials are done, keep to all constraints, and are dominated by no other such trial.
-
-    A configuration that was tried twice stands for itself once.
-    """
-    met: set[str] = set()
-    usable = np.zeros(len(trials), dtype=bool)
-    for index, trial in enumerate(trials):
-        key = repr(trial.coordinates)
-        usable[index] = trial.state == "done" and key not in met
-        met |= {key} if usable[index] else set()
-    names = (*search.objectives, *search.constraints)
-    figures = {name: np.array([trial.figures.get(name, math.nan) for trial in trials]) for name in names}
-    found: list[bool] = search.aims.best(figures, usable).tolist()
-    return found

@@ -12,7 +12,7 @@ from devices import InputError
 from mho.files import write_atomic
 from mho.search.loop import Searcher
 from mho.search.spec import Search
-from mho.search.trials import settings, table
+from mho.search.table import settings, table
 from mho.sweep import page, reading
 from mho.sweep.store import Store
 from mho.sweep.study import Study

@@ -19,8 +19,9 @@ import pytest
 from mho import cli, reports
 from mho.search import command
 from mho.search.command import closing, preview, search
-from mho.search.loop import Trial, on_front, optimiser
+from mho.search.guide import optimiser
 from mho.search.spec import Bound, Choice, Search
+from mho.search.trial import Trial, on_front
 from mho.sweep.bench import ConverterBench
 from mho.sweep.clusters import Site
 from mho.sweep.command import sweep

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mho.search.loop import Trial, on_front
 from mho.search.spec import Search
+from mho.search.trial import Trial, on_front
 from mho.sweep.export import cell
 from mho.sweep.template import VARIANT
 
