@@ -192,6 +192,15 @@ def sweep(
         typer.echo(sweeps.preview(sweep_file, output=output, shard=part, data=data))
         return
     if slurm is not None:
+        given: dict[str, object] = {
+            "-j": workers != 1,
+            "--engine": engine is not EngineName.local,
+            "--address": address,
+            "--shard": shard,
+        }
+        given |= {"--export": exports, "--merge": merge, "--retry-failed": retry_failed, "--keep-stale": keep_stale}
+        for option in (name for name, said in given.items() if said):
+            raise InputError(f"{option}: does nothing beside --slurm; put it into the script")
         count = 16 if shards is None else shards
         typer.echo(sweeps.array(sweep_file, slurm, shards=count, options=sbatch or (), output=output, data=data))
         return

@@ -332,4 +332,7 @@ def test_the_file_of_the_documentation_is_sound(tmp_path: Path) -> None:
 def test_a_shipped_sweep_is_sound(name: str) -> None:
     study = checked(name)
     assert study.sheet.sweep.description
-    assert 1 < len(study.points) <= 250, "minutes on one worker (docs/studies.md has them)"
+    told = f"mho sweep {name} " in (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    assert 1 < len(study.points) <= (250 if told else 100), (
+        "minutes on one worker; above 100 points, docs/studies.md says"
+    )

@@ -71,6 +71,8 @@ def test_the_array_and_its_last_job_give_the_table_of_one_process(
     [
         (["--shards", 0], "--shards: must be from 1 to the number of points, 6 (got 0)"),
         (["--shards", 7], "--shards: must be from 1 to the number of points, 6 (got 7)"),
+        (["-j", 2], "-j: does nothing beside --slurm; put it into the script"),
+        (["--export", "t.csv"], "--export: does nothing beside --slurm; put it into the script"),
         (["--sbatch", "rm -rf x"], "--sbatch: must be options of sbatch, as in --time=4:00:00 (got rm -rf x)"),
     ],
 )
