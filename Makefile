@@ -39,7 +39,7 @@ run: $(READY)  ## spot keywords on memristive crossbars and write the report to 
 	@$(PY) -m mho run kws -o runs/kws $(ARGS)
 
 test: $(READY)  ## run the tests
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: $(READY)  ## time mho beside its peers and write benchmarks/results.json
 	@$(PY) -m benchmarks $(ARGS)

@@ -14,8 +14,9 @@ import torch
 from crossbar import Array, ArrayRead, DifferentialPair
 from devices import PCM, BlockNoise, ChipStreams, Stream
 from mappings.chip import Chip, Weights
-from mappings.recurrent import RecurrentLayer
+from mappings.network.recurrent import RecurrentLayer
 from periphery import Comparator, RampColumn, RampConversion, RampConverter, identity
+from periphery.ramp.cells import Ramp
 
 if TYPE_CHECKING:
     from benchmarks.conftest import SideBySide
@@ -34,7 +35,7 @@ def array_of(chips: range, draw: torch.Generator) -> tuple[Array, torch.Tensor, 
 
 
 def converter(rng: ChipStreams) -> RampConversion:
-    ramp = RampColumn(device=DEVICE).design(identity(4.0), 8).program(ramps=1, rng=rng.child("ramp"))
+    ramp = Ramp.program(RampColumn(device=DEVICE).design(identity(4.0), 8), ramps=1, rng=rng.child("ramp"))
     comparator = Comparator()
     offset = comparator.offset_V * rng.child("offset").normal((1, SIDE))
     return RampConverter(ramp, comparator, offset, volts_per_z=0.06).read(0.0)

@@ -10,6 +10,7 @@ import torch
 from crossbar import Array, DifferentialPair
 from devices import BlockNoise, ChipStreams, Stream, TaOx
 from periphery import SIGMOID, Comparator, RampColumn, RampConverter
+from periphery.ramp.cells import Ramp
 
 if TYPE_CHECKING:
     from benchmarks.conftest import SideBySide
@@ -32,7 +33,7 @@ def test_ramp_conversion(cells: str, bits: int, side_by_side: SideBySide) -> Non
         rng=rng.child("weights"),
     ).read(0.0)
     counts = torch.randint(-15, 16, (1, SAMPLES // 64, 64, ROWS), generator=draw).float()
-    ramp = RampColumn(device=RAMP_CELLS[cells]).design(SIGMOID, bits).program(ramps=1, rng=rng.child("ramp"))
+    ramp = Ramp.program(RampColumn(device=RAMP_CELLS[cells]).design(SIGMOID, bits), ramps=1, rng=rng.child("ramp"))
     comparator = Comparator()
     offset = comparator.offset_V * rng.child("offset").normal((1, COLUMNS))
     conversion = RampConverter(ramp, comparator, offset, volts_per_z=0.06).read(0.0)
@@ -60,7 +61,7 @@ def test_conversion_beside_a_plain_product(bits: int, decision: str, side_by_sid
     draw = torch.Generator().manual_seed(0)
     x, w = torch.randn((BATCH, SIDE), generator=draw), torch.randn((SIDE, SIDE), generator=draw) / SIDE**0.5
     column = RampColumn(device=RAMP_CELLS["quiet ramp"])
-    ramp = column.design(SIGMOID, bits).program(ramps=1, rng=rng.child("ramp"))
+    ramp = Ramp.program(column.design(SIGMOID, bits), ramps=1, rng=rng.child("ramp"))
     quiet = decision == "noise apart"
     comparator = Comparator(noise_V=0.0) if quiet else Comparator()
     offset = comparator.offset_V * rng.child("offset").normal((1, SIDE))

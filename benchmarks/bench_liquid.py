@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from devices import ChipStreams, FormedTaOx, Stream
-from mappings.liquid import ActiveLines, LineSpikes, Liquid, ProgrammedLiquid
-from mappings.liquid_step import on_grid
+from mappings.liquid.liquid import ActiveLines, LineSpikes, Liquid, ProgrammedLiquid
+from mappings.liquid.step import on_grid
 from workloads.lsm.binning import NMNIST_BINNING, binned
-from workloads.lsm.nmnist import load_nmnist
+from workloads.recordings.nmnist import load_nmnist
 
 if TYPE_CHECKING:
     from benchmarks.conftest import SideBySide

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from devices import PCM, BlockNoise, ChipStreams, Stream, TaOx
-from mappings.aware import Aware
 from mappings.chip import Chip, Weights
-from mappings.recurrent import RecurrentLayer
+from mappings.network.aware import Aware
+from mappings.network.recurrent import RecurrentLayer
 from periphery import RampColumn
 
 if TYPE_CHECKING:

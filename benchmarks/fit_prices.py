@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from devices import TaOx
 from mappings.actions import Actions
 from mappings.cost import Key, price, shares, summarise
-from mappings.recurrent_actions import RecurrentShape, StepActivity, StepTiming, recurrent_actions
+from mappings.network.actions import RecurrentShape, StepActivity, StepTiming, recurrent_actions
 from periphery import SIGMOID, TANH, RampColumn
-from periphery.component import Component, load_components
+from periphery.prices.component import Component, load_components
 
 NODE_NM = 16.0
 T_CLK_S = 1e-9

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from devices import ChipStreams, FormedTaOx, Stream
-from mappings.liquid import LineSpikes, Liquid
+from mappings.liquid.liquid import LineSpikes, Liquid
 
 STEPS, REPEATS = 50, 7
 LIQUIDS = {

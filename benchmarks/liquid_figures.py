@@ -13,8 +13,7 @@ import numpy as np
 
 from devices import ChipStreams, Stream
 from mappings.cost import price, shares, summarise
-from mappings.liquid import LineSpikes, Liquid
-from mappings.liquid_actions import (
+from mappings.liquid.actions import (
     GPU_MODELS,
     LiquidActivity,
     gpu_actions,
@@ -22,10 +21,11 @@ from mappings.liquid_actions import (
     readout_actions,
     training_cost,
 )
-from periphery.component import load_components
-from periphery.lif import LIF
+from mappings.liquid.liquid import LineSpikes, Liquid
+from periphery.neurons.lif import LIF
+from periphery.prices.component import load_components
 from workloads.lsm.binning import NMNIST_BINNING, binned
-from workloads.lsm.nmnist import load_nmnist
+from workloads.recordings.nmnist import load_nmnist
 
 NMNIST = Path(__file__).parents[2] / "shared" / "data" / "nmnist" / "nmnist.tar.xz"
 # Inputs, neurons, steps, decay, threshold, weight scale of the authors' code (MemristorLSM, commit a28afca).

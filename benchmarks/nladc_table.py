@@ -32,7 +32,7 @@ clock periods as they need. `benchmarks/nladc_table.py` prints this page; a test
 
 FOOT = """
 - *Steps* is `2^bits - 1`, and more where the function turns: GELU and SiLU pass some levels on the way down to their
-  minimum and again on the way up, with a counter that counts down and then up (`periphery/functions.py`).
+  minimum and again on the way up, with a counter that counts down and then up (`periphery/functions/function.py`).
 - *Lost*, of TaOx: where the first threshold lies close to zero (rectifier, square root, GELU and SiLU at few bits) the
   start would need less charge than one cell at its lowest conductance brings. The bias cells take it back: hence a
   large raw and a small calibrated error.
@@ -86,7 +86,7 @@ def row_of(name: str, bits: int) -> Row:
     streams = ChipStreams.of(Stream.root(0).child("nladc table", name, bits), CHIPS)
     taox = RampColumn(device=TaOx())
     design = taox.design(FUNCTIONS[name], bits)
-    ramp = design.program(ramps=1, rng=streams)
+    ramp = Ramp.program(design, ramps=1, rng=streams)
     ideal = replace(taox, device=Ideal(), capacitor_mismatch=0.0).design(FUNCTIONS[name], bits)
     return Row(
         name,
@@ -94,7 +94,7 @@ def row_of(name: str, bits: int) -> Row:
         len(design.theta),
         design.ramp_clocks,
         design.lost_steps,
-        figures(ideal.program(ramps=1, rng=ChipStreams.of(Stream.root(0), 1))),
+        figures(Ramp.program(ideal, ramps=1, rng=ChipStreams.of(Stream.root(0), 1))),
         figures(replace(ramp, bias=())),
         figures(ramp),
     )

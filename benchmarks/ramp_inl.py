@@ -15,6 +15,7 @@ import torch
 
 from devices import PCM, AnyDevice, ChipStreams, Gaussian, Ideal, Stream, TaOx
 from periphery import SIGMOID, RampColumn
+from periphery.ramp.cells import Ramp
 
 CHIPS = 256
 BITS = (5, 8)
@@ -52,7 +53,7 @@ def rules(device: AnyDevice, bits: int) -> tuple[tuple[str, RampColumn], ...]:
 def row_of(bits: int, rule: str, column: RampColumn, cells: str) -> Row:
     """Program the ramps of one design and look at their thresholds right after programming."""
     design = column.design(SIGMOID, bits)
-    ramp = design.program(ramps=1, rng=ChipStreams.of(Stream.root(0).child("ramp inl"), CHIPS))
+    ramp = Ramp.program(design, ramps=1, rng=ChipStreams.of(Stream.root(0).child("ramp inl"), CHIPS))
     raw, calibrated = (r.read(0.0).inl_lsb().abs()[:, 0] for r in (replace(ramp, bias=()), ramp))
 
     def mean(values: torch.Tensor) -> float:

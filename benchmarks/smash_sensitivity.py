@@ -14,7 +14,7 @@ import numpy as np
 
 from devices import Stream
 from mappings.sparse import DATAFLOWS, VERSIONS, Fabric, FabricRun, run_smash, spgemm
-from mappings.sparse.fabric import Hash
+from mappings.sparse.fabric.machine import Hash
 from workloads.spgemm import RMAT
 
 SCALE, EDGE_FACTOR = 14, 8.0

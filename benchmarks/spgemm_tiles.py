@@ -33,7 +33,7 @@ from mappings.sparse import (
     sparse_actions,
     sparse_components,
 )
-from mappings.sparse.tiles import Layout
+from mappings.sparse.tiles.layout import Layout
 from workloads.spgemm import ErdosRenyi, read_matrix
 
 MATRICES = Path(__file__).resolve().parents[2] / "shared" / "data" / "matrices"

@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 
 from crossbar.wires import Wires
 from mho.files import write_atomic
-from mho.plots import PALETTE
-from mho.quantities import duration
+from mho.report.plots import PALETTE
+from mho.report.quantities import duration
 
 FOLDER = Path(__file__).parents[1] / "docs" / "studies"
 CHANCE = 1.0 / 12.0

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from configs.errors import InputError
 from devices.aihwkit_noise import AihwkitNoise
 from devices.base import Cells, Device
-from devices.errors import InputError
 from devices.gaussian import Gaussian
 from devices.ideal import Ideal
 from devices.lognormal import LogNormal

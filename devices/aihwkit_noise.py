@@ -26,8 +26,8 @@ from typing import Any, Literal
 
 import torch
 
+from configs.errors import InputError
 from devices.base import Cells, Device
-from devices.errors import InputError
 from devices.streams import ChipStreams, Stream
 
 MODELS = {

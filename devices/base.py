@@ -29,8 +29,8 @@ from typing import Annotated, Any, ClassVar, TypeVar
 import torch
 from annotated_types import Ge, Gt, Interval
 
+from configs.errors import InputError
 from devices.effects import AnyEffect, Draws, Marks, Temperature, Window, WriteRecord, in_order
-from devices.errors import InputError
 from devices.streams import ChipStreams
 
 Rate = Annotated[float, Interval(ge=0.0, le=1.0)]

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from configs.errors import InputError
 from devices.base import Device
-from devices.errors import InputError
 from devices.measured_csv import Measurements, Table
 
 Numbers = NDArray[np.float64]

@@ -19,8 +19,8 @@ from typing import Annotated, Any, Literal
 import torch
 from annotated_types import Ge, Interval
 
+from configs.errors import InputError
 from devices.base import Cells, Device
-from devices.errors import InputError
 from devices.measured_csv import read_measurements
 from devices.streams import ChipStreams
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.errors import InputError
+from configs.errors import InputError
 
 PER_SIEMENS = {"_S": 1.0, "_mS": 1e3, "_uS": 1e6, "_nS": 1e9}
 SAMPLES = ("target_S", "measured_S")

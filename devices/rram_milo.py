@@ -19,8 +19,8 @@ from typing import Annotated, Literal
 import torch
 from annotated_types import Ge, Gt
 
+from configs.errors import InputError
 from devices.base import Device
-from devices.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)

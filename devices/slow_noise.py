@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import torch
 
-from devices.errors import InputError
+from configs.errors import InputError
 from devices.streams import ChipStreams
 
 KNOTS_S = (0.0, 60.0, 3600.0, 86400.0, 2592000.0, 31536000.0, 315360000.0)

@@ -15,8 +15,8 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from annotated_types import Ge
 
+from configs.errors import InputError
 from devices.base import Cells, Device, Rate
-from devices.errors import InputError
 from devices.streams import ChipStreams
 
 

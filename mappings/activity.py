@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from crossbar import ArrayRead
-from periphery.driver import AnyDriver
+from periphery.drivers import AnyDriver
 
 
 @dataclass

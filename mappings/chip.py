@@ -14,8 +14,8 @@ from devices import AnyDevice, Ideal, InputError
 from devices.effects import STAGES, Stuck
 from mappings.chip_wires import AnyWires, NodeWires
 from periphery import Comparator, ConventionalADC, RampColumn
-from periphery.adc_kinds import Quantiser
-from periphery.driver import AnyDriver, PWMDriver
+from periphery.adc.kinds import Quantiser
+from periphery.drivers import AnyDriver, PWMDriver
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 

@@ -12,9 +12,10 @@ from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.matrix import PreActivation
 from periphery import Function, LookUpConverter, RampColumn, RampConversion, RampConverter, RampDesign, thresholds
-from periphery.adc_base import BuiltADC
-from periphery.adc_kinds import Quantiser
-from periphery.functions import output_levels
+from periphery.adc.base import BuiltADC
+from periphery.adc.kinds import Quantiser
+from periphery.functions.function import output_levels
+from periphery.ramp.cells import Ramp
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class GroupConverter:
         if chip.readout == "ramp":
             samples = None if seen_z is None or chip.ramp.levels == "uniform" else seen_z.flatten()
             design = chip.ramp.design(group.function, bits, samples=samples)
-            programmed = design.program(ramps=group.ramps, rng=rng.child("ramp"))
+            programmed = Ramp.program(design, ramps=group.ramps, rng=rng.child("ramp"))
             ramp = RampConverter(programmed, chip.comparator, offset, volts_per_z, chip.driver.t_clk_s)
         adc_bits, range_z = adc_bits or chip.adc_bits, range_z or chip.adc.range_z
         built, clipped = None, 0.0

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from devices.errors import InputError
+from configs.errors import InputError
 from mappings.actions import Actions
-from periphery.component import Component, component
+from periphery.prices.component import Component, component
 
 Key = Literal["component", "group", "layer", "status"]
 

@@ -15,9 +15,9 @@ import torch
 from crossbar import Array, ArrayRead
 from devices import BlockNoise, ChipStreams, InputError, Stream
 from mappings.chip import Chip
-from periphery.bit_serial import BitSerial
-from periphery.driver import AnyDriver
-from periphery.driver_base import DriverRead, full_scale
+from periphery.drivers import AnyDriver
+from periphery.drivers.base import DriverRead, full_scale
+from periphery.drivers.bit_serial import BitSerial
 
 
 def rows_of(weight: torch.Tensor, bias: torch.Tensor | None, *, chip: Chip) -> tuple[torch.Tensor, int]:

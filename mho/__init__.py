@@ -1,6 +1,6 @@
 """mho simulates analog in-memory computing: what a network on memristive crossbars computes, and what that costs."""
 
-from mho import rooms as _rooms  # noqa: F401  first of all: it loads the packages that lie beside mho
+from mho import packages as _packages  # noqa: F401  first of all: the packages beside mho
 
 # isort: split
 from crossbar import ENCODINGS, Array, BitSlices, DifferentialPair, Encoding, OffsetColumn
@@ -42,15 +42,15 @@ from devices.effects import (
 )
 from mappings.chip import CellState, Chip, Compensation, Output, Weights
 from mappings.chip_wires import NodeWires
-from mappings.dense import DenseLayer
-from mappings.recurrent import RecurrentLayer
+from mappings.network.dense import DenseLayer
+from mappings.network.recurrent import RecurrentLayer
 from mappings.sparse import spgemm
-from mho.config import read as read_config
-from mho.report import load as load_run
+from mho.config.read import read as read_config
+from mho.report.page import load as load_run
 from mho.runner import run
 from mho.search.command import search as run_search
-from mho.sweep.clusters import Site
 from mho.sweep.command import sweep as run_sweep
+from mho.sweep.engines.clusters import Site
 from periphery import (
     ACTIVATIONS,
     ADC,
@@ -83,10 +83,10 @@ from periphery import (
     identity,
     named_function,
 )
-from periphery.adc_prices import ADC_PRICES, adc_price
-from periphery.characterise import Characteristic, characterise
-from periphery.component import Component, load_components
-from periphery.driver import DRIVERS, AmplitudeDAC, BitSerial, Driver
+from periphery.drivers import DRIVERS, AmplitudeDAC, BitSerial, Driver
+from periphery.prices.adc import ADC_PRICES, adc_price
+from periphery.prices.component import Component, load_components
+from periphery.ramp.characterise import Characteristic, characterise
 from workloads import WORKLOADS, KeywordSpotting, Result
 
 __all__ = [

@@ -12,24 +12,24 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from configs.yaml_source import dump_yaml, load_yaml
 from crossbar import ENCODINGS
 from devices import DEVICES, AnyDevice, ChipStreams, InputError, Stream
 from devices.effects import EFFECTS
 from mappings.chip import Chip
-from mappings.liquid import Liquid
-from mho import plots_devices, plots_liquid
-from mho.config import Loaded, read, shipped
+from mappings.liquid.liquid import Liquid
+from mho.config.read import Loaded, read, shipped
 from mho.files import write_atomic
+from mho.report import plots_devices, plots_liquid
 from mho.search.loop import Searcher
 from mho.search.spec import Search, read_search
 from mho.sweep.spec import Sweep, read_sheet
 from mho.sweep.study import Study
-from mho.yaml_source import dump_yaml, load_yaml
 from periphery import ACTIVATIONS, ADCS, FUNCTIONS
-from periphery.adc_prices import ADC_PRICES, adc_price
-from periphery.component import load_components
-from periphery.driver import DRIVERS
-from periphery.functions_library import described
+from periphery.drivers import DRIVERS
+from periphery.functions.library import described
+from periphery.prices.adc import ADC_PRICES, adc_price
+from periphery.prices.component import load_components
 from workloads import WORKLOADS, AnyExperiment
 
 TYPES: dict[str, Any] = {"experiment": AnyExperiment, "chip": Chip, "device": AnyDevice, "liquid": Liquid}

@@ -21,20 +21,20 @@ from typing import Annotated, Any
 import typer
 
 from devices import InputError
-from mho import catalogue, citations, nladc, reports, runner
-from mho.config import json_schema
+from mho import catalogue, citations, nladc, references, reports, runner
+from mho.config.read import json_schema
 from mho.console import Watch, summary
 from mho.files import write_atomic
 from mho.fit import fit_file
 from mho.search import command as searches
 from mho.sweep import command as sweeps
 from mho.sweep import export
-from mho.sweep.clusters import Site
+from mho.sweep.engines.clusters import Site
 from mho.sweep.plan import Shard
 from mho.sweep.progress import Meter
 from workloads.kws.find import FULL_SET, TEST_SET
+from workloads.recordings.sources import Unavailable, cached, fetch
 from workloads.result import silent
-from workloads.sources import Unavailable, cached, fetch
 
 app = typer.Typer(
     name="mho",
@@ -401,7 +401,7 @@ def fit(
 @app.command()
 def cite(experiment: Experiment, sets: Sets = None) -> None:
     """Print the BibTeX of the papers behind an experiment: task, devices, circuits, prices."""
-    typer.echo(citations.bibtex(citations.keys_of(experiment, tuple(sets or ()))), nl=False)
+    typer.echo(references.bibtex(citations.keys_of(experiment, tuple(sets or ()))), nl=False)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from types import TracebackType
 
-from devices.errors import InputError
+from configs.errors import InputError
 
 
 def write_atomic(path: Path | str, data: bytes) -> None:

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from configs.yaml_source import dump_yaml
 from devices import AnyDevice, InputError, Measured
 from devices.candidates import fits
 from devices.fitting import Fit
 from devices.measured_csv import Measurements, read_measurements
-from mho.config_schema import suggestion
+from mho.config.schema import suggestion
 from mho.files import write_atomic
-from mho.yaml_source import dump_yaml
 
 WIDTH = 110
 

@@ -13,11 +13,12 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from devices import AnyDevice, InputError, Stream
-from mho import catalogue, plots_nladc
-from mho.config import read
-from mho.plots_nladc import counted
+from mho import catalogue
+from mho.config.read import read
+from mho.report import plots_nladc
+from mho.report.plots_nladc import counted
 from periphery import Function, RampColumn, from_csv, named_function
-from periphery.characterise import Characteristic, characterise
+from periphery.ramp.characterise import Characteristic, characterise
 
 NAME = "NLADC"
 MOST_CHIPS = 4096
@@ -123,5 +124,5 @@ def _samples(path: Path) -> torch.Tensor:
 
 
 def plot(found: Characteristic, device: str, path: Path) -> None:
-    """The picture of ``mho.plots_nladc``, written whole or not at all."""
+    """The picture of ``mho.report.plots_nladc``, written whole or not at all."""
     catalogue.save_figure(plots_nladc.characteristic(found, device), path)

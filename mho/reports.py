@@ -10,13 +10,14 @@ from pathlib import Path
 import pandas as pd
 
 from devices import InputError
-from mho import report
 from mho.files import write_atomic
+from mho.report import page as report
 from mho.search import page as search_page
 from mho.search.table import settings
-from mho.sweep import export, page
+from mho.sweep import export
 from mho.sweep.names import label_of, unit_of
-from mho.sweep.reading import ABSENT, Reading, of_table, read
+from mho.sweep.page import page
+from mho.sweep.page.reading import ABSENT, Reading, of_table, read
 from mho.sweep.store import FILE
 
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 
+from configs.yaml_source import dump_yaml
 from devices import InputError
-from mho import report
-from mho.config import Loaded, digest, read
+from mho.config.read import Loaded, digest, read
 from mho.files import RunFolder
-from mho.yaml_source import dump_yaml
+from mho.report import page as report
 from workloads import AnyExperiment, Progress, Result
 from workloads.result import silent
 

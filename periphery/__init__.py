@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from periphery.activation import ACTIVATIONS, AnyActivation, Cordic, PiecewiseLinear, Table
-from periphery.adc import ConventionalADC, LookUpConverter
-from periphery.adc_base import ADC, Bank, BuiltADC
-from periphery.adc_grid import Grid
-from periphery.adc_kinds import ADCS, CCO, SAR, AnyADC, Flash, LinearRamp, Quantiser, SenseAmp
-from periphery.calibration import RangeCalibration, Ranges
-from periphery.converter import RampConversion, RampConverter
-from periphery.driver import DRIVERS, AmplitudeDAC, AnyDriver, BitSerial, Driver, DriverRead, PWMDriver
-from periphery.functions import SIGMOID, TANH, Function, identity, output_levels, quantised, thresholds
-from periphery.functions_library import FUNCTIONS, from_callable, named_function
-from periphery.functions_table import from_csv
-from periphery.lif import LIF, Firing, MembraneCapacitor, Neurons
-from periphery.ramp import Comparator, Ramp, RampColumn, RampDesign, RampRead
+from periphery.adc.activation import ACTIVATIONS, AnyActivation, Cordic, PiecewiseLinear, Table
+from periphery.adc.base import ADC, Bank, BuiltADC
+from periphery.adc.calibration import RangeCalibration, Ranges
+from periphery.adc.chain import ConventionalADC, LookUpConverter
+from periphery.adc.grid import Grid
+from periphery.adc.kinds import ADCS, CCO, SAR, AnyADC, Flash, LinearRamp, Quantiser, SenseAmp
+from periphery.drivers import DRIVERS, AmplitudeDAC, AnyDriver, BitSerial, Driver, DriverRead, PWMDriver
+from periphery.functions.function import SIGMOID, TANH, Function, identity, output_levels, quantised, thresholds
+from periphery.functions.library import FUNCTIONS, from_callable, named_function
+from periphery.functions.table import from_csv
+from periphery.neurons.lif import LIF, Firing, MembraneCapacitor, Neurons
+from periphery.ramp.cells import Ramp
+from periphery.ramp.comparator import Comparator
+from periphery.ramp.converter import RampConversion, RampConverter
+from periphery.ramp.design import RampColumn, RampDesign
+from periphery.ramp.read import RampRead
 
 __all__ = [
     "ACTIVATIONS",

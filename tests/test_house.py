@@ -16,7 +16,7 @@ from types import ModuleType
 
 import pytest
 
-from mho.rooms import ROOMS, foreign_file
+from mho.packages import PACKAGES, foreign_file
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FOREIGN = "raise RuntimeError('the file of the user was taken for a room of mho')\n"
@@ -44,7 +44,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.md", "CITATION.cff", "Makefile"):
         shutil.copy(CHECKOUT / name, copy)
     shutil.copy(CHECKOUT / "constraints.txt", copy)
-    for name in (*ROOMS, "mho", "tests"):
+    for name in (*PACKAGES, "mho", "tests"):
         shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 
@@ -81,10 +81,10 @@ def crowded(tmp_path: Path) -> Path:
 def test_wheel_ships_packages_data_and_type_markers_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names}
-    assert top == {*ROOMS, "mho", "mho-0.1.0.dist-info"}
-    assert {name for name in names if name.endswith("py.typed")} == {f"{room}/py.typed" for room in (*ROOMS, "mho")}
+    assert top == {*PACKAGES, "mho", "mho-0.1.0.dist-info"}
+    assert {name for name in names if name.endswith("py.typed")} == {f"{room}/py.typed" for room in (*PACKAGES, "mho")}
 
-    files = {path for room in (*ROOMS, "mho") for path in (CHECKOUT / room).rglob("*") if path.is_file()}
+    files = {path for room in (*PACKAGES, "mho") for path in (CHECKOUT / room).rglob("*") if path.is_file()}
     expected = {path.relative_to(CHECKOUT).as_posix() for path in files if "__pycache__" not in path.parts}
     assert {name for name in names if not name.startswith("mho-0.1.0.dist-info/")} == expected
     assert any(name.startswith("configs/devices/") for name in names)
@@ -170,7 +170,7 @@ def test_rooms_are_found_beside_a_users_own_devices_py(installed: Path, crowded:
         "rooms": [str(installed / room) for room in ("devices", "configs", "workloads")],
         "submodule": "crossbar.array",
         "yaml": True,
-        "added_to_path": [str(installed / "mho" / "doors")],
+        "added_to_path": [str(installed / "mho" / "shims")],
         "rest_of_path_kept": True,
         "finders_kept": True,
         "notebook": str(installed / "devices" / "__init__.py"),
@@ -239,8 +239,8 @@ def test_foreign_file(attributes: dict[str, object], place: str | None, monkeypa
 
 
 def test_there_is_a_door_for_every_room_and_nothing_else_that_could_hide_a_users_module() -> None:
-    doors = CHECKOUT / "mho" / "doors"
-    assert {path.name for path in doors.iterdir()} - {"__pycache__"} == {f"{room}.py" for room in ROOMS}
+    shims = CHECKOUT / "mho" / "shims"
+    assert {path.name for path in shims.iterdir()} - {"__pycache__"} == {f"{room}.py" for room in PACKAGES}
 
 
 def test_a_room_that_is_not_loaded_is_not_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from workloads.kws.experiment import KeywordSpotting
-from workloads.lsm.experiment import LiquidStateMachine
-from workloads.lsm.experiment_zeroshot import ZeroShot
+from workloads.kws.run import KeywordSpotting
+from workloads.lsm.run import LiquidStateMachine
 from workloads.result import Panel, Progress, Result
-from workloads.spgemm.experiment import SparseProduct
+from workloads.spgemm.run import SparseProduct
+from workloads.zeroshot.run import ZeroShot
 
 WORKLOADS: dict[str, type[KeywordSpotting] | type[LiquidStateMachine] | type[SparseProduct] | type[ZeroShot]] = {
     "kws": KeywordSpotting,

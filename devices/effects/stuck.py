@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from annotated_types import Ge, Interval
 
+from configs.errors import InputError
 from devices.effects.effect import Draws, Effect, Window
-from devices.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from mappings.sparse.accuracy import SparseAccuracy, accuracy
-from mappings.sparse.analog import SparseRun, multiply
-from mappings.sparse.analog_actions import sparse_actions, sparse_components
-from mappings.sparse.analog_chip import Merge, SparseChip, SparseMapping
-from mappings.sparse.cells import SPARSE_ENCODINGS, OneCell
-from mappings.sparse.counting import SparseCounts, count
-from mappings.sparse.estimate import Lengths, estimate, sample
-from mappings.sparse.fabric import VERSIONS, Fabric, Instructions, Version
-from mappings.sparse.fabric_actions import fabric_actions
-from mappings.sparse.fabric_dataflow import DATAFLOWS
-from mappings.sparse.fabric_run import FabricRun, run_smash, table
-from mappings.sparse.grouping import ORDERS
-from mappings.sparse.plan import Plan, plan
-from mappings.sparse.product import partial_products, spgemm
-from mappings.sparse.semiring import SEMIRINGS, Semiring
-from mappings.sparse.tiles import LAYOUTS, TileMap, lay
+from mappings.sparse.exact.product import partial_products, spgemm
+from mappings.sparse.exact.semiring import SEMIRINGS, Semiring
+from mappings.sparse.fabric.actions import fabric_actions
+from mappings.sparse.fabric.dataflow import DATAFLOWS
+from mappings.sparse.fabric.machine import VERSIONS, Fabric, Instructions, Version
+from mappings.sparse.fabric.run import FabricRun, run_smash, table
+from mappings.sparse.tiles.actions import sparse_actions, sparse_components
+from mappings.sparse.tiles.cells import SPARSE_ENCODINGS, OneCell
+from mappings.sparse.tiles.chip import Merge, SparseChip, SparseMapping
+from mappings.sparse.tiles.compute import SparseRun, multiply
+from mappings.sparse.tiles.counting import SparseCounts, count
+from mappings.sparse.tiles.estimate import Lengths, estimate, sample
+from mappings.sparse.tiles.grouping import ORDERS
+from mappings.sparse.tiles.layout import LAYOUTS, TileMap, lay
+from mappings.sparse.tiles.plan import Plan, plan
 
 __all__ = [
     "DATAFLOWS",

@@ -15,9 +15,9 @@ from mho.search.loop import Searcher
 from mho.search.spec import Bound, Choice, Search, cheap_path
 from mho.search.table import table
 from mho.sweep import estimate
-from mho.sweep.clusters import HERE, Site
+from mho.sweep.engines.clusters import HERE, Site
 from mho.sweep.names import unit_of
-from mho.sweep.page import PAGE, in_unit
+from mho.sweep.page.page import PAGE, in_unit
 from mho.sweep.plan import short
 from mho.sweep.progress import Meter, span
 from mho.sweep.spec import one_or_many

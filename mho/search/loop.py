@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from devices import InputError
-from mho.config_schema import suggestion
+from mho.config.schema import suggestion
 from mho.search.guide import Guide
 from mho.search.spec import MOST_TRIALS, Search, cheap_path, check, read_search
 from mho.search.trial import Trial, means, on_front
-from mho.sweep.engine import Engine
+from mho.sweep.engines.engine import Engine
 from mho.sweep.pareto import dominated
 from mho.sweep.plan import Point
 from mho.sweep.progress import Meter

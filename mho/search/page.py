@@ -8,15 +8,15 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from configs.yaml_source import dump_yaml
 from devices import InputError
 from mho.files import write_atomic
 from mho.search.loop import Searcher
 from mho.search.spec import Search
 from mho.search.table import settings, table
-from mho.sweep import page, reading
+from mho.sweep.page import page, reading
 from mho.sweep.store import Store
 from mho.sweep.study import Study
-from mho.yaml_source import dump_yaml
 
 
 def write(folder: Path, search: Search, frame: pd.DataFrame, output: Path | None = None) -> Path:

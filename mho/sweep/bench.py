@@ -9,7 +9,7 @@ from annotated_types import Ge, Interval
 
 from devices import Stream
 from periphery import Comparator, Function, RampColumn, named_function
-from periphery.characterise import characterise
+from periphery.ramp.characterise import characterise
 
 #: Columns of the table, by the names under which ``Characteristic.figures`` gives mean and worst chip.
 FIGURES = {

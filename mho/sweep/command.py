@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from mho.sweep import estimate, export, page, slurm
-from mho.sweep.clusters import HERE, Site
+from configs.yaml_source import dump_yaml
+from mho.sweep import estimate, export
+from mho.sweep.engines import slurm
+from mho.sweep.engines.clusters import HERE, Site
+from mho.sweep.page import page
 from mho.sweep.plan import Point, Shard
 from mho.sweep.progress import Meter, span
 from mho.sweep.run import Runner
 from mho.sweep.store import FILE, Store
 from mho.sweep.study import State, Study
 from mho.sweep.work import SYNTHETIC
-from mho.yaml_source import dump_yaml
 
 TABLE = "results.csv"
 _SHOWN = 100

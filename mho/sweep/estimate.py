@@ -11,18 +11,18 @@ from typing import Any
 import torch
 
 from devices import ChipStreams, Stream
-from mappings.aware import Aware
+from mappings.network.aware import Aware
 from mho.sweep.plan import Point
 from mho.sweep.progress import span
 from mho.sweep.study import Study
 from mho.sweep.template import TIME
 from mho.sweep.work import Task, built, perform
 from workloads import KeywordSpotting
-from workloads.kws.clips import CLIP_SAMPLES, LABELS
-from workloads.kws.experiment import Format, one_thread
 from workloads.kws.hardware import KeywordChips
 from workloads.kws.model import KeywordNet
+from workloads.kws.run import Format, one_thread
 from workloads.kws.training import Batches, Stage, train
+from workloads.recordings.clips import CLIP_SAMPLES, LABELS
 from workloads.result import silent
 
 CLIPS = 4890  # of the 12-class test set of Speech Commands v0.02, where the experiment names no number

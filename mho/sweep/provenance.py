@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mho.rooms import HOUSE, ROOMS
+from mho.packages import PACKAGES, ROOT
 from mho.runner import _git
 
 #: Packages whose versions may move the last bits of a result.
@@ -25,11 +25,11 @@ def code() -> tuple[str, dict[str, Any]]:
     its revision is the same; the face (command line, reports) moves no figure and does not count.
     """
     whole = hashlib.sha256()
-    files = [path for room in ROOMS for path in (HOUSE / room).rglob("*") if path.suffix in (".py", ".yaml", ".csv")]
+    files = [path for room in PACKAGES for path in (ROOT / room).rglob("*") if path.suffix in (".py", ".yaml", ".csv")]
     # What an experiment, chip or device says is in the point's own configuration.
-    read = [path for path in files if not path.is_relative_to(HOUSE / "configs") or "components" in path.parts]
-    for path in sorted([*read, *(HOUSE / each for each in _ALSO)]):
-        whole.update(str(path.relative_to(HOUSE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    read = [path for path in files if not path.is_relative_to(ROOT / "configs") or "components" in path.parts]
+    for path in sorted([*read, *(ROOT / each for each in _ALSO)]):
+        whole.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
     packages = {name: _version(name) for name in COMPUTING}
     whole.update(repr(sorted(packages.items())).encode())
     about = {

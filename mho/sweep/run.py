@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 
 from devices import InputError
-from mho.sweep.engine import Engine, WorkerDied
+from mho.sweep.engines.engine import Engine, WorkerDied
 from mho.sweep.plan import Point
 from mho.sweep.progress import Meter
 from mho.sweep.store import Known, Row, Store

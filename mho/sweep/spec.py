@@ -14,10 +14,10 @@ import numpy as np
 from annotated_types import Ge, Gt, Interval, Len
 from pydantic import ValidationError
 
+from configs.yaml_source import Node, Origin, describe_value
 from devices import InputError, Stream
-from mho.config_resolve import REFERENCES, Files, Resolver, Source
-from mho.config_schema import Schema, dotted, listed, suggestion
-from mho.yaml_source import Node, Origin, describe_value
+from mho.config.resolve import REFERENCES, Files, Resolver, Source
+from mho.config.schema import Schema, dotted, listed, suggestion
 
 MOST_POINTS = 1_000_000
 _DIGITS = 12  # of a computed value: a log range then says 1e-05, not 9.999999999999999e-06

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devices import InputError
-from mho.config import digest
-from mho.config_schema import listed, suggestion
+from mho.config.read import digest
+from mho.config.schema import listed, suggestion
 from mho.sweep import provenance
 from mho.sweep.plan import Plan, Point, Shard
 from mho.sweep.spec import Sheet, read_sheet

@@ -15,16 +15,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from devices import Stream
-from mappings.aware import Aware
-from mho.config import digest
+from mappings.network.aware import Aware
+from mho.config.read import digest
 from mho.files import write_atomic
-from workloads.kws.clips import Clips
-from workloads.kws.experiment import Data, KeywordRun, Prepared, Trained, fewer
 from workloads.kws.features import MFCC, cached_mfcc
 from workloads.kws.find import Finding, find_clips
 from workloads.kws.model import KeywordNet
+from workloads.kws.run import Data, KeywordRun, Prepared, Trained, fewer
 from workloads.kws.tables import Tables
 from workloads.kws.training import Stage
+from workloads.recordings.clips import Clips
 from workloads.result import Result
 
 _HELD = 2  # prepared splits kept in a process: the one at work and, at a border between two trainings, the next

@@ -19,14 +19,14 @@ from pydantic import TypeAdapter
 from threadpoolctl import threadpool_limits
 
 from devices import InputError, Stream
-from mho.config import digest
+from mho.config.read import digest
 from mho.sweep import provenance
 from mho.sweep.bench import DESIGN
 from mho.sweep.bench import OUTPUTS as BENCH_OUTPUTS
 from mho.sweep.template import TYPES
 from mho.sweep.trained import SharedRun, recordings
 from workloads import KeywordSpotting, LiquidStateMachine, Result, SparseProduct
-from workloads.kws.experiment import one_thread
+from workloads.kws.run import one_thread
 from workloads.result import silent
 
 _NAME = "point_{}"  # of a variant that stands for the points of one chip

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
-from mappings.aware import Aware, coded, pulsed
 from mappings.chip import CellState, Chip, Weights
-from mappings.recurrent import RecurrentLayer
+from mappings.network.aware import Aware, coded, pulsed
+from mappings.network.recurrent import RecurrentLayer
 from periphery import SIGMOID, TANH, PWMDriver, RampColumn
 
 HIDDEN, INPUTS = 8, 6

@@ -11,14 +11,14 @@ import torch
 from devices import BlockNoise, ChipStreams, Gaussian, Ideal, InputError, Stream, TaOx
 from mappings.activity import Activity
 from mappings.chip import Chip, Weights
-from mappings.recurrent import RecurrentLayer
+from mappings.network.recurrent import RecurrentLayer
 from periphery import Comparator, ConventionalADC, RampColumn
-from periphery.activation import Cordic, PiecewiseLinear
-from periphery.adc_kinds import ADCS, SAR, LinearRamp, Quantiser
-from periphery.adc_prices import adc_component
-from periphery.calibration import RangeCalibration
-from periphery.component import load_components
-from periphery.driver import PWMDriver
+from periphery.adc.activation import Cordic, PiecewiseLinear
+from periphery.adc.calibration import RangeCalibration
+from periphery.adc.kinds import ADCS, SAR, LinearRamp, Quantiser
+from periphery.drivers import PWMDriver
+from periphery.prices.adc import adc_component
+from periphery.prices.component import load_components
 
 INPUTS, HIDDEN, SAMPLES, STEPS = 7, 5, 16, 6
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)

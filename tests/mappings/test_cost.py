@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.errors import InputError
+from configs.errors import InputError
 from mappings.actions import Action, Actions, Instance, Task
 from mappings.cost import CostLine, price, shares, summarise
-from periphery.component import Area, Component, Latency, Leakage, Price, component, load_components
+from periphery.prices.component import Area, Component, Latency, Leakage, Price, component, load_components
 
 ISAAC = yaml.safe_load((Path(__file__).parents[1] / "reference" / "isaac_table1.yaml").read_text())
 RUN_DIRECTORY = Path(__file__).parents[2] / "docs" / "run_directory.md"

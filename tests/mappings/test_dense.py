@@ -11,7 +11,7 @@ import torch
 from devices import PCM, BlockNoise, ChipStreams, Ideal, InputError, Stream, TaOx
 from mappings.activity import Activity
 from mappings.chip import Chip, Output, Weights
-from mappings.dense import DenseLayer
+from mappings.network.dense import DenseLayer
 from periphery import ConventionalADC, RampColumn
 
 Readout = Literal["ramp", "conventional"]

@@ -16,12 +16,12 @@ from devices import DEVICES, PCM, BlockNoise, ChipStreams, Device, Ideal, InputE
 from devices.effects import Levels, ProgramVerify, Retention, Spread, Stuck, Temperature
 from mappings.chip import Chip, Compensation, Weights
 from mappings.chip_wires import NodeWires
-from mappings.dense import DenseLayer
-from mappings.recurrent import ProgrammedRecurrent, RecurrentLayer
-from mappings.writing import write_lines
+from mappings.network.dense import DenseLayer
+from mappings.network.recurrent import ProgrammedRecurrent, RecurrentLayer
+from mappings.network.writing import write_lines
 from periphery import Comparator, ConventionalADC, RampColumn
-from periphery.bit_serial import BitSerial
-from periphery.driver import PWMDriver
+from periphery.drivers import PWMDriver
+from periphery.drivers.bit_serial import BitSerial
 from tests.devices.test_contract import device_of
 
 INPUTS, HIDDEN, SAMPLES, STEPS, DAY_S = 10, 8, 24, 4, 86400.0

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from devices import PCM, SONOS, ChipStreams, FormedTaOx, Stream
 from devices.effects import Retention, Stuck
-from mappings import liquid_noise
-from mappings.liquid import Engine, LineSpikes, Liquid, ProgrammedLiquid
-from mappings.liquid_run import Job
-from mappings.liquid_step import neuron_input, on_grid
-from periphery.lif import LIF
+from mappings import counter_noise as liquid_noise
+from mappings.liquid.liquid import Engine, LineSpikes, Liquid, ProgrammedLiquid
+from mappings.liquid.run import Job
+from mappings.liquid.step import neuron_input, on_grid
+from periphery.neurons.lif import LIF
 
 QUIET = FormedTaOx(read_noise_S=0.0, slow_noise_S=0.0)
 ENGINES: tuple[Engine, ...] = ("events", "dense")
@@ -160,7 +160,7 @@ def test_no_bit_depends_on_batch_or_chips_beside(engine: Engine, monkeypatch: py
     some = np.array([7, 2, 5])
     part = made.run(LineSpikes.of(x[some]), rng=chips(3), numbers=some, engine=engine)
     assert torch.equal(part.counts, whole.counts[:, some])
-    monkeypatch.setattr("mappings.liquid_run.BLOCK", 4)
+    monkeypatch.setattr("mappings.liquid.run.BLOCK", 4)
     assert torch.equal(made.run(LineSpikes.of(x), rng=chips(3), engine=engine).counts, whole.counts)
     again = made.run(LineSpikes.of(x), rng=chips(3, seed=1), engine=engine)
     assert not torch.equal(again.counts, whole.counts), "another seed of the read noise"

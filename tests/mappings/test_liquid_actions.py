@@ -11,8 +11,7 @@ import pytest
 from devices import ChipStreams, Stream
 from mappings.actions import Actions
 from mappings.cost import CostLine, price
-from mappings.liquid import LineSpikes, Liquid
-from mappings.liquid_actions import (
+from mappings.liquid.actions import (
     GPU_MODELS,
     LiquidActivity,
     gpu_actions,
@@ -21,7 +20,8 @@ from mappings.liquid_actions import (
     readout_actions,
     training_cost,
 )
-from periphery.component import load_components
+from mappings.liquid.liquid import LineSpikes, Liquid
+from periphery.prices.component import load_components
 
 COMPONENTS = load_components()
 BUSY = LiquidActivity(lines=36.0, spikes=13.5, load_S=201 * 33.96e-6)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from devices import ChipStreams, Stream
-from mappings.liquid import Liquid
-from mappings.liquid_rule import Probe, design_map, measured, memory_capacity, spectral_radius
-from mho import plots_liquid
+from mappings.liquid.design_map import Probe, design_map, measured, memory_capacity, spectral_radius
+from mappings.liquid.liquid import Liquid
+from mho.report import plots_liquid
 
 SOURCE = Stream.root(0).child("rule")
 CHIPS = ChipStreams.of(SOURCE, 1)

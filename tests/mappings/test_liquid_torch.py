@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from devices import ChipStreams, FormedTaOx, Stream
-from mappings.liquid import LineSpikes, Liquid, LiquidRun, ProgrammedLiquid
-from mappings.liquid_torch import run_torch
-from periphery.lif import LIF
+from mappings.liquid.gpu import run_torch
+from mappings.liquid.liquid import LineSpikes, Liquid, LiquidRun, ProgrammedLiquid
+from periphery.neurons.lif import LIF
 
 QUIET = FormedTaOx(read_noise_S=0.0, slow_noise_S=0.0)
 CHIPS = ChipStreams.of(Stream.root(0).child("torch"), 2)
@@ -60,7 +60,7 @@ def test_with_noise_rates_agree_and_blocks_stand_alone(device: str, monkeypatch:
     for chip in range(2):
         assert float(found.rates[chip]) == pytest.approx(float(expected.rates[chip]), rel=0.01)
         assert float(found.rates[chip]) > 1.1 * float(calm.rates[chip]), "noise makes neurons fire"
-    monkeypatch.setattr("mappings.liquid_torch.GROUP", 256)
+    monkeypatch.setattr("mappings.liquid.gpu.GROUP", 256)
     assert torch.equal(on(made, lines, device).counts, found.counts), "256 recordings at a time, or 1024"
 
 

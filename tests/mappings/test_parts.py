@@ -13,16 +13,16 @@ from crossbar.wires import Wires
 from devices import BlockNoise, ChipStreams, Gaussian, Ideal, InputError, Stream, TaOx
 from mappings.activity import Activity
 from mappings.chip import Chip, Compensation, Weights
-from mappings.dense import DenseLayer
-from mappings.layer_step import StepTiming
 from mappings.matrix import MappedMatrix
-from mappings.recurrent import RecurrentLayer
+from mappings.network.dense import DenseLayer
+from mappings.network.recurrent import RecurrentLayer
+from mappings.step import StepTiming
 from periphery import Comparator, ConventionalADC, RampColumn
-from periphery.adc_prices import adc_component
-from periphery.amplitude_dac import AmplitudeDAC
-from periphery.bit_serial import BitSerial
-from periphery.component import load_components
-from periphery.driver import AnyDriver, PWMDriver
+from periphery.drivers import AnyDriver, PWMDriver
+from periphery.drivers.amplitude import AmplitudeDAC
+from periphery.drivers.bit_serial import BitSerial
+from periphery.prices.adc import adc_component
+from periphery.prices.component import load_components
 
 INPUTS, HIDDEN, SAMPLES, STEPS = 9, 6, 16, 5
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)

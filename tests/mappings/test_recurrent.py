@@ -14,7 +14,7 @@ import torch
 from devices import PCM, BlockNoise, ChipStreams, Ideal, InputError, Stream, TaOx
 from mappings.activity import Activity
 from mappings.chip import CellState, Chip, Compensation, Weights
-from mappings.recurrent import Cell, Factors, RecurrentLayer
+from mappings.network.recurrent import Cell, Factors, RecurrentLayer
 from periphery import Comparator, ConventionalADC, PWMDriver, RampColumn
 
 Readout = Literal["ramp", "conventional"]

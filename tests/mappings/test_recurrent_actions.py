@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from benchmarks.fit_prices import KWS, NODE_NM, T_CLK_S, FrontEndFit, fit_front_end, measured_case
 from mappings.actions import Actions
 from mappings.cost import price, shares, summarise
-from mappings.recurrent_actions import (
+from mappings.network.actions import (
     DenseShape,
     RecurrentShape,
     StepActivity,
@@ -18,8 +18,8 @@ from mappings.recurrent_actions import (
     dense_actions,
     recurrent_actions,
 )
-from periphery.adc_prices import adc_component
-from periphery.component import Component, load_components
+from periphery.prices.adc import adc_component
+from periphery.prices.component import Component, load_components
 
 BUSY = StepActivity(
     array_ohmic_J=3e-10,

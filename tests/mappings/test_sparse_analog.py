@@ -22,7 +22,6 @@ from mappings.sparse import (
     SparseChip,
     SparseMapping,
     accuracy,
-    analog,
     count,
     estimate,
     multiply,
@@ -30,6 +29,7 @@ from mappings.sparse import (
     plan,
     sample,
 )
+from mappings.sparse.tiles import compute as analog
 from periphery import SAR, AmplitudeDAC, BitSerial, PWMDriver
 from workloads.spgemm import ErdosRenyi, read_matrix
 

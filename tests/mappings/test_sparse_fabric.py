@@ -26,8 +26,8 @@ from mappings.sparse import (
     spgemm,
     table,
 )
-from mappings.sparse.fabric_kernel import cut_windows
-from periphery.component import load_components
+from mappings.sparse.fabric.kernel import cut_windows
+from periphery.prices.component import load_components
 from workloads.spgemm import RMAT, ErdosRenyi
 
 SMALL = Fabric(scratchpad_bytes=1 << 16)

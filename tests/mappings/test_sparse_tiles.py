@@ -12,8 +12,8 @@ from scipy import sparse
 
 from devices import InputError, Stream
 from mappings.sparse import LAYOUTS, ORDERS, lay
-from mappings.sparse.grouping import order, shared
-from mappings.sparse.plan import canonical
+from mappings.sparse.tiles.grouping import order, shared
+from mappings.sparse.tiles.plan import canonical
 
 
 @st.composite

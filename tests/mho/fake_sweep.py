@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from configs.yaml_source import dump_yaml
 from mho.sweep.plan import Point
 from mho.sweep.store import Row, Store
 from mho.sweep.study import Study
-from mho.yaml_source import dump_yaml
 
 Figures = Callable[[dict[str, Any]], dict[str, float | None]]
 

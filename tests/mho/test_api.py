@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 import mho
+from periphery.ramp.cells import Ramp
 
 PUBLIC = """
 ACTIVATIONS ADC ADCS ADC_PRICES AihwkitNoise AmplitudeDAC Array Bank BitSerial BitSlices BlockNoise CCO CMO CellState
@@ -37,7 +38,7 @@ def test_every_public_name_says_what_it_is() -> None:
 
 def test_a_device_and_a_ramp_in_a_few_lines() -> None:
     chips = mho.ChipStreams.of(mho.Stream.root(0), 64)
-    ramp = mho.RampColumn(device=mho.TaOx()).design(mho.SIGMOID, bits=5).program(ramps=1, rng=chips)
+    ramp = Ramp.program(mho.RampColumn(device=mho.TaOx()).design(mho.SIGMOID, bits=5), ramps=1, rng=chips)
     assert ramp.design.cells == 37
     assert float(ramp.read(0.0).inl_lsb().abs().mean()) < 0.1
 

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from mho import cli
-from workloads.kws.clips import LABELS
+from workloads.recordings.clips import LABELS
 
 RATE = 16_000
 QUICK = ["--set", "training.software.steps=4", "--set", "training.aware.steps=2", "--set", "evaluation.chips=1"]

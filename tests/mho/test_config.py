@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
+from configs.errors import InputError
+from configs.yaml_source import dump_yaml
 from devices import AnyDevice
-from devices.errors import InputError
-from mho import config_resolve
-from mho.config import Loaded, digest, json_schema, read, shipped
-from mho.yaml_source import dump_yaml
+from mho.config import resolve as config_resolve
+from mho.config.read import Loaded, digest, json_schema, read, shipped
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devices import InputError
-from mho.config import read
+from mho.config.read import read
 from workloads import AnyExperiment
 
 HEAD = """extends: kws_tiny

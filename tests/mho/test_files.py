@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devices.errors import InputError
+from configs.errors import InputError
 from mho.files import RunFolder, write_atomic
 
 

@@ -15,7 +15,7 @@ from devices.candidates import fits
 from devices.fitting import Fit
 from devices.measured_csv import read_measurements
 from mho import cli
-from mho.config import read
+from mho.config.read import read
 
 HONG_CSV = Path(__file__).parents[1] / "reference" / "hong2025_3c.csv"
 LEVELS_US = np.array([10.0, 20.0, 40.0, 60.0, 80.0])

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from devices import InputError
-from mho import report
+from mho.report import page as report
 from tests.mho.fake_run import write_fake_run
 from workloads.result import Panel
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mho import figures, plots
-from mho.quantities import count, duration, percent, points, quantity
+from mho.report import figures, plots
+from mho.report.quantities import count, duration, percent, points, quantity
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from devices import DEVICES, SONOS, ChipStreams, Device, FormedTaOx, Measured, MiloRRAM, Stream, WanQuartic
-from mho.plots_devices import Fan, device
+from mho.report.plots_devices import Fan, device
 
 RNG = ChipStreams.of(Stream.root(0), 4)
 

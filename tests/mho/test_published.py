@@ -8,8 +8,8 @@ import pytest
 
 from devices import InputError
 from mho.catalogue import listing
-from mho.config import read
-from mho.published import ACROSS_TASKS, FIGURES, Mode, Published, every
+from mho.config.read import read
+from mho.report.published import ACROSS_TASKS, FIGURES, Mode, Published, every
 from mho.sweep.names import unit_of
 
 CHIPS = every()

@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from devices.errors import InputError
-from mho import plots, report, sections
-from mho.costs import price_rows
-from mho.exports import long_table
-from mho.rundata import Comparison, Metric
+from configs.errors import InputError
+from mho.report import page as report
+from mho.report import plots, sections
+from mho.report.costs import price_rows
+from mho.report.exports import long_table
+from mho.report.rundata import Comparison, Metric
 from tests.mho.fake_run import TIMES_S, VARIANTS, write_fake_run
 
 OPTIONAL = ("schedule", "confusion", "ramp", "ramps", "compensation", "vread", "learning", "prices")

@@ -23,8 +23,8 @@ from mho.search.guide import optimiser
 from mho.search.spec import Bound, Choice, Search
 from mho.search.trial import Trial, on_front
 from mho.sweep.bench import ConverterBench
-from mho.sweep.clusters import Site
 from mho.sweep.command import sweep
+from mho.sweep.engines.clusters import Site
 from mho.sweep.store import Store
 
 BENCH = """

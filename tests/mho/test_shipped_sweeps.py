@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from devices import InputError
-from mho.config import shipped
+from mho.config.read import shipped
 from mho.sweep.command import preview, sweep
 from mho.sweep.export import cell
 from mho.sweep.study import Study

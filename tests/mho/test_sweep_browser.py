@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mho.sweep import page
+from mho.sweep.page import page
+from mho.sweep.page.reading import read
 from mho.sweep.pareto import Aims, Limit, front
-from mho.sweep.reading import read
 from tests.mho import browser, fake_sweep
 
 pytestmark = pytest.mark.skipif(browser.found() is None, reason="no Chromium here (Debian package chromium)")

@@ -19,8 +19,8 @@ import pytest
 from devices import InputError
 from mho import cli
 from mho.sweep import command
-from mho.sweep.clusters import Site
 from mho.sweep.command import sweep
+from mho.sweep.engines.clusters import Site
 from mho.sweep.store import Store
 
 HOUSE = Path(cli.__file__).parent.parent
@@ -34,9 +34,9 @@ times_s: [0, 3600]
 ON_ENGINE = """
     import os, random, sys
     from pathlib import Path
-    from mho.sweep.clusters import Site
+    from mho.sweep.engines.clusters import Site
     from mho.sweep.command import sweep
-    from mho.sweep.engine import WorkerDied
+    from mho.sweep.engines.engine import WorkerDied
     from mho.sweep.progress import Meter
     from mho.sweep.run import Runner
     from mho.sweep.store import Store

@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
+from configs.yaml_source import dump_yaml
 from devices import InputError
 from mho import cli, reports
-from mho.sweep import page, payload
 from mho.sweep.command import TABLE, sweep
+from mho.sweep.page import page, payload
+from mho.sweep.page.reading import Reading, of_table, read
 from mho.sweep.pareto import Aims, Limit
-from mho.sweep.reading import Reading, of_table, read
 from mho.sweep.store import FILE, Store
-from mho.yaml_source import dump_yaml
 from tests.mho import fake_sweep
 
 NOTE = "The data is SYNTHETIC: words spoken by eSpeak NG voices."

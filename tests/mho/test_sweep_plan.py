@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices import InputError
-from mho.config import shipped
+from mho.config.read import shipped
 from mho.sweep.plan import Plan, Point, Shard
 from mho.sweep.spec import Axis, Draw, Samples, read_sheet
 from mho.sweep.study import Study

@@ -23,9 +23,9 @@ import pytest
 from mho import cli
 from mho.sweep import command, export, provenance
 from mho.sweep.bench import ConverterBench
-from mho.sweep.clusters import Site
 from mho.sweep.command import sweep
-from mho.sweep.engine import Here, Local, WorkerDied
+from mho.sweep.engines.clusters import Site
+from mho.sweep.engines.engine import Here, Local, WorkerDied
 from mho.sweep.plan import Shard
 from mho.sweep.progress import Meter
 from mho.sweep.run import Runner
@@ -401,7 +401,7 @@ def test_points_without_a_grid_become_one_dimension(file: str, tmp_path: Path) -
 
 def test_keyword_points_are_those_of_mho_run_with_one_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mho.runner import run
-    from workloads.kws import experiment
+    from workloads.kws import run as experiment
 
     quick = {"training.software.steps": 4, "training.aware.steps": 2, "data.clips": 120}
     file = tmp_path / "kws.yaml"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mho.sweep.sensitivity import Factor, correlation_ratio, shares
+from mho.sweep.page.sensitivity import Factor, correlation_ratio, shares
 
 
 def grid(*levels: list[float]) -> list[NDArray[np.float64]]:

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices.errors import InputError
-from mho.yaml_source import MAX_BYTES, Node, dump_yaml, load_yaml, parse_mapping, parse_text
+from configs.errors import InputError
+from configs.yaml_source import MAX_BYTES, Node, dump_yaml, load_yaml, parse_mapping, parse_text
 
 
 def parse(text: str | bytes) -> Node:

@@ -28,8 +28,8 @@ from periphery import (
     from_callable,
     identity,
 )
-from periphery.activation import Activation
-from periphery.component import load_components
+from periphery.adc.activation import Activation
+from periphery.prices.component import load_components
 
 CURVATURE = {"sigmoid": 1 / (6 * math.sqrt(3)), "tanh": 4 / (3 * math.sqrt(3))}
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from devices import BlockNoise, ChipStreams, Stream
-from periphery import CCO, Bank, Flash, Grid, adc_decide
-from periphery.adc_decide import FIRST_ZERO, HIGHEST_ONE, ONES, _chance, thermometer
+from periphery import CCO, Bank, Flash, Grid
+from periphery.adc import decide as adc_decide
+from periphery.adc.decide import FIRST_ZERO, HIGHEST_ONE, ONES, _chance, thermometer
 
 
 def chips(count: int = 1) -> ChipStreams:

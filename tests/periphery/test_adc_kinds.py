@@ -15,8 +15,8 @@ from scipy.special import ndtr
 
 from devices import BlockNoise, ChipStreams, InputError, Stream
 from periphery import ADC, ADCS, CCO, SAR, AnyADC, Bank, BuiltADC, Flash, Grid, LinearRamp, Quantiser, SenseAmp
-from periphery.adc_capacitors import capacitor_steps, capacitors
-from periphery.adc_decide import _chance, _even, search
+from periphery.adc.capacitors import capacitor_steps, capacitors
+from periphery.adc.decide import _chance, _even, search
 
 EXACT: list[ADC] = [
     Quantiser(),

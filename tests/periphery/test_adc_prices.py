@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.errors import InputError
-from periphery.adc_prices import ADC_PRICES, adc_component, adc_name, adc_price
+from configs.errors import InputError
+from periphery.prices.adc import ADC_PRICES, adc_component, adc_name, adc_price
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "adc_grid_rows.csv"
 WHOLE_GRID = Path(__file__).resolve().parents[3] / "shared" / "facts" / "adc_grid.csv"

@@ -11,7 +11,7 @@ import torch
 
 from devices import PCM, Gaussian, Ideal, InputError, Stream, TaOx
 from periphery import FUNCTIONS, SIGMOID, TANH, Comparator, Function, RampColumn, identity
-from periphery.characterise import Characteristic, characterise
+from periphery.ramp.characterise import Characteristic, characterise
 
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
 IDEAL = RampColumn(device=Ideal(), capacitor_mismatch=0.0, max_clocks=4096)

@@ -7,9 +7,9 @@ from typing import get_args
 import pytest
 import yaml
 
-from devices.errors import InputError
-from periphery.component import GROUPS, Component, Status, component, load_components, read_components
-from periphery.records import CONFIGS
+from configs.errors import InputError
+from periphery.prices.component import GROUPS, Component, Status, component, load_components, read_components
+from periphery.prices.records import CONFIGS
 
 SHIPPED = load_components()
 FOLDER = CONFIGS / "components"

@@ -24,7 +24,8 @@ from periphery import (
     quantised,
     thresholds,
 )
-from periphery.functions_library import SHAPES
+from periphery.functions.library import SHAPES
+from periphery.ramp.cells import Ramp
 
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
 FUNCTIONS = [SIGMOID, TANH, identity(1.5)]
@@ -35,7 +36,7 @@ def conversion_of(
     comparator: Comparator = QUIET,
 ) -> RampConversion:  # fmt: skip
     rng = ChipStreams.of(Stream.root(8), chips)
-    ramp = column.design(function, bits).program(ramps=ramps, rng=rng)
+    ramp = Ramp.program(column.design(function, bits), ramps=ramps, rng=rng)
     offset = comparator.offset_V * rng.child("offset").normal((ramps, columns))
     return RampConverter(ramp, comparator, offset, volts_per_z=0.1).read(0.0)
 
@@ -263,7 +264,7 @@ def test_noise_of_the_ramp_accumulates_along_it() -> None:
 
 def test_stretching_the_ramps_clock_stretches_its_thresholds() -> None:
     rng = ChipStreams.of(Stream.root(8), 2)
-    ramp = RampColumn(device=TaOx()).design(SIGMOID, 5).program(ramps=1, rng=rng)
+    ramp = Ramp.program(RampColumn(device=TaOx()).design(SIGMOID, 5), ramps=1, rng=rng)
     converter = RampConverter(ramp, QUIET, torch.zeros(2, 1, 1), volts_per_z=0.1)
     factor = torch.tensor([0.5, 0.8], dtype=torch.float64)[:, None, None]
     plain, stretched = converter.read(0.0), converter.read(0.0, factor)

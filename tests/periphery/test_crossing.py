@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from periphery.crossing import first_crossing
+from periphery.ramp.crossing import first_crossing
 
 single = st.floats(width=32, allow_nan=False)
 

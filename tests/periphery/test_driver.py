@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from devices import BlockNoise, ChipStreams, InputError, Stream
 from periphery import DRIVERS, AmplitudeDAC, AnyDriver, BitSerial, Driver, PWMDriver
-from periphery.component import load_components
+from periphery.prices.component import load_components
 
 
 @given(bits=st.integers(2, 8), x_max=st.floats(0.1, 10.0), x=st.floats(-20.0, 20.0))

@@ -27,8 +27,8 @@ from periphery import (
     quantised,
     thresholds,
 )
-from periphery.functions import steps, threshold_levels
-from periphery.functions_library import SHAPES
+from periphery.functions.function import steps, threshold_levels
+from periphery.functions.library import SHAPES
 
 ALL = [*FUNCTIONS.values(), identity(1.5)]
 RISING = [function for function in ALL if not function.branches]

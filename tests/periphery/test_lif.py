@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices import ChipStreams, Stream
-from periphery.component import component
-from periphery.lif import LIF, MembraneCapacitor, Neurons
+from periphery.neurons.lif import LIF, MembraneCapacitor, Neurons
+from periphery.prices.component import component
 
 FLOATS = st.floats(-3.0, 3.0)
 

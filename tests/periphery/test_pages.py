@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from periphery import ACTIVATIONS, ADCS, DRIVERS, Comparator, RampColumn
-from periphery.adc_prices import ADC_PRICES, adc_price
+from periphery.prices.adc import ADC_PRICES, adc_price
 
 DOCS = Path(__file__).parents[2] / "docs"
 

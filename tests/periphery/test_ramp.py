@@ -17,6 +17,7 @@ from benchmarks.nladc_table import table as functions_table
 from benchmarks.ramp_inl import table
 from devices import PCM, ChipStreams, Gaussian, Ideal, Stream, TaOx
 from periphery import SIGMOID, TANH, Function, RampColumn, identity, named_function, thresholds
+from periphery.ramp.cells import Ramp
 
 REFERENCE: dict[str, Any] = json.loads((Path(__file__).parents[1] / "reference" / "ramp_inl.json").read_text())
 FUNCTIONS = [SIGMOID, TANH, identity(1.5)]
@@ -59,7 +60,7 @@ def test_cells_without_error_put_every_threshold_where_the_function_has_it(
         capacitor_mismatch=0.0,
     )
     design = column.design(function, 5)
-    ramp = design.program(ramps=2, rng=chips(1))
+    ramp = Ramp.program(design, ramps=2, rng=chips(1))
     read = ramp.read(0.0)
     torch.testing.assert_close(read.thresholds(), design.theta.expand(1, 2, -1), rtol=0.0, atol=2e-5)
     assert float(read.inl_lsb().abs().max()) < 1e-3
@@ -96,7 +97,7 @@ def test_ideal_thresholds_move_with_lost_steps() -> None:
     """What the report says was lost is missing from the ramp."""
     column = RampColumn(device=Ideal(g_min_S=100e-6, g_max_S=400e-6), max_clocks=1, capacitor_mismatch=0.0)
     design = column.design(TANH, 5)
-    span = design.program(ramps=1, rng=chips(1)).read(0.0).levels[0, 0]
+    span = Ramp.program(design, ramps=1, rng=chips(1)).read(0.0).levels[0, 0]
     wanted = torch.diff(design.theta)
     lost = design.lost_z - max(0.0, float(wanted[0] - 4 * wanted.min()))
     assert float(span[-1] - span[0]) == pytest.approx(float(design.theta[-1] - design.theta[0]) - lost, rel=1e-5)
@@ -176,7 +177,7 @@ def test_one_clock_ramp_errs_as_the_reconstruction_does(name: str, sigma: float)
     design = column.design(function, 5)
     assert float(design.target_S[1:].max()) == pytest.approx(column.device.g_max_S)
     assert design.ramp_clocks == 31
-    levels = design.program(ramps=1, rng=chips(2000)).read(0.0).levels[:, 0]
+    levels = Ramp.program(design, ramps=1, rng=chips(2000)).read(0.0).levels[:, 0]
     levels = levels - levels[:, :1] + design.theta[0]
     y = function.f(design.theta)
     raw = float(((function.f(levels) - y) / lsb).abs().mean())
@@ -185,7 +186,7 @@ def test_one_clock_ramp_errs_as_the_reconstruction_does(name: str, sigma: float)
 
 
 def middle_error_S(column: RampColumn, function: Function, bits: int, count: int) -> torch.Tensor:
-    ramp = column.design(function, bits).program(ramps=1, rng=chips(count))
+    ramp = Ramp.program(column.design(function, bits), ramps=1, rng=chips(count))
     design = ramp.design
     return ((ramp.read(0.0).levels[..., design.middle] - design.theta[design.middle]) * design.unit_S)[:, 0]
 
@@ -218,7 +219,7 @@ def test_more_trims_leave_less_and_none_leaves_the_raw_error() -> None:
 
 
 def test_calibration_lowers_the_mean_inl_by_moving_the_whole_ramp() -> None:
-    ramp = RampColumn(device=Gaussian(sigma_absolute=0.02)).design(SIGMOID, 5).program(ramps=1, rng=chips(200))
+    ramp = Ramp.program(RampColumn(device=Gaussian(sigma_absolute=0.02)).design(SIGMOID, 5), ramps=1, rng=chips(200))
     raw, trimmed = replace(ramp, bias=()).read(0.0), ramp.read(0.0)
     shift = trimmed.levels - raw.levels
     torch.testing.assert_close(shift, shift[..., :1].expand_as(shift), rtol=0.0, atol=1e-9)
@@ -228,7 +229,7 @@ def test_calibration_lowers_the_mean_inl_by_moving_the_whole_ramp() -> None:
 def test_stuck_off_cells_are_mended_at_the_middle_only() -> None:
     """Calibration shifts; a step that is missing stays missing."""
     device = TaOx(stuck_off_rate=0.05)
-    ramp = RampColumn(device=device, capacitor_mismatch=0.0).design(SIGMOID, 5).program(ramps=1, rng=chips(300))
+    ramp = Ramp.program(RampColumn(device=device, capacitor_mismatch=0.0).design(SIGMOID, 5), ramps=1, rng=chips(300))
     assert ramp.steps.stuck is not None
     raw, trimmed = replace(ramp, bias=()).read(0.0), ramp.read(0.0)
     middle = ramp.design.middle
@@ -244,7 +245,7 @@ def test_stuck_off_cells_are_mended_at_the_middle_only() -> None:
 def test_thresholds_are_the_running_maximum_of_a_ramp_that_falls_back() -> None:
     device = Gaussian(sigma_absolute=0.3)
     column = RampColumn(device=device, step="differential", smallest_step=0.3, bias_cells=0)
-    read = column.design(TANH, 5).program(ramps=1, rng=chips(4)).read(0.0)
+    read = Ramp.program(column.design(TANH, 5), ramps=1, rng=chips(4)).read(0.0)
     levels, found = read.levels.numpy(), read.thresholds(0.5).numpy()
     assert (np.diff(levels) < 0).any()
     assert np.array_equal(found, np.maximum.accumulate(levels * 0.5, axis=-1))
@@ -252,7 +253,7 @@ def test_thresholds_are_the_running_maximum_of_a_ramp_that_falls_back() -> None:
 
 def test_inl_is_the_error_of_the_output_at_a_threshold() -> None:
     """A ramp that is too steep by 2 % errs by g(1.02 z) - g(z)."""
-    ramp = RampColumn(device=Ideal(), calibrate=False).design(SIGMOID, 5).program(ramps=1, rng=chips(1))
+    ramp = Ramp.program(RampColumn(device=Ideal(), calibrate=False).design(SIGMOID, 5), ramps=1, rng=chips(1))
     steep = replace(ramp, mismatch=torch.full((1, 1), 0.02))
     theta = thresholds(SIGMOID, 5)
     wanted = (torch.sigmoid(1.02 * theta) - torch.sigmoid(theta)) * 32
@@ -261,7 +262,7 @@ def test_inl_is_the_error_of_the_output_at_a_threshold() -> None:
 
 def test_capacitor_mismatch_has_its_standard_deviation() -> None:
     column = RampColumn(device=Ideal(), capacitor_mismatch=0.02, calibrate=False)
-    read = column.design(identity(1.0), 4).program(ramps=3, rng=chips(3000)).read(0.0)
+    read = Ramp.program(column.design(identity(1.0), 4), ramps=3, rng=chips(3000)).read(0.0)
     gain = (read.levels[..., -1] - read.levels[..., 0]) / (read.design.theta[-1] - read.design.theta[0])
     assert float(gain.std()) == pytest.approx(0.02, rel=0.05)
 
@@ -269,7 +270,7 @@ def test_capacitor_mismatch_has_its_standard_deviation() -> None:
 def test_read_noise_of_the_ramp_is_that_of_its_steps() -> None:
     """Each step adds sigma sqrt(sum m^2) over its cells, in units of z."""
     column = RampColumn(device=TaOx(), parallel_cells=2, bias_cells=0, capacitor_mismatch=0.0)
-    read = column.design(TANH, 5).program(ramps=1, rng=chips(1)).read(0.0)
+    read = Ramp.program(column.design(TANH, 5), ramps=1, rng=chips(1)).read(0.0)
     assert read.noise is not None
     wanted = 0.14e-6 * math.sqrt(2) * read.design.clocks.abs() / read.design.unit_S
     torch.testing.assert_close(read.noise[0, 0], wanted, rtol=1e-6, atol=0.0)
@@ -278,7 +279,7 @@ def test_read_noise_of_the_ramp_is_that_of_its_steps() -> None:
 def test_conductance_clocks_of_one_ramp_count_all_cells() -> None:
     column = RampColumn(device=Ideal(g_min_S=100e-6, g_max_S=400e-6), step="differential", calibrate=False)
     design = column.design(TANH, 4)
-    ramp = design.program(ramps=1, rng=chips(1))
+    ramp = Ramp.program(design, ramps=1, rng=chips(1))
     wanted = sum(
         float(abs(clocks) * (ramp.steps.programmed_S[0, 0, 0, k, 0] + ramp.steps.programmed_S[0, 0, 1, k, 0]))
         for k, clocks in enumerate(design.clocks)
@@ -288,7 +289,7 @@ def test_conductance_clocks_of_one_ramp_count_all_cells() -> None:
 
 def test_first_chips_do_not_move_with_more_chips_beside() -> None:
     design = RampColumn(device=PCM()).design(SIGMOID, 5)
-    few, many = (design.program(ramps=2, rng=chips(count)) for count in (2, 6))
+    few, many = (Ramp.program(design, ramps=2, rng=chips(count)) for count in (2, 6))
     for t_s in (0.0, 2592000.0):
         assert torch.equal(few.read(t_s).levels, many.read(t_s).levels[:2])
         again = [ramp.recentred(t_s, chips(len(ramp.mismatch)).child("later")) for ramp in (few, many)]
@@ -297,7 +298,7 @@ def test_first_chips_do_not_move_with_more_chips_beside() -> None:
 
 def test_a_drifted_ramp_is_centred_again_by_new_trims() -> None:
     month_s = 2592000.0
-    ramp = RampColumn(device=PCM(), capacitor_mismatch=0.0).design(SIGMOID, 5).program(ramps=1, rng=chips(200))
+    ramp = Ramp.program(RampColumn(device=PCM(), capacitor_mismatch=0.0).design(SIGMOID, 5), ramps=1, rng=chips(200))
     renewed = ramp.recentred(month_s, chips(200).child("later"))
     middle = ramp.design.middle
     old, new = (r.read(month_s).levels[:, 0, middle].abs().mean() for r in (ramp, renewed))

@@ -25,9 +25,10 @@ from periphery import (
     output_levels,
     quantised,
 )
-from periphery.ramp_errors import delayed, leaked, settled
-from periphery.ramp_levels import mean_squared_error, optimal_levels
-from periphery.ramp_order import following_order, sorted_order
+from periphery.ramp.cells import Ramp
+from periphery.ramp.levels import mean_squared_error, optimal_levels
+from periphery.ramp.order import following_order, sorted_order
+from periphery.ramp.timing import delayed, leaked, settled
 
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
 IDEAL = RampColumn(device=Ideal(), capacitor_mismatch=0.0)
@@ -42,7 +43,7 @@ def conversion_of(
     column: RampColumn, function: Function, bits: int, *, comparator: Comparator = QUIET, count: int = 1,
     samples: torch.Tensor | None = None,
 ) -> RampConversion:  # fmt: skip
-    ramp = column.design(function, bits, samples=samples).program(ramps=1, rng=chips(count))
+    ramp = Ramp.program(column.design(function, bits, samples=samples), ramps=1, rng=chips(count))
     return RampConverter(ramp, comparator, torch.zeros(count, 1, 1), volts_per_z=0.1).read(0.0)
 
 
@@ -124,7 +125,7 @@ def test_every_way_of_building_a_ramp_puts_its_thresholds_where_the_function_has
 ) -> None:
     design = column.design(function, 5)
     assert design.lost_steps == 0
-    ramp = design.program(ramps=2, rng=chips(2))
+    ramp = Ramp.program(design, ramps=2, rng=chips(2))
     torch.testing.assert_close(ramp.read(0.0).levels, design.theta.expand(2, 2, -1), rtol=0.0, atol=3e-5)
     present = design.present
     one = ramp.steps.programmed_S[0, 0].numel() if present is None else int(present.sum())
@@ -161,7 +162,9 @@ def test_parallel_cells_and_columns_average_their_errors() -> None:
             device=Gaussian(sigma_absolute=0.01), parallel_cells=cells, columns=columns, calibrate=False
         )
         levels = (
-            replace(column, capacitor_mismatch=0.0).design(TANH, 5).program(ramps=1, rng=chips(1500)).read(0.0).levels
+            Ramp.program(replace(column, capacitor_mismatch=0.0).design(TANH, 5), ramps=1, rng=chips(1500))
+            .read(0.0)
+            .levels
         )
         sigma[cells, columns] = float((levels[..., -1] - levels[..., 0]).std())
     assert sigma[4, 1] == pytest.approx(sigma[1, 1] / 2, rel=0.08)
@@ -170,7 +173,7 @@ def test_parallel_cells_and_columns_average_their_errors() -> None:
 
 
 def largest_inl(column: RampColumn, function: Function, bits: int, count: int) -> torch.Tensor:
-    read = column.design(function, bits).program(ramps=1, rng=chips(count)).read(0.0)
+    read = Ramp.program(column.design(function, bits), ramps=1, rng=chips(count)).read(0.0)
     return read.inl_lsb().abs().amax(-1)[:, 0]
 
 
@@ -188,7 +191,7 @@ def test_redundant_columns_give_the_best_of_their_number_and_mend_stuck_cells() 
 def test_choosing_among_columns_takes_the_one_that_was_measured_best() -> None:
     column = RampColumn(device=TaOx(stuck_off_rate=0.05), redundant_columns=4, calibrate=False, capacitor_mismatch=0.0)
     design = column.design(TANH, 5)
-    ramp = design.program(ramps=3, rng=chips(5))
+    ramp = Ramp.program(design, ramps=3, rng=chips(5))
     assert ramp.choice is not None
     assert ramp.choice.shape == (5, 3)
     every = replace(ramp, choice=None, mismatch=ramp.mismatch.repeat_interleave(4, dim=1))
@@ -203,8 +206,8 @@ def test_reordering_never_makes_the_largest_inl_larger_and_pays_where_steps_are_
     plain = RampColumn(device=device, calibrate=False, capacitor_mismatch=0.0)
     for function, bits, gain in ((identity(1.0), 6, 1.6), (SIGMOID, 8, 1.6), (SIGMOID, 5, 1.0)):
         design, dealt = (c.design(function, bits) for c in (plain, replace(plain, reorder=True)))
-        before = design.program(ramps=1, rng=chips(100))._largest_inl()
-        after = dealt.program(ramps=1, rng=chips(100))._largest_inl()
+        before = Ramp.program(design, ramps=1, rng=chips(100))._largest_inl()
+        after = Ramp.program(dealt, ramps=1, rng=chips(100))._largest_inl()
         assert (after <= before).all()
         assert float(before.mean()) > gain * float(after.mean()), (
             function.name,
@@ -216,7 +219,7 @@ def test_reordering_never_makes_the_largest_inl_larger_and_pays_where_steps_are_
 def test_reordered_cells_stay_among_steps_of_the_same_clocks() -> None:
     column = RampColumn(device=TaOx(), reorder=True)
     design = column.design(SIGMOID, 8)
-    ramp = design.program(ramps=1, rng=chips(3))
+    ramp = Ramp.program(design, ramps=1, rng=chips(3))
     assert ramp.order is not None
     assert torch.equal(ramp.order.sort(-1).values, torch.arange(255).expand(3, 1, -1))
     assert torch.equal(design.step_clocks[ramp.order], design.step_clocks.expand(3, 1, -1))
@@ -237,7 +240,7 @@ def test_orders_of_a_group_by_hand() -> None:
 def test_a_ramp_read_hot_is_centred_again_at_that_temperature() -> None:
     hot = Temperature(temperature_K=360.0, activation_off_eV=0.02, activation_on_eV=0.0, activation_sd_eV=0.004)
     device = TaOx(effects=(replace(hot, temperature_K=300.0),), read_noise_S=0.0)
-    ramp = RampColumn(device=device, capacitor_mismatch=0.0).design(SIGMOID, 5).program(ramps=1, rng=chips(100))
+    ramp = Ramp.program(RampColumn(device=device, capacitor_mismatch=0.0).design(SIGMOID, 5), ramps=1, rng=chips(100))
     at = ramp.at_K(360.0)
     middle = ramp.design.middle
     cold_error, hot_error, mended = (
@@ -251,7 +254,7 @@ def test_a_ramp_read_hot_is_centred_again_at_that_temperature() -> None:
 def test_a_drifted_ramp_with_all_its_mending_is_centred_again() -> None:
     month_s = 2592000.0
     column = RampColumn(device=PCM(), reorder=True, redundant_columns=2, capacitor_mismatch=0.0)
-    ramp = column.design(SIGMOID, 5).program(ramps=1, rng=chips(60))
+    ramp = Ramp.program(column.design(SIGMOID, 5), ramps=1, rng=chips(60))
     renewed = ramp.recentred(month_s, chips(60).child("later"))
     old, new = (r.read(month_s).levels[:, 0, ramp.design.middle].abs().mean() for r in (ramp, renewed))
     assert float(new) < 0.5 * float(old)
@@ -259,7 +262,7 @@ def test_a_drifted_ramp_with_all_its_mending_is_centred_again() -> None:
 
 def test_jitter_of_a_period_is_charge_noise_that_accumulates() -> None:
     column = replace(IDEAL, jitter_clocks=0.05, bias_cells=0)
-    read = column.design(identity(1.0), 6).program(ramps=1, rng=chips(1)).read(0.0)
+    read = Ramp.program(column.design(identity(1.0), 6), ramps=1, rng=chips(1)).read(0.0)
     assert read.noise is not None
     clocks, step = read.design.clocks, read.design.target_S * read.design.clocks.abs() / read.design.unit_S
     torch.testing.assert_close(read.noise[0, 0], step * 0.05 / clocks.abs().sqrt(), rtol=1e-6, atol=0.0)
@@ -279,7 +282,7 @@ def test_a_step_that_settles_slowly_lags_by_what_is_left() -> None:
     torch.testing.assert_close(lag, kept * (1 - kept**levels) / (1 - kept))
     for tau, least, most in ((0.05, 0.0, 1e-5), (2.0, 0.1, 1.0)):
         column = replace(IDEAL, settling_clocks=tau, calibrate=False)
-        read = column.design(TANH, 5).program(ramps=1, rng=chips(1)).read(0.0)
+        read = Ramp.program(column.design(TANH, 5), ramps=1, rng=chips(1)).read(0.0)
         assert least <= float((read.design.theta - read.levels[0, 0]).amax()) < most
 
 
@@ -339,7 +342,7 @@ def test_sampling_noise_of_the_holding_capacitor_adds_to_the_decision() -> None:
 
 def test_stuck_cells_of_a_differential_ramp_make_it_fall_and_the_first_crossing_counts() -> None:
     column = RampColumn(device=TaOx(stuck_off_rate=0.1), step="differential", capacitor_mismatch=0.0)
-    read = column.design(TANH, 5).program(ramps=1, rng=chips(50)).read(0.0)
+    read = Ramp.program(column.design(TANH, 5), ramps=1, rng=chips(50)).read(0.0)
     falls = read.falls()
     path = torch.cat([read.start[..., None], read.levels], -1).numpy()
     assert falls.tolist() == (np.diff(path, axis=-1) < 0).sum(-1).tolist()
@@ -356,11 +359,6 @@ def test_one_bit_is_one_threshold_a_level(function: Function) -> None:
     conversion = conversion_of(IDEAL, function, 1)
     assert conversion.table.shape[-1] == 1
     assert conversion.words(converted(conversion, torch.tensor([-4.0, 4.0]))).tolist() == [0, 1]
-
-
-def test_number_of_ramps_by_the_columns_that_share_one() -> None:
-    assert RampColumn(device=TaOx()).ramps_for(300) == 1
-    assert [RampColumn(device=TaOx(), columns_per_ramp=n).ramps_for(300) for n in (1, 64, 300, 512)] == [300, 5, 1, 1]
 
 
 def test_an_idealised_ramp_and_comparator_have_no_error_left() -> None:

@@ -9,7 +9,7 @@ import pytest
 from devices import ChipStreams, Stream, TaOx
 from devices.effects import Temperature
 from periphery import SIGMOID, RampColumn
-from periphery.read_temperature import TemperatureShift, temperature_sweep
+from periphery.ramp.read_temperature import TemperatureShift, temperature_sweep
 
 COLUMN = RampColumn(device=TaOx(read_noise_S=0.0), capacitor_mismatch=0.0)
 

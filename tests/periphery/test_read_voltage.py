@@ -7,7 +7,8 @@ import torch
 
 from devices import ChipStreams, Stream, TaOx
 from periphery import SIGMOID, TANH, Comparator, Function, RampColumn
-from periphery.read_voltage import CodeShift, read_voltage_sweep
+from periphery.ramp.cells import Ramp
+from periphery.ramp.read_voltage import CodeShift, read_voltage_sweep
 
 VOLTAGES_V = (0.15, 0.175, 0.19, 0.21, 0.225, 0.25)
 CHIPS, INPUTS = 8, 2001
@@ -15,7 +16,7 @@ CHIPS, INPUTS = 8, 2001
 
 def sweep(function: Function, bits: int, *, disturbed: float) -> list[CodeShift]:
     rng = ChipStreams.of(Stream.root(6), CHIPS)
-    ramp = RampColumn(device=TaOx()).design(function, bits).program(ramps=1, rng=rng)
+    ramp = Ramp.program(RampColumn(device=TaOx()).design(function, bits), ramps=1, rng=rng)
     comparator = Comparator()
     return read_voltage_sweep(
         ramp.read(0.0),

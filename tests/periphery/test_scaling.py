@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.errors import InputError
-from periphery.scaling import analog_power_law, scale, stillmaker_baas_2017
+from configs.errors import InputError
+from periphery.prices.scaling import analog_power_law, scale, stillmaker_baas_2017
 
 TABLE = stillmaker_baas_2017()
 NODES = sorted(TABLE.nodes)

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from devices.errors import InputError
+from configs.errors import InputError
 from workloads.kws import find
-from workloads.kws.clips import CLIP_SAMPLES, KEYWORDS, LABELS, OTHER_WORDS, SILENCE, UNKNOWN, Clips
 from workloads.kws.find import find_clips, locate
-from workloads.kws.speech_commands import load_speech_commands, speaker_of
-from workloads.kws.wav import decode_wav
+from workloads.recordings.clips import CLIP_SAMPLES, KEYWORDS, LABELS, OTHER_WORDS, SILENCE, UNKNOWN, Clips
+from workloads.recordings.speech_commands import load_speech_commands, speaker_of
+from workloads.recordings.wav import decode_wav
 
 TINY = Path(__file__).resolve().parents[3] / "shared" / "data" / "speech_commands_tiny"
 needs_tiny = pytest.mark.skipif(not TINY.is_dir(), reason="../shared/data/speech_commands_tiny is not here")

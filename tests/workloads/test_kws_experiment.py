@@ -17,10 +17,10 @@ from mappings.chip import Chip, Compensation, Weights
 from periphery import RampColumn
 from workloads import KeywordSpotting, Result
 from workloads.kws.augment import Augmentation
-from workloads.kws.clips import LABELS
-from workloads.kws.experiment import Evaluation, Features, Variant
 from workloads.kws.model import KeywordNet, Model, load_weights
+from workloads.kws.run import Evaluation, Features, Variant
 from workloads.kws.training import Stage, Training, learning_rate_share
+from workloads.recordings.clips import LABELS
 
 RATE = 16_000
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from devices.errors import InputError
+from configs.errors import InputError
 from devices.streams import Stream
 from workloads.kws.augment import Augmentation, augment, augmented_mfcc
-from workloads.kws.clips import Clips
 from workloads.kws.features import MFCC, Normaliser, cached_mfcc, mfcc
-from workloads.kws.noise import generated_noise
-from workloads.sources import cache_dir
+from workloads.recordings.clips import Clips
+from workloads.recordings.noise import generated_noise
+from workloads.recordings.sources import cache_dir
 
 RATE = 16_000
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from devices.errors import InputError
+from configs.errors import InputError
 from workloads.kws import find
-from workloads.kws.clips import LABELS, SILENCE
-from workloads.kws.espeak import MISSING, Espeak
 from workloads.kws.find import FULL_SET, TEST_SET, Finding, find_clips
-from workloads.kws.speech import ACCENTS, NOTE, VARIANTS, Spoken, spoken_clips
-from workloads.kws.split import split_by_speaker
-from workloads.sources import RemoteFile, Unavailable, cached, fetch
+from workloads.recordings.clips import LABELS, SILENCE
+from workloads.recordings.espeak import MISSING, Espeak
+from workloads.recordings.sources import RemoteFile, Unavailable, cached, fetch
+from workloads.recordings.speech import ACCENTS, NOTE, VARIANTS, Spoken, spoken_clips
+from workloads.split import split_by_speaker
 
 FEW = Spoken(voices=10, repeats=1)
 
@@ -174,7 +174,7 @@ def test_a_name_look_up_that_hangs_is_given_up_in_time(monkeypatch: pytest.Monke
         hang.wait(5.0)
         raise OSError("too late")
 
-    monkeypatch.setattr("workloads.sources.requests.head", head)
+    monkeypatch.setattr("workloads.recordings.sources.requests.head", head)
     with pytest.raises(Unavailable, match=r"^http://nowhere/x did not answer within 0.3 s$"):
         fetch(remote("http://nowhere/x"), within_s=0.3, progress=False)
     hang.set()

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from devices.errors import InputError
-from workloads.kws.clips import Clips
-from workloads.kws.speech_commands import load_speech_commands
-from workloads.kws.split import Split, speaker_groups, split_by_speaker
+from configs.errors import InputError
+from workloads.recordings.clips import Clips
+from workloads.recordings.speech_commands import load_speech_commands
+from workloads.split import Split, speaker_groups, split_by_speaker
 
 TINY = Path(__file__).resolve().parents[3] / "shared" / "data" / "speech_commands_tiny"
 

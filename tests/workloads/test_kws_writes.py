@@ -16,10 +16,10 @@ from mappings.chip_wires import NodeWires
 from periphery import RampColumn
 from workloads import KeywordSpotting
 from workloads.kws.augment import Augmentation
-from workloads.kws.clips import LABELS
-from workloads.kws.experiment import Evaluation, Features, Variant
 from workloads.kws.model import Model
+from workloads.kws.run import Evaluation, Features, Variant
 from workloads.kws.training import Stage, Training
+from workloads.recordings.clips import LABELS
 
 RATE = 16_000
 VERIFIED = TaOx(effects=(ProgramVerify(),))

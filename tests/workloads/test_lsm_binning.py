@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from devices import InputError
 from workloads.lsm.binning import NMNIST_BINNING, NTIDIGITS_BINNING, Binning, Spikes, binned
-from workloads.lsm.events import Recordings, Stored, gathered
+from workloads.recordings.events import Recordings, Stored, gathered
 
 
 def recordings(

@@ -15,10 +15,10 @@ import soundfile as sf
 from scipy import signal
 
 from devices import InputError
-from workloads.kws.wav import RATE_HZ
 from workloads.lsm.binning import NTIDIGITS_BINNING, binned
 from workloads.lsm.cochlea import Cochlea, cached_cochlea_events, cochlea_events, hair_cells
-from workloads.lsm.sounds import Sounds, load_sounds
+from workloads.recordings.sounds import Sounds, load_sounds
+from workloads.recordings.wav import RATE_HZ
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "spoken_digits" / "fsdd.tar.xz"
 needs_real = pytest.mark.skipif(not REAL.is_file(), reason="../shared/data/spoken_digits is not here")

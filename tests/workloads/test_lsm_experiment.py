@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from devices import FormedTaOx, InputError
-from mappings.liquid import Liquid
+from mappings.liquid.liquid import Liquid
 from mho.console import summary
 from mho.runner import run as run_experiment
-from periphery.lif import LIF
+from periphery.neurons.lif import LIF
 from workloads import LiquidStateMachine, Result, ZeroShot
 from workloads.lsm.binning import Binning
-from workloads.lsm.experiment import LiquidEvaluation, LiquidVariant, as_software
-from workloads.lsm.experiment_data import EventData
-from workloads.lsm.experiment_sweeps import SWEPT, Point, Sweep, points
-from workloads.lsm.experiment_zeroshot import TwoLiquids, ZeroShotEvaluation, ZeroShotVariant
+from workloads.lsm.breaking import SWEPT, Point, Sweep, points
+from workloads.lsm.data import EventData
 from workloads.lsm.readout import Logistic, Ridge
-from workloads.lsm.zeroshot import Contrastive
+from workloads.lsm.run import LiquidEvaluation, LiquidVariant, as_software
+from workloads.zeroshot.learning import Contrastive
+from workloads.zeroshot.run import TwoLiquids, ZeroShotEvaluation, ZeroShotVariant
 
 SHORT = Binning(steps=12, mode="duration", crop=16, polarity="off")
 SMALL = Liquid(inputs=256, neurons=24, gain_per_uS=0.05, neuron=LIF(decay=0.9, threshold=5.0))

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from devices import InputError, Stream
-from workloads.kws.split import Split
 from workloads.lsm import find
 from workloads.lsm.cochlea import Cochlea
-from workloads.lsm.events import Recordings, Stored, gathered
 from workloads.lsm.find import find_events, kind_of, locate
 from workloads.lsm.saccades import Saccades
 from workloads.lsm.split import official_split, speaker_folds, stratified_folds
-from workloads.lsm.spoken import NOTE, Counting, spoken_digits
+from workloads.recordings.events import Recordings, Stored, gathered
+from workloads.recordings.spoken import NOTE, Counting, spoken_digits
+from workloads.split import Split
 
 RNG = Stream.root(0)
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

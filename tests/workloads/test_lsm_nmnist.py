@@ -13,7 +13,7 @@ import pytest
 
 from devices import InputError
 from workloads.lsm.binning import NMNIST_BINNING, binned
-from workloads.lsm.nmnist import load_nmnist
+from workloads.recordings.nmnist import load_nmnist
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "nmnist" / "nmnist.tar.xz"
 needs_real = pytest.mark.skipif(not REAL.is_file(), reason="../shared/data/nmnist is not here")
@@ -112,7 +112,7 @@ def test_an_archive_gives_the_same_bits_as_the_folder(tmp_path: Path, name: str)
 def test_decoding_in_blocks_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = lay(tmp_path / "folder", files())
     whole = load_nmnist(folder).digest
-    monkeypatch.setattr("workloads.lsm.nmnist._BLOCK_BYTES", 600)
+    monkeypatch.setattr("workloads.recordings.nmnist._BLOCK_BYTES", 600)
     assert load_nmnist(folder).digest == whole
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from workloads.lsm.events import Stored, gathered
 from workloads.lsm.raster import draw_events, draw_spikes
+from workloads.recordings.events import Stored, gathered
 
 
 def test_dots_stand_at_time_and_line_of_their_events() -> None:

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from devices import InputError, Stream
 from workloads.lsm.readout import READOUTS, Linear, Logistic, Ridge, Standard, Trained
-from workloads.lsm.statistics import crossing, difference, interval, principal_plane
+from workloads.statistics import crossing, difference, interval, principal_plane
 
 Data = tuple[NDArray[np.float64], NDArray[np.int64]]
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from devices import InputError, Stream
-from workloads.lsm.images import Images, load_idx, sklearn_digits
 from workloads.lsm.saccades import NOTE, Saccades, cached_saccade_events, saccade_events
+from workloads.recordings.images import Images, load_idx, sklearn_digits
 
 RNG = Stream.root(3)
 QUIET = Saccades(noise_Hz=0.0, threshold_sigma=0.0, refractory_s=0.0)

@@ -12,8 +12,8 @@ import pytest
 
 from devices import InputError
 from workloads.lsm.binning import NTIDIGITS_BINNING, Binning, binned
-from workloads.lsm.spikes_csv import load_spikes_csv
-from workloads.lsm.spikes_hdf5 import MISSING, load_spikes_hdf5
+from workloads.recordings.spikes_csv import load_spikes_csv
+from workloads.recordings.spikes_hdf5 import MISSING, load_spikes_hdf5
 
 h5py = pytest.importorskip("h5py", reason="the extra 'events' is not installed")
 

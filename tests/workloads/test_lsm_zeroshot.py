@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from devices import Stream
-from workloads.lsm.zeroshot import Both, Contrastive, Projections, Sense, contrastive_loss, learn, pairs
+from workloads.zeroshot.learning import Both, Contrastive, Projections, Sense, contrastive_loss, learn, pairs
 
 SEEN, UNSEEN = [0, 1, 2, 3, 4, 5], [6, 7]
 

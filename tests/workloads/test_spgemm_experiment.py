@@ -14,15 +14,15 @@ from scipy.io import mmwrite
 from devices import PCM, Ideal, InputError, LogNormal, Stream, TaOx
 from mappings.sparse import Merge, SparseChip, spgemm
 from mho import cli, runner
-from mho.report import html
-from mho.rundata import load
+from mho.report.page import html
+from mho.report.rundata import load
 from workloads import SparseProduct
 from workloads.spgemm import RMAT, Matrix
 from workloads.spgemm.applications import Applied, edges_in, recommendation, triangles, undirected
 from workloads.spgemm.data import SparseData
-from workloads.spgemm.experiment import Reals, SparseEvaluation, SparseVariant
 from workloads.spgemm.gcn import citations, layer
 from workloads.spgemm.matrices import read_matrix
+from workloads.spgemm.run import Reals, SparseEvaluation, SparseVariant
 
 MATRICES = Path(__file__).resolve().parents[3] / "shared" / "data" / "matrices"
 CHIP = SparseChip(rows=32, columns=33, adc_bits=4, device=TaOx())
@@ -278,7 +278,7 @@ def test_a_broken_file_is_one_line_and_exit_code_2(
 
 def test_a_product_too_large_is_refused_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = written(tmp_path, ring(300, 20))
-    monkeypatch.setattr("workloads.spgemm.experiment.available_bytes", lambda: 100_000)
+    monkeypatch.setattr("workloads.spgemm.run.available_bytes", lambda: 100_000)
     with pytest.raises(InputError, match=r"m\.npz: the product's 24,300 entries take 0\.0 GB"):
         experiment().run(data=file)
 

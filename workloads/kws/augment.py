@@ -16,11 +16,11 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from devices.errors import InputError
+from configs.errors import InputError
 from devices.streams import Stream
 from workloads.kws.features import BLOCK, MFCC, Features, Waveforms, as_float
-from workloads.kws.noise import decibels, generated_noise, rms
-from workloads.kws.wav import RATE_HZ
+from workloads.recordings.noise import decibels, generated_noise, rms
+from workloads.recordings.wav import RATE_HZ
 
 GENERATED_POOL = 64
 

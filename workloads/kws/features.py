@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped,unused-ignore]
 
-from devices.errors import InputError
-from workloads.kws.clips import Clips
-from workloads.kws.wav import FULL_SCALE, RATE_HZ
-from workloads.sources import remembered
+from configs.errors import InputError
+from workloads.recordings.clips import Clips
+from workloads.recordings.sources import remembered
+from workloads.recordings.wav import FULL_SCALE, RATE_HZ
 
 # A block of this size keeps its spectra in the processor's cache.
 BLOCK = 32

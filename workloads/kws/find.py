@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from devices.errors import InputError
-from workloads.archives import ALLOWED
-from workloads.kws.clips import LABELS, Clips
-from workloads.kws.speech import Spoken, spoken_clips
-from workloads.kws.speech_commands import load_speech_commands
-from workloads.sources import RemoteFile, Unavailable, cached, fetch
+from configs.errors import InputError
+from workloads.recordings.archives import ALLOWED
+from workloads.recordings.clips import LABELS, Clips
+from workloads.recordings.sources import RemoteFile, Unavailable, cached, fetch
+from workloads.recordings.speech import Spoken, spoken_clips
+from workloads.recordings.speech_commands import load_speech_commands
 
 _PLACE = "https://storage.googleapis.com/download.tensorflow.org/data/"
 TEST_SET = RemoteFile(

@@ -11,10 +11,10 @@ from devices import BlockNoise, ChipStreams, Stream
 from mappings.actions import Action, Actions, Instance
 from mappings.activity import Activity
 from mappings.chip import Chip
-from mappings.dense import DenseLayer, ProgrammedDense
-from mappings.recurrent import ProgrammedRecurrent, RecurrentLayer
-from periphery.adc_prices import adc_component
-from periphery.component import Component, load_components
+from mappings.network.dense import DenseLayer, ProgrammedDense
+from mappings.network.recurrent import ProgrammedRecurrent, RecurrentLayer
+from periphery.prices.adc import adc_component
+from periphery.prices.component import Component, load_components
 from workloads.kws.model import KeywordNet
 
 LAYERS = ("recurrent", "output")

@@ -52,7 +52,7 @@ def panels_of(tables: dict[str, pd.DataFrame], headline: Chip) -> tuple[Panel, .
                 text="Mean shift of codes away from zero, programmed at 300 K and read at other temperatures. A "
                 "ramp of the same cells cancels what all states have in common; what depends on the state it "
                 "does not, and programming its bias cells again mends the offset alone. A fixed reference sees all "
-                "of it. Activation energies are estimates (periphery/read_temperature.py), not of a measured cell.",
+                "of it. Activation energies are estimates (periphery/ramp/read_temperature.py).",
                 table="temperature",
                 kind="lines",
                 x="temperature_K",

@@ -15,22 +15,22 @@ from devices.effects import Stuck, Temperature
 from mappings.chip import Chip
 from mappings.chip_wires import NodeWires
 from mappings.cost import CostLine, price, shares, summarise
-from mappings.dense import ProgrammedDense
-from mappings.recurrent import ProgrammedRecurrent
+from mappings.network.dense import ProgrammedDense
+from mappings.network.recurrent import ProgrammedRecurrent
+from mappings.network.writing import write_lines
 from mappings.trace import trace
-from mappings.writing import write_lines
 from periphery import Function, RampConverter
-from periphery.adc_prices import ADC_PRICES, adc_price
-from periphery.functions import threshold_levels
-from periphery.read_temperature import temperature_sweep
-from periphery.read_voltage import read_voltage_sweep
-from workloads.kws.clips import Clips
+from periphery.functions.function import threshold_levels
+from periphery.prices.adc import ADC_PRICES, adc_price
+from periphery.ramp.read_temperature import temperature_sweep
+from periphery.ramp.read_voltage import read_voltage_sweep
 from workloads.kws.hardware import LAYERS, KeywordChips, Seen
 from workloads.kws.panels import panels_of
+from workloads.recordings.clips import Clips
 from workloads.result import Result
 
 if TYPE_CHECKING:
-    from workloads.kws.experiment import KeywordSpotting, Prepared, Variant
+    from workloads.kws.run import KeywordSpotting, Prepared, Variant
 
 ADC_MODELS = tuple(ADC_PRICES)
 READ_VOLTAGES_V = tuple(round(0.15 + 0.01 * step, 2) for step in range(11))

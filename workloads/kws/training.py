@@ -12,7 +12,7 @@ import torch
 from annotated_types import Ge, Gt, Interval
 
 from devices import Stream
-from mappings.aware import Aware
+from mappings.network.aware import Aware
 from workloads.kws.model import KeywordNet
 from workloads.kws.variation import Variation, varied
 from workloads.result import Progress

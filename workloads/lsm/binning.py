@@ -15,8 +15,8 @@ import numpy as np
 from annotated_types import Gt, Interval
 from numpy.typing import NDArray
 
-from devices.errors import InputError
-from workloads.lsm.events import Recordings
+from configs.errors import InputError
+from workloads.recordings.events import Recordings
 
 # Cells of the histogram that is held at a time.
 _BLOCK = 1 << 24

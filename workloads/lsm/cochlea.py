@@ -20,11 +20,11 @@ from annotated_types import Ge, Gt, Interval
 from numba import njit
 from numpy.typing import NDArray
 
-from devices.errors import InputError
-from workloads.kws.wav import FULL_SCALE, RATE_HZ
-from workloads.lsm.events import Recordings
-from workloads.lsm.sounds import Sounds
-from workloads.sources import remembered
+from configs.errors import InputError
+from workloads.recordings.events import Recordings
+from workloads.recordings.sounds import Sounds
+from workloads.recordings.sources import remembered
+from workloads.recordings.wav import FULL_SCALE, RATE_HZ
 
 ORDER = 4
 # Equivalent rectangular bandwidth of a fourth-order gammatone filter, in units of its decay rate / 2 pi.

@@ -13,18 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from devices.errors import InputError
+from configs.errors import InputError
 from devices.streams import Stream
-from workloads.archives import members
 from workloads.lsm.cochlea import Cochlea, cached_cochlea_events
-from workloads.lsm.events import TEST, TRAIN, Recordings
-from workloads.lsm.images import PATTERN, load_idx, sklearn_digits
-from workloads.lsm.nmnist import load_nmnist
 from workloads.lsm.saccades import Saccades, cached_saccade_events
-from workloads.lsm.sounds import load_sounds
-from workloads.lsm.spikes_csv import load_spikes_csv
-from workloads.lsm.spikes_hdf5 import SUFFIXES, load_spikes_hdf5
-from workloads.lsm.spoken import Counting, spoken_digits
+from workloads.recordings.archives import members
+from workloads.recordings.events import TEST, TRAIN, Recordings
+from workloads.recordings.images import PATTERN, load_idx, sklearn_digits
+from workloads.recordings.nmnist import load_nmnist
+from workloads.recordings.sounds import load_sounds
+from workloads.recordings.spikes_csv import load_spikes_csv
+from workloads.recordings.spikes_hdf5 import SUFFIXES, load_spikes_hdf5
+from workloads.recordings.spoken import Counting, spoken_digits
 
 Wanted = Literal["vision", "audio"]
 Kind = Literal["events", "hdf5", "csv", "sound", "pictures"]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from workloads.lsm.experiment_sweeps import LOSS, SWEPT, What
-from workloads.lsm.statistics import crossing
+from workloads.lsm.breaking import LOSS, SWEPT, What
 from workloads.result import Panel
+from workloads.statistics import crossing
 
 NOT_REACHED = "not reached"
 

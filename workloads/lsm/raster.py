@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from workloads.lsm.events import Recordings
+from workloads.recordings.events import Recordings
 
 ON, OFF = "#D55E00", "#0072B2"
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, RidgeClassifierCV
 
-from devices.errors import InputError
+from configs.errors import InputError
 from devices.streams import Stream
 
 Floats = NDArray[np.float64]

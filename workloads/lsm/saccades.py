@@ -19,9 +19,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from devices.streams import Stream
-from workloads.lsm.events import Recordings
-from workloads.lsm.images import Images
-from workloads.sources import remembered
+from workloads.recordings.events import Recordings
+from workloads.recordings.images import Images
+from workloads.recordings.sources import remembered
 
 NOTE = (
     "The data is SYNTHETIC: events of a simulated camera that moves over still pictures. Accuracies on it say that the "

@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.errors import InputError
+from configs.errors import InputError
 from devices.streams import Stream
-from workloads.kws.split import Indices, Split
-from workloads.lsm.events import TEST, TRAIN
+from workloads.recordings.events import TEST, TRAIN
+from workloads.split import Indices, Split
 
 
 class Labelled(Protocol):

@@ -10,21 +10,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mappings.cost import shares
-from mappings.liquid import LiquidRun
-from mappings.liquid_actions import LiquidActivity
-from workloads.kws.split import Split
+from mappings.liquid.actions import LiquidActivity
+from mappings.liquid.liquid import LiquidRun
 from workloads.lsm.binning import Spikes
-from workloads.lsm.events import Recordings
-from workloads.lsm.experiment_cost import LiquidCost, beside_gpu, liquid_cost, timeline, training_rows
-from workloads.lsm.experiment_sweeps import SWEPT, What
+from workloads.lsm.breaking import SWEPT, What
+from workloads.lsm.cost import LiquidCost, beside_gpu, liquid_cost, timeline, training_rows
 from workloads.lsm.panels import limits, panels
 from workloads.lsm.readout import AnyReadout
-from workloads.lsm.statistics import difference, interval, principal_plane
+from workloads.recordings.events import Recordings
 from workloads.result import Result
+from workloads.split import Split
+from workloads.statistics import difference, interval, principal_plane
 
 if TYPE_CHECKING:
-    from workloads.lsm.experiment import LiquidStateMachine, LiquidVariant
-    from workloads.lsm.experiment_judge import Answered
+    from workloads.lsm.judge import Answered
+    from workloads.lsm.run import LiquidStateMachine, LiquidVariant
 
 EPOCHS = 100  # of gradient descent, as in the paper; for counting alone
 RAW = "ridge on event counts"

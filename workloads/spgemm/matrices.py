@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 
-from devices.errors import InputError
+from configs.errors import InputError
 from workloads.spgemm.matrix_market import Values, edge_list, matrix_market
 
 FORMS = ".mtx, .mtx.gz, .npz (scipy.sparse.save_npz), or a list of edges (.txt, .edges, .el, .tsv, .csv, also .gz)"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from devices.errors import InputError
+from configs.errors import InputError
 
 Values = Literal["pattern", "integer", "real"]
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]

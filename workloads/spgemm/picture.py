@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mappings.sparse import SparseChip, lay
-from mappings.sparse.grouping import Order, order
-from mappings.sparse.tiles import Layout
+from mappings.sparse.tiles.grouping import Order, order
+from mappings.sparse.tiles.layout import Layout
 
 MOST_TILES = 800
 """Tiles outlined in one picture; of a larger matrix the first word lines are shown."""

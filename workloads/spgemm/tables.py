@@ -21,7 +21,7 @@ from mappings.sparse import (
     sparse_components,
 )
 from mappings.trace import trace
-from periphery.component import load_components
+from periphery.prices.component import load_components
 from workloads.result import Result
 from workloads.spgemm.applications import Application, Outcome
 from workloads.spgemm.data import Factors, Found
@@ -29,7 +29,7 @@ from workloads.spgemm.panels import panels
 from workloads.spgemm.picture import outlines
 
 if TYPE_CHECKING:
-    from workloads.spgemm.experiment import SparseMeans, SparseProduct, SparseVariant
+    from workloads.spgemm.run import SparseMeans, SparseProduct, SparseVariant
 
 METRICS: dict[str, dict[str, Any]] = {
     "relative_error": {"higher_is_better": False, "unit": "1"},

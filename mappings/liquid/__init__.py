@@ -1,0 +1,1 @@
+"""Liquids: random reservoirs of spiking neurons on arrays of formed cells."""

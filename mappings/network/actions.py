@@ -1,0 +1,154 @@
+"""What one step of a recurrent or dense layer does on its tiles, how long each part takes, and what has to stand there.
+
+One step with the **nonlinear ramp** readout (Yang et al., Nat. Commun. 16, 1136, 2025, doi 10.1038/s41467-025-56254-6;
+the order of the steps is this project's reconstruction, since the paper's Supplement is not at hand):
+
+1. the word lines drive the inputs as pulse widths, positive ones first and then negative ones, while every column's
+   integrator sums charge;
+2. one ramp a function, from a column of cells, rises past all columns at once; a comparator a column stops the code;
+3. LSTM only: ``c = f c + i a`` in saturating fixed point; c goes back to charge as a pulse width on two cells a unit
+   (one phase of ``2^(bits - 1)`` clocks), and a second ramp converts tanh(c) on integrators and comparators of its own;
+   ``h = o tanh(c)``, rounded to the inputs' bits.
+
+A **GRU** takes two passes, since r gates h before the candidate's product: first z and r, then the digital ``r h``,
+then the candidate with ``r h`` on its rows; ``h = (1 - z) n + z h``. A plain **RNN**'s h is the code itself.
+
+With the **conventional** readout, ADCs shared by several columns convert one column after the other, and a digital
+look-up does every activation, tanh(c) included; there is no second ramp.
+
+**Partial sums.** A nonlinear conversion of a part of a sum is wrong. A layer on several row tiles therefore either sums
+charge (``charge``: the tiles' columns share one integrator through switches, and everything above holds), or converts
+each tile's part with an ordinary ADC, adds digitally and looks the activation up (``digital``), whatever ``readout``
+says.
+
+Counts only: prices stand in ``configs/components``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mappings.actions import Actions
+from mappings.step import LayerShape, LayerStep, StepActivity, StepTiming
+
+__all__ = [
+    "DenseShape",
+    "RecurrentShape",
+    "StepActivity",
+    "StepTiming",
+    "dense_actions",
+    "recurrent_actions",
+]
+
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentShape(LayerShape):
+    """A recurrent layer: inputs + hidden + bias_rows rows, gates x hidden columns, a cell state of ``state_bits``."""
+
+    cell: Literal["lstm", "gru", "rnn"]
+    inputs: int
+    hidden: int
+    state_bits: int
+
+    @property
+    def rows(self) -> int:
+        """Word lines: inputs, fed-back outputs, bias."""
+        return self.inputs + self.hidden + self.bias_rows
+
+    @property
+    def columns(self) -> int:
+        """Gate columns."""
+        return GATES[self.cell] * self.hidden
+
+    @property
+    def has_state_ramp(self) -> bool:
+        """Whether the cell state goes back to charge for a second ramp."""
+        return self.cell == "lstm" and not self.linear
+
+    @property
+    def ops(self) -> float:
+        """Operations of one step: two per weight, bias not counted, as in the paper's table."""
+        return 2.0 * (self.inputs + self.hidden) * self.columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseShape(LayerShape):
+    """A dense layer of ``outputs`` columns without activation: its ramp is the linear one."""
+
+    inputs: int
+    outputs: int
+
+    @property
+    def rows(self) -> int:
+        """Word lines: inputs and bias."""
+        return self.inputs + self.bias_rows
+
+    @property
+    def columns(self) -> int:
+        """Output columns."""
+        return self.outputs
+
+    @property
+    def ops(self) -> float:
+        """Operations of one product: two per weight, bias not counted."""
+        return 2.0 * self.inputs * self.outputs
+
+
+def recurrent_actions(shape: RecurrentShape, activity: StepActivity, timing: StepTiming) -> Actions:
+    """One step of a recurrent layer: counts, instances and schedule."""
+    step = LayerStep(shape, timing)
+    ready = step.reset()
+    if shape.cell == "gru":
+        ready = step.product(2 * shape.hidden, "z, r", after=ready)
+        ready = step.compute("r h", shape.hidden, timing.multiply_s, after=ready)
+        ready = step.product(shape.hidden, "candidate", after=ready)
+        ready = step.compute(
+            "h = (1 - z) n + z h",
+            shape.hidden,
+            timing.multiply_s + timing.add_s,
+            after=ready,
+        )
+    else:
+        ready = step.product(shape.columns, "gates", after=ready)
+    if shape.cell == "lstm":
+        ready = step.compute("c = f c + i a", shape.hidden, timing.multiply_s + timing.add_s, after=ready)
+        if shape.has_state_ramp:
+            ready = step.state_product(shape.hidden, activity, after=ready)
+        else:
+            ready = step.look_up("tanh(c)", shape.hidden, after=ready)
+        ready = step.compute("h = o tanh(c)", shape.hidden, timing.multiply_s, after=ready)
+    _count_arithmetic(step, shape)
+    return step.finish(activity, shape.ops)
+
+
+def dense_actions(shape: DenseShape, activity: StepActivity, timing: StepTiming) -> Actions:
+    """One product of a dense layer: counts, instances and schedule."""
+    step = LayerStep(shape, timing, activation=False)
+    step.product(shape.columns, "outputs", after=step.reset())
+    return step.finish(activity, shape.ops)
+
+
+def _count_arithmetic(step: LayerStep, shape: RecurrentShape) -> None:
+    """Multiplications in bit products, additions in bits, and the registers that hold the state."""
+    bits, hidden = shape.bits, shape.hidden
+    if shape.cell == "lstm":
+        products, sums, held = (
+            bits * shape.state_bits + 2 * bits * bits,
+            shape.state_bits + bits,
+            shape.state_bits,
+        )
+        multiplier, adder = bits * shape.state_bits + bits * bits, shape.state_bits
+    elif shape.cell == "gru":
+        products, sums, held = 3 * bits * bits, 3 * bits, bits
+        multiplier, adder = 2 * bits * bits, 2 * bits
+    else:
+        return
+    step.act("multiplier", "bit_product", hidden * products)
+    step.act("adder", "add_bit", hidden * sums)
+    step.act("register", "write_bit", hidden * held)
+    step.need("multiplier", shape.lanes * multiplier)
+    step.need("adder", shape.lanes * adder)
+    step.need("register", hidden * held)

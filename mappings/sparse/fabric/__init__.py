@@ -1,0 +1,1 @@
+"""SMASH's digital fabric and other dataflows on the same block, for comparison."""

@@ -1,0 +1,417 @@
+"""The parts of one step of a layer on tiles: drive, convert, compute.
+
+Each part counts its actions and takes its place in time. A layer is a sequence of these parts
+(``mappings.network.actions``). Prices stand in ``configs/components``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from mappings.actions import Action, Actions, Instance, Schedule, Task
+from periphery.adc.activation import Activation, Table
+from periphery.adc.base import ADC
+from periphery.adc.kinds import LinearRamp, Quantiser
+from periphery.drivers import PWMDriver
+from periphery.drivers.base import Driver
+from periphery.prices.adc import adc_name
+from periphery.prices.component import Component, component
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerShape(ABC):
+    """What stands on the chip for one layer.
+
+    Parameters
+    ----------
+    cells : memory cells of the weights, all planes of the encoding and reference columns counted
+    driver : drivers of the word lines
+    slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
+    converter, unit : kind of an ordinary ADC, and the digital unit behind it that computes activations
+    groups : groups of columns on one tile that share a function, and with a linear ramp that ramp
+    branches : capacitors of each column's integrator, one for each significance that is summed as charge
+    bits : resolution of inputs and of output codes
+    adc_bits : resolution of an ordinary ADC; None means ``bits``
+    ramps, ramp_cells : ramp columns of the layer, and the cells in all of them together
+    columns_per_adc : columns that share one ADC (conventional readout and digital partial sums)
+    partial_sums : how several row tiles are summed
+    lanes : digital units that work side by side; one unit takes one value a clock
+    """
+
+    layer: str
+    bias_rows: int
+    row_tiles: int
+    column_tiles: int
+    cells: int
+    bits: int
+    readout: Literal["ramp", "conventional"]
+    ramps: int
+    ramp_cells: int
+    columns_per_adc: int = 8
+    adc_model: str = "andrulis2024"
+    adc_bits: int | None = None
+    partial_sums: Literal["charge", "digital"] = "charge"
+    lanes: int = 4
+    driver: Driver = PWMDriver()
+    slices: int = 1
+    slice_shift_bits: int = 0
+    branches: int = 1
+    converter: ADC = Quantiser()
+    unit: Activation = Table()
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        for name in (
+            "row_tiles",
+            "column_tiles",
+            "cells",
+            "bits",
+            "columns_per_adc",
+            "lanes",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{self.layer}: {name}: at least 1 (got {getattr(self, name)!r})")
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """Word lines of the whole layer, bias rows included."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> int:
+        """Output columns of the whole layer."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether columns go through ordinary ADCs and a look-up rather than a nonlinear ramp."""
+        return self.readout == "conventional" or self.sums_digitally
+
+    @property
+    def tile_parts(self) -> int:
+        """Row tiles whose parts of a sum are converted apart."""
+        return self.row_tiles if self.partial_sums == "digital" else 1
+
+    @property
+    def input_parts(self) -> int:
+        """Phases of an input that are converted apart, one after the other."""
+        return self.driver.phases(self.bits) if self.driver.digital_accumulation else 1
+
+    @property
+    def sums_digitally(self) -> bool:
+        """Whether parts of a sum (row tiles, slices, input bits) are converted and added digitally."""
+        return self.conversions_per_column > 1
+
+    @property
+    def standing_columns(self) -> int:
+        """Columns that need a front end of their own: those of every row tile and slice that is converted apart."""
+        return self.columns * self.tile_parts * self.slices
+
+    @property
+    def conversions_per_column(self) -> int:
+        """Conversions for one column's sum."""
+        return self.tile_parts * self.slices * self.input_parts
+
+    @property
+    def adcs(self) -> int:
+        """ADCs of the layer; none with the ramp."""
+        if not self.linear:
+            return 0
+        shared = 1 if isinstance(self.converter, LinearRamp) else self.columns_per_adc  # a comparator for every column
+        return math.ceil(self.standing_columns / shared)
+
+    @property
+    def code_bits(self) -> int:
+        """Bits that one conversion gives."""
+        return (self.adc_bits or self.bits) if self.linear else self.bits
+
+    @property
+    def adc(self) -> str:
+        """Name under which the ordinary ADC is counted and priced."""
+        return adc_name(self.adc_model, self.code_bits)
+
+    @property
+    def sum_bits(self) -> int:
+        """Width of a digital sum over row tiles, shifted slices and shifted input bits."""
+        shifts = self.slice_shift_bits + (self.bits - 1 if self.input_parts > 1 else 0)
+        return self.code_bits + shifts + math.ceil(math.log2(self.conversions_per_column))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepActivity:
+    """Means over inferences and steps of what the simulator saw in one step; a GRU's values sum its two passes.
+
+    Parameters
+    ----------
+    array_ohmic_J : ``sum G V^2 t`` over the weight cells [J]
+    row_pulses, row_clocks : word-line pulses that are not empty, and the sum of their clock periods
+    gate_compare_steps : comparator steps taken, summed over columns (code + 1 where a comparator stops at its crossing)
+    adc_steps : steps that ordinary ADCs with a comparator a column (or an oscillator) took, summed over conversions
+    ramp_ohmic_J : the same sum over the cells of all ramps [J]
+    state_ohmic_J, state_pulses, state_clocks, state_compare_steps : the same for the way back of the cell state
+    """
+
+    array_ohmic_J: float
+    row_pulses: float
+    row_clocks: float
+    gate_compare_steps: float = 0.0
+    adc_steps: float = 0.0
+    ramp_ohmic_J: float = 0.0
+    state_ohmic_J: float = 0.0
+    state_pulses: float = 0.0
+    state_clocks: float = 0.0
+    state_compare_steps: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepTiming:
+    """How long each part of a step takes.
+
+    Parameters
+    ----------
+    input_clocks : all phases of the inputs
+    gate_ramp_clocks, state_ramp_clocks : one whole ramp, steps of several clocks counted as such
+    state_drive_clocks : pulse width given to the full range of the cell state
+    adc_latency_s : one conversion of an ordinary ADC
+    multiply_s, add_s, lookup_s : digital units, from operand to result
+    control_s : reset of the integrators and hand-over between steps
+    """
+
+    t_clk_s: float
+    input_clocks: int
+    gate_ramp_clocks: int
+    state_drive_clocks: int = 0
+    state_ramp_clocks: int = 0
+    adc_latency_s: float = 0.0
+    multiply_s: float = 0.0
+    add_s: float = 0.0
+    lookup_s: float = 0.0
+    control_s: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        shape: LayerShape,
+        *,
+        t_clk_s: float,
+        node_nm: float,
+        components: Mapping[str, Component],
+        gate_ramp_clocks: int = 0,
+        state_ramp_clocks: int = 0,
+    ) -> StepTiming:
+        """Timing of ``shape`` with the latencies of the component records at ``node_nm``; ramps as designed."""
+
+        def latency_s(name: str) -> float:
+            return component(name, components).at(node_nm).latency_s
+
+        clocks = shape.converter.clocks(shape.code_bits) if shape.linear else None
+        adc_s = t_clk_s * clocks if clocks is not None else latency_s(shape.adc) if shape.linear else 0.0
+        return cls(
+            t_clk_s=t_clk_s,
+            input_clocks=shape.driver.drive_clocks(shape.bits),
+            gate_ramp_clocks=gate_ramp_clocks,
+            state_drive_clocks=2 ** (shape.bits - 1),
+            state_ramp_clocks=state_ramp_clocks,
+            adc_latency_s=adc_s,
+            multiply_s=latency_s("multiplier"),
+            add_s=latency_s("adder"),
+            lookup_s=sum(latency_s(stage) for stage in shape.unit.stages),
+            control_s=latency_s("controller"),
+        )
+
+
+class LayerStep:
+    """Collects the counts and the schedule of one step while its parts are called in their order in time."""
+
+    def __init__(self, shape: LayerShape, timing: StepTiming, *, activation: bool = True) -> None:
+        self.shape, self.timing, self.activation = shape, timing, activation
+        self.schedule = Schedule(shape.layer)
+        self.actions: list[Action] = []
+        self.instances: list[Instance] = []
+        self.front_end_clocks = 0.0
+        self.counter_clocks = 0.0
+        self.conversions = 0.0
+        self.rounds = 0.0
+
+    def act(self, name: str, action: str, count: float) -> None:
+        self.actions.append(Action(self.shape.layer, name, action, float(count)))
+
+    def need(self, name: str, count: float) -> None:
+        self.instances.append(Instance(self.shape.layer, name, float(count)))
+
+    def reset(self) -> Task:
+        return self.schedule.add("reset and hand over", "control", self.timing.control_s)
+
+    def product(self, columns: int, name: str, *, after: Task) -> Task:
+        """Drive all rows, integrate, and convert ``columns`` columns."""
+        shape, timing = self.shape, self.timing
+        phases = shape.driver.phases(shape.bits)
+        phase_s = timing.input_clocks * timing.t_clk_s / phases
+        names = {1: ("",), 2: (" (+)", " (-)")}.get(phases, tuple(f" ({phase + 1})" for phase in range(phases)))
+        self.counter_clocks += timing.input_clocks
+        together = columns * shape.tile_parts * shape.slices
+        if shape.row_tiles > 1 and shape.tile_parts == 1:
+            self.act("column_switch", "close", columns * shape.slices * shape.row_tiles)
+        for phase in names:
+            self.schedule.add(f"integrate {name}{phase}", "gate_integrators", phase_s, after=(after,))
+            after = self.schedule.add(f"drive inputs{phase}", "word_lines", phase_s, after=(after,))
+            if shape.input_parts > 1:
+                after = self._convert(f"convert {name}{phase}", together, after)
+        if not shape.linear:
+            self.front_end_clocks += columns * (timing.input_clocks + timing.gate_ramp_clocks)
+            self.counter_clocks += timing.gate_ramp_clocks
+            self.act("code_latch", "write_bit", columns * shape.bits)
+            return self._ramp(f"ramp for {name}", "gate_ramp", timing.gate_ramp_clocks, after)
+        self.front_end_clocks += together * timing.input_clocks
+        if shape.input_parts == 1:
+            after = self._convert(f"convert {name}", together, after)
+        if shape.sums_digitally:
+            additions = columns * (shape.conversions_per_column - 1)
+            self.act("adder", "add_bit", additions * shape.sum_bits)
+            after = self.compute(f"add partial sums of {name}", additions, timing.add_s, after=after)
+        return self.look_up(f"activation of {name}", columns, after=after) if self.activation else after
+
+    def _convert(self, name: str, columns: int, after: Task) -> Task:
+        """One round of ordinary ADCs over ``columns`` columns that stand side by side."""
+        shape, timing = self.shape, self.timing
+        rounds = math.ceil(columns / shape.adcs)
+        # A column's integrator has to hold its charge until its turn at the shared ADC: on average half the rounds.
+        self.front_end_clocks += columns * (rounds + 1) / 2 * timing.adc_latency_s / timing.t_clk_s
+        self.conversions += columns
+        self.rounds += 1.0
+        self.act("code_latch", "write_bit", columns * shape.code_bits)
+        return self.schedule.add(name, "adc", rounds * timing.adc_latency_s, after=(after,))
+
+    def state_product(self, hidden: int, activity: StepActivity, *, after: Task) -> Task:
+        """The cell state back to charge on two cells a unit, and the ramp of tanh(c)."""
+        shape, timing = self.shape, self.timing
+        drive_s = timing.state_drive_clocks * timing.t_clk_s
+        self.schedule.add("integrate c", "state_integrators", drive_s, after=(after,))
+        after = self.schedule.add("drive c", "state_lines", drive_s, after=(after,))
+        self.front_end_clocks += hidden * (timing.state_drive_clocks + timing.state_ramp_clocks)
+        self.counter_clocks += timing.state_drive_clocks + timing.state_ramp_clocks
+        self.act("cell_array", "read_J", activity.state_ohmic_J)
+        self.act("word_line", "cell_pulse", 2 * activity.state_pulses)
+        self.act("pwm_driver", "compare_bit", activity.state_clocks * shape.bits)
+        self.act("pwm_driver", "load_bit", hidden * shape.bits)
+        self.act("comparator", "step", activity.state_compare_steps)
+        self.act("code_latch", "write_bit", hidden * shape.bits)
+        self.need("cell_array", 2 * hidden)
+        self.need("pwm_driver", hidden * shape.bits)
+        self.need("word_line", hidden)
+        self.need("column_front_end", hidden)
+        self.need("comparator", hidden)
+        self.need("code_latch", hidden * shape.bits)
+        return self._ramp("ramp for tanh(c)", "state_ramp", timing.state_ramp_clocks, after)
+
+    def _ramp(self, name: str, resource: str, clocks: int, after: Task) -> Task:
+        duration_s = clocks * self.timing.t_clk_s
+        ramp = self.schedule.add(name, resource, duration_s, after=(after,))
+        self.schedule.add(f"compare with {name}", "comparators", duration_s, after=(after,))
+        return ramp
+
+    def compute(self, name: str, values: int, latency_s: float, *, after: Task) -> Task:
+        """``values`` results on the digital lanes, one a clock and lane, the last one ``latency_s`` after its start."""
+        clocks = math.ceil(values / self.shape.lanes)
+        return self.schedule.add(name, "digital", clocks * self.timing.t_clk_s + latency_s, after=(after,))
+
+    def look_up(self, name: str, values: int, *, after: Task) -> Task:
+        """``values`` activations from the digital look-up units."""
+        for part, counts in self.shape.unit.actions(values).items():
+            for action, count in counts.items():
+                self.act(part, action, count)
+        return self.compute(name, values, self.timing.lookup_s, after=after)
+
+    def finish(self, activity: StepActivity, ops: float) -> Actions:
+        """Everything that does not depend on the order in time, and the whole as one record."""
+        shape, timing = self.shape, self.timing
+        tiles = shape.row_tiles * shape.column_tiles
+        standing = shape.standing_columns
+        self.act("cell_array", "read_J", activity.array_ohmic_J)
+        self.act("word_line", "cell_pulse", activity.row_pulses * shape.cells / shape.rows)
+        tiled = shape.column_tiles
+        did = shape.driver.actions(
+            shape.bits, rows=shape.rows * tiled, pulses=activity.row_pulses * tiled, clocks=activity.row_clocks * tiled
+        )
+        for part, counts in did.items():
+            for action, count in counts.items():
+                self.act(part, action, count)
+        self.act("column_front_end", "clock", self.front_end_clocks)
+        self.act("shared_counter", "count_bit", self.counter_clocks * shape.bits * tiles)
+        latency_s = max(task.end_s for task in self.schedule.tasks)
+        self.act("controller", "clock", latency_s / timing.t_clk_s)
+        self.need("cell_array", shape.cells)
+        self.need("word_line", shape.rows * shape.column_tiles)
+        for part, count in shape.driver.instances(shape.bits, rows=shape.rows * tiled).items():
+            self.need(part, count)
+        self.need("column_front_end", standing * shape.branches)
+        self.need("code_latch", standing * shape.code_bits)
+        self.need("shared_counter", shape.bits * tiles)
+        self.need("controller", 1)
+        if shape.row_tiles > 1 and shape.tile_parts == 1:
+            self.need("column_switch", shape.columns * shape.slices * shape.row_tiles)
+        if shape.linear:
+            ramps = float(shape.groups * shape.tile_parts * shape.slices)
+            did = shape.converter.actions(
+                shape.adc,
+                shape.code_bits,
+                conversions=self.conversions,
+                steps=activity.adc_steps,
+                ramps=self.rounds * ramps,
+            )
+            for part, counts in did.items():
+                for action, count in counts.items():
+                    self.act(part, action, count)
+            stands = shape.converter.instances(
+                shape.adc, shape.code_bits, adcs=shape.adcs, columns=shape.standing_columns, ramps=ramps
+            )
+            for part, count in stands.items():
+                self.need(part, count)
+            if self.activation:
+                for part, count in shape.unit.instances(shape.lanes).items():
+                    self.need(part, count)
+            if shape.sums_digitally:
+                self.need("adder", shape.lanes * shape.sum_bits)
+        else:
+            self.act("comparator", "step", activity.gate_compare_steps)
+            self.act("ramp_cells", "read_J", activity.ramp_ohmic_J)
+            self.need("comparator", shape.columns)
+            self.need("ramp_cells", shape.ramp_cells)
+        return Actions(
+            _merged_actions(self.actions),
+            _merged_instances(self.instances),
+            tuple(self.schedule.tasks),
+            ops=ops,
+            notes=_notes(shape),
+        )
+
+
+def _merged_actions(actions: list[Action]) -> tuple[Action, ...]:
+    totals: dict[tuple[str, str, str], float] = {}
+    for line in actions:
+        key = (line.layer, line.component, line.action)
+        totals[key] = totals.get(key, 0.0) + line.count
+    return tuple(Action(*key, count) for key, count in totals.items())
+
+
+def _merged_instances(instances: list[Instance]) -> tuple[Instance, ...]:
+    totals: dict[tuple[str, str], float] = {}
+    for line in instances:
+        totals[line.layer, line.component] = totals.get((line.layer, line.component), 0.0) + line.count
+    return tuple(Instance(*key, count) for key, count in totals.items())
+
+
+def _notes(shape: LayerShape) -> tuple[str, ...]:
+    if shape.row_tiles == 1:
+        return ()
+    if shape.tile_parts > 1:
+        how = "each part is converted linearly by an ordinary ADC, added digitally and looked up"
+        if shape.readout == "ramp":
+            how += ", so the nonlinear ramp is not used here"
+    else:
+        how = "the parts are summed as charge on one integrator a column before the conversion"
+    return (f"{shape.layer}: {shape.row_tiles} row tiles; {how}",)

@@ -1,0 +1,161 @@
+"""What a run's hardware costs: tables made from ``components.csv``, ``layers.csv`` and ``prices.csv``."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from mho.report.quantities import quantity
+from mho.report.rundata import RunData
+from mho.report.sections import conventional, quality
+
+_STATUS_ORDER = ("published", "secondary", "derived", "modelled", "estimate", "fitted")
+_STATUS_MEANING = {
+    "published": "read in the cited work itself",
+    "secondary": "quoted from the cited work by another",
+    "derived": "arithmetic on published figures",
+    "modelled": "computed by a published formula",
+    "estimate": "a guess, for want of a source",
+    "fitted": "tuned so that a published total comes out",
+}
+
+
+def breakdown(run: RunData, column: str) -> pd.DataFrame:
+    """Sums by group of components: ``variant, group, value``; leakage over one inference is a group of its own.
+
+    The leakage's energy is what ``metrics.json`` adds to the actions' energy, where that equals leakage times latency.
+    """
+    parts = run.tables["components"].groupby(["variant", "group"], sort=False)[column].sum().reset_index(name="value")
+    if column == "energy_J":
+        leaks = [(name, "leakage", rest) for name in run.variants if (rest := _leakage_energy(run, name)) > 0]
+        parts = pd.concat([parts, pd.DataFrame(leaks, columns=["variant", "group", "value"])], ignore_index=True)
+    order = parts.groupby("group")["value"].max().sort_values(ascending=False).index
+    return parts.sort_values("group", key=lambda groups: groups.map(list(order).index), kind="stable")
+
+
+def _unlisted_energy(run: RunData, variant: str) -> float:
+    stated = run.variant(variant).cost.get("energy_J")
+    listed = float(run.rows("components", variant=variant)["energy_J"].sum())
+    return math.nan if stated is None else float(stated) - listed
+
+
+def _leakage_energy(run: RunData, variant: str) -> float:
+    cost, rest = run.variant(variant).cost, _unlisted_energy(run, variant)
+    leakage = (cost.get("leakage_W") or 0.0) * (cost.get("latency_s") or 0.0)
+    return rest if leakage > 0 and abs(rest - leakage) <= 0.02 * leakage else 0.0
+
+
+def mismatches(run: RunData) -> list[str]:
+    """Sentences for totals in ``metrics.json`` that the components or the layers do not add up to (beyond 0.5 %)."""
+    sentences = []
+    for name in run.variants:
+        cost, parts, layers = (
+            run.variant(name).cost,
+            run.rows("components", variant=name),
+            run.rows("layers", variant=name),
+        )
+        leakage = _leakage_energy(run, name)
+        layers_J = float((layers["energy_J"] * layers["steps"]).sum())
+        for table, rows, column, unit, sums in (
+            ("components.csv", parts, "area_m2", "m2", (float(parts["area_m2"].sum()),)),
+            ("components.csv", parts, "energy_J", "J", (float(parts["energy_J"].sum()) + leakage,)),
+            ("layers.csv", layers, "energy_J", "J", (layers_J, layers_J + leakage)),
+        ):
+            stated = cost.get(column)
+            if rows.empty or stated is None or not math.isfinite(stated):
+                continue
+            if all(abs(stated - listed) > 0.005 * abs(stated) for listed in sums):
+                sentences.append(
+                    f"{name}: metrics.json states {column} = {quantity(stated, unit)}, while {table} adds up to "
+                    f" {quantity(sums[0], unit)}."
+                )
+    return sentences
+
+
+def status_rows(run: RunData, variant: str) -> list[dict[str, Any]]:
+    """Share of energy, area and leakage by how sure the prices are."""
+    parts = run.rows("components", variant=variant)
+    totals = parts[["energy_J", "area_m2", "leakage_W"]].sum()
+    found = list(dict.fromkeys(parts["status"]))
+    order = [status for status in _STATUS_ORDER if status in found] + [s for s in found if s not in _STATUS_ORDER]
+    rows = []
+    for status in order:
+        sums = parts.loc[parts["status"] == status, ["energy_J", "area_m2", "leakage_W"]].sum()
+        rows.append(
+            {
+                "status": status,
+                "meaning": _STATUS_MEANING.get(status, "a mark of this run's own"),
+                **{name: float(sums[name] / totals[name]) if totals[name] else None for name in totals.index},
+            }
+        )
+    return rows
+
+
+def component_rows(run: RunData) -> list[dict[str, Any]]:
+    """Every line of ``components.csv`` with its shares of the variant's energy and area."""
+    parts = run.tables["components"]
+    sums = parts.groupby("variant")[["energy_J", "area_m2"]].transform("sum")
+    shares = parts[["energy_J", "area_m2"]] / sums.where(sums > 0)
+    marked = parts.assign(energy_share=shares["energy_J"], area_share=shares["area_m2"])
+    rows = [{str(key): value for key, value in row.items()} for row in marked.to_dict("records")]
+    for row in rows:
+        # A line counts actions or instances; the columns of the other kind do not apply, which is not "missing".
+        row["acts"] = not math.isnan(row["count"])
+        row["stands"] = not math.isnan(row["instances"])
+    return rows
+
+
+def beside_rows(run: RunData) -> list[dict[str, Any]]:
+    """The default variant beside the conventional one: area, energy, latency, quality, and the ratio."""
+    other = conventional(run)
+    if other is None or other.name == run.default.name:
+        return []
+    figures = quality(run).sort_values("t_s").groupby("variant")["mean"].first()
+    rows = []
+    for label, key, unit in (
+        ("Area", "area_m2", "m2"),
+        ("Energy per inference", "energy_J", "J"),
+        ("Latency per inference", "latency_s", "s"),
+        ("Leakage", "leakage_W", "W"),
+        ("Energy efficiency", "tops_per_W", "TOPS/W"),
+    ):
+        ours, theirs = run.default.cost.get(key), other.cost.get(key)
+        ratio = theirs / ours if ours and theirs is not None else None
+        rows.append({"label": label, "unit": unit, "ours": ours, "theirs": theirs, "ratio": ratio})
+    rows.append(
+        {
+            "label": run.metric,
+            "unit": "metric",
+            "ours": figures.get(run.default.name),
+            "theirs": figures.get(other.name),
+            "ratio": None,
+        }
+    )
+    return rows
+
+
+def price_rows(run: RunData) -> list[dict[str, Any]]:
+    """Other price models beside the one used, and the total energy that each would have given.
+
+    The component's energy in ``components.csv`` is scaled by the ratio of the two prices.
+    """
+    rows = []
+    for (name, component), models in run.tables["prices"].groupby(["variant", "component"], sort=False):
+        used = models[models["chosen"]]
+        variant = run.variant(str(name)) if name else run.default
+        parts = run.rows("components", variant=variant.name)
+        energy = float(parts.loc[parts["component"] == component, "energy_J"].sum())
+        total = variant.cost.get("energy_J")
+        price = float(used["energy_J"].iloc[0]) if len(used) else math.nan
+        for model in models.to_dict("records"):
+            ratio = float(model["energy_J"]) / price if price else math.nan
+            rows.append(
+                {
+                    **{str(key): value for key, value in model.items()},
+                    "ratio": ratio,
+                    "total_J": None if total is None or energy <= 0 else total + (ratio - 1.0) * energy,
+                }
+            )
+    return rows

@@ -1,0 +1,201 @@
+"""The report's figures: which rows of a run go on which axes. Each returns inline SVG, or None without data."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mho.report import plots
+from mho.report.costs import beside_rows, breakdown
+from mho.report.quantities import quantity
+from mho.report.rundata import RunData
+from mho.report.sections import analog, compensation_over_time, conventional, pcm_variants, quality, shown
+
+MOST_CHIPS = 8
+
+
+def _axes(figure: Figure, rows: int = 1, columns: int = 1, *, sharey: bool = False) -> list[Axes]:
+    return list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
+
+
+def accuracy(run: RunData, names: list[str] | None = None, name: str = "accuracy") -> str | None:
+    """The figure of merit over time for all variants, or for those named."""
+    figures, chips = quality(run), analog(run)
+    styles = plots.variant_styles(run.variants)
+    chosen = {variant: style for variant, style in styles.items() if names is None or variant in names}
+    figures = figures[figures["variant"].isin(list(chosen)) & figures["mean"].notna()]
+    chips = chips[chips["variant"].isin(list(chosen)) & chips["value"].notna()]
+    if figures.empty:
+        return None
+    metric = run.metrics.metrics[run.metric]
+    constants = {"software": run.metrics.software, "quantised, noise-free": run.metrics.quantised}
+    lines = {text: float(value) for text, held in constants.items() if (value := held.get(run.metric)) is not None}
+    label = run.metric if metric.is_share or metric.unit == "1" else f"{run.metric} ({metric.unit})"
+
+    def draw(figure: Figure) -> None:
+        (ax,) = _axes(figure)
+        plots.accuracy_over_time(ax, figures, chips, chosen, label=label, share=metric.is_share, lines=lines)
+
+    return plots.svg(name, draw, height_in=max(3.6, 0.24 * len(chosen) + 2.0))
+
+
+def drift(run: RunData) -> str | None:
+    """The PCM cases over time."""
+    names = [variant.name for variant in pcm_variants(run)]
+    return accuracy(run, names, "drift") if names else None
+
+
+def compensation(run: RunData) -> str | None:
+    """Compensation factors over time, for variants where they differ from one."""
+    factors = compensation_over_time(run)
+    if factors.empty:
+        return None
+    styles = plots.variant_styles(run.variants)
+
+    def draw(figure: Figure) -> None:
+        (ax,) = _axes(figure)
+        plots.compensation_factors(ax, factors, styles)
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+
+    return plots.svg("compensation", draw, height_in=3.0)
+
+
+def cost_bars(run: RunData) -> str | None:
+    """Energy and area of every variant, stacked by group of components."""
+    energy, area = breakdown(run, "energy_J"), breakdown(run, "area_m2")
+    names = [name for name in run.variants if (energy["variant"] == name).any() or (area["variant"] == name).any()]
+    if not names:
+        return None
+    colours = plots.group_colours(dict.fromkeys([*energy["group"], *area["group"]]))
+
+    def draw(figure: Figure) -> None:
+        left, right = _axes(figure, 1, 2, sharey=True)
+        plots.stacked_bars(left, energy, "J", colours, label="energy per inference", names=names)
+        plots.stacked_bars(right, area, "m2", colours, label="area", names=names)
+        right.tick_params(axis="y", length=0)
+        handles = [left.barh([0], [0], color=colour, label=group) for group, colour in colours.items()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
+
+    return plots.svg("cost", draw, height_in=1.5 + 0.36 * len(names))
+
+
+def beside(run: RunData) -> str | None:
+    """The default variant beside the conventional converter, one panel a quantity."""
+    rows = [row for row in beside_rows(run) if row["label"] != "Leakage" and None not in (row["ours"], row["theirs"])]
+    other = conventional(run)
+    if not rows or other is None:
+        return None
+    metric = run.metrics.metrics[run.metric]
+    styles = plots.variant_styles(run.variants)
+    colours = {name: styles[name].colour for name in (run.default.name, other.name)}
+
+    def draw(figure: Figure) -> None:
+        axes = _axes(figure, 1, len(rows))
+        for ax, row in zip(axes, rows, strict=True):
+            bars = {run.default.name: float(row["ours"]), other.name: float(row["theirs"])}
+
+            def text(value: float, unit: str = row["unit"]) -> str:
+                if unit == "metric":
+                    return shown(metric, value)
+                return quantity(value, "" if unit == "TOPS/W" else unit)
+
+            title = "Efficiency\n(TOPS/W)" if row["unit"] == "TOPS/W" else row["label"].replace(" per ", "\nper ")
+            plots.bar_pair(ax, bars, colours, title=title[0].upper() + title[1:], text=text)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+
+    return plots.svg("beside", draw, height_in=2.7)
+
+
+def timelines(run: RunData) -> list[tuple[str, str, float]]:
+    """For each layer of the default variant: its name, one step on its resources, and how long the step takes."""
+    drawn = []
+    tasks = run.rows("schedule", variant=run.default.name)
+    for place, (layer, mine) in enumerate(tasks.groupby("layer", sort=False)):
+
+        def draw(figure: Figure, mine: pd.DataFrame = mine) -> None:
+            plots.timeline(_axes(figure)[0], mine)
+
+        end = float((mine["start_s"] + mine["duration_s"]).max())
+        if math.isfinite(end) and end > 0:
+            height = 1.0 + 0.36 * mine["resource"].nunique()
+            drawn.append((str(layer), plots.svg(f"timeline{place}", draw, height_in=height), end))
+    return drawn
+
+
+def ramp(run: RunData, variant: str) -> str | None:
+    """Staircase of the programmed codes over the ideal function, and the INL raw and calibrated, a row a function."""
+    table, functions = _few_chips(run, variant)
+    colour = plots.variant_styles(run.variants)[variant].colour
+
+    def draw(figure: Figure) -> None:
+        axes = _axes(figure, len(functions), 2)
+        for place, function in enumerate(functions):
+            mine = table[table["function"] == function]
+            last = "calibrated" if (mine["stage"] == "calibrated").any() else "raw"
+            plots.ramp_staircase(axes[2 * place], mine[mine["stage"] == last], colour=colour)
+            plots.ramp_inl(axes[2 * place + 1], mine, colour=colour)
+            axes[2 * place].set_title(f"{function}: codes of the {last} ramp")
+            axes[2 * place + 1].set_title(f"{function}: integral nonlinearity")
+
+    return plots.svg("ramp", draw, height_in=3.1 * len(functions)) if functions else None
+
+
+def ramp_errors(run: RunData, variant: str, name: str) -> str | None:
+    """The INL of a variant's ramps, a panel a function."""
+    table, functions = _few_chips(run, variant)
+    colour = plots.variant_styles(run.variants)[variant].colour
+
+    def draw(figure: Figure) -> None:
+        for ax, function in zip(_axes(figure, 1, len(functions)), functions, strict=True):
+            plots.ramp_inl(ax, table[table["function"] == function], colour=colour)
+            ax.set_title(f"{function}: integral nonlinearity")
+
+    return plots.svg(name, draw, height_in=2.6) if functions else None
+
+
+def _few_chips(run: RunData, variant: str) -> tuple[pd.DataFrame, list[str]]:
+    table = run.rows("ramp", variant=variant)
+    table = table[table["chip"].isin(sorted(set(table["chip"]))[:MOST_CHIPS])]
+    return table, list(dict.fromkeys(table["function"]))
+
+
+def vread(run: RunData) -> str | None:
+    """Shift of the codes with the read voltage: all readouts, and those that stay below one LSB enlarged."""
+    sweep = run.tables["vread"]
+    if sweep.empty:
+        return None
+    colours = dict(zip(sorted(set(sweep["readout"]), key=lambda text: "ramp" not in text), plots.PALETTE, strict=False))
+    largest = sweep.groupby("readout")["mean_shift_lsb"].apply(lambda shift: shift.abs().max())
+    steady = sweep[sweep["readout"].isin(list(largest[largest < 1.0].index))]
+
+    def draw(figure: Figure) -> None:
+        left, right = _axes(figure, 1, 2)
+        plots.vread_shift(left, sweep, colours)
+        left.set_title("all readouts")
+        plots.vread_shift(right, steady, colours)
+        right.axhspan(-0.1, 0.1, color=plots.FAINT, alpha=0.2, linewidth=0)
+        right.set_title("enlarged (band: ±0.1 LSB)")
+        reach = max(0.15, 1.2 * float(steady["mean_shift_lsb"].abs().max())) if len(steady) else 0.15
+        right.set_ylim(-reach, reach)
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+
+    return plots.svg("vread", draw, height_in=3.7)
+
+
+def learning(run: RunData) -> str | None:
+    """Loss and validation accuracy over the epochs of training."""
+    epochs = run.tables["learning"]
+    if epochs.empty:
+        return None
+
+    def draw(figure: Figure) -> None:
+        left, right = _axes(figure, 1, 2)
+        plots.learning_curves(left, epochs, "loss", label="training loss", share=False)
+        plots.learning_curves(right, epochs, "validation_accuracy", label="validation accuracy", share=True)
+
+    return plots.svg("learning", draw, height_in=3.0)

@@ -1,0 +1,234 @@
+"""The report of a run, made from the files of its run directory alone, so that old runs can be reported anew."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from configs.errors import InputError
+from mho.files import write_atomic
+from mho.report import costs, exports, figures, panels, sections
+from mho.report.plots import variant_styles
+from mho.report.quantities import NOT_AVAILABLE, count, duration, number, percent, quantity
+from mho.report.rundata import RunData, load
+
+__all__ = ["FORMATS", "RunData", "html", "load", "write"]
+
+# Sections that a run of another kind than keyword spotting leaves out where it wrote no such table.
+_OF_TABLES = {
+    "confusion": "confusion",
+    "ramp": "ramp",
+    "vread": "vread",
+    "learning": "learning",
+    "prices": "prices",
+    "latency": "schedule",
+}
+_DOI = re.compile(r"\b(?:doi[:\s]*)?(10\.\d{4,9}/[^\s\"'<>,;]*[^\s\"'<>,;.)])", re.IGNORECASE)
+_URL = re.compile(r"https?://[^\s\"'<>]*[^\s\"'<>.,;)]")
+_ARXIV = re.compile(r"\barXiv[:\s]*(\d{4}\.\d{4,5}(?:v\d+)?)", re.IGNORECASE)
+
+
+def html(run_dir: Path | str) -> str:
+    """The report of one run as a self-contained page: no script, style, font or picture comes from elsewhere.
+
+    Raises ``InputError`` when ``run_dir`` is no run directory.
+    """
+    return _page(load(run_dir))
+
+
+def _page(run: RunData) -> str:
+    template = environment().get_template("report.html.j2")
+    times, accuracy = sections.accuracy_rows(run)
+    cases = sections.drift_cases(run)
+    shown_panels = panels.drawn(run)
+    return template.render(
+        run=run,
+        metric=run.metrics.metrics[run.metric],
+        default=run.default,
+        colours={name: style.colour for name, style in variant_styles(run.variants).items()},
+        description=run.config.get("description") or "",
+        config_text=run.config_text,
+        manifest_text=json.dumps(run.manifest, indent=2, ensure_ascii=False),
+        step=sections.step_layer(run, run.default.name),
+        first=run.default.quality[0] if run.default.quality else None,
+        last=run.default.quality[-1] if run.default.quality else None,
+        times=times,
+        accuracy=accuracy,
+        splits=max(row["splits"] for row in accuracy),
+        unit_head=sections.unit_head(run.metrics.metrics[run.metric]),
+        comparisons=sections.comparison_rows(run),
+        drift_cases=cases,
+        drift_sentence=sections.drift_sentence(run, cases) if cases else "",
+        confusions=sections.confusion_matrices(run),
+        adc_energy=sections.adc_share(run, run.default.name, "energy_J"),
+        adc_area=sections.adc_share(run, run.default.name, "area_m2"),
+        mismatches=costs.mismatches(run),
+        statuses=costs.status_rows(run, run.default.name),
+        components=costs.component_rows(run),
+        layers=run.tables["layers"].to_dict("records"),
+        conventional=sections.conventional(run),
+        beside=costs.beside_rows(run),
+        prices=costs.price_rows(run),
+        ramps=run.tables["ramps"].to_dict("records"),
+        plots=_plots(run),
+        panels=shown_panels,
+        panel_heads=[(f"panels{place}", title) for place, (title, _) in enumerate(shown_panels, start=1)],
+        hidden=frozenset() if run.kind == "kws" else _not_of_others(run),
+    ).lstrip()
+
+
+def _not_of_others(run: RunData) -> frozenset[str]:
+    """Sections that say nothing about this run."""
+    absent = {section for section, table in _OF_TABLES.items() if table in run.absent}
+    drift = set() if sections.pcm_variants(run) else {"drift"}
+    return frozenset(absent | drift | (set() if sections.conventional(run) else {"beside"}))
+
+
+def _plots(run: RunData) -> dict[str, Any]:
+    """Every figure as markup; other variants' ramps only where their design differs from those already drawn."""
+    default = run.default.name
+    others: list[tuple[str, Markup]] = []
+    seen = {_design(run, default)}
+    for name in run.variants:
+        design = _design(run, name)
+        if design and design not in seen:
+            seen.add(design)
+            ramp = figures.ramp_errors(run, name, f"ramp{len(others)}")
+            if ramp:
+                others.append((name, Markup(ramp)))
+    drawn = {
+        "accuracy": figures.accuracy(run),
+        "drift": figures.drift(run),
+        "compensation": figures.compensation(run),
+        "cost": figures.cost_bars(run),
+        "beside": figures.beside(run),
+        "ramp": figures.ramp(run, default),
+        "vread": figures.vread(run),
+        "learning": figures.learning(run),
+    }
+    # The SVG is matplotlib's, which escapes every text in it.
+    return {
+        **{name: Markup(text) if text else None for name, text in drawn.items()},
+        "ramps": others,
+        "timelines": [(layer, Markup(text), end) for layer, text, end in figures.timelines(run)],
+    }
+
+
+def _design(run: RunData, variant: str) -> tuple[tuple[str, str, float], ...]:
+    rows = run.rows("ramps", variant=variant)
+    return tuple(sorted(zip(rows["device"], rows["function"], rows["bits"], strict=True)))
+
+
+def _linked(text: object) -> Markup:
+    """Escaped text whose DOIs, arXiv numbers and addresses are links."""
+    plain, out, place = str(text), Markup(), 0
+    found = [(match.span(), match.group()) for match in _URL.finditer(plain)]
+    found += [(match.span(), f"https://doi.org/{match.group(1)}") for match in _DOI.finditer(plain)]
+    found += [(match.span(), f"https://arxiv.org/abs/{match.group(1)}") for match in _ARXIV.finditer(plain)]
+    for (start, end), address in sorted(found):
+        if start >= place:
+            out += escape(plain[place:start]) + Markup('<a href="{}">{}</a>').format(address, plain[start:end])
+            place = end
+    return out + escape(plain[place:])
+
+
+def environment() -> jinja2.Environment:
+    """Templates with the filters of quantities; all text is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent.parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., Any]] = {
+        "quantity": quantity,
+        "number": number,
+        "count": count,
+        "percent": percent,
+        "duration": duration,
+        "linked": _linked,
+    }
+    environment.filters.update(filters)
+    environment.globals.update(
+        shown=sections.shown,
+        bare=sections.bare,
+        shown_difference=sections.shown_difference,
+        NOT_AVAILABLE=NOT_AVAILABLE,
+    )
+    return environment
+
+
+def _html(runs: Sequence[RunData]) -> bytes:
+    return _page(_only(runs, "html")).encode()
+
+
+def _trace(runs: Sequence[RunData]) -> bytes:
+    path = _only(runs, "trace").path / "trace.json"
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; the run wrote no schedule") from error
+
+
+def _json(runs: Sequence[RunData]) -> bytes:
+    return (json.dumps([run.metrics_json for run in runs], indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _only(runs: Sequence[RunData], format: str) -> RunData:
+    if len(runs) != 1:
+        raise InputError(
+            f"--format {format} takes one run directory (got {len(runs)}); csv, json and markdown take several"
+        )
+    return runs[0]
+
+
+FORMATS: dict[str, Callable[[Sequence[RunData]], bytes]] = {
+    "html": _html,
+    "csv": exports.csv,
+    "json": _json,
+    "markdown": exports.markdown,
+    "parquet": exports.parquet,
+    "trace": _trace,
+}
+
+
+def write(run_dirs: Sequence[Path | str], format: str = "html", output: Path | str | None = None) -> list[Path]:
+    """Report the runs in ``format`` and return the files written.
+
+    Without ``output``, ``html`` goes to ``report.html`` in each run directory and everything else to standard output
+    (Parquet, being binary, needs an ``output``). All problems of all directories are raised as one ``InputError``.
+    """
+    if format not in FORMATS:
+        raise InputError(f"--format: must be one of {', '.join(FORMATS)} (got {format!r})")
+    if not run_dirs:
+        raise InputError("no run directory given: mho report RUN_DIR...")
+    runs: list[RunData] = []
+    problems: list[str] = []
+    for folder in run_dirs:
+        try:
+            runs.append(load(folder))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    if output is None and format == "html":
+        targets = [run.path / "report.html" for run in runs]
+        for run, target in zip(runs, targets, strict=True):
+            write_atomic(target, _html([run]))
+        return targets
+    if output is None and format == "parquet":
+        raise InputError("--format parquet is binary and needs a file: -o PATH")
+    data = FORMATS[format](runs)
+    if output is None:
+        sys.stdout.write(data.decode())
+        return []
+    write_atomic(output, data)
+    return [Path(output)]

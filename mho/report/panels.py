@@ -1,0 +1,258 @@
+"""Panels that a workload asks for (``workloads.result.Panel``): tidy tables onto axes, or into a table of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+
+from configs.errors import InputError
+from mho.report import plots
+from mho.report.quantities import count, number, prefix_of
+from mho.report.rundata import RunData
+from workloads.result import Panel
+
+UNITS = ("J", "s", "m2", "W", "V", "S", "ohm", "Hz", "A", "K", "F", "B")
+MOST_ROWS = 400
+MOST_FACETS = 6
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One panel on the page: a picture or rows, and what it says of itself."""
+
+    text: str
+    svg: Markup | None = None
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    left_out: int = 0
+
+
+def drawn(run: RunData) -> list[tuple[str, list[Drawn]]]:
+    """Sections of the page in the order in which the run lists them, each with its panels."""
+    sections: dict[str, list[Drawn]] = {}
+    for place, panel in enumerate(run.metrics.panels):
+        sections.setdefault(panel.section, []).append(_drawn(run, panel, f"panel{place}"))
+    return list(sections.items())
+
+
+def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
+    table = run.tables[panel.table]
+    needed = {panel.x, panel.y, panel.value, panel.by, panel.low, panel.high, panel.facet, *panel.columns} - {""}
+    lacking = sorted(needed - set(table.columns))
+    if lacking:
+        raise InputError(
+            f"{run.path / panel.table}.csv: column {', '.join(map(repr, lacking))}, which a panel of {panel.section!r} "
+            f"shows, is missing (got {', '.join(table.columns)})"
+        )
+    if panel.kind == "table":
+        chosen = table[list(panel.columns)] if panel.columns else table
+        rows = tuple(tuple(_cell(value) for value in row) for row in chosen.head(MOST_ROWS).itertuples(index=False))
+        return Drawn(panel.text, None, tuple(chosen.columns), rows, max(0, len(chosen) - MOST_ROWS))
+    if table.empty:
+        return Drawn(panel.text)
+    facets = list(dict.fromkeys(table[panel.facet]))[:MOST_FACETS] if panel.facet else [None]
+    boxes = run.tables[panel.boxes] if panel.boxes else None
+    draw = DRAWINGS[panel.kind]
+
+    def onto(figure: Figure) -> None:
+        columns = min(3, len(facets))
+        rows = -(-len(facets) // columns)
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for ax in axes.flat[len(facets) :]:
+            ax.set_visible(False)
+        for ax, facet in zip(axes.flat, facets, strict=False):
+            part = table if facet is None else table[table[panel.facet] == facet]
+            draw(ax, panel, part)
+            for place, (text, x) in enumerate(panel.marks.items()):
+                ax.axvline(x, color=plots.FAINT, linestyle="--", linewidth=1)
+                ax.annotate(
+                    text, (x, 1), xycoords=("data", "axes fraction"), xytext=(3, -3 - 11 * (place % 2)),
+                    textcoords="offset points", va="top", fontsize=8.5,
+                )  # fmt: skip
+            if boxes is not None:
+                over = boxes if facet is None or panel.facet not in boxes else boxes[boxes[panel.facet] == facet]
+                _outline(ax, over)
+            if facet is not None:
+                ax.set_title(f"{panel.facet}: {facet}" if isinstance(facet, (int, float)) else str(facet))
+        handles, labels = axes.flat[0].get_legend_handles_labels()
+        if len(labels) > 1:
+            many, title = min(5, len(labels)), panel.by.replace("_", " ")
+            legend = figure.legend(handles, labels, loc="outside lower center", ncols=many, title=title)
+            for handle in legend.legend_handles:
+                if isinstance(handle, PathCollection):  # dots of a crowded picture are too small to tell their colours
+                    handle.set_sizes([30.0])
+
+    height = (3.4 if len(facets) > 1 else 3.8) * -(-len(facets) // min(3, len(facets))) + (0.4 if panel.by else 0.0)
+    if panel.kind == "spy" and len(facets) == 1:
+        height = 7.0
+    return Drawn(panel.text, Markup(plots.svg(name, onto, height_in=height)))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (int, np.integer)):
+        return count(float(value))
+    return number(float(value)) if isinstance(value, (int, float, np.number)) else str(value)
+
+
+def _unit(column: str) -> str:
+    tail = column.rsplit("_", 1)[-1]
+    return tail if "_" in column and tail in UNITS else ""
+
+
+def _scaled(column: str, values: pd.Series[Any], *, log: bool) -> tuple[float, str]:
+    """Factor to display size and the axis label of a column."""
+    unit = _unit(column)
+    name = column.removesuffix(f"_{unit}").replace("_", " ") if unit else column.replace("_", " ")
+    if not unit:
+        return 1.0, name
+    if log or unit in ("K", "ohm"):
+        return 1.0, f"{name} [{unit.replace('m2', 'm²')}]"
+    factor, shown = prefix_of(float(np.nanmax(np.abs(values.astype(float)))) if len(values) else 0.0, unit)
+    return factor, f"{name} [{shown}]"
+
+
+def _groups(panel: Panel, table: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
+    """Name, colour, marker and rows of each group."""
+    names: Sequence[Any] = list(dict.fromkeys(table[panel.by])) if panel.by else [""]
+    styles = plots.variant_styles([str(name) for name in names])
+    for name in names:
+        style = styles[str(name)]
+        yield str(name), style.colour, style.marker, table[table[panel.by] == name] if panel.by else table
+
+
+def _numeric(table: pd.DataFrame, column: str) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(table[column]))
+
+
+def _finish(ax: Axes, panel: Panel, x_label: str, y_label: str) -> None:
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    if panel.log_x:
+        ax.set_xscale("symlog", linthresh=_smallest(ax)) if ax.get_xlim()[0] <= 0 else ax.set_xscale("log")
+    if panel.log_y:
+        ax.set_yscale("log")
+    for axis, log in ((ax.xaxis, panel.log_x), (ax.yaxis, panel.log_y)):
+        if log:  # the logarithmic formatters write mathematics, which these figures do not parse
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
+    if panel.share:
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+
+
+def _smallest(ax: Axes) -> float:
+    found = [np.abs(np.asarray(line.get_xdata(), dtype=float)) for line in ax.lines]
+    positive = np.concatenate(found)[np.concatenate(found) > 0] if found else np.array([1.0])
+    return float(positive.min()) if len(positive) else 1.0
+
+
+def _lines(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
+    if not _numeric(table, panel.x):
+        places = {name: place for place, name in enumerate(dict.fromkeys(table[panel.x]))}
+        table = table.assign(**{panel.x: table[panel.x].map(places)})
+        ax.set_xticks(list(places.values()), [str(name) for name in places], rotation=20, ha="right")
+    x_factor, x_label = _scaled(panel.x, table[panel.x], log=panel.log_x)
+    y_factor, y_label = _scaled(panel.y, table[panel.y], log=panel.log_y)
+    for name, colour, marker, part in _groups(panel, table):
+        part = part.sort_values(panel.x)
+        x, y = part[panel.x].astype(float) * x_factor, part[panel.y].astype(float) * y_factor
+        markers = marker if len(part) <= 40 else None
+        if panel.kind == "scatter":
+            size = max(2.0, min(22.0, 8000.0 / len(table)))
+            ax.scatter(x, y, color=colour, marker=marker, s=size, alpha=0.8, label=name, linewidths=0)
+        else:
+            ax.plot(x, y, color=colour, marker=markers, markersize=4.5, linewidth=1.5, label=name)
+        if panel.low and panel.high:
+            ax.fill_between(
+                x, part[panel.low] * y_factor, part[panel.high] * y_factor, color=colour, alpha=0.15, linewidth=0
+            )
+    _finish(ax, panel, x_label, y_label)
+
+
+def _bars(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
+    categories = list(dict.fromkeys(table[panel.x]))
+    factor, label = _scaled(panel.y, table[panel.y], log=panel.log_y)
+    groups = list(_groups(panel, table))
+    width = 0.8 / len(groups)
+    for place, (name, colour, _, part) in enumerate(groups):
+        held = part.drop_duplicates(panel.x).set_index(panel.x)
+        at = np.array([categories.index(each) for each in held.index], dtype=float)
+        y = held[panel.y].astype(float) * factor
+        spread = None
+        if panel.low and panel.high:
+            spread = np.vstack([y - held[panel.low] * factor, held[panel.high] * factor - y])
+        ax.bar(at + (place - (len(groups) - 1) / 2) * width, y, width * 0.94, color=colour, label=name, yerr=spread)
+    long = max(len(str(each)) for each in categories) * len(categories) > 60
+    ax.set_xticks(
+        range(len(categories)), [str(each) for each in categories], rotation=35 if long else 0,
+        ha="right" if long else "center",
+    )  # fmt: skip
+    ax.grid(axis="x", visible=False)
+    _finish(ax, panel, _scaled(panel.x, table[panel.x], log=True)[1], label)
+
+
+def _heat(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
+    wide = table.pivot_table(index=panel.y, columns=panel.x, values=panel.value, aggfunc="mean")
+    factor, label = _scaled(panel.value, table[panel.value], log=False)
+    cells = wide.to_numpy(float) * factor
+    image = ax.imshow(cells, aspect="auto", origin="lower", cmap="viridis")
+    ax.set_xticks(range(wide.shape[1]), [_cell(each) for each in wide.columns], rotation=30, ha="right")
+    ax.set_yticks(range(wide.shape[0]), [_cell(each) for each in wide.index])
+    ax.set_xlabel(panel.x.replace("_", " "))
+    ax.set_ylabel(panel.y.replace("_", " "))
+    ax.grid(visible=False)
+    middle = (np.nanmin(cells) + np.nanmax(cells)) / 2
+    if cells.size <= 150:
+        for (row, column), value in np.ndenumerate(cells):
+            text = f"{100 * value:.1f}" if panel.share else number(float(value), 3)
+            colour = "white" if value < middle else "black"
+            ax.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    bar = ax.figure.colorbar(image, ax=ax, label=f"{label}{' [%]' if panel.share else ''}")
+    if panel.share:
+        bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+
+
+def _spy(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
+    for name, colour, _, part in _groups(panel, table):
+        size = max(0.3, min(9.0, 900.0 / max(len(table), 1) ** 0.7))
+        ax.scatter(part[panel.x], part[panel.y], s=size, color=colour, marker="s", linewidths=0, label=name)
+    ax.invert_yaxis()
+    ax.set_aspect("equal", adjustable="box")
+    ax.set_xlabel(panel.x.replace("_", " "))
+    ax.set_ylabel(panel.y.replace("_", " "))
+    ax.grid(visible=False)
+
+
+def _outline(ax: Axes, boxes: pd.DataFrame) -> None:
+    for x0, y0, x1, y1 in boxes[["x0", "y0", "x1", "y1"]].itertuples(index=False):
+        ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=plots.ADC, linewidth=0.6))
+
+
+def _histogram(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
+    factor, label = _scaled(panel.x, table[panel.x], log=panel.log_x)
+    edges = np.histogram_bin_edges(table[panel.x].dropna().astype(float) * factor, bins="auto")
+    for name, colour, _, part in _groups(panel, table):
+        ax.hist(part[panel.x].astype(float) * factor, bins=list(edges), color=colour, alpha=0.6, label=name)
+    _finish(ax, panel, label, "count")
+
+
+DRAWINGS: dict[str, Callable[[Axes, Panel, pd.DataFrame], None]] = {
+    "lines": _lines,
+    "scatter": _lines,
+    "bars": _bars,
+    "heat": _heat,
+    "spy": _spy,
+    "histogram": _histogram,
+}

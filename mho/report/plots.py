@@ -1,0 +1,422 @@
+"""Plots of a run: tidy data and an ``ax`` in, the ``ax`` out. Nothing is computed here but positions on the page.
+
+Every function takes SI values and labels its axes with the unit it chose. Colours belong to variants, not to plots:
+pass the same ``styles`` everywhere.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
+
+from mho.report.quantities import NOT_AVAILABLE, duration, percent, prefix_of, quantity, rounded
+
+INK = "#1f2430"
+FAINT = "#8a93a3"
+# Okabe and Ito's colour-blind-safe set (without black and yellow, which vanish on a dark or a white page), then Tol's.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#AA3377", "#88A02C", "#7A6FD0", "#A0764B")
+_MARKERS = "osD^vPXph*"
+ADC = "#D55E00"
+_OTHERS = ("#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#7A6FD0", "#88A02C", "#A0764B", "#AA3377", "#8A93A3")
+_RC: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mho",
+    "text.parse_math": False,
+    "font.size": 10.5,
+    "font.family": "sans-serif",
+    "text.color": INK,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": FAINT,
+    "grid.alpha": 0.22,
+    "grid.linewidth": 0.7,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one variant looks in every plot."""
+
+    colour: str
+    marker: str
+
+
+def variant_styles(names: Sequence[str]) -> dict[str, Style]:
+    """A colour and a marker for each variant, by its place in the experiment."""
+    return {
+        name: Style(PALETTE[place % len(PALETTE)], _MARKERS[(place + place // len(PALETTE)) % len(_MARKERS)])
+        for place, name in enumerate(names)
+    }
+
+
+def is_adc(group: str) -> bool:
+    """Whether a group of components belongs to the conversion from analog to digital."""
+    return re.search(r"\badc|adc\b|_adc|adc_|convert|conversion|readout", group.lower()) is not None
+
+
+def group_colours(groups: Iterable[str]) -> dict[str, str]:
+    """A colour for each group of components; vermilion is kept for conversion, so that its share stands out."""
+    others = iter(_OTHERS * 4)
+    return {group: ADC if is_adc(group) else next(others) for group in groups}
+
+
+def svg(name: str, draw: Callable[[Figure], object], *, width_in: float = 9.4, height_in: float = 3.6) -> str:
+    """Draw on a fresh figure and return it as an inline SVG element that follows the page's own text colour.
+
+    Text stays text. Element ids are prefixed with ``name``, since several figures share one page. The same data give
+    the same bytes.
+    """
+    with mpl.rc_context(_RC):
+        figure = Figure(figsize=(width_in, height_in), layout="constrained")
+        draw(figure)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\1{name}-", text)
+    return text.replace(INK, "currentColor")
+
+
+def time_positions(times_s: Iterable[float]) -> dict[float, float]:
+    """Where each time stands on the axis: log10 of its seconds, and t = 0 one and a half decades left of the first."""
+    times = sorted(set(times_s))
+    positive = [time for time in times if time > 0]
+    first = math.log10(positive[0]) - 1.5 if positive else 0.0
+    return {time: math.log10(time) if time > 0 else first for time in times}
+
+
+def _time_axis(ax: Axes, places: Mapping[float, float]) -> None:
+    ax.xaxis.set_major_locator(FixedLocator(list(places.values())))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xticks(list(places.values()), [duration(time) for time in places])
+    ax.set_xlabel("time since programming (logarithmic; the axis is broken between 0 and the first later time)")
+    ordered = sorted(places.values())
+    margin = 0.25
+    ax.set_xlim(ordered[0] - margin, ordered[-1] + margin)
+    if 0.0 in places and len(ordered) > 1:
+        gap = (ordered[0] + ordered[1]) / 2
+        for shift in (-0.03, 0.03):
+            ax.plot(
+                [gap + shift - 0.02, gap + shift + 0.02],
+                [-0.022, 0.022],
+                transform=ax.get_xaxis_transform(),
+                color=INK,
+                linewidth=1.1,
+                clip_on=False,
+            )
+    elif len(ordered) == 1:
+        ax.set_xlabel("time since programming")
+
+
+def _broken_line(ax: Axes, x: np.ndarray, y: np.ndarray, broken: bool, colour: str, **line: Any) -> None:
+    """A line whose first piece, across the break in the axis, is dotted."""
+    start = 1 if broken else 0
+    ax.plot(x[start:], y[start:], color=colour, **line)
+    if broken:
+        ax.plot(x[:2], y[:2], color=colour, linestyle=":", linewidth=1.2)
+
+
+def accuracy_over_time(
+    ax: Axes,
+    quality: pd.DataFrame,
+    chips: pd.DataFrame,
+    styles: Mapping[str, Style],
+    *,
+    label: str,
+    share: bool = True,
+    lines: Mapping[str, float] | None = None,
+) -> Axes:
+    """A figure of merit against time since programming: mean, standard deviation, and each chip as a faint point.
+
+    ``quality`` has ``variant, t_s, mean, std``; ``chips`` has ``variant, t_s, value``; ``lines`` are named constants
+    (software, quantised). Variants are set slightly apart so that their bars do not hide each other.
+    """
+    places = time_positions([*quality["t_s"], *chips["t_s"]])
+    names = [name for name in styles if (quality["variant"] == name).any()]
+    for order, name in enumerate(names):
+        style = styles[name]
+        shift = 0.05 * (order - (len(names) - 1) / 2)
+        mine = quality[quality["variant"] == name].sort_values("t_s")
+        x = mine["t_s"].map(places).to_numpy(float) + shift
+        y = mine["mean"].to_numpy(float)
+        broken = len(mine) > 1 and mine["t_s"].iloc[0] == 0.0
+        _broken_line(ax, x, y, broken, style.colour, linewidth=1.6)
+        ax.errorbar(
+            x,
+            y,
+            mine["std"].fillna(0.0).to_numpy(float),
+            color=style.colour,
+            marker=style.marker,
+            markersize=5,
+            linestyle="none",
+            capsize=2.5,
+            elinewidth=1.1,
+            label=name,
+        )
+        dots = chips[chips["variant"] == name]
+        ax.plot(
+            dots["t_s"].map(places) + shift,
+            dots["value"],
+            ".",
+            color=style.colour,
+            alpha=0.28,
+            markersize=3.5,
+            zorder=1,
+        )
+    for (text, value), dashes in zip((lines or {}).items(), ("--", "-."), strict=False):
+        if math.isfinite(value):
+            ax.axhline(value, color=INK, linestyle=dashes, linewidth=1.1, label=text)
+    _time_axis(ax, places)
+    ax.set_ylabel(label)
+    if share:
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+    return ax
+
+
+def compensation_factors(ax: Axes, factors: pd.DataFrame, styles: Mapping[str, Style]) -> Axes:
+    """Drift-compensation factor against time: ``variant, t_s, mean, low, high`` (range over chips)."""
+    places = time_positions(factors["t_s"])
+    for name in styles:
+        mine = factors[factors["variant"] == name].sort_values("t_s")
+        if mine.empty:
+            continue
+        x = mine["t_s"].map(places).to_numpy(float)
+        broken = len(mine) > 1 and mine["t_s"].iloc[0] == 0.0
+        _broken_line(ax, x, mine["mean"].to_numpy(float), broken, styles[name].colour, linewidth=1.6)
+        ax.plot(x, mine["mean"], styles[name].marker, color=styles[name].colour, markersize=5, label=name)
+        ax.fill_between(x, mine["low"], mine["high"], color=styles[name].colour, alpha=0.15, linewidth=0)
+    ax.axhline(1.0, color=INK, linewidth=0.9, linestyle="--")
+    _time_axis(ax, places)
+    ax.set_xlabel("time since programming (logarithmic)")
+    ax.set_ylabel("compensation factor (1)")
+    ax.legend(loc="best")
+    return ax
+
+
+def stacked_bars(
+    ax: Axes, parts: pd.DataFrame, unit: str, colours: Mapping[str, str], *, label: str, names: Sequence[str]
+) -> Axes:
+    """One horizontal bar per variant, stacked by group; the conversion's share is written beside it.
+
+    ``parts`` has ``variant, group, value`` with ``value`` in ``unit``.
+    """
+    totals = parts.groupby("variant")["value"].sum()
+    largest = float(totals.max()) if len(totals) else 0.0
+    factor, shown = prefix_of(largest, unit)
+    rows, left = range(len(names)), np.zeros(len(names))
+    table = parts.pivot_table(index="variant", columns="group", values="value", aggfunc="sum", fill_value=0.0)
+    table = factor * table.reindex(index=list(names), fill_value=0.0)
+    adc = table[[group for group in table if is_adc(str(group))]].sum(axis=1).to_numpy(float)
+    for group in (group for group in colours if group in table):
+        values = table[group].to_numpy(float)
+        ax.barh(
+            rows, values, left=left, color=colours[group], height=0.68, label=group, edgecolor="white", linewidth=0.5
+        )
+        left = left + values
+    for row, total, part in zip(rows, left, adc, strict=True):
+        note = f"{rounded(total)} {shown}, ADC {percent(part / total, 0)}" if total > 0 else NOT_AVAILABLE
+        ax.text(total + 0.015 * factor * largest, row, note, va="center", fontsize=9)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_xlim(0, 1.62 * factor * largest or 1.0)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.set_xlabel(f"{label} ({shown})")
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
+def bar_pair(
+    ax: Axes, bars: Mapping[str, float], colours: Mapping[str, str], *, title: str, text: Callable[[float], str]
+) -> Axes:
+    """One quantity of a few variants side by side, the value written on each bar."""
+    finite = {name: value if math.isfinite(value) else 0.0 for name, value in bars.items()}
+    for place, (name, value) in enumerate(finite.items()):
+        ax.bar(place, value, width=0.62, color=colours[name], label=name)
+        ax.text(place, 1.02 * value, text(bars[name]), ha="center", va="bottom", fontsize=9)
+    ax.set_title(title, loc="center")
+    ax.set_ylim(0, 1.18 * max(finite.values(), default=1.0) or 1.0)
+    ax.set_xlim(-0.6, len(bars) - 0.4)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(visible=False)
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
+def _on(colour: str) -> str:
+    """White or near-black, whichever reads better on ``colour`` (WCAG relative luminance)."""
+    linear = [(part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4) for part in to_rgb(colour)]
+    return "#101318" if float(np.dot((0.2126, 0.7152, 0.0722), linear)) > 0.25 else "white"
+
+
+def timeline(ax: Axes, tasks: pd.DataFrame) -> Axes:
+    """One step as bars on named resources: ``task, resource, start_s, duration_s``; a colour for each task's name."""
+    end = float((tasks["start_s"] + tasks["duration_s"]).max())
+    factor, shown = prefix_of(end, "s")
+    resources = list(dict.fromkeys(tasks.sort_values("start_s", kind="stable")["resource"]))
+    colours = dict(zip(dict.fromkeys(tasks["task"]), PALETTE * (1 + len(tasks) // len(PALETTE)), strict=False))
+    character = 0.011 * factor * end
+    for task in tasks.to_dict("records"):
+        row, start, length = resources.index(task["resource"]), factor * task["start_s"], factor * task["duration_s"]
+        ax.barh(row, length, left=start, height=0.62, color=colours[task["task"]], edgecolor="white", linewidth=0.6)
+        # A bar too narrow for its name carries it to the right; where the next bar is in the way, a part of it inside.
+        name, beside = task["task"], f"{task['task']}, {quantity(task['duration_s'], 's')}"
+        later = tasks.loc[(tasks["resource"] == task["resource"]) & (tasks["start_s"] > task["start_s"]), "start_s"]
+        room = factor * float(later.min()) - start - length if len(later) else math.inf
+        inside = next((part for part in (name, *_parts(name)) if length > character * len(part)), "")
+        wide = inside == name or room < character * len(beside)
+        ax.text(
+            start + (length / 2 if wide else length + 0.004 * factor * end),
+            row,
+            inside if wide else beside,
+            ha="center" if wide else "left",
+            va="center",
+            fontsize=8.5,
+            color=_on(colours[name]) if wide else INK,
+        )
+    ax.set_yticks(range(len(resources)), resources)
+    ax.set_ylim(len(resources) - 0.45, -0.55)
+    ax.set_xlim(0, 1.12 * factor * end)
+    ax.set_xlabel(f"time within one step ({shown})")
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Shorter names of a task: what stands in brackets at its end, its first word."""
+    words = name.split()
+    return (words[-1], words[0]) if words[-1].startswith("(") else (words[0],)
+
+
+def ramp_staircase(ax: Axes, ramp: pd.DataFrame, *, colour: str) -> Axes:
+    """Output of each code against the input, per programmed chip, over the ideal function.
+
+    ``ramp`` has ``chip, k, y, threshold_ideal, threshold`` of one function and stage: ``y`` is the output at threshold
+    k, so code k stands half a step above it. The ideal function passes through (threshold_ideal, y).
+    """
+    xs: list[np.ndarray] = []
+    ys: list[np.ndarray] = []
+    for _, chip in ramp.groupby("chip", sort=True):
+        ordered = chip.sort_values("k")
+        y = ordered["y"].to_numpy(float)
+        step = (y[-1] - y[0]) / (len(y) - 1) if len(y) > 1 else 0.0
+        x = np.maximum.accumulate(ordered["threshold"].to_numpy(float))
+        reach = 0.08 * (x[-1] - x[0])
+        # A NaN lifts the pen: one artist for all chips draws several times faster than one a chip.
+        xs.append(np.concatenate([[x[0] - reach], x, [x[-1] + reach, np.nan]]))
+        ys.append(np.concatenate([[y[0] - step / 2], y + step / 2, [y[-1] + step / 2, np.nan]]))
+    ax.plot(
+        np.concatenate(xs),
+        np.concatenate(ys),
+        drawstyle="steps-post",
+        color=colour,
+        linewidth=0.9,
+        label="programmed, one line a chip",
+    )
+    ideal = ramp[ramp["chip"] == ramp["chip"].min()].sort_values("k")
+    ax.plot(ideal["threshold_ideal"], ideal["y"], color=INK, linewidth=1.0, label="ideal function")
+    ax.set_xlabel("input of the activation (1)")
+    ax.set_ylabel("output of the code (1)")
+    ax.legend(loc="upper left")
+    return ax
+
+
+def ramp_inl(ax: Axes, ramp: pd.DataFrame, *, colour: str) -> Axes:
+    """Integral nonlinearity at each threshold, raw and calibrated: ``stage, chip, k, inl_lsb`` of one function."""
+    for stage, tint in (("raw", FAINT), ("calibrated", colour)):
+        mine = ramp[ramp["stage"] == stage]
+        if mine.empty:
+            continue
+        lines = mine.pivot_table(index="k", columns="chip", values="inl_lsb")
+        lines.loc[np.inf] = np.nan
+        x = np.tile(lines.index.to_numpy(float), lines.shape[1])
+        y = lines.to_numpy(float).T.ravel()
+        ax.plot(x, y, color=tint, alpha=0.75, linewidth=1.0, label=stage)
+    ax.axhline(0.0, color=INK, linewidth=0.8)
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.set_xlabel("threshold k (1)")
+    ax.set_ylabel("INL (LSB)")
+    ax.margins(y=0.2)
+    ax.legend(loc="upper left", ncols=2)
+    return ax
+
+
+def vread_shift(ax: Axes, sweep: pd.DataFrame, colours: Mapping[str, str]) -> Axes:
+    """Mean shift of the codes against the read voltage, per readout, with the prediction dashed.
+
+    ``sweep`` has ``readout, offset_and_noise, v_read_V, mean_shift_lsb, predicted_shift_lsb``.
+    """
+    for (readout, shown), rows in sweep.groupby(["readout", "offset_and_noise"], sort=True):
+        ordered = rows.sort_values("v_read_V")
+        with_noise = bool(shown)
+        ax.plot(
+            ordered["v_read_V"],
+            ordered["mean_shift_lsb"],
+            marker="s" if with_noise else "o",
+            markersize=4.5,
+            markerfacecolor="none" if with_noise else colours[str(readout)],
+            linestyle="none",
+            color=colours[str(readout)],
+            label=f"{readout}, comparator offset and noise {'on' if with_noise else 'off'}",
+        )
+        if not with_noise:
+            ax.plot(
+                ordered["v_read_V"], ordered["predicted_shift_lsb"], "--", color=colours[str(readout)], linewidth=1.1
+            )
+    ax.axhline(0.0, color=INK, linewidth=0.8)
+    ax.set_xlabel("read voltage (V)")
+    ax.set_ylabel("mean shift of the code (LSB)")
+    return ax
+
+
+def learning_curves(ax: Axes, epochs: pd.DataFrame, column: str, *, label: str, share: bool) -> Axes:
+    """A training figure against the epoch: one colour per stage, one line per split (``split, stage, epoch``)."""
+    for place, (stage, rows) in enumerate(epochs.groupby("stage", sort=False)):
+        for turn, (_, split) in enumerate(rows.groupby("split", sort=True)):
+            ordered = split.sort_values("epoch")
+            ax.plot(
+                ordered["epoch"],
+                ordered[column],
+                color=PALETTE[place % len(PALETTE)],
+                linewidth=1.4,
+                alpha=0.85,
+                label=str(stage) if turn == 0 else None,
+            )
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(label)
+    if share:
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
+    ax.legend(loc="best")
+    return ax

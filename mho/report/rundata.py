@@ -1,0 +1,388 @@
+"""A run directory, read back: typed figures and tidy tables, or one clear line on what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from configs.errors import InputError
+from workloads.result import Panel
+
+Read = TypeVar("Read")
+
+# Columns of each table (docs/run_directory.md): text, numbers, truth values. Further columns are kept as they are.
+_TEXT: dict[str, str] = {
+    "accuracy": "variant stage",
+    "layers": "variant layer",
+    "components": "variant layer component group action status source",
+    "schedule": "variant layer task resource",
+    "confusion": "variant true predicted",
+    "ramp": "variant function stage",
+    "ramps": "variant function device",
+    "compensation": "variant layer function",
+    "vread": "readout",
+    "learning": "stage",
+    "prices": "variant component model source",
+}
+_NUMBERS: dict[str, str] = {
+    "accuracy": "split chip t_s",
+    "layers": "rows columns cells tiles steps ops area_m2 energy_J leakage_W latency_s clipped_weights clipped_inputs",
+    "components": "count unit_energy_J energy_J instances unit_area_m2 area_m2 leakage_W node_nm",
+    "schedule": "start_s duration_s",
+    "confusion": "count",
+    "ramp": "chip k y threshold_ideal threshold inl_lsb",
+    "ramps": "bits cells clocks max_over_min_step lost_steps capacitor_ratio "
+    "inl_mean_raw_lsb inl_max_raw_lsb inl_mean_lsb inl_max_lsb",
+    "compensation": "split chip t_s factor",
+    "vread": "v_read_V mean_shift_lsb predicted_shift_lsb",
+    "learning": "split epoch loss validation_accuracy seconds",
+    "prices": "energy_J area_m2",
+}
+_TRUTH: dict[str, str] = {"vread": "offset_and_noise", "prices": "chosen"}
+_REQUIRED = ("accuracy", "layers", "components")
+_TRUTH_WORDS = {
+    "true": True,
+    "1": True,
+    "1.0": True,
+    "yes": True,
+    "false": False,
+    "0": False,
+    "0.0": False,
+    "no": False,
+}
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Spread(_Record):
+    """Mean and standard deviation of one figure over chips (and splits)."""
+
+    mean: float | None = None
+    std: float | None = None
+
+
+class Metric(_Record):
+    """What one figure of merit means."""
+
+    higher_is_better: bool = True
+    unit: str = "1"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the figure is a share of successes, which people read in per cent."""
+        return self.unit == "1" and self.higher_is_better
+
+
+class Data(_Record):
+    """The data that a run was measured on."""
+
+    name: str = ""
+    digest: str | None = None
+    synthetic: bool = False
+    note: str | None = None
+    source: str | None = None
+    train: int | None = None
+    test: int | None = None
+
+
+class Quality(_Record):
+    """Figures of one variant at one time since programming; the metrics' names are further fields."""
+
+    t_s: float = 0.0
+    chips: int | None = None
+
+    def spread(self, metric: str) -> Spread:
+        """Mean and standard deviation of ``metric``; both missing where the run has none."""
+        return Spread.model_validate((self.model_extra or {}).get(metric) or {})
+
+
+class Variant(_Record):
+    """One way to build the hardware: its figures over time and its cost per inference."""
+
+    name: str
+    default: bool = False
+    device: str | None = None
+    bits: int | None = None
+    quality: tuple[Quality, ...] = ()
+    cost: dict[str, float | None] = Field(default_factory=dict)
+
+
+class Comparison(_Record):
+    """A paired difference, variant minus software, with its 95 % interval."""
+
+    name: str
+    text: str = ""
+    metric: str = "accuracy"
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    pairs: Any = None
+    aim: float | str | None = None
+
+
+class Metrics(_Record):
+    """``metrics.json`` (DESIGN section 5)."""
+
+    experiment: str
+    seed: int | None = None
+    config_digest: str | None = None
+    data: Data = Field(default_factory=Data)
+    metrics: dict[str, Metric] = Field(min_length=1)
+    software: dict[str, float | None] = Field(default_factory=dict)
+    quantised: dict[str, float | None] = Field(default_factory=dict)
+    variants: tuple[Variant, ...] = Field(min_length=1)
+    comparisons: tuple[Comparison, ...] = ()
+    notes: tuple[str, ...] = ()
+    panels: tuple[Panel, ...] = ()
+    labels: tuple[str, ...] = ()
+    wall_s: float | None = None
+
+
+@dataclass(frozen=True)
+class RunData:
+    """All that a run directory holds. Tables that the run did not write are empty and listed in ``absent``."""
+
+    path: Path
+    metrics: Metrics
+    metrics_json: dict[str, Any]
+    manifest: dict[str, Any]
+    config_text: str
+    config: dict[str, Any]
+    tables: dict[str, pd.DataFrame] = field(repr=False)
+    absent: frozenset[str] = frozenset()
+
+    @property
+    def default(self) -> Variant:
+        """The variant that the headline figures speak of."""
+        return next(variant for variant in self.metrics.variants if variant.default)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of all variants, in the experiment's order."""
+        return tuple(variant.name for variant in self.metrics.variants)
+
+    @property
+    def kind(self) -> str:
+        """Which kind of experiment this was."""
+        return str(self.config.get("kind", "kws"))
+
+    @property
+    def metric(self) -> str:
+        """The figure of merit that the run lists first."""
+        return next(iter(self.metrics.metrics))
+
+    @property
+    def data(self) -> Data:
+        """The data's record: the manifest's, completed by that of the metrics. Synthetic in either is synthetic."""
+        manifest = self.manifest.get("data")
+        merged = {**self.metrics.data.model_dump(exclude_defaults=True), **(manifest if manifest else {})}
+        merged["synthetic"] = bool(merged.get("synthetic")) or self.metrics.data.synthetic
+        return Data.model_validate(merged)
+
+    def variant(self, name: str) -> Variant:
+        """The variant of that name."""
+        return next(variant for variant in self.metrics.variants if variant.name == name)
+
+    def rows(self, table: str, **where: str) -> pd.DataFrame:
+        """The rows of a table whose columns equal the given values."""
+        frame = self.tables[table]
+        for column, value in where.items():
+            frame = frame[frame[column] == value]
+        return frame
+
+
+def load(run_dir: Path | str) -> RunData:
+    """Read the run directory ``run_dir``.
+
+    Raises ``InputError`` with one line per problem (file, place, what is allowed, what was got) when a file is missing
+    or broken.
+    """
+    path = Path(run_dir)
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; a run directory is what 'mho run EXPERIMENT -o DIR' writes")
+    needed = ("manifest.json", "metrics.json", "config.resolved.yaml", *(f"{name}.csv" for name in _REQUIRED))
+    lacking = [name for name in needed if not (path / name).is_file()]
+    if lacking:
+        raise InputError(f"{path}: not a run directory (written by 'mho run'): {', '.join(lacking)} missing")
+
+    problems: list[str] = []
+    manifest = _collect(problems, lambda: _json_object(path / "manifest.json"))
+    metrics_json = _collect(problems, lambda: _json_object(path / "metrics.json"))
+    metrics = _collect(problems, lambda: _metrics(path / "metrics.json", metrics_json)) if metrics_json else None
+    config_text, config = _collect(problems, lambda: _config(path / "config.resolved.yaml")) or ("", {})
+    more = {name for panel in metrics.panels for name in (panel.table, panel.boxes) if name} if metrics else set()
+    absent = frozenset(name for name in _TEXT if not (path / f"{name}.csv").is_file())
+    tables = {}
+    for name in _TEXT:
+        table = _empty(name) if name in absent else _collect(problems, lambda n=name: _table(path, n))  # type: ignore[misc]
+        tables[name] = _empty(name) if table is None else table
+    for name in sorted(more - set(tables)):
+        table = _collect(problems, lambda n=name: _table(path, n))  # type: ignore[misc]
+        if table is not None:
+            tables[name] = table
+    if manifest is not None:
+        _collect(problems, lambda: _manifest_data(path / "manifest.json", manifest))
+    if metrics is not None:
+        problems += _unknown_variants(path, metrics, tables)
+        metric = next(iter(metrics.metrics))
+        if not problems and metric not in tables["accuracy"]:
+            problems.append(f"{path / 'accuracy.csv'}: column {metric!r}, the first metric of metrics.json, is missing")
+    if problems or metrics is None or manifest is None or metrics_json is None:
+        raise InputError(problems)
+    return RunData(path, metrics, metrics_json, manifest, config_text, config, tables, absent)
+
+
+def _collect(problems: list[str], read: Callable[[], Read]) -> Read | None:
+    try:
+        return read()
+    except InputError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: must hold an object (got {type(value).__name__})")
+    return value
+
+
+def _located(path: Path, error: ValidationError) -> InputError:
+    return InputError(
+        f"{path}: {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (got {problem['input']!r:.60})"
+        for problem in error.errors()
+    )
+
+
+def _metrics(path: Path, value: dict[str, Any]) -> Metrics:
+    try:
+        metrics = Metrics.model_validate(value)
+    except ValidationError as error:
+        raise _located(path, error) from error
+    problems = []
+    names = [variant.name for variant in metrics.variants]
+    defaults = [variant.name for variant in metrics.variants if variant.default]
+    if len(defaults) != 1:
+        problems.append(f"{path}: variants: exactly one must be the default (got {len(defaults)} of {len(names)})")
+    problems += [
+        f"{path}: variants: the name {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})
+    ]
+    spread = TypeAdapter(Spread | None)
+    for variant in metrics.variants:
+        for quality in variant.quality:
+            for metric in metrics.metrics:
+                try:
+                    spread.validate_python((quality.model_extra or {}).get(metric))
+                except ValidationError:
+                    got = (quality.model_extra or {})[metric]
+                    place = f"variants.{variant.name}.quality at t_s = {quality.t_s:g}: {metric}"
+                    problems.append(f"{path}: {place}: must be an object with mean and std (got {got!r:.60})")
+    if problems:
+        raise InputError(problems)
+    return metrics
+
+
+def _manifest_data(path: Path, manifest: dict[str, Any]) -> None:
+    try:
+        TypeAdapter(Data | None).validate_python(manifest.get("data"))
+    except ValidationError as error:
+        raise _located(path, error) from error
+
+
+def _config(path: Path) -> tuple[str, dict[str, Any]]:
+    text = _text(path)
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: must hold a mapping (got {type(config).__name__})")
+    return text, config
+
+
+def _columns(name: str) -> list[str]:
+    return f"{_TEXT.get(name, '')} {_TRUTH.get(name, '')} {_NUMBERS.get(name, '')}".split()
+
+
+def _empty(name: str) -> pd.DataFrame:
+    return pd.DataFrame({column: [] for column in _columns(name)})
+
+
+def _table(folder: Path, name: str) -> pd.DataFrame:
+    path = folder / f"{name}.csv"
+    try:
+        # Everything as text first: pandas would read a variant called "NA" or "null" as missing.
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: not a readable CSV table: {' '.join(str(error).split())}") from error
+    lacking = [column for column in _columns(name) if column not in frame]
+    if lacking:
+        raise InputError(f"{path}: column {', '.join(map(repr, lacking))} missing (got {', '.join(frame.columns)})")
+    problems: list[str] = []
+    for column in frame.columns:
+        if column in _TEXT.get(name, "variant").split():
+            continue
+        if column in _TRUTH.get(name, "").split():
+            frame[column] = _converted(path, column, frame[column], _truth, "true or false", problems)
+        elif column in _NUMBERS.get(name, "").split():
+            frame[column] = _converted(path, column, frame[column], _number, "a number", problems)
+        else:
+            values = pd.to_numeric(frame[column].replace("", "nan"), errors="coerce")
+            if not (values.isna() & ~frame[column].isin(["", "nan", "NaN"])).any():
+                frame[column] = values
+    if problems:
+        raise InputError(problems)
+    return frame
+
+
+def _converted(
+    path: Path, column: str, cells: pd.Series[str], read: Callable[[str], Any], allowed: str, problems: list[str]
+) -> list[Any]:
+    """Every cell read, with one problem for the first that cannot be; line 1 of the file is the header."""
+    values: list[Any] = []
+    for line, cell in enumerate(cells, start=2):
+        try:
+            values.append(read(cell))
+        except (ValueError, KeyError):
+            problems.append(f"{path}:{line}: {column}: must be {allowed} (got {cell!r})")
+            return [math.nan] * len(cells)
+    return values
+
+
+def _number(cell: str) -> float:
+    return float(cell) if cell else math.nan
+
+
+def _truth(cell: str) -> bool:
+    return _TRUTH_WORDS[cell.strip().lower()]
+
+
+def _unknown_variants(path: Path, metrics: Metrics, tables: dict[str, pd.DataFrame]) -> Iterable[str]:
+    """Rows of a variant that metrics.json does not list; rows that belong to no variant carry an empty name."""
+    known = {variant.name for variant in metrics.variants} | {"", "software", "quantised"}
+    for name, table in tables.items():
+        if "variant" in table:
+            for stranger in sorted(set(table["variant"]) - known):
+                listed = ", ".join(variant.name for variant in metrics.variants)
+                yield f"{path / name}.csv: variant {stranger!r} is not in metrics.json (it lists {listed})"

@@ -1,0 +1,1 @@
+"""Linear converters, and the digital units that compute an activation behind them."""

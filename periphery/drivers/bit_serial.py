@@ -1,0 +1,92 @@
+"""The driver that puts one bit of every input on its line at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Interval
+
+from periphery.drivers.base import Counts, Driver, full_scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitSerial(Driver):
+    """One bit of every input at a time, each for the same time at V_read.
+
+    Every bit is a read of its own: a cell's fast noise is drawn for each, so that the column's variance is
+    ``sum_b 4^b [bit b set] sigma^2``: of magnitude bits between a third of N^2 and N^2, of two's complement much more
+    for small negative numbers, in which most bits are set.
+
+    Parameters
+    ----------
+    signed : ``two_phases`` (magnitude bits of positive inputs, then of negative ones) or ``twos_complement`` (n bits,
+        the highest one with negative weight)
+    accumulation : ``charge`` (bits are weighted on capacitors, one conversion a product) or ``digital`` (every bit's
+        partial sum is converted on its own, by a linear converter, then shifted and added)
+    bit_clocks : clock periods of one bit
+    """
+
+    kind: Literal["bit_serial"] = "bit_serial"
+    signed: Literal["two_phases", "twos_complement"] = "two_phases"
+    accumulation: Literal["charge", "digital"] = "charge"
+    bit_clocks: Annotated[int, Interval(ge=1, le=4096)] = 1
+
+    @property
+    def digital_accumulation(self) -> bool:
+        """Whether each bit's partial sum is converted separately."""
+        return self.accumulation == "digital"
+
+    def weights(self, bits: int) -> list[float]:
+        """What each phase counts, in its order in time, lowest bit first."""
+        full_scale(bits)
+        places = [float(2**place) for place in range(bits - 1)]
+        if self.signed == "twos_complement":
+            return [*places, -float(2 ** (bits - 1))]
+        return [*places, *(-place for place in places)]
+
+    def planes(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """Lines driven in each phase, ``(phases, *shape)`` of 0 and 1; ``N = sum_p weights[p] planes[p]``."""
+        whole = counts.long()
+        if self.signed == "twos_complement":
+            planes = [(whole >> place) & 1 for place in range(bits)]
+        else:
+            planes = [
+                (size >> place) & 1 for size in (whole.clamp_min(0), -whole.clamp_max(0)) for place in range(bits - 1)
+            ]
+        return torch.stack(planes).to(counts.dtype)
+
+    def phases(self, bits: int) -> int:
+        """``n`` bits of two's complement, or ``2 (n - 1)`` magnitude bits."""
+        return len(self.weights(bits))
+
+    def drive_clocks(self, bits: int) -> int:
+        """``bit_clocks`` a phase."""
+        return self.phases(bits) * self.bit_clocks
+
+    def noise_counts(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """``sum_b 4^b [bit b set]``: independent reads of one bit each."""
+        squares = torch.tensor(self.weights(bits), dtype=counts.dtype, device=counts.device).square()
+        noise: torch.Tensor = torch.tensordot(squares, self.planes(counts, bits), dims=1)
+        return noise
+
+    def pulses(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """One for every bit that is set."""
+        return self.planes(counts, bits).sum(0)
+
+    def driven_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """``bit_clocks`` for every bit that is set."""
+        return self.pulses(counts, bits) * float(self.bit_clocks)
+
+    def actions(self, bits: int, *, rows: float, pulses: float, clocks: float) -> Counts:
+        """Every row stores its input and puts one bit on its line a phase."""
+        return {
+            "bit_driver": {"drive_bit": rows * self.phases(bits)},
+            "register": {"write_bit": rows * bits},
+        }
+
+    def instances(self, bits: int, *, rows: float) -> Mapping[str, float]:
+        """A one-bit driver and the stored input of each row."""
+        return {"bit_driver": rows, "register": rows * bits}

@@ -1,0 +1,58 @@
+"""Pulse-width driver: a signed input is the width of a pulse at V_read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge
+
+from devices import ChipStreams
+from periphery.drivers.base import Counts, Driver, DriverRead, full_scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class PWMDriver(Driver):
+    """Pulse-width driver of the word lines, two phases a product.
+
+    Parameters
+    ----------
+    edge_jitter_s : standard deviation of one edge of a pulse, both edges independent [s]
+    """
+
+    kind: Literal["pwm"] = "pwm"
+    signed: Literal["two_phases"] = "two_phases"
+    edge_jitter_s: Annotated[float, Ge(0.0)] = 0.0
+
+    @property
+    def exact(self) -> bool:
+        """Whether edges stand where the clock puts them."""
+        return self.edge_jitter_s == 0.0
+
+    def phases(self, bits: int) -> int:
+        """Positive inputs, then negative ones."""
+        full_scale(bits)
+        return 2
+
+    def drive_clocks(self, bits: int) -> int:
+        """Two phases of the longest pulse."""
+        return 2 * full_scale(bits)
+
+    def driven_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """``|N|``."""
+        return counts.abs()
+
+    def build(self, rows: int, bits: int, *, rng: ChipStreams) -> DriverRead:
+        """Pulses whose width is off by the jitter of two edges."""
+        return DriverRead(sigma=math.sqrt(2.0) * self.edge_jitter_s / self.t_clk_s)
+
+    def actions(self, bits: int, *, rows: float, pulses: float, clocks: float) -> Counts:
+        """Every row stores its input; while its pulse lasts, it compares it with the shared counter."""
+        return {"pwm_driver": {"compare_bit": clocks * bits, "load_bit": rows * bits}}
+
+    def instances(self, bits: int, *, rows: float) -> Mapping[str, float]:
+        """A stored and compared bit for each bit of an input."""
+        return {"pwm_driver": rows * bits}

@@ -1,0 +1,1 @@
+"""The functions that a converter can compute, their thresholds and output levels."""

@@ -1,0 +1,275 @@
+"""Price models of ordinary converters: a regression, a peer's formula, and published parts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, Protocol
+
+from pydantic import ConfigDict, Field
+
+from configs.errors import InputError
+from periphery.prices.component import Status
+from periphery.prices.scaling import scale
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class AdcQuote:
+    """Cost of one conversion: energy [J], area of the converter [m2], time [s], and where they come from."""
+
+    energy_J: float
+    area_m2: float
+    latency_s: float
+    status: Status
+    source: str
+    area_status: Status
+    area_source: str
+
+
+class AdcPrice(Protocol):
+    """A price model: answers what a converter of some resolution, speed and node costs."""
+
+    @property
+    def description(self) -> str:
+        """What the model stands for."""
+
+    @property
+    def cite(self) -> tuple[str, ...]:
+        """Keys of the papers behind it."""
+
+    def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
+        """The cost of one conversion; ``InputError`` where the model does not reach."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Andrulis2024:
+    """Figure-of-merit bounds of speed and of resolution, and powers of node, rate and energy.
+
+    With ENOB b, rate f [1/s] and node t [nm]::
+
+        SNDR = sndr_per_bit b + sndr_offset                                            [dB]
+        FOM  = min(speed_bound - k_f ln f, resolution_bound + k_b ceil(b))             [dB]
+        E    = 10^((SNDR - FOM)/10) / 2 exp(e0 + e_t ln t - e_b ln b - e_best)         [pJ]
+        A    = exp(a0 + a_t ln t + a_f ln f + a_e ln E)                                [um2]
+
+    Source: Andrulis et al., arXiv 2404.06553. Below ``min_bits`` the price at ``min_bits``
+    stands, marked as an estimate.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    description: str
+    status: Status
+    source: str
+    cite: tuple[str, ...]
+    min_bits: Count
+    min_node_nm: Positive
+    max_node_nm: Positive
+    sndr_per_bit_dB: Positive
+    sndr_offset_dB: Positive
+    speed_bound_dB: Positive
+    speed_bound_per_ln_rate_dB: Positive
+    resolution_bound_dB: Positive
+    resolution_bound_per_bit_dB: Positive
+    energy_offset: Positive
+    energy_ln_node: Positive
+    energy_ln_bits: Positive
+    energy_best_case: Positive
+    area_offset: Positive
+    area_ln_node: Positive
+    area_ln_rate: Positive
+    area_ln_energy: Positive
+
+    def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
+        """The regression at ENOB = bits; one conversion takes one sampling period."""
+        if not self.min_node_nm <= node_nm <= self.max_node_nm:
+            raise InputError(
+                f"node_nm: {self.min_node_nm:g} to {self.max_node_nm:g} nm for the ADC price model 'andrulis2024' "
+                f"(got {node_nm:g})"
+            )
+        _check_rate("andrulis2024", rate_per_s, math.inf)
+        enob = max(bits, self.min_bits)
+        fom_dB = min(
+            self.speed_bound_dB - self.speed_bound_per_ln_rate_dB * math.log(rate_per_s),
+            self.resolution_bound_dB + self.resolution_bound_per_bit_dB * math.ceil(enob),
+        )
+        sndr_dB = self.sndr_per_bit_dB * enob + self.sndr_offset_dB
+        energy_pJ = (
+            10 ** ((sndr_dB - fom_dB) / 10)
+            / 2
+            * math.exp(
+                self.energy_offset
+                + self.energy_ln_node * math.log(node_nm)
+                - self.energy_ln_bits * math.log(enob)
+                - self.energy_best_case
+            )
+        )
+        area_um2 = math.exp(
+            self.area_offset
+            + self.area_ln_node * math.log(node_nm)
+            + self.area_ln_rate * math.log(rate_per_s)
+            + self.area_ln_energy * math.log(energy_pJ)
+        )
+        status, source = (
+            self.status,
+            f"{self.source}; {enob} b, {rate_per_s:.3g}/s, {node_nm:g} nm",
+        )
+        if bits < self.min_bits:
+            status, source = (
+                "estimate",
+                f"{source}; estimate: {bits} b priced as {enob} b, where the model begins",
+            )
+        return AdcQuote(
+            energy_pJ * 1e-12,
+            area_um2 * 1e-12,
+            1 / rate_per_s,
+            status,
+            source,
+            status,
+            source,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuroSimSar:
+    """``E = (a bits + c) (bits + extra) cycle``: a clocked comparator and its logic, one bit a cycle.
+
+    ``power_W``: node in nm to (a, c) [W]; between tabulated nodes the power is interpolated on logarithmic axes.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    description: str
+    status: Status
+    source: str
+    cite: tuple[str, ...]
+    max_rate_per_s: Positive
+    cycle_s: Positive
+    extra_cycles: Count
+    power_W: dict[float, tuple[Positive, Positive]]
+    area_reference_m2: Positive
+    area_reference_bits: Count
+    area_reference_node_nm: Positive
+    area_status: Status
+    area_source: str
+
+    def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
+        """Energy and latency by NeuroSim's form, area by the record's estimate."""
+        latency_s = (bits + self.extra_cycles) * self.cycle_s
+        _check_rate("neurosim_sar", rate_per_s, min(self.max_rate_per_s, 1 / latency_s))
+        larger = min((node for node in self.power_W if node >= node_nm), default=None)
+        smaller = max((node for node in self.power_W if node <= node_nm), default=None)
+        if larger is None or smaller is None:
+            raise InputError(
+                f"node_nm: {min(self.power_W):g} to {max(self.power_W):g} nm for the ADC price model 'neurosim_sar' "
+                f"(got {node_nm:g})"
+            )
+        source = f"{self.source}; {bits} b at {node_nm:g} nm"
+        power_W, power_small_W = (self.power_W[node][0] * bits + self.power_W[node][1] for node in (larger, smaller))
+        if larger != smaller:
+            share = math.log(larger / node_nm) / math.log(larger / smaller)
+            power_W = power_W ** (1 - share) * power_small_W**share
+            source += f", interpolated between {larger:g} and {smaller:g} nm"
+        factors = scale("analog", self.area_reference_node_nm, node_nm)
+        return AdcQuote(
+            power_W * latency_s,
+            self.area_reference_m2 * bits / self.area_reference_bits * factors.area,
+            latency_s,
+            self.status if larger == smaller else "derived",
+            source,
+            self.area_status,
+            f"{self.area_source}; {bits} b at {node_nm:g} nm",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Isaac2016:
+    """One published part, moved to other nodes as an analog circuit; other resolutions in proportion to the bits."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    description: str
+    status: Status
+    source: str
+    cite: tuple[str, ...]
+    bits: Count
+    node_nm: Positive
+    max_rate_per_s: Positive
+    energy_J: Positive
+    area_m2: Positive
+
+    def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
+        """The part's energy and area; one conversion takes one sampling period."""
+        _check_rate("isaac2016", rate_per_s, self.max_rate_per_s)
+        factors = scale("analog", self.node_nm, node_nm)
+        share = bits / self.bits
+        status, source = self.status, self.source
+        if factors.note:
+            status, source = "derived", f"{source}; {factors.note}"
+        if bits != self.bits:
+            status, source = (
+                "estimate",
+                f"{source}; estimate: {bits}/{self.bits} of the {self.bits}-bit part",
+            )
+        return AdcQuote(
+            self.energy_J * share * factors.energy,
+            self.area_m2 * share * factors.area,
+            1 / rate_per_s,
+            status,
+            source,
+            status,
+            source,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedPart:
+    """One published converter, moved to other nodes as an analog circuit.
+
+    ``growth`` says how energy and area go with resolution: in proportion to the ``bits`` (successive approximation) or
+    to the ``levels`` (a comparator or a step for each). Where more conversions are asked for than the part makes,
+    several take turns: the energy stays, the area grows.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    description: str
+    status: Status
+    source: str
+    cite: tuple[str, ...]
+    bits: Count
+    growth: Literal["bits", "levels"]
+    node_nm: Positive
+    max_rate_per_s: Positive
+    energy_J: Positive
+    area_m2: Positive
+
+    def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
+        """Energy and area of as many parts as the rate needs; results come at the rate asked for."""
+        _check_rate(self.description, rate_per_s, math.inf)
+        factors = scale("analog", self.node_nm, node_nm)
+        share = bits / self.bits if self.growth == "bits" else 2.0 ** (bits - self.bits)
+        parts = math.ceil(rate_per_s / self.max_rate_per_s * (1 - 1e-9))
+        status, source = self.status, self.source
+        if factors.note:
+            status, source = "derived", f"{source}; {factors.note}"
+        if bits != self.bits:
+            status, source = (
+                "estimate",
+                f"{source}; estimate: {share:.3g} of the {self.bits}-bit part, by {self.growth}",
+            )
+        if parts > 1:
+            source += f"; {parts} parts take turns at {rate_per_s:.3g}/s"
+        energy_J, area_m2 = self.energy_J * share * factors.energy, parts * self.area_m2 * share * factors.area
+        return AdcQuote(energy_J, area_m2, 1 / rate_per_s, status, source, status, source)
+
+
+def _check_rate(model: str, rate_per_s: float, most_per_s: float) -> None:
+    if not 0 < rate_per_s <= most_per_s * (1 + 1e-9):
+        raise InputError(
+            f"rate_per_s: above 0 and at most {most_per_s:.4g}/s for the ADC price model {model!r} "
+            f"(got {rate_per_s:.4g})"
+        )

@@ -1,0 +1,226 @@
+"""What a circuit costs: area, energy per action, leakage and latency, each number with its status and its source.
+
+Records live in ``configs/components/*.yaml``; no cost number stands in code. A record is stated at the node where its
+numbers were published and moved to the chip's node by its named scaling rule (``periphery.prices.scaling``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+
+from pydantic import ConfigDict, Field
+
+from configs.errors import InputError
+from periphery.prices.records import CONFIGS, build, read_record
+from periphery.prices.scaling import Rule, Scaling, scale
+
+Status = Literal["published", "secondary", "derived", "modelled", "estimate", "fitted"]
+Group = Literal["array", "adc", "driver", "activation", "digital", "buffer", "control"]
+GROUPS: tuple[Group, ...] = (
+    "array",
+    "adc",
+    "driver",
+    "activation",
+    "digital",
+    "buffer",
+    "control",
+)
+
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sourced(ABC):
+    """Where a number comes from, and at which node and supply it holds if those are not the record's own."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    status: Status
+    source: Text
+    node_nm: Positive | None = None
+    supply_V: Positive | None = None
+
+    @abstractmethod
+    def scaled(self, factors: Scaling) -> Self:
+        """The number at another node, with the factors' note added to its source."""
+
+    def _moved(self, factors: Scaling, **values: Any) -> Self:
+        if not factors.note or not any(values.values()):
+            return replace(self, node_nm=None, supply_V=None, **values)
+        unchanged = factors.energy == factors.delay == factors.area == 1.0
+        status = "derived" if self.status in ("published", "secondary") and not unchanged else self.status
+        source = f"{self.source}; {factors.note}"
+        return replace(self, status=status, source=source, node_nm=None, supply_V=None, **values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area(Sourced):
+    """Silicon area of one instance [m2]."""
+
+    area_m2: NonNegative
+
+    def scaled(self, factors: Scaling) -> Self:
+        """The area at another node."""
+        return self._moved(factors, area_m2=self.area_m2 * factors.area)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leakage(Sourced):
+    """Power that one instance draws as long as it is supplied [W]; scaled as energy, for want of a better rule."""
+
+    leakage_W: NonNegative
+
+    def scaled(self, factors: Scaling) -> Self:
+        """The leakage at another node."""
+        return self._moved(factors, leakage_W=self.leakage_W * factors.energy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency(Sourced):
+    """Time that one action takes [s]; 0 where the caller's clock sets it, with the reason as source."""
+
+    latency_s: NonNegative
+
+    def scaled(self, factors: Scaling) -> Self:
+        """The latency at another node."""
+        return self._moved(factors, latency_s=self.latency_s * factors.delay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price(Sourced):
+    """Energy of one action [J], and what one action is (``unit``)."""
+
+    energy_J: NonNegative
+    unit: Text
+
+    def scaled(self, factors: Scaling) -> Self:
+        """The energy at another node."""
+        return self._moved(factors, energy_J=self.energy_J * factors.energy)
+
+
+Figure = TypeVar("Figure", bound=Sourced)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """A circuit with its prices.
+
+    Parameters
+    ----------
+    group : bar of the cost breakdown in which it stands
+    node_nm, supply_V : CMOS node [nm] and supply [V] of the record's numbers; no supply means the node's nominal one
+    scaling : rule by which the numbers move to another node
+    cite : keys of the papers behind it
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: Text
+    description: Text
+    group: Group
+    node_nm: Positive
+    scaling: Rule
+    area: Area
+    leakage: Leakage
+    latency: Latency
+    actions: dict[str, Price] = field(default_factory=dict)
+    supply_V: Positive | None = None
+    cite: tuple[str, ...] = ()
+
+    @property
+    def area_m2(self) -> float:
+        """Area of one instance [m2]."""
+        return self.area.area_m2
+
+    @property
+    def leakage_W(self) -> float:
+        """Leakage power of one instance [W]."""
+        return self.leakage.leakage_W
+
+    @property
+    def latency_s(self) -> float:
+        """Time of one action [s]."""
+        return self.latency.latency_s
+
+    def price(self, action: str) -> Price:
+        """The price of one action; ``InputError`` where the record has none, since nothing is free by omission."""
+        if action not in self.actions:
+            raise InputError(
+                f"component {self.name}: no price for action {action!r}; "
+                f"it has {', '.join(sorted(self.actions)) or 'none'}"
+            )
+        return self.actions[action]
+
+    def at(self, node_nm: float) -> Component:
+        """The same circuit at another node; every changed number says in its source how it was scaled.
+
+        Raises ``InputError`` where the scaling rule does not reach that node.
+        """
+        return replace(
+            self,
+            node_nm=node_nm,
+            supply_V=self.supply_V if node_nm == self.node_nm else None,
+            area=self._at(self.area, node_nm),
+            leakage=self._at(self.leakage, node_nm),
+            latency=self._at(self.latency, node_nm),
+            actions={action: self._at(price, node_nm) for action, price in self.actions.items()},
+        )
+
+    def _at(self, figure: Figure, node_nm: float) -> Figure:
+        from_nm = figure.node_nm or self.node_nm
+        from_V = figure.supply_V or (self.supply_V if from_nm == self.node_nm else None)
+        return figure.scaled(scale(self.scaling, from_nm, node_nm, from_V))
+
+
+def read_components(directory: Path = CONFIGS / "components") -> dict[str, Component]:
+    """All component records of a folder by name; ADC price models beside them are left to theirs.
+
+    Raises ``InputError`` with every problem of every file: unknown or missing keys, impossible numbers, two records of
+    one name, a file name that is not the record's name.
+    """
+    components: dict[str, Component] = {}
+    problems: list[str] = []
+    for path in sorted(directory.glob("*.yaml")):
+        try:
+            record = read_record(path)
+            kind = record.pop("kind", None)
+            if kind == "component":
+                component = build(Component, record, path)
+                if component.name != path.stem:
+                    problems.append(f"{path}: name: {path.stem!r}, the file's name (got {component.name!r})")
+                components[component.name] = component
+            elif not isinstance(kind, str) or not kind.startswith("adc_"):
+                problems.append(f"{path}: kind: 'component' or an ADC price model, 'adc_...' (got {kind!r})")
+        except InputError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise InputError(problems)
+    return components
+
+
+@cache
+def _shipped() -> Mapping[str, Component]:
+    return MappingProxyType(read_components())
+
+
+def load_components() -> dict[str, Component]:
+    """The shipped component records by name."""
+    return dict(_shipped())
+
+
+def component(name: str, components: Mapping[str, Component] | None = None) -> Component:
+    """One record by name, from the shipped ones or those given; ``InputError`` with a suggestion if there is none."""
+    among = _shipped() if components is None else components
+    if name not in among:
+        near = difflib.get_close_matches(name, among, n=1)
+        raise InputError(f"component {name!r}: no such price record" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return among[name]

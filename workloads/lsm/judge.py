@@ -1,0 +1,121 @@
+"""Chips that see recordings, and read-outs that learn from what their neurons do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices import ChipStreams, Stream
+from mappings.liquid.liquid import Liquid, LiquidRun
+from workloads.lsm.binning import Spikes
+from workloads.lsm.readout import AnyReadout, Trained
+from workloads.split import Split
+
+Ints = NDArray[np.int64]
+Learnt = list[list[Trained]]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Classes that the chips named, (chips, n), -1 where a recording was not tested; and who was right [1].
+
+    ``accuracy`` (chips,) pools the parts of a split; ``by_part`` (chips, parts) does not.
+    """
+
+    answers: Ints
+    by_part: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The recordings as all chips see them, and who of them is trained on and tested.
+
+    Features are (chips, recordings, features); where they belong to some recordings alone, ``rows`` are their numbers.
+    """
+
+    spikes: Spikes
+    classes: Ints
+    parts: dict[str, list[Split]]
+    rng: Stream
+
+    @property
+    def headline(self) -> str:
+        """The split of which headlines speak."""
+        return next(iter(self.parts))
+
+    def streams(self, chips: int) -> ChipStreams:
+        """Streams of the chips: every variant and every point of a sweep is the same chips, changed in one thing."""
+        return ChipStreams.of(self.rng.child("chips"), chips)
+
+    def simulate(
+        self, chip: Liquid, chips: int, t_s: float = 0.0, rows: Ints | None = None, *, record: bool = False
+    ) -> LiquidRun:
+        """What the chips' neurons do ``t_s`` seconds after forming, for all recordings or for ``rows``."""
+        streams = self.streams(chips)
+        spikes = self.spikes if rows is None else self.spikes.select(rows)
+        fast = streams.child("time", repr(t_s))
+        return chip.program(streams).run(spikes, rng=fast, t_s=t_s, numbers=rows, record=record)
+
+    def software(self, chip: Liquid, chips: int) -> LiquidRun:
+        """The same with ideal weights."""
+        streams = ChipStreams.of(self.rng.child("software"), chips)
+        return chip.software(streams).run(self.spikes, rng=streams)
+
+    def learn(
+        self,
+        features: NDArray[Any],
+        split: str,
+        readout: AnyReadout,
+        *,
+        rows: Ints | None = None,
+        validate: bool = False,
+    ) -> Learnt:
+        """A read-out for each chip and each part of a split, held in its bits.
+
+        ``validate`` leaves the validation part out of the training, to be judged on it.
+        """
+        place, held = self._places(rows)
+        learnt: Learnt = []
+        for chip, own in enumerate(features):
+            learnt.append([])
+            for number, part in enumerate(self.parts[split]):
+                chosen = part.train if validate else np.concatenate([part.train, part.validation])
+                at = place[chosen][place[chosen] >= 0]
+                rng = self.rng.child("read-out", split, number, chip)
+                trained = readout.fit(own[at], self.classes[held][at], rng=rng)
+                learnt[chip].append(trained.held(readout.bits, own[at]))
+        return learnt
+
+    def answer(
+        self,
+        learnt: Learnt,
+        features: NDArray[Any],
+        split: str,
+        *,
+        rows: Ints | None = None,
+        validate: bool = False,
+    ) -> Answered:
+        """What these read-outs say of the recordings that are tested, or with ``validate`` of the validation part."""
+        place, held = self._places(rows)
+        classes = self.classes[held]
+        answers = np.full(features.shape[:2], -1, np.int64)
+        right, asked = np.zeros((2, len(features), len(self.parts[split])), np.int64)
+        for number, part in enumerate(self.parts[split]):
+            chosen = part.validation if validate else part.test
+            at = place[chosen][place[chosen] >= 0]
+            for chip, own in enumerate(features):
+                said = learnt[chip][number].predict(own[at])
+                answers[chip, at] = said
+                right[chip, number], asked[chip, number] = (said == classes[at]).sum(), len(at)
+        return Answered(answers, right / np.maximum(asked, 1), right.sum(1) / np.maximum(asked.sum(1), 1))
+
+    def _places(self, rows: Ints | None) -> tuple[Ints, Ints]:
+        """Where each recording stands among the features, -1 for nowhere; and the recordings that have some."""
+        held = np.arange(len(self.classes)) if rows is None else rows
+        place = np.full(len(self.classes), -1)
+        place[held] = np.arange(len(held))
+        return place, held

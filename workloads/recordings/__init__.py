@@ -1,0 +1,1 @@
+"""Readers of recordings: sound, event cameras, pictures, archives, and speech that a synthesiser speaks."""

@@ -1,0 +1,232 @@
+"""Recordings of events: which pixel or channel spoke, when, in which direction; what they show, and where from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import InputError
+
+TRAIN, TEST = "train", "test"
+LONGEST_S = 2_000.0
+PROBLEMS_SHOWN = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Recordings:
+    """``n`` recordings of address events, laid end to end; recording ``i`` holds ``offsets[i]:offsets[i + 1]``.
+
+    Parameters
+    ----------
+    ticks : (events,) int32, time since the start of the recording in units of ``TICK_S``, rising within a recording
+    address : (events,) int32, ``(polarity * rows + y) * columns + x`` of the sensor
+    offsets : (n + 1,) int64
+    durations : (n,) int32, length of each recording [ticks]; every event lies before its end
+    classes : (n,) int64 into ``labels``
+    groups : (n,) str, who spoke or wrote; empty where it is not known
+    names : (n,) str, unique within the set
+    parts : (n,) str, ``train`` or ``test`` where the data set has an official split, else empty
+    sensor : (polarities, rows, columns); a cochlea of 64 channels is (1, 1, 64). Polarity 1 is ON, 0 is OFF
+    notes : sentences that the report repeats; ``source`` and ``bibtex`` name the origin
+    """
+
+    TICK_S: ClassVar[float] = 1e-6
+
+    ticks: NDArray[np.int32]
+    address: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    durations: NDArray[np.int32]
+    classes: NDArray[np.int64]
+    groups: NDArray[np.str_]
+    names: NDArray[np.str_]
+    parts: NDArray[np.str_]
+    sensor: tuple[int, int, int]
+    labels: tuple[str, ...]
+    data_name: str
+    source: str
+    bibtex: str
+    synthetic: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.classes)
+        if len(self.offsets) != n + 1 or not len(self.durations) == len(self.groups) == len(self.names) == n:
+            raise ValueError(f"{self.data_name}: offsets, durations, groups and names for each of {n} recordings")
+        if len(self.parts) != n or len(self.ticks) != len(self.address) or self.offsets[-1] != len(self.ticks):
+            raise ValueError(f"{self.data_name}: parts for each recording, a time and an address for each event")
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything that the recordings hold: what was read, not which file it came from."""
+        whole = hashlib.sha256(repr((self.labels, self.sensor)).encode())
+        for array in (self.ticks, self.address, self.offsets, self.durations, self.classes):
+            whole.update(np.ascontiguousarray(array).data)
+        for strings in (self.groups, self.names, self.parts):
+            whole.update("\0".join(strings.tolist()).encode())
+        return whole.hexdigest()
+
+    @property
+    def t_s(self) -> NDArray[np.float64]:
+        """Time of every event (events,) [s]."""
+        return np.asarray(self.ticks * self.TICK_S, np.float64)
+
+    @property
+    def x(self) -> NDArray[np.int32]:
+        """Column, or channel, of every event (events,)."""
+        return self.address % np.int32(self.sensor[2])
+
+    @property
+    def y(self) -> NDArray[np.int32]:
+        """Row of every event (events,)."""
+        return self.address // np.int32(self.sensor[2]) % np.int32(self.sensor[1])
+
+    @property
+    def polarity(self) -> NDArray[np.int32]:
+        """Polarity of every event (events,): 1 is ON."""
+        return self.address // np.int32(self.sensor[1] * self.sensor[2])
+
+    @property
+    def events(self) -> NDArray[np.int64]:
+        """Events of each recording (n,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def duration_s(self) -> NDArray[np.float64]:
+        """Length of each recording (n,) [s]."""
+        return np.asarray(self.durations * self.TICK_S, np.float64)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Recordings of each class, by its label."""
+        found = np.bincount(self.classes, minlength=len(self.labels))
+        return {label: int(count) for label, count in zip(self.labels, found, strict=True)}
+
+    def select(self, rows: Sequence[int] | NDArray[Any]) -> Recordings:
+        """The recordings of ``rows`` (indices or a mask), in that order."""
+        chosen = np.asarray(rows)
+        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
+        events = self.events[chosen]
+        offsets = np.concatenate([[0], np.cumsum(events)]).astype(np.int64)
+        at = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], events) + np.arange(offsets[-1])
+        return replace(
+            self,
+            ticks=self.ticks[at],
+            address=self.address[at],
+            offsets=offsets,
+            **{name: getattr(self, name)[chosen] for name in ("durations", "classes", "groups", "names", "parts")},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """One recording as a file holds it: times in whatever order [s], and addresses that nobody has checked yet.
+
+    ``where`` names it in a message. ``duration_s`` is its length, or None for that of its last event.
+    """
+
+    where: str
+    name: str
+    label: str
+    t_s: NDArray[Any]
+    x: NDArray[Any]
+    y: NDArray[Any] | None = None
+    polarity: NDArray[Any] | None = None
+    group: str = ""
+    part: str = ""
+    duration_s: float | None = None
+
+
+def gathered(
+    stored: Iterable[Stored],
+    *,
+    sensor: tuple[int, int, int],
+    labels: tuple[str, ...],
+    data_name: str,
+    source: str,
+    bibtex: str,
+    problems: Sequence[str] = (),
+    notes: tuple[str, ...] = (),
+) -> Recordings:
+    """Recordings of ``stored``, checked, and ordered by part, class and name.
+
+    Raises ``InputError`` with ``problems`` and what is wrong with each recording (ten, then a count): times that are no
+    numbers, negative or later than ``LONGEST_S``, a pixel or channel outside of the ``sensor``, no event at all.
+    """
+    found = list(problems)
+    good: list[tuple[tuple[str, int, str], Stored, NDArray[np.int32], NDArray[np.int32]]] = []
+    unsorted = 0
+    for one in stored:
+        fault = _fault(one, sensor)
+        if fault:
+            found.append(f"{one.where}: {fault}")
+            continue
+        ticks = np.rint(np.asarray(one.t_s, np.float64) / Recordings.TICK_S).astype(np.int32)
+        address = np.asarray(one.x).astype(np.int32)
+        if one.y is not None:
+            address += np.int32(sensor[2]) * np.asarray(one.y).astype(np.int32)
+        if one.polarity is not None:
+            address += np.int32(sensor[1] * sensor[2]) * np.asarray(one.polarity).astype(np.int32)
+        if (np.diff(ticks) < 0).any():
+            unsorted += 1
+            order = np.argsort(ticks, kind="stable")
+            ticks, address = ticks[order], address[order]
+        good.append(((one.part, labels.index(one.label), one.name), one, ticks, address))
+    if len(found) > PROBLEMS_SHOWN:
+        found = [*found[:PROBLEMS_SHOWN], f"{data_name}: {len(found) - PROBLEMS_SHOWN} more recordings are bad so"]
+    if not found and not good:
+        found = [f"{data_name}: holds no recording"]
+    if found:
+        raise InputError(found)
+    good.sort(key=lambda row: row[0])
+    last = np.array([ticks[-1] + 1 for _, _, ticks, _ in good], np.int32)
+    given = np.array([np.ceil((one.duration_s or 0.0) / Recordings.TICK_S) for _, one, _, _ in good])
+    if unsorted:
+        notes = (*notes, f"{unsorted} recordings had events out of order in time; they were sorted.")
+    return Recordings(
+        ticks=np.concatenate([ticks for _, _, ticks, _ in good]),
+        address=np.concatenate([address for _, _, _, address in good]),
+        offsets=np.cumsum([0, *(len(ticks) for _, _, ticks, _ in good)]).astype(np.int64),
+        durations=np.maximum(last, given.astype(np.int32)),
+        classes=np.array([number for (_, number, _), _, _, _ in good], np.int64),
+        groups=np.array([one.group for _, one, _, _ in good]),
+        names=np.array([one.name for _, one, _, _ in good]),
+        parts=np.array([one.part for _, one, _, _ in good]),
+        sensor=sensor,
+        labels=labels,
+        data_name=data_name,
+        source=source,
+        bibtex=bibtex,
+        notes=notes,
+    )
+
+
+def _fault(one: Stored, sensor: tuple[int, int, int]) -> str:
+    """What is wrong with a recording, or nothing."""
+    t_s = np.asarray(one.t_s, np.float64)
+    if not len(t_s):
+        return "holds no event"
+    places = (("x", one.x, sensor[2]), ("y", one.y, sensor[1]), ("polarity", one.polarity, sensor[0]))
+    for name, values, _ in places:
+        if values is not None and len(values) != len(t_s):
+            return f"allowed is one {name} for each of {len(t_s)} times (got {len(values)})"
+    wrong = ~((t_s >= 0.0) & (t_s <= LONGEST_S))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        return f"event {at}: allowed are times from 0 to {LONGEST_S:g} s (got {t_s[at]:g})"
+    for name, values, side in places:
+        if values is None:
+            continue
+        wrong = ~((np.asarray(values) >= 0) & (np.asarray(values) < side))
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            return f"event {at}: {name}: allowed are 0 to {side - 1} (got {values[at]})"
+    return ""

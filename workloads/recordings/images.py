@@ -1,0 +1,134 @@
+"""Pictures of digits, to be shown to an event camera: MNIST's idx files, or scikit-learn's embedded digits."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import struct
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+from configs.errors import InputError
+from workloads.recordings.events import TEST, TRAIN
+
+MNIST_SOURCE = "Y. LeCun et al., Gradient-based learning applied to document recognition, doi 10.1109/5.726791 (MNIST)"
+DIGITS_SOURCE = (
+    "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, doi 10.24432/C50P49, the test part as "
+    "scikit-learn ships it (CC BY 4.0)"
+)
+IMAGES, LABELS = 2051, 2049
+PATTERN = "*images*idx3*"
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """``n`` grey pictures: ``pixels`` (n, rows, columns) uint8 with ink at ``full``; ``classes`` (n,) into ``labels``.
+
+    ``parts`` (n,): ``train``, ``test`` or empty. ``names`` (n,).
+    """
+
+    pixels: NDArray[np.uint8]
+    classes: NDArray[np.int64]
+    names: NDArray[np.str_]
+    parts: NDArray[np.str_]
+    labels: tuple[str, ...]
+    full: int
+    data_name: str
+    source: str
+    bibtex: str
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the pictures and their labels."""
+        whole = hashlib.sha256(repr((self.labels, self.pixels.shape, self.full)).encode())
+        whole.update(np.ascontiguousarray(self.pixels).data)
+        whole.update(np.ascontiguousarray(self.classes).data)
+        for strings in (self.names, self.parts):
+            whole.update("\0".join(strings.tolist()).encode())
+        return whole.hexdigest()
+
+
+def sklearn_digits() -> Images:
+    """The 1797 digits of 8 x 8 pixels and 17 grey levels that come with scikit-learn; no official split."""
+    held = load_digits()
+    return Images(
+        pixels=held.images.astype(np.uint8),
+        classes=held.target.astype(np.int64),
+        names=np.array([f"{label}/{number:05d}" for number, label in enumerate(held.target.tolist())]),
+        parts=np.array([""] * len(held.target)),
+        labels=tuple("0123456789"),
+        full=16,
+        data_name="scikit-learn digits",
+        source=DIGITS_SOURCE,
+        bibtex="alpaydin1998",
+    )
+
+
+def load_idx(source: Path, *, data_name: str = "") -> Images:
+    """MNIST-like pictures of an idx file or of a folder with ``*-images-idx3-ubyte`` files, with their labels beside.
+
+    Raises ``InputError`` for a file with another magic number, a truncated one, and labels that are missing or too few.
+    """
+    paths = sorted(source.glob(PATTERN)) if source.is_dir() else [source]
+    if not paths:
+        raise InputError(f"{source}: holds no pictures; allowed: *-images-idx3-ubyte, as it is or with .gz")
+    pixels: list[NDArray[np.uint8]] = []
+    classes: list[NDArray[np.int64]] = []
+    names: list[str] = []
+    parts: list[str] = []
+    for path in paths:
+        beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+        found, told = _idx(path, IMAGES), _idx(beside, LABELS)
+        if len(found) != len(told):
+            raise InputError(f"{beside}: allowed are labels for each of {len(found)} pictures (got {len(told)})")
+        if pixels and found.shape[1:] != pixels[0].shape[1:]:
+            raise InputError(f"{path}: allowed are {pixels[0].shape[1:]} pixels, as in {paths[0]}")
+        part = TRAIN if TRAIN in path.name else TEST if path.name.startswith(("t10k", TEST)) else ""
+        pixels.append(found)
+        classes.append(told.astype(np.int64))
+        names += [
+            f"{part or path.name.split('-')[0]}/{label}/{number:05d}" for number, label in enumerate(told.tolist())
+        ]
+        parts += [part] * len(told)
+    every = np.concatenate(classes)
+    return Images(
+        pixels=np.concatenate(pixels),
+        classes=every,
+        names=np.array(names),
+        parts=np.array(parts),
+        labels=tuple(str(number) for number in range(max(10, int(every.max(initial=0)) + 1))),
+        full=255,
+        data_name=data_name or source.name,
+        source=MNIST_SOURCE,
+        bibtex="lecun1998",
+    )
+
+
+def _idx(path: Path, magic: int) -> NDArray[np.uint8]:
+    """The bytes of one idx file in the shape that its header states."""
+    try:
+        data = path.read_bytes()
+        if data.startswith(b"\x1f\x8b"):
+            data = gzip.decompress(data)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: damaged or cut off ({error})") from None
+    sides = magic & 0xFF
+    if len(data) < 4 + 4 * sides or struct.unpack(">I", data[:4])[0] != magic:
+        raise InputError(f"{path}: allowed is an idx file of magic number {magic} (got first bytes {data[:4]!r})")
+    shape = struct.unpack(f">{sides}I", data[4 : 4 + 4 * sides])
+    held = len(data) - 4 - 4 * sides
+    if held != int(np.prod(shape)):
+        what = "truncated" if held < int(np.prod(shape)) else "overlong"
+        raise InputError(f"{path}: a {what} idx file: its header promises {int(np.prod(shape))} bytes (got {held})")
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * sides).reshape(shape)
