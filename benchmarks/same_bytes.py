@@ -3,10 +3,10 @@
     python -m benchmarks.same_bytes make CHECKOUT FOLDER [NAME ...]     # run the jobs below with the code in CHECKOUT
     python -m benchmarks.same_bytes compare FOLDER FOLDER
 
-What is compared, of the jobs that both folders hold: ``metrics.json``, ``trace.json`` and every CSV of each run directory. What may differ: wall times
-(``wall_s`` of ``metrics.json``, ``seconds`` of ``learning.csv``), and sentences (captions of panels, notes, texts of
-comparisons). ``--intervals-of NAME`` leaves out the intervals of that job, where their formula was mended. Bits are
-compared, so both folders have to be made on one machine with one set of packages.
+What is compared, of the jobs that both folders hold: ``metrics.json``, ``trace.json`` and every CSV of each run
+directory. What may differ: wall times (``wall_s`` of ``metrics.json``, ``seconds`` of ``learning.csv``), and sentences
+(captions of panels, notes, texts of comparisons). ``--intervals-of NAME`` leaves out the intervals of that job, where
+their formula was mended. Bits are compared, so both folders have to be made on one machine with one set of packages.
 """
 
 from __future__ import annotations
