@@ -243,7 +243,7 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         ),
         (
             "base: kws_tiny\naxes: {evaluation.times_s: [[0]]}",
-            "FILE:2:29: evaluation.times_s: is no axis; 'times_s' of the sweep says it",
+            "FILE:2:29: evaluation.times_s: is no axis; 'times_s' of the sweep sets it",
         ),
         (
             "base: kws_tiny\nvariants: [taox_6bit]",
