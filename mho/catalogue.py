@@ -154,7 +154,7 @@ def _kind_of_file(name: str) -> str:
     found = load_yaml(name).plain()
     extended = str(found.get("extends", ""))
     own: dict[str, set[str]] = {
-        "experiments": {field.name for kind in WORKLOADS.values() for field in fields(kind)},
+        "experiments": {field.name for kind in WORKLOADS.values() if kind.run for field in fields(kind.settings)},
         "chips": {field.name for field in fields(Chip)},
         "devices": {field.name for kind in DEVICES.values() for field in fields(kind)},
         "liquids": {field.name for field in fields(Liquid)},

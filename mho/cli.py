@@ -34,7 +34,7 @@ from mho.sweep.plan import Shard
 from mho.sweep.progress import Meter
 from workloads.kws.find import FULL_SET, TEST_SET
 from workloads.recordings.sources import Unavailable, cached, fetch
-from workloads.result import silent
+from workloads.running import silent
 
 app = typer.Typer(
     name="mho",

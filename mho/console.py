@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from mho.report.quantities import duration, quantity
-from mho.report.rundata import Metric
 from mho.report.sections import shown
+from workloads.result import Metric
 
 
 class Watch:

@@ -11,7 +11,6 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,8 @@ from devices import InputError
 from mho.config.read import Loaded, digest, read
 from mho.files import RunFolder
 from mho.report import page as report
-from workloads import AnyExperiment, Progress, Result
-from workloads.result import silent
+from workloads import WORKLOADS, AnyExperiment, Result
+from workloads.running import Progress, RunOptions, silent
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "librosa", "pydantic", "aihwkit")
 LAYOUT_ONLY = ("batch",)  # settings of ``evaluation`` that move no figure
@@ -58,10 +57,13 @@ def run(
     loaded = load_experiment(source, sets=sets, seed=seed)
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: this machine has no CUDA device that torch can use; take --device cpu")
+    work = WORKLOADS[loaded.value.kind].run
+    assert work is not None
+    options = RunOptions(data=data, weights=weights, device=device, progress=progress)
     if output is None:
-        return _metrics(loaded, loaded.value.run(data=data, weights=weights, device=device, progress=progress), clock)
+        return _metrics(loaded, work(loaded.value, options), clock)
     with RunFolder(output) as folder:
-        result = loaded.value.run(data=data, weights=weights, device=device, progress=progress)
+        result = work(loaded.value, options)
         metrics = _metrics(loaded, result, clock)
         progress("report", 0, 1)
         (folder / "config.resolved.yaml").write_text(dump_yaml(loaded.data), encoding="utf-8")
@@ -82,15 +84,8 @@ def config_digest(data: dict[str, Any]) -> str:
 
 
 def _metrics(loaded: Loaded[AnyExperiment], result: Result, clock: float) -> dict[str, Any]:
-    head = {
-        "experiment": loaded.value.name,
-        "seed": loaded.value.seed,
-        "config_digest": config_digest(loaded.data),
-    }
-    panels = {"panels": [asdict(panel) for panel in result.panels]} if result.panels else {}
-    found: dict[str, Any] = _finite(
-        {**head, **result.metrics, **panels, "wall_s": round(time.perf_counter() - clock, 3)}
-    )
+    about = {"config_digest": config_digest(loaded.data), "wall_s": round(time.perf_counter() - clock, 3)}
+    found: dict[str, Any] = _finite(result.metrics.model_copy(update=about).model_dump(exclude_unset=True))
     return found
 
 
@@ -126,7 +121,7 @@ def _manifest(
         "seed": loaded.value.seed,
         "git": _git(),
         "config_digest": config_digest(loaded.data),
-        "data": result.data,
+        "data": result.data.model_dump(exclude_unset=True),
         "started": started.isoformat(timespec="seconds"),
         "wall_s": round(time.perf_counter() - clock, 3),
         "peak_MB": round(peak_KiB / 1024),

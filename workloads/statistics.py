@@ -80,3 +80,12 @@ def principal_plane(features: NDArray[Any]) -> tuple[NDArray[np.float64], tuple[
         float(size[0] ** 2 / total),
         float(size[1] ** 2 / total),
     )
+
+
+def when(t_s: float) -> str:
+    """A time after programming in words."""
+    for seconds, name in ((86400.0, "day"), (3600.0, "h"), (1.0, "s")):
+        if t_s >= seconds:
+            count = f"{t_s / seconds:g}"
+            return f"after {count} {name}{'s' if name == 'day' and count != '1' else ''}"
+    return "right after programming" if t_s == 0.0 else f"after {t_s:g} s"

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from configs.errors import InputError
-from workloads.result import Panel
+from workloads.result import Data, MeanAndStd, Metrics, VariantResult
 
 Read = TypeVar("Read")
 
@@ -60,95 +60,6 @@ _TRUTH_WORDS = {
 }
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-
-class Spread(_Record):
-    """Mean and standard deviation of one figure over chips (and splits)."""
-
-    mean: float | None = None
-    std: float | None = None
-
-
-class Metric(_Record):
-    """What one figure of merit means."""
-
-    higher_is_better: bool = True
-    unit: str = "1"
-
-    @property
-    def is_share(self) -> bool:
-        """Whether the figure is a share of successes, which people read in per cent."""
-        return self.unit == "1" and self.higher_is_better
-
-
-class Data(_Record):
-    """The data that a run was measured on."""
-
-    name: str = ""
-    digest: str | None = None
-    synthetic: bool = False
-    note: str | None = None
-    source: str | None = None
-    train: int | None = None
-    test: int | None = None
-
-
-class Quality(_Record):
-    """Figures of one variant at one time since programming; the metrics' names are further fields."""
-
-    t_s: float = 0.0
-    chips: int | None = None
-
-    def spread(self, metric: str) -> Spread:
-        """Mean and standard deviation of ``metric``; both missing where the run has none."""
-        return Spread.model_validate((self.model_extra or {}).get(metric) or {})
-
-
-class Variant(_Record):
-    """One way to build the hardware: its figures over time and its cost per inference."""
-
-    name: str
-    default: bool = False
-    device: str | None = None
-    bits: int | None = None
-    quality: tuple[Quality, ...] = ()
-    cost: dict[str, float | None] = Field(default_factory=dict)
-
-
-class Comparison(_Record):
-    """A paired difference, variant minus software, with its 95 % interval."""
-
-    name: str
-    text: str = ""
-    metric: str = "accuracy"
-    mean: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
-    pairs: Any = None
-    aim: float | str | None = None
-
-
-class Metrics(_Record):
-    """``metrics.json`` (DESIGN section 5)."""
-
-    experiment: str
-    seed: int | None = None
-    config_digest: str | None = None
-    data: Data = Field(default_factory=Data)
-    metrics: dict[str, Metric] = Field(min_length=1)
-    software: dict[str, float | None] = Field(default_factory=dict)
-    quantised: dict[str, float | None] = Field(default_factory=dict)
-    variants: tuple[Variant, ...] = Field(min_length=1)
-    comparisons: tuple[Comparison, ...] = ()
-    notes: tuple[str, ...] = ()
-    panels: tuple[Panel, ...] = ()
-    labels: tuple[str, ...] = ()
-    wall_s: float | None = None
-
-
 @dataclass(frozen=True)
 class RunData:
     """All that a run directory holds. Tables that the run did not write are empty and listed in ``absent``."""
@@ -163,7 +74,7 @@ class RunData:
     absent: frozenset[str] = frozenset()
 
     @property
-    def default(self) -> Variant:
+    def default(self) -> VariantResult:
         """The variant that the headline figures speak of."""
         return next(variant for variant in self.metrics.variants if variant.default)
 
@@ -190,9 +101,9 @@ class RunData:
         merged["synthetic"] = bool(merged.get("synthetic")) or self.metrics.data.synthetic
         return Data.model_validate(merged)
 
-    def variant(self, name: str) -> Variant:
+    def variant(self, name: str) -> VariantResult:
         """The variant of that name."""
-        return next(variant for variant in self.metrics.variants if variant.name == name)
+        return self.metrics.variant(name)
 
     def rows(self, table: str, **where: str) -> pd.DataFrame:
         """The rows of a table whose columns equal the given values."""
@@ -288,7 +199,7 @@ def _metrics(path: Path, value: dict[str, Any]) -> Metrics:
     problems += [
         f"{path}: variants: the name {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})
     ]
-    spread = TypeAdapter(Spread | None)
+    spread = TypeAdapter(MeanAndStd | None)
     for variant in metrics.variants:
         for quality in variant.quality:
             for metric in metrics.metrics:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from mho.report.plots import is_adc
 from mho.report.quantities import NOT_AVAILABLE, duration, missing, number, percent, points, rounded
-from mho.report.rundata import Comparison, Metric, RunData, Variant
+from mho.report.rundata import RunData
+from workloads.result import Comparison, Metric, VariantResult
+from workloads.statistics import interval
 
 HELD_LOSS = 0.01
 HELD_SHARE = 0.1
@@ -50,10 +51,7 @@ def interval_of_mean(values: pd.Series[float], splits: pd.Series[float]) -> tupl
     """
     sample = values.groupby(splits).mean() if splits.nunique() > 1 else values
     sample = sample.dropna()
-    if len(sample) < 2:
-        return math.nan, math.nan
-    half = float(stats.t.ppf(0.975, len(sample) - 1)) * float(sample.std(ddof=1)) / math.sqrt(len(sample))
-    return float(sample.mean()) - half, float(sample.mean()) + half
+    return interval(sample.to_numpy())[1:] if len(sample) else (math.nan, math.nan)
 
 
 def analog(run: RunData) -> pd.DataFrame:
@@ -162,7 +160,7 @@ def step_layer(run: RunData, variant: str) -> dict[str, Any] | None:
     return {str(key): value for key, value in max(layers, key=lambda row: row["steps"]).items()} if layers else None
 
 
-def pcm_variants(run: RunData) -> list[Variant]:
+def pcm_variants(run: RunData) -> list[VariantResult]:
     """The drift study: variants whose name starts with ``pcm``."""
     return [variant for variant in run.metrics.variants if variant.name.lower().startswith("pcm")]
 
@@ -309,7 +307,7 @@ def _namer(labels: list[str]) -> Callable[[str], str]:
     return name
 
 
-def conventional(run: RunData) -> Variant | None:
+def conventional(run: RunData) -> VariantResult | None:
     """The variant with a conventional ADC and a digital activation, by its name."""
     return next((variant for variant in run.metrics.variants if "conventional" in variant.name.lower()), None)
 

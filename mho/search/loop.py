@@ -28,7 +28,7 @@ from mho.sweep.run import Runner
 from mho.sweep.store import Store
 from mho.sweep.study import Study
 from mho.sweep.template import SEED, TIME
-from mho.sweep.work import WITHOUT_CHIPS
+from mho.sweep.work import without_chips
 
 _LOOKED_AT = 32  # trials whose configurations are read before anything runs
 _SHOWN = 3  # of their problems
@@ -205,7 +205,7 @@ class Searcher:
             broken = [
                 name
                 for name, bound in search.constraints.items()
-                if name in WITHOUT_CHIPS and bound.violation(trial.figures[name]) > 0.0
+                if name in without_chips(self.study.kind) and bound.violation(trial.figures[name]) > 0.0
             ]
             best = np.add(trial.aimed(search), benefit)
             if broken or (fit and dominated(best[None], np.array(fit), ways)[0]):
@@ -217,7 +217,7 @@ class Searcher:
 
         Nothing is known of one that varies over chips and has no spread: then no trial is given up.
         """
-        if name in WITHOUT_CHIPS:
+        if name in without_chips(self.study.kind):
             return 0.0
         held = [trial.figures.get(f"{name}_std") for trial in self.trials if trial.state == "done"]
         spreads = [spread for spread in held if spread is not None]

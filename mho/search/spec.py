@@ -16,7 +16,7 @@ from mho.sweep.names import Direction
 from mho.sweep.pareto import Aims, Limit
 from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, as_node, conditions, read_file, repeated
 from mho.sweep.template import SEED, TIME, Template
-from mho.sweep.work import outputs_of
+from workloads import WORKLOADS
 
 MOST_TRIALS = 100_000
 
@@ -230,11 +230,11 @@ def check(search: Search, sheet: Sheet, template: Template) -> None:
         path = cheap_path(search, template)
         nodes[path] = [sheet.value("pruning", "rungs", n, of=rung) for n, rung in enumerate(search.pruning.rungs)]
     template.places(nodes)
-    names = outputs_of(template.kind)
+    names = WORKLOADS[template.kind].outputs
     problems = list(_rungs(search, sheet, template)) if search.pruning is not None else []
     for part, figures in (("objectives", search.objectives), ("constraints", search.constraints)):
         for name in figures:
-            if names is not None and name not in names:
+            if name not in names:
                 place = f"{sheet.origin(part, name)}: {part}.{name}"
                 problems.append(f"{place}: must be one of {listed(names)} (got {name}){suggestion(name, names)}")
     if problems:

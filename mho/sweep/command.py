@@ -19,7 +19,7 @@ from mho.sweep.progress import Meter, span
 from mho.sweep.run import Runner
 from mho.sweep.store import FILE, Store
 from mho.sweep.study import State, Study
-from mho.sweep.work import SYNTHETIC
+from workloads.workload import SYNTHETIC
 
 TABLE = "results.csv"
 _SHOWN = 100

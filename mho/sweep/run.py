@@ -15,7 +15,8 @@ from mho.sweep.progress import Meter
 from mho.sweep.store import Known, Row, Store
 from mho.sweep.study import Study
 from mho.sweep.template import TIME, Config
-from mho.sweep.work import MERGED, SAME_DATA, Answer, Task, perform
+from mho.sweep.work import Answer, PointBatch, perform
+from workloads import WORKLOADS
 
 _TASK_S = 1.0  # of cheap points: about what a kill may cost
 _MOST_CHEAP, _MOST_CHIPS = 200, 8
@@ -92,7 +93,8 @@ class Runner:
         """A few chips of one training, each at all its times."""
         training = self.study.plan.training_of(self.queue[0])
         left = {_chip_of(point) for point in self.queue if self.study.plan.training_of(point) == training}
-        most = min(_MOST_CHIPS, -(-len(left) // max(1, self.workers))) if self.study.kind in MERGED else 1
+        together = WORKLOADS[self.study.kind].independent_variants
+        most = min(_MOST_CHIPS, -(-len(left) // max(1, self.workers))) if together else 1
         batch: list[Point] = []
         chips: set[str] = set()
         while self.queue and self.study.plan.training_of(self.queue[0]) == training:
@@ -123,7 +125,7 @@ class Runner:
         self._leave([each for each in ready if each.config.digest not in mine])
         ready = [each for each in ready if each.config.digest in mine]
         if ready:
-            task = Task(
+            task = PointBatch(
                 kind=self.study.kind,
                 configs=tuple(each.config.data for each in ready),
                 t_s=tuple(dict(each.point.coordinates).get(TIME) for each in ready),
@@ -176,7 +178,7 @@ class Runner:
     def _of_these_data(self, ready: Ready, answer: Answer) -> Answer:
         """An answer from recordings that are not those of the sweep is none."""
         read, asked = answer.artefacts.get("data"), self.study.data_of(ready.point)
-        if answer.error or read is None or self.study.kind not in SAME_DATA or read == asked:
+        if answer.error or read is None or not WORKLOADS[self.study.kind].same_data or read == asked:
             return answer
         return Answer(
             error=f"the worker read other recordings (digest {read[:12]}) than the sweep (digest {asked[:12]})"

@@ -14,7 +14,8 @@ from mho.sweep.plan import Plan, Point, Shard
 from mho.sweep.spec import Sheet, read_sheet
 from mho.sweep.store import Known, Store
 from mho.sweep.template import Template
-from mho.sweep.work import data_digest, outputs_of
+from mho.sweep.work import data_digest
+from workloads import WORKLOADS
 
 CHECKED = 2000  # points whose configuration is read before anything runs, beside one for each value of each axis
 
@@ -64,9 +65,9 @@ class Study:
         return self._asked[point.index]
 
     def _check_outputs(self) -> None:
-        names, problems = outputs_of(self.kind), []
+        names, problems = WORKLOADS[self.kind].outputs, []
         for number, name in enumerate(self.sheet.sweep.outputs):
-            if names is not None and name not in names:
+            if name not in names:
                 place = f"{self.sheet.value('outputs', number, of=name).origin}: outputs[{number}]"
                 problems.append(f"{place}: must be one of {listed(names)} (got {name}){suggestion(name, names)}")
         if problems:

@@ -6,11 +6,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, reduce
-from operator import or_
+from functools import cached_property, lru_cache
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from configs.yaml_source import Node, describe_value
 from devices import InputError
@@ -18,13 +17,12 @@ from mho.config.read import digest
 from mho.config.resolve import REFERENCES, Option, Resolver
 from mho.config.schema import Level, Schema, dotted, listed, suggestion
 from mho.runner import config_digest
-from mho.sweep.bench import ConverterBench
 from mho.sweep.spec import Sheet, as_node, whole_numbers
 from workloads import WORKLOADS
+from workloads.workload import SettingsOf, Workload
 
-TYPES: dict[str, Any] = {**WORKLOADS, "nladc": ConverterBench}
 VARIANT, TIME, SEED = "variant", "t_s", "seed"
-# Said once for the whole sweep, so that runs can be shared and no value is silently overruled.
+# Set once for the whole sweep, so that runs can be shared and no value is silently overruled.
 _ELSEWHERE = {"variants": "variants", "evaluation.times_s": "times_s", "kind": "base", "name": "base"}
 
 Coordinates = tuple[tuple[str, Any], ...]
@@ -64,9 +62,9 @@ class Template:
         kind = node.child("kind")
         if resolver.problems:
             raise InputError(dict.fromkeys(resolver.problems))
-        if kind is None or not isinstance(kind.value, str) or kind.value not in TYPES:
+        if kind is None or not isinstance(kind.value, str) or kind.value not in WORKLOADS:
             place, got = (node.origin, "nothing") if kind is None else (kind.origin, describe_value(kind))
-            raise InputError(f"{place}: kind: must be one of {', '.join(TYPES)} (got {got})")
+            raise InputError(f"{place}: kind: must be one of {', '.join(WORKLOADS)} (got {got})")
         self.kind = str(kind.value)
         self.schema = _schema(self.kind)
         self.resolver = Resolver(self.schema)
@@ -82,7 +80,7 @@ class Template:
         self.nodes = self._by_variant(node)
         self._refuse()
         first = self.config(((VARIANT, next(iter(self.nodes))),)).data
-        #: Times of the base, used where the sweep says none.
+        #: Times of the base, used where the sweep gives none.
         self.times_s = tuple(first["evaluation"]["times_s"]) if self.grouped else (first["t_s"],)
 
     @cached_property
@@ -101,7 +99,7 @@ class Template:
         place = str(at.origin)
         for taken, instead in _ELSEWHERE.items():
             if (path == taken or path.startswith((f"{taken}.", f"{taken}["))) and taken not in allowed:
-                self.resolver.problems.append(f"{place}: {path}: is no axis; '{instead}' of the sweep says it")
+                self.resolver.problems.append(f"{place}: {path}: is no axis; '{instead}' of the sweep sets it")
                 return None
         before = len(self.resolver.problems)
         made = self.resolver.option(f"{path}=0")
@@ -154,7 +152,7 @@ class Template:
         return Config(data, config_digest(data))
 
     def places(self, at: Mapping[str, Sequence[Node]]) -> None:
-        """Take over where the values of each path stand. Raises InputError for all that no setting can take."""
+        """Note where the file has the values of each path. Raises InputError for all that no setting can take."""
         for path, nodes in at.items():
             for node in nodes:
                 self.option(path, node)
@@ -164,11 +162,11 @@ class Template:
         """Digest of what is asked for: the base and the values put in, with the records that they name read."""
         outside = (VARIANT, TIME) if self.grouped else (VARIANT,)
         options = {path: self.option(path, self._at(path, value)) for path, value in coordinates if path not in outside}
-        said = [
+        point = [
             [path, value if (found := options.get(path)) is None else whole_numbers(found.node.plain())]
             for path, value in coordinates
         ]
-        return digest({"base": self.about, "point": said})
+        return digest({"base": self.about, "point": point})
 
     def _at(self, path: str, value: Any) -> Node:
         near = self.sheet.node.find(("axes", path)) or self.sheet.node.find(("space", path))
@@ -191,7 +189,7 @@ class Template:
         node = self.resolver.spread(node, [])
         items = node.child("variants")
         each = [item for item in (items.value if items and isinstance(items.value, tuple) else ())]
-        names = {str(said.value): item for item in each if (said := item.child("name"))}
+        names = {str(given.value): item for item in each if (given := item.child("name"))}
         default = [key for key, item in names.items() if (flag := item.child("default")) and flag.value is True]
         found: dict[str, Node] = {}
         for number, name in enumerate(wanted or default):
@@ -212,12 +210,15 @@ class Template:
             raise InputError(dict.fromkeys(problems))
 
 
-@cache
 def _schema(kind: str | None = None) -> Schema:
     """The schema of one kind of base, or of them all."""
-    if kind is None:
-        return Schema(Annotated[reduce(or_, TYPES.values()), Field(discriminator="kind")], REFERENCES)
-    return Schema(TYPES[kind], REFERENCES)
+    return _schema_of(kind, tuple(WORKLOADS.items()))
+
+
+@lru_cache(maxsize=16)
+def _schema_of(kind: str | None, workloads: tuple[tuple[str, Workload[Any]], ...]) -> Schema:
+    every = dict(workloads)
+    return Schema(every[kind].settings if kind else Annotated[Any, SettingsOf(every, benches=True)], REFERENCES)
 
 
 def _alone(node: Node, variant: Node) -> Node:
@@ -243,6 +244,6 @@ def _one_chip(node: Node, t_s: float | None) -> Node:
     if t_s is not None:
         near = value.get("evaluation", node)
         times = as_node([0.0, t_s] if t_s > 0.0 else [0.0], near)
-        held = near.value if "evaluation" in value and isinstance(near.value, dict) else {}
-        value["evaluation"] = Node({**held, "times_s": times}, near.origin, {**near.keys, "times_s": near.origin})
+        before = near.value if "evaluation" in value and isinstance(near.value, dict) else {}
+        value["evaluation"] = Node({**before, "times_s": times}, near.origin, {**near.keys, "times_s": near.origin})
     return replace(node, value=value)

@@ -20,8 +20,8 @@ from mho.report import page as report
 from mho.report import plots, sections
 from mho.report.costs import price_rows
 from mho.report.exports import long_table
-from mho.report.rundata import Comparison, Metric
 from tests.mho.fake_run import TIMES_S, VARIANTS, write_fake_run
+from workloads.result import Comparison, Metric
 
 OPTIONAL = ("schedule", "confusion", "ramp", "ramps", "compensation", "vread", "learning", "prices")
 

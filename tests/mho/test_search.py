@@ -22,10 +22,10 @@ from mho.search.command import closing, preview, search
 from mho.search.guide import optimiser
 from mho.search.spec import Bound, Choice, Search
 from mho.search.trial import Trial, on_front
-from mho.sweep.bench import ConverterBench
 from mho.sweep.command import sweep
 from mho.sweep.engines.clusters import Site
 from mho.sweep.store import Store
+from workloads.nladc import ConverterBench
 
 BENCH = """
 base: {kind: nladc, ramp: {device: rram_taox}, chips: 2}

@@ -15,7 +15,8 @@ from mho.config.read import shipped
 from mho.sweep.plan import Plan, Point, Shard
 from mho.sweep.spec import Axis, Draw, Samples, read_sheet
 from mho.sweep.study import Study
-from mho.sweep.template import TYPES, Template
+from mho.sweep.template import Template
+from workloads import WORKLOADS
 
 BENCH = "base: {kind: nladc, ramp: {device: rram_taox}, chips: 1}\n"
 
@@ -250,12 +251,12 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
             "(got taox_6bit); did you mean taox_5bit?",
         ),
         ("base: kws_tinny", None),
-        ("base: {bits: 3}", "FILE:1:7: kind: must be one of " + ", ".join(TYPES) + " (got nothing)"),
+        ("base: {bits: 3}", "FILE:1:7: kind: must be one of " + ", ".join(WORKLOADS) + " (got nothing)"),
         (
             BENCH + "axes: {bits: []}",
             "FILE:2:14: axes.bits.values: must be a list of at least 1 item or null (got an empty list)",
         ),
-        ("base: {kind: [kws]}", "FILE:1:14: kind: must be one of " + ", ".join(TYPES) + " (got a list of 1 item)"),
+        ("base: {kind: [kws]}", "FILE:1:14: kind: must be one of " + ", ".join(WORKLOADS) + " (got a list of 1 item)"),
         (BENCH + "times_s: [0, .nan]", "FILE:2:14: times_s[1]: must be a finite number (got .nan)"),
         (BENCH + "times_s: [.inf]", "FILE:2:11: times_s[0]: must be a finite number (got .inf)"),
         (

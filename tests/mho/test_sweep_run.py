@@ -22,7 +22,6 @@ import pytest
 
 from mho import cli
 from mho.sweep import command, export, provenance
-from mho.sweep.bench import ConverterBench
 from mho.sweep.command import sweep
 from mho.sweep.engines.clusters import Site
 from mho.sweep.engines.engine import Here, Local, WorkerDied
@@ -31,6 +30,7 @@ from mho.sweep.progress import Meter
 from mho.sweep.run import Runner
 from mho.sweep.store import FILE, Store
 from mho.sweep.study import Study
+from workloads.nladc import ConverterBench
 
 BENCH = """
 base: {kind: nladc, ramp: {device: rram_taox}, chips: 2}

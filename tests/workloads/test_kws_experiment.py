@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 from devices import PCM, InputError, Stream, TaOx
 from mappings.chip import Chip, Compensation, Weights
 from periphery import RampColumn
-from workloads import KeywordSpotting, Result
+from workloads import KeywordSpotting, Result, RunOptions
 from workloads.kws.augment import Augmentation
 from workloads.kws.model import KeywordNet, Model, load_weights
-from workloads.kws.run import Evaluation, Features, Variant
+from workloads.kws.run import run
+from workloads.kws.settings import Evaluation, Features, KeywordVariant
 from workloads.kws.training import Stage, Training, learning_rate_share
 from workloads.recordings.clips import LABELS
 
@@ -47,9 +48,9 @@ def experiment(**changes: object) -> KeywordSpotting:
     plain = KeywordSpotting(
         chip=chip,
         variants=(
-            Variant(name="taox", chip=chip, default=True, aim=2.0),
-            Variant(name="conventional", chip=replace(chip, readout="conventional")),
-            Variant(name="pcm", chip=pcm),
+            KeywordVariant(name="taox", chip=chip, default=True, aim=2.0),
+            KeywordVariant(name="conventional", chip=replace(chip, readout="conventional")),
+            KeywordVariant(name="pcm", chip=pcm),
         ),
         features=Features(normalisation="corpus", augmentation=Augmentation(copies=1)),
         model=Model(hidden=12),
@@ -61,48 +62,52 @@ def experiment(**changes: object) -> KeywordSpotting:
 
 @pytest.fixture(scope="module")
 def result(tones: Path) -> Result:
-    return experiment().run(data=tones)
+    return run(experiment(), RunOptions(data=tones))
 
 
 def test_it_learns_tones_and_chips_follow(result: Result) -> None:
-    assert result.metrics["software"]["accuracy"] > 0.6
-    assert result.metrics["variants"][0]["quality"][0]["accuracy"]["mean"] > 0.5
-    assert [v["name"] for v in result.metrics["variants"]] == ["taox", "conventional", "pcm"]
+    assert result.metrics.software["accuracy"] > 0.6
+    assert result.metrics.variants[0].quality[0].spread("accuracy").mean > 0.5
+    assert [variant.name for variant in result.metrics.variants] == ["taox", "conventional", "pcm"]
 
 
 def test_same_seed_gives_the_same_metrics(tones: Path, result: Result) -> None:
-    again = experiment().run(data=tones)
+    again = run(experiment(), RunOptions(data=tones))
     assert again.metrics == result.metrics
     for name in ("accuracy", "components", "ramp", "confusion"):
         assert again.tables[name].equals(result.tables[name]), name
 
 
 def test_another_evaluation_batch_moves_no_figure(tones: Path, result: Result) -> None:
-    other = experiment(evaluation=Evaluation(chips=3, times_s=(0.0, 2592000.0), block=8, batch=8)).run(data=tones)
+    other = run(
+        experiment(evaluation=Evaluation(chips=3, times_s=(0.0, 2592000.0), block=8, batch=8)), RunOptions(data=tones)
+    )
     assert other.metrics == result.metrics
 
 
 def test_chips_beside_do_not_move_the_first_chips(tones: Path, result: Result) -> None:
-    more = experiment(evaluation=Evaluation(chips=5, times_s=(0.0, 2592000.0), block=8, batch=16)).run(data=tones)
+    more = run(
+        experiment(evaluation=Evaluation(chips=5, times_s=(0.0, 2592000.0), block=8, batch=16)), RunOptions(data=tones)
+    )
     first = more.tables["accuracy"].query("chip < 3").reset_index(drop=True)
     assert first.equals(result.tables["accuracy"])
 
 
 def test_another_seed_gives_other_chips(tones: Path, result: Result) -> None:
-    other = experiment(seed=1).run(data=tones)
+    other = run(experiment(seed=1), RunOptions(data=tones))
     assert not other.tables["ramp"].equals(result.tables["ramp"])
 
 
 def test_costs_add_up(result: Result) -> None:
     components, layers = result.tables["components"], result.tables["layers"]
-    for variant in result.metrics["variants"]:
-        own = components[components.variant == variant["name"]]
-        assert variant["cost"]["energy_J"] == pytest.approx(own.energy_J.sum())
-        assert variant["cost"]["area_m2"] == pytest.approx(own.area_m2.sum())
-        mine = layers[layers.variant == variant["name"]]
-        assert variant["cost"]["energy_J"] == pytest.approx((mine.energy_J * mine.steps).sum())
-        assert variant["cost"]["latency_s"] == pytest.approx((mine.latency_s * mine.steps).sum())
-        assert variant["cost"]["ops"] == pytest.approx((mine.ops * mine.steps).sum())
+    for variant in result.metrics.variants:
+        own = components[components.variant == variant.name]
+        assert variant.cost["energy_J"] == pytest.approx(own.energy_J.sum())
+        assert variant.cost["area_m2"] == pytest.approx(own.area_m2.sum())
+        mine = layers[layers.variant == variant.name]
+        assert variant.cost["energy_J"] == pytest.approx((mine.energy_J * mine.steps).sum())
+        assert variant.cost["latency_s"] == pytest.approx((mine.latency_s * mine.steps).sum())
+        assert variant.cost["ops"] == pytest.approx((mine.ops * mine.steps).sum())
 
 
 def test_the_run_itself_shows_what_a_changed_read_voltage_does(result: Result) -> None:
@@ -116,11 +121,14 @@ def test_the_run_itself_shows_what_a_changed_read_voltage_does(result: Result) -
 
 @pytest.mark.parametrize("cell", ["gru", "rnn"])
 def test_other_cells_run_the_same_way(tones: Path, cell: str) -> None:
-    one = experiment(
-        model=Model(cell=cell, hidden=6),  # type: ignore[arg-type]
-        training=Training(software=Stage(steps=4, batch=16), aware=Stage(steps=2, batch=16)),
-        evaluation=Evaluation(chips=2, times_s=(0.0,), block=8),
-    ).run(data=tones)
+    one = run(
+        experiment(
+            model=Model(cell=cell, hidden=6),  # type: ignore[arg-type]
+            training=Training(software=Stage(steps=4, batch=16), aware=Stage(steps=2, batch=16)),
+            evaluation=Evaluation(chips=2, times_s=(0.0,), block=8),
+        ),
+        RunOptions(data=tones),
+    )
     assert set(one.tables["layers"].layer) == {"recurrent", "output"}
     assert (one.tables["layers"].energy_J > 0).all()
 
@@ -128,27 +136,33 @@ def test_other_cells_run_the_same_way(tones: Path, cell: str) -> None:
 def test_a_chip_without_bias_rows_gets_a_network_without_bias(tones: Path) -> None:
     how = experiment()
     bare = replace(how.chip, bias="none")
-    one = replace(
-        how,
-        chip=bare,
-        variants=(Variant(name="bare", chip=bare, default=True),),
-        training=Training(software=Stage(steps=10, batch=16), aware=Stage(steps=4, batch=16)),
-    ).run(data=tones)
+    one = run(
+        replace(
+            how,
+            chip=bare,
+            variants=(KeywordVariant(name="bare", chip=bare, default=True),),
+            training=Training(software=Stage(steps=10, batch=16), aware=Stage(steps=4, batch=16)),
+        ),
+        RunOptions(data=tones),
+    )
     assert list(one.tables["layers"]["rows"]) == [40 + 12, 12]
 
 
 def test_several_splits_are_averaged_and_compared_by_split(tones: Path) -> None:
     how = experiment()
-    two = replace(
-        how,
-        data=replace(how.data, splits=2),
-        training=Training(software=Stage(steps=10, batch=16), aware=Stage(steps=2, batch=16)),
-    ).run(data=tones)
+    two = run(
+        replace(
+            how,
+            data=replace(how.data, splits=2),
+            training=Training(software=Stage(steps=10, batch=16), aware=Stage(steps=2, batch=16)),
+        ),
+        RunOptions(data=tones),
+    )
     software = two.tables["accuracy"].query("stage == 'software'")
     assert list(software.split) == [0, 1]
-    assert two.metrics["software"]["accuracy"] == pytest.approx(software.accuracy.mean())
-    assert two.metrics["comparisons"][0]["n"] == 2
-    assert two.metrics["comparisons"][0]["pairs"] == 6
+    assert two.metrics.software["accuracy"] == pytest.approx(software.accuracy.mean())
+    assert two.metrics.comparisons[0].n == 2
+    assert two.metrics.comparisons[0].pairs == 6
 
 
 def test_a_users_own_lstm_comes_in_with_torchs_names(tones: Path, tmp_path: Path) -> None:

@@ -29,6 +29,13 @@ def waves(count: int = 5, seed: int = 0) -> np.ndarray:
     return (0.2 * noise).astype(np.float32)
 
 
+def clips_of(codes: np.ndarray, names: np.ndarray) -> Clips:
+    """Clips of one class, each by a speaker of its name."""
+    classes = np.zeros(len(codes), np.int64)
+    about = {"data_name": "", "source": "", "bibtex": ""}
+    return Clips(waveforms=codes, classes=classes, speakers=names, names=names, **about)
+
+
 @pytest.mark.parametrize(
     "how",
     [MFCC(), MFCC(window_s=0.025, n_fft=1024, n_mels=64, n_mfcc=13, f_min_Hz=0.0, f_max_Hz=8000.0), MFCC(top_dB=40.0)],
@@ -85,7 +92,7 @@ def test_features_are_remembered_and_a_damaged_cache_is_made_again(
     monkeypatch.setenv("MHO_CACHE", str(tmp_path))
     codes = (waves() * 32767).astype(np.int16)
     names = np.array(list("abcde"))
-    clips = Clips(codes, np.zeros(5, np.int64), names, names, data_name="", source="", bibtex="")
+    clips = clips_of(codes, names)
     made, notes = cached_mfcc(clips, MFCC())
     assert notes == ()
     (kept,) = (cache_dir() / "kws").iterdir()
@@ -109,7 +116,7 @@ def test_a_cache_that_cannot_be_written_is_a_note(tmp_path: Path, monkeypatch: p
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MHO_CACHE", str(tmp_path / "file"))
     names = np.array(["a", "b"])
-    clips = Clips(np.ones((2, 400), np.int16), np.zeros(2, np.int64), names, names, data_name="", source="", bibtex="")
+    clips = clips_of(np.ones((2, 400), np.int16), names)
     _, notes = cached_mfcc(clips, MFCC())
     assert len(notes) == 1
     assert "could not be written" in notes[0]

@@ -13,14 +13,17 @@ from mappings.liquid.liquid import Liquid
 from mho.console import summary
 from mho.runner import run as run_experiment
 from periphery.neurons.lif import LIF
-from workloads import LiquidStateMachine, Result, ZeroShot
+from workloads import LiquidStateMachine, Result, RunOptions, ZeroShot
 from workloads.lsm.binning import Binning
-from workloads.lsm.breaking import SWEPT, Point, Sweep, points
+from workloads.lsm.breaking import SWEPT, OperatingPoint, ParameterSweep, points
+from workloads.lsm.chips import as_software
 from workloads.lsm.data import EventData
 from workloads.lsm.readout import Logistic, Ridge
-from workloads.lsm.run import LiquidEvaluation, LiquidVariant, as_software
+from workloads.lsm.run import run as run_liquid
+from workloads.lsm.settings import LiquidEvaluation, LiquidVariant
 from workloads.zeroshot.learning import Contrastive
-from workloads.zeroshot.run import TwoLiquids, ZeroShotEvaluation, ZeroShotVariant
+from workloads.zeroshot.run import run as run_zeroshot
+from workloads.zeroshot.settings import TwoLiquids, ZeroShotEvaluation, ZeroShotVariant
 
 SHORT = Binning(steps=12, mode="duration", crop=16, polarity="off")
 SMALL = Liquid(inputs=256, neurons=24, gain_per_uS=0.05, neuron=LIF(decay=0.9, threshold=5.0))
@@ -51,9 +54,9 @@ def experiment(**changes: object) -> LiquidStateMachine:
         ),
         evaluation=LiquidEvaluation(chips=2, times_s=(0.0, 86400.0), sweep_chips=2, readouts=(Logistic(),), shown=1),
         sweeps=(
-            Sweep(what="read_noise", values=(0.0, 20e-6)),
-            Sweep(what="gain", values=(0.02,)),
-            Sweep(what="retention", values=(0.5,)),
+            ParameterSweep(what="read_noise", values=(0.0, 20e-6)),
+            ParameterSweep(what="gain", values=(0.02,)),
+            ParameterSweep(what="retention", values=(0.5,)),
         ),
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
@@ -61,12 +64,12 @@ def experiment(**changes: object) -> LiquidStateMachine:
 
 @pytest.fixture(scope="module")
 def result(moving_bars: Path) -> Result:
-    return experiment().run(data=moving_bars)
+    return run_liquid(experiment(), RunOptions(data=moving_bars))
 
 
 def test_it_tells_bars_apart_and_chips_do_as_well_as_software(result: Result) -> None:
     metrics = result.metrics
-    assert metrics["software"]["accuracy"] > 0.7
+    assert metrics.software["accuracy"] > 0.7
     assert metrics["variants"][0]["quality"][0]["accuracy"]["mean"] > 0.7
     assert [quality["t_s"] for quality in metrics["variants"][0]["quality"]] == [0.0, 86400.0]
     assert sum(variant["default"] for variant in metrics["variants"]) == 1
@@ -76,15 +79,16 @@ def test_it_tells_bars_apart_and_chips_do_as_well_as_software(result: Result) ->
 
 
 def test_same_seed_gives_the_same_bits(moving_bars: Path, result: Result) -> None:
-    again = experiment().run(data=moving_bars)
+    again = run_liquid(experiment(), RunOptions(data=moving_bars))
     assert again.metrics == result.metrics
     for name, table in result.tables.items():
         assert again.tables[name].equals(table), name
 
 
 def test_chips_beside_and_sweeps_left_out_move_no_bit(moving_bars: Path, result: Result) -> None:
-    more = experiment(evaluation=LiquidEvaluation(chips=3, times_s=(0.0, 86400.0), sweep_chips=1), sweeps=()).run(
-        data=moving_bars
+    more = run_liquid(
+        experiment(evaluation=LiquidEvaluation(chips=3, times_s=(0.0, 86400.0), sweep_chips=1), sweeps=()),
+        RunOptions(data=moving_bars),
     )
     first = more.tables["parts"].query("chip < 2").reset_index(drop=True)
     assert first.equals(result.tables["parts"])
@@ -93,10 +97,16 @@ def test_chips_beside_and_sweeps_left_out_move_no_bit(moving_bars: Path, result:
 def test_a_sweep_of_some_recordings_sees_the_rates_of_the_whole_run(moving_bars: Path) -> None:
     """The headline's rates stand for the configured point of a sweep: simulated alone they are the same bits."""
     few, same = (
-        experiment(
-            evaluation=LiquidEvaluation(chips=chips, sweep_chips=2, sweep_recordings=40),
-            sweeps=(Sweep(what="readout_bits", values=(3,)), Sweep(what="stuck_later", values=(0.2,))),
-        ).run(data=moving_bars)
+        run_liquid(
+            experiment(
+                evaluation=LiquidEvaluation(chips=chips, sweep_chips=2, sweep_recordings=40),
+                sweeps=(
+                    ParameterSweep(what="readout_bits", values=(3,)),
+                    ParameterSweep(what="stuck_later", values=(0.2,)),
+                ),
+            ),
+            RunOptions(data=moving_bars),
+        )
         for chips in (1, 2)  # with one chip the sweep has to simulate its two itself
     )
     for table in ("sweep_readout_bits", "sweep_stuck_later"):
@@ -104,11 +114,11 @@ def test_a_sweep_of_some_recordings_sees_the_rates_of_the_whole_run(moving_bars:
 
 
 def test_another_seed_gives_other_chips_and_the_same_split(moving_bars: Path, result: Result) -> None:
-    other = experiment(seed=1, sweeps=()).run(data=moving_bars)
+    other = run_liquid(experiment(seed=1, sweeps=()), RunOptions(data=moving_bars))
     assert (
         not other.tables["parts"].query("stage == 'analog'").equals(result.tables["parts"].query("stage == 'analog'"))
     )
-    assert other.metrics["baseline"] == result.metrics["baseline"]
+    assert other.metrics.baseline == result.metrics.baseline
 
 
 def test_sweeps_hold_the_configured_point_and_say_where_they_break(result: Result) -> None:
@@ -116,7 +126,7 @@ def test_sweeps_hold_the_configured_point_and_say_where_they_break(result: Resul
     assert noise.read_noise_S.tolist() == [0.0, 0.26e-6, 20e-6]
     assert noise.configured.tolist() == [False, True, False]
     assert noise.accuracy.iloc[2] < noise.accuracy.iloc[1]
-    headline = result.metrics["variants"][0]["quality"][0]["accuracy"]["mean"]
+    headline = result.metrics.variants[0].quality[0].spread("accuracy").mean
     assert noise.accuracy.iloc[1] == result.tables["sweep_retention"].accuracy.iloc[0] == headline
     limits = result.tables["limits"].set_index("quantity")
     assert 0.26e-6 < float(limits.breaks_above["read_noise_S"]) < 20e-6
@@ -128,7 +138,7 @@ def test_sweeps_hold_the_configured_point_and_say_where_they_break(result: Resul
 
 def test_costs_add_up(result: Result) -> None:
     components, layers = result.tables["components"], result.tables["layers"]
-    for variant in result.metrics["variants"]:
+    for variant in result.metrics.variants:
         own, mine = (table[table.variant == variant["name"]] for table in (components, layers))
         assert variant["cost"]["energy_J"] == pytest.approx(own.energy_J.sum())
         assert variant["cost"]["energy_J"] == pytest.approx((mine.energy_J * mine.steps).sum())
@@ -136,19 +146,19 @@ def test_costs_add_up(result: Result) -> None:
 
 
 def test_every_sweep_starts_where_the_chip_stands() -> None:
-    start = Point(SMALL, Ridge())
+    start = OperatingPoint(SMALL, Ridge())
     values = {"readout_bits": 3.0, "adc_bits": 9.0, "neurons": 30.0, "forming_voltage": 3.3}
     for what, swept in SWEPT.items():
-        configured, found = points(Sweep(what=what, values=(values.get(what, 0.125),)), start)
+        configured, found = points(ParameterSweep(what=what, values=(values.get(what, 0.125),)), start)
         assert dict(found)[configured] is start
         moved = dict(found)[values.get(what, 0.125)]
         assert moved != start
         if what not in ("time", "retention", "stuck_later"):
             assert swept.of(moved) == pytest.approx(values.get(what, 0.125))
     with pytest.raises(InputError, match=r"neurons: allowed are whole numbers from 0 \(got 2\.5\)"):
-        points(Sweep(what="neurons", values=(2.5,)), start)
+        points(ParameterSweep(what="neurons", values=(2.5,)), start)
     with pytest.raises(InputError, match="adc_bits: the configured chip or read-out has none to sweep"):
-        points(Sweep(what="adc_bits", values=(8.0,)), Point(replace(SMALL, adc_bits=None), Ridge()))
+        points(ParameterSweep(what="adc_bits", values=(8.0,)), OperatingPoint(replace(SMALL, adc_bits=None), Ridge()))
 
 
 def test_software_does_not_know_how_a_chip_is_read() -> None:
@@ -159,13 +169,13 @@ def test_software_does_not_know_how_a_chip_is_read() -> None:
 
 def test_bad_input_is_refused_in_one_sentence(moving_bars: Path) -> None:
     with pytest.raises(InputError, match=r"chip\.inputs: allowed is 64, .* 1 x 8 x 8 \(got 256\)"):
-        experiment(data=EventData(binning=replace(SHORT, pool=2), folds=2)).run(data=moving_bars)
-    with pytest.raises(InputError, match="--weights: a liquid's weights are the cells' own"):
-        experiment().run(data=moving_bars, weights=moving_bars)
+        run_liquid(experiment(data=EventData(binning=replace(SHORT, pool=2), folds=2)), RunOptions(data=moving_bars))
+    with pytest.raises(InputError, match="--weights: a liquid's weights are those of its cells"):
+        run_liquid(experiment(), RunOptions(data=moving_bars, weights=moving_bars))
     with pytest.raises(ValueError, match="exactly one variant must have default: true"):
         experiment(variants=(LiquidVariant(name="a", chip=SMALL),))
     with pytest.raises(InputError, match="allowed are recordings with a training and a test part"):
-        experiment(data=EventData(binning=SHORT, splits=("official",))).run(data=moving_bars)
+        run_liquid(experiment(data=EventData(binning=SHORT, splits=("official",))), RunOptions(data=moving_bars))
 
 
 def test_the_tiny_experiment_runs_without_data_and_says_that_it_is_synthetic(tmp_path: Path) -> None:
@@ -214,21 +224,21 @@ def test_zero_shot_end_to_end_and_twice_the_same(moving_bars: Path, tmp_path: Pa
         variants=(ZeroShotVariant(name="taox", chip=TwoLiquids(image=SMALL, audio=audio), default=True),),
         chip=TwoLiquids(image=SMALL, audio=audio),
         evaluation=ZeroShotEvaluation(chips=2, per_class=10, sweep_chips=1, sweep_epochs=2),
-        sweeps=(Sweep(what="neurons", values=(10,)),),
+        sweeps=(ParameterSweep(what="neurons", values=(10,)),),
     )
-    result = how.run(data=whole)
-    assert result.metrics["software"]["seen"] > 0.7
-    assert result.metrics["chance"] == {"unseen": 0.5, "seen": 0.5}
+    result = run_zeroshot(how, RunOptions(data=whole))
+    assert result.metrics.software["seen"] > 0.7
+    assert result.metrics.chance == {"unseen": 0.5, "seen": 0.5}
     assert set(result.tables["accuracy"].stage) == {"software", "analog", "quantised"}
-    again = how.run(data=whole)
+    again = run_zeroshot(how, RunOptions(data=whole))
     assert again.metrics == result.metrics
     assert again.tables["epochs"].equals(result.tables["epochs"])
-    fewer = replace(how, evaluation=replace(how.evaluation, chips=1), sweeps=()).run(data=whole)
+    fewer = run_zeroshot(replace(how, evaluation=replace(how.evaluation, chips=1), sweeps=()), RunOptions(data=whole))
     first = result.tables["accuracy"].query("chip == 0").reset_index(drop=True)
     assert fewer.tables["accuracy"].reset_index(drop=True).equals(first)
     with pytest.raises(InputError, match="no train recording of 7"):
-        replace(how, seen=("1", "7")).run(data=whole)
+        run_zeroshot(replace(how, seen=("1", "7")), RunOptions(data=whole))
     with pytest.raises(InputError, match=r"allowed are labels of .* \(got 'ten'\)"):
-        replace(how, seen=("1", "ten")).run(data=whole)
+        run_zeroshot(replace(how, seen=("1", "ten")), RunOptions(data=whole))
     with pytest.raises(ValueError, match=r"unseen must not hold what is seen \(got 8\)"):
         replace(how, seen=("1", "8"))

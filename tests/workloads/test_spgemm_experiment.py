@@ -16,13 +16,14 @@ from mappings.sparse import Merge, SparseChip, spgemm
 from mho import cli, runner
 from mho.report.page import html
 from mho.report.rundata import load
-from workloads import SparseProduct
+from workloads import Result, RunOptions, SparseProduct
 from workloads.spgemm import RMAT, Matrix
 from workloads.spgemm.applications import Applied, edges_in, recommendation, triangles, undirected
 from workloads.spgemm.data import SparseData
 from workloads.spgemm.gcn import citations, layer
 from workloads.spgemm.matrices import read_matrix
-from workloads.spgemm.run import Reals, SparseEvaluation, SparseVariant
+from workloads.spgemm.run import run
+from workloads.spgemm.settings import Reals, SparseEvaluation, SparseVariant
 
 MATRICES = Path(__file__).resolve().parents[3] / "shared" / "data" / "matrices"
 CHIP = SparseChip(rows=32, columns=33, adc_bits=4, device=TaOx())
@@ -54,35 +55,35 @@ def ring(nodes: int, reach: int) -> sparse.csr_array:
 
 
 @pytest.fixture(scope="module")
-def result() -> object:
-    return experiment().run()
+def result() -> Result:
+    return run(experiment(), RunOptions())
 
 
-def test_software_and_ideal_chip_are_exact_on_a_graph(result: object) -> None:
-    metrics = result.metrics  # type: ignore[attr-defined]
-    assert metrics["software"] == {"relative_error": 0.0, "exact_share": 1.0, "missing_share": 0.0, "false_share": 0.0}
-    assert metrics["quantised"] == metrics["software"]
-    assert metrics["data"]["synthetic"] is True
-    assert next(iter(metrics["metrics"])) == "relative_error"
-    assert not metrics["metrics"]["relative_error"]["higher_is_better"]
+def test_software_and_ideal_chip_are_exact_on_a_graph(result: Result) -> None:
+    metrics = result.metrics
+    assert metrics.software == {"relative_error": 0.0, "exact_share": 1.0, "missing_share": 0.0, "false_share": 0.0}
+    assert metrics.quantised == metrics.software
+    assert metrics.data.synthetic is True
+    assert next(iter(metrics.metrics)) == "relative_error"
+    assert not metrics.metrics["relative_error"].higher_is_better
 
 
-def test_drifting_cells_lose_what_they_hold_and_others_are_judged_once(result: object) -> None:
-    taox, pcm = result.metrics["variants"]  # type: ignore[attr-defined]
-    assert [row["t_s"] for row in taox["quality"]] == [0.0]
-    first, month = pcm["quality"]
+def test_drifting_cells_lose_what_they_hold_and_others_are_judged_once(result: Result) -> None:
+    taox, pcm = result.metrics.variants
+    assert [row.t_s for row in taox.quality] == [0.0]
+    first, month = pcm.quality
     # PCM's conductance falls as t^-nu, nu about 0.06 for the cells that are on: by a month about half is gone.
-    assert 0.25 < month["relative_error"]["mean"] < 0.65
-    assert first["relative_error"]["mean"] < 0.05
+    assert 0.25 < month.spread("relative_error").mean < 0.65
+    assert first.spread("relative_error").mean < 0.05
 
 
-def test_energy_is_the_sum_of_its_lines_and_blocks_take_more_tiles(result: object) -> None:
-    tables, variants = result.tables, result.metrics["variants"]  # type: ignore[attr-defined]
+def test_energy_is_the_sum_of_its_lines_and_blocks_take_more_tiles(result: Result) -> None:
+    tables, variants = result.tables, result.metrics.variants
     lines = tables["components"]
     for variant in variants:
-        mine = lines[lines["variant"] == variant["name"]]
-        assert mine["energy_J"].sum() == pytest.approx(variant["cost"]["energy_J"], rel=1e-12)
-        assert mine["area_m2"].sum() == pytest.approx(variant["cost"]["area_m2"], rel=1e-12)
+        mine = lines[lines["variant"] == variant.name]
+        assert mine["energy_J"].sum() == pytest.approx(variant.cost["energy_J"], rel=1e-12)
+        assert mine["area_m2"].sum() == pytest.approx(variant.cost["area_m2"], rel=1e-12)
     tiles = tables["mappings"].set_index("mapping")["tiles"]
     assert tiles["compacted"] <= tiles["blocks (GraphR)"]
     counts = tables["counts"].set_index("variant")
@@ -93,8 +94,8 @@ def test_energy_is_the_sum_of_its_lines_and_blocks_take_more_tiles(result: objec
     assert (windows["probes"] == windows["updates"] + windows["collisions"]).all()
 
 
-def test_the_fabric_hashes_every_partial_product(result: object) -> None:
-    tables, size = result.tables, result.metrics["data"]  # type: ignore[attr-defined]
+def test_the_fabric_hashes_every_partial_product(result: Result) -> None:
+    tables, size = result.tables, result.metrics.data.model_extra
     fabric = tables["fabric"].set_index("approach")
     assert (fabric["products"] == size["products"]).all()
     assert (fabric["entries"] == size["entries"]).all()
@@ -102,51 +103,51 @@ def test_the_fabric_hashes_every_partial_product(result: object) -> None:
     assert len(fabric) == 8
 
 
-def test_few_bits_for_many_rows_err_and_enough_do_not(result: object) -> None:
-    grid = result.tables["precision"]  # type: ignore[attr-defined]
+def test_few_bits_for_many_rows_err_and_enough_do_not(result: Result) -> None:
+    grid = result.tables["precision"]
     ideal = grid[grid["cells"] == "ideal"].set_index("adc_bits")
     assert ideal.loc[5, "relative_error"] == 0.0
     assert ideal.loc[2, "relative_error"] > 0.05
 
 
-def test_the_same_seed_gives_the_same_bits_beside_more_chips(result: object) -> None:
-    more = experiment(evaluation=replace(experiment().evaluation, chips=3)).run()
+def test_the_same_seed_gives_the_same_bits_beside_more_chips(result: Result) -> None:
+    more = run(experiment(evaluation=replace(experiment().evaluation, chips=3)), RunOptions())
     kept = more.tables["accuracy"]
     kept = kept[kept["chip"] < 2].reset_index(drop=True)
-    assert kept.equals(result.tables["accuracy"])  # type: ignore[attr-defined]
+    assert kept.equals(result.tables["accuracy"])
 
 
 def test_a_large_product_is_judged_on_fewer_chips_and_says_so() -> None:
     few = replace(experiment().evaluation, most_products=1.0, grid_bits=())
-    run = experiment(evaluation=few, versions=(), dataflows=()).run()
-    assert [variant["quality"][0]["chips"] for variant in run.metrics["variants"]] == [1, 1]
-    assert any("1 of 2 chips" in note for note in run.metrics["notes"])
-    assert "precision" not in run.tables
+    done = run(experiment(evaluation=few, versions=(), dataflows=()), RunOptions())
+    assert [variant.quality[0].chips for variant in done.metrics.variants] == [1, 1]
+    assert any("1 of 2 chips" in note for note in done.metrics.notes)
+    assert "precision" not in done.tables
 
 
 def test_sums_that_meet_the_end_of_an_accumulator_are_said() -> None:
     """Counts of paths merged in 4 bits of two's complement: saturated, and not in silence."""
     chip = replace(CHIP, device=Ideal(), merge=Merge(accumulator="fixed", bits=4))
     variants = (SparseVariant(name="narrow", chip=chip, default=True),)
-    found = experiment(chip=chip, variants=variants).run()
+    found = run(experiment(chip=chip, variants=variants), RunOptions())
     rows = found.tables["accuracy"]
     assert rows[rows.stage == "analog"].overflowed_share.min() > 0.0
-    assert any("narrow: some sums met the end of an accumulator" in note for note in found.metrics["notes"])
+    assert any("narrow: some sums met the end of an accumulator" in note for note in found.metrics.notes)
 
 
 def test_reals_of_both_signs_take_pairs_and_more_bits(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     file = written(tmp_path, sparse.random_array((40, 30), density=0.1, rng=draw, data_sampler=draw.standard_normal))
     how = experiment(versions=(), dataflows=(), evaluation=SparseEvaluation(chips=1, grid_bits=()))
-    run = how.run(data=file)
-    notes = " ".join(run.metrics["notes"])
+    done = run(how, RunOptions(data=file))
+    notes = " ".join(done.metrics.notes)
     assert "is multiplied by its transpose" in notes
     assert "differential, inputs of 8 bits, codes of 8 bits" in notes
-    assert run.metrics["data"]["values"] == "reals"
+    assert done.metrics.data.model_extra["values"] == "reals"
     # Codes of 8 bits on inputs of 7 and a sign: 1/255 of full scale each way, relative to entries of about 1/3 of it.
-    assert 1e-3 < run.metrics["quantised"]["relative_error"] < 0.03
-    pattern = replace(how, data=replace(how.data, values="pattern")).run(data=file)
-    assert pattern.metrics["quantised"]["relative_error"] == 0.0
+    assert 1e-3 < done.metrics.quantised["relative_error"] < 0.03
+    pattern = run(replace(how, data=replace(how.data, values="pattern")), RunOptions(data=file))
+    assert pattern.metrics.quantised["relative_error"] == 0.0
     plain = how.variants[0].mapping
     zero_one = ring(9, 2)
     assert Reals().on(plain, zero_one, zero_one) is plain
@@ -280,7 +281,7 @@ def test_a_product_too_large_is_refused_with_its_size(tmp_path: Path, monkeypatc
     file = written(tmp_path, ring(300, 20))
     monkeypatch.setattr("workloads.spgemm.run.available_bytes", lambda: 100_000)
     with pytest.raises(InputError, match=r"m\.npz: the product's 24,300 entries take 0\.0 GB"):
-        experiment().run(data=file)
+        run(experiment(), RunOptions(data=file))
 
 
 def test_what_experiments_may_not_say() -> None:
@@ -292,4 +293,4 @@ def test_what_experiments_may_not_say() -> None:
     with pytest.raises(ValueError, match="must rise from 0"):
         SparseEvaluation(times_s=(1.0,))
     with pytest.raises(InputError, match="--weights"):
-        experiment(variants=(replace(one, chip=replace(CHIP, device=LogNormal())),)).run(weights=Path("w"))
+        run(experiment(variants=(replace(one, chip=replace(CHIP, device=LogNormal())),)), RunOptions(weights=Path("w")))

@@ -143,3 +143,16 @@ class KeywordChips:
                 ),
             )
         return [recurrent, output]
+
+
+@dataclass
+class Judged:
+    """One variant's chips, its accuracy on an ideal chip, and what the real ones answer at each time.
+
+    ``answers``: time [s], classes (chips, n), and the drift-compensation factors.
+    """
+
+    chips: KeywordChips
+    ideal: float
+    seen: Seen = field(default_factory=Seen)
+    answers: list[tuple[float, torch.Tensor, list[float | torch.Tensor]]] = field(default_factory=list)

@@ -34,7 +34,7 @@ What = Literal[
 
 
 @dataclass(frozen=True)
-class Point:
+class OperatingPoint:
     """One setting: the ``chip`` on which the ``readout`` is trained right after forming, and as what it is tested.
 
     ``later``: the same chip at the test, where something else is true of it by then; ``t_s``: seconds after forming.
@@ -57,15 +57,15 @@ class Swept:
 
     column: str
     text: str
-    of: Callable[[Point], float | None]
-    at: Callable[[Point, float], Point]
+    of: Callable[[OperatingPoint], float | None]
+    at: Callable[[OperatingPoint, float], OperatingPoint]
     log: bool = False
     whole: bool = False
     chosen: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class ParameterSweep:
     """One quantity and its values.
 
     Parameters
@@ -80,15 +80,15 @@ class Sweep:
     values: Annotated[tuple[float, ...], Len(1)]
 
 
-def _device(point: Point, **changes: Any) -> Point:
+def _device(point: OperatingPoint, **changes: Any) -> OperatingPoint:
     return replace(point, chip=replace(point.chip, device=replace(point.chip.device, **changes)))
 
 
-def _neuron(point: Point, **changes: Any) -> Point:
+def _neuron(point: OperatingPoint, **changes: Any) -> OperatingPoint:
     return replace(point, chip=replace(point.chip, neuron=replace(point.chip.neuron, **changes)))
 
 
-def _lost(point: Point, share: float) -> Point:
+def _lost(point: OperatingPoint, share: float) -> OperatingPoint:
     """Cells relax toward 0 S, each at its own pace, in proportion to the logarithm of time."""
     device, chip = point.chip.device, point.chip
     how = Retention(law="log", rest_S=0.0, per_decade=share / math.log10(1.0 + TEN_YEARS_S), source="swept")
@@ -96,7 +96,7 @@ def _lost(point: Point, share: float) -> Point:
     return replace(point, later=aged, t_s=TEN_YEARS_S)
 
 
-def _formed(point: Point) -> float | None:
+def _formed(point: OperatingPoint) -> float | None:
     device = point.chip.device
     return device.forming_V if isinstance(device, FormedTaOx) else None
 
@@ -188,7 +188,7 @@ SWEPT: dict[What, Swept] = {
 }
 
 
-def points(sweep: Sweep, start: Point) -> tuple[float, list[tuple[float, Point]]]:
+def points(sweep: ParameterSweep, start: OperatingPoint) -> tuple[float, list[tuple[float, OperatingPoint]]]:
     """The configured value, and all values in rising order with their settings.
 
     Raises ``InputError`` for a quantity that the chip does not have, and for values that it cannot take.
@@ -197,7 +197,7 @@ def points(sweep: Sweep, start: Point) -> tuple[float, list[tuple[float, Point]]
     configured = swept.of(start)
     if configured is None:
         raise InputError(f"sweeps: {sweep.what}: the configured chip or read-out has none to sweep")
-    found: list[tuple[float, Point]] = []
+    found: list[tuple[float, OperatingPoint]] = []
     for value in sorted({configured, *sweep.values}):
         if value < 0.0 or (swept.whole and value != int(value)):
             kind = "whole numbers" if swept.whole else "numbers"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 
 from configs.errors import InputError
 from workloads.recordings.events import TEST, TRAIN
+from workloads.recordings.labelled import Labelled
 
 MNIST_SOURCE = "Y. LeCun et al., Gradient-based learning applied to document recognition, doi 10.1109/5.726791 (MNIST)"
 DIGITS_SOURCE = (
@@ -26,35 +27,19 @@ IMAGES, LABELS = 2051, 2049
 PATTERN = "*images*idx3*"
 
 
-@dataclass(frozen=True, eq=False)
-class Images:
-    """``n`` grey pictures: ``pixels`` (n, rows, columns) uint8 with ink at ``full``; ``classes`` (n,) into ``labels``.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Images(Labelled):
+    """``n`` grey pictures: ``pixels`` (n, rows, columns) uint8 with ink at ``full``.
 
-    ``parts`` (n,): ``train``, ``test`` or empty. ``names`` (n,).
+    ``parts`` (n,): ``train``, ``test`` or empty.
     """
 
     pixels: NDArray[np.uint8]
-    classes: NDArray[np.int64]
-    names: NDArray[np.str_]
     parts: NDArray[np.str_]
-    labels: tuple[str, ...]
     full: int
-    data_name: str
-    source: str
-    bibtex: str
 
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the pictures and their labels."""
-        whole = hashlib.sha256(repr((self.labels, self.pixels.shape, self.full)).encode())
-        whole.update(np.ascontiguousarray(self.pixels).data)
-        whole.update(np.ascontiguousarray(self.classes).data)
-        for strings in (self.names, self.parts):
-            whole.update("\0".join(strings.tolist()).encode())
-        return whole.hexdigest()
+    def _content(self) -> tuple[object, Iterable[NDArray[Any]], Iterable[NDArray[np.str_]]]:
+        return (self.labels, self.pixels.shape, self.full), (self.pixels, self.classes), (self.names, self.parts)
 
 
 def sklearn_digits() -> Images:

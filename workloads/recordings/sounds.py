@@ -8,13 +8,12 @@ folder's name.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from configs.errors import InputError
 from workloads.recordings.archives import ALLOWED, Member, members
 from workloads.recordings.events import PROBLEMS_SHOWN, TEST, TRAIN
+from workloads.recordings.labelled import Labelled
 from workloads.recordings.speech_commands import speaker_of
 from workloads.recordings.wav import RATE_HZ, decode_wav
 
@@ -32,50 +32,26 @@ SHORTEST_S, LONGEST_S = 0.02, 60.0
 _NAME = re.compile(r"([^_]+)_(?!nohash)([^_]+)_(\d+)\.wav", re.IGNORECASE)
 
 
-@dataclass(frozen=True, eq=False)
-class Sounds:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sounds(Labelled):
     """``n`` sounds laid end to end; sound ``i`` holds ``samples[offsets[i]:offsets[i + 1]]``, int16 at 16 kHz.
 
-    ``classes`` (n,) into ``labels``; ``groups`` (n,) speakers, empty where the name does not tell; ``names`` (n,);
-    ``parts`` (n,): ``train``, ``test`` or empty.
+    ``groups`` (n,): speakers, empty where the name gives none; ``parts`` (n,): ``train``, ``test`` or empty.
     """
 
     samples: NDArray[np.int16]
     offsets: NDArray[np.int64]
-    classes: NDArray[np.int64]
     groups: NDArray[np.str_]
-    names: NDArray[np.str_]
     parts: NDArray[np.str_]
-    labels: tuple[str, ...]
-    data_name: str
-    source: str
-    bibtex: str
-    synthetic: bool = False
-    notes: tuple[str, ...] = ()
 
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of everything that is heard and of its labels."""
-        whole = hashlib.sha256(repr(self.labels).encode())
-        for array in (self.samples, self.offsets, self.classes):
-            whole.update(np.ascontiguousarray(array).data)
-        for strings in (self.groups, self.names, self.parts):
-            whole.update("\0".join(strings.tolist()).encode())
-        return whole.hexdigest()
+    def _content(self) -> tuple[object, Iterable[NDArray[Any]], Iterable[NDArray[np.str_]]]:
+        arrays = self.samples, self.offsets, self.classes
+        return self.labels, arrays, (self.groups, self.names, self.parts)
 
     @property
     def length_s(self) -> NDArray[np.float64]:
         """Length of each sound (n,) [s]."""
         return np.asarray(np.diff(self.offsets) / RATE_HZ, np.float64)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Sounds of each class, by its label."""
-        found = np.bincount(self.classes, minlength=len(self.labels))
-        return {label: int(count) for label, count in zip(self.labels, found, strict=True)}
 
 
 def load_sounds(source: Path, *, data_name: str = "") -> Sounds:

@@ -1,4 +1,4 @@
-"""A ramp converter on the bench as the base of a sweep: no data, no training, a few hundredths of a second a point."""
+"""A ramp converter on the bench, measured in sweeps: no data, no training, a few hundredths of a second a point."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from annotated_types import Ge, Interval
 from devices import Stream
 from periphery import Comparator, Function, RampColumn, named_function
 from periphery.ramp.characterise import characterise
+from workloads.result import Metric
+from workloads.workload import Workload
 
 #: Columns of the table, by the names under which ``Characteristic.figures`` gives mean and worst chip.
 FIGURES = {
@@ -25,7 +27,6 @@ FIGURES = {
     "ENOB of the sine test [bit]": "enob",
 }
 DESIGN = ("steps", "lost_steps", "ramp_clocks", "cells")
-OUTPUTS = tuple(each for name in FIGURES.values() for each in (name, f"{name}_worst")) + DESIGN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,3 +90,16 @@ class ConverterBench:
         )
         by_chip = {"enob": found.enob.tolist(), "inl_max_lsb": found.inl.abs().amax(-1).tolist()}
         return outputs, {"chips": by_chip}
+
+
+def _metric(name: str) -> Metric:
+    unit = "LSB" if name.endswith("_lsb") else "bit" if name == "enob" else "1"
+    return Metric(higher_is_better=name == "enob", unit=unit)
+
+
+NLADC = Workload(
+    settings=ConverterBench,
+    figures={each: _metric(name) for name in FIGURES.values() for each in (name, f"{name}_worst")},
+    counts=DESIGN,
+    measure=lambda bench: bench.measure(),
+)
