@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from crossbar.array import Array, ArrayRead
 from crossbar.differential import DifferentialPair
 from crossbar.encoding import Encoded, Encoding
 from crossbar.offset import OffsetColumn
 from crossbar.slices import BitSlices
-from devices.kinds import usual_kind
+from devices.kinds import OneOf
 
 ENCODINGS: dict[str, type[Encoding]] = {
     "differential": DifferentialPair,
@@ -22,9 +20,7 @@ ENCODINGS: dict[str, type[Encoding]] = {
     "bit_slices": BitSlices,
 }
 
-AnyEncoding = Annotated[
-    DifferentialPair | OffsetColumn | BitSlices, Field(discriminator="kind"), usual_kind("differential")
-]
+AnyEncoding = Annotated[Encoding, OneOf(ENCODINGS, usual="differential")]
 
 __all__ = [
     "ENCODINGS",

@@ -80,6 +80,7 @@ class Encoding(ABC):
     scale : weights of a whole ``tile``, or of each ``column``, share one ``w_max``
     """
 
+    kind: str
     clip_quantile: Annotated[float, Interval(gt=0.5, le=1.0)] = 1.0
     scale: Literal["tile", "column"] = "tile"
 

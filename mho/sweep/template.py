@@ -6,23 +6,24 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, reduce
-from operator import or_
+from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from configs.yaml_source import Node, describe_value
 from devices import InputError
-from mho.config.read import digest
+from devices.kinds import OneOf
+from mho.config.read import digest, schema_of
 from mho.config.resolve import REFERENCES, Option, Resolver
-from mho.config.schema import Level, Schema, dotted, listed, suggestion
+from mho.config.schema import Level, dotted, listed, suggestion
 from mho.runner import config_digest
 from mho.sweep.bench import ConverterBench
 from mho.sweep.spec import Sheet, as_node, whole_numbers
 from workloads import WORKLOADS
 
 TYPES: dict[str, Any] = {**WORKLOADS, "nladc": ConverterBench}
+AnyBase = Annotated[Any, OneOf(TYPES)]
 VARIANT, TIME, SEED = "variant", "t_s", "seed"
 # Said once for the whole sweep, so that runs can be shared and no value is silently overruled.
 _ELSEWHERE = {"variants": "variants", "evaluation.times_s": "times_s", "kind": "base", "name": "base"}
@@ -49,7 +50,7 @@ class Template:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         sweep = sheet.sweep
-        resolver = Resolver(_schema())
+        resolver = Resolver(schema_of(AnyBase))
         given = sheet.value("base", of=sweep.base)
         if isinstance(sweep.base, str):
             opened = resolver.record(
@@ -68,7 +69,7 @@ class Template:
             place, got = (node.origin, "nothing") if kind is None else (kind.origin, describe_value(kind))
             raise InputError(f"{place}: kind: must be one of {', '.join(TYPES)} (got {got})")
         self.kind = str(kind.value)
-        self.schema = _schema(self.kind)
+        self.schema = schema_of(TYPES[self.kind])
         self.resolver = Resolver(self.schema)
         self.resolver.files = resolver.files
         self.options: dict[tuple[str, str], Option | None] = {}
@@ -210,14 +211,6 @@ class Template:
         problems, self.resolver.problems = self.resolver.problems, []
         if problems:
             raise InputError(dict.fromkeys(problems))
-
-
-@cache
-def _schema(kind: str | None = None) -> Schema:
-    """The schema of one kind of base, or of them all."""
-    if kind is None:
-        return Schema(Annotated[reduce(or_, TYPES.values()), Field(discriminator="kind")], REFERENCES)
-    return Schema(TYPES[kind], REFERENCES)
 
 
 def _alone(node: Node, variant: Node) -> Node:

@@ -93,6 +93,8 @@ class ADC(ABC):
 
     grid_levels: ClassVar[Levels] = "mid_tread"
 
+    kind: str
+
     @property
     def ratiometric(self) -> bool:
         """Whether the reference follows the read voltage, so that a change of it cancels."""

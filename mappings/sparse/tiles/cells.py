@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 
 import torch
 from annotated_types import Interval
-from pydantic import Field
 
-from crossbar import BitSlices, DifferentialPair, Encoded, Encoding, OffsetColumn
+from crossbar import ENCODINGS, BitSlices, Encoded, Encoding
 from devices import Device
+from devices.kinds import OneOf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +75,9 @@ class OneCell(Encoding):
         return Encoded(target, scale_S, clipped, significance, tuple(range(self.slices)), reference)
 
 
-AnySparseEncoding = Annotated[
-    OneCell | DifferentialPair | OffsetColumn | BitSlices,
-    Field(discriminator="kind"),
-]
-SPARSE_ENCODINGS: dict[str, type[Encoding]] = {
-    "one_cell": OneCell,
-    "differential": DifferentialPair,
-    "offset": OffsetColumn,
-    "bit_slices": BitSlices,
-}
+# What sparse tiles take beside the encodings of signed weights.
+SPARSE_ENCODINGS: dict[str, type[Encoding]] = {"one_cell": OneCell}
+AnySparseEncoding = Annotated[Encoding, OneOf(SPARSE_ENCODINGS, ENCODINGS)]
 
 
 @dataclass(frozen=True)
