@@ -18,20 +18,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import ConfigDict, Field
 
 from configs.errors import InputError
-from periphery.prices.records import CONFIGS, build, read_record
+from configs.yaml_source import describe_value, load_yaml
+from periphery.prices.records import CONFIGS, build
 from periphery.prices.scaling import Rule, Scaling, scale
 
 Status = Literal["published", "secondary", "derived", "modelled", "estimate", "fitted"]
 Group = Literal["array", "adc", "driver", "activation", "digital", "buffer", "control"]
-GROUPS: tuple[Group, ...] = (
-    "array",
-    "adc",
-    "driver",
-    "activation",
-    "digital",
-    "buffer",
-    "control",
-)
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -191,15 +183,16 @@ def read_components(directory: Path = CONFIGS / "components") -> dict[str, Compo
     problems: list[str] = []
     for path in sorted(directory.glob("*.yaml")):
         try:
-            record = read_record(path)
-            kind = record.pop("kind", None)
-            if kind == "component":
-                component = build(Component, record, path)
+            node = load_yaml(path)
+            kind, name = node.child("kind") or node, node.child("name") or node
+            if kind.value == "component":
+                component = build(Component, node)
                 if component.name != path.stem:
-                    problems.append(f"{path}: name: {path.stem!r}, the file's name (got {component.name!r})")
+                    problems.append(f"{name.origin}: name: {path.stem!r}, the file's name (got {component.name!r})")
                 components[component.name] = component
-            elif not isinstance(kind, str) or not kind.startswith("adc_"):
-                problems.append(f"{path}: kind: 'component' or an ADC price model, 'adc_...' (got {kind!r})")
+            elif not str(kind.value).startswith("adc_"):
+                got = describe_value(kind)
+                problems.append(f"{kind.origin}: kind: 'component' or an ADC price model, 'adc_...' (got {got})")
         except InputError as error:
             problems.extend(error.problems)
     if problems:

@@ -1,66 +1,40 @@
-"""Price records as written by people: YAML read strictly, numbers as numbers, every fault named by file and place.
-
-PyYAML alone takes the last of two equal keys without a word; a price list must not. Text such as ``25e-6``, which YAML
-1.1 calls a string, becomes a number where the record's dataclass asks for one.
-"""
+"""Price records: a YAML file as a frozen dataclass, every fault named with its place in the file."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from configs.errors import InputError
+from configs.yaml_source import Node, describe_value, load_yaml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 Record = TypeVar("Record")
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Safe YAML in which a key may stand once."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key {key!r} stands twice",
-                    problem_mark=key_node.start_mark,
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+def read_record(type_: type[Record], path: Path) -> Record:
+    """The record in one YAML file. Raises InputError with a line for every fault, as ``build`` does."""
+    return build(type_, load_yaml(path))
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """The mapping in one YAML file.
+def build(type_: type[Record], node: Node) -> Record:
+    """A frozen dataclass from what a file holds, its ``kind`` apart, which only says what file it is.
 
-    Raises ``InputError`` where the file is missing, is not YAML, repeats a key or is not a mapping.
+    Raises InputError with one line for each missing, unknown or impossible entry.
     """
+    plain = {key: value for key, value in node.plain().items() if key != "kind"}
     try:
-        record = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise InputError(f"{place}: {error.problem}") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{path}: a mapping is needed (got {type(record).__name__})")
-    return record
-
-
-def build(kind: type[Record], record: Mapping[str, Any], path: Path) -> Record:
-    """A frozen dataclass from a mapping; ``InputError`` with one line per missing, unknown or impossible entry."""
-    try:
-        return TypeAdapter(kind).validate_python(dict(record))
+        return TypeAdapter(type_).validate_json(json.dumps(plain), strict=True)
     except ValidationError as error:
-        raise InputError(
-            f"{path}: {'.'.join(str(part) for part in fault['loc']) or 'record'}: {fault['msg']}"
-            + ("" if fault["type"] == "missing" else f" (got {fault['input']!r})")
-            for fault in error.errors()
-        ) from error
+        problems = []
+        for fault in error.errors():
+            below = node
+            for step in fault["loc"]:
+                below = below.child(step) or below
+            got = "" if fault["type"] == "missing" else f" (got {describe_value(below)})"
+            problems.append(f"{below.origin}: {'.'.join(map(str, fault['loc'])) or 'record'}: {fault['msg']}{got}")
+        raise InputError(problems) from error

@@ -19,7 +19,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from configs.errors import InputError
-from periphery.prices.records import CONFIGS, build, read_record
+from periphery.prices.records import CONFIGS, read_record
 
 Family = Literal["HP", "LP"]
 Rule = Literal["logic", "analog", "none"]
@@ -182,15 +182,13 @@ class AnalogPowerLaw:
 @cache
 def stillmaker_baas_2017() -> StillmakerBaas2017:
     """The shipped table for digital logic."""
-    path = CONFIGS / "technology" / "stillmaker_baas_2017.yaml"
-    return build(StillmakerBaas2017, read_record(path), path)
+    return read_record(StillmakerBaas2017, CONFIGS / "technology" / "stillmaker_baas_2017.yaml")
 
 
 @cache
 def analog_power_law() -> AnalogPowerLaw:
     """The shipped rule for analog circuits."""
-    path = CONFIGS / "technology" / "analog_andrulis_2024.yaml"
-    return build(AnalogPowerLaw, read_record(path), path)
+    return read_record(AnalogPowerLaw, CONFIGS / "technology" / "analog_andrulis_2024.yaml")
 
 
 def _unchanged(from_nm: float, to_nm: float, _from_V: float | None) -> Scaling:
