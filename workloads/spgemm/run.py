@@ -13,7 +13,7 @@ import torch
 from annotated_types import Ge, Interval, Len
 from scipy import sparse
 
-from crossbar import DifferentialPair
+from crossbar import AnySparseEncoding, DifferentialPair
 from devices import Ideal, InputError, Stream
 from mappings.sparse import (
     DATAFLOWS,
@@ -32,7 +32,6 @@ from mappings.sparse import (
 from mappings.sparse.exact.memory import SHARE, available_bytes
 from mappings.sparse.fabric.machine import VERSIONS
 from mappings.sparse.fabric.run import FabricRun
-from mappings.sparse.tiles.cells import AnySparseEncoding
 from mappings.sparse.tiles.compute import compute
 from mappings.sparse.tiles.counting import SparseCounts
 from mappings.sparse.tiles.grouping import Order
