@@ -3,25 +3,55 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from configs.errors import InputError
 from configs.yaml_source import Node, describe_value, load_yaml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
-Record = TypeVar("Record")
+Status = Literal["published", "secondary", "derived", "modelled", "estimate", "fitted"]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1)]
+
+T = TypeVar("T")
 
 
-def read_record(type_: type[Record], path: Path) -> Record:
+@dataclass(frozen=True, kw_only=True)
+class Strict:
+    """A record of which every key is a field."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(Strict):
+    """A record of coefficients.
+
+    Parameters
+    ----------
+    description : what it stands for
+    status, source : how the numbers are known, and where from
+    cite : keys of the papers behind it
+    """
+
+    description: str
+    status: Status
+    source: str
+    cite: tuple[str, ...]
+
+
+def read_record(type_: type[T], path: Path) -> T:
     """The record in one YAML file. Raises InputError with a line for every fault, as ``build`` does."""
     return build(type_, load_yaml(path))
 
 
-def build(type_: type[Record], node: Node) -> Record:
+def build(type_: type[T], node: Node) -> T:
     """A frozen dataclass from what a file holds, its ``kind`` apart, which only says what file it is.
 
     Raises InputError with one line for each missing, unknown or impossible entry.

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from configs.errors import InputError
-from periphery.prices.component import Component, Group, Status, component, load_components, read_components
-from periphery.prices.records import CONFIGS
+from periphery.prices.component import Component, Group, component, load_components, read_components
+from periphery.prices.records import CONFIGS, Status
 
 SHIPPED = load_components()
 FOLDER = CONFIGS / "components"
