@@ -14,7 +14,7 @@ from mho.runner import _git
 
 #: Packages whose versions may move the last bits of a result.
 COMPUTING = ("torch", "numpy", "scipy", "numba", "librosa", "pandas", "scikit-learn")
-_ALSO = (Path("mho") / "sweep" / "bench.py", Path("mho") / "sweep" / "work.py")
+_ALSO = Path("mho") / "sweep" / "work.py"
 
 
 @lru_cache(maxsize=1)
@@ -28,7 +28,7 @@ def code() -> tuple[str, dict[str, Any]]:
     files = [path for room in PACKAGES for path in (ROOT / room).rglob("*") if path.suffix in (".py", ".yaml", ".csv")]
     # What an experiment, chip or device says is in the point's own configuration.
     read = [path for path in files if not path.is_relative_to(ROOT / "configs") or "components" in path.parts]
-    for path in sorted([*read, *(ROOT / each for each in _ALSO)]):
+    for path in sorted([*read, ROOT / _ALSO]):
         whole.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
     packages = {name: _version(name) for name in COMPUTING}
     whole.update(repr(sorted(packages.items())).encode())

@@ -70,11 +70,12 @@ def result(moving_bars: Path) -> Result:
 def test_it_tells_bars_apart_and_chips_do_as_well_as_software(result: Result) -> None:
     metrics = result.metrics
     assert metrics.software["accuracy"] > 0.7
-    assert metrics["variants"][0]["quality"][0]["accuracy"]["mean"] > 0.7
-    assert [quality["t_s"] for quality in metrics["variants"][0]["quality"]] == [0.0, 86400.0]
-    assert sum(variant["default"] for variant in metrics["variants"]) == 1
-    assert metrics["data"]["train"] + metrics["data"]["test"] == 48 + 96
-    against = {comparison["text"].split(";")[0] for comparison in metrics["comparisons"]}
+    first = metrics.variants[0]
+    assert first.quality[0].spread("accuracy").mean > 0.7
+    assert [quality.t_s for quality in first.quality] == [0.0, 86400.0]
+    assert sum(variant.default for variant in metrics.variants) == 1
+    assert metrics.data.train + metrics.data.test == 48 + 96
+    against = {comparison.text.split(";")[0] for comparison in metrics.comparisons}
     assert {"neighbours minus software", "software minus ridge on event counts"} <= against
 
 
@@ -139,10 +140,10 @@ def test_sweeps_hold_the_configured_point_and_say_where_they_break(result: Resul
 def test_costs_add_up(result: Result) -> None:
     components, layers = result.tables["components"], result.tables["layers"]
     for variant in result.metrics.variants:
-        own, mine = (table[table.variant == variant["name"]] for table in (components, layers))
-        assert variant["cost"]["energy_J"] == pytest.approx(own.energy_J.sum())
-        assert variant["cost"]["energy_J"] == pytest.approx((mine.energy_J * mine.steps).sum())
-        assert variant["cost"]["latency_s"] == pytest.approx((mine.latency_s * mine.steps).sum())
+        own, mine = (table[table.variant == variant.name] for table in (components, layers))
+        assert variant.cost["energy_J"] == pytest.approx(own.energy_J.sum())
+        assert variant.cost["energy_J"] == pytest.approx((mine.energy_J * mine.steps).sum())
+        assert variant.cost["latency_s"] == pytest.approx((mine.latency_s * mine.steps).sum())
 
 
 def test_every_sweep_starts_where_the_chip_stands() -> None:
