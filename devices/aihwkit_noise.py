@@ -122,7 +122,7 @@ class AihwkitNoise(Device):
             raise InputError(f"{self.model} refuses its parameters: {error}") from None
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """True: whether a model's parameters switch its drift off is not known."""
         return True
 

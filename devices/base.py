@@ -13,18 +13,17 @@ The current at a voltage is ``I = G V`` unless a device says otherwise, as a pol
 from G: so a product on nonlinear cells is a few matrix products, and never a loop over cells.
 
 What a real array adds (cells that do not work, spread, temperature, program-and-verify ...) is listed under
-``effects`` and composes with any device: a kind answers for a working cell alone at one temperature, and ``program``,
-``conductance_S``, ``read_sigma_S`` and ``drifts`` then let the effects act on its answers.
+``effects`` and composes with any device. A kind answers for a working cell alone, at one temperature: ``written_S``,
+``evolve_S``, ``fast_noise_S`` and ``evolves``. ``program``, ``conductance_S``, ``read_sigma_S`` and ``drifts`` let the
+effects act on these answers, and no kind overrides the last three.
 
 Adding a device means one file with one frozen dataclass, one line in ``devices.DEVICES`` and one YAML record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import wraps
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, ClassVar, TypeVar, final
 
 import torch
 from annotated_types import Ge, Gt, Interval
@@ -84,6 +83,7 @@ class Device:
 
     writable: ClassVar[bool] = True  # whether a cell takes the conductance that is asked for
 
+    kind: str
     description: str = ""
     source: str = ""
     status: str = "generic"
@@ -94,14 +94,6 @@ class Device:
     stuck_off_rate: Rate = 0.0
     stuck_on_rate: Rate = 0.0
     effects: tuple[AnyEffect, ...] = ()
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Let the effects have the last word on what a kind answers for its working cells."""
-        super().__init_subclass__(**kwargs)
-        if "drifts" in cls.__dict__:
-            cls.drifts = _or_effects_move(cls.__dict__["drifts"])  # type: ignore[assignment,method-assign]
-        if "read_sigma_S" in cls.__dict__:
-            cls.read_sigma_S = _with_effects(cls.__dict__["read_sigma_S"])  # type: ignore[assignment,method-assign]
 
     def __post_init__(self) -> None:
         if self.g_min_S >= self.g_max_S:
@@ -116,9 +108,15 @@ class Device:
         return Window(self.g_min_S, self.g_max_S)
 
     @property
+    def evolves(self) -> bool:
+        """Whether ``evolve_S`` changes working cells after programming."""
+        return False
+
+    @final
+    @property
     def drifts(self) -> bool:
-        """Whether working cells change after programming."""
-        return any(effect.moves for effect in self.effects)
+        """Whether the conductance changes after programming, by the kind of cell or by an effect."""
+        return self.evolves or any(effect.moves for effect in self.effects)
 
     def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
         """Standard deviation of the programming error at a target [S], same shape."""
@@ -235,6 +233,7 @@ class Device:
                 stuck = more if stuck is None else stuck | more
         return stuck, stuck_S
 
+    @final
     def conductance_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Conductance of these cells at ``t_s`` seconds after programming [S], shape of ``cells``.
 
@@ -280,35 +279,15 @@ class Device:
             ),
         )
 
-    def read_sigma_S(self, g_S: torch.Tensor) -> torch.Tensor:
-        """Standard deviation of the fast noise of one read at conductance ``g_S`` [S], same shape."""
-        sigma = torch.full_like(g_S, self.read_noise_S)
-        return self._sigma_with_effects(sigma, g_S) if type(self).read_sigma_S is Device.read_sigma_S else sigma
+    def fast_noise_S(self, g_S: torch.Tensor) -> torch.Tensor:
+        """Standard deviation of the fast noise of one read of working cells at ``g_S`` [S], same shape."""
+        return torch.full_like(g_S, self.read_noise_S)
 
-    def _sigma_with_effects(self, sigma_S: torch.Tensor, g_S: torch.Tensor) -> torch.Tensor:
+    @final
+    def read_sigma_S(self, g_S: torch.Tensor) -> torch.Tensor:
+        """Standard deviation of the fast noise of one read at conductance ``g_S`` [S], same shape, by the kind of cell
+        and its effects."""
+        sigma_S = self.fast_noise_S(g_S)
         for effect in self.effects:
             sigma_S = effect.read_sigma_S(sigma_S, g_S)
         return sigma_S
-
-
-def _or_effects_move(own: property) -> property:
-    """A kind's ``drifts``, true as well where an effect moves conductance."""
-    question = own.fget
-    assert question is not None
-
-    @wraps(question)
-    def drifts(self: Device) -> bool:
-        return bool(question(self)) or any(effect.moves for effect in self.effects)
-
-    return property(drifts)
-
-
-def _with_effects(own: Callable[[Any, torch.Tensor], torch.Tensor]) -> Callable[[Any, torch.Tensor], torch.Tensor]:
-    """A kind's ``read_sigma_S`` followed by the effects, once, however many classes ask their parent."""
-
-    @wraps(own)
-    def read_sigma_S(self: Device, g_S: torch.Tensor) -> torch.Tensor:
-        sigma = own(self, g_S)
-        return self._sigma_with_effects(sigma, g_S) if type(self).read_sigma_S is read_sigma_S else sigma
-
-    return read_sigma_S

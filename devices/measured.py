@@ -101,7 +101,7 @@ class Measured(Device):
             raise ValueError(f"g_min_S and g_max_S must lie within the levels, {low:g} to {high:g} S")
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """Whether the table has times."""
         return bool(self.t_s)
 

@@ -56,7 +56,7 @@ class PhaseChange(Device):
             raise ValueError(f"t0_s must be at least t_read_s = {self.t_read_s:g} s (got {self.t0_s:g} s)")
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """True unless drift and 1/f noise are both switched off."""
         return self.drift_scale > 0.0 or self.slow_noise_scale > 0.0
 

@@ -73,7 +73,7 @@ class CMO(Device):
             raise ValueError(f"t_read_s must be at most 1 s, where the fit begins (got {self.t_read_s:g} s)")
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """True unless relaxation and 1/f noise are both switched off."""
         return self.relaxation_scale > 0.0 or self.slow_noise_scale > 0.0
 

@@ -50,7 +50,7 @@ class Snapshots(Device):
         next [S, S], each of the shape of ``target_S``."""
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """Whether more than one time was published, and the spread is not switched off."""
         return len(self.times_s) > 1 and self.spread_scale > 0.0
 

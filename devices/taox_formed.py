@@ -70,7 +70,7 @@ class FormedTaOx(Device):
         super().__post_init__()
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """Whether (3) or a mean loss is switched on."""
         return self.slow_noise_S > 0.0 or self.drift_per_decade > 0.0
 
@@ -110,7 +110,7 @@ class FormedTaOx(Device):
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Loss and slow noise of formed cells; the others are an insulator and stay [S]."""
-        if not self.drifts or t_s == 0.0:
+        if not self.evolves or t_s == 0.0:
             return cells.programmed_S
         change = cells.programmed_S * (-self.drift_per_decade * self.decades(t_s))
         if self.slow_noise_S > 0.0:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval
-from pydantic import Field
 
 from crossbar.wires import Wires, segment_ohm
-from devices.kinds import usual_kind
+from devices.kinds import OneOf
 
 Ohm = Annotated[float, Ge(0.0)]
 SOURCE = "NeuroSim's tables of resistivity and aspect ratio by line width (neurosim/NeuroSim, commit cddb7d3)"
@@ -77,4 +76,5 @@ class NodeWires:
         )
 
 
-AnyWires = Annotated[OhmWires | NodeWires, Field(discriminator="kind"), usual_kind("ohms")]
+WIRES: dict[str, type[OhmWires | NodeWires]] = {"ohms": OhmWires, "node": NodeWires}
+AnyWires = Annotated[OhmWires | NodeWires, OneOf(WIRES, usual="ohms")]

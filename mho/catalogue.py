@@ -13,7 +13,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from configs.yaml_source import dump_yaml, load_yaml
-from crossbar import ENCODINGS
+from crossbar import ENCODINGS, SPARSE_ENCODINGS
 from devices import DEVICES, AnyDevice, ChipStreams, InputError, Stream
 from devices.effects import EFFECTS
 from mappings.chip import Chip
@@ -48,7 +48,7 @@ LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
     "adc-prices": lambda: {name: adc_price(name).description for name in ADC_PRICES},
     "functions": lambda: {name: described(name) for name in FUNCTIONS},
     "effects": lambda: _said_of(EFFECTS),
-    "encodings": lambda: _said_of(ENCODINGS),
+    "encodings": lambda: _said_of({**ENCODINGS, **SPARSE_ENCODINGS}),
     "drivers": lambda: _said_of(DRIVERS),
     "converters": lambda: {
         "ramp": "Distorted ramp of memory cells: computes the function while it converts (readout: ramp)",
@@ -80,7 +80,7 @@ def shown(name: str) -> str:
     if folder in ("sweeps", "searches"):
         kind, sheet = ("sweep", read_sheet(name)) if folder == "sweeps" else ("search", read_search(name)[1])
         return f"# {kind} {sheet.name}\n" + dump_yaml(sheet.node.plain()).rstrip()
-    loaded = read(name, FOLDERS[folder], folder=folder)
+    loaded: Loaded[Any] = read(name, FOLDERS[folder], folder=folder)
     return f"# {folder[:-1]} {loaded.source_text_name}\n" + dump_yaml(loaded.data).rstrip()
 
 

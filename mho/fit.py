@@ -93,7 +93,7 @@ def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str
         source=f"fitted by mho fit to {data.source}; {best.name}, {how}.{kept} {read_source}",
         read_noise_S=float(f"{read_noise_S:.6g}"),
     )
-    plain: dict[str, Any] = TypeAdapter(AnyDevice).dump_python(device, mode="json")  # type: ignore[arg-type]
+    plain: dict[str, Any] = TypeAdapter(AnyDevice).dump_python(device, mode="json")
     always = {"description", "kind", "status", "source", "g_min_S", "g_max_S", "read_noise_S"}
     if plain["kind"] == "measured":
         always |= {"target_S", "mean_S", "sigma_S", "t_s", "shape"}

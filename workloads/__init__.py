@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from devices.kinds import OneOf
 from workloads.experiment import Experiment
 from workloads.kws.settings import KeywordSpotting
 from workloads.kws.workload import KWS
@@ -18,7 +19,7 @@ from workloads.result import Panel, Result
 from workloads.running import Progress, RunOptions
 from workloads.spgemm.settings import SparseProduct
 from workloads.spgemm.workload import SPGEMM
-from workloads.workload import SettingsOf, Workload
+from workloads.workload import Workload
 from workloads.zeroshot.settings import ZeroShot
 from workloads.zeroshot.workload import ZEROSHOT
 
@@ -30,11 +31,13 @@ WORKLOADS: dict[str, Workload[Any]] = {
     "nladc": NLADC,
 }
 
-AnyExperiment = Annotated[Experiment[Any], SettingsOf(WORKLOADS, benches=False)]
+AnyExperiment = Annotated[Experiment[Any], OneOf(WORKLOADS, class_of=lambda workload: workload.experiment)]
+AnySettings = Annotated[Any, OneOf(WORKLOADS, class_of=lambda workload: workload.settings)]
 
 __all__ = [
     "WORKLOADS",
     "AnyExperiment",
+    "AnySettings",
     "KeywordSpotting",
     "LiquidStateMachine",
     "Panel",

@@ -34,7 +34,7 @@ class StoredNetworks:
     of: str
 
     def network(self, key: object, start: Net, train: Callable[[], tuple[Net, Rows]]) -> tuple[Net, Rows]:
-        """The network that ``train`` makes of ``start``, and its learning curve; both follow from ``key`` as printed."""
+        """The network that ``train`` makes of ``start``, and its learning curve, both by ``key``."""
         name = hashlib.sha256(repr((self.of, key)).encode()).hexdigest()[:32]
         file = self.folder / f"{name}.safetensors"
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
-
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
 
 from workloads.result import Metric, Result
 from workloads.running import RunOptions
@@ -68,6 +65,11 @@ class Workload(Generic[S]):
     cites: Callable[[S], Iterable[str]] = lambda settings: ()
 
     @property
+    def experiment(self) -> type[S] | None:
+        """The settings, where they are an experiment's; None for a bench."""
+        return None if self.run is None else self.settings
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the numbers that a point of a sweep gives.
 
@@ -78,28 +80,3 @@ class Workload(Generic[S]):
             return (*self.figures, *self.counts)
         names = [(each, f"{each}_std", f"software_{each}", f"quantised_{each}") for each in self.figures]
         return (*(name for group in names for name in group), *self.counts, *COSTS, SYNTHETIC)
-
-
-class SettingsOf:
-    """Behind a class in ``Annotated``: YAML may hold the settings of any of these workloads, chosen by ``kind``.
-
-    The schema is built whenever pydantic asks for one, so a workload of the user's own that is put into the dict before
-    a file is read is allowed in that file. ``benches``: whether what is only measured counts as well.
-    """
-
-    def __init__(self, workloads: Mapping[str, Workload[Any]], *, benches: bool) -> None:
-        self.workloads = workloads
-        self.benches = benches
-
-    def types(self) -> dict[str, type]:
-        """Settings by kind, as the registry is now. TypeError for settings under another name than their ``kind``."""
-        found = {kind: one.settings for kind, one in self.workloads.items() if self.benches or one.run is not None}
-        for kind, settings in found.items():
-            if next(field.default for field in fields(settings) if field.name == "kind") != kind:
-                raise TypeError(f"{settings.__name__}.kind must be {kind!r}, its name in WORKLOADS")
-        return found
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A union of all settings, told apart by ``kind``."""
-        choices = {kind: handler.generate_schema(settings) for kind, settings in self.types().items()}
-        return core_schema.tagged_union_schema(choices, discriminator="kind")

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from devices.effects.effect import STAGES, Draws, Effect, Marks, Window, in_order
 from devices.effects.levels import Levels
 from devices.effects.program_verify import ProgramVerify
@@ -19,6 +17,7 @@ from devices.effects.spread import Spread
 from devices.effects.stuck import Stuck
 from devices.effects.temperature import Temperature
 from devices.effects.write import WriteCost, WriteRecord
+from devices.kinds import OneOf
 
 EFFECTS: dict[str, type[Effect]] = {
     "levels": Levels,
@@ -30,9 +29,7 @@ EFFECTS: dict[str, type[Effect]] = {
     "temperature": Temperature,
 }
 
-AnyEffect = Annotated[
-    Levels | ProgramVerify | Spread | Retention | ReadDisturb | Stuck | Temperature, Field(discriminator="kind")
-]
+AnyEffect = Annotated[Effect, OneOf(EFFECTS)]
 
 __all__ = [
     "EFFECTS",

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from configs.errors import InputError
 from configs.yaml_source import parse_mapping, read_bytes
+from devices.kinds import registered
 from mho.config.resolve import REFERENCES, Resolver, shipped_files
 from mho.config.schema import Schema
 
@@ -52,7 +53,7 @@ def read(source: str | Path, type_: Any, *, sets: Sequence[str] = (), folder: st
     ``sets`` are the options ``a.b=c``, of which the more specific path wins. Raises InputError with one line for each
     problem, all at once.
     """
-    schema = _schema(type_)
+    schema = schema_of(type_)
     resolver = Resolver(schema)
     opened = resolver.record(str(source), folder, Path(), str(source), ())
     if opened is None:
@@ -82,7 +83,7 @@ def digest(data: Mapping[str, Any]) -> str:
 
 def json_schema(type_: Any) -> dict[str, Any]:
     """JSON schema (draft 2020-12) with which an editor completes and checks a file of this type."""
-    return _schema(type_).for_editors({folder: sorted(shipped_files(folder)) for folder in set(REFERENCES.values())})
+    return schema_of(type_).for_editors({folder: sorted(shipped_files(folder)) for folder in set(REFERENCES.values())})
 
 
 def shipped(folder: str) -> dict[str, str]:
@@ -95,8 +96,13 @@ def shipped(folder: str) -> dict[str, str]:
     return descriptions
 
 
+def schema_of(type_: Any) -> Schema:
+    """What a type allows with the kinds that are registered now."""
+    return _schema(type_, registered())
+
+
 @lru_cache(maxsize=32)
-def _schema(type_: Any) -> Schema:
+def _schema(type_: Any, _kinds: tuple[tuple[str, type], ...]) -> Schema:
     return Schema(type_, REFERENCES)
 
 

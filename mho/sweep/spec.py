@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,8 +15,9 @@ from pydantic import ValidationError
 
 from configs.yaml_source import Node, Origin, describe_value
 from devices import InputError, Stream
-from mho.config.resolve import REFERENCES, Files, Resolver, Source
-from mho.config.schema import Schema, dotted, listed, suggestion
+from mho.config.read import schema_of
+from mho.config.resolve import Files, Resolver, Source
+from mho.config.schema import dotted, listed, suggestion
 
 MOST_POINTS = 1_000_000
 _DIGITS = 12  # of a computed value: a log range then says 1e-05, not 9.999999999999999e-06
@@ -244,7 +244,7 @@ def read_sheet(source: str) -> Sheet:
 
 def read_file(source: str, kind: type, folder: str, lists: Sequence[tuple[str, ...]]) -> tuple[Any, Node, Source]:
     """A file of one kind, its tree, and where it was found; under ``lists``, a list stands for ``values``."""
-    schema = _schema(kind)
+    schema = schema_of(kind)
     resolver = Resolver(schema)
     opened = resolver.record(str(source), folder, Path(), str(source), ())
     if opened is None:
@@ -421,8 +421,3 @@ def as_node(value: Any, near: Node) -> Node:
     if isinstance(value, (list, tuple)):
         return Node(tuple(as_node(item, near) for item in value), near.origin)
     return Node(value, near.origin)
-
-
-@lru_cache(maxsize=2)
-def _schema(kind: type) -> Schema:
-    return Schema(kind, REFERENCES)

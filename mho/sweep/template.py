@@ -6,20 +6,19 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from typing import Annotated, Any
+from functools import cached_property
+from typing import Any
 
 from pydantic import ValidationError
 
 from configs.yaml_source import Node, describe_value
 from devices import InputError
-from mho.config.read import digest
+from mho.config.read import digest, schema_of
 from mho.config.resolve import REFERENCES, Option, Resolver
-from mho.config.schema import Level, Schema, dotted, listed, suggestion
+from mho.config.schema import Level, dotted, listed, suggestion
 from mho.runner import config_digest
 from mho.sweep.spec import Sheet, as_node, whole_numbers
-from workloads import WORKLOADS
-from workloads.workload import SettingsOf, Workload
+from workloads import WORKLOADS, AnySettings
 
 VARIANT, TIME, SEED = "variant", "t_s", "seed"
 # Set once for the whole sweep, so that runs can be shared and no value is silently overruled.
@@ -47,7 +46,7 @@ class Template:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         sweep = sheet.sweep
-        resolver = Resolver(_schema())
+        resolver = Resolver(schema_of(AnySettings))
         given = sheet.value("base", of=sweep.base)
         if isinstance(sweep.base, str):
             opened = resolver.record(
@@ -66,7 +65,7 @@ class Template:
             place, got = (node.origin, "nothing") if kind is None else (kind.origin, describe_value(kind))
             raise InputError(f"{place}: kind: must be one of {', '.join(WORKLOADS)} (got {got})")
         self.kind = str(kind.value)
-        self.schema = _schema(self.kind)
+        self.schema = schema_of(WORKLOADS[self.kind].settings)
         self.resolver = Resolver(self.schema)
         self.resolver.files = resolver.files
         self.options: dict[tuple[str, str], Option | None] = {}
@@ -208,17 +207,6 @@ class Template:
         problems, self.resolver.problems = self.resolver.problems, []
         if problems:
             raise InputError(dict.fromkeys(problems))
-
-
-def _schema(kind: str | None = None) -> Schema:
-    """The schema of one kind of base, or of them all."""
-    return _schema_of(kind, tuple(WORKLOADS.items()))
-
-
-@lru_cache(maxsize=16)
-def _schema_of(kind: str | None, workloads: tuple[tuple[str, Workload[Any]], ...]) -> Schema:
-    every = dict(workloads)
-    return Schema(every[kind].settings if kind else Annotated[Any, SettingsOf(every, benches=True)], REFERENCES)
 
 
 def _alone(node: Node, variant: Node) -> Node:

@@ -9,16 +9,14 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import TypeAdapter
 from threadpoolctl import threadpool_limits
 
 from devices import InputError
-from mho.config.read import digest
+from mho.config.read import digest, schema_of
 from mho.sweep import provenance
 from workloads import WORKLOADS
 from workloads.result import Result
@@ -170,12 +168,7 @@ def _own(note: str, name: str) -> str:
 
 def built(kind: str, config: dict[str, Any]) -> Any:
     """The base with a resolved configuration."""
-    return _adapter(kind).validate_json(json.dumps(config), strict=True, extra="forbid")
-
-
-@lru_cache(maxsize=8)
-def _adapter(kind: str) -> TypeAdapter[Any]:
-    return TypeAdapter(WORKLOADS[kind].settings)
+    return schema_of(WORKLOADS[kind].settings).adapter.validate_json(json.dumps(config), strict=True, extra="forbid")
 
 
 def _finite(outputs: dict[str, Any]) -> dict[str, float | None]:

@@ -15,10 +15,9 @@ from typing import Annotated, Literal
 
 import torch
 from annotated_types import Gt, Interval
-from pydantic import Field
 
 from devices import InputError
-from devices.kinds import usual_kind
+from devices.kinds import OneOf
 from periphery.functions.function import Function
 
 Counts = Mapping[str, Mapping[str, float]]
@@ -28,6 +27,8 @@ Fraction = Annotated[int, Interval(ge=4, le=24)]
 @dataclass(frozen=True, kw_only=True)
 class Activation(ABC):
     """A digital unit that computes a function of a word."""
+
+    kind: str
 
     @abstractmethod
     def evaluate(self, function: Function, z: torch.Tensor, range_z: float) -> torch.Tensor:
@@ -209,4 +210,4 @@ class Cordic(Activation):
 
 ACTIVATIONS: dict[str, type[Activation]] = {"table": Table, "piecewise_linear": PiecewiseLinear, "cordic": Cordic}
 
-AnyActivation = Annotated[Table | PiecewiseLinear | Cordic, Field(discriminator="kind"), usual_kind("table")]
+AnyActivation = Annotated[Activation, OneOf(ACTIVATIONS, usual="table")]

@@ -92,6 +92,9 @@ class ADC(ABC):
     """A linear converter on paper."""
 
     grid_levels: ClassVar[Levels] = "mid_tread"
+    most_bits: ClassVar[int] = 12
+
+    kind: str
 
     @property
     def ratiometric(self) -> bool:

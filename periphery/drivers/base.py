@@ -34,6 +34,7 @@ class Driver(ABC):
     x_max : input value at full scale; larger ones are clipped, and counted
     """
 
+    kind: str
     v_read_V: Annotated[float, Gt(0.0)] = 0.2
     v_design_V: Annotated[float, Gt(0.0)] = 0.2
     t_clk_s: Annotated[float, Gt(0.0)] = 1e-9

@@ -64,7 +64,7 @@ def temperature_sweep(
         for shift in _one_law(
             law,
             _with(weights, effect),
-            replace(column, device=_with(column.device, effect)),  # type: ignore[arg-type]
+            replace(column, device=_with(column.device, effect)),
             function,
             bits,
             temperatures_K,

@@ -12,19 +12,12 @@ from crossbar import ENCODINGS, Array, BitSlices, DifferentialPair, Encoding, Of
 from crossbar.wires import FoldedNoise, Wires, effective_conductance
 from devices import PCM, ChipStreams, Device, Gaussian, Ideal, Stream, TaOx
 from devices.rram_milo import MiloRRAM
+from tests.registry import every, named
 
 ROWS, COLUMNS = 12, 7
-KINDS: dict[str, Encoding] = {
-    "pair": DifferentialPair(),
-    "balanced pair": DifferentialPair(balanced=True),
-    "three cells": DifferentialPair(cells=3),
-    "scale per column": DifferentialPair(scale="column"),
-    "offset column": OffsetColumn(),
-    "offset column of two cells": OffsetColumn(cells=2),
-    "slices as charge": BitSlices(slice_bits=3, weight_bits=12),
-    "slices apart": BitSlices(slice_bits=4, weight_bits=12, combine="digital"),
-}
-ALL = pytest.mark.parametrize("encoding", KINDS.values(), ids=KINDS.keys())
+APART = BitSlices(slice_bits=4, weight_bits=12, combine="digital")
+SEVERAL = [DifferentialPair(cells=3), OffsetColumn(cells=2), BitSlices(slice_bits=3, weight_bits=12), APART]
+ALL = pytest.mark.parametrize("encoding", [*every(ENCODINGS), *SEVERAL], ids=named)
 
 
 def weights_of(seed: int = 2, rows: int = ROWS, columns: int = COLUMNS) -> torch.Tensor:
@@ -53,10 +46,6 @@ def array_of(
         tile_rows=8,
         wires=wires,
     )
-
-
-def test_every_kind_is_tried() -> None:
-    assert {type(encoding) for encoding in KINDS.values()} == set(ENCODINGS.values())
 
 
 @ALL
@@ -222,6 +211,6 @@ def test_what_has_no_matrix_is_refused_with_the_reason() -> None:
     with pytest.raises(ValueError, match=r"alpha_beta.* use method 'exact'"):
         array_of(DifferentialPair(), TaOx(), wires=Wires(r_word_ohm=500.0, method="alpha_beta")).read(0.0)
     with pytest.raises(ValueError, match="3 slices of this encoding are converted apart"):
-        array_of(KINDS["slices apart"], PCM()).read(0.0)
+        array_of(APART, PCM()).read(0.0)
     with pytest.raises(ValueError, match="slice_bits must be at most weight_bits = 2"):
         BitSlices(slice_bits=4, weight_bits=2)

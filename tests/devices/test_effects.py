@@ -230,8 +230,8 @@ def test_read_noise_scales_with_temperature() -> None:
 
 def test_a_kind_with_noise_of_its_own_meets_each_effect_once() -> None:
     class Noisy(TaOx):
-        def read_sigma_S(self, g_S: torch.Tensor) -> torch.Tensor:
-            return 2.0 * super().read_sigma_S(g_S)
+        def fast_noise_S(self, g_S: torch.Tensor) -> torch.Tensor:
+            return 2.0 * super().fast_noise_S(g_S)
 
     device = Noisy(effects=(Temperature(temperature_K=600.0, read_noise_exponent=1.0),))
     torch.testing.assert_close(device.read_sigma_S(torch.ones(2)), torch.full((2,), 4 * 0.14e-6))

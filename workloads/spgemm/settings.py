@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Interval, Len
 
-from crossbar import DifferentialPair
+from crossbar import AnySparseEncoding, DifferentialPair
 from mappings.sparse import Fabric, SparseChip, SparseMapping
-from mappings.sparse.tiles.cells import AnySparseEncoding
 from mappings.sparse.tiles.grouping import Order
 from mappings.sparse.tiles.layout import Layout
 from workloads.experiment import Experiment, Variant, rising_from_zero

@@ -18,9 +18,10 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
 
+from crossbar import AnySparseEncoding, OneCell
 from devices import AnyDevice, Ideal, InputError
 from mappings.sparse.fabric.machine import Fabric, Hash
-from mappings.sparse.tiles.cells import AnySparseEncoding, OneCell, Parts, parts_of
+from mappings.sparse.tiles.cells import Parts, parts_of
 from mappings.sparse.tiles.grouping import Order
 from mappings.sparse.tiles.layout import Layout
 from periphery.adc.kinds import AnyADC
