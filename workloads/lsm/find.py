@@ -17,8 +17,8 @@ from configs.errors import InputError
 from devices.streams import Stream
 from workloads.lsm.cochlea import Cochlea, cached_cochlea_events
 from workloads.lsm.saccades import Saccades, cached_saccade_events
-from workloads.recordings.archives import members
-from workloads.recordings.events import TEST, TRAIN, Recordings
+from workloads.recordings.archives import TEST, TRAIN, members
+from workloads.recordings.events import Recordings
 from workloads.recordings.images import PATTERN, load_idx, sklearn_digits
 from workloads.recordings.nmnist import load_nmnist
 from workloads.recordings.sounds import load_sounds

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from devices.streams import Stream
-from workloads.recordings.events import TEST, TRAIN
+from workloads.recordings.archives import TEST, TRAIN
 from workloads.split import Indices, Split
 
 

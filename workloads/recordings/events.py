@@ -1,4 +1,4 @@
-"""Recordings of events: which pixel or channel spoke, when, in which direction; what they show, and where from."""
+"""Recordings of events: which pixel or channel sent one, when, in which direction; what they show, and where from."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InputError
+from workloads.recordings.archives import shortened
 from workloads.recordings.labelled import Labelled
 
-TRAIN, TEST = "train", "test"
 LONGEST_S = 2_000.0
-PROBLEMS_SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Recordings(Labelled):
-    """``n`` recordings of address events, laid end to end; recording ``i`` holds ``offsets[i]:offsets[i + 1]``.
+    """``n`` recordings of address events, end to end; recording ``i`` is ``offsets[i]:offsets[i + 1]``.
 
     Parameters
     ----------
     ticks : (events,) int32, time since the start of the recording in units of ``TICK_S``, rising within a recording
     address : (events,) int32, ``(polarity * rows + y) * columns + x`` of the sensor
     offsets : (n + 1,) int64
-    durations : (n,) int32, length of each recording [ticks]; every event lies before its end
+    durations : (n,) int32, length of each recording [ticks]; every event is before its end
     groups : (n,) str, who spoke or wrote; empty where it is not known
     parts : (n,) str, ``train`` or ``test`` where the data set has an official split, else empty
     sensor : (polarities, rows, columns); a cochlea of 64 channels is (1, 1, 64). Polarity 1 is ON, 0 is OFF
@@ -101,7 +100,7 @@ class Recordings(Labelled):
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """One recording as a file holds it: times in whatever order [s], and addresses that nobody has checked yet.
+    """One recording as a file has it: times in whatever order [s], and addresses that are not checked yet.
 
     ``where`` names it in a message. ``duration_s`` is its length, or None for that of its last event.
     """
@@ -153,8 +152,7 @@ def gathered(
             order = np.argsort(ticks, kind="stable")
             ticks, address = ticks[order], address[order]
         good.append(((one.part, labels.index(one.label), one.name), one, ticks, address))
-    if len(found) > PROBLEMS_SHOWN:
-        found = [*found[:PROBLEMS_SHOWN], f"{data_name}: {len(found) - PROBLEMS_SHOWN} more recordings are bad so"]
+    found = shortened(found, data_name, "recordings")
     if not found and not good:
         found = [f"{data_name}: holds no recording"]
     if found:
@@ -187,15 +185,15 @@ def _fault(one: Stored, sensor: tuple[int, int, int]) -> str:
     t_s = np.asarray(one.t_s, np.float64)
     if not len(t_s):
         return "holds no event"
-    places = (("x", one.x, sensor[2]), ("y", one.y, sensor[1]), ("polarity", one.polarity, sensor[0]))
-    for name, values, _ in places:
+    sides = (("x", one.x, sensor[2]), ("y", one.y, sensor[1]), ("polarity", one.polarity, sensor[0]))
+    for name, values, _ in sides:
         if values is not None and len(values) != len(t_s):
             return f"allowed is one {name} for each of {len(t_s)} times (got {len(values)})"
     wrong = ~((t_s >= 0.0) & (t_s <= LONGEST_S))
     if wrong.any():
         at = int(np.argmax(wrong))
         return f"event {at}: allowed are times from 0 to {LONGEST_S:g} s (got {t_s[at]:g})"
-    for name, values, side in places:
+    for name, values, side in sides:
         if values is None:
             continue
         wrong = ~((np.asarray(values) >= 0) & (np.asarray(values) < side))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from configs.errors import InputError
-from workloads.recordings.events import TEST, TRAIN
+from workloads.recordings.archives import TEST, TRAIN
 from workloads.recordings.labelled import Labelled
 
 MNIST_SOURCE = "Y. LeCun et al., Gradient-based learning applied to document recognition, doi 10.1109/5.726791 (MNIST)"

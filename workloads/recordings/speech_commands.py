@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from devices.streams import Stream
-from workloads.recordings.archives import members
+from workloads.recordings.archives import members, shortened
 from workloads.recordings.clips import CLIP_SAMPLES, KEYWORDS, LABELS, SILENCE, UNKNOWN, Clips
 from workloads.recordings.wav import RATE_HZ, Sound, centred, decode_wav
 
@@ -29,7 +29,6 @@ SOURCE = "P. Warden, Speech Commands: A Dataset for Limited-Vocabulary Speech Re
 BIBTEX = "warden2018"
 SEGMENT_S = 5.0
 UNKNOWN_AT_MOST = 6000
-PROBLEMS_SHOWN = 10
 
 _SPEAKER = re.compile(r"(?:^|_)([^_]+)_nohash_")
 
@@ -147,9 +146,7 @@ def _cut_silence(reading: _Reading, count: int, stream: Stream) -> None:
 
 
 def _check(source: Path, reading: _Reading) -> None:
-    problems = reading.problems[:PROBLEMS_SHOWN]
-    if len(reading.problems) > PROBLEMS_SHOWN:
-        problems.append(f"{source}: {len(reading.problems) - PROBLEMS_SHOWN} more files are bad in such ways")
+    problems = shortened(reading.problems, source)
     for label in LABELS if not problems else ():
         if not reading.count(label):
             instead = {

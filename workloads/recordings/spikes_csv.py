@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, members
-from workloads.recordings.events import LONGEST_S, TEST, TRAIN, Recordings, Stored, gathered
+from workloads.recordings.archives import ALLOWED, TEST, TRAIN, members_by_class, part_class_and_name
+from workloads.recordings.events import LONGEST_S, Recordings, Stored, gathered
 
 TIMES = {"t": 1.0, "t_s": 1.0, "t_us": 1e-6}
 NUMBERS = ("x", "channel", "y", "p")
@@ -69,11 +69,8 @@ def _files(source: Path) -> Iterator[tuple[str, tuple[str, ...], bytes]]:
     if source.is_file() and source.suffix.lower() == ".csv":
         yield str(source), (source.name,), source.read_bytes()
         return
-    inner = [path for path in sorted(source.glob("*")) if path.name.lower() in (TRAIN, TEST) and path.is_dir()]
-    for place in inner if source.is_dir() and inner else [source]:
-        for member in members(place):
-            if member.path.suffix.lower() == ".csv" and not member.path.name.startswith("."):
-                yield member.where, (*((place.name,) if inner else ()), *member.path.parts), member.read()
+    for member, path in members_by_class(source, ".csv"):
+        yield member.where, path, member.read()
 
 
 def _recordings(where: str, parts: tuple[str, ...], data: bytes) -> Iterator[Stored]:
@@ -91,17 +88,9 @@ def _recordings(where: str, parts: tuple[str, ...], data: bytes) -> Iterator[Sto
                 f"{where}:1: allowed is a column 'recording' and a column 'label', or a folder for each class "
                 f"(got {', '.join(table.columns)})"
             )
-        named = [(parts[-2], parts[-3].lower() if len(parts) > 2 and parts[-3].lower() in (TRAIN, TEST) else "")]
-        yield Stored(
-            where=where,
-            name="/".join(parts[-3:] if named[0][1] else parts[-2:]),
-            label=named[0][0],
-            t_s=t_s,
-            x=x,
-            y=columns.get("y"),
-            polarity=columns.get("p"),
-            part=named[0][1],
-        )
+        part, label, name = part_class_and_name(parts)
+        y, polarity = columns.get("y"), columns.get("p")
+        yield Stored(where, name, label, t_s, x, y, polarity, part=part)
         return
     if "label" not in table:
         raise InputError(f"{where}:1: allowed is a column 'label' beside 'recording' (got {', '.join(table.columns)})")

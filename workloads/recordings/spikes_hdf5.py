@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from configs.errors import InputError
-from workloads.recordings.events import TEST, TRAIN, Recordings, Stored, gathered
+from workloads.recordings.archives import TEST, TRAIN
+from workloads.recordings.events import Recordings, Stored, gathered
 
 SHD_CHANNELS = 700
 TIDIGITS_CHANNELS = 64
