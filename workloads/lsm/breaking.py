@@ -52,7 +52,7 @@ class Swept:
 
     ``column``: its name in the table, unit included; ``text``: what it is; ``of``: its value as configured, None where
     the chip has no such thing; ``at``: the setting with another value; ``log``: drawn and interpolated on a logarithmic
-    axis; ``chosen``: a user chooses it, so its accuracy on validation recordings is told as well.
+    axis; ``chosen``: a user chooses it, so its accuracy on validation recordings is given as well.
     """
 
     column: str
@@ -80,12 +80,16 @@ class ParameterSweep:
     values: Annotated[tuple[float, ...], Len(1)]
 
 
+def _chip(point: OperatingPoint, **changes: Any) -> OperatingPoint:
+    return replace(point, chip=replace(point.chip, **changes))
+
+
 def _device(point: OperatingPoint, **changes: Any) -> OperatingPoint:
-    return replace(point, chip=replace(point.chip, device=replace(point.chip.device, **changes)))
+    return _chip(point, device=replace(point.chip.device, **changes))
 
 
 def _neuron(point: OperatingPoint, **changes: Any) -> OperatingPoint:
-    return replace(point, chip=replace(point.chip, neuron=replace(point.chip.neuron, **changes)))
+    return _chip(point, neuron=replace(point.chip.neuron, **changes))
 
 
 def _lost(point: OperatingPoint, share: float) -> OperatingPoint:
@@ -126,7 +130,7 @@ SWEPT: dict[What, Swept] = {
         column="adc_bits",
         text="bits of the converter behind every bit line",
         of=lambda p: None if p.chip.adc_bits is None or p.chip.read_path != "board" else float(p.chip.adc_bits),
-        at=lambda p, value: replace(p, chip=replace(p.chip, adc_bits=int(value))),
+        at=lambda p, value: _chip(p, adc_bits=int(value)),
         whole=True,
     ),
     "stuck_cells": Swept(
@@ -158,7 +162,7 @@ SWEPT: dict[What, Swept] = {
         column="neurons",
         text="neurons of the liquid",
         of=lambda p: float(p.chip.neurons),
-        at=lambda p, value: replace(p, chip=replace(p.chip, neurons=int(value))),
+        at=lambda p, value: _chip(p, neurons=int(value)),
         log=True,
         whole=True,
         chosen=True,
@@ -173,7 +177,7 @@ SWEPT: dict[What, Swept] = {
         column="gain_per_uS",
         text="membrane input for one microsiemens of an active weight",
         of=lambda p: p.chip.gain_per_uS,
-        at=lambda p, value: replace(p, chip=replace(p.chip, gain_per_uS=value)),
+        at=lambda p, value: _chip(p, gain_per_uS=value),
         log=True,
         chosen=True,
     ),
