@@ -78,7 +78,7 @@ def run(
 
 
 def config_digest(data: dict[str, Any]) -> str:
-    """Digest of what decides the figures: settings that only lay out memory are left out."""
+    """Digest of what decides the figures: settings that only decide on memory are left out."""
     evaluation = {key: value for key, value in data.get("evaluation", {}).items() if key not in LAYOUT_ONLY}
     return digest({**data, "evaluation": evaluation})
 
@@ -90,7 +90,7 @@ def _metrics(loaded: Loaded[AnyExperiment], result: Result, clock: float) -> dic
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no NaN: what is not available is null."""
+    """JSON has no NaN: what is not available is null."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

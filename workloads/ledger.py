@@ -64,9 +64,9 @@ class Priced:
         rows: list[dict[str, Any]] = []
         for layer in layers:
             actions = layer.actions
-            own = price(actions, node_nm=node_nm, components=components, latency_s=latency_s)
-            lines += own
-            step = summarise(own, actions.latency_s, actions.ops)
+            priced = price(actions, node_nm=node_nm, components=components, latency_s=latency_s)
+            lines += priced
+            step = summarise(priced, actions.latency_s, actions.ops)
             rows.append(
                 {
                     "layer": prefix + layer.name,

@@ -63,7 +63,9 @@ class ConverterBench:
     def __post_init__(self) -> None:
         self.curve()
         if self.ramp.levels == "optimal":
-            raise ValueError("ramp.levels: must be uniform on the bench, where no inputs are known (got optimal)")
+            raise ValueError(
+                "ramp.levels: must be uniform on the bench, where there are no inputs to fit (got optimal)"
+            )
 
     def curve(self) -> Function:
         """The function on its range of inputs."""

@@ -27,7 +27,7 @@ def difference(
 ) -> tuple[float, float, float]:
     """Mean of ``ours`` less that of ``theirs`` and its 95 % interval, for two samples that have nothing in common.
 
-    Welch's t: the two may spread differently. A sample of one counts as known exactly. B. L. Welch, Biometrika 34, 28
+    Welch's t: the two may spread differently. A sample of one counts as exact. B. L. Welch, Biometrika 34, 28
     (1947), doi 10.1093/biomet/34.1-2.28.
     """
     a, b = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)

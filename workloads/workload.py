@@ -16,7 +16,7 @@ COSTS = (
     *("tops", "tops_per_W", "tops_per_mm2"),
 )
 SYNTHETIC = "synthetic"
-"""1 where the data stand in for recordings or matrices that nobody named."""
+"""1 where the data replace recordings or matrices that nobody named."""
 
 
 @dataclass(frozen=True)

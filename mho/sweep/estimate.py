@@ -15,7 +15,7 @@ _LOOKED_AT = 64
 
 
 def seconds(study: Study, points: list[Point]) -> tuple[float | None, str]:
-    """About how long so many points take on one worker, and what that rests on; None for a base that cannot tell."""
+    """About how long so many points take on one worker, and what that rests on; None for a base without an estimate."""
     workload = WORKLOADS[study.kind]
     middle = study.template.config(points[len(points) // 2].coordinates).data
     if workload.measure is not None:

@@ -38,8 +38,8 @@ class Config:
 class Template:
     """The base's tree, one for each variant that is swept.
 
-    A point of an experiment is one chip: the variant's chip takes the place of ``chip``, on which the axes then act, so
-    that no variant's own setting hides an axis. Its cost is that of the first reading right after programming,
+    A point of an experiment is one chip: the variant's chip replaces ``chip``, on which the axes then act, so
+    that no setting of a variant hides an axis. Its cost is that of the first reading right after programming,
     whatever its time.
     """
 
@@ -62,8 +62,8 @@ class Template:
         if resolver.problems:
             raise InputError(dict.fromkeys(resolver.problems))
         if kind is None or not isinstance(kind.value, str) or kind.value not in WORKLOADS:
-            place, got = (node.origin, "nothing") if kind is None else (kind.origin, describe_value(kind))
-            raise InputError(f"{place}: kind: must be one of {', '.join(WORKLOADS)} (got {got})")
+            where, got = (node.origin, "nothing") if kind is None else (kind.origin, describe_value(kind))
+            raise InputError(f"{where}: kind: must be one of {', '.join(WORKLOADS)} (got {got})")
         self.kind = str(kind.value)
         self.schema = schema_of(WORKLOADS[self.kind].settings)
         self.resolver = Resolver(self.schema)
@@ -95,15 +95,15 @@ class Template:
         return self.options[key]
 
     def _option(self, path: str, at: Node, allowed: Sequence[str]) -> Option | None:
-        place = str(at.origin)
+        where = str(at.origin)
         for taken, instead in _ELSEWHERE.items():
             if (path == taken or path.startswith((f"{taken}.", f"{taken}["))) and taken not in allowed:
-                self.resolver.problems.append(f"{place}: {path}: is no axis; '{instead}' of the sweep sets it")
+                self.resolver.problems.append(f"{where}: {path}: is no axis; '{instead}' of the sweep sets it")
                 return None
         before = len(self.resolver.problems)
         made = self.resolver.option(f"{path}=0")
         if made is None:
-            self.resolver.problems[before:] = [f"{place}: must be the path of a setting, as in chip.bits (got {path})"]
+            self.resolver.problems[before:] = [f"{where}: must be the path of a setting, as in chip.bits (got {path})"]
             return None
         levels: Sequence[Level] = [self.schema.root]
         done: list[str] = []
@@ -112,13 +112,13 @@ class Template:
             if not lower:
                 keys = self.schema.keys(levels)
                 text = self.schema.unknown_key(step, levels) if keys else f"must be {self.schema.allowed(levels)}"
-                self.resolver.problems.append(f"{place}: {dotted((*done, step))}: {text}")
+                self.resolver.problems.append(f"{where}: {dotted((*done, step))}: {text}")
                 return None
             levels, done = lower, [*done, step]
         last = next((step for step in reversed(made.steps) if not step.startswith("[")), "")
         self.resolver.count = 0
         node = self.resolver.resolve(at, levels, REFERENCES.get(last), tuple(done), self.sheet.open_files)
-        return replace(made, text=place, node=node)
+        return replace(made, text=where, node=node)
 
     def config(self, coordinates: Coordinates) -> Config:
         """The configuration of one point. Raises InputError where its values do not go together."""
@@ -133,7 +133,7 @@ class Template:
         if self.grouped:
             node = _one_chip(node, t_s)
         self.resolver.refuse_nan(node)
-        # The store keeps plain JSON, which knows no infinity.
+        # The store keeps plain JSON, which has no infinity.
         self.resolver.problems += [
             f"{below.origin}: {dotted(path)}: must be a finite number (got {describe_value(below)})"
             for path, below in node.walk()
@@ -193,9 +193,9 @@ class Template:
         found: dict[str, Node] = {}
         for number, name in enumerate(wanted or default):
             if name not in names:
-                place = f"{self.sheet.origin('variants', number)}: variants[{number}]"
+                where = f"{self.sheet.origin('variants', number)}: variants[{number}]"
                 self.resolver.problems.append(
-                    f"{place}: must be a variant of the base ({listed(names)}) (got {name}){suggestion(name, names)}"
+                    f"{where}: must be a variant of the base ({listed(names)}) (got {name}){suggestion(name, names)}"
                 )
                 continue
             found[name] = _alone(node, names[name])
@@ -213,9 +213,9 @@ def _alone(node: Node, variant: Node) -> Node:
     """The experiment with this variant's chip as its only one; it is put under ``variants`` once it is complete."""
     assert isinstance(node.value, dict)
     assert isinstance(variant.value, dict)
-    own = {key: item for key, item in variant.value.items() if key != "chip"} | {"default": as_node(True, variant)}
+    rest = {key: item for key, item in variant.value.items() if key != "chip"} | {"default": as_node(True, variant)}
     chip = {"chip": variant.value["chip"]} if "chip" in variant.value else {}
-    value = {**node.value, **chip, "variants": replace(variant, value=(replace(variant, value=own),))}
+    value = {**node.value, **chip, "variants": replace(variant, value=(replace(variant, value=rest),))}
     return replace(node, value=value, keys={"chip": node.origin, **node.keys})
 
 

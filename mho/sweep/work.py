@@ -24,7 +24,7 @@ from workloads.running import RunOptions, one_thread
 from workloads.stored import StoredNetworks
 from workloads.workload import COSTS, SYNTHETIC
 
-_NAME = "point_{}"  # of a variant that stands for the points of one chip
+_NAME = "point_{}"  # of a variant for the points of one chip
 _NAMES = re.compile(r"\bpoint_\d+\b(, point_\d+\b)*")
 
 
@@ -71,7 +71,7 @@ def perform(batch: PointBatch) -> list[Answer]:
     """
     if provenance.code()[0] != batch.code:
         raise OtherCode(
-            f"a worker on {platform.node()} holds other code of mho or other versions of packages than the sweep; "
+            f"a worker on {platform.node()} has other code of mho or other versions of packages than the sweep; "
             "give it the same, or start the sweep again if the code was edited meanwhile"
         )
     with one_thread(), threadpool_limits(1):
@@ -111,8 +111,8 @@ def _merged(batch: PointBatch, points: list[int], chips: list[str]) -> list[Answ
     numbers = {chip: number for number, chip in enumerate(dict.fromkeys(chips[point] for point in points))}
     variants: dict[str, dict[str, Any]] = {}
     for point in points:
-        number, own = numbers[chips[point]], batch.configs[point]["variants"][0]
-        variants[chips[point]] = {**own, "name": _NAME.format(number), "default": number == 0, "aim": None}
+        number, mine = numbers[chips[point]], batch.configs[point]["variants"][0]
+        variants[chips[point]] = {**mine, "name": _NAME.format(number), "default": number == 0, "aim": None}
     times = sorted({0.0, *(t_s for point in points if (t_s := batch.t_s[point]) is not None)})
     first = batch.configs[points[0]]
     whole = {
@@ -145,9 +145,9 @@ def _answer(result: Result, name: str, t_s: float | None, counts: tuple[str, ...
         outputs[f"quantised_{metric}"] = metrics.quantised.get(metric)
     artefacts: dict[str, Any] = {"read_at_s": entry.t_s, "data": result.data.digest}
     headline, table = next(iter(metrics.metrics)), result.tables["accuracy"]
-    own = table[table.variant == name]
-    outputs[f"quantised_{headline}"] = float(own[own.stage == "quantised"][headline].mean())
-    chips: pd.DataFrame = own[(own.stage == "analog") & (own.t_s == entry.t_s)]
+    mine = table[table.variant == name]
+    outputs[f"quantised_{headline}"] = float(mine[mine.stage == "quantised"][headline].mean())
+    chips: pd.DataFrame = mine[(mine.stage == "analog") & (mine.t_s == entry.t_s)]
     artefacts["chips"] = {headline: chips[headline].tolist()}
     if counts:
         (counted,) = result.tables["counts"].query("variant == @name").to_dict("records")
@@ -172,7 +172,7 @@ def built(kind: str, config: dict[str, Any]) -> Any:
 
 
 def _finite(outputs: dict[str, Any]) -> dict[str, float | None]:
-    """JSON knows no NaN: what is not available is null."""
+    """JSON has no NaN: what is not available is null."""
     return {name: None if value is None or value - value != 0 else value for name, value in outputs.items()}
 
 

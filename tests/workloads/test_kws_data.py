@@ -209,7 +209,7 @@ def test_all_bad_files_are_named_at_once(folder: Path) -> None:
         f"{folder}/no/void.wav: not a WAV file (allowed: RIFF WAVE; got an empty file)",
         f"{folder}/up/gone.wav: cannot be read (No such file or directory)",
         f"{folder}/up/none.wav: a WAV file without a sample",
-        f"{folder}/yes/cut.wav: a truncated WAV file (its header promises 32000 bytes of samples, it holds 956)",
+        f"{folder}/yes/cut.wav: a truncated WAV file (its header promises 32000 bytes of samples, it has 956)",
         f"{folder}/yes/head.wav: a truncated WAV file (it ends before its samples)",
     ]
 
@@ -250,9 +250,7 @@ def test_an_empty_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
         f"--data: {gone}: no such file or folder; allowed: Speech Commands as a folder, .tar.xz, .tar.gz, .tar or .zip",
     )
     (tmp_path / "yes").mkdir()
-    assert told(lambda: find_clips(tmp_path))[0].startswith(
-        f"{tmp_path}: holds no WAV file; allowed: a folder for each"
-    )
+    assert told(lambda: find_clips(tmp_path))[0].startswith(f"{tmp_path}: has no WAV file; allowed: a folder for each")
 
 
 @pytest.mark.parametrize("suffix", [".tar.xz", ".tar", ".zip"])

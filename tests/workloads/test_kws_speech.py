@@ -127,7 +127,7 @@ def test_when_the_network_fails_the_default_stands_in_and_says_why(monkeypatch: 
     clips = find_clips(spoken=FEW, show_download=False)
     assert clips.synthetic
     assert clips.notes[-1] == (
-        "Speech Commands was not at hand (no --data, no MHO_DATA, nothing in the cache; "
+        "Speech Commands was not found (no --data, no MHO_DATA, nothing in the cache; "
         f"{url} cannot be reached (ConnectionError))."
     )
 

@@ -177,7 +177,7 @@ def test_no_recording_gives_no_spike() -> None:
         ({"y": np.array([-1, 0])}, r"event 0: y: allowed are 0 to 33 \(got -1\)"),
         ({"polarity": np.array([0, 2])}, r"event 1: polarity: allowed are 0 to 1 \(got 2\)"),
         ({"t_s": np.array([0.0, np.nan])}, r"event 1: allowed are times from 0 to 2000 s \(got nan\)"),
-        ({"t_s": np.array([])}, "holds no event"),
+        ({"t_s": np.array([])}, "has no event"),
         ({"x": np.array([1])}, r"allowed is one x for each of 2 times \(got 1\)"),
     ],
 )

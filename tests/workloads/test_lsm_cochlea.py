@@ -210,12 +210,12 @@ def test_folders_tell_the_class_where_names_do_not(tmp_path: Path) -> None:
 def test_wrong_sounds_are_named(tmp_path: Path) -> None:
     folder = lay(tmp_path / "f", {"0_a_1.wav": wav()[:900], "0_a_2.wav": wav(samples=40), "1_a_1.wav": wav()})
     assert told(lambda: load_sounds(folder)) == (
-        f"{folder / '0_a_1.wav'}: a truncated WAV file (its header promises 8000 bytes of samples, it holds 856)",
+        f"{folder / '0_a_1.wav'}: a truncated WAV file (its header promises 8000 bytes of samples, it has 856)",
         f"{folder / '0_a_2.wav'}: allowed are 0.02 to 60 s (got 0.005 s)",
     )
     (tmp_path / "g").mkdir()
     assert told(lambda: load_sounds(tmp_path / "g"))[0].startswith(
-        f"{tmp_path / 'g'}: holds no WAV file; allowed: CLASS_"
+        f"{tmp_path / 'g'}: has no WAV file; allowed: CLASS_"
     )
     loose = lay(tmp_path / "h", {"x.wav": wav()})
     assert told(lambda: load_sounds(loose)) == (

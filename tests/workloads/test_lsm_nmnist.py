@@ -141,7 +141,7 @@ def test_neighbours_out_of_order_are_sorted_and_noted(tmp_path: Path) -> None:
     ("data", "text"),
     [
         (encode(*events(0))[:-2], "a truncated event file: allowed is a multiple of 5 bytes, got 248"),
-        (b"", "holds no event"),
+        (b"", "has no event"),
         (
             encode(np.array([3, 40]), np.array([3, 3]), np.array([0, 0]), np.array([1, 2])),
             "event 1: allowed are pixels of a 34 x 34 sensor (got x = 40, y = 3)",
@@ -173,7 +173,7 @@ def test_many_corrupt_files_are_ten_names_and_a_count(tmp_path: Path) -> None:
 def test_what_is_no_set_of_recordings_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (text,) = told(lambda: load_nmnist(tmp_path / "empty"))
-    assert text.startswith(f"{tmp_path / 'empty'}: holds no event file; allowed: [Train|Test]/CLASS/*.bin in a folder")
+    assert text.startswith(f"{tmp_path / 'empty'}: has no event file; allowed: [Train|Test]/CLASS/*.bin in a folder")
     loose = lay(tmp_path / "loose", {"1.bin": encode(*events(0))})
     assert told(lambda: load_nmnist(loose)) == ("loose: allowed is a folder for each class (got event files in none)",)
     cut = pack(tmp_path / "n.tar.xz", files())

@@ -71,14 +71,14 @@ def test_held_weights_are_whole_steps_and_err_by_half_a_step_at_most(blobs: Data
     trained = Ridge().fit(rates, classes, rng=Stream.root(0))
     shift = np.exp2(np.round(np.log2(Standard.fit(rates).deviation)))
     for bits in (2, 4, 8):
-        held = trained.held(bits, rates)
+        held = trained.in_bits(bits, rates)
         scaled = held.weights * shift
         step = np.abs(trained.weights * shift).max() / (2 ** (bits - 1) - 1)
         np.testing.assert_allclose(scaled / step, np.round(scaled / step), atol=1e-9)
         assert np.abs(scaled - trained.weights * shift).max() <= 0.5 * step * (1 + 1e-9)
         assert len(np.unique(np.round(scaled / step))) <= 2**bits - 1
-    assert trained.held(None, rates) is trained
-    agree = (trained.held(8, rates).predict(rates) == trained.predict(rates)).mean()
+    assert trained.in_bits(None, rates) is trained
+    agree = (trained.in_bits(8, rates).predict(rates) == trained.predict(rates)).mean()
     assert agree > 0.98
 
 
@@ -87,7 +87,7 @@ def test_a_silent_neuron_is_left_as_it_is() -> None:
     assert standard.deviation.tolist() == [1.0, 1.0]
     assert standard.apply(np.array([[0.0, 3.0]])).tolist() == [[0.0, 1.0]]
     empty = Trained(np.zeros((2, 2)), np.zeros(2), np.array([0, 1]))
-    assert empty.held(4, np.ones((3, 2))) is empty
+    assert empty.in_bits(4, np.ones((3, 2))) is empty
 
 
 def test_difference_is_welchs_and_covers_the_truth_as_often_as_it_says() -> None:

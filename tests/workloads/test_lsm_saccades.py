@@ -195,7 +195,7 @@ def test_wrong_idx_files_are_named(tmp_path: Path) -> None:
     labels.unlink()
     assert told(lambda: load_idx(folder)) == (f"{labels}: no such file",)
     (tmp_path / "none").mkdir()
-    assert told(lambda: load_idx(tmp_path / "none"))[0].startswith(f"{tmp_path / 'none'}: holds no pictures")
+    assert told(lambda: load_idx(tmp_path / "none"))[0].startswith(f"{tmp_path / 'none'}: has no pictures")
     packed = mnist(tmp_path / "c", ".gz") / "t10k-images-idx3-ubyte.gz"
     packed.write_bytes(packed.read_bytes()[:-9])
     assert told(lambda: load_idx(packed))[0].startswith(f"{packed}: damaged or cut off (")

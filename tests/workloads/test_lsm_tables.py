@@ -118,7 +118,7 @@ def test_bad_recordings_are_named_by_their_number(tmp_path: Path) -> None:
     assert told(lambda: load_spikes_hdf5(path)) == (
         f"{path}: recording 1: event 1: x: allowed are 0 to 699 (got 700)",
         f"{path}: recording 2: event 0: allowed are times from 0 to 2000 s (got -0.5)",
-        f"{path}: recording 3: holds no event",
+        f"{path}: recording 3: has no event",
     )
     assert load_spikes_hdf5(shd(tmp_path / "g.h5"), channels=701).sensor == (1, 1, 701)
 

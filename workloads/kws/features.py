@@ -120,7 +120,7 @@ class MFCC:
     ) -> torch.Tensor:
         """Coefficients (n, frames, n_mfcc) of waveforms (n, samples), float32 in [-1, 1).
 
-        ``warp`` (n,) tells which of the factors ``warps`` stretches each clip's filter bank; None leaves it alone.
+        ``warp`` (n,): which of the factors ``warps`` stretches each clip's filter bank; None leaves it alone.
         """
         padded = torch.nn.functional.pad(waveforms, (self.n_fft // 2, self.n_fft // 2))
         frames = padded.unfold(1, self.n_fft, self.hop) * self._window
@@ -191,7 +191,7 @@ def cached_mfcc(clips: Clips, parameters: MFCC) -> tuple[Features, tuple[str, ..
 
 @dataclass(frozen=True, eq=False)
 class Normaliser:
-    """Brings coefficients into [-1, 1], the range of the drivers; what lies outside is clipped and counted.
+    """Brings coefficients into [-1, 1], the range of the drivers; what is outside is clipped and counted.
 
     ``utterance``: subtract the mean of the clip, divide by ``std_scale`` times its standard deviation, both over all
     frames and coefficients (github.com/Intelligent-Microsystems-Lab/QuantizedLSTM). ``corpus``: the same for each

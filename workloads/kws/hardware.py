@@ -77,7 +77,7 @@ class KeywordChips:
     ) -> tuple[torch.Tensor, list[float | torch.Tensor]]:
         """Classes ``(chips, n)`` of features ``x (n, steps, inputs)``, and the drift-compensation factors.
 
-        ``block`` clips share one stream of read noise and one product; ``batch`` clips (a multiple of blocks) are held
+        ``block`` clips share one stream of read noise and one product; ``batch`` clips (a multiple of blocks) are
         in memory together, which changes no result.
         """
         chip = self.chip

@@ -97,7 +97,7 @@ class Evaluation:
     chips : chips of each variant
     times_s : times after programming [s]; a variant none of whose cells drifts is read at the first one alone
     block : clips that share a stream of read noise (changing it changes the noise that is drawn)
-    batch : clips held in memory together (changes nothing but memory)
+    batch : clips in memory together (changes nothing but memory)
     """
 
     chips: Annotated[int, Interval(ge=1, le=100000)] = 8

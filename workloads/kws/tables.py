@@ -166,10 +166,12 @@ class KeywordTables(Ledger):
         accuracy, rows = pd.DataFrame(self.rows["accuracy"]), []
         for variant in self.experiment.variants:
             chip, cost = variant.chip, self.costs[variant.name]
-            own = accuracy[(accuracy.variant == variant.name) & (accuracy.stage == "analog")]
-            own = own[own.t_s == own.t_s.min()]
+            chips = accuracy[(accuracy.variant == variant.name) & (accuracy.stage == "analog")]
+            chips = chips[chips.t_s == chips.t_s.min()]
             mean, low, high = interval(
-                own.groupby("split").accuracy.mean().to_numpy() if own.split.nunique() > 1 else own.accuracy.to_numpy()
+                chips.groupby("split").accuracy.mean().to_numpy()
+                if chips.split.nunique() > 1
+                else chips.accuracy.to_numpy()
             )
             rows.append(
                 {
@@ -218,7 +220,7 @@ class KeywordTables(Ledger):
         return self.result(metrics, tables, data, stages)
 
     def _variant(self, variant: KeywordVariant, accuracy: pd.DataFrame) -> VariantResult:
-        chip, own = variant.chip, accuracy[(accuracy.variant == variant.name) & (accuracy.stage == "analog")]
+        chip, rows = variant.chip, accuracy[(accuracy.variant == variant.name) & (accuracy.stage == "analog")]
         return VariantResult(
             name=variant.name,
             default=variant.default,
@@ -229,7 +231,7 @@ class KeywordTables(Ledger):
             bits=chip.bits,
             quality=tuple(
                 Quality.of(float(t_s), int(part.chip.nunique()), {"accuracy": part.accuracy})  # type: ignore[arg-type]
-                for t_s, part in own.groupby("t_s")
+                for t_s, part in rows.groupby("t_s")
             ),
             cost=self.costs[variant.name],
         )
@@ -239,8 +241,8 @@ class KeywordTables(Ledger):
         software = accuracy[accuracy.stage == "software"].set_index("split").accuracy
         out = []
         for variant in self.experiment.variants:
-            own = accuracy[(accuracy.variant == variant.name) & (accuracy.stage == "analog")]
-            for t_s, part in own.groupby("t_s"):
+            rows = accuracy[(accuracy.variant == variant.name) & (accuracy.stage == "analog")]
+            for t_s, part in rows.groupby("t_s"):
                 difference = part.assign(value=part.accuracy - part.split.map(software))
                 by_split = difference.groupby("split").value.mean()
                 values = by_split.to_numpy() if len(by_split) > 1 else difference.value.to_numpy()

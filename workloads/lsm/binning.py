@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from configs.errors import InputError
 from workloads.recordings.events import Recordings
 
-# Cells of the histogram that is held at a time.
+# Cells of the histogram that is in memory at a time.
 _BLOCK = 1 << 24
 
 

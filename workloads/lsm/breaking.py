@@ -135,7 +135,7 @@ SWEPT: dict[What, Swept] = {
     ),
     "stuck_cells": Swept(
         column="stuck_share",
-        text="share of cells that stay at 0 S, known when the read-out is trained",
+        text="share of cells that stay at 0 S already when the read-out is trained",
         of=lambda p: p.chip.device.stuck_off_rate,
         at=lambda p, value: _device(p, stuck_off_rate=value),
     ),

@@ -1,4 +1,4 @@
-"""Which recordings a liquid sees or hears, as active word lines, and who is tested."""
+"""Which recordings a liquid gets, as active word lines, and who is tested."""
 
 from __future__ import annotations
 

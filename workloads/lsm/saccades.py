@@ -33,7 +33,7 @@ _GUESS = 8_000
 
 @dataclass(frozen=True, kw_only=True)
 class Saccades:
-    """The camera and its path. Path, threshold and noise are fitted to the 880 N-MNIST recordings at hand (docs).
+    """The camera and its path. Path, threshold and noise are fitted to 880 recordings of N-MNIST (docs).
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ class Recordings(Labelled):
     address : (events,) int32, ``(polarity * rows + y) * columns + x`` of the sensor
     offsets : (n + 1,) int64
     durations : (n,) int32, length of each recording [ticks]; every event is before its end
-    groups : (n,) str, who spoke or wrote; empty where it is not known
+    groups : (n,) str, who spoke or wrote; empty where nobody is named
     parts : (n,) str, ``train`` or ``test`` where the data set has an official split, else empty
     sensor : (polarities, rows, columns); a cochlea of 64 channels is (1, 1, 64). Polarity 1 is ON, 0 is OFF
     """
@@ -154,7 +154,7 @@ def gathered(
         good.append(((one.part, labels.index(one.label), one.name), one, ticks, address))
     found = shortened(found, data_name, "recordings")
     if not found and not good:
-        found = [f"{data_name}: holds no recording"]
+        found = [f"{data_name}: has no recording"]
     if found:
         raise InputError(found)
     good.sort(key=lambda row: row[0])
@@ -184,7 +184,7 @@ def _fault(one: Stored, sensor: tuple[int, int, int]) -> str:
     """What is wrong with a recording, or nothing."""
     t_s = np.asarray(one.t_s, np.float64)
     if not len(t_s):
-        return "holds no event"
+        return "has no event"
     sides = (("x", one.x, sensor[2]), ("y", one.y, sensor[1]), ("polarity", one.polarity, sensor[0]))
     for name, values, _ in sides:
         if values is not None and len(values) != len(t_s):

@@ -44,12 +44,12 @@ class Images(Labelled):
 
 def sklearn_digits() -> Images:
     """The 1797 digits of 8 x 8 pixels and 17 grey levels that come with scikit-learn; no official split."""
-    held = load_digits()
+    digits = load_digits()
     return Images(
-        pixels=held.images.astype(np.uint8),
-        classes=held.target.astype(np.int64),
-        names=np.array([f"{label}/{number:05d}" for number, label in enumerate(held.target.tolist())]),
-        parts=np.array([""] * len(held.target)),
+        pixels=digits.images.astype(np.uint8),
+        classes=digits.target.astype(np.int64),
+        names=np.array([f"{label}/{number:05d}" for number, label in enumerate(digits.target.tolist())]),
+        parts=np.array([""] * len(digits.target)),
         labels=tuple("0123456789"),
         full=16,
         data_name="scikit-learn digits",
@@ -65,25 +65,25 @@ def load_idx(source: Path, *, data_name: str = "") -> Images:
     """
     paths = sorted(source.glob(PATTERN)) if source.is_dir() else [source]
     if not paths:
-        raise InputError(f"{source}: holds no pictures; allowed: *-images-idx3-ubyte, as it is or with .gz")
+        raise InputError(f"{source}: has no pictures; allowed: *-images-idx3-ubyte, as it is or with .gz")
     pixels: list[NDArray[np.uint8]] = []
     classes: list[NDArray[np.int64]] = []
     names: list[str] = []
     parts: list[str] = []
     for path in paths:
         beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-        found, told = _idx(path, IMAGES), _idx(beside, LABELS)
-        if len(found) != len(told):
-            raise InputError(f"{beside}: allowed are labels for each of {len(found)} pictures (got {len(told)})")
+        found, given = _idx(path, IMAGES), _idx(beside, LABELS)
+        if len(found) != len(given):
+            raise InputError(f"{beside}: allowed are labels for each of {len(found)} pictures (got {len(given)})")
         if pixels and found.shape[1:] != pixels[0].shape[1:]:
             raise InputError(f"{path}: allowed are {pixels[0].shape[1:]} pixels, as in {paths[0]}")
         part = TRAIN if TRAIN in path.name else TEST if path.name.startswith(("t10k", TEST)) else ""
         pixels.append(found)
-        classes.append(told.astype(np.int64))
+        classes.append(given.astype(np.int64))
         names += [
-            f"{part or path.name.split('-')[0]}/{label}/{number:05d}" for number, label in enumerate(told.tolist())
+            f"{part or path.name.split('-')[0]}/{label}/{number:05d}" for number, label in enumerate(given.tolist())
         ]
-        parts += [part] * len(told)
+        parts += [part] * len(given)
     every = np.concatenate(classes)
     return Images(
         pixels=np.concatenate(pixels),
@@ -112,8 +112,8 @@ def _idx(path: Path, magic: int) -> NDArray[np.uint8]:
     if len(data) < 4 + 4 * sides or struct.unpack(">I", data[:4])[0] != magic:
         raise InputError(f"{path}: allowed is an idx file of magic number {magic} (got first bytes {data[:4]!r})")
     shape = struct.unpack(f">{sides}I", data[4 : 4 + 4 * sides])
-    held = len(data) - 4 - 4 * sides
-    if held != int(np.prod(shape)):
-        what = "truncated" if held < int(np.prod(shape)) else "overlong"
-        raise InputError(f"{path}: a {what} idx file: its header promises {int(np.prod(shape))} bytes (got {held})")
+    size_B = len(data) - 4 - 4 * sides
+    if size_B != int(np.prod(shape)):
+        what = "truncated" if size_B < int(np.prod(shape)) else "overlong"
+        raise InputError(f"{path}: a {what} idx file: its header promises {int(np.prod(shape))} bytes (got {size_B})")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * sides).reshape(shape)

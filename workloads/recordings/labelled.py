@@ -16,14 +16,14 @@ from workloads.result import Data
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Labelled:
-    """``n`` recordings of known class.
+    """``n`` recordings, each of a class.
 
     Parameters
     ----------
     classes : (n,) int64 into ``labels``
     names : (n,) str, unique within the set
     data_name : how reports call the set; ``source`` and ``bibtex`` name the origin
-    synthetic : made by mho, in place of recordings that nobody named
+    synthetic : made by mho, where no recordings were named
     notes : sentences that the report repeats
     """
 

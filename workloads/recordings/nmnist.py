@@ -2,7 +2,7 @@
 
 An event is 5 bytes: x, y, then 24 bits, big endian: one of polarity (1 is ON) and 23 of time in microseconds. A row of
 240 is no pixel but marks an overflow of the camera's clock and delays everything after it by 2^13 us. Format and data:
-G. Orchard et al., Front. Neurosci. 9:437 (2015), doi 10.3389/fnins.2015.00437; the overflow is known from readers of
+G. Orchard et al., Front. Neurosci. 9:437 (2015), doi 10.3389/fnins.2015.00437; the overflow is documented in readers of
 the format alone (the authors' MATLAB script, and the library Tonic).
 """
 
@@ -102,7 +102,7 @@ class _Reading:
                 f"(got {ticks[at]} us after {latest[at]} us)",
             )
         for number in np.flatnonzero(size == 0).tolist():
-            found.setdefault(number, "holds no event")
+            found.setdefault(number, "has no event")
         self.problems += [f"{files[number][0].where}: {text}" for number, text in sorted(found.items())]
         return set(found)
 
@@ -116,7 +116,7 @@ def load_nmnist(source: Path, *, sensor: tuple[int, int, int] = SENSOR, data_nam
     """
     reading = _Reading(sensor)
     waiting: list[tuple[Member, tuple[str, str, str], bytes]] = []
-    held = 0
+    waiting_B = 0
     for member, path in members_by_class(source, ".bin"):
         try:
             data = member.read()
@@ -129,15 +129,15 @@ def load_nmnist(source: Path, *, sensor: tuple[int, int, int] = SENSOR, data_nam
             )
             continue
         waiting.append((member, part_class_and_name(path), data))
-        held += len(data)
-        if held >= _BLOCK_BYTES:
+        waiting_B += len(data)
+        if waiting_B >= _BLOCK_BYTES:
             reading.decode(waiting)
-            waiting, held = [], 0
+            waiting, waiting_B = [], 0
     if waiting:
         reading.decode(waiting)
     problems = shortened(reading.problems, source)
     if not problems and not reading.keys:
-        problems.append(f"{source}: holds no event file; allowed: [Train|Test]/CLASS/*.bin in {ALLOWED}")
+        problems.append(f"{source}: has no event file; allowed: [Train|Test]/CLASS/*.bin in {ALLOWED}")
     if problems:
         raise InputError(problems)
     return _gather(reading, data_name or source.name)

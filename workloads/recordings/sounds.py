@@ -60,7 +60,7 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
     """
     problems: list[str] = []
     counted: Counter[str] = Counter()
-    heard: list[tuple[str, tuple[str, ...], NDArray[np.int16]]] = []
+    decoded: list[tuple[str, tuple[str, ...], NDArray[np.int16]]] = []
     for member, parts in members_by_class(source, ".wav"):
         try:
             sound = decode_wav(member.read())
@@ -80,11 +80,11 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
             counted[f"resampled to 16 kHz (from {sound.stored_rate_Hz / 1e3:g} kHz)"] += 1
         if sound.stored_channels != 1:
             counted["mixed down to mono"] += 1
-        heard.append((member.where, parts, sound.samples))
-    names = [_NAME.fullmatch(parts[-1]) for _, parts, _ in heard]
+        decoded.append((member.where, parts, sound.samples))
+    names = [_NAME.fullmatch(parts[-1]) for _, parts, _ in decoded]
     by_name = all(names) and len({match[1] for match in names if match}) > 1
     found: list[tuple[tuple[str, str, str], str, NDArray[np.int16]]] = []
-    for where, parts, samples in heard if not problems else ():
+    for where, parts, samples in decoded if not problems else ():
         (part, label, name), speaker = (
             _by_name(parts[-1]) if by_name else (part_class_and_name(parts), speaker_of(parts[-1]))
         )
@@ -94,7 +94,7 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
             problems.append(f"{where}: allowed is CLASS_SPEAKER_INDEX.wav, or a folder for each class (got neither)")
     problems = shortened(problems, source)
     if not problems and not found:
-        problems.append(f"{source}: holds no WAV file; allowed: CLASS_SPEAKER_INDEX.wav or CLASS/*.wav in {ALLOWED}")
+        problems.append(f"{source}: has no WAV file; allowed: CLASS_SPEAKER_INDEX.wav or CLASS/*.wav in {ALLOWED}")
     if problems:
         raise InputError(problems)
     notes = tuple(f"{count} recordings were {change}." for change, count in sorted(counted.items()))

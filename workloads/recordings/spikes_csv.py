@@ -40,7 +40,7 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
         except InputError as error:
             problems += error.problems
     if not problems and not stored:
-        problems.append(f"{source}: holds no events; allowed: CSV files in {ALLOWED}, or one CSV file")
+        problems.append(f"{source}: has no events; allowed: CSV files in {ALLOWED}, or one CSV file")
     notes: tuple[str, ...] = ()
     if sensor is None:
         sensor = (_side(one.polarity for one in stored), _side(one.y for one in stored), _side(one.x for one in stored))
@@ -99,24 +99,24 @@ def _recordings(where: str, parts: tuple[str, ...], data: bytes) -> Iterator[Sto
     edges = np.searchsorted(numbers[order], np.arange(len(names) + 1))
     for number, name in enumerate(names):
         rows = order[edges[number] : edges[number + 1]]
-        said: dict[str, str] = {}
+        about: dict[str, str] = {}
         for column in ("label", "group", "part"):
             values = sorted(set(table[column].iloc[rows].astype(str))) if column in table else [""]
             if len(values) > 1:
                 raise InputError(f"{where}: recording {name!r}: allowed is one {column} (got {', '.join(values[:4])})")
-            said[column] = values[0]
-        if said["part"] not in ("", TRAIN, TEST):
-            raise InputError(f"{where}: recording {name!r}: part: allowed are train and test (got {said['part']!r})")
+            about[column] = values[0]
+        if about["part"] not in ("", TRAIN, TEST):
+            raise InputError(f"{where}: recording {name!r}: part: allowed are train and test (got {about['part']!r})")
         yield Stored(
             where=f"{where}: recording {name!r}",
             name=str(name),
-            label=said["label"],
+            label=about["label"],
             t_s=t_s[rows],
             x=x[rows],
             y=columns["y"][rows] if "y" in columns else None,
             polarity=columns["p"][rows] if "p" in columns else None,
-            group=said["group"],
-            part=said["part"],
+            group=about["group"],
+            part=about["part"],
         )
 
 
@@ -152,7 +152,7 @@ def _numbers(where: str, table: pd.DataFrame, name: str) -> np.ndarray[Any, Any]
     if wrong.any():
         at = int(np.argmax(wrong))
         what = "a number" if name in TIMES else "a whole number from 0"
-        # A header is line 1, and the first event stands on line 2.
+        # A header is line 1, and the first event is on line 2.
         raise InputError(f"{where}:{at + 2}: {name}: allowed is {what} (got {str(table[name].iloc[at])!r})")
     return values if name in TIMES else values.astype(np.int64)
 

@@ -38,7 +38,7 @@ class Factors:
 
     @property
     def pattern(self) -> bool:
-        """Whether both hold nothing but 0 and 1."""
+        """Whether both have no values but 0 and 1."""
         return all(bool((m.csr.data == 1.0).all()) for m in (self.a, self.b))
 
     @property
@@ -48,7 +48,7 @@ class Factors:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the matrices hold."""
+        """SHA-256 of shapes, indices and values."""
         found = hashlib.sha256()
         for matrix in (self.a.csr, self.b.csr):
             found.update(repr(matrix.shape).encode())
@@ -63,7 +63,7 @@ class Found:
 
     main: Factors
     others: tuple[Factors, ...]
-    place: Path | None
+    folder: Path | None
     synthetic: bool
     source: str
     notes: tuple[str, ...]
@@ -108,8 +108,8 @@ class SparseData:
             if self.second is not None:
                 second = self._tidied(read_matrix(self.second))
             main, more = self._factors(first, second, Path())
-            said = f"No matrix was named (no --data, no MHO_DATA): {first.source} stands in for one."
-            return Found(main, (), None, True, first.source, (said, *more))
+            note = f"No matrix was named (no --data, no MHO_DATA): {first.source} is taken in place of one."
+            return Found(main, (), None, True, first.source, (note, *more))
         files = self._files(Path(chosen).expanduser(), origin)
         left = files[1 + self.others :]
         notes: list[str] = []
@@ -137,21 +137,21 @@ class SparseData:
                     f"(got {', '.join(others)})"
                 )
             return [path]
-        held = _matrices(path)
+        matrices = _matrices(path)
         for inner in sorted(path.glob("*matri*")):
-            if not held and inner.is_dir():
-                path, held = inner, _matrices(inner)
-        if not held:
+            if not matrices and inner.is_dir():
+                path, matrices = inner, _matrices(inner)
+        if not matrices:
             raise InputError(f"{origin}: {path}: allowed is a folder that holds {', '.join(ENDINGS)} (got none)")
         if not self.names:
-            return held
-        by_name = {name: file for file in held for name in (_stem(file), file.name)}
+            return matrices
+        by_name = {name: file for file in matrices for name in (_stem(file), file.name)}
         by_name |= {file.name: file for file in path.iterdir() if file.name.lower().removesuffix(".gz").endswith(EDGES)}
         strange = [name for name in self.names if name not in by_name]
         if strange:
-            some = ", ".join(_stem(file) for file in held[:12])
+            some = ", ".join(_stem(file) for file in matrices[:12])
             raise InputError(
-                f"data.names: {path} holds {some}{', ...' if len(held) > 12 else ''} (got {', '.join(strange)})"
+                f"data.names: {path} holds {some}{', ...' if len(matrices) > 12 else ''} (got {', '.join(strange)})"
             )
         return [by_name[name] for name in self.names]
 
@@ -167,9 +167,9 @@ class SparseData:
         notes: list[str] = []
         if product == "A*B":
             assert self.second is not None
-            place = folder / self.second
+            file = folder / self.second
             other = second if second is not None and second is not first else None
-            b = other or self._tidied(read_matrix(place if place.exists() else Path(self.second)))
+            b = other or self._tidied(read_matrix(file if file.exists() else Path(self.second)))
             return Factors(*factors(first, "A*B", b), product), notes
         if product == "A*A" and first.csr.shape[0] != first.csr.shape[1]:
             rows, columns = first.csr.shape

@@ -2,7 +2,7 @@
 
     H = D^-1/2 (A + I) D^-1/2 X,    class = argmax(H W + b)
 
-X, the bag of words (0 or 1), stands in the cells; rows of (A + I) D^-1/2 are the inputs; the left D^-1/2 is one digital
+X, the bag of words (0 or 1), is in the cells; rows of (A + I) D^-1/2 are the inputs; the left D^-1/2 is one digital
 factor a row. W is a multinomial logistic regression.
 
 T. N. Kipf, M. Welling, ICLR 2017, arXiv:1609.02907; one layer without hidden units: F. Wu et al., ICML 2019,
@@ -42,20 +42,20 @@ class Citations:
     test: NDArray[np.int64]
 
 
-def citations(place: Path | None, matrix: Matrix) -> Citations | None:
+def citations(folder: Path | None, matrix: Matrix) -> Citations | None:
     """The citation graph of a folder: that whose graph is the headline's matrix, else the first that is complete.
 
     A single file counts where it is a graph with its features beside it. None where there is none; ``InputError`` for
     files that do not fit each other.
     """
-    if place is None:
+    if folder is None:
         return None
-    own = matrix.name.removesuffix("_graph")
-    listed = [file.name.split("_features.")[0] for file in sorted(place.glob("*_features.mtx*"))]
-    whole = {name: files for name in listed if (files := _files(place, name)) is not None}
+    named = matrix.name.removesuffix("_graph")
+    listed = [file.name.split("_features.")[0] for file in sorted(folder.glob("*_features.mtx*"))]
+    whole = {name: files for name in listed if (files := _files(folder, name)) is not None}
     if not whole:
         return None
-    name = own if own in whole else next(iter(whole))
+    name = named if named in whole else next(iter(whole))
     graph_file, feature_file, label_file, test_file = whole[name]
     edges, words = read_matrix(graph_file).csr, read_matrix(feature_file).csr
     nodes = edges.shape[0]
@@ -71,12 +71,12 @@ def citations(place: Path | None, matrix: Matrix) -> Citations | None:
     return Citations(name, edges, words, classes, test)
 
 
-def _files(place: Path, name: str) -> list[Path] | None:
+def _files(folder: Path, name: str) -> list[Path] | None:
     """Graph, features, labels and test nodes of that name; None where one of them is missing."""
     matrix, text = (".mtx", ".mtx.gz"), (".txt",)
     endings = {"graph": matrix, "features": matrix, "labels": text, "test_index": text}
     found = [
-        next((file for ending in some if (file := place / f"{name}_{part}{ending}").is_file()), None)
+        next((file for ending in some if (file := folder / f"{name}_{part}{ending}").is_file()), None)
         for part, some in endings.items()
     ]
     whole = [file for file in found if file is not None]
@@ -150,12 +150,12 @@ def layer(
     plain = best(alone)
     features = rows(exact)
     model = best(features)
-    said = model.predict(features[kept])
-    add("words alone, no neighbours", alone, plain, float("nan"), said)
-    add("exact", features, model, 0.0, said)
+    predicted = model.predict(features[kept])
+    add("words alone, no neighbours", alone, plain, float("nan"), predicted)
+    add("exact", features, model, 0.0, predicted)
     for variant in variants:
         product = multiply(variant, inputs, graph.words)
-        add(variant, rows(product), model, accuracy(product, exact).relative_frobenius, said)
+        add(variant, rows(product), model, accuracy(product, exact).relative_frobenius, predicted)
     return out
 
 

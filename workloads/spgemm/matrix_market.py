@@ -38,13 +38,13 @@ def _lines_of(text: bytes, width: int) -> int | None:
 
 @dataclass(frozen=True)
 class _Body:
-    """Rows of two or three numbers after ``header_lines`` lines of a file: what they may be, and where they stand.
+    """Rows of two or three numbers after ``header_lines`` lines of a file: what they may be, and where they are.
 
     ``limits``: the largest row and column; ``first``: the smallest of both.
     """
 
     text: bytes
-    place: str
+    where: str
     header_lines: int
     width: int
     first: int
@@ -53,7 +53,7 @@ class _Body:
     names: tuple[str, str] = ("row", "column")
 
     def read(self, entries: int | None) -> Columns:
-        """Rows, columns and values (1 where there are none); ``entries``: how many there must be, if known."""
+        """Rows, columns and values (1 where there are none); ``entries``: how many there must be, if announced."""
         table = self._at_once(entries)
         if table is None:
             table = self._line_by_line(entries)
@@ -78,8 +78,8 @@ class _Body:
         table: NDArray[np.float64] = numbers.reshape(-1, self.width)
         if not np.isfinite(table).all():
             return None
-        places = table[:, :2]
-        sound = (places == np.floor(places)) & (places >= self.first) & (places <= np.array(self.limits))
+        cells = table[:, :2]
+        sound = (cells == np.floor(cells)) & (cells >= self.first) & (cells <= np.array(self.limits))
         whole = not self.whole or bool((table[:, 2:] == np.floor(table[:, 2:])).all())
         return table if sound.all() and whole else None
 
@@ -91,22 +91,22 @@ class _Body:
                 continue
             if entries is not None and len(found) == entries:
                 raise InputError(
-                    f"{self.place}:{number}: no more than the {entries} entries announced (got {line!r:.60})"
+                    f"{self.where}:{number}: no more than the {entries} entries announced (got {line!r:.60})"
                 )
-            found.append(self._entry(line, f"{self.place}:{number}"))
+            found.append(self._entry(line, f"{self.where}:{number}"))
         if entries is not None and len(found) < entries:
             raise InputError(
-                f"{self.place}:{number}: {entries} entries, as announced (the file ends after {len(found)})"
+                f"{self.where}:{number}: {entries} entries, as announced (the file ends after {len(found)})"
             )
         return np.array(found, np.float64).reshape(-1, self.width)
 
-    def _entry(self, line: str, place: str) -> list[float]:
+    def _entry(self, line: str, where: str) -> list[float]:
         words = line.split()
         if len(words) != self.width:
-            raise InputError(f"{place}: {self.width} numbers (got {line.strip()!r:.60})")
+            raise InputError(f"{where}: {self.width} numbers (got {line.strip()!r:.60})")
         for word, name, limit in zip(words, self.names, self.limits, strict=False):
             if not word.isascii() or not word.isdigit() or not self.first <= int(word) <= limit:
-                raise InputError(f"{place}: {name} from {self.first} to {limit} (got {word!r:.60})")
+                raise InputError(f"{where}: {name} from {self.first} to {limit} (got {word!r:.60})")
         entry = [float(word) for word in words[:2]]
         for word in words[2:]:
             try:
@@ -115,26 +115,26 @@ class _Body:
                 value = math.nan
             if not math.isfinite(value) or (self.whole and value != math.floor(value)):
                 raise InputError(
-                    f"{place}: value: {'an integer' if self.whole else 'a finite number'} (got {word!r:.60})"
+                    f"{where}: value: {'an integer' if self.whole else 'a finite number'} (got {word!r:.60})"
                 )
             entry.append(value)
         return entry
 
 
-def matrix_market(text: bytes, place: str) -> tuple[Any, Values]:
+def matrix_market(text: bytes, where: str) -> tuple[Any, Values]:
     """The matrix (CSR, float64) in a Matrix Market coordinate file, and what its values are.
 
-    Symmetric and skew-symmetric files hold the lower triangle and come back in full; what stands twice is added.
+    Symmetric and skew-symmetric files have the lower triangle and come back in full; entries given twice are added.
     ``place``: the file's name in messages. Raises ``InputError`` with file and line for anything else.
     """
     banner, _, rest = text.partition(b"\n")
     words = banner.decode("utf-8", "replace").lower().split()
     if len(words) != 5 or words[0] != "%%matrixmarket" or words[1] != "matrix":
-        raise InputError(f"{place}:1: %%MatrixMarket matrix coordinate FIELD SYMMETRY (got {' '.join(words)!r:.60})")
+        raise InputError(f"{where}:1: %%MatrixMarket matrix coordinate FIELD SYMMETRY (got {' '.join(words)!r:.60})")
     allowed = (("coordinate",), ("pattern", "integer", "real"), ("general", "symmetric", "skew-symmetric"))
     for word, choices in zip(words[2:], allowed, strict=True):
         if word not in choices and not (word == "double" and "real" in choices):
-            raise InputError(f"{place}:1: {', '.join(choices)} (got {word!r})")
+            raise InputError(f"{where}:1: {', '.join(choices)} (got {word!r})")
     values: Values = "pattern" if words[3] == "pattern" else "integer" if words[3] == "integer" else "real"
     symmetry, number, size = words[4], 1, b""
     while rest and (not size or size.startswith(b"%")):
@@ -142,21 +142,21 @@ def matrix_market(text: bytes, place: str) -> tuple[Any, Values]:
         size, number = size.strip(), number + 1
     sizes = size.decode("utf-8", "replace").split()
     if len(sizes) != 3 or not all(word.isascii() and word.isdigit() for word in sizes):
-        raise InputError(f"{place}:{number}: rows, columns and entries (got {' '.join(sizes)!r:.60})")
+        raise InputError(f"{where}:{number}: rows, columns and entries (got {' '.join(sizes)!r:.60})")
     rows, columns, entries = (int(word) for word in sizes)
     if symmetry != "general" and rows != columns:
         raise InputError(
-            f"{place}:{number}: as many rows as columns where a file is {symmetry} (got {rows}, {columns})"
+            f"{where}:{number}: as many rows as columns where a file is {symmetry} (got {rows}, {columns})"
         )
     width = 2 if values == "pattern" else 3
-    body = _Body(rest, place, number, width, 1, (rows, columns), whole=values == "integer")
+    body = _Body(rest, where, number, width, 1, (rows, columns), whole=values == "integer")
     i, j, v = body.read(entries)
     if symmetry != "general":
         above = np.flatnonzero(i < j + (symmetry == "skew-symmetric"))
         if above.size:
             at = _line_of_entry(rest, number, int(above[0]))
             raise InputError(
-                f"{place}:{at}: entries below the diagonal{' or on it' * (symmetry == 'symmetric')} where a file is "
+                f"{where}:{at}: entries below the diagonal{' or on it' * (symmetry == 'symmetric')} where a file is "
                 f"{symmetry} (got row {i[above[0]]}, column {j[above[0]]})"
             )
         off = i != j
@@ -170,11 +170,11 @@ def _line_of_entry(body: bytes, header_lines: int, entry: int) -> int:
     return header_lines + lines[entry]
 
 
-def edge_list(text: bytes, place: str) -> tuple[Any, Values]:
+def edge_list(text: bytes, where: str) -> tuple[Any, Values]:
     """The adjacency matrix (CSR, float64) of a list of edges: two node numbers a line, and a value if there is one.
 
     Numbers are separated by blanks, tabs or commas; lines that begin with ``#`` or ``%`` are comments. Nodes are
-    numbered anew from 0 in the order of their numbers, so nodes without an edge take no row. Edges that stand twice are
+    numbered anew from 0 in the order of their numbers, so nodes without an edge take no row. Edges given twice are
     added. Raises ``InputError`` with file and line.
     """
     number, rest = 0, text.replace(b",", b" ")
@@ -182,8 +182,8 @@ def edge_list(text: bytes, place: str) -> tuple[Any, Values]:
         rest, number = rest.partition(b"\n")[2], number + 1
     width = len(rest.partition(b"\n")[0].split())
     if width not in (2, 3):
-        raise InputError(f"{place}:{number + 1}: two node numbers, and a value if there is one (got {width} columns)")
-    body = _Body(rest, place, number, width, 0, (LARGEST_ID, LARGEST_ID), whole=False, names=("node", "node"))
+        raise InputError(f"{where}:{number + 1}: two node numbers, and a value if there is one (got {width} columns)")
+    body = _Body(rest, where, number, width, 0, (LARGEST_ID, LARGEST_ID), whole=False, names=("node", "node"))
     i, j, v = body.read(None)
     nodes, renumbered = np.unique(np.concatenate([i, j]), return_inverse=True)
     i, j = renumbered[: i.size], renumbered[i.size :]

@@ -23,8 +23,8 @@ def panels(tables: dict[str, pd.DataFrame], default: str) -> tuple[Panel, ...]:
         Panel(TILES, used, "own_mappings", "bars", "mapping", "utilisation", share=True),
     ]
     text = (
-        "What a mapping takes, by what the first one takes (same chip, same converter). Writing B is part of energy and "
-        "latency."
+        "What a mapping takes, by what the first one takes (same chip, same converter). Writing B is part of energy "
+        "and latency."
     )
     every.append(Panel(TILES, text, "mapping_ratios", "bars", "quantity", "times_first", by="mapping"))
     every.append(Panel(TILES, "The same as numbers, for every matrix of the run.", "mappings"))
@@ -39,8 +39,8 @@ def panels(tables: dict[str, pd.DataFrame], default: str) -> tuple[Panel, ...]:
     every += [Panel(BESIDE, SAME, "systems"), Panel(BESIDE, text, "fabric_short")]
     text = (
         "Slots looked at for each update, window by window; 1 is no collision. An update is a word of a tile, or a "
-        "single partial product on the fabric. A hash of the low-order bits piles the columns of hubs up in one stretch "
-        "of the table; the mixed one does not, and is the baseline to compare with."
+        "single partial product on the fabric. A hash of the low-order bits piles the columns of hubs up in one "
+        "stretch of the table; the mixed one does not, and is the baseline to compare with."
     )
     probes = "probes_per_update"
     every.append(Panel(MERGING, text, "windows_shown", "lines", "window", probes, by="system", log_y=True))
@@ -72,15 +72,15 @@ def panels(tables: dict[str, pd.DataFrame], default: str) -> tuple[Panel, ...]:
         ),
         (
             "recommendation",
-            "Two-hop recommendation with a tenth of the edges hidden: ten picks a node by common neighbours. 'As good': "
-            "picks whose exact count is not below that of the exact list.",
+            "Two-hop recommendation with a tenth of the edges hidden: ten picks a node by common neighbours. 'As "
+            "good': picks whose exact count is not below that of the exact list.",
             "recall",
             "Hidden edges found by each system.",
         ),
         (
             "gcn",
             "One layer of a graph network: classes of the test nodes from the sums over their neighbours. The "
-            "classifier is trained on exact sums; 'retrained': on the chip's own.",
+            "classifier is trained on exact sums; 'retrained': on the chip's sums.",
             "accuracy",
             "Accuracy of the classes; without neighbours on the left.",
         ),

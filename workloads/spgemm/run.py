@@ -119,8 +119,8 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
         ready = plan(found.main.a.csr, found.main.b.csr, mapping)
         counts = count(ready, exact, threads=self.threads)
         times = judged.times_s if mapping.chip.device.drifts else judged.times_s[:1]
-        room = int(judged.most_products // max(1, found.main.products * len(times)))
-        chips = max(1, min(judged.chips, room))
+        affordable = int(judged.most_products // max(1, found.main.products * len(times)))
+        chips = max(1, min(judged.chips, affordable))
         if chips < judged.chips:
             tables.note(
                 f"{variant.name}: {chips} of {judged.chips} chips, since all together would compute more than "
@@ -203,7 +203,7 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
 
     def _applied(self, found: Found) -> Applied:
         variants = {variant.name: variant for variant in self.settings.variants}
-        return Applied(found.main.a, found.place, tuple(variants), self.settings.default.name, self.rng)
+        return Applied(found.main.a, found.folder, tuple(variants), self.settings.default.name, self.rng)
 
     def _analog(self, name: str, a: Any, b: Any) -> Any:
         """C on the first chip of a variant, right after writing."""

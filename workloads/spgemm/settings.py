@@ -79,7 +79,7 @@ class SparseVariant(Variant):
 
 @dataclass(frozen=True, kw_only=True)
 class SparseMeans:
-    """One way to lay B on tiles, compared on the headline's chip."""
+    """One way to map B to tiles, compared on the headline's chip."""
 
     name: str
     layout: Layout

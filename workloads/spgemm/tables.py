@@ -278,10 +278,10 @@ class SparseTables(Ledger):
 
     def _compared(self) -> None:
         """Every mapping of the headline's matrix by the first of them, quantity by quantity."""
-        own = [row for row in self.rows.get("mappings", []) if row["matrix"] == self.found.main.a.name]
-        for row in own:
+        ours = [row for row in self.rows.get("mappings", []) if row["matrix"] == self.found.main.a.name]
+        for row in ours:
             for quantity in COMPARED:
-                base = float(own[0][quantity])
+                base = float(ours[0][quantity])
                 ratio = float(row[quantity]) / base if base else 1.0
                 shown = quantity.rsplit("_", 1)[0] if quantity.endswith(("_J", "_s", "_m2")) else quantity
                 self.add("mapping_ratios", quantity=shown.replace("_", " "), mapping=row["mapping"], times_first=ratio)

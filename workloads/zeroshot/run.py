@@ -121,9 +121,9 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
             "seen": few(part.test, seen),
             "unseen": few(np.arange(len(classes)), unseen),
         }
-        for name, held in rows.items():
+        for name, chosen in rows.items():
             lacking = [
-                recordings.labels[k] for k in (unseen if name == "unseen" else seen) if not (classes[held] == k).any()
+                recordings.labels[k] for k in (unseen if name == "unseen" else seen) if not (classes[chosen] == k).any()
             ]
             if lacking:
                 raise InputError(f"{recordings.data_name}: no {name} recording of {', '.join(lacking)}")
@@ -138,32 +138,32 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
     ) -> tuple[torch.Tensor, ...]:
         """Firing rates (chips, n, neurons) of both liquids."""
         found = []
-        for name, own, sense in zip(("image", "audio"), chip.each(), senses, strict=True):
+        for name, liquid, sense in zip(("image", "audio"), chip.each(), senses, strict=True):
             streams = self._streams(name, chips, software=software)
-            made = as_software(own).software(streams) if software else own.program(streams)
+            made = as_software(liquid).software(streams) if software else liquid.program(streams)
             found.append(made.run(sense.spikes, rng=streams).features)
         return tuple(found)
 
     def _learn(self, how: Contrastive, senses: tuple[Rows, Rows], rates: tuple[torch.Tensor, ...]) -> Epochs:
         whole = [Sense(of, sense.recordings.classes) for of, sense in zip(rates, senses, strict=True)]
-        held = {
+        chosen = {
             name: Both(*(one.select(sense.rows[name]) for one, sense in zip(whole, senses, strict=True)))
             for name in ("train", *PARTS)
         }
         root = Stream.root(self.settings.seed).child("projections")
         rngs = [root.child(number) for number in range(len(rates[0]))]
-        return learn(how, held["train"], {name: held[name] for name in PARTS}, rngs=rngs)
+        return learn(how, chosen["train"], {name: chosen[name] for name in PARTS}, rngs=rngs)
 
     def _hardware(self, variant: ZeroShotVariant, senses: tuple[Rows, Rows], tables: ZeroShotTables) -> None:
         """Cost of both liquids, from the spikes on the first chip; a projection is priced as a read-out of 8 bits."""
         costs, activity = [], []
-        for name, own, sense in zip(("image", "audio"), variant.chip.each(), senses, strict=True):
+        for name, liquid, sense in zip(("image", "audio"), variant.chip.each(), senses, strict=True):
             streams = self._streams(name, 1)
-            made = own.program(streams)
+            made = liquid.program(streams)
             read = made.read()
             run = made.run(sense.spikes, rng=streams, read=read)
             width, busy = self.settings.learning.dimensions, LiquidActivity.of(run, read)
-            costs.append(liquid_cost(own, busy, steps=run.steps, classes=width, bits=8, prefix=f"{name} "))
+            costs.append(liquid_cost(liquid, busy, steps=run.steps, classes=width, bits=8, prefix=f"{name} "))
             activity.append((name, run, sense.spikes))
         tables.hardware(variant, costs, activity)
 
@@ -172,8 +172,8 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
         chip, how = self.settings.default.chip, self.settings.evaluation
         if value != configured:
             image, audio = (
-                dict(points(ParameterSweep(what=what, values=(value,)), OperatingPoint(own, Ridge()))[1])[value].chip
-                for own in chip.each()
+                dict(points(ParameterSweep(what=what, values=(value,)), OperatingPoint(liquid, Ridge()))[1])[value].chip
+                for liquid in chip.each()
             )
             chip = replace(chip, image=image, audio=audio)
         few = replace(self.settings.learning, epochs=how.sweep_epochs)

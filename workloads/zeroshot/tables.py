@@ -33,8 +33,8 @@ class ZeroShotTables(Ledger):
     def learnt(self, name: str, stage: str, how: Contrastive, epochs: Epochs) -> None:
         """Projections of one system: at the epoch chosen on validation, and at the best that peeking would find."""
         chosen = epochs.chosen("validation")
-        own = {metric: epochs.at(chosen, metric) for metric in FIGURES}
-        self.found[name, stage] = own
+        found = {metric: epochs.at(chosen, metric) for metric in FIGURES}
+        self.found[name, stage] = found
         title = {
             "raw": "event counts, no liquid",
             "software": "liquids in software",
@@ -43,11 +43,11 @@ class ZeroShotTables(Ledger):
         if stage in ("analog", "quantised", "software"):
             for chip in range(len(chosen)):
                 shown = "" if stage == "software" else name
-                values = {metric: float(own[metric][chip]) for metric in FIGURES}
+                values = {metric: float(found[metric][chip]) for metric in FIGURES}
                 self.add("accuracy", variant=shown, stage=stage, split=0, chip=chip, t_s=0.0, **values)
         label = self.experiment.default.name if stage == "method" else title.get(stage, name)
         for metric in FIGURES:
-            mean, low, high = interval(own[metric])
+            mean, low, high = interval(found[metric])
             self.add(
                 "retrieval",
                 system=label,
@@ -57,7 +57,7 @@ class ZeroShotTables(Ledger):
                 accuracy=mean,
                 low=low,
                 high=high,
-                spread=float(own[metric].std(ddof=1)) if len(chosen) > 1 else 0.0,
+                spread=float(found[metric].std(ddof=1)) if len(chosen) > 1 else 0.0,
                 peeked=float(epochs.shares[metric].max(0).mean()),
                 chance=self.chance(metric),
                 seeds=len(chosen),
