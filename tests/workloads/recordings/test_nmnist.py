@@ -15,7 +15,7 @@ from devices import InputError
 from workloads.lsm.binning import NMNIST_BINNING, binned
 from workloads.recordings.nmnist import load_nmnist
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "nmnist" / "nmnist.tar.xz"
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "nmnist" / "nmnist.tar.xz"
 needs_real = pytest.mark.skipif(not REAL.is_file(), reason="../shared/data/nmnist is not here")
 
 

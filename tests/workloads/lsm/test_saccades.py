@@ -18,7 +18,7 @@ from workloads.recordings.images import Images, load_idx, sklearn_digits
 
 RNG = Stream.root(3)
 QUIET = Saccades(noise_Hz=0.0, threshold_sigma=0.0, refractory_s=0.0)
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "mnist_t10k"
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "mnist_t10k"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="../shared/data/mnist_t10k is not here")
 
 

@@ -17,7 +17,7 @@ from devices import InputError, Stream
 from mappings.sparse import partial_products, spgemm
 from workloads.spgemm import RMAT, ErdosRenyi, factors, read_matrix
 
-MATRICES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "matrices"
+MATRICES = Path(__file__).resolve().parents[4] / "shared" / "data" / "matrices"
 FILES = sorted(MATRICES.glob("*.mtx.gz"))
 
 

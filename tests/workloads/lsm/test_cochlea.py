@@ -20,7 +20,7 @@ from workloads.lsm.cochlea import Cochlea, cached_cochlea_events, cochlea_events
 from workloads.recordings.sounds import Sounds, load_sounds
 from workloads.recordings.wav import RATE_HZ
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "spoken_digits" / "fsdd.tar.xz"
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "spoken_digits" / "fsdd.tar.xz"
 needs_real = pytest.mark.skipif(not REAL.is_file(), reason="../shared/data/spoken_digits is not here")
 
 

@@ -25,7 +25,7 @@ from workloads.spgemm.matrices import read_matrix
 from workloads.spgemm.run import run
 from workloads.spgemm.settings import Reals, SparseEvaluation, SparseVariant
 
-MATRICES = Path(__file__).resolve().parents[3] / "shared" / "data" / "matrices"
+MATRICES = Path(__file__).resolve().parents[4] / "shared" / "data" / "matrices"
 CHIP = SparseChip(rows=32, columns=33, adc_bits=4, device=TaOx())
 
 

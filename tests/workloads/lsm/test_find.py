@@ -21,7 +21,7 @@ from workloads.recordings.spoken import NOTE, Counting, spoken_digits
 from workloads.split import Split
 
 RNG = Stream.root(0)
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 EVENTS = bytes([3, 4, 0x80, 0, 9, 5, 6, 0, 1, 0])
 FEW = Counting(voices=2, repeats=2)
 

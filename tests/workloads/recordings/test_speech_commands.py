@@ -20,7 +20,7 @@ from workloads.recordings.clips import CLIP_SAMPLES, KEYWORDS, LABELS, OTHER_WOR
 from workloads.recordings.speech_commands import load_speech_commands, speaker_of
 from workloads.recordings.wav import decode_wav
 
-TINY = Path(__file__).resolve().parents[3] / "shared" / "data" / "speech_commands_tiny"
+TINY = Path(__file__).resolve().parents[4] / "shared" / "data" / "speech_commands_tiny"
 needs_tiny = pytest.mark.skipif(not TINY.is_dir(), reason="../shared/data/speech_commands_tiny is not here")
 
 
