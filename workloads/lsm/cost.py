@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mappings.actions import Actions, Task
+from mappings.actions import Actions, ScheduledTask
 from mappings.cost import CostLine, price, summarise
 from mappings.liquid.actions import (
     GPU_MODELS,
@@ -38,7 +38,7 @@ class LiquidCost:
     total: dict[str, float]
     notes: tuple[str, ...]
     cite: frozenset[str]
-    tasks: tuple[Task, ...]
+    tasks: tuple[ScheduledTask, ...]
     gpu_J: dict[str, float]
 
 
