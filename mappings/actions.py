@@ -1,8 +1,8 @@
 """What a workload does to the hardware: the contract between every mapping and every price list.
 
 A mapping counts ``Action`` lines (how often a component does something in one step) and ``Instance`` lines (how many of
-a component stand on the chip) and puts ``ScheduledTask`` entries on named resources. Prices live in ``configs/components``; cost
-is count x price, and nothing here knows a price.
+a component the chip needs), and puts ``ScheduledTask`` entries on named resources. Prices are in
+``configs/components``; cost is count x price, and nothing here contains a price.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class Actions:
 
 
 class Schedule:
-    """Puts entries on resources in the order of their dependencies: each starts when its resource, and all that it waits
-    for, are free."""
+    """Puts tasks on resources in the order of their dependencies: each starts when its resource is free and all that it
+    waits for is done."""
 
     def __init__(self, layer: str) -> None:
         self.layer = layer

@@ -1,9 +1,9 @@
 """What everything that lies on tiles answers, in four steps from a weight to a result.
 
-    Layer          what      weights and function, no chip          shapes, parameters
-    MappedLayer    where     tiles, columns, converters; no cell    actions(activity), utilisation, price without programming
-    ProgrammedLayer written  the cells of N chips                   write cost; ``observed``: what a run did to these cells
-    LayerRead      read      the cells at one time                  run(inputs, noise=..., activity=...)
+    Layer            what     weights and function, no chip         shapes, parameters
+    MappedLayer      where    tiles, columns, converters; no cell   actions(activity), utilisation
+    ProgrammedLayer  written  the cells of N chips                  at(t_s), write cost
+    LayerRead        read     the cells at one time                 run(inputs, noise=..., activity=...)
 
     layer.map(chip, inputs=WordFormat(...)) -> MappedLayer
     mapped.program(rng=...)                 -> ProgrammedLayer
@@ -45,7 +45,7 @@ class WordFormat:
     @property
     def full_scale(self) -> int:
         """The largest count that a word stands for."""
-        return 2 ** (self.bits - 1) - 1 if self.kind == "signed" else 2**self.bits - 1
+        return (1 << self.bits - 1) - 1 if self.kind == "signed" else (1 << self.bits) - 1
 
 
 class Layer(ABC):
@@ -93,7 +93,7 @@ class MappedLayer(ABC):
     def actions(self, activity: Any = None) -> Actions:
         """What one step does: counts, instances and schedule.
 
-        ``activity``: means of what a run was seen to do (``ProgrammedLayer.observed``); None takes the layer's stated
+        ``activity``: means of what a run was seen to do, with the conductances that it met; None takes the layer's stated
         assumptions about conductances and inputs, and a note of the result says which.
         """
 
