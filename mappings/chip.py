@@ -1,4 +1,4 @@
-"""The chip on which a layer is laid out: cells, drivers, converters and the formats between them."""
+"""The chip that a layer is mapped to: cells, drivers, converters and the formats between them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from crossbar.wires import Wires
 from devices import AnyDevice, Ideal, InputError
 from devices.effects import STAGES, Stuck
 from mappings.chip_wires import AnyWires, NodeWires
+from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
@@ -92,7 +93,7 @@ class Compensation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class OutputConverter:
     """Conversion of the output layer: an ordinary linear ramp.
 
     Parameters
@@ -142,8 +143,24 @@ class Chip:
     adc: ConventionalADC = ConventionalADC()
     state: CellState = CellState()
     compensation: Compensation = Compensation()
-    output: Output = Output()
+    output: OutputConverter = OutputConverter()
     lanes: Annotated[int, Interval(ge=1, le=65536)] = 4
+
+    @property
+    def tile(self) -> Tile:
+        """One array of the chip with the circuits around it."""
+        linear = self.readout == "conventional"
+        return Tile(
+            rows=self.rows,
+            columns=self.columns,
+            device=self.weights.device,
+            encoding=self.weights.encoding,
+            driver=self.driver,
+            adc=self.adc.converter if linear else None,
+            adc_bits=self.adc_bits if linear else None,
+            columns_per_adc=self.adc.columns_per_adc if linear else None,
+            wires=self.lines,
+        )
 
     @property
     def adc_bits(self) -> int:
@@ -193,7 +210,7 @@ class Chip:
 
     @property
     def columns_per_ramp(self) -> int | None:
-        """Columns that watch one ramp at most; None is all of a tile, as it is for ordinary converters."""
+        """Columns that one ramp serves at most; None is all of a tile, as it is for ordinary converters."""
         return self.ramp.columns_per_ramp if self.readout == "ramp" else None
 
     @property
@@ -233,7 +250,7 @@ class Chip:
         )
 
     def check_layers(self) -> None:
-        """Raise InputError, with every reason, where no layer can be laid on this chip whatever its size."""
+        """Raise InputError, with every reason, where this chip can hold no layer of any size."""
         cells, encoding, found = self.weights.device, self.weights.encoding, []
         if not cells.writable:
             found.append(

@@ -1,4 +1,4 @@
-"""What one step of a recurrent or dense layer does on its tiles, how long each part takes, and what has to stand there.
+"""What one step of a recurrent or dense layer does on its tiles, how long each part takes, and what it needs there.
 
 One step with the **nonlinear ramp** readout (Yang et al., Nat. Commun. 16, 1136, 2025, doi 10.1038/s41467-025-56254-6;
 the order of the steps is this project's reconstruction, since the paper's Supplement is not at hand):
@@ -21,7 +21,7 @@ charge (``charge``: the tiles' columns share one integrator through switches, an
 each tile's part with an ordinary ADC, adds digitally and looks the activation up (``digital``), whatever ``readout``
 says.
 
-Counts only: prices stand in ``configs/components``.
+Counts only: prices are in ``configs/components``.
 """
 
 from __future__ import annotations
@@ -32,23 +32,21 @@ from typing import Literal
 from mappings.actions import Actions
 from mappings.step import LayerShape, LayerStep, StepActivity, StepTiming
 
-__all__ = [
-    "DenseShape",
-    "RecurrentShape",
-    "StepActivity",
-    "StepTiming",
-    "dense_actions",
-    "recurrent_actions",
-]
+Cell = Literal["lstm", "gru", "rnn"]
 
-GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+# Gates in the order of the columns: those with a sigmoid, those with a tanh.
+GATES: dict[Cell, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "lstm": (("i", "f", "o"), ("g",)),
+    "gru": (("r", "z"), ("n",)),
+    "rnn": ((), ("h",)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentShape(LayerShape):
     """A recurrent layer: inputs + hidden + bias_rows rows, gates x hidden columns, a cell state of ``state_bits``."""
 
-    cell: Literal["lstm", "gru", "rnn"]
+    cell: Cell
     inputs: int
     hidden: int
     state_bits: int
@@ -61,7 +59,7 @@ class RecurrentShape(LayerShape):
     @property
     def columns(self) -> int:
         """Gate columns."""
-        return GATES[self.cell] * self.hidden
+        return sum(len(names) for names in GATES[self.cell]) * self.hidden
 
     @property
     def has_state_ramp(self) -> bool:
@@ -135,20 +133,16 @@ def _count_arithmetic(step: LayerStep, shape: RecurrentShape) -> None:
     """Multiplications in bit products, additions in bits, and the registers that hold the state."""
     bits, hidden = shape.bits, shape.hidden
     if shape.cell == "lstm":
-        products, sums, held = (
-            bits * shape.state_bits + 2 * bits * bits,
-            shape.state_bits + bits,
-            shape.state_bits,
-        )
+        products, sums, stored = bits * shape.state_bits + 2 * bits * bits, shape.state_bits + bits, shape.state_bits
         multiplier, adder = bits * shape.state_bits + bits * bits, shape.state_bits
     elif shape.cell == "gru":
-        products, sums, held = 3 * bits * bits, 3 * bits, bits
+        products, sums, stored = 3 * bits * bits, 3 * bits, bits
         multiplier, adder = 2 * bits * bits, 2 * bits
     else:
         return
     step.act("multiplier", "bit_product", hidden * products)
     step.act("adder", "add_bit", hidden * sums)
-    step.act("register", "write_bit", hidden * held)
+    step.act("register", "write_bit", hidden * stored)
     step.need("multiplier", shape.lanes * multiplier)
     step.need("adder", shape.lanes * adder)
-    step.need("register", hidden * held)
+    step.need("register", hidden * stored)

@@ -14,8 +14,8 @@ import torch
 from annotated_types import Ge, Gt
 
 from mappings.chip import CellState
+from mappings.network.actions import Cell
 from mappings.network.aware_lstm import LSTMSequence, rules_of
-from mappings.network.recurrent import Cell
 from periphery import SIGMOID, TANH, Function
 
 
