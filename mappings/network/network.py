@@ -59,16 +59,15 @@ class Network:
     nodes: dict[str, Node]
 
     def __post_init__(self) -> None:
-        problems, known = [], {INPUTS: None, **{name: node.layer.outputs for name, node in self.nodes.items()}}
-        before = {INPUTS}
+        problems: list[str] = []
+        widths: dict[str, int] = {}
         for name, node in self.nodes.items():
-            late = [source for source in node.takes if source not in before]
+            late = [source for source in node.takes if source != INPUTS and source not in widths]
             if late:
                 problems.append(f"{name}: takes: inputs, or layers before it (got {', '.join(late)})")
-            widths = [known.get(source) for source in node.takes]
-            if not late and None not in widths and sum(w for w in widths if w) != node.layer.inputs:
-                problems.append(f"{name}: takes {node.layer.inputs} values (got {sum(w for w in widths if w)})")
-            before.add(name)
+            elif INPUTS not in node.takes and (width := sum(widths[one] for one in node.takes)) != node.layer.inputs:
+                problems.append(f"{name}: takes {node.layer.inputs} values (got {width})")
+            widths[name] = node.layer.outputs
         if problems:
             raise InputError(problems)
 
@@ -177,13 +176,9 @@ class NetworkRead:
         computed together, which changes no result. ``activity`` adds up what every layer did, by name.
         """
         at_once = max(1, batch // block) * block
-        return torch.cat(
-            [
-                self._batch(x[start : start + at_once], start // block, block, activity)
-                for start in range(0, len(x), at_once)
-            ],
-            dim=1,
-        )
+        starts = range(0, len(x), at_once)
+        parts = [self._batch(x[start : start + at_once], start // block, block, activity) for start in starts]
+        return torch.cat(parts, dim=1)
 
     def _batch(self, x: torch.Tensor, first: int, block: int, activity: dict[str, Activity] | None) -> torch.Tensor:
         """The same for samples from block ``first`` on; the last block is filled up with zeros."""
