@@ -8,6 +8,7 @@ encoding turns into cells.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,6 +18,8 @@ from annotated_types import Interval
 from numba import njit
 
 from mappings.matrix import MappedMatrix, WeightMatrix
+from mappings.step import LayerShape, StepActivity
+from periphery.drivers.base import full_scale
 
 BINS = 2001  # an odd number: weights of zero are in the middle of a bin
 SAMPLES = 1024
@@ -47,9 +50,44 @@ class Assumed:
             f"at their targets for {weights}, comparators that stop after {self.code_share:g} of the codes"
         )
 
-    def counts(self, top: int) -> torch.Tensor:
-        """Inputs as they are taken to occur, whole numbers up to ``top`` of either sign, ``(samples,)``."""
-        return torch.round(_normal(self.input_size) * top)
+    def activity(
+        self,
+        matrix: MappedMatrix,
+        shape: LayerShape,
+        *,
+        passes: int,
+        output_bits: int,
+        states: int,
+        ramp_loss_S: float,
+    ) -> StepActivity:
+        """One step of ``passes`` products whose sums become codes of ``output_bits``.
+
+        ``states``: cell states that go back to charge; ``ramp_loss_S``: of all ramps [S clocks].
+        """
+        driver, bits, device = matrix.chip.driver, shape.bits, matrix.chip.ramp.device
+        top = torch.tensor([float(full_scale(bits))])
+        counts = torch.round(_normal(self.input_size) * top)
+        quantum_J = driver.v_read_V**2 * driver.t_clk_s
+
+        def rows(of: Callable[[torch.Tensor, int], torch.Tensor]) -> float:
+            """The sum over word lines of what one of them does."""
+            mean, full = float(of(counts, bits).mean()), float(of(top, bits))
+            return passes * (matrix.weights.inputs * mean + matrix.bias_rows * full)
+
+        conversions = shape.columns * shape.conversions_per_column if shape.linear else 0
+        state_clocks = states * float(counts.abs().mean())
+        return StepActivity(
+            array_ohmic_J=rows(driver.loss_counts) * self.row_S(matrix) * quantum_J,
+            row_pulses=rows(driver.pulses),
+            row_clocks=rows(driver.driven_clocks),
+            gate_compare_steps=shape.columns * self.code_share * 2**output_bits,
+            adc_steps=conversions * self.code_share * 2**shape.code_bits,
+            ramp_ohmic_J=ramp_loss_S * quantum_J,
+            state_ohmic_J=state_clocks * device.g_max_S * quantum_J,
+            state_pulses=states * float((counts != 0).float().mean()),
+            state_clocks=state_clocks,
+            state_compare_steps=states * self.code_share * 2**bits,
+        )
 
     def row_S(self, matrix: MappedMatrix) -> float:
         """Mean conductance of all cells on one word line [S]."""

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from devices import BlockNoise, ChipStreams
+from devices import BlockNoise
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import ColumnGroup, ColumnsRead, Factors, MappedConverter, volts_per_z
-from mappings.compensation import followed_factor
-from mappings.contract import WordFormat
-from mappings.matrix import MappedMatrix, WeightMatrix, check_chip
+from mappings.matrix import MappedMatrix, WeightMatrix
 from mappings.network.actions import DenseShape, dense_actions
-from mappings.network.layer import (
-    MappedMatrixLayer,
-    MatrixLayer,
-    MatrixLayerRead,
-    ProgrammedMatrixLayer,
-    with_inputs,
-)
+from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead, StateRead
 from mappings.step import StepActivity
 from periphery import identity
 
@@ -30,6 +23,8 @@ from periphery import identity
 @dataclass(frozen=True)
 class DenseLayer(MatrixLayer):
     """``y = W x + b``; ``limit`` is the output at full scale of the converter, where the chip names none."""
+
+    converts: ClassVar[str] = "the ramp of a dense layer"
 
     weights: WeightMatrix
     limit: float
@@ -49,24 +44,14 @@ class DenseLayer(MatrixLayer):
         """Values that go out."""
         return self.weights.columns
 
-    def map(
-        self,
-        chip: Chip,
-        *,
-        name: str = "layer",
-        inputs: WordFormat | None = None,
-        calibration: torch.Tensor | None = None,
-    ) -> MappedDense:
-        """Find the tiles of the layer; its range is given, so ``calibration`` is not used."""
-        chip = with_inputs(chip, inputs)
-        cold, limit = chip.as_written.without_data(), chip.output.limit or self.limit
-        matrix = MappedMatrix.of(self.weights, cold)
-        check_chip(chip, matrix.rows, "the ramp of a dense layer")
+    def on_tiles(self, chip: Chip, name: str, matrix: MappedMatrix, seen: Mapping[str, torch.Tensor]) -> MappedDense:
+        """The layer with its converters, whose range is given: it follows no data."""
+        limit = chip.output.limit or self.limit
         group = ColumnGroup.cut(identity(limit), 0, self.outputs, chip.columns, chip.columns_per_ramp)
         converter = MappedConverter(
             name="linear ramp",
             group=group,
-            chip=cold,
+            chip=chip.as_written.without_data(),
             stream=("output",),
             renewal=(),
             bits=chip.output.bits,
@@ -79,7 +64,7 @@ class DenseLayer(MatrixLayer):
 
 @dataclass(frozen=True, kw_only=True)
 class MappedDense(MappedMatrixLayer):
-    """Where a dense layer goes."""
+    """Where a dense layer goes; its cells drift like those in front, whose factors its reference follows."""
 
     @property
     def shape(self) -> DenseShape:
@@ -90,38 +75,17 @@ class MappedDense(MappedMatrixLayer):
         """One product."""
         return dense_actions(self.shape, activity, self.timing)
 
-    def program(self, *, rng: ChipStreams) -> ProgrammedDense:
-        """Write the layer on ``len(rng)`` chips."""
-        converters = tuple(converter.build(rng) for converter in self.converters)
-        return ProgrammedDense(
-            mapped=self, matrix=self.matrix.program(rng=rng.child("weights")), converters=converters, rng=rng
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProgrammedDense(ProgrammedMatrixLayer):
-    """A dense layer as written; its cells have drifted like those in front, whose factors its reference follows."""
-
-    def at(self, t_s: float, *, before: Sequence[torch.Tensor | float] = ()) -> DenseRead:
-        """The layer ``t_s`` seconds after programming; the mean of ``before`` scales its converter's reference."""
-        converters, _ = self.renewed(t_s)
-        factors = Factors([followed_factor(before, self.converters[0].group.ramps)])
-        matrix = self.matrix.reading(self.mapped.chip).at(t_s)
-        columns = ColumnsRead.of(matrix, converters, t_s, factors)
-        return DenseRead(
-            columns, self.mapped.matrix.bias_rows, self.mapped.input_words, len(self.rng), tuple(factors.ramp)
-        )
+    def read(self, columns: ColumnsRead, factors: Factors, chips: int, state: StateRead | None) -> DenseRead:
+        """So many chips of the layer at one time."""
+        return DenseRead(columns, tuple(factors.ramp), chips, self.matrix.bias_rows, self.input_words.full_scale)
 
 
 @dataclass(frozen=True)
 class DenseRead(MatrixLayerRead):
-    """A dense layer at one time."""
+    """A dense layer at one time; ``top``: clock periods that drive the rows of the bias."""
 
-    columns: ColumnsRead
     bias_rows: int
-    words: WordFormat
-    chips: int
-    factors: tuple[torch.Tensor | float, ...]
+    top: int
 
     def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
         """Outputs ``(chips, n, outputs)`` of pulse widths ``inputs (chips | 1, n, inputs)`` in clock periods.
@@ -130,7 +94,7 @@ class DenseRead(MatrixLayerRead):
         """
         if inputs.dim() == 4:
             return torch.stack([self.run(step, noise=noise, activity=activity) for step in inputs.unbind(2)], dim=2)
-        driven = torch.nn.functional.pad(inputs, (0, self.bias_rows), value=float(self.words.full_scale))
+        driven = torch.nn.functional.pad(inputs, (0, self.bias_rows), value=float(self.top))
         driven = driven.expand(self.chips, -1, -1)
         (outputs,) = self.columns.values(self.columns.codes(driven, noise, activity))
         if activity is not None:

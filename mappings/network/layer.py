@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 
-from devices import Cells, ChipStreams, InputError
+from devices import BlockNoise, Cells, ChipStreams, InputError, Stream
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
-from mappings.columns import GroupConverter, MappedConverter
+from mappings.columns import ColumnGroup, ColumnsRead, Factors, GroupConverter, MappedConverter
+from mappings.compensation import followed_factor, measured_factors
 from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, WordFormat, WrittenCells
-from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix
+from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix, check_chip
 from mappings.network.assumed import Assumed
 from mappings.step import LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
-from periphery.drivers.base import full_scale
+from periphery import LookUpConverter, RampConversion
 from periphery.prices.adc import adc_component
 from periphery.prices.component import Component, load_components
 
@@ -27,9 +28,10 @@ Shape = TypeVar("Shape", bound=LayerShape)
 
 
 class MatrixLayer(Layer):
-    """A layer of one weight matrix."""
+    """A layer of one weight matrix; ``converts`` names the ramp that its sums go through."""
 
     weights: WeightMatrix
+    converts: ClassVar[str]
 
     @property
     def parameters(self) -> int:
@@ -37,10 +39,9 @@ class MatrixLayer(Layer):
         return self.weights.parameters
 
     def follows_data(self, chip: Chip) -> bool:
-        """Whether the layer needs calibration inputs to be mapped to this chip."""
+        """Whether ranges or levels of the converters are chosen for data on this chip."""
         return False
 
-    @abstractmethod
     def map(
         self,
         chip: Chip,
@@ -55,15 +56,43 @@ class MatrixLayer(Layer):
         ``run`` takes them, for ranges and levels that follow data. Raises InputError where the chip cannot hold the
         layer, and where it follows data and there is none.
         """
+        if inputs is not None:
+            if inputs.kind != "signed":
+                raise InputError(f"inputs: word lines of this layer take signed words (got {inputs.kind})")
+            chip = replace(chip, bits=inputs.bits, driver=replace(chip.driver, x_max=inputs.limit))
+        matrix = MappedMatrix.of(self.weights, chip.as_written)
+        check_chip(chip, matrix.rows, self.converts)
+        seen: dict[str, torch.Tensor] = {}
+        if self.follows_data(chip):
+            if calibration is None:
+                raise InputError(
+                    "chip: ranges calibrated on data and optimal levels need calibration inputs (got none): "
+                    "layer.map(chip, calibration=counts)"
+                )
+            seen = self.seen_by(chip, calibration)
+        return self.on_tiles(chip, name, matrix, seen)
 
+    @abstractmethod
+    def on_tiles(
+        self, chip: Chip, name: str, matrix: MappedMatrix, seen: Mapping[str, torch.Tensor]
+    ) -> MappedMatrixLayer:
+        """The layer with its converters; ``seen``: by the number of a group, pre-activations that they follow."""
 
-def with_inputs(chip: Chip, inputs: WordFormat | None) -> Chip:
-    """The chip with the format of a layer's inputs; raises InputError for words that are not signed."""
-    if inputs is None:
-        return chip
-    if inputs.kind != "signed":
-        raise InputError(f"inputs: word lines of this layer take signed words (got {inputs.kind})")
-    return replace(chip, bits=inputs.bits, driver=replace(chip.driver, x_max=inputs.limit))
+    def ideal(self, chip: Chip, counts: torch.Tensor, activity: Activity | None = None) -> torch.Tensor:
+        """What one ideal chip of the same formats gives for inputs in clock periods."""
+        rng = ChipStreams.of(Stream.root(0).child("calibration"), 1)
+        read, noise = self.map(chip.plain()).program(rng=rng).at(0.0), BlockNoise(rng, [0], counts.shape[-3])
+        return read.run(counts, noise=noise, activity=activity)
+
+    def seen_by(self, chip: Chip, counts: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Pre-activations ``(samples, columns)`` at the conversions of each group on an ideal chip of these formats.
+
+        ``counts``: calibration inputs ``(n, steps, inputs)`` in clock periods. Keys are the numbers of the groups of
+        columns, ``"0"`` and ``"1"``: what ranges and optimal levels are chosen for.
+        """
+        activity = Activity(seen={})
+        self.ideal(chip, counts, activity)
+        return {name: torch.cat(z, dim=1)[0] for name, z in (activity.seen or {}).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +105,8 @@ class MappedMatrixLayer(MappedLayer):
     converters : of each group of columns
     state : of the cell state that comes back as charge, on an LSTM with a ramp; else None
     """
+
+    measures_drift: ClassVar[bool] = False  # whether its converters measure by how much the array has shrunk
 
     layer: MatrixLayer
     name: str
@@ -182,37 +213,34 @@ class MappedMatrixLayer(MappedLayer):
     def step(self, activity: StepActivity) -> Actions:
         """Counts and schedule of one step in the order of its parts."""
 
-    @abstractmethod
     def program(self, *, rng: ChipStreams) -> ProgrammedMatrixLayer:
         """Write cells, ramps and comparators of the layer once on ``len(rng)`` chips."""
+        cells, device = None, self.chip.ramp.device
+        if self.state is not None:
+            top = torch.full((1, self.state.group.last), device.g_max_S)
+            cells = device.program(top, rng=rng.child("state cells"))
+        return ProgrammedMatrixLayer(
+            mapped=self,
+            matrix=self.matrix.program(rng=rng.child("weights")),
+            converters=tuple(converter.build(rng) for converter in self.converters),
+            rng=rng,
+            state=None if self.state is None else self.state.build(rng),
+            state_cells=cells,
+        )
+
+    @abstractmethod
+    def read(self, columns: ColumnsRead, factors: Factors, chips: int, state: StateRead | None) -> MatrixLayerRead:
+        """So many chips of the layer at one time, from their matrix and converters."""
 
     def expected(self, assumed: Assumed) -> StepActivity:
         """What one step is taken to do under these assumptions."""
-        chip, matrix, shape = self.chip, self.matrix, self.shape
-        driver, bits, passes = chip.driver, chip.bits, self.passes
-        counts, top = assumed.counts(full_scale(bits)), torch.tensor([float(full_scale(bits))])
-        quantum_J = driver.v_read_V**2 * driver.t_clk_s
-
-        def rows(of: Callable[[torch.Tensor, int], torch.Tensor]) -> float:
-            """The sum over word lines of what one of them does."""
-            return passes * (
-                matrix.weights.inputs * float(of(counts, bits).mean()) + matrix.bias_rows * float(of(top, bits))
-            )
-
-        conversions = shape.columns * shape.conversions_per_column if shape.linear else 0
-        states = self.state.group.last if self.state else 0
-        state_clocks = states * float(counts.abs().mean())
-        return StepActivity(
-            array_ohmic_J=rows(driver.loss_counts) * assumed.row_S(matrix) * quantum_J,
-            row_pulses=rows(driver.pulses),
-            row_clocks=rows(driver.driven_clocks),
-            gate_compare_steps=shape.columns * assumed.code_share * 2 ** self.converters[0].bits,
-            adc_steps=conversions * assumed.code_share * 2**shape.code_bits,
-            ramp_ohmic_J=quantum_J * sum(count * design.loss_S for count, design in self._ramps()),
-            state_ohmic_J=state_clocks * chip.ramp.device.g_max_S * quantum_J,
-            state_pulses=states * float((counts != 0).float().mean()),
-            state_clocks=state_clocks,
-            state_compare_steps=states * assumed.code_share * 2**bits,
+        return assumed.activity(
+            self.matrix,
+            self.shape,
+            passes=self.passes,
+            output_bits=self.converters[0].bits,
+            states=self.state.group.last if self.state else 0,
+            ramp_loss_S=sum(count * design.loss_S for count, design in self._ramps()),
         )
 
 
@@ -235,13 +263,25 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         """All converters that have a ramp, the one of tanh(c) last."""
         return [c for c in (*self.converters, self.state) if c is not None and c.ramp is not None]
 
-    @abstractmethod
     def at(self, t_s: float, *, before: Sequence[torch.Tensor | float] = ()) -> MatrixLayerRead:
         """The layer ``t_s`` seconds after programming, compensated if the chip says so.
 
         Cells are read at the temperature of the chip; they were written, and ramps calibrated, at that of programming.
-        ``before``: the factors of the layers in front, for a layer that measures none itself.
+        ``before``: factors of the layers in front; a layer that measures no drift itself follows their mean.
         """
+        mapped, chip = self.mapped, self.mapped.chip
+        converters, state = self.renewed(t_s)
+        if mapped.measures_drift and chip.compensation.mode != "off":
+            factors = measured_factors(self.matrix, self.converters, converters, t_s, chip=chip, rng=self.rng)
+        else:
+            factors = Factors([followed_factor(before, converter.group.ramps) for converter in converters])
+        read_state = None
+        if state is not None and self.state_cells is not None:
+            device = chip.ramp.device
+            gain = (device.conductance_S(self.state_cells, t_s) / device.g_max_S)[:, None]
+            read_state = StateRead(state.group, state.at(t_s), gain)
+        columns = ColumnsRead.of(self.matrix.reading(chip).at(t_s), converters, t_s, factors)
+        return mapped.read(columns, factors, len(self.rng), read_state)
 
     def renewed(self, t_s: float) -> tuple[list[GroupConverter], GroupConverter | None]:
         """Converters of columns and of the state, bias cells programmed again at ``t_s`` where the chip does so."""
@@ -294,10 +334,29 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         return parts
 
 
+@dataclass(frozen=True)
+class StateRead:
+    """The way of a cell state back to charge and to its tanh: one pair of cells a unit, and a second ramp.
+
+    ``gain``: conductance of the cells over the largest one, ``(chips, 1, hidden)``.
+    """
+
+    group: ColumnGroup
+    conversion: RampConversion | LookUpConverter
+    gain: torch.Tensor
+
+
+@dataclass(frozen=True)
 class MatrixLayerRead(LayerRead):
-    """A layer's chips at one time.
+    """A layer on so many chips at one time.
 
     ``factors``: for each group what scales its converters against drift, ``(chips, ramps, 1)``, or 1.
     """
 
+    columns: ColumnsRead
     factors: tuple[torch.Tensor | float, ...]
+    chips: int
+
+    @abstractmethod
+    def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
+        """Outputs ``(chips, n, ...)`` for inputs ``(chips | 1, n, ...)`` in clock periods."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from devices import BlockNoise, ChipStreams, InputError, Stream
+from devices import BlockNoise, ChipStreams, InputError
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
@@ -86,19 +86,11 @@ class Network:
             on, counts = chips[name].of_layer(name), None
             if words and follow:
                 counts = node.counts(words, on)
-                if name in follow:
-                    follow.remove(name)
-                if follow:
-                    words[name] = _ideal(node.layer, on, counts)
+                follow = [other for other in follow if other != name]
             layers[name] = node.layer.map(on, name=name, calibration=counts)
+            if counts is not None and follow:
+                words[name] = node.layer.ideal(on, counts), layers[name].output_words
         return MappedNetwork(self, layers)
-
-
-def _ideal(layer: MatrixLayer, chip: Chip, counts: torch.Tensor) -> Words:
-    """What a layer gives on one ideal chip of the same formats."""
-    rng = ChipStreams.of(Stream.root(0).child("calibration"), 1)
-    mapped = layer.map(chip.plain())
-    return mapped.program(rng=rng).at(0.0).run(counts, noise=BlockNoise(rng, [0], counts.shape[1])), mapped.output_words
 
 
 @dataclass(frozen=True)

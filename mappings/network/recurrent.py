@@ -13,22 +13,20 @@ nonlinear conversion there is no linear partial sum to which the gate could be a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from devices import BlockNoise, ChipStreams, InputError, Stream
 from mappings.actions import Actions
-from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import ColumnGroup, ColumnsRead, Factors, MappedConverter, volts_per_z
-from mappings.compensation import measured_factors
 from mappings.contract import WordFormat
-from mappings.matrix import MappedMatrix, WeightMatrix, check_chip
+from mappings.matrix import MappedMatrix, WeightMatrix
 from mappings.network.actions import GATES, Cell, RecurrentShape, recurrent_actions
-from mappings.network.layer import MappedMatrixLayer, MatrixLayer, ProgrammedMatrixLayer, with_inputs
-from mappings.network.recurrent_run import RecurrentRead, StateRead
+from mappings.network.layer import MappedMatrixLayer, MatrixLayer, StateRead
+from mappings.network.recurrent_run import RecurrentRead
 from mappings.step import StepActivity
 from periphery import SIGMOID, TANH
 
@@ -38,6 +36,8 @@ TORCH_ORDER: dict[Cell, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru":
 @dataclass(frozen=True)
 class RecurrentLayer(MatrixLayer):
     """Weights of one recurrent layer, before any hardware; columns are sigmoid gates first, then tanh gates."""
+
+    converts: ClassVar[str] = "a ramp that computes an activation"
 
     cell: Cell
     hidden: int
@@ -64,43 +64,15 @@ class RecurrentLayer(MatrixLayer):
         return self.hidden
 
     def follows_data(self, chip: Chip) -> bool:
-        """Whether ranges or levels of the gates' converters are chosen for data."""
+        """Whether ranges or levels of the gates' converters are chosen for data on this chip."""
         return chip.follows_data
 
-    def seen_by(self, chip: Chip, counts: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Pre-activations ``(samples, columns)`` at each group's conversions on an ideal chip of this format.
-
-        ``counts``: calibration inputs ``(n, steps, inputs)`` in clock periods. Keys are the numbers of the groups of
-        columns, ``"0"`` and ``"1"``: what ranges and optimal levels are chosen for.
-        """
-        rng = ChipStreams.of(Stream.root(0).child("calibration"), 1)
-        activity = Activity(seen={})
-        ideal = self.map(chip.plain()).program(rng=rng).at(0.0)
-        ideal.run(counts, noise=BlockNoise(rng, [0], counts.shape[-3]), activity=activity)
-        assert activity.seen is not None
-        return {name: torch.cat(z, dim=1)[0] for name, z in activity.seen.items()}
-
-    def map(
-        self,
-        chip: Chip,
-        *,
-        name: str = "layer",
-        inputs: WordFormat | None = None,
-        calibration: torch.Tensor | None = None,
+    def on_tiles(
+        self, chip: Chip, name: str, matrix: MappedMatrix, seen: Mapping[str, torch.Tensor]
     ) -> MappedRecurrent:
-        """Find the tiles, columns and converters of the layer; ``calibration``: ``(n, steps, inputs)``."""
-        chip = with_inputs(chip, inputs)
-        if chip.follows_data and calibration is None:
-            raise InputError(
-                "chip: ranges calibrated on data and optimal levels need calibration inputs (got none): "
-                "layer.map(chip, calibration=counts)"
-            )
-        cold = chip.as_written
-        matrix = MappedMatrix.of(self.weights, cold)
-        check_chip(chip, matrix.rows, "a ramp that computes an activation")
-        groups = self.groups(chip)
+        """The layer with the converters of its gates and, for an LSTM with a ramp, of its cell state."""
+        cold, groups = chip.as_written, self.groups(chip)
         volts = volts_per_z(chip, [(group.function, chip.bits) for group in groups])
-        seen = self.seen_by(chip, calibration) if calibration is not None and chip.follows_data else {}
 
         def converter(group: ColumnGroup, on: Chip, name: str, *stream: str | int) -> MappedConverter:
             return MappedConverter(
@@ -115,12 +87,11 @@ class RecurrentLayer(MatrixLayer):
                 volts_per_z=volts,
             )
 
-        converters = [
-            converter(group, cold, group.function.name, "group", k).following(
-                group.gather(seen[str(k)]) if str(k) in seen else None
-            )
-            for k, group in enumerate(groups)
-        ]
+        converters = []
+        for k, group in enumerate(groups):
+            z = seen.get(str(k))
+            gates = converter(group, cold, group.function.name, "group", k)
+            converters.append(gates.following(None if z is None else group.gather(z)))
         state = None
         if self.cell == "lstm" and chip.readout == "ramp":
             units = ColumnGroup.cut(TANH, 0, self.hidden, chip.columns, chip.columns_per_ramp)
@@ -143,7 +114,9 @@ class RecurrentLayer(MatrixLayer):
 
 @dataclass(frozen=True, kw_only=True)
 class MappedRecurrent(MappedMatrixLayer):
-    """Where a recurrent layer goes."""
+    """Where a recurrent layer goes; its ramps measure by how much its array has shrunk."""
+
+    measures_drift: ClassVar[bool] = True
 
     layer: RecurrentLayer
 
@@ -169,45 +142,6 @@ class MappedRecurrent(MappedMatrixLayer):
         """One step of the sequence."""
         return recurrent_actions(self.shape, activity, self.timing)
 
-    def program(self, *, rng: ChipStreams) -> ProgrammedRecurrent:
-        """Write cells, ramps and comparators once on ``len(rng)`` chips."""
-        cells, device = None, self.chip.ramp.device
-        if self.state is not None:
-            top = torch.full((1, self.layer.hidden), device.g_max_S)
-            cells = device.program(top, rng=rng.child("state cells"))
-        return ProgrammedRecurrent(
-            mapped=self,
-            matrix=self.matrix.program(rng=rng.child("weights")),
-            converters=tuple(converter.build(rng) for converter in self.converters),
-            rng=rng,
-            state=None if self.state is None else self.state.build(rng),
-            state_cells=cells,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProgrammedRecurrent(ProgrammedMatrixLayer):
-    """A recurrent layer as written."""
-
-    mapped: MappedRecurrent
-
-    def at(self, t_s: float, *, before: Sequence[torch.Tensor | float] = ()) -> RecurrentRead:
-        """The layer ``t_s`` seconds after programming; its own ramps measure by how much its array has shrunk."""
-        chip, mapped = self.mapped.chip, self.mapped
-        converters, state = self.renewed(t_s)
-        factors = Factors([1.0] * len(converters))
-        if chip.compensation.mode != "off":
-            factors = measured_factors(self.matrix, self.converters, converters, t_s, chip=chip, rng=self.rng)
-        read_state = None
-        if state is not None and self.state_cells is not None:
-            device = chip.ramp.device
-            gain = (device.conductance_S(self.state_cells, t_s) / device.g_max_S)[:, None]
-            read_state = StateRead(state.group, state.at(t_s), gain)
-        return RecurrentRead(
-            mapped.shape,
-            chip,
-            ColumnsRead.of(self.matrix.reading(chip).at(t_s), converters, t_s, factors),
-            tuple(factors.ramp),
-            len(self.rng),
-            read_state,
-        )
+    def read(self, columns: ColumnsRead, factors: Factors, chips: int, state: StateRead | None) -> RecurrentRead:
+        """So many chips of the layer at one time."""
+        return RecurrentRead(columns, tuple(factors.ramp), chips, self.shape, self.chip, state)

@@ -9,23 +9,11 @@ import torch
 from devices import BlockNoise
 from mappings.activity import Activity
 from mappings.chip import Chip
-from mappings.columns import ColumnGroup, ColumnsRead, codes_of
+from mappings.columns import codes_of
 from mappings.matrix import PreActivation
 from mappings.network.actions import RecurrentShape
-from mappings.network.layer import MatrixLayerRead
-from periphery import LookUpConverter, RampConversion
-
-
-@dataclass(frozen=True)
-class StateRead:
-    """The way of a cell state back to charge and to its tanh: one pair of cells a unit, and a second ramp.
-
-    ``gain``: conductance of the cells over the largest one, ``(chips, 1, hidden)``.
-    """
-
-    group: ColumnGroup
-    conversion: RampConversion | LookUpConverter
-    gain: torch.Tensor
+from mappings.network.layer import MatrixLayerRead, StateRead
+from periphery import LookUpConverter
 
 
 @dataclass(frozen=True)
@@ -34,9 +22,6 @@ class RecurrentRead(MatrixLayerRead):
 
     shape: RecurrentShape
     chip: Chip
-    columns: ColumnsRead
-    factors: tuple[torch.Tensor | float, ...]
-    chips: int
     state: StateRead | None
 
     def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:

@@ -17,7 +17,8 @@ from devices.effects import Levels, ProgramVerify, Retention, Spread, Stuck, Tem
 from mappings.chip import Chip, Compensation, Weights
 from mappings.chip_wires import NodeWires
 from mappings.network.dense import DenseLayer
-from mappings.network.recurrent import ProgrammedRecurrent, RecurrentLayer
+from mappings.network.layer import ProgrammedMatrixLayer
+from mappings.network.recurrent import RecurrentLayer
 from mappings.network.writing import write_lines
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.drivers import PWMDriver
@@ -44,7 +45,7 @@ def on(chip: Chip, device: Device, **changes: object) -> Chip:
     return replace(cells, **changes)  # type: ignore[arg-type]
 
 
-def layer(chip: Chip, chips: int = 1) -> ProgrammedRecurrent:
+def layer(chip: Chip, chips: int = 1) -> ProgrammedMatrixLayer:
     weights = normal(4 * HIDDEN, INPUTS), normal(4 * HIDDEN, HIDDEN, seed=1), normal(4 * HIDDEN, seed=2)
     return RecurrentLayer.from_torch("lstm", *weights).map(chip, name="recurrent").program(rng=streams(chips))
 

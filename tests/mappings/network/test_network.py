@@ -104,9 +104,7 @@ def test_layers_side_by_side_are_taken_together_and_words_are_recast_between_chi
 
 def test_what_a_network_cannot_be_is_refused() -> None:
     with pytest.raises(InputError) as caught:
-        Network(
-            {"first": Node(FIRST, ("second",)), "second": Node(SECOND), "sum": Node(OUTPUT, ("first", "second"))}
-        )
+        Network({"first": Node(FIRST, ("second",)), "second": Node(SECOND), "sum": Node(OUTPUT, ("first", "second"))})
     assert caught.value.problems == (
         "first: takes: inputs, or layers before it (got second)",
         "sum: takes 6 values (got 12)",

@@ -15,7 +15,9 @@ from devices import PCM, BlockNoise, ChipStreams, Ideal, InputError, Stream, TaO
 from mappings.activity import Activity
 from mappings.chip import CellState, Chip, Compensation, Weights
 from mappings.network.actions import Cell
+from mappings.network.layer import MatrixLayerRead
 from mappings.network.recurrent import RecurrentLayer
+from mappings.network.recurrent_run import RecurrentRead
 from periphery import Comparator, ConventionalADC, PWMDriver, RampColumn
 
 Readout = Literal["ramp", "conventional"]
@@ -349,16 +351,16 @@ def test_compensation_recentres_all_ramps_that_drift_the_one_of_the_state_includ
     centred = layer.map(chip).program(rng=rng).at(MONTH_S)
     still = replace(chip, compensation=Compensation(mode="global", recentre=False))
     drifted = layer.map(still).program(rng=rng).at(MONTH_S)
-    assert drifted.state is not None
-    assert centred.state is not None
-    for old, new in zip(
-        (*drifted.columns.conversions, drifted.state.conversion),
-        (*centred.columns.conversions, centred.state.conversion),
-        strict=True,
-    ):
-        middle = old.levels.shape[-1] // 2  # type: ignore[union-attr]
-        ideal = -1 / 64 if old.low < 0 else 0.0  # type: ignore[union-attr]
-        errors = [float((c.levels[:, 0, middle] - math.atanh(ideal)).abs().mean()) for c in (old, new)]  # type: ignore[union-attr]
+
+    def conversions(read: MatrixLayerRead) -> list[Any]:
+        assert isinstance(read, RecurrentRead)
+        assert read.state is not None
+        return [*read.columns.conversions, read.state.conversion]
+
+    for old, new in zip(conversions(drifted), conversions(centred), strict=True):
+        middle = old.levels.shape[-1] // 2
+        ideal = -1 / 64 if old.low < 0 else 0.0
+        errors = [float((c.levels[:, 0, middle] - math.atanh(ideal)).abs().mean()) for c in (old, new)]
         assert errors[1] < 0.5 * errors[0]
 
 
