@@ -60,7 +60,7 @@ class CellState:
     Parameters
     ----------
     bits : width of the stored state, sign included
-    limit : largest magnitude that it can hold
+    limit : largest magnitude that can be stored
     drive_limit : magnitude that takes the longest pulse when the state is driven into the second ramp's columns
     """
 
@@ -117,9 +117,9 @@ class Chip:
     bias : ``row`` adds word lines that are always driven; ``none`` drops the bias
     rows, columns : most word lines and most weight columns (bit-line pairs) of one tile
     partial_sums : how a layer with more rows than one tile is summed. ``charge``: the tiles of one column share an
-        integrator, so the nonlinear conversion sees the whole sum. ``digital``: each tile is converted linearly and the
-        words are added before a look-up; a ramp that computes the activation of a partial sum would be wrong, so this
-        needs the conventional readout
+        integrator, so the nonlinear conversion acts on the whole sum. ``digital``: each tile is converted linearly and
+        the words are added before a look-up; a ramp that computes the activation of a partial sum would be wrong, so
+        this needs the conventional readout
     wires : resistance of word and bit lines, drivers and sense inputs, in ohms or by technology node; none by default
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
@@ -169,7 +169,7 @@ class Chip:
 
     @property
     def cells(self) -> tuple[AnyDevice, ...]:
-        """The kinds of cells that are read: those of the weights and, where there is a ramp, its own."""
+        """The kinds of cells that are read: those of the weights and, where there is a ramp, those of the ramp."""
         return (self.weights.device, self.ramp.device) if self.readout == "ramp" else (self.weights.device,)
 
     @property
@@ -215,7 +215,7 @@ class Chip:
 
     @property
     def follows_data(self) -> bool:
-        """Whether a converter's range or levels are chosen for data that a layer sees."""
+        """Whether a converter's range or levels are chosen for the data of a layer."""
         if self.readout == "ramp":
             return self.ramp.levels == "optimal"
         return self.adc.calibration is not None
@@ -250,7 +250,7 @@ class Chip:
         )
 
     def check_layers(self) -> None:
-        """Raise InputError, with every reason, where this chip can hold no layer of any size."""
+        """Raise InputError, with every reason, where no layer of any size fits this chip."""
         cells, encoding, found = self.weights.device, self.weights.encoding, []
         if not cells.writable:
             found.append(

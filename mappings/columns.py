@@ -1,4 +1,4 @@
-"""Columns of a layer, the tiles that hold them, and the converters they share."""
+"""Columns of a layer, cut by tiles, and the converters that they share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from periphery.ramp.cells import Ramp
 
 @dataclass(frozen=True)
 class ColumnGroup:
-    """Neighbouring columns that compute one function, cut by tiles; every piece has a ramp of its own.
+    """Neighbouring columns that compute one function, cut by tiles; every piece has one ramp.
 
     ``columns``: ``(ramps, width)`` column numbers, the last piece padded by repeating its last column; ``order``:
     the position of each column of the group in the flattened pieces.
@@ -101,17 +101,17 @@ class MappedConverter:
     ends_z: tuple[float | torch.Tensor, float | torch.Tensor] | None = None
     clipped: float = 0.0
 
-    def following(self, seen_z: torch.Tensor | None) -> MappedConverter:
+    def following(self, data_z: torch.Tensor | None) -> MappedConverter:
         """The same converters with the ramp's design, and with ranges and levels that follow the data.
 
-        ``seen_z``: pre-activations ``(..., ramps, width)``; used where the chip calibrates ranges or chooses levels.
+        ``data_z``: pre-activations ``(..., ramps, width)``; used where the chip calibrates ranges or chooses levels.
         """
         chip = self.chip
         if chip.readout == "ramp":
-            samples = None if seen_z is None or chip.ramp.levels == "uniform" else seen_z.flatten()
+            samples = None if data_z is None or chip.ramp.levels == "uniform" else data_z.flatten()
             return replace(self, design=chip.ramp.design(self.group.function, self.bits, samples=samples))
-        if chip.adc.calibration is not None and seen_z is not None:
-            found = chip.adc.calibration.ranges(seen_z, self.adc_bits, chip.adc.converter.grid_levels)
+        if chip.adc.calibration is not None and data_z is not None:
+            found = chip.adc.calibration.ranges(data_z, self.adc_bits, chip.adc.converter.grid_levels)
             return replace(
                 self,
                 ends_z=(found.low_z, found.high_z),
@@ -198,7 +198,7 @@ class GroupConverter:
     def linearised(self, codes: torch.Tensor) -> torch.Tensor:
         """What a calibration reads from codes: ``g^-1`` of the output, not finite at the end codes.
 
-        Codes of a ramp count the thresholds below, so for levels of its own or a function that turns back, the middle
+        Codes of a ramp count the thresholds below, so for optimal levels or a function that turns back, the middle
         between two thresholds represents the inputs between them.
         """
         design, function = self.design, self.group.function
@@ -239,7 +239,7 @@ def codes_of(
     """Convert the group's columns of a layer's pre-activation to codes ``(chips, n, ramps, width)``.
 
     Several parts are the row tiles, weight slices or input bits of a column, whose words are added digitally: each is
-    converted linearly, with noise and offset, over its share of the range, and the look-up sees the sum. ``trim``,
+    converted linearly, with noise and offset, over its share of the range, and the look-up takes the sum. ``trim``,
     ``(chips, ramps, width)``, divides every column's pre-activation: on its integrator where a ramp converts it, as a
     digital word otherwise. ``activity`` counts the steps that linear converters with comparators took.
     """
@@ -323,7 +323,7 @@ class ColumnsRead:
         if activity is not None:
             activity.drive(counts[:, : activity.valid], self.matrix.driver, self.matrix.bits)
             for k in converted if used is None else used:
-                activity.watch(str(k), parts[0].z)
+                activity.record(str(k), parts[0].z)
                 activity.add("gate_compare_steps", self.groups[k].scatter(codes[k])[:, : activity.valid] + 1)
         return list(codes.values())
 

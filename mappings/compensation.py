@@ -1,4 +1,4 @@
-"""Drift compensation before the comparator: by how much an array has shrunk as its own converters see it.
+"""Drift compensation before the comparator: by how much an array has shrunk, as its converters measure it.
 
 The same calibration inputs are driven right after programming, at the temperature of programming, and now; both are
 converted, the codes taken back through the table of ``g^-1``, and the slope between the two is the factor. End codes
@@ -50,12 +50,12 @@ def measured_factors(
         wanted = measure(matrix.reading(chip.as_written).at(0.0), written, 0.0, factors, "start")
     read, when = matrix.reading(chip).at(t_s), float(t_s).hex()
     for turn in range(ROUNDS):
-        seen = measure(read, now, t_s, factors, when, turn)
-        slopes = [_slope(z, before, (1, 3))[..., None] for z, before in zip(seen, wanted, strict=True)]
+        found = measure(read, now, t_s, factors, when, turn)
+        slopes = [_slope(z, before, (1, 3))[..., None] for z, before in zip(found, wanted, strict=True)]
         factors = Factors([_stepped(f * slope, how.resolution) for f, slope in zip(factors.ramp, slopes, strict=True)])
     if how.mode == "per_column":
-        seen = measure(read, now, t_s, factors, when, "columns")
-        trims = [_stepped(_slope(z, before, (1,)), how.resolution) for z, before in zip(seen, wanted, strict=True)]
+        found = measure(read, now, t_s, factors, when, "columns")
+        trims = [_stepped(_slope(z, before, (1,)), how.resolution) for z, before in zip(found, wanted, strict=True)]
         factors = Factors(factors.ramp, trims)
     return factors
 
@@ -71,7 +71,7 @@ def followed_factor(factors: Sequence[torch.Tensor | float], ramps: int) -> torc
 
 
 def _slope(now: torch.Tensor, before: torch.Tensor, over: tuple[int, ...]) -> torch.Tensor:
-    """Least-squares factor that takes ``before`` to ``now``, over the given dimensions; 1 where nothing was seen."""
+    """Least-squares factor that takes ``before`` to ``now``, over the given dimensions; 1 where nothing is finite."""
     use = torch.isfinite(now) & torch.isfinite(before)
     now, before = torch.where(use, now, 0.0), torch.where(use, before, 0.0)
     energy = before.square().sum(over)

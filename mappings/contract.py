@@ -76,7 +76,7 @@ class Layer(ABC):
         """Find where the layer goes on the tiles of ``chip``; nothing is drawn, no cell is made.
 
         ``inputs``: the format of its inputs, the chip's by default; a sparse layer takes the matrix that comes in.
-        Raises InputError, with every reason, where the chip cannot hold the layer.
+        Raises InputError, with every reason, where the layer does not fit the chip.
         """
 
 
@@ -99,7 +99,7 @@ class MappedLayer(ABC):
         """What one step does: counts, instances and schedule.
 
         ``activity``: means of what was observed in a run, with the conductances that it met; with None the layer's
-        assumptions about conductances and inputs take its place, and a note of the result names them.
+        assumptions about conductances and inputs are taken instead, and a note of the result names them.
         """
 
     @abstractmethod
@@ -127,7 +127,7 @@ class WrittenCells:
 
 
 class ProgrammedLayer(ABC):
-    """A layer as written on a batch of chips; any number of readings see the same cells."""
+    """A layer as written on a batch of chips; any number of readings are of the same cells."""
 
     mapped: MappedLayer
 
@@ -135,7 +135,7 @@ class ProgrammedLayer(ABC):
     def at(self, t_s: float) -> LayerRead:
         """The same chips ``t_s`` seconds after they were written.
 
-        Raises InputError for a time at which nothing is known of the cells.
+        Raises InputError for a time for which nothing is published about the cells.
         """
 
     def written(self) -> Sequence[WrittenCells]:

@@ -28,7 +28,7 @@ class WeightMatrix:
     """Weights and biases before any hardware; tensors on the meta device have a shape and no values.
 
     ``blocks``: ``(columns, inputs)`` each, side by side along the inputs; ``bias``: ``(columns,)`` or None; ``order``:
-    ``(columns,)``, the row of the blocks that each column of the array holds, where not that of its number.
+    ``(columns,)``, the row of the blocks for each column of the array, where not that of its number.
     """
 
     blocks: tuple[torch.Tensor, ...]
@@ -81,7 +81,7 @@ class WeightMatrix:
         return max(1, int(torch.ceil(level / largest - 1e-6)))
 
     def rows(self, bias_rows: int, x_max: float) -> torch.Tensor:
-        """The matrix as word lines meet it, ``(inputs + bias_rows, columns)``; ``x_max`` is the input at full scale."""
+        """The matrix by word lines, ``(inputs + bias_rows, columns)``; ``x_max`` is the input at full scale."""
         weight = self.blocks[0] if len(self.blocks) == 1 else torch.cat(self.blocks, dim=1)
         bias = self.bias
         if self.order is not None:
@@ -122,7 +122,7 @@ class MappedMatrix:
 
     @property
     def tile_of_column(self) -> torch.Tensor:
-        """Which column of tiles holds each column, ``(columns,)``."""
+        """The column of tiles of each column, ``(columns,)``."""
         return torch.arange(self.columns) // self.chip.columns
 
     @cached_property
@@ -148,7 +148,7 @@ class MappedMatrix:
         return self.format.planes * self.rows * (self.columns + references * self.grid.column_tiles)
 
     def program(self, *, rng: ChipStreams) -> ProgrammedMatrix:
-        """Write the matrix on every chip; every column of tiles has a weight scale of its own."""
+        """Write the matrix on every chip; weights have one scale for each column of tiles."""
         tile = self.chip.tile
         array = Array.program(
             self.values,
@@ -196,7 +196,7 @@ def calibration_counts(matrix: torch.Tensor, chip: Chip) -> torch.Tensor:
 
 
 def check_chip(chip: Chip, rows: int, what: str) -> None:
-    """Raise InputError where this chip cannot hold a layer of so many rows; ``what`` names its ramp."""
+    """Raise InputError where a layer of so many rows does not fit this chip; ``what`` names its ramp."""
     try:
         chip.check_layers()
     except InputError as error:
@@ -278,9 +278,9 @@ class MatrixRead:
         One entry, or one for each row tile, slice and input bit where these are converted apart and added digitally.
         Products run block by block, so that the number of blocks moves no bit. Noise that columns share is in ``z``.
         """
-        seen = counts if self.driver.exact else self.drivers.driven(counts, noise)
-        chips, n, rows = seen.shape
-        blocks = seen.reshape(chips, n // noise.block, noise.block, rows)
+        driven = counts if self.driver.exact else self.drivers.driven(counts, noise)
+        chips, n, rows = driven.shape
+        blocks = driven.reshape(chips, n // noise.block, noise.block, rows)
         height = self.tile_rows if self.digital else rows
         found: list[PreActivation] = []
         for inputs, squares, share in self._drives(blocks):

@@ -7,7 +7,7 @@ the order of the steps is this project's reconstruction, since the paper's Suppl
    integrator sums charge;
 2. one ramp a function, from a column of cells, rises past all columns at once; a comparator a column stops the code;
 3. LSTM only: ``c = f c + i a`` in saturating fixed point; c goes back to charge as a pulse width on two cells a unit
-   (one phase of ``2^(bits - 1)`` clocks), and a second ramp converts tanh(c) on integrators and comparators of its own;
+   (one phase of ``2^(bits - 1)`` clocks), and a second ramp converts tanh(c) on further integrators and comparators;
    ``h = o tanh(c)``, rounded to the inputs' bits.
 
 A **GRU** takes two passes, since r gates h before the candidate's product: first z and r, then the digital ``r h``,
@@ -17,9 +17,9 @@ With the **conventional** readout, ADCs shared by several columns convert one co
 look-up does every activation, tanh(c) included; there is no second ramp.
 
 **Partial sums.** A nonlinear conversion of a part of a sum is wrong. A layer on several row tiles therefore either sums
-charge (``charge``: the tiles' columns share one integrator through switches, and everything above holds), or converts
-each tile's part with an ordinary ADC, adds digitally and looks the activation up (``digital``), whatever ``readout``
-says.
+charge (``charge``: the tiles' columns share one integrator through switches, and everything above applies), or converts
+each tile's part with an ordinary ADC, adds digitally and looks the activation up (``digital``), whatever the
+``readout``.
 
 Counts only: prices are in ``configs/components``.
 """
@@ -130,7 +130,7 @@ def dense_actions(shape: DenseShape, activity: StepActivity, timing: StepTiming)
 
 
 def _count_arithmetic(step: LayerStep, shape: RecurrentShape) -> None:
-    """Multiplications in bit products, additions in bits, and the registers that hold the state."""
+    """Multiplications in bit products, additions in bits, and the registers of the state."""
     bits, hidden = shape.bits, shape.hidden
     if shape.cell == "lstm":
         products, sums, stored = bits * shape.state_bits + 2 * bits * bits, shape.state_bits + bits, shape.state_bits

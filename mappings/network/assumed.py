@@ -28,7 +28,7 @@ FEW = 1 << 20  # weights of which a quantile is taken
 
 @dataclass(frozen=True, kw_only=True)
 class Assumed:
-    """Means of what is not known before a run; all of them are estimates.
+    """Means that only a run can measure; all of them are estimates.
 
     Parameters
     ----------

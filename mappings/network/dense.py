@@ -44,7 +44,7 @@ class DenseLayer(MatrixLayer):
         """Values that go out."""
         return self.weights.columns
 
-    def on_tiles(self, chip: Chip, name: str, matrix: MappedMatrix, seen: Mapping[str, torch.Tensor]) -> MappedDense:
+    def on_tiles(self, chip: Chip, name: str, matrix: MappedMatrix, data: Mapping[str, torch.Tensor]) -> MappedDense:
         """The layer with its converters, whose range is given: it follows no data."""
         limit = chip.output.limit or self.limit
         group = ColumnGroup.cut(identity(limit), 0, self.outputs, chip.columns, chip.columns_per_ramp)

@@ -20,7 +20,9 @@ class MeanOfLast:
     steps: Annotated[int, Ge(1)] = 1
 
     def apply(self, words: torch.Tensor) -> torch.Tensor:
-        """``(chips, n, steps, values)`` to ``(chips, n, values)``."""
+        """``(chips, n, steps, values)`` to ``(chips, n, values)``; raises ValueError for what is no sequence."""
+        if words.dim() != 4:
+            raise ValueError(f"a mean over steps takes (chips, n, steps, values) (got shape {tuple(words.shape)})")
         return torch.round(words[..., -self.steps :, :].sum(dim=-2) / self.steps)
 
     def counted(self, actions: Actions, values: int, chip: Chip) -> Actions:

@@ -53,8 +53,8 @@ class MatrixLayer(Layer):
         """Find the tiles, columns and converters of the layer.
 
         ``inputs``: the format of its inputs, the chip's by default; ``calibration``: inputs in clock periods, as
-        ``run`` takes them, for ranges and levels that follow data. Raises InputError where the chip cannot hold the
-        layer, and where it follows data and there is none.
+        ``run`` takes them, for ranges and levels that follow data. Raises InputError where the layer does not fit
+        the chip, and where it follows data and there is none.
         """
         if inputs is not None:
             if inputs.kind != "signed":
@@ -62,37 +62,37 @@ class MatrixLayer(Layer):
             chip = replace(chip, bits=inputs.bits, driver=replace(chip.driver, x_max=inputs.limit))
         matrix = MappedMatrix.of(self.weights, chip.as_written)
         check_chip(chip, matrix.rows, self.converts)
-        seen: dict[str, torch.Tensor] = {}
+        data: dict[str, torch.Tensor] = {}
         if self.follows_data(chip):
             if calibration is None:
                 raise InputError(
                     "chip: ranges calibrated on data and optimal levels need calibration inputs (got none): "
                     "layer.map(chip, calibration=counts)"
                 )
-            seen = self.seen_by(chip, calibration)
-        return self.on_tiles(chip, name, matrix, seen)
+            data = self.pre_activations(chip, calibration)
+        return self.on_tiles(chip, name, matrix, data)
 
     @abstractmethod
     def on_tiles(
-        self, chip: Chip, name: str, matrix: MappedMatrix, seen: Mapping[str, torch.Tensor]
+        self, chip: Chip, name: str, matrix: MappedMatrix, data: Mapping[str, torch.Tensor]
     ) -> MappedMatrixLayer:
-        """The layer with its converters; ``seen``: by the number of a group, pre-activations that they follow."""
+        """The layer with its converters; ``data``: by the number of a group, pre-activations that they follow."""
 
     def ideal(self, chip: Chip, counts: torch.Tensor, activity: Activity | None = None) -> torch.Tensor:
-        """What one ideal chip of the same formats gives for inputs in clock periods."""
+        """What one ideal chip of the same formats gives for inputs ``(1, n, ...)`` in clock periods."""
         rng = ChipStreams.of(Stream.root(0).child("calibration"), 1)
-        read, noise = self.map(chip.plain()).program(rng=rng).at(0.0), BlockNoise(rng, [0], counts.shape[-3])
+        read, noise = self.map(chip.plain()).program(rng=rng).at(0.0), BlockNoise(rng, [0], counts.shape[1])
         return read.run(counts, noise=noise, activity=activity)
 
-    def seen_by(self, chip: Chip, counts: torch.Tensor) -> dict[str, torch.Tensor]:
+    def pre_activations(self, chip: Chip, counts: torch.Tensor) -> dict[str, torch.Tensor]:
         """Pre-activations ``(samples, columns)`` at the conversions of each group on an ideal chip of these formats.
 
-        ``counts``: calibration inputs ``(n, steps, inputs)`` in clock periods. Keys are the numbers of the groups of
-        columns, ``"0"`` and ``"1"``: what ranges and optimal levels are chosen for.
+        ``counts``: calibration inputs ``([1,] n, steps, inputs)`` in clock periods. Keys are the numbers of the groups
+        of columns, ``"0"`` and ``"1"``: what ranges and optimal levels are chosen for.
         """
-        activity = Activity(seen={})
-        self.ideal(chip, counts, activity)
-        return {name: torch.cat(z, dim=1)[0] for name, z in (activity.seen or {}).items()}
+        activity = Activity(recorded={})
+        self.ideal(chip, counts.reshape(1, *counts.shape[-3:]), activity)
+        return {name: torch.cat(z, dim=1)[0] for name, z in (activity.recorded or {}).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +264,7 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         return [c for c in (*self.converters, self.state) if c is not None and c.ramp is not None]
 
     def at(self, t_s: float, *, before: Sequence[torch.Tensor | float] = ()) -> MatrixLayerRead:
-        """The layer ``t_s`` seconds after programming, compensated if the chip says so.
+        """The layer ``t_s`` seconds after programming, compensated where the chip does so.
 
         Cells are read at the temperature of the chip; they were written, and ramps calibrated, at that of programming.
         ``before``: factors of the layers in front; a layer that measures no drift itself follows their mean.
@@ -295,7 +295,7 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         return converters, state
 
     def observed(self, activity: Activity) -> StepActivity:
-        """Means per step of what was seen in a run, with the ohmic losses of the cells as they were written."""
+        """Means per step of what was observed in a run, with the ohmic losses of the cells as they were written."""
         chip = self.mapped.chip
         quantum_J = chip.driver.v_read_V**2 * chip.driver.t_clk_s
         ramps = [converter.reading(chip).ramp for converter in self.ramps]

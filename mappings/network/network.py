@@ -44,12 +44,11 @@ class Node:
         found = []
         for name in self.takes:
             values, words_of = words[name]
-            if self.mean is not None:
-                values = self.mean.apply(values)
             if words_of != wanted:
                 values = chip.driver.counts(values if words_of is None else values * words_of.lsb, chip.bits)
             found.append(values)
-        return found[0] if len(found) == 1 else torch.cat(found, dim=-1)
+        counts = found[0] if len(found) == 1 else torch.cat(found, dim=-1)
+        return counts if self.mean is None else self.mean.apply(counts)
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ class Network:
         """Find where every layer goes, on one kind of chip or on one by the name of the layer.
 
         ``calibration``: inputs ``(n, ..., inputs)`` of the network, for layers whose ranges or levels follow data;
-        those behind others see what ideal chips in front of them give. Raises InputError where a chip cannot hold its
-        layer.
+        those behind others get what ideal chips in front of them give. Raises InputError where a layer does not fit its
+        chip.
         """
         chips = {name: chip[name] if isinstance(chip, Mapping) else chip for name in self.nodes}
         words: dict[str, Words] = {} if calibration is None else {INPUTS: (calibration[None], None)}
@@ -147,7 +146,7 @@ class ProgrammedNetwork:
         return NetworkRead(self.mapped, reads, self.rng.child("read", float(t_s).hex()))
 
     def observed(self, activity: Mapping[str, Activity]) -> dict[str, StepActivity]:
-        """Means per step of what every layer was seen to do."""
+        """Means per step of what every layer was observed to do."""
         return {name: layer.observed(activity[name]) for name, layer in self.layers.items()}
 
 
@@ -179,10 +178,10 @@ class NetworkRead:
         noise = BlockNoise(self.rng, range(first, first + len(x) // block), block)
         words: dict[str, Words] = {INPUTS: (x[None], None)}
         for name, node in self.mapped.network.nodes.items():
-            mapped, seen = self.mapped.layers[name], None
+            mapped, counted = self.mapped.layers[name], None
             if activity is not None:
-                seen = activity.setdefault(name, Activity())
-                seen.valid = valid
+                counted = activity.setdefault(name, Activity())
+                counted.valid = valid
             counts = node.counts(words, mapped.chip)
-            words[name] = self.layers[name].run(counts, noise=noise, activity=seen), mapped.output_words
+            words[name] = self.layers[name].run(counts, noise=noise, activity=counted), mapped.output_words
         return words[name][0][:, :valid]

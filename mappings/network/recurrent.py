@@ -4,7 +4,7 @@ Rows are the inputs, the hidden state and the bias; columns are the gates. One s
 
     [i f o g] = ramp(W [x h 1])       sigmoid ramp for i, f, o and tanh ramp for g, all columns at once
     c = f c + i g                     digital, saturating fixed point
-    h = o ramp(c)                     c goes back to charge through one cell pair per unit and meets a second tanh ramp;
+    h = o ramp(c)                     c goes back to charge through one cell pair per unit and to a second tanh ramp;
                                       h is rounded to the bits of the input
 
 The GRU is the form whose reset gate acts before the product (Cho et al., 2014), ``n = tanh(W [x, r h, 1])``: with a
@@ -68,7 +68,7 @@ class RecurrentLayer(MatrixLayer):
         return chip.follows_data
 
     def on_tiles(
-        self, chip: Chip, name: str, matrix: MappedMatrix, seen: Mapping[str, torch.Tensor]
+        self, chip: Chip, name: str, matrix: MappedMatrix, data: Mapping[str, torch.Tensor]
     ) -> MappedRecurrent:
         """The layer with the converters of its gates and, for an LSTM with a ramp, of its cell state."""
         cold, groups = chip.as_written, self.groups(chip)
@@ -89,7 +89,7 @@ class RecurrentLayer(MatrixLayer):
 
         converters = []
         for k, group in enumerate(groups):
-            z = seen.get(str(k))
+            z = data.get(str(k))
             gates = converter(group, cold, group.function.name, "group", k)
             converters.append(gates.following(None if z is None else group.gather(z)))
         state = None

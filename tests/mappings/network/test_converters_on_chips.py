@@ -96,7 +96,7 @@ def test_levels_chosen_for_the_data_lose_less_of_it() -> None:
     """At 3 bits, thresholds where small inputs are against thresholds evenly over the output."""
     chip = replace(RAMP, bits=3, ramp=RampColumn(device=Ideal(), levels="optimal"))
     mapped = layer_of().map(chip, calibration=counts_of(chip)).converters[0]
-    z = 0.3 * mapped.group.gather(layer_of().seen_by(chip, counts_of(chip))["0"])[None]
+    z = 0.3 * mapped.group.gather(layer_of().pre_activations(chip, counts_of(chip))["0"])[None]
     errors = {}
     for levels in ("uniform", "optimal"):
         built = replace(mapped, chip=replace(chip, ramp=replace(chip.ramp, levels=levels)))

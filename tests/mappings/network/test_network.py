@@ -111,6 +111,16 @@ def test_what_a_network_cannot_be_is_refused() -> None:
     )
 
 
+def test_a_mean_over_steps_takes_sequences() -> None:
+    read = Network({"output": Node(OUTPUT, mean=MeanOfLast(2))}).map(EXACT).program(rng=streams(1)).at(0.0)
+    constant = normal(SAMPLES, HIDDEN, seed=9).clamp(-1, 1)
+    whole = read.run(constant[:, None].expand(-1, STEPS, -1), block=SAMPLES)
+    plain = Network({"output": Node(OUTPUT)}).map(EXACT).program(rng=streams(1)).at(0.0)
+    assert torch.equal(whole, plain.run(constant, block=SAMPLES))
+    with pytest.raises(ValueError, match="a mean over steps takes"):
+        read.run(constant, block=SAMPLES)
+
+
 def test_cost_counts_steps_and_the_adders_of_the_mean() -> None:
     mapped = NETWORK.map(CHIP)
     actions = mapped.actions(steps=STEPS)
