@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mappings.actions import Actions, Task
+from mappings.actions import Actions, ScheduledTask
 from mappings.cost import CostLine, price, shares, summarise
 from mappings.trace import trace
 from periphery.prices.component import Component
@@ -45,7 +45,7 @@ class Priced:
 
     lines: list[CostLine]
     layers: list[dict[str, Any]]
-    tasks: list[Task]
+    tasks: list[ScheduledTask]
     latency_s: float
     ops: float
     notes: list[str]

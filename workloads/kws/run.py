@@ -11,7 +11,7 @@ import torch
 from devices import ChipStreams, Stream
 from mappings.network.aware import Aware
 from workloads.kws.features import Features, cached_mfcc
-from workloads.kws.hardware import Judged, KeywordChips
+from workloads.kws.hardware import Judged, mapped_keywords
 from workloads.kws.model import KeywordNet, load_weights
 from workloads.kws.prepare import Prepared, clips_of, prepared, recordings
 from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
@@ -117,37 +117,30 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
             start = net if variant.chip.bias == "row" else net.without_bias()
             with torch.no_grad(), named(variant.name):
                 rng = ChipStreams.of(Stream.root(0).child("rehearsal"), 1)
-                chips = KeywordChips.program(start, variant.chip, output_limit=1.0, rng=rng)
+                chips = mapped_keywords(start, variant.chip, output_limit=1.0).program(rng=rng)
                 for t_s in variant.times_s(self.settings.evaluation.times_s):
-                    chips.recurrent.read(t_s)
-                    chips.output.read(t_s)
+                    chips.at(t_s)
 
     def _evaluate(self, variant: KeywordVariant, net: KeywordNet, data: Prepared, rng: Stream) -> Judged:
         """One variant on its chips at every time, and once on an ideal chip."""
         how, chip = self.settings.evaluation, variant.chip
         limit = float(logits_of(net, data.batches.x_validation).abs().max())
         with torch.no_grad(), named(variant.name):
-            ideal = KeywordChips.program(
-                net,
-                chip.idealised(),
-                output_limit=limit,
-                rng=ChipStreams.of(rng.child("ideal"), 1),
-                calibration=data.batches.x[0, :CALIBRATION].float(),
+            calibration = data.batches.x[0, :CALIBRATION].float()
+            ideal, chips = (
+                mapped_keywords(net, kind, output_limit=limit, calibration=calibration).program(rng=streams)
+                for kind, streams in (
+                    (chip.idealised(), ChipStreams.of(rng.child("ideal"), 1)),
+                    (chip, ChipStreams.of(rng.child("hardware"), how.chips)),
+                )
             )
-            answers, _ = ideal.predict(data.x_test, 0.0, block=how.block, batch=how.batch)
-            right = float((answers[0] == data.y_test).float().mean())
-            chips = KeywordChips.program(
-                net,
-                chip,
-                output_limit=limit,
-                rng=ChipStreams.of(rng.child("hardware"), how.chips),
-                calibration=data.batches.x[0, :CALIBRATION].float(),
-            )
-            judged = Judged(chips, right)
+            answers = ideal.at(0.0).run(data.x_test, block=how.block, batch=how.batch).argmax(-1)
+            judged = Judged(chips, float((answers[0] == data.y_test).float().mean()))
             times = variant.times_s(how.times_s)
             for number, t_s in enumerate(times):
+                read = chips.at(t_s)
                 seen = judged.seen if number == 0 else None
-                answers, factors = chips.predict(data.x_test, t_s, block=how.block, batch=how.batch, seen=seen)
-                judged.answers.append((t_s, answers, factors))
+                answers = read.run(data.x_test, block=how.block, batch=how.batch, activity=seen).argmax(-1)
+                judged.answers.append((t_s, answers, list(read.layers["recurrent"].factors)))
                 self.progress(f"chips, {variant.name}", number + 1, len(times))
         return judged

@@ -9,12 +9,12 @@ import pandas as pd
 import torch
 
 from devices import SONOS
+from mappings.activity import Activity
 from mappings.chip_wires import NodeWires
-from mappings.network.dense import ProgrammedDense
-from mappings.network.recurrent import ProgrammedRecurrent
+from mappings.network.network import ProgrammedNetwork
 from mappings.network.writing import write_lines
 from workloads.converter_tables import price_rows, ramp_rows, read_voltage_rows, temperature_rows
-from workloads.kws.hardware import LAYERS, Judged, KeywordChips, Seen
+from workloads.kws.hardware import Judged
 from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
 from workloads.kws.settings import KeywordSpotting, KeywordVariant
@@ -59,10 +59,10 @@ class KeywordTables(Ledger):
             self._hardware(variant, data, one.chips, one.seen)
 
     def _compensation(
-        self, variant: str, split: int, t_s: float, factors: list[float | torch.Tensor], chips: KeywordChips
+        self, variant: str, split: int, t_s: float, factors: list[float | torch.Tensor], chips: ProgrammedNetwork
     ) -> None:
         """Factors by which drift is compensated, where they are measured."""
-        for converter, factor in zip(chips.recurrent.converters, factors, strict=True):
+        for converter, factor in zip(chips.layers["recurrent"].converters, factors, strict=True):
             if isinstance(factor, torch.Tensor):
                 where = {"layer": "recurrent", "function": converter.group.function.name}
                 for chip, value in enumerate(factor.mean(dim=(1, 2)).tolist()):
@@ -77,22 +77,21 @@ class KeywordTables(Ledger):
             asked, given = divmod(index, len(labels))
             self.add("confusion", variant=variant, true=labels[asked], predicted=labels[given], count=count)
 
-    def _hardware(self, variant: KeywordVariant, data: Prepared, chips: KeywordChips, seen: Seen) -> None:
+    def _hardware(
+        self, variant: KeywordVariant, data: Prepared, chips: ProgrammedNetwork, seen: dict[str, Activity]
+    ) -> None:
         """Cost, layout, ramps and read-voltage sweep of one variant, from the first split."""
         chip, name = variant.chip, variant.name
-        for converter in chips.recurrent.converters:
-            if converter.adc is not None and chip.adc.calibration is not None:
+        for converter in chips.mapped.layers["recurrent"].converters:
+            if converter.ends_z is not None and chip.adc.calibration is not None:
                 self.note(
                     f"{name}: converters of {converter.group.function.name} columns have ranges calibrated on "
                     f"training clips ({chip.adc.calibration.method}, per {chip.adc.calibration.per}), which clip "
                     f"{converter.clipped:.2%} of what an ideal chip gives there."
                 )
-        both: tuple[ProgrammedRecurrent | ProgrammedDense, ...] = (chips.recurrent, chips.output)
-        layers = []
-        for layer, actions, programmed in zip(
-            LAYERS, chips.actions(seen, recurrent_steps=data.x_test.shape[1]), both, strict=True
-        ):
-            shape = programmed.shape(layer)
+        mapped, layers = chips.mapped, []
+        for layer, actions in mapped.actions(chips.observed(seen), steps=data.x_test.shape[1]).items():
+            shape = mapped.layers[layer].shape
             layers.append(
                 LayerOnChip(
                     name=layer,
@@ -101,33 +100,32 @@ class KeywordTables(Ledger):
                     columns=shape.columns,
                     cells=shape.cells,
                     tiles=shape.row_tiles * shape.column_tiles,
-                    clipped_weights=programmed.matrix.array.encoded.clipped,
+                    clipped_weights=chips.layers[layer].matrix.array.encoded.clipped,
                     clipped_inputs=data.clipped if layer == "recurrent" else 0.0,
                 )
             )
-        self.price(variant, Priced.of(layers, node_nm=chip.node_nm, components=chips.components()))
-        gates = chips.recurrent.shape("recurrent")
-        converters = gates.columns + (gates.hidden if gates.has_state_ramp else 0)
+        self.price(variant, Priced.of(layers, node_nm=chip.node_nm, components=mapped.components()))
+        gates, state = mapped.layers["recurrent"].shape, mapped.layers["recurrent"].state
+        converters = gates.columns + (state.group.last if state else 0)
         price_rows(self, name, "recurrent", chip, converters * data.x_test.shape[1], converters)
         self.cite.update(chip.cited)
         if chip.readout == "ramp":
-            converters_of = ((chips.recurrent, chips.recurrent.converters), (chips.output, (chips.output.converter,)))
             ramps = [
                 (converter, float(layer.matrix.array.encoded.scale_S[0]))
-                for layer, group in converters_of
-                for converter in group
+                for layer in chips.layers.values()
+                for converter in layer.converters
             ]
             ramp_rows(self, name, chip, ramps)
-            for converter in chips.recurrent.converters if variant.default else ():
-                if converter.ramp is not None and converter.group.function.name == "sigmoid":
-                    read_voltage_rows(self, chip, converter.ramp, rng=chips.rng)
-                    temperature_rows(self, name, chip, converter.group.function, rng=chips.rng)
-        self._written(variant, both)
+            for gate in chips.layers["recurrent"].converters if variant.default else ():
+                if gate.ramp is not None and gate.group.function.name == "sigmoid":
+                    read_voltage_rows(self, chip, gate.ramp, rng=chips.rng)
+                    temperature_rows(self, name, chip, gate.group.function, rng=chips.rng)
+        self._written(variant, chips)
         self._taken_for_granted(variant)
 
-    def _written(self, variant: KeywordVariant, layers: tuple[ProgrammedRecurrent | ProgrammedDense, ...]) -> None:
+    def _written(self, variant: KeywordVariant, chips: ProgrammedNetwork) -> None:
         """What writing took, where cells are written by program-and-verify."""
-        lines = [line for name, one in zip(LAYERS, layers, strict=True) for line in write_lines(name, one)]
+        lines = [line for layer in chips.layers.values() for line in write_lines(layer)]
         for line in lines:
             self.add("writes", variant=variant.name, **asdict(line))
         if lines:

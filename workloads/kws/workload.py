@@ -11,7 +11,7 @@ import torch
 
 from devices import ChipStreams, Stream
 from mappings.network.aware import Aware
-from workloads.kws.hardware import KeywordChips
+from workloads.kws.hardware import mapped_keywords
 from workloads.kws.model import KeywordNet
 from workloads.kws.prepare import recordings
 from workloads.kws.run import run
@@ -54,8 +54,8 @@ def estimate(settings: KeywordSpotting) -> Estimate:
         return spent_s / _STEPS * stage.steps
 
     def judged() -> None:
-        chips = KeywordChips.program(net, chip, output_limit=1.0, rng=ChipStreams.of(rng, 1))
-        chips.predict(x[:block], 0.0, block=block, batch=block)
+        chips = mapped_keywords(net, chip, output_limit=1.0).program(rng=ChipStreams.of(rng, 1))
+        chips.at(0.0).run(x[:block], block=block, batch=block)
 
     with one_thread():
         with torch.no_grad():
