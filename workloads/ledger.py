@@ -11,7 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mappings.actions import Actions, ScheduledTask
+from mappings.activity import Activity
 from mappings.cost import CostLine, price, shares, summarise
+from mappings.network.network import ProgrammedNetwork
 from mappings.trace import trace
 from periphery.prices.component import Component
 from workloads.experiment import Experiment, Variant
@@ -33,6 +35,31 @@ class LayerOnChip:
     tiles: int
     clipped_weights: float = 0.0
     clipped_inputs: float = 0.0
+
+
+def layers_of(
+    chips: ProgrammedNetwork, seen: Mapping[str, Activity], *, steps: int = 1, clipped_inputs: float = 0.0
+) -> list[LayerOnChip]:
+    """The layers of a network in one inference of ``steps`` steps, by what they were ``seen`` to do.
+
+    ``clipped_inputs``: share of the network's inputs beyond the range of the first layer's drivers.
+    """
+    found = []
+    for number, (name, actions) in enumerate(chips.mapped.actions(chips.observed(seen), steps=steps).items()):
+        shape = chips.mapped.layers[name].shape
+        found.append(
+            LayerOnChip(
+                name=name,
+                actions=actions,
+                rows=shape.rows,
+                columns=shape.columns,
+                cells=shape.cells,
+                tiles=shape.row_tiles * shape.column_tiles,
+                clipped_weights=chips.layers[name].matrix.array.encoded.clipped,
+                clipped_inputs=0.0 if number else clipped_inputs,
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True)

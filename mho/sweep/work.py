@@ -112,7 +112,8 @@ def _merged(batch: PointBatch, points: list[int], chips: list[str]) -> list[Answ
     variants: dict[str, dict[str, Any]] = {}
     for point in points:
         number, mine = numbers[chips[point]], batch.configs[point]["variants"][0]
-        variants[chips[point]] = {**mine, "name": _NAME.format(number), "default": number == 0, "aim": None}
+        new = {"name": _NAME.format(number), "default": number == 0, "aim": None}
+        variants[chips[point]] = {key: new.get(key, value) for key, value in mine.items()}
     times = sorted({0.0, *(t_s for point in points if (t_s := batch.t_s[point]) is not None)})
     first = batch.configs[points[0]]
     whole = {

@@ -18,7 +18,7 @@ from workloads.kws.hardware import Judged
 from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
 from workloads.kws.settings import KeywordSpotting, KeywordVariant
-from workloads.ledger import LayerOnChip, Ledger, Priced
+from workloads.ledger import Ledger, Priced, layers_of
 from workloads.recordings.clips import Clips
 from workloads.result import SHARE, Comparison, Quality, Result, VariantResult
 from workloads.statistics import interval, when
@@ -89,25 +89,12 @@ class KeywordTables(Ledger):
                     f"training clips ({chip.adc.calibration.method}, per {chip.adc.calibration.per}), which clip "
                     f"{converter.clipped:.2%} of what an ideal chip gives there."
                 )
-        mapped, layers = chips.mapped, []
-        for layer, actions in mapped.actions(chips.observed(seen), steps=data.x_test.shape[1]).items():
-            shape = mapped.layers[layer].shape
-            layers.append(
-                LayerOnChip(
-                    name=layer,
-                    actions=actions,
-                    rows=shape.rows,
-                    columns=shape.columns,
-                    cells=shape.cells,
-                    tiles=shape.row_tiles * shape.column_tiles,
-                    clipped_weights=chips.layers[layer].matrix.array.encoded.clipped,
-                    clipped_inputs=data.clipped if layer == "recurrent" else 0.0,
-                )
-            )
+        mapped, steps = chips.mapped, data.x_test.shape[1]
+        layers = layers_of(chips, seen, steps=steps, clipped_inputs=data.clipped)
         self.price(variant, Priced.of(layers, node_nm=chip.node_nm, components=mapped.components()))
         gates, state = mapped.layers["recurrent"].shape, mapped.layers["recurrent"].state
         converters = gates.columns + (state.group.last if state else 0)
-        price_rows(self, name, "recurrent", chip, converters * data.x_test.shape[1], converters)
+        price_rows(self, name, "recurrent", chip, converters * steps, converters)
         self.cite.update(chip.cited)
         if chip.readout == "ramp":
             ramps = [
