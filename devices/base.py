@@ -131,7 +131,7 @@ class Device:
 
         A device whose cells are not written by a Gaussian error overrides this and not ``program``.
         """
-        error = rng.child("error").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        error = rng.child("error").normal_like(target_S)
         return (target_S + self.programming_sigma_S(target_S) * error).clamp_min_(0.0)
 
     def too_late(self, aged_s: float) -> str:
@@ -222,7 +222,7 @@ class Device:
         """Which cells do not work, by the two rates and by the effects that follow them, and where they stay."""
         stuck = stuck_S = None
         if self.stuck_off_rate + self.stuck_on_rate > 0.0:
-            draw = rng.child("stuck").uniform(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+            draw = rng.child("stuck").uniform_like(target_S)
             on = draw >= 1.0 - self.stuck_on_rate
             stuck = on | (draw < self.stuck_off_rate)
             stuck_S = on * self.g_max_S

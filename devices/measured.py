@@ -111,8 +111,7 @@ class Measured(Device):
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Each cell's place in the distribution at programming, a standard normal number."""
-        shape, dtype, device = target_S.shape[1:], target_S.dtype, target_S.device
-        return {"score": rng.child("error").normal(shape, dtype=dtype, device=device)}
+        return {"score": rng.child("error").normal_like(target_S)}
 
     def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
         """The first row of the table, bias of its mean included [S]."""
@@ -162,7 +161,7 @@ class Measured(Device):
         if self.correlation == 1.0:
             return score
         assert cells.slow is not None
-        fresh = cells.slow.child("row", row).normal(score.shape[1:], dtype=score.dtype, device=score.device)
+        fresh = cells.slow.child("row", row).normal_like(score)
         return self.correlation * score + math.sqrt(1.0 - self.correlation**2) * fresh
 
     def _between_levels(self, target_S: torch.Tensor, values: tuple[float, ...]) -> torch.Tensor:

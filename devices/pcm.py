@@ -71,7 +71,7 @@ class PhaseChange(Device):
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Drift exponent of every cell, from its target."""
         mean, spread = self.drift_moments((target_S / self.g_max_S).clamp_min(R_FLOOR))
-        xi = rng.child("drift").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        xi = rng.child("drift").normal_like(target_S)
         return {"nu": (mean + spread * xi).abs() * self.drift_scale}
 
     def log_time(self, t_s: float) -> float:

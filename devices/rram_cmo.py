@@ -83,7 +83,7 @@ class CMO(Device):
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Rank of every cell in the relaxation."""
-        return {"z": rng.child("relaxation").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)}
+        return {"z": rng.child("relaxation").normal_like(target_S)}
 
     def log_time(self, t_s: float) -> float:
         """``u`` of equation (3) [1]."""

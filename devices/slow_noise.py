@@ -45,7 +45,7 @@ def slow_path(
     low = torch.zeros_like(like)
     u_low = 0.0
     for number, u_high in enumerate(knots):
-        step = slow.child("knot", number).normal(like.shape[1:], dtype=like.dtype, device=like.device)
+        step = slow.child("knot", number).normal_like(like)
         if u <= u_high:
             share = (u - u_low) / (u_high - u_low)
             path = low + share * math.sqrt(u_high - u_low) * step

@@ -88,7 +88,7 @@ class Snapshots(Device):
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """The score of every cell at programming."""
-        return {"score": rng.child("error").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)}
+        return {"score": rng.child("error").normal_like(target_S)}
 
     def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
         """Distribution of the first published time, about the target [S]."""
@@ -105,7 +105,7 @@ class Snapshots(Device):
         fresh = math.sqrt(1.0 - self.correlation**2)
         here = following = cells.state["score"]
         for number in range(1, knot + 1 + (share > 0.0)):
-            xi = cells.slow.child("score", number).normal(here.shape[1:], dtype=here.dtype, device=here.device)
+            xi = cells.slow.child("score", number).normal_like(here)
             here, following = following, self.correlation * following + fresh * xi
         if share == 0.0:
             return following

@@ -94,10 +94,9 @@ class FormedTaOx(Device):
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Whether each cell broke down (1 or 0), and its conductance in standard deviations from the mean."""
-        shape, dtype, device = target_S.shape[1:], target_S.dtype, target_S.device
-        breakdown = rng.child("breakdown").normal(shape, dtype=dtype, device=device)
+        breakdown = rng.child("breakdown").normal_like(target_S)
         formed = self.breakdown_V + self.breakdown_sd_V * breakdown <= self.forming_V
-        return {"formed": formed.to(dtype), "score": rng.child("formed").normal(shape, dtype=dtype, device=device)}
+        return {"formed": formed.to(target_S.dtype), "score": rng.child("formed").normal_like(target_S)}
 
     def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
         """Equation (2) [S]."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mappings.actions import Action, Actions, Instance, Schedule, Task
-from periphery.adc.activation import Activation, Table
+from periphery.adc.activation import Activation, LookUpTable
 from periphery.adc.base import ADC
 from periphery.adc.kinds import LinearRamp, Quantiser
 from periphery.drivers import PWMDriver
@@ -61,7 +61,7 @@ class LayerShape(ABC):
     slice_shift_bits: int = 0
     branches: int = 1
     converter: ADC = Quantiser()
-    unit: Activation = Table()
+    unit: Activation = LookUpTable()
     groups: int = 1
 
     def __post_init__(self) -> None:

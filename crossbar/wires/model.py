@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt
@@ -79,28 +79,16 @@ class Wires:
         cell_width_F: float = 2.0,
         cell_height_F: float = 2.0,
         barrier: bool = False,
-        r_driver_ohm: float = 0.0,
-        r_sense_ohm: float = 0.0,
-        driver: Literal["left", "right"] = "left",
-        sense: Literal["bottom", "top"] = "bottom",
-        method: Literal["auto", "exact", "alpha_beta", "iterative"] = "auto",
-        unselected: Literal["grounded", "floating"] = "grounded",
+        **fields: Any,
     ) -> Wires:
         """Wires of a technology node: a cell is ``cell_width_F`` line widths along its word line and
-        ``cell_height_F`` along its bit line. ``barrier`` takes the diffusion barrier off the metal's cross-section.
+        ``cell_height_F`` along its bit line. ``barrier`` takes the diffusion barrier off the metal's cross-section;
+        ``fields`` are further fields, such as ``r_driver_ohm``.
 
         Raises ValueError for a node outside the table (``crossbar.wires.technology``).
         """
-        return cls(
-            r_word_ohm=segment_ohm(node_nm, cell_width_F, barrier=barrier),
-            r_bit_ohm=segment_ohm(node_nm, cell_height_F, barrier=barrier),
-            r_driver_ohm=r_driver_ohm,
-            r_sense_ohm=r_sense_ohm,
-            driver=driver,
-            sense=sense,
-            method=method,
-            unselected=unselected,
-        )
+        r_word_ohm, r_bit_ohm = (segment_ohm(node_nm, side, barrier=barrier) for side in (cell_width_F, cell_height_F))
+        return cls(r_word_ohm=r_word_ohm, r_bit_ohm=r_bit_ohm, **fields)
 
     @property
     def ideal(self) -> bool:

@@ -90,10 +90,9 @@ class ProgramVerify(Effect):
     ) -> tuple[torch.Tensor, WriteRecord]:
         """Conductance when verifying ends [S], and what it took."""
         target = target_S.detach()
-        rng, shape = draws.programming, target.shape[1:]
 
         def xi(*names: str | int) -> torch.Tensor:
-            return rng.child(*names).normal(shape, dtype=target.dtype, device=target.device)
+            return draws.programming.child(*names).normal_like(target)
 
         def either(back: torch.Tensor, reset: float, set_: float) -> torch.Tensor:
             return torch.where(back, target.new_tensor(reset), target.new_tensor(set_))

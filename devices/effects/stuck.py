@@ -56,7 +56,7 @@ class Stuck(Effect):
     def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> tuple[torch.Tensor, torch.Tensor]:
         """Mask and conductance of the cells that do not work; raises InputError for a map that does not fit."""
         shape = target_S.shape[1:]
-        draw = draws.identity.uniform(shape, dtype=target_S.dtype, device=target_S.device)
+        draw = draws.identity.uniform_like(target_S)
         on, off = draw >= 1.0 - self.on_rate, draw < self.off_rate
         if self.map_file is not None:
             placed = read_map(self.map_file, tuple(shape)).to(target_S.device)

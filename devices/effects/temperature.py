@@ -95,7 +95,7 @@ class Temperature(Effect):
         """Deviation of each cell's activation energy from the mean of its state [eV]."""
         if self.activation_sd_eV == 0.0:
             return {}
-        xi = draws.programming.normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        xi = draws.programming.normal_like(target_S)
         return {"deviation_eV": self.activation_sd_eV * xi}
 
     def aged_s(self, t_s: float) -> float:

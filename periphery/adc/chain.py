@@ -9,7 +9,7 @@ import torch
 from annotated_types import Gt, Interval
 
 from devices import BlockNoise, ChipStreams
-from periphery.adc.activation import AnyActivation, Table
+from periphery.adc.activation import AnyActivation, LookUpTable
 from periphery.adc.base import Bank, BuiltADC, with_noise
 from periphery.adc.calibration import RangeCalibration
 from periphery.adc.grid import Grid
@@ -42,7 +42,7 @@ class ConventionalADC:
     price: str = "andrulis2024"
     rate_per_s: Annotated[float, Gt(0.0)] = 1e8
     converter: AnyADC = Quantiser()
-    activation: AnyActivation = Table()
+    activation: AnyActivation = LookUpTable()
     calibration: RangeCalibration | None = None
 
     def grid(
@@ -76,7 +76,7 @@ class LookUpConverter:
     sigma_z: float
     gain: torch.Tensor | float = 1.0
     adc: BuiltADC | None = None
-    activation: AnyActivation = Table()
+    activation: AnyActivation = LookUpTable()
 
     def codes(self, z: torch.Tensor, variance: torch.Tensor | None, noise: BlockNoise) -> torch.Tensor:
         """Output codes of ``z (chips, n, ramps, columns)``; ``variance`` is the array's read noise [z^2]."""

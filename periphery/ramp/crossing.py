@@ -112,10 +112,10 @@ def _rise(levels: Any, walk_sigma: Any, walk: Any, table: Any) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _convert(
-    z: Any, offset: Any, variance: Any, sigma2: Any, xi: Any, levels: Any, walk_sigma: Any, walk: Any, codes: Any
-) -> None:
-    """Arrays as in ``first_crossing``; ``variance``, ``xi`` and ``walk`` may have size 0."""
+def _convert(z: Any, offset: Any, noise: Any, levels: Any, steps: Any, codes: Any) -> None:
+    """Arrays as in ``first_crossing``; ``noise``: variance, sigma^2 and xi, and ``steps``: walk_sigma and walk, of
+    which ``variance``, ``xi`` and ``walk`` may have size 0."""
+    (variance, sigma2, xi), (walk_sigma, walk) = noise, steps
     chips, samples, ramps, columns = z.shape
     sigma = np.float32(math.sqrt(sigma2))
     nothing = np.empty(0, np.float32)
@@ -153,7 +153,7 @@ def _convert(
                     _look_up(seen, grid, below, padded, bucket, codes[chip, sample, ramp])
 
 
-NOTHING = np.empty((0, 0, 0, 0), np.float32)
+NOTHING = np.empty((1, 0, 0, 0), np.float32)
 
 
 def first_crossing(
@@ -179,12 +179,16 @@ def first_crossing(
     _convert(
         _array(z),
         _array(offset.expand(shape[0], 1, *shape[2:])[:, 0]),
-        NOTHING if variance is None else _array(variance),
-        np.float32(sigma**2),
-        NOTHING if xi is None else _array(xi),
+        (
+            NOTHING if variance is None else _array(variance),
+            np.float32(sigma**2),
+            NOTHING if xi is None else _array(xi),
+        ),
         _array(levels),
-        _array(walk_sigma) if walk_sigma is not None else np.empty((0, 0, 0), np.float32),
-        _array(walk) if walk is not None else NOTHING,
+        (
+            NOTHING[0] if walk_sigma is None else _array(walk_sigma),
+            NOTHING if walk is None else _array(walk),
+        ),
         codes,
     )
     return torch.from_numpy(codes)

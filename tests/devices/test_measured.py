@@ -14,7 +14,7 @@ import yaml
 from scipy import stats
 
 from devices import ChipStreams, InputError, Measured, Stream
-from devices.effects import Spread
+from devices.effects import ConductanceSpread
 from devices.measured_csv import read_measurements
 
 HOUSE = Path(__file__).parents[2]
@@ -101,7 +101,7 @@ def test_one_moment_says_nothing_about_retention_so_that_cells_stay() -> None:
 
 
 def test_spread_of_cells_comes_on_top_of_the_table() -> None:
-    g = cells_at(Measured(effects=(Spread(device_sd=0.05),)), 200e-6, (0.0,), 200_000)[0]
+    g = cells_at(Measured(effects=(ConductanceSpread(device_sd=0.05),)), 200e-6, (0.0,), 200_000)[0]
     assert float(g.std()) == pytest.approx(math.hypot(2.979e-6, 0.05 * 199.401e-6), rel=0.01)
 
 
