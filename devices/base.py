@@ -29,7 +29,7 @@ import torch
 from annotated_types import Ge, Gt, Interval
 
 from configs.errors import InputError
-from devices.effects import AnyEffect, Draws, Marks, Temperature, Window, WriteRecord, in_order
+from devices.effects import AnyEffect, Draws, Faults, Marks, Temperature, Window, WriteRecord, in_order
 from devices.streams import ChipStreams
 
 Rate = Annotated[float, Interval(ge=0.0, le=1.0)]
@@ -50,8 +50,7 @@ class Cells:
     programmed_S: torch.Tensor
     state: dict[str, torch.Tensor] = field(default_factory=dict)
     slow: ChipStreams | None = None
-    stuck: torch.Tensor | None = None
-    stuck_S: torch.Tensor | None = None
+    faults: Faults | None = None
     asked_S: torch.Tensor | None = None
     marks: tuple[Marks, ...] = ()
     write: WriteRecord | None = None
@@ -60,6 +59,11 @@ class Cells:
     def quantisation_S(self) -> torch.Tensor:
         """What limited levels took from each target, aimed at less asked for [S]."""
         return torch.zeros_like(self.target_S) if self.asked_S is None else self.target_S - self.asked_S
+
+    @property
+    def stuck(self) -> torch.Tensor | None:
+        """Which cells do not work; None where all do."""
+        return None if self.faults is None else self.faults.stuck
 
     @property
     def shape(self) -> torch.Size:
@@ -189,11 +193,11 @@ class Device:
         target = asked
         for effect in self.effects:
             target = effect.aimed_S(target, window)
-        stuck, stuck_S = self._faults(target, rng, draws)
+        faults = self._faults(target, rng, draws)
         programmed = write = None
         for effect, draw in zip(self.effects, draws, strict=True):
             if effect.stage == "write":
-                programmed, write = effect.written(target, window, stuck, stuck_S, draws=draw)
+                programmed, write = effect.written(target, window, faults, draws=draw)
         state = self.cell_state(target, rng=again)
         if programmed is None:
             programmed = self.written_S(target, state, rng=again)
@@ -202,10 +206,10 @@ class Device:
         )
         for effect, mark in zip(self.effects, marks, strict=True):
             programmed = effect.left_S(programmed, mark, window)
-        if stuck is not None and stuck_S is not None:
-            programmed = torch.where(stuck, stuck_S.to(target.dtype), programmed)
+        if faults is not None:
+            programmed = faults.applied(programmed)
         snapped = asked if target is not asked else None
-        return Cells(target, programmed, state, again.child("slow"), stuck, stuck_S, snapped, marks, write)
+        return Cells(target, programmed, state, again.child("slow"), faults, snapped, marks, write)
 
     def _draws(self, identity: ChipStreams, programming: ChipStreams) -> list[Draws]:
         """Streams of each effect, by its kind and its number among its kind: listing another moves no bit."""
@@ -216,22 +220,18 @@ class Device:
             draws.append(Draws(identity, programming).child("effect", effect.kind, number))
         return draws
 
-    def _faults(
-        self, target_S: torch.Tensor, rng: ChipStreams, draws: list[Draws]
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Which cells do not work, by the two rates and by the effects that follow them, and where they stay."""
-        stuck = stuck_S = None
+    def _faults(self, target_S: torch.Tensor, rng: ChipStreams, draws: list[Draws]) -> Faults | None:
+        """Which cells do not work, by the two rates and by the effects that follow them."""
+        found = None
         if self.stuck_off_rate + self.stuck_on_rate > 0.0:
             draw = rng.child("stuck").uniform_like(target_S)
             on = draw >= 1.0 - self.stuck_on_rate
-            stuck = on | (draw < self.stuck_off_rate)
-            stuck_S = on * self.g_max_S
+            found = Faults(on | (draw < self.stuck_off_rate), on * self.g_max_S)
         for effect, draw_of in zip(self.effects, draws, strict=True):
             if effect.stage == "fault":
-                more, more_S = effect.faults(target_S, self.window, draws=draw_of)
-                stuck_S = more_S if stuck_S is None else torch.where(more, more_S, stuck_S.to(more_S.dtype))
-                stuck = more if stuck is None else stuck | more
-        return stuck, stuck_S
+                more = effect.faults(target_S, self.window, draws=draw_of)
+                found = more if found is None else found.before(more)
+        return found
 
     @final
     def conductance_S(self, cells: Cells, t_s: float) -> torch.Tensor:
@@ -247,8 +247,8 @@ class Device:
         g = self.evolve_S(cells, aged_s)
         for effect, marks in zip(self.effects, cells.marks, strict=True):
             g = effect.aged_S(g, marks, window, aged_s=aged_s, elapsed_s=t_s)
-        if cells.stuck is not None and cells.stuck_S is not None:
-            g = torch.where(cells.stuck, cells.stuck_S.to(g.dtype), g)
+        if cells.faults is not None:
+            g = cells.faults.applied(g)
         for effect, marks in zip(self.effects, cells.marks, strict=True):
             g = effect.read_S(g, marks, window)
         return g

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from devices.effects.effect import STAGES, Draws, Effect, Marks, Window, in_order
+from devices.effects.effect import STAGES, Draws, Effect, Faults, Marks, Window, in_order
 from devices.effects.levels import DiscreteLevels
 from devices.effects.program_verify import ProgramVerify
 from devices.effects.read_disturb import ReadDisturb
@@ -37,6 +37,7 @@ __all__ = [
     "AnyEffect",
     "Draws",
     "Effect",
+    "Faults",
     "DiscreteLevels",
     "Marks",
     "ProgramVerify",

@@ -46,6 +46,22 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Faults:
+    """Cells that do not work: which they are, and the conductance at which each stays [S], shapes ``(chips, ...)``."""
+
+    stuck: torch.Tensor
+    stuck_S: torch.Tensor
+
+    def applied(self, g_S: torch.Tensor) -> torch.Tensor:
+        """Conductances with those of the stuck cells in place of what working cells have [S]."""
+        return torch.where(self.stuck, self.stuck_S.to(g_S.dtype), g_S)
+
+    def before(self, later: Faults) -> Faults:
+        """Both lists of faults; the later one decides where a cell is in both."""
+        return Faults(self.stuck | later.stuck, later.applied(self.stuck_S.to(later.stuck_S.dtype)))
+
+
+@dataclass(frozen=True)
 class Draws:
     """The two origins of an effect's random numbers.
 
@@ -95,13 +111,7 @@ class Effect:
         return {}
 
     def written(
-        self,
-        target_S: torch.Tensor,
-        window: Window,
-        stuck: torch.Tensor | None,
-        stuck_S: torch.Tensor | None,
-        *,
-        draws: Draws,
+        self, target_S: torch.Tensor, window: Window, faults: Faults | None, *, draws: Draws
     ) -> tuple[torch.Tensor, WriteRecord]:
         """Conductance that writing leaves [S], in place of the device's own programming error, and what it took."""
         raise NotImplementedError(f"{type(self).__name__} does not write")
@@ -117,8 +127,8 @@ class Effect:
         activated processes went as far as in ``aged_s`` seconds at the temperature of programming [S]."""
         return g_S
 
-    def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which cells do not work, and the conductance at which each of them stays [S]."""
+    def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> Faults:
+        """Which cells do not work, and where they stay."""
         raise NotImplementedError(f"{type(self).__name__} makes no faults")
 
     def aged_s(self, t_s: float) -> float:

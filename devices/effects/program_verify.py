@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from annotated_types import Ge, Gt, Interval
 
-from devices.effects.effect import Draws, Effect, Window
+from devices.effects.effect import Draws, Effect, Faults, Window
 from devices.effects.write import WriteRecord
 
 
@@ -80,13 +80,7 @@ class ProgramVerify(Effect):
             )
 
     def written(
-        self,
-        target_S: torch.Tensor,
-        window: Window,
-        stuck: torch.Tensor | None,
-        stuck_S: torch.Tensor | None,
-        *,
-        draws: Draws,
+        self, target_S: torch.Tensor, window: Window, faults: Faults | None, *, draws: Draws
     ) -> tuple[torch.Tensor, WriteRecord]:
         """Conductance when verifying ends [S], and what it took."""
         target = target_S.detach()
@@ -97,13 +91,13 @@ class ProgramVerify(Effect):
         def either(back: torch.Tensor, reset: float, set_: float) -> torch.Tensor:
             return torch.where(back, target.new_tensor(reset), target.new_tensor(set_))
 
-        def held(g: torch.Tensor) -> torch.Tensor:
-            return g if stuck is None or stuck_S is None else torch.where(stuck, stuck_S.to(g.dtype), g)
+        def of_all(g: torch.Tensor) -> torch.Tensor:
+            return g if faults is None else faults.applied(g)
 
         def fresh(pulse: int) -> torch.Tensor:
             return (self.start_S + self.start_sd_S * xi("start", pulse)).clamp_min(0.0)
 
-        g = held(fresh(0))
+        g = of_all(fresh(0))
         done = torch.zeros_like(target, dtype=torch.bool)
         energy, time = torch.zeros_like(target), torch.zeros_like(target)
         pulses, resets = torch.zeros_like(target, dtype=torch.int64), torch.zeros_like(target, dtype=torch.int64)
@@ -121,7 +115,7 @@ class ProgramVerify(Effect):
             moved = (g + step + noise).clamp_min(0.0)
             if self.overshoot == "restart":
                 moved = torch.where(back, fresh(pulse + 1), moved)
-            moved = held(torch.where(done, g, moved))
+            moved = of_all(torch.where(done, g, moved))
             joules_per_S = either(back, self.reset_V**2 * self.reset_s, self.set_V**2 * self.set_s)
             energy = energy + torch.where(done, 0.0, joules_per_S * 0.5 * (g + moved))
             time = time + torch.where(done, 0.0, either(back, self.reset_s, self.set_s))

@@ -12,7 +12,7 @@ import torch
 from annotated_types import Ge, Interval
 
 from configs.errors import InputError
-from devices.effects.effect import Draws, Effect, Window
+from devices.effects.effect import Draws, Effect, Faults, Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +53,8 @@ class Stuck(Effect):
         if on_S <= self.off_S:
             raise ValueError(f"off_S must lie below on_S = {on_S:g} S (got {self.off_S:g} S)")
 
-    def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mask and conductance of the cells that do not work; raises InputError for a map that does not fit."""
+    def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> Faults:
+        """The cells that do not work, by rate and by map; raises InputError for a map that does not fit."""
         shape = target_S.shape[1:]
         draw = draws.identity.uniform_like(target_S)
         on, off = draw >= 1.0 - self.on_rate, draw < self.off_rate
@@ -62,7 +62,7 @@ class Stuck(Effect):
             placed = read_map(self.map_file, tuple(shape)).to(target_S.device)
             on, off = torch.where(placed == 0, on, placed > 0), torch.where(placed == 0, off, placed < 0)
         on_S = window.g_max_S if self.on_S is None else self.on_S
-        return on | off, torch.where(on, target_S.new_tensor(on_S), target_S.new_tensor(self.off_S))
+        return Faults(on | off, torch.where(on, target_S.new_tensor(on_S), target_S.new_tensor(self.off_S)))
 
 
 def read_map(file: str, shape: tuple[int, ...]) -> torch.Tensor:

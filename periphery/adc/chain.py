@@ -17,8 +17,6 @@ from periphery.adc.kinds import AnyADC
 from periphery.adc.quantiser import Quantiser
 from periphery.functions.function import Function, output_levels
 
-__all__ = ["ConventionalADC", "LookUpConverter", "with_noise"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ConventionalADC:

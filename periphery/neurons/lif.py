@@ -55,22 +55,6 @@ class LIF:
         ideal = torch.full((len(rng), neurons), self.threshold)
         return Neurons(self, ideal if spread is None else ideal + self.threshold_sigma * spread)
 
-    def firing_interval(self, x: float) -> float:
-        """Steps from spike to spike under a constant input ``x``; infinite where it never reaches the threshold.
-
-        From rest, k steps bring ``x (1 - decay^k) / (1 - decay)``; the reset is hard, without noise or spread.
-        """
-        if self.residue > 0.0:
-            raise ValueError(f"residue: allowed is 0 for a closed form (got {self.residue})")
-        top = math.inf if self.decay == 1.0 else x / (1.0 - self.decay)
-        if x <= 0.0 or top <= self.threshold:
-            return math.inf
-        if self.decay == 1.0:
-            steps = self.threshold / x
-        else:
-            steps = 0.0 if self.decay == 0.0 else math.log1p(-self.threshold / top) / math.log(self.decay)
-        return math.floor(steps * (1.0 + 1e-12)) + 1 + self.refractory_steps
-
     def actions(self, neuron_steps: float, spikes: float, steps: int) -> Counts:
         """What updates and spikes take, ``{component: {action: count}}``.
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 
 from devices import BlockNoise
-from periphery.adc.chain import with_noise
+from periphery.adc.base import with_noise
 from periphery.functions.function import output_levels
 from periphery.ramp.cells import Ramp
 from periphery.ramp.comparator import Comparator

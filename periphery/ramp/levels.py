@@ -43,10 +43,3 @@ def optimal_levels(function: Function, bits: int, samples: torch.Tensor) -> torc
         if still:
             break
     return levels
-
-
-def mean_squared_error(function: Function, levels: torch.Tensor, samples: torch.Tensor) -> float:
-    """Mean squared distance of ``f(samples)`` from the nearest of the rising ``levels``."""
-    y = function.f(samples.double().flatten()).clamp(function.low, function.high)
-    nearest = levels[torch.bucketize(y, 0.5 * (levels[1:] + levels[:-1]), right=True)]
-    return float((nearest - y).square().mean())
