@@ -58,9 +58,7 @@ def test_an_array_with_effects_and_wires_in_a_few_lines() -> None:
 
 def test_a_function_of_ones_own_a_linear_converter_and_its_range_in_a_few_lines() -> None:
     found = mho.characterise(
-        mho.RampColumn(device=mho.TaOx()),
-        mho.from_callable("cube", lambda z: z**3, -1.0, 1.0),
-        4,
+        mho.RampColumn(device=mho.TaOx()).design(mho.from_callable("cube", lambda z: z**3, -1.0, 1.0), 4),
         chips=8,
         rng=mho.Stream.root(0),
     )
