@@ -7,9 +7,9 @@ A device answers four questions, each a pure function of tensors in siemens and 
 - ``conductance_S``: the conductance of those same cells at a time after programming, slow noise included; asked twice
   for the same time, it gives the same answer;
 - ``read_sigma_S``: the standard deviation of the fast noise, drawn anew at every read by whoever reads;
-- ``g_min_S`` and ``g_max_S``: the range in which targets may lie.
+- ``g_min_S`` and ``g_max_S``: the range of allowed targets.
 
-The current at a voltage is ``I = G V`` unless a device says otherwise, as a polynomial in V whose coefficients follow
+The current at a voltage is ``I = G V`` unless a device overrides it, as a polynomial in V whose coefficients follow
 from G: so a product on nonlinear cells is a few matrix products, and never a loop over cells.
 
 What a real array adds (cells that do not work, spread, temperature, program-and-verify ...) is listed under
@@ -80,7 +80,7 @@ class Device:
     g_min_S, g_max_S : range of targets [S]
     read_noise_S : standard deviation of the fast read noise of one read, independent of the state [S]
     stuck_off_rate, stuck_on_rate : share of cells that stay at zero or at ``g_max_S`` whatever is programmed [1]
-    status : how the numbers are known: published, stand-in, estimate, ideal or generic
+    status : how the numbers were found: published, stand-in, estimate, ideal or generic
     source : where they are from
     effects : what a real array adds, in the order of a cell's life (``devices.effects``)
     """
@@ -131,7 +131,7 @@ class Device:
         return {}
 
     def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
-        """Conductance of working cells at the end of programming [S]: a Gaussian error unless a device says otherwise.
+        """Conductance of working cells at the end of programming [S]: a Gaussian error unless a device overrides it.
 
         A device whose cells are not written by a Gaussian error overrides this and not ``program``.
         """
@@ -181,7 +181,7 @@ class Device:
         ``target_S`` has shape ``(1, ...)`` (the same targets on every chip) or ``(chips, ...)``, ``chips = len(rng)``.
         The same cells programmed again are the same ``rng`` with another ``cycle``: what belongs to a cell (its
         defect, its spread from other cells) stays, and what belongs to a programming is drawn anew. Gradients pass to
-        the targets. Raises ValueError for targets outside ``[g_min_S, g_max_S]``: encodings clip, and say so.
+        the targets. Raises ValueError for targets outside ``[g_min_S, g_max_S]``: encodings clip, and report it.
         """
         asked = target_S.expand(len(rng), *target_S.shape[1:])
         low, high = float(asked.detach().min()), float(asked.detach().max())

@@ -1,6 +1,6 @@
-"""Records whose ``kind:`` says of which class they are: a registry of classes is what YAML is checked against.
+"""Records whose ``kind:`` names their class: a registry of classes is what YAML is checked against.
 
-The schema is built from the registry whenever pydantic asks for one, so a class of the user's own that is put into the
+The schema is built from the registry whenever pydantic asks for one, so a user's class that is put into the
 dict before a file is read is allowed in that file.
 """
 
@@ -20,7 +20,7 @@ _used: list[Registry] = []
 class OneOf:
     """Behind a base class in ``Annotated``: YAML may hold any class of these registries, chosen by its ``kind``.
 
-    ``usual``: the kind of a mapping that does not say which.
+    ``usual``: the kind of a mapping without one.
     """
 
     def __init__(self, *registries: Registry, usual: str | None = None) -> None:
@@ -29,7 +29,7 @@ class OneOf:
         _used.extend(registries)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """One schema a kind; TypeError for a class in the registry under another name than its own kind."""
+        """One schema a kind; TypeError for a class in the registry under another name than its kind."""
         classes = {kind: class_ for registry in self.registries for kind, class_ in registry.items()}
         for kind, class_ in classes.items():
             if getattr(class_, "kind", None) != kind:

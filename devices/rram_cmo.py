@@ -6,7 +6,7 @@ Conductances in uS, times in s, u(t) = ln((t + t_read) / (2 t_read)) with t_read
                                       window 2 %:   c0 = 0.0112185391, c1 = 0.01129027418
 (2) relaxation    G_r(t) = G_prog - 0.08900206 ln t + (0.04201137 ln t + 0.41183342) z,  the same at every level
 (3) 1/f noise     sigma = 0.0277316483 log10(G_r) sqrt(u(t))
-(4) range         G(t) is held within 9 and 88.2
+(4) range         G(t) is clipped to 9 .. 88.2
 
 The model is fitted from one second on: at t = 0 a cell is as programming left it, and within the first second it is as
 after one second.

@@ -57,7 +57,7 @@ def slow_path(
             return path.mul_(math.sqrt(u / variance))
         low += math.sqrt(u_high - u_low) * step
         u_low = u_high
-    raise AssertionError("unreachable: u lies below the last knot")
+    raise AssertionError("unreachable: u is below the last knot")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ from devices.streams import ChipStreams
 class FormedTaOx(Device):
     """Randomly formed cell of a 40 nm, 512 x 512 macro: what it stores is what breakdown left, whatever is asked for.
 
-    There is no target: ``form`` makes an array from nothing, and ``program``, for callers that know only devices in
+    There is no target: ``form`` makes an array from nothing, and ``program``, for callers that use devices in
     general, takes targets for their shape alone. ``g_min_S`` and ``g_max_S`` bound such targets and are where a stuck
     cell sits. A cell keeps its breakdown voltage and its conductance when the same array is formed at another voltage,
     so a sweep of ``forming_V`` opens or closes cells of one array.

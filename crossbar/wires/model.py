@@ -44,11 +44,11 @@ class Wires:
     ----------
     r_word_ohm, r_bit_ohm : resistance of one segment of a word line and of a bit line [ohm]
     r_driver_ohm, r_sense_ohm : resistance of the driver of a word line and of the input that holds a bit line [ohm]
-    driver : the end of the word lines at which the drivers stand
+    driver : the end of the word lines with the drivers
     sense : the end of the bit lines at which currents are sensed
     method : ``exact`` folds the wires of linear cells into the matrix, ``alpha_beta`` does so in closed form with an
         error, ``iterative`` solves every input vector; ``auto`` is exact where cells are linear, else iterative
-    unselected : a row without input is held at 0 V (``grounded``), or its transistors are off and its cells carry no
+    unselected : a row without input is kept at 0 V (``grounded``), or its transistors are off and its cells carry no
         current (``floating``)
     tolerance : largest rms error over the mean current at which ``alpha_beta`` is still used [1]
     """

@@ -1,4 +1,4 @@
-"""Program-and-verify as a process: pulses toward the target, a read after each, until the read is content."""
+"""Program-and-verify as a process: pulses toward the target, a read after each, until the read is close enough."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from devices.effects.write import WriteRecord
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramVerify(Effect):
-    """Writing in closed loop; what it leaves takes the place of the device's own programming error.
+    """Writing in closed loop; what it leaves replaces the device's programming error.
 
     A cell starts from its RESET state ``start + start_sd xi`` and is read, ``m = G + verify_noise xi``. Within
     ``tolerance`` of its target it is left alone; else it gets one more pulse, at most ``max_iterations`` of them:

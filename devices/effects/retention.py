@@ -21,7 +21,7 @@ def unit_mean(cell_sd: float, target_S: torch.Tensor, *, draws: Draws) -> torch.
 
 @dataclass(frozen=True, kw_only=True)
 class Retention(Effect):
-    """Relaxation toward a rest state, ``G(t) = G + (rest - G) f(t)``, at a pace ``k`` of each cell's own.
+    """Relaxation toward a rest state, ``G(t) = G + (rest - G) f(t)``, at a pace ``k`` that differs from cell to cell.
 
     ``law: log``        ``f = k per_decade log10(1 + t / t0)``, at most 1;
     ``law: stretched``  ``f = 1 - exp(-(k t / tau)^beta)``.

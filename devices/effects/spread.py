@@ -15,10 +15,10 @@ from devices.effects.effect import Draws, Effect, Marks, Window
 class ConductanceSpread(Effect):
     """A factor on what was programmed: one part belongs to the cell, the other to the programming.
 
-    ``G = G_prog (1 + device_sd xi_cell) (1 + cycle_sd xi_cycle)``, held at or above zero, or with ``law: lognormal``
+    ``G = G_prog (1 + device_sd xi_cell) (1 + cycle_sd xi_cycle)``, not below zero, or with ``law: lognormal``
     ``G = G_prog exp(device_sd xi_cell - device_sd^2 / 2) exp(cycle_sd xi_cycle - cycle_sd^2 / 2)``, which has the same
     mean. ``xi_cell`` follows from the chip alone: a cell programmed again (``program(..., cycle=1)``) keeps it, while
-    ``xi_cycle`` is new. Behind program-and-verify it stands for what verifying cannot see, such as another sense
+    ``xi_cycle`` is new. Behind program-and-verify it models what verifying cannot see, such as another sense
     amplifier in the read path; what verifying does see, it removes.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Digital activations behind a linear converter: a table, straight pieces, or CORDIC, each with its own precision.
+"""Digital activations behind a linear converter: a table, straight pieces, or CORDIC, each with its precision.
 
 All take the converter's word as a value of z and give a value of the function; the chain rounds it to the output's
 levels. Costs are counts of parts: ``actions`` and ``instances`` for the price list, ``stages`` for the time from word

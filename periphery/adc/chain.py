@@ -29,7 +29,7 @@ class ConventionalADC:
     columns_per_adc : columns that take turns on one converter
     price : name of the price model (``andrulis2024``, ``neurosim_sar``, ``isaac2016``, ...; ``mho list adc-prices``)
     rate_per_s : conversions per second of one converter [1/s]
-    converter : how it converts, and what it errs by; the comparator of the chip stands for the front end before it
+    converter : how it converts, and what it errs by; the comparator of the chip models the front end before it
     activation : how the word becomes the function's value
     calibration : ranges from pre-activations that the layer sees on calibration data, in place of ``range_z``
     """
@@ -46,7 +46,7 @@ class ConventionalADC:
     def grid(
         self, bits: int, low_z: float | torch.Tensor | None = None, high_z: float | torch.Tensor | None = None
     ) -> Grid:
-        """The converter's grid; without ends of its own, ``-range_z`` to ``range_z``."""
+        """The converter's grid; without other ends, ``-range_z`` to ``range_z``."""
         low = -self.range_z if low_z is None else low_z
         return Grid(bits, low, self.range_z if high_z is None else high_z, self.converter.grid_levels)
 

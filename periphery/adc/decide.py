@@ -111,14 +111,14 @@ def _approximate(u: Any, table: Any, per: int, offset: Any, noise: Any, bits: in
 
 
 ONES, FIRST_ZERO, HIGHEST_ONE = 0, 1, 2
-DOUBT = 5.5  # sigma; from 5.44 on, ``_chance`` lies beyond the smallest and the largest even number
+DOUBT = 5.5  # sigma; from 5.44 on, ``_chance`` is beyond the smallest and the largest even number
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _thermometer(u: Any, table: Any, per: int, first: Any, reach: Any, noise: Any, encoder: int, codes: Any) -> None:
     """All comparators of a flash converter decide at once; ``table``: (chips, ramps, converters * count), their
     thresholds in their order; ``reach``: (2, chips, ramps, columns), how far below and above its even place a
-    threshold of the column may stand and still be in doubt. Only comparators in doubt are asked."""
+    threshold of the column may be and still be in doubt. Only comparators in doubt are asked."""
     per_sigma, seeds = noise
     chips, samples, ramps, columns = u.shape
     count = table.shape[2] // ((columns + per - 1) // per)
@@ -220,8 +220,8 @@ def thermometer(
 ) -> torch.Tensor:
     """Codes of noisy comparators that all decide at once, int32; shapes as in ``search`` and ``approximate``.
 
-    The closer the thresholds stand to ``first + 1, first + 2, ..`` and the less noise, the fewer comparators are in
-    doubt, and the faster; those beyond ``DOUBT`` sigma would say the same for every even number there is.
+    The closer the thresholds are to ``first + 1, first + 2, ..`` and the less noise, the fewer comparators are in
+    doubt, and the faster; those beyond ``DOUBT`` sigma would decide the same for every even number there is.
     """
     codes = np.empty(tuple(u.shape), np.int32)
     off = table - (torch.arange(1, table.shape[-1] + 1) + first)

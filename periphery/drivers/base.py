@@ -42,7 +42,7 @@ class Driver(ABC):
 
     @property
     def digital_accumulation(self) -> bool:
-        """Whether each phase's partial sum is converted on its own and added digitally."""
+        """Whether each phase's partial sum is converted separately and added digitally."""
         return False
 
     @property
@@ -110,7 +110,7 @@ class Driver(ABC):
 
     @abstractmethod
     def instances(self, bits: int, *, rows: float) -> Mapping[str, float]:
-        """What has to stand on the chip for ``rows`` lines, ``{component: count}``."""
+        """What has to be on the chip for ``rows`` lines, ``{component: count}``."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class DriverRead:
 
     ``levels``: ``(chips, rows, top + 1)``, what a row's driver gives for ``|N| = 0 .. top`` [counts], or None for the
     whole numbers themselves; ``sigma``: standard deviation of every driven line in every product [counts]; ``offset``:
-    ``(chips, rows)``, what a driven row's buffer adds with a sign of its own, whatever that of N [counts].
+    ``(chips, rows)``, what a driven row's buffer adds, whatever the sign of N [counts].
     """
 
     levels: torch.Tensor | None = None

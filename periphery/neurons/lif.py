@@ -23,7 +23,7 @@ Counts = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class LIF:
-    """A neuron in the units of its own input: Lin et al., Nat. Comput. Sci. 5, 37 (2025), 10.1038/s43588-024-00751-z.
+    """A neuron in the units of its input: Lin et al., Nat. Comput. Sci. 5, 37 (2025), 10.1038/s43588-024-00751-z.
 
     ``u <- decay u (1 - s (1 - residue)) + x``, then ``s <- u > threshold``. The defaults are the paper's for N-MNIST,
     with nothing that a circuit adds.
@@ -69,7 +69,7 @@ class LIF:
         }
 
     def instances(self, neurons: float, steps: int) -> Mapping[str, float]:
-        """What stands on the chip for ``neurons`` that work side by side, ``{component: count}``."""
+        """What is on the chip for ``neurons`` that work side by side, ``{component: count}``."""
         bits = self.membrane_bits
         return {
             "multiplier": neurons * bits * self.decay_bits,
@@ -173,7 +173,7 @@ class MembraneCapacitor:
         }
 
     def instances(self, neurons: float, steps: int) -> Mapping[str, float]:
-        """What stands on the chip for ``neurons``, ``{component: count}``; a ``membrane`` is one picofarad of it."""
+        """What is on the chip for ``neurons``, ``{component: count}``; a ``membrane`` is one picofarad of it."""
         return {
             "comparator": neurons,
             "column_front_end": neurons,

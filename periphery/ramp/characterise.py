@@ -32,7 +32,7 @@ from periphery.ramp.converter import RampConversion, RampConverter
 from periphery.ramp.design import RampDesign
 
 POINTS, MARGIN = 2048, 0.06
-SINE_SAMPLES, SINE_PERIODS = 4096, 67  # no common factor: every sample meets another phase
+SINE_SAMPLES, SINE_PERIODS = 4096, 67  # no common factor: every sample has another phase
 BLOCK = 64
 
 

@@ -90,7 +90,7 @@ def test_a_function_without_exponentials_is_refused() -> None:
 
 
 def test_a_table_that_bears_the_name_of_an_exponential_is_refused_too() -> None:
-    """Else a unit that computes tanh would stand in for what the user tabulated."""
+    """Else a unit that computes tanh would replace what the user tabulated."""
     mine = from_callable("tanh", lambda z: z.clamp(-0.5, 0.5), -1.0, 1.0)
     with pytest.raises(InputError, match=r"cordic computes sigmoid, tanh and exp \(got 'tanh'\)"):
         Cordic().evaluate(mine, torch.zeros(1), 1.0)

@@ -1,4 +1,4 @@
-"""The bench: known converters give the figures that their definitions say."""
+"""Converters of given errors have the figures of their definitions."""
 
 from __future__ import annotations
 
