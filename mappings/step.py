@@ -15,7 +15,7 @@ from typing import Literal
 from mappings.actions import Action, Actions, Instance, Schedule, Task
 from periphery.adc.activation import Activation, LookUpTable
 from periphery.adc.base import ADC
-from periphery.adc.kinds import LinearRamp, Quantiser
+from periphery.adc.kinds import Quantiser
 from periphery.drivers import PWMDriver
 from periphery.drivers.base import Driver
 from periphery.prices.adc import adc_name
@@ -121,7 +121,7 @@ class LayerShape(ABC):
         """ADCs of the layer; none with the ramp."""
         if not self.linear:
             return 0
-        shared = 1 if isinstance(self.converter, LinearRamp) else self.columns_per_adc  # a comparator for every column
+        shared = 1 if self.converter.per_column else self.columns_per_adc  # a comparator for every column
         return math.ceil(self.standing_columns / shared)
 
     @property

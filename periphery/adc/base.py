@@ -89,10 +89,15 @@ class BuiltADC(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class ADC(ABC):
-    """A linear converter on paper."""
+    """A linear converter on paper.
+
+    ``grid_levels``: where its levels are; ``most_bits``: the largest resolution of its kind; ``per_column``: whether
+    every column has one, so that columns do not take turns.
+    """
 
     grid_levels: ClassVar[Levels] = "mid_tread"
     most_bits: ClassVar[int] = 12
+    per_column: ClassVar[bool] = False
 
     kind: str
 

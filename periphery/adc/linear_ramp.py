@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Interval
@@ -48,6 +48,8 @@ class LinearRamp(ADC):
     noise_V : standard deviation of one conversion [V]; an estimate
     shut_off : whether a comparator stops at its crossing, so that its energy follows the code
     """
+
+    per_column: ClassVar[bool] = True
 
     kind: Literal["linear_ramp"] = "linear_ramp"
     reference: Literal["fixed", "ratiometric"] = "fixed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Interval
@@ -31,6 +31,8 @@ class AmplitudeDAC(Driver):
     settle_s : time until a level has settled, spent before each integration [s]; an estimate
     pulse_clocks : clock periods of integration in each phase
     """
+
+    amplitude: ClassVar[bool] = True
 
     kind: Literal["amplitude"] = "amplitude"
     signed: Literal["two_phases", "bipolar"] = "two_phases"

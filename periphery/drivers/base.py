@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Gt
@@ -32,7 +32,11 @@ class Driver(ABC):
     v_design_V : read voltage for which integrators and fixed references were sized [V]
     t_clk_s : one clock period, the unit of pulse width [s]
     x_max : input value at full scale; larger ones are clipped, and counted
+
+    ``amplitude``: whether inputs are voltages rather than times.
     """
+
+    amplitude: ClassVar[bool] = False
 
     kind: str
     v_read_V: Annotated[float, Gt(0.0)] = 0.2
