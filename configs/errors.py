@@ -1,7 +1,7 @@
 """The one exception that means: what the user gave is wrong.
 
-The command line prints its text and exits with code 2, without a traceback. It stands in the lowest room because every
-room may find something wrong with a file that it was handed.
+The command line prints its text and exits with code 2, without a traceback. It is in the lowest package because every
+package may find something wrong with a file that it was given.
 """
 
 from __future__ import annotations

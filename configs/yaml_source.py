@@ -1,4 +1,4 @@
-"""YAML as people mean it: scalars resolved as in YAML 1.2, duplicate keys refused, every value with its place.
+"""YAML as people mean it: scalars resolved as in YAML 1.2, duplicate keys refused, line and column of every value.
 
 PyYAML follows YAML 1.1, in which ``25e-6`` is a string, ``off`` is False and ``010`` is 8. Only its parser is used
 here: its events are composed into ``Node`` trees, plain data without tags, so that nothing in a file can construct an
@@ -53,9 +53,9 @@ class Origin:
 
 @dataclass(frozen=True)
 class Node:
-    """A YAML value with its place: a scalar, a tuple of nodes, or a mapping of names to nodes.
+    """A YAML value and where it was written: a scalar, a tuple of nodes, or a mapping of names to nodes.
 
-    ``keys`` holds the places of a mapping's keys. ``whole`` marks a value that replaces what it is merged over instead
+    ``keys``: where a mapping's keys were written. ``whole`` marks a value that replaces what it is merged over instead
     of adding to it; ``broken`` one of which a part could not be read, so that what it lacks is no second error.
     """
 
@@ -180,7 +180,7 @@ def resolve_scalar(text: str, origin: Origin) -> Scalar:
 
 
 def describe_value(node: Node) -> str:
-    """A value as a message shows it: short, and text told apart from numbers."""
+    """A value as a message shows it: short, and text distinct from numbers."""
     value = node.value
     if isinstance(value, dict):
         return "a mapping" if value else "an empty mapping"

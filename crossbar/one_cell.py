@@ -21,7 +21,7 @@ class OneCell(Digits):
     """Digits of a value of one sign, each on one cell: a 0/1 matrix takes a single cell an entry.
 
     An off cell conducts ``g_min``, which is no weight. Its sum over the driven rows is taken off either by a
-    **reference column** of off cells a digit and tile, which follows drift and costs bit lines and the reference's own
+    **reference column** of off cells a digit and tile, which follows drift and costs bit lines and the reference's
     spread and noise, or **digitally** (``reference: digital``): the number of driven rows, which the control has, times
     the nominal ``g_min``; the mean of what off cells really conduct then stays in. What neither takes off is the off
     cells' spread: it grows with the root of the rows driven at once, and limits them.

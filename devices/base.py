@@ -7,9 +7,9 @@ A device answers four questions, each a pure function of tensors in siemens and 
 - ``conductance_S``: the conductance of those same cells at a time after programming, slow noise included; asked twice
   for the same time, it gives the same answer;
 - ``read_sigma_S``: the standard deviation of the fast noise, drawn anew at every read by whoever reads;
-- ``g_min_S`` and ``g_max_S``: the range in which targets may lie.
+- ``g_min_S`` and ``g_max_S``: the range of allowed targets.
 
-The current at a voltage is ``I = G V`` unless a device says otherwise, as a polynomial in V whose coefficients follow
+The current at a voltage is ``I = G V`` unless a device overrides it, as a polynomial in V whose coefficients follow
 from G: so a product on nonlinear cells is a few matrix products, and never a loop over cells.
 
 What a real array adds (cells that do not work, spread, temperature, program-and-verify ...) is listed under
@@ -29,7 +29,7 @@ import torch
 from annotated_types import Ge, Gt, Interval
 
 from configs.errors import InputError
-from devices.effects import AnyEffect, Draws, Marks, Temperature, Window, WriteRecord, in_order
+from devices.effects import AnyEffect, Draws, Faults, Marks, Temperature, Window, WriteRecord, in_order
 from devices.streams import ChipStreams
 
 Rate = Annotated[float, Interval(ge=0.0, le=1.0)]
@@ -50,8 +50,7 @@ class Cells:
     programmed_S: torch.Tensor
     state: dict[str, torch.Tensor] = field(default_factory=dict)
     slow: ChipStreams | None = None
-    stuck: torch.Tensor | None = None
-    stuck_S: torch.Tensor | None = None
+    faults: Faults | None = None
     asked_S: torch.Tensor | None = None
     marks: tuple[Marks, ...] = ()
     write: WriteRecord | None = None
@@ -60,6 +59,11 @@ class Cells:
     def quantisation_S(self) -> torch.Tensor:
         """What limited levels took from each target, aimed at less asked for [S]."""
         return torch.zeros_like(self.target_S) if self.asked_S is None else self.target_S - self.asked_S
+
+    @property
+    def stuck(self) -> torch.Tensor | None:
+        """Which cells do not work; None where all do."""
+        return None if self.faults is None else self.faults.stuck
 
     @property
     def shape(self) -> torch.Size:
@@ -76,7 +80,7 @@ class Device:
     g_min_S, g_max_S : range of targets [S]
     read_noise_S : standard deviation of the fast read noise of one read, independent of the state [S]
     stuck_off_rate, stuck_on_rate : share of cells that stay at zero or at ``g_max_S`` whatever is programmed [1]
-    status : how the numbers are known: published, stand-in, estimate, ideal or generic
+    status : how the numbers were found: published, stand-in, estimate, ideal or generic
     source : where they are from
     effects : what a real array adds, in the order of a cell's life (``devices.effects``)
     """
@@ -127,11 +131,11 @@ class Device:
         return {}
 
     def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
-        """Conductance of working cells at the end of programming [S]: a Gaussian error unless a device says otherwise.
+        """Conductance of working cells at the end of programming [S]: a Gaussian error unless a device overrides it.
 
         A device whose cells are not written by a Gaussian error overrides this and not ``program``.
         """
-        error = rng.child("error").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        error = rng.child("error").normal_like(target_S)
         return (target_S + self.programming_sigma_S(target_S) * error).clamp_min_(0.0)
 
     def too_late(self, aged_s: float) -> str:
@@ -177,7 +181,7 @@ class Device:
         ``target_S`` has shape ``(1, ...)`` (the same targets on every chip) or ``(chips, ...)``, ``chips = len(rng)``.
         The same cells programmed again are the same ``rng`` with another ``cycle``: what belongs to a cell (its
         defect, its spread from other cells) stays, and what belongs to a programming is drawn anew. Gradients pass to
-        the targets. Raises ValueError for targets outside ``[g_min_S, g_max_S]``: encodings clip, and say so.
+        the targets. Raises ValueError for targets outside ``[g_min_S, g_max_S]``: encodings clip, and report it.
         """
         asked = target_S.expand(len(rng), *target_S.shape[1:])
         low, high = float(asked.detach().min()), float(asked.detach().max())
@@ -189,11 +193,11 @@ class Device:
         target = asked
         for effect in self.effects:
             target = effect.aimed_S(target, window)
-        stuck, stuck_S = self._faults(target, rng, draws)
+        faults = self._faults(target, rng, draws)
         programmed = write = None
         for effect, draw in zip(self.effects, draws, strict=True):
             if effect.stage == "write":
-                programmed, write = effect.written(target, window, stuck, stuck_S, draws=draw)
+                programmed, write = effect.written(target, window, faults, draws=draw)
         state = self.cell_state(target, rng=again)
         if programmed is None:
             programmed = self.written_S(target, state, rng=again)
@@ -202,10 +206,10 @@ class Device:
         )
         for effect, mark in zip(self.effects, marks, strict=True):
             programmed = effect.left_S(programmed, mark, window)
-        if stuck is not None and stuck_S is not None:
-            programmed = torch.where(stuck, stuck_S.to(target.dtype), programmed)
+        if faults is not None:
+            programmed = faults.applied(programmed)
         snapped = asked if target is not asked else None
-        return Cells(target, programmed, state, again.child("slow"), stuck, stuck_S, snapped, marks, write)
+        return Cells(target, programmed, state, again.child("slow"), faults, snapped, marks, write)
 
     def _draws(self, identity: ChipStreams, programming: ChipStreams) -> list[Draws]:
         """Streams of each effect, by its kind and its number among its kind: listing another moves no bit."""
@@ -216,22 +220,18 @@ class Device:
             draws.append(Draws(identity, programming).child("effect", effect.kind, number))
         return draws
 
-    def _faults(
-        self, target_S: torch.Tensor, rng: ChipStreams, draws: list[Draws]
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Which cells do not work, by the two rates and by the effects that follow them, and where they stay."""
-        stuck = stuck_S = None
+    def _faults(self, target_S: torch.Tensor, rng: ChipStreams, draws: list[Draws]) -> Faults | None:
+        """Which cells do not work, by the two rates and by the effects that follow them."""
+        found = None
         if self.stuck_off_rate + self.stuck_on_rate > 0.0:
-            draw = rng.child("stuck").uniform(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+            draw = rng.child("stuck").uniform_like(target_S)
             on = draw >= 1.0 - self.stuck_on_rate
-            stuck = on | (draw < self.stuck_off_rate)
-            stuck_S = on * self.g_max_S
+            found = Faults(on | (draw < self.stuck_off_rate), on * self.g_max_S)
         for effect, draw_of in zip(self.effects, draws, strict=True):
             if effect.stage == "fault":
-                more, more_S = effect.faults(target_S, self.window, draws=draw_of)
-                stuck_S = more_S if stuck_S is None else torch.where(more, more_S, stuck_S.to(more_S.dtype))
-                stuck = more if stuck is None else stuck | more
-        return stuck, stuck_S
+                more = effect.faults(target_S, self.window, draws=draw_of)
+                found = more if found is None else found.before(more)
+        return found
 
     @final
     def conductance_S(self, cells: Cells, t_s: float) -> torch.Tensor:
@@ -247,8 +247,8 @@ class Device:
         g = self.evolve_S(cells, aged_s)
         for effect, marks in zip(self.effects, cells.marks, strict=True):
             g = effect.aged_S(g, marks, window, aged_s=aged_s, elapsed_s=t_s)
-        if cells.stuck is not None and cells.stuck_S is not None:
-            g = torch.where(cells.stuck, cells.stuck_S.to(g.dtype), g)
+        if cells.faults is not None:
+            g = cells.faults.applied(g)
         for effect, marks in zip(self.effects, cells.marks, strict=True):
             g = effect.read_S(g, marks, window)
         return g

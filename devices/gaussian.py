@@ -38,7 +38,7 @@ class Generic(Device):
         """Drift exponent of every cell."""
         if not self.evolves:
             return {}
-        xi = rng.child("drift").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        xi = rng.child("drift").normal_like(target_S)
         return {"nu": self.drift_mean + self.drift_sd * xi}
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:

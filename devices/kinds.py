@@ -1,6 +1,6 @@
-"""Records whose ``kind:`` says of which class they are: a registry of classes is what YAML is checked against.
+"""Records whose ``kind:`` names their class: a registry of classes is what YAML is checked against.
 
-The schema is built from the registry whenever pydantic asks for one, so a class of the user's own that is put into the
+The schema is built from the registry whenever pydantic asks for one, so a user's class that is put into the
 dict before a file is read is allowed in that file.
 """
 
@@ -20,7 +20,7 @@ _used: list[Registry] = []
 class OneOf:
     """Behind a base class in ``Annotated``: YAML may hold any class of these registries, chosen by its ``kind``.
 
-    ``usual``: the kind of a mapping that does not say which; ``class_of``: the class of an entry, where a registry
+    ``usual``: the kind of a mapping without one; ``class_of``: the class of an entry, where a registry
     holds more than classes, or None for an entry that YAML may not name.
     """
 

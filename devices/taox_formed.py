@@ -29,7 +29,7 @@ from devices.streams import ChipStreams
 class FormedTaOx(Device):
     """Randomly formed cell of a 40 nm, 512 x 512 macro: what it stores is what breakdown left, whatever is asked for.
 
-    There is no target: ``form`` makes an array from nothing, and ``program``, for callers that know only devices in
+    There is no target: ``form`` makes an array from nothing, and ``program``, for callers that use devices in
     general, takes targets for their shape alone. ``g_min_S`` and ``g_max_S`` bound such targets and are where a stuck
     cell sits. A cell keeps its breakdown voltage and its conductance when the same array is formed at another voltage,
     so a sweep of ``forming_V`` opens or closes cells of one array.
@@ -94,10 +94,9 @@ class FormedTaOx(Device):
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Whether each cell broke down (1 or 0), and its conductance in standard deviations from the mean."""
-        shape, dtype, device = target_S.shape[1:], target_S.dtype, target_S.device
-        breakdown = rng.child("breakdown").normal(shape, dtype=dtype, device=device)
+        breakdown = rng.child("breakdown").normal_like(target_S)
         formed = self.breakdown_V + self.breakdown_sd_V * breakdown <= self.forming_V
-        return {"formed": formed.to(dtype), "score": rng.child("formed").normal(shape, dtype=dtype, device=device)}
+        return {"formed": formed.to(target_S.dtype), "score": rng.child("formed").normal_like(target_S)}
 
     def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
         """Equation (2) [S]."""

@@ -230,7 +230,7 @@ class ProgrammedMatrix:
         """The matrix ``t_s`` seconds after programming, in units of pre-activation per clock period."""
         chip = self.mapped.chip
         scale = (chip.driver.lsb(chip.bits) / self.array.encoded.scale_S).float()
-        levels = 2 ** (chip.bits - 1) - 1 if chip.driver.kind == "amplitude" else None
+        levels = 2 ** (chip.bits - 1) - 1 if chip.driver.amplitude else None
         parts = self.array.read_parts(t_s, v_read_V=chip.driver.v_read_V, amplitude_levels=levels)
         return MatrixRead(
             tuple(part.scaled(scale) for part in parts),

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mappings.actions import ActionLedger, Actions, ScheduledTask
-from periphery.adc.activation import Activation, Table
+from periphery.adc.activation import Activation, LookUpTable
 from periphery.adc.base import ADC
-from periphery.adc.kinds import LinearRamp, Quantiser
+from periphery.adc.kinds import Quantiser
 from periphery.drivers import PWMDriver
 from periphery.drivers.base import Driver
 from periphery.prices.adc import adc_name
@@ -61,7 +61,7 @@ class LayerShape(ABC):
     slice_shift_bits: int = 0
     branches: int = 1
     converter: ADC = Quantiser()
-    unit: Activation = Table()
+    unit: Activation = LookUpTable()
     groups: int = 1
 
     def __post_init__(self) -> None:
@@ -114,7 +114,7 @@ class LayerShape(ABC):
         """ADCs of the layer; none with the ramp."""
         if not self.linear:
             return 0
-        shared = 1 if isinstance(self.converter, LinearRamp) else self.columns_per_adc  # a comparator for every column
+        shared = 1 if self.converter.per_column else self.columns_per_adc  # a comparator for every column
         return math.ceil(self.front_ends / shared)
 
     @property

@@ -51,16 +51,10 @@ def measure(
     if not t_s >= 0.0:
         raise InputError(f"--time: must be at least 0 s (got {t_s:g})")
     column = _column(device, levels, sets)
-    return characterise(
-        column,
-        _function(function, ends),
-        bits,
-        chips=chips,
-        rng=Stream.root(seed).child("show", NAME),
-        t_s=t_s,
-        recentre=recentre,
-        samples=None if samples is None else _samples(samples),
-    )
+    inputs = None if samples is None else _samples(samples)
+    design = column.design(_function(function, ends), bits, samples=inputs)
+    rng = Stream.root(seed).child("show", NAME)
+    return characterise(design, chips=chips, rng=rng, t_s=t_s, recentre=recentre)
 
 
 def text(found: Characteristic, device: str) -> str:

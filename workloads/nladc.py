@@ -74,9 +74,7 @@ class ConverterBench:
     def measure(self) -> tuple[dict[str, float], dict[str, Any]]:
         """The outputs, means over chips and worst chips; and what single chips gave."""
         found = characterise(
-            self.ramp,
-            self.curve(),
-            self.bits,
+            self.ramp.design(self.curve(), self.bits),
             chips=self.chips,
             rng=Stream.root(self.seed).child("show", "NLADC"),
             t_s=self.t_s,

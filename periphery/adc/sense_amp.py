@@ -31,7 +31,7 @@ class BuiltSenseAmp(BuiltADC):
 
 @dataclass(frozen=True, kw_only=True)
 class SenseAmp(ADC):
-    """A comparator at the middle of the range; its two words stand a quarter of the range to either side.
+    """A comparator at the middle of the range; its two words are a quarter of the range to either side.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """What one conversion of an ordinary ADC costs, by interchangeable published price models.
 
 The models differ by 5 to 100 times on the same conversion, and the converter dominates most designs; so a price is
-always asked for by the name of its model, and the report shows it beside the others. Coefficients stand in
+always asked for by the name of its model, and the report shows it beside the others. Coefficients are in
 ``configs/components/adc_*.yaml``.
 """
 

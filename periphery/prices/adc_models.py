@@ -49,8 +49,8 @@ class Andrulis2024(AdcPrice):
         E    = 10^((SNDR - FOM)/10) / 2 exp(e0 + e_t ln t - e_b ln b - e_best)         [pJ]
         A    = exp(a0 + a_t ln t + a_f ln f + a_e ln E)                                [um2]
 
-    Source: Andrulis et al., arXiv 2404.06553. Below ``min_bits`` the price at ``min_bits``
-    stands, marked as an estimate.
+    Source: Andrulis et al., arXiv 2404.06553. Below ``min_bits`` the price is that at
+    ``min_bits``, marked as an estimate.
     """
 
     min_bits: Count
@@ -154,7 +154,7 @@ class Part(AdcPrice):
     area_m2: Positive
 
     def _quote(self, share: float, of: str, parts: int, rate_per_s: float, bits: int, node_nm: float) -> AdcQuote:
-        """The cost of a ``share`` of the part, as ``of`` says, with ``parts`` of them side by side."""
+        """The cost of a ``share`` of the part, described by ``of``, with ``parts`` of them side by side."""
         factors = scale("analog", self.node_nm, node_nm)
         status, source = self.status, self.source
         if factors.note:
@@ -182,7 +182,7 @@ class Isaac2016(Part):
 class PublishedPart(Part):
     """One published converter, of which several take turns where more conversions are asked for than it makes.
 
-    The energy then stays and the area grows. ``growth`` says how both go with resolution: in proportion to the ``bits``
+    The energy then stays and the area grows. ``growth``: how both go with resolution, in proportion to the ``bits``
     (successive approximation) or to the ``levels`` (a comparator or a step for each).
     """
 

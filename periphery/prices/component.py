@@ -1,6 +1,6 @@
 """What a circuit costs: area, energy per action, leakage and latency, each number with its status and its source.
 
-Records live in ``configs/components/*.yaml``; no cost number stands in code. A record is stated at the node where its
+Records are in ``configs/components/*.yaml``; code has no cost number. A record is stated at the node where its
 numbers were published and moved to the chip's node by its named scaling rule (``periphery.prices.scaling``).
 """
 
@@ -94,7 +94,7 @@ class Component(Strict):
 
     Parameters
     ----------
-    group : bar of the cost breakdown in which it stands
+    group : bar of the cost breakdown to which it belongs
     node_nm, supply_V : CMOS node [nm] and supply [V] of the record's numbers; no supply means the node's nominal one
     scaling : rule by which the numbers move to another node
     cite : keys of the papers behind it
@@ -137,7 +137,7 @@ class Component(Strict):
         return self.actions[action]
 
     def at(self, node_nm: float) -> Component:
-        """The same circuit at another node; every changed number says in its source how it was scaled.
+        """The same circuit at another node; the source of every changed number has how it was scaled.
 
         Raises ``InputError`` where the scaling rule does not reach that node.
         """

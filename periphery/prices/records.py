@@ -35,8 +35,8 @@ class Model(Strict):
 
     Parameters
     ----------
-    description : what it stands for
-    status, source : how the numbers are known, and where from
+    description : what it describes
+    status, source : how the numbers were found, and where
     cite : keys of the papers behind it
     """
 
@@ -52,7 +52,7 @@ def read_record(type_: type[T], path: Path) -> T:
 
 
 def build(type_: type[T], node: Node) -> T:
-    """A frozen dataclass from what a file holds, its ``kind`` apart, which only says what file it is.
+    """A frozen dataclass from the content of a file, its ``kind`` apart, which only names the type of the file.
 
     Raises InputError with one line for each missing, unknown or impossible entry.
     """

@@ -2,10 +2,10 @@
 
 Digital logic follows the polynomials of Stillmaker and Baas, Integration 58, 74 (2017), doi 10.1016/j.vlsi.2017.02.002:
 energy ``a V^2 + b V + c`` and delay ``d3 V^3 + d2 V^2 + d1 V + d0``, each relative, and a table of area ratios; the
-scale from one node to another is the quotient of the two, each at its own supply. Analog circuits shrink less: powers
+scale from one node to another is the quotient of the two, each at its supply. Analog circuits shrink less: powers
 of the node taken from a regression over published converters (Andrulis et al., arXiv 2404.06553). All coefficients
-stand in ``configs/technology``. Nodes between two of the table are interpolated on logarithmic axes, and the note says
-so; nodes outside the table are refused.
+are in ``configs/technology``. Nodes between two of the table are interpolated on logarithmic axes, as the note
+says; nodes outside the table are refused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Rule = Literal["logic", "analog", "none"]
 
 @dataclass(frozen=True)
 class Scaling:
-    """Factors by which a figure is multiplied when it moves to another node; ``note`` says how, for the report."""
+    """Factors by which a figure is multiplied when it moves to another node; ``note`` describes it, for the report."""
 
     energy: float
     delay: float
@@ -37,7 +37,7 @@ UNSCALED = Scaling(1.0, 1.0, 1.0, "")
 
 
 def refuse_outside(low_nm: float, high_nm: float, node_nm: float, reach: str) -> None:
-    """Raise InputError for a node outside what a rule reaches; ``reach`` says in the message whose nodes these are."""
+    """Raise InputError for a node outside what a rule reaches; ``reach``: what it is, for the message."""
     if not low_nm <= node_nm <= high_nm:
         raise InputError(f"node_nm: {low_nm:g} to {high_nm:g} nm{reach} (got {node_nm:g})")
 

@@ -158,9 +158,9 @@ class Ramp:
         Each trim is programmed to cancel what the measurement before it left, and is switched off on those ramps where
         a second measurement shows that it made the error larger. The measurement itself is averaged until exact.
 
-        They are the cells that the ramp came with: where cells have something of their own (defects, effects), they
+        They are the cells that the ramp came with: where cells differ (defects, effects), they
         keep it, and what belongs to one programming follows from ``identity`` and from how often they were written.
-        Where nothing tells one cell from another, ``rng`` draws what is programmed.
+        Where all cells are alike, ``rng`` draws what is programmed.
         """
         count, ramp = self.design.column.bias_cells, replace(self, bias=(), written=self.written + 1)
         if count % 2:
@@ -184,7 +184,7 @@ class Ramp:
     def _trimmed(self, t_s: float, rng: ChipStreams, part: tuple[str | int, ...]) -> Ramp:
         """One more trim: a single cell of either polarity (coarse) or the difference of two cells.
 
-        A correction beyond one cell's range takes several clock periods, which multiplies that trim's own error.
+        A correction beyond one cell's range takes several clock periods, which multiplies the error of that trim.
         """
         device, error, coarse = self.device, self._error_S(t_s), part == ("coarse",)
         window_S = device.g_max_S - device.g_min_S

@@ -118,8 +118,8 @@ def test_errors_of_cells_side_by_side_average() -> None:
 def test_a_scale_of_its_own_uses_the_whole_window_in_every_column() -> None:
     weights = weights_of() * torch.logspace(0, -3, COLUMNS, dtype=torch.float64)
     device = Ideal()
-    shared, own = (array_of(DifferentialPair(scale=s), device, weights=weights) for s in ("tile", "column"))
-    top = own.encoded.target_S.amax(dim=(0, 1))
+    shared, each = (array_of(DifferentialPair(scale=s), device, weights=weights) for s in ("tile", "column"))
+    top = each.encoded.target_S.amax(dim=(0, 1))
     torch.testing.assert_close(top, torch.full_like(top, device.g_max_S))
     assert float(shared.encoded.target_S.amax(dim=(0, 1)).min()) < 0.2 * device.g_max_S
     clipped = array_of(DifferentialPair(scale="column", clip_quantile=0.75), device, weights=weights)

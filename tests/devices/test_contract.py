@@ -195,8 +195,8 @@ def test_conductances_and_read_noise_are_finite_and_not_negative(kind: str) -> N
         assert torch.isfinite(g).all()
         assert (g >= 0.0).all()
         assert sigma.shape == g.shape
-        own = replace(device, read_noise_S=0.0).read_sigma_S(g)
-        torch.testing.assert_close(sigma, torch.hypot(own, torch.full_like(g, 0.1e-6)))
+        quiet = replace(device, read_noise_S=0.0).read_sigma_S(g)
+        torch.testing.assert_close(sigma, torch.hypot(quiet, torch.full_like(g, 0.1e-6)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

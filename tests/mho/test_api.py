@@ -12,13 +12,13 @@ from periphery.ramp.cells import Ramp
 PUBLIC = """
 ACTIVATIONS ADC ADCS ADC_PRICES AihwkitNoise AmplitudeDAC Array Bank BitSerial BitSlices BlockNoise CCO CMO CellState
 Cells Characteristic Chip ChipStreams Comparator Compensation Component ConventionalADC Cordic DEVICES DRIVERS
-DenseLayer Device DifferentialPair Driver EFFECTS ENCODINGS Effect Encoding FUNCTIONS Flash FormedTaOx Function
-Gaussian Grid Ideal InputError KeywordSpotting LIF Levels LinearRamp LogNormal Measured MembraneCapacitor MiloRRAM
-NodeWires OffsetColumn OutputConverter PCM PCMHermes1 PCMHermes2 PWMDriver PiecewiseLinear ProgramVerify Quantiser
-RampColumn RampConverter RangeCalibration ReadDisturb RecurrentLayer Result Retention SAR SIGMOID SONOS SenseAmp Spread
-Stream Stuck TANH TaOx Table Temperature WORKLOADS WanCubic WanQuartic Weights Wires adc_price alpha_beta characterise
-effective_conductance from_callable from_csv identity kappa load_components load_run named_function read_config
-read_variance run run_search run_sweep Site solve spgemm
+ConductanceSpread DenseLayer Device DifferentialPair DiscreteLevels Driver EFFECTS ENCODINGS Effect Encoding FUNCTIONS
+Flash FormedTaOx Function Gaussian Grid Ideal InputError KeywordSpotting LIF LinearRamp LogNormal LookUpTable Measured
+MembraneCapacitor MiloRRAM NodeWires OffsetColumn OutputConverter PCM PCMHermes1 PCMHermes2 PWMDriver PiecewiseLinear
+ProgramVerify Quantiser RampColumn RampConverter RangeCalibration ReadDisturb RecurrentLayer Result Retention SAR
+SIGMOID SONOS SenseAmp Site Stream Stuck TANH TaOx Temperature WORKLOADS WanCubic WanQuartic Weights Wires adc_price
+alpha_beta characterise effective_conductance from_callable from_csv identity kappa load_components load_run
+named_function read_config read_variance run run_search run_sweep solve spgemm
 """
 
 
@@ -44,7 +44,7 @@ def test_a_device_and_a_ramp_in_a_few_lines() -> None:
 
 
 def test_an_array_with_effects_and_wires_in_a_few_lines() -> None:
-    cells = mho.PCM(effects=(mho.Levels(count=16), mho.Stuck(off_rate=0.01)))
+    cells = mho.PCM(effects=(mho.DiscreteLevels(count=16), mho.Stuck(off_rate=0.01)))
     array = mho.Array.program(
         torch.eye(8),
         device=cells,
@@ -58,9 +58,7 @@ def test_an_array_with_effects_and_wires_in_a_few_lines() -> None:
 
 def test_a_function_of_ones_own_a_linear_converter_and_its_range_in_a_few_lines() -> None:
     found = mho.characterise(
-        mho.RampColumn(device=mho.TaOx()),
-        mho.from_callable("cube", lambda z: z**3, -1.0, 1.0),
-        4,
+        mho.RampColumn(device=mho.TaOx()).design(mho.from_callable("cube", lambda z: z**3, -1.0, 1.0), 4),
         chips=8,
         rng=mho.Stream.root(0),
     )

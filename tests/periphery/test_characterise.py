@@ -1,4 +1,4 @@
-"""The bench: known converters give the figures that their definitions say."""
+"""Converters of given errors have the figures of their definitions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ IDEAL = RampColumn(device=Ideal(), capacitor_mismatch=0.0, max_clocks=4096)
 
 
 def measured(column: RampColumn, function: Function, bits: int, chips: int = 8, **options: object) -> Characteristic:
-    return characterise(column, function, bits, chips=chips, rng=Stream.root(4), **options)  # type: ignore[arg-type]
+    design = column.design(function, bits)
+    return characterise(design, chips=chips, rng=Stream.root(4), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bits", [1, 2, 5, 8, 10])

@@ -26,7 +26,7 @@ from periphery import (
     quantised,
 )
 from periphery.ramp.cells import Ramp
-from periphery.ramp.levels import mean_squared_error, optimal_levels
+from periphery.ramp.levels import optimal_levels
 from periphery.ramp.order import following_order, sorted_order
 from periphery.ramp.timing import delayed, leaked, settled
 
@@ -82,6 +82,12 @@ def test_optimal_levels_meet_both_conditions_of_lloyd_and_beat_even_ones() -> No
     uniform = torch.linspace(-1, 1, 100_001, dtype=torch.float64)
     even = optimal_levels(identity(1.0), 4, uniform)
     torch.testing.assert_close(torch.diff(even), torch.full((15,), 0.125, dtype=torch.float64), rtol=0.0, atol=1e-4)
+
+
+def mean_squared_error(function: Function, levels: torch.Tensor, samples: torch.Tensor) -> float:
+    """Mean squared distance of ``f(samples)`` from the nearest of the rising ``levels``."""
+    y = function.f(samples.double()).clamp(function.low, function.high)
+    return float((levels - y[:, None]).abs().amin(1).square().mean())
 
 
 def test_max_quantiser_of_a_normal_distribution() -> None:

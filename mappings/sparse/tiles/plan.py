@@ -174,7 +174,7 @@ def _check(mapping: SparseMapping, b: Any) -> None:
         raise InputError("encoding: a sparse product's scale is the mapping's (scale), and nothing of B is clipped")
     if not chip.driver.exact:
         raise InputError("driver: jitter, mismatch, offset and noise of word-line drivers are not in sparse products")
-    if not chip.device.linear and chip.driver.kind == "amplitude":
+    if not chip.device.linear and chip.driver.amplitude:
         raise InputError("driver: pulses (pwm, bit_serial) on cells whose current is not proportional to the voltage")
 
 

@@ -13,7 +13,7 @@ import torch
 from crossbar import BitSlices, DifferentialPair
 from crossbar.wires import Wires
 from devices import DEVICES, PCM, BlockNoise, ChipStreams, Device, Ideal, InputError, MiloRRAM, Stream, TaOx
-from devices.effects import Levels, ProgramVerify, Retention, Spread, Stuck, Temperature
+from devices.effects import ConductanceSpread, DiscreteLevels, ProgramVerify, Retention, Stuck, Temperature
 from mappings.chip import Chip, Compensation, Weights
 from mappings.chip_wires import NodeWires
 from mappings.network.dense import DenseLayer
@@ -214,7 +214,7 @@ def test_a_map_of_each_layer_reaches_its_cells_and_may_be_larger(tmp_path: Path)
     map_[1, 2, 5], map_[0, 0, 0], map_[0, rows, 0] = 1, -1, 1
     np.save(tmp_path / "map.npy", map_)
     np.savetxt(tmp_path / "map.csv", map_.reshape(-1, columns + 3), fmt="%d", delimiter=",")
-    spread = TaOx(effects=(Spread(device_sd=0.01), Temperature(temperature_K=300.0)))
+    spread = TaOx(effects=(ConductanceSpread(device_sd=0.01), Temperature(temperature_K=300.0)))
     for name in ("map.npy", "map.csv"):
         weights = Weights(device=spread, stuck_maps={"recurrent": str(tmp_path / name)})
         chip = replace(RAMP, weights=weights)
@@ -230,7 +230,7 @@ def test_a_map_of_each_layer_reaches_its_cells_and_may_be_larger(tmp_path: Path)
 
 
 def test_lines_of_writing_are_sums_over_the_cells_that_were_written() -> None:
-    chip = on(RAMP, TaOx(effects=(Levels(count=8), ProgramVerify())))
+    chip = on(RAMP, TaOx(effects=(DiscreteLevels(count=8), ProgramVerify())))
     programmed = layer(chip, 3)
     record = programmed.matrix.array.cells.write
     assert record is not None
