@@ -103,10 +103,10 @@ class Assumed:
             levels = _normal(self.weight_size)
             return levels, torch.full((len(levels),), 1.0 / len(levels), dtype=torch.float64)
         half = (BINS - 1) // 2
-        per_unit = (half / _full_scale(matrix)).numpy()
+        per_unit = (half / _full_scale(matrix)).cpu().numpy()
         found = np.zeros(BINS, dtype=np.int64)
         for block in matrix.weights.blocks:
-            _count(block.detach().float().contiguous().numpy(), per_unit, np.float32(half + 0.5), found)
+            _count(block.detach().cpu().float().contiguous().numpy(), per_unit, np.float32(half + 0.5), found)
         levels = torch.arange(-half, half + 1) / half
         return levels, torch.from_numpy(found / found.sum())
 

@@ -20,7 +20,7 @@ from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix, check_
 from mappings.network.assumed import Assumed
 from mappings.step import LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
-from periphery import LookUpConverter, RampConversion
+from periphery import LookUpConverter, RampConversion, RampDesign
 from periphery.prices.adc import adc_component
 from periphery.prices.component import Component, load_components
 
@@ -169,7 +169,7 @@ class MappedMatrixLayer(MappedLayer):
             **fields,
         )
 
-    def _ramps(self) -> list[tuple[int, Any]]:
+    def _ramps(self) -> list[tuple[int, RampDesign]]:
         """How many ramps there are of each design."""
         both = (*self.converters, *([self.state] if self.state else []))
         return [(one.group.ramps, one.design) for one in both if one.design is not None]
@@ -271,7 +271,9 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         """
         mapped, chip = self.mapped, self.mapped.chip
         converters, state = self.renewed(t_s)
-        if mapped.measures_drift and chip.compensation.mode != "off":
+        if chip.compensation.mode == "off":
+            factors = Factors([1.0] * len(converters))
+        elif mapped.measures_drift:
             factors = measured_factors(self.matrix, self.converters, converters, t_s, chip=chip, rng=self.rng)
         else:
             factors = Factors([followed_factor(before, converter.group.ramps) for converter in converters])

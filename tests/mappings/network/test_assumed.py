@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from crossbar import Array, BitSlices, DifferentialPair, Encoding, OffsetColumn
-from devices import BlockNoise, ChipStreams, Stream, TaOx
+from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
 from mappings.activity import Activity
 from mappings.chip import Chip, Weights
 from mappings.contract import Layer
@@ -20,10 +21,11 @@ from mappings.network.dense import DenseLayer
 from mappings.network.layer import MappedMatrixLayer
 from mappings.network.recurrent import RecurrentLayer
 from mappings.step import StepActivity
-from periphery import ConventionalADC, RampColumn
+from periphery import TANH, ConventionalADC, RampColumn
 from periphery.adc.kinds import LinearRamp
 from periphery.drivers.amplitude import AmplitudeDAC
 from periphery.drivers.bit_serial import BitSerial
+from periphery.ramp.cells import Ramp
 
 INPUTS, HIDDEN, SAMPLES, STEPS = 60, 40, 16, 12
 CHIP = Chip(rows=64, columns=48, weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx()))
@@ -106,6 +108,18 @@ def test_mean_conductance_of_a_row_follows_from_the_histogram_of_the_weights(enc
     )
     assert Assumed().row_S(matrix) == pytest.approx(float(array.read(0.0).row_S.mean()), rel=2e-3)
     assert matrix.cells == array.cell_count
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"step": "differential"}, {"small_steps": "differential"}, {"small_steps": "parallel", "parallel_cells": 4}],
+    ids=str,
+)
+def test_the_loss_of_a_ramp_on_paper_is_that_of_its_cells_without_errors(changes: dict[str, Any]) -> None:
+    column = RampColumn(device=Ideal(g_min_S=1e-6, g_max_S=1e-4), calibrate=False, **changes)
+    design = column.design(TANH, 5)
+    ramp = Ramp.program(design, ramps=1, rng=ChipStreams.of(Stream.root(0), 1))
+    assert design.loss_S == pytest.approx(float(ramp.read(0.0).loss_S), rel=1e-5)
 
 
 def test_assumptions_can_be_replaced_and_are_named() -> None:

@@ -11,6 +11,7 @@ import torch
 from devices import PCM, BlockNoise, ChipStreams, Ideal, InputError, Stream, TaOx
 from mappings.activity import Activity
 from mappings.chip import Chip, OutputConverter, Weights
+from mappings.contract import WordFormat
 from mappings.network.dense import DenseLayer
 from periphery import ConventionalADC, RampColumn
 
@@ -86,3 +87,12 @@ def test_activity_counts_what_was_driven_and_compared(device: TaOx | PCM) -> Non
     driven = torch.cat([counts, torch.full((SAMPLES, bias_rows), 127.0)], dim=1)
     wanted = (driven.abs().double() @ array.row_S.double().T).mean()
     assert seen.mean_loss_S(array) == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_the_format_of_the_inputs_replaces_that_of_the_chip() -> None:
+    layer = DenseLayer.from_torch(0.4 * normal(OUTPUTS, INPUTS), None, limit=8.0)
+    mapped = layer.map(IDEAL, inputs=WordFormat(bits=6, limit=2.0))
+    assert mapped.input_words == WordFormat(bits=6, limit=2.0)
+    assert (mapped.shape.bits, mapped.chip.driver.lsb(6)) == (6, WordFormat(bits=6, limit=2.0).lsb)
+    with pytest.raises(InputError, match=r"inputs: word lines of this layer take signed words \(got spike\)"):
+        layer.map(IDEAL, inputs=WordFormat(bits=1, kind="spike"))

@@ -149,7 +149,9 @@ def test_a_layer_that_measures_no_drift_follows_the_layers_in_front() -> None:
     measured = torch.stack([torch.as_tensor(f).mean(1) for f in read.layers["second"].factors]).mean(0)
     assert torch.equal(torch.as_tensor(followed)[:, 0], measured)
     assert float(measured.mean()) < 0.8
-    assert NETWORK.map(CHIP).program(rng=streams()).at(0.0).layers["output"].factors == (1.0,)
+    off = replace(chip, compensation=Compensation(mode="off"))
+    mixed = NETWORK.map({"first": chip, "second": chip, "output": off}).program(rng=streams()).at(2592000.0)
+    assert mixed.layers["output"].factors == (1.0,)
 
 
 def test_layers_behind_others_are_calibrated_on_what_those_give() -> None:
