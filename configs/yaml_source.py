@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,13 @@ class Node:
             node = node.child(step) if node else None
         return node
 
+    def put(self, path: Sequence[str], new: Node) -> Node:
+        """This tree with another value at a path of keys that are there."""
+        if not path:
+            return new
+        assert isinstance(self.value, dict)
+        return replace(self, value={**self.value, path[0]: self.value[path[0]].put(path[1:], new)})
+
     def walk(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Node]]:
         """This node and all below it, each with its path."""
         yield path, self
@@ -97,6 +104,25 @@ class Node:
         elif isinstance(self.value, tuple):
             for index, node in enumerate(self.value):
                 yield from node.walk((*path, index))
+
+
+def as_node(value: Any, near: Node) -> Node:
+    """Plain data as a tree whose every value has the place of ``near``."""
+    if isinstance(value, Mapping):
+        below = {key: as_node(item, near) for key, item in value.items()}
+        return Node(below, near.origin, dict.fromkeys(below, near.origin))
+    if isinstance(value, (list, tuple)):
+        return Node(tuple(as_node(item, near) for item in value), near.origin)
+    return Node(value, near.origin)
+
+
+def whole_numbers(value: Any) -> Any:
+    """Plain data with 1e3 as 1000: an integral float suits a whole number, and both suit a float."""
+    if isinstance(value, Mapping):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def load_yaml(path: Path | str) -> Node:

@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from mho.report.merit import shown
 from mho.report.quantities import duration, quantity
 from mho.report.rundata import Metric
-from mho.report.sections import shown
 
 
 class Watch:

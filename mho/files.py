@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 from pathlib import Path
 from types import TracebackType
 
@@ -15,8 +16,8 @@ def write_atomic(path: Path | str, data: bytes) -> None:
     """Put ``data`` at ``path`` so that a reader sees the old file or the whole new one, never a part.
 
     Missing parent folders are made. A target that is no regular file (``/dev/null``, a pipe) is written directly,
-    since a rename would replace the device itself. Raises ``InputError`` with one line when the place is unwritable or
-    the disk is full; nothing is left behind then.
+    since a rename would replace the device itself. Raises ``InputError`` with one line when the file cannot be written
+    or the disk is full; nothing is left behind then.
     """
     target = Path(path)
     if target.is_dir():
@@ -32,6 +33,15 @@ def write_atomic(path: Path | str, data: bytes) -> None:
         raise InputError(f"{path}: cannot write: {error.filename} is a file, not a folder") from error
     except OSError as error:
         raise InputError(f"{path}: cannot write: {error.strerror or error}; nothing was written") from error
+
+
+def write_or_print(data: bytes, output: Path | str | None) -> list[Path]:
+    """Put text at a path, or on standard output where none is given; return the files written."""
+    if output is None:
+        sys.stdout.write(data.decode())
+        return []
+    write_atomic(output, data)
+    return [Path(output)]
 
 
 def _write_and_rename(target: Path, data: bytes) -> None:

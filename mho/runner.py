@@ -22,7 +22,6 @@ from configs.yaml_source import dump_yaml
 from devices import InputError
 from mho.config.read import Loaded, digest, read
 from mho.files import RunFolder
-from mho.report import page as report
 from workloads import AnyExperiment, Progress, Result
 from workloads.result import silent
 
@@ -70,6 +69,8 @@ def run(
         _write_json(folder / "trace.json", result.trace)
         _write_json(folder / "metrics.json", metrics)
         _write_json(folder / "manifest.json", _manifest(loaded, result, started, clock))
+        from mho.report import page as report
+
         (folder / "report.html").write_text(report.html(folder), encoding="utf-8")
         progress("report", 1, 1)
     return metrics

@@ -21,6 +21,7 @@ from configs.yaml_source import (
     MAX_NODES,
     Node,
     Origin,
+    as_node,
     describe_value,
     parse_mapping,
     parse_text,
@@ -110,6 +111,13 @@ class Resolver:
         self.problems: list[str] = []
         self.files: dict[str, Node | None] = {}
         self.count = 0
+
+    def opened(self, source: str | Path, folder: str) -> Source:
+        """The file of a path, or the shipped record of that name. Raises InputError where there is none."""
+        found = self.record(str(source), folder, Path(), str(source), ())
+        if found is None:
+            raise InputError(self.problems)
+        return found
 
     def record(self, text: str, folder: str | None, base: Traversable, place: str, open_files: Files) -> Source | None:
         """Open the file that a path or a shipped record's name means; None, with a problem noted, where there is none.
@@ -225,7 +233,7 @@ class Resolver:
         except InputError as error:
             self.problems += error.problems
             return None
-        return Option(shown, steps, _placed(node or Node(None, origin), origin))
+        return Option(shown, steps, as_node(node.plain() if node else None, Node(None, origin)))
 
     def put(self, node: Node | None, option: Option, done: Steps, levels: Sequence[Level]) -> Node:
         """``node`` with the option's value at the rest of its path; unchanged, with a problem noted, if it has none.
@@ -317,13 +325,3 @@ def _over(base: Node, item: Node, key: str) -> Node:
 
 def _leaves(node: Node | None) -> list[Node]:
     return [] if node is None else [below for _, below in node.walk() if not isinstance(below.value, dict)]
-
-
-def _placed(node: Node, origin: Origin) -> Node:
-    """``node`` and all below it, written at one place: an option has no lines."""
-    if isinstance(node.value, dict):
-        value = {key: _placed(item, origin) for key, item in node.value.items()}
-        return Node(value, origin, dict.fromkeys(value, origin))
-    if isinstance(node.value, tuple):
-        return Node(tuple(_placed(item, origin) for item in node.value), origin)
-    return Node(node.value, origin)

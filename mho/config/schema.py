@@ -7,6 +7,7 @@ a path, which values are allowed there, and where a misspelt key may have been m
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails, core_schema
 
-from configs.yaml_source import Node, describe_value
+from configs.yaml_source import Node, describe_value, whole_numbers
 
 Path = tuple[str | int, ...]
 Level = Mapping[str, Any]
@@ -128,6 +129,14 @@ class Schema:
         if key in self.references and self.takes_record(leaves):
             phrases.append(f"the name of a record in {self.references[str(key)]}")
         return " or ".join(dict.fromkeys(phrases))
+
+    def value(self, node: Node, problems: list[str]) -> Any:
+        """A tree as a value of this type, strictly checked; None, with the problems added, where it is none."""
+        try:
+            return self.adapter.validate_json(json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid")
+        except ValidationError as error:
+            problems += self.explain(error, node)
+            return None
 
     def explain(self, error: ValidationError, root: Node) -> list[str]:
         """One line for each problem that pydantic found in what ``root`` holds, duplicates apart."""

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from mho.report.merit import quality
 from mho.report.quantities import quantity
 from mho.report.rundata import RunData
-from mho.report.sections import conventional, quality
+from mho.report.sections import conventional
 
 _STATUS_ORDER = ("published", "secondary", "derived", "modelled", "estimate", "fitted")
 _STATUS_MEANING = {
@@ -103,7 +104,7 @@ def component_rows(run: RunData) -> list[dict[str, Any]]:
     for row in rows:
         # A line counts actions or instances; the columns of the other kind do not apply, which is not "missing".
         row["acts"] = not math.isnan(row["count"])
-        row["stands"] = not math.isnan(row["instances"])
+        row["is_built"] = not math.isnan(row["instances"])
     return rows
 
 

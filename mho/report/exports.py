@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from configs.errors import InputError
+from mho.report.merit import accuracy_rows, comparison_rows, shown
 from mho.report.quantities import NOT_AVAILABLE, duration, quantity
 from mho.report.rundata import RunData
-from mho.report.sections import accuracy_rows, adc_share, comparison_rows, shown
+from mho.report.sections import adc_share
 
 COSTS = (
     ("area_m2", "m2", "Area"),
@@ -32,7 +33,7 @@ _FIGURE = ("kind", "name", "unit", "t_s", "chips", "value", "std")
 
 
 def long_table(runs: Sequence[RunData]) -> pd.DataFrame:
-    """One row per figure: ``kind`` is software, quantised, quality or cost; several runs stand below each other."""
+    """One row per figure: ``kind`` is software, quantised, quality or cost; several runs follow each other."""
     return pd.DataFrame([row for run in runs for row in _long_rows(run)], columns=[*_IDENTITY, *_FIGURE])
 
 

@@ -10,9 +10,11 @@ from matplotlib.figure import Figure
 
 from mho.report import plots
 from mho.report.costs import beside_rows, breakdown
+from mho.report.drift import compensation_over_time, drift_variants
+from mho.report.merit import analog, quality, shown
 from mho.report.quantities import quantity
 from mho.report.rundata import RunData
-from mho.report.sections import analog, compensation_over_time, conventional, pcm_variants, quality, shown
+from mho.report.sections import conventional
 
 MOST_CHIPS = 8
 
@@ -44,7 +46,7 @@ def accuracy(run: RunData, names: list[str] | None = None, name: str = "accuracy
 
 def drift(run: RunData) -> str | None:
     """The PCM cases over time."""
-    names = [variant.name for variant in pcm_variants(run)]
+    names = [variant.name for variant in drift_variants(run)]
     return accuracy(run, names, "drift") if names else None
 
 

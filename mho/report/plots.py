@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from mho.report.quantities import NOT_AVAILABLE, duration, percent, prefix_of, quantity, rounded
+from mho.report.rundata import CONVERSION
 
 INK = "#1f2430"
 FAINT = "#8a93a3"
@@ -77,15 +78,10 @@ def variant_styles(names: Sequence[str]) -> dict[str, Style]:
     }
 
 
-def is_adc(group: str) -> bool:
-    """Whether a group of components belongs to the conversion from analog to digital."""
-    return re.search(r"\badc|adc\b|_adc|adc_|convert|conversion|readout", group.lower()) is not None
-
-
 def group_colours(groups: Iterable[str]) -> dict[str, str]:
-    """A colour for each group of components; vermilion is kept for conversion, so that its share stands out."""
+    """A colour for each group of components; vermilion is kept for conversion, so that its share is seen at once."""
     others = iter(_OTHERS * 4)
-    return {group: ADC if is_adc(group) else next(others) for group in groups}
+    return {group: ADC if group == CONVERSION else next(others) for group in groups}
 
 
 def svg(name: str, draw: Callable[[Figure], object], *, width_in: float = 9.4, height_in: float = 3.6) -> str:
@@ -236,14 +232,14 @@ def stacked_bars(
     rows, left = range(len(names)), np.zeros(len(names))
     table = parts.pivot_table(index="variant", columns="group", values="value", aggfunc="sum", fill_value=0.0)
     table = factor * table.reindex(index=list(names), fill_value=0.0)
-    adc = table[[group for group in table if is_adc(str(group))]].sum(axis=1).to_numpy(float)
+    adc = table.get(CONVERSION, 0.0 * left)
     for group in (group for group in colours if group in table):
         values = table[group].to_numpy(float)
         ax.barh(
             rows, values, left=left, color=colours[group], height=0.68, label=group, edgecolor="white", linewidth=0.5
         )
         left = left + values
-    for row, total, part in zip(rows, left, adc, strict=True):
+    for row, total, part in zip(rows, left, np.asarray(adc, dtype=float), strict=True):
         note = f"{rounded(total)} {shown}, ADC {percent(part / total, 0)}" if total > 0 else NOT_AVAILABLE
         ax.text(total + 0.015 * factor * largest, row, note, va="center", fontsize=9)
     ax.set_yticks(range(len(names)), names)

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from configs.errors import InputError
+from configs.yaml_source import parse_mapping
 from workloads.result import Panel
 
 Read = TypeVar("Read")
+
+#: The group of components that convert from analog to digital (``periphery.prices.component.Group``).
+CONVERSION = "adc"
 
 # Columns of each table (docs/run_directory.md): text, numbers, truth values. Further columns are kept as they are.
 _TEXT: dict[str, str] = {
@@ -64,7 +67,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-class Spread(_Record):
+class MeanAndStd(_Record):
     """Mean and standard deviation of one figure over chips (and splits)."""
 
     mean: float | None = None
@@ -101,17 +104,24 @@ class Quality(_Record):
     t_s: float = 0.0
     chips: int | None = None
 
-    def spread(self, metric: str) -> Spread:
+    def spread(self, metric: str) -> MeanAndStd:
         """Mean and standard deviation of ``metric``; both missing where the run has none."""
-        return Spread.model_validate((self.model_extra or {}).get(metric) or {})
+        return MeanAndStd.model_validate((self.model_extra or {}).get(metric) or {})
 
 
-class Variant(_Record):
-    """One way to build the hardware: its figures over time and its cost per inference."""
+class VariantResult(_Record):
+    """One way to build the hardware: its figures over time and its cost per inference.
+
+    ``device`` is the kind of its weights' cells, ``ramp_device`` that of its ramp's, ``readout`` how it converts,
+    ``compensation`` how it corrects drift; None where the workload has no such choice, or an old run does not state it.
+    """
 
     name: str
     default: bool = False
     device: str | None = None
+    ramp_device: str | None = None
+    readout: str | None = None
+    compensation: str | None = None
     bits: int | None = None
     quality: tuple[Quality, ...] = ()
     cost: dict[str, float | None] = Field(default_factory=dict)
@@ -141,7 +151,7 @@ class Metrics(_Record):
     metrics: dict[str, Metric] = Field(min_length=1)
     software: dict[str, float | None] = Field(default_factory=dict)
     quantised: dict[str, float | None] = Field(default_factory=dict)
-    variants: tuple[Variant, ...] = Field(min_length=1)
+    variants: tuple[VariantResult, ...] = Field(min_length=1)
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
     panels: tuple[Panel, ...] = ()
@@ -163,7 +173,7 @@ class RunData:
     absent: frozenset[str] = frozenset()
 
     @property
-    def default(self) -> Variant:
+    def default(self) -> VariantResult:
         """The variant that the headline figures speak of."""
         return next(variant for variant in self.metrics.variants if variant.default)
 
@@ -171,11 +181,6 @@ class RunData:
     def variants(self) -> tuple[str, ...]:
         """Names of all variants, in the experiment's order."""
         return tuple(variant.name for variant in self.metrics.variants)
-
-    @property
-    def kind(self) -> str:
-        """Which kind of experiment this was."""
-        return str(self.config.get("kind", "kws"))
 
     @property
     def metric(self) -> str:
@@ -190,7 +195,7 @@ class RunData:
         merged["synthetic"] = bool(merged.get("synthetic")) or self.metrics.data.synthetic
         return Data.model_validate(merged)
 
-    def variant(self, name: str) -> Variant:
+    def variant(self, name: str) -> VariantResult:
         """The variant of that name."""
         return next(variant for variant in self.metrics.variants if variant.name == name)
 
@@ -286,9 +291,10 @@ def _metrics(path: Path, value: dict[str, Any]) -> Metrics:
     if len(defaults) != 1:
         problems.append(f"{path}: variants: exactly one must be the default (got {len(defaults)} of {len(names)})")
     problems += [
-        f"{path}: variants: the name {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})
+        f"{path}: variants: each name once (got {name!r} again)"
+        for name in sorted({n for n in names if names.count(n) > 1})
     ]
-    spread = TypeAdapter(Spread | None)
+    spread = TypeAdapter(MeanAndStd | None)
     for variant in metrics.variants:
         for quality in variant.quality:
             for metric in metrics.metrics:
@@ -312,13 +318,7 @@ def _manifest_data(path: Path, manifest: dict[str, Any]) -> None:
 
 def _config(path: Path) -> tuple[str, dict[str, Any]]:
     text = _text(path)
-    try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: must hold a mapping (got {type(config).__name__})")
-    return text, config
+    return text, parse_mapping(text.encode(), str(path), path.parent).plain()
 
 
 def _columns(name: str) -> list[str]:
@@ -380,9 +380,9 @@ def _truth(cell: str) -> bool:
 
 def _unknown_variants(path: Path, metrics: Metrics, tables: dict[str, pd.DataFrame]) -> Iterable[str]:
     """Rows of a variant that metrics.json does not list; rows that belong to no variant carry an empty name."""
-    known = {variant.name for variant in metrics.variants} | {"", "software", "quantised"}
+    allowed = {variant.name for variant in metrics.variants} | {"", "software", "quantised"}
     for name, table in tables.items():
         if "variant" in table:
-            for stranger in sorted(set(table["variant"]) - known):
+            for stranger in sorted(set(table["variant"]) - allowed):
                 listed = ", ".join(variant.name for variant in metrics.variants)
                 yield f"{path / name}.csv: variant {stranger!r} is not in metrics.json (it lists {listed})"

@@ -29,8 +29,8 @@ _SAMPLE = 32  # trials drawn to tell the time
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A search after a run: where it lies, what was sought, its trials, and how many points were computed."""
+class SearchOutcome:
+    """A search after a run: its folder, its aims, its trials, and how many points were computed."""
 
     folder: Path
     search: Search
@@ -52,7 +52,7 @@ def search(
     data: Path | None = None,
     retry_failed: bool = False,
     meter: Meter | None = None,
-) -> Outcome:
+) -> SearchOutcome:
     """Search, or go on where the folder's search stopped, and write the table of trials.
 
     ``trials`` wins over the file's number. Raises InputError before anything runs.
@@ -76,10 +76,10 @@ def search(
     frame = table(found, wanted)
     write_atomic(folder / TABLE, frame.to_csv(index=False, lineterminator="\n").encode())
     page.write(folder, wanted, frame)
-    return Outcome(folder, wanted, frame, searcher.computed)
+    return SearchOutcome(folder, wanted, frame, searcher.computed)
 
 
-def closing(outcome: Outcome) -> str:
+def closing(outcome: SearchOutcome) -> str:
     """What a finished search prints: how many trials came to what, and the front."""
     states = outcome.table["state"].value_counts()
     counted = ", ".join(f"{states.get(state, 0)} {state}" for state in ("done", "pruned", "failed"))

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Interval, Len
 
-from configs.yaml_source import Node
-from devices import InputError
+from configs.errors import InputError
+from configs.yaml_source import Node, as_node
 from mho.config.schema import dotted, listed, suggestion
 from mho.sweep.names import Direction
 from mho.sweep.pareto import Aims, Limit
-from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, as_node, conditions, read_file, repeated
+from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, conditions, read_file, repeated
 from mho.sweep.template import SEED, TIME, Template
 from mho.sweep.work import outputs_of
 

@@ -178,7 +178,7 @@ def _array(values: pd.Series[Any]) -> Any:
 
 def _xarray() -> Any:
     try:
-        import xarray  # noqa: PLC0415
+        import xarray
     except ImportError as error:
         raise InputError("--export: NetCDF needs xarray: pip install 'mho[sweeps]' (or choose .csv)") from error
     return xarray

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from configs.yaml_source import Node, Origin
-from devices import InputError
-from mho.sweep.spec import Sheet, as_node, columns, one_or_many, same, whole_numbers
+from configs.errors import InputError
+from configs.yaml_source import Node, Origin, as_node, whole_numbers
+from mho.sweep.spec import Sheet, columns, one_or_many, same
 from mho.sweep.template import SEED, TIME, VARIANT, Coordinates, Template
 
 

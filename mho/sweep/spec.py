@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Interval, Len
-from pydantic import ValidationError
 
-from configs.yaml_source import Node, Origin, describe_value
-from devices import InputError, Stream
+from configs.errors import InputError
+from configs.yaml_source import Node, Origin, as_node, describe_value, whole_numbers
+from devices import Stream
 from mho.config.resolve import REFERENCES, Files, Resolver, Source
 from mho.config.schema import Schema, dotted, listed, suggestion
 
@@ -246,9 +246,7 @@ def read_file(source: str, kind: type, folder: str, lists: Sequence[tuple[str, .
     """A file of one kind, its tree, and where it was found; under ``lists``, a list stands for ``values``."""
     schema = _schema(kind)
     resolver = Resolver(schema)
-    opened = resolver.record(str(source), folder, Path(), str(source), ())
-    if opened is None:
-        raise InputError(resolver.problems)
+    opened = resolver.opened(source, folder)
     node = resolver.resolve(_spelt_out(opened.node, lists), [schema.root], folder, (), opened.open_files)
     unbounded = [
         f"{below.origin}: {dotted(path)}: must be a finite number (got {describe_value(below)})"
@@ -257,11 +255,7 @@ def read_file(source: str, kind: type, folder: str, lists: Sequence[tuple[str, .
     ]
     if unbounded:
         raise InputError(unbounded)
-    value = None
-    try:
-        value = schema.adapter.validate_json(json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid")
-    except ValidationError as error:
-        raise InputError(dict.fromkeys([*resolver.problems, *schema.explain(error, node)])) from None
+    value = schema.value(node, resolver.problems)
     if resolver.problems:
         raise InputError(dict.fromkeys(resolver.problems))
     return value, node, opened
@@ -274,15 +268,8 @@ def _spelt_out(node: Node, lists: Sequence[tuple[str, ...]]) -> Node:
         if held is not None and isinstance(held.value, dict):
             short = {key: item for key, item in held.value.items() if isinstance(item.value, tuple)}
             made = {key: Node({"values": item}, item.origin, {"values": item.origin}) for key, item in short.items()}
-            node = _with(node, path, replace(held, value={**held.value, **made}))
+            node = node.put(path, replace(held, value={**held.value, **made}))
     return node
-
-
-def _with(node: Node, path: tuple[str, ...], new: Node) -> Node:
-    if not path:
-        return new
-    assert isinstance(node.value, dict)
-    return replace(node, value={**node.value, path[0]: _with(node.value[path[0]], path[1:], new)})
 
 
 def sizes(sweep: Sweep) -> dict[tuple[str, ...], int]:
@@ -402,25 +389,6 @@ def spaced(first: float, last: float, scale: Scale, share: float) -> float:
     if scale == "log":
         return tidy(first * (last / first) ** share)
     return tidy(first + share * (last - first))
-
-
-def whole_numbers(value: Any) -> Any:
-    """Plain data with 1e3 as 1000: an integral float suits a whole number, and both suit a float."""
-    if isinstance(value, Mapping):
-        return {key: whole_numbers(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [whole_numbers(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def as_node(value: Any, near: Node) -> Node:
-    """Plain data as a node that stands where ``near`` does."""
-    if isinstance(value, Mapping):
-        below = {key: as_node(item, near) for key, item in value.items()}
-        return Node(below, near.origin, dict.fromkeys(below, near.origin))
-    if isinstance(value, (list, tuple)):
-        return Node(tuple(as_node(item, near) for item in value), near.origin)
-    return Node(value, near.origin)
 
 
 @lru_cache(maxsize=2)

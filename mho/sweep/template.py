@@ -12,14 +12,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from configs.yaml_source import Node, describe_value
+from configs.yaml_source import Node, as_node, describe_value, whole_numbers
 from devices import InputError
 from mho.config.read import digest
 from mho.config.resolve import REFERENCES, Option, Resolver
 from mho.config.schema import Level, Schema, dotted, listed, suggestion
 from mho.runner import config_digest
 from mho.sweep.bench import ConverterBench
-from mho.sweep.spec import Sheet, as_node, whole_numbers
+from mho.sweep.spec import Sheet
 from workloads import WORKLOADS
 
 TYPES: dict[str, Any] = {**WORKLOADS, "nladc": ConverterBench}

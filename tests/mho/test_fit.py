@@ -14,8 +14,8 @@ from devices import AnyDevice, Gaussian, LogNormal, Measured
 from devices.candidates import fits
 from devices.fitting import Fit
 from devices.measured_csv import read_measurements
-from mho import cli
 from mho.config.read import read
+from tests.mho.command import mho
 
 HONG_CSV = Path(__file__).parents[1] / "reference" / "hong2025_3c.csv"
 LEVELS_US = np.array([10.0, 20.0, 40.0, 60.0, 80.0])
@@ -194,16 +194,6 @@ def test_write_verified_memristors_fill_their_window() -> None:
     assert found["window"].chi2[2] > 0.01  # type: ignore[index]
     assert found["gaussian_absolute"].chi2[2] < 1e-6  # type: ignore[index]
     assert found["gaussian_absolute"].device.sigma_absolute * 400e-6 == pytest.approx(2.76e-6, rel=0.02)  # type: ignore[attr-defined]
-
-
-def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of one command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["mho", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    out, err = capsys.readouterr()
-    return (stop.value.code if isinstance(stop.value.code, int) else 0), out, err
 
 
 def test_fit_writes_a_record_that_validates_and_can_be_drawn(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 
 from devices import SONOS, Device
 from devices.effects import Stuck, Temperature
@@ -491,6 +490,8 @@ def interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, floa
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, float("nan"), float("nan")
+    from scipy import stats
+
     half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
     return mean, mean - half, mean + half
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from configs.errors import InputError
 from workloads.recordings.events import TEST, TRAIN
@@ -59,6 +58,8 @@ class Images:
 
 def sklearn_digits() -> Images:
     """The 1797 digits of 8 x 8 pixels and 17 grey levels that come with scikit-learn; no official split."""
+    from sklearn.datasets import load_digits
+
     held = load_digits()
     return Images(
         pixels=held.images.astype(np.uint8),

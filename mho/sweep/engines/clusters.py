@@ -66,8 +66,8 @@ class Dask(Closing):
 
     def __init__(self, workers: int, address: str | None) -> None:
         try:
-            import dask  # noqa: PLC0415
-            import distributed  # noqa: PLC0415
+            import dask
+            import distributed
         except ImportError as error:
             raise InputError("--engine dask: needs distributed: pip install 'mho[dask]'") from error
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -145,7 +145,7 @@ class Ray(Closing):
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
-            import ray  # noqa: PLC0415
+            import ray
         except ImportError as error:
             raise InputError("--engine ray: needs ray: pip install 'mho[ray]'") from error
         self._ray: Any = ray

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from mho.files import write_atomic
 from mho.report import published
@@ -42,6 +41,8 @@ def write(folder: Path, output: Path | None = None, *, study: Study | None = Non
 
 def html(found: Reading, aims: Aims | None = None) -> str:
     """The page as text. No script, style, font or picture comes from elsewhere."""
+    from plotly.offline import get_plotlyjs
+
     if aims is not None:
         aims.refuse_unknown(list(found.outputs))
         named = (*aims.objectives, *(name for name in aims.constraints if name not in aims.objectives))

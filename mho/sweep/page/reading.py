@@ -11,17 +11,17 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
-from configs.yaml_source import dump_yaml
-from devices import InputError
+from configs.errors import InputError
+from configs.yaml_source import dump_yaml, parse_mapping
 from mho.sweep.plan import Point
 from mho.sweep.store import Store, Told
 from mho.sweep.study import Study
@@ -227,11 +227,8 @@ def _by_rows(
 
 
 def _describe(found: Reading, text: str) -> None:
-    try:
-        plain = yaml.safe_load(text) or {}
-    except yaml.YAMLError:
-        return
-    if isinstance(plain, dict):
+    with suppress(InputError):
+        plain = parse_mapping(text.encode(), found.title, found.folder).plain()
         found.description = str(plain.get("description") or "")
         wanted = plain.get("outputs") or ()
         found.wanted = tuple(str(each) for each in wanted) if isinstance(wanted, list) else ()

@@ -33,7 +33,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestRegressor
 
 _FEWEST = 20  # points for a forest
 _MOST = 1000  # points that a forest is grown on
@@ -139,6 +138,8 @@ def correlation_ratio(groups: NDArray[Any], y: NDArray[Any]) -> float | None:
 
 
 def _forest(factors: Sequence[Factor], y: NDArray[Any]) -> tuple[list[float], float]:
+    from sklearn.ensemble import RandomForestRegressor
+
     rng = np.random.default_rng(0)
     chosen = np.sort(rng.permutation(len(y))[:_MOST])
     x = np.stack([factor.values[chosen] for factor in factors], axis=1)

@@ -88,9 +88,10 @@ def test_stacked_bars_add_up_and_write_the_converter_share(ax: Axes) -> None:
     assert ax.get_xlabel() == "energy (nJ)"
 
 
-@pytest.mark.parametrize(("group", "adc"), [("adc", True), ("ramp_adc", True), ("readout", True), ("cascade", False)])
-def test_converter_groups_are_recognised(group: str, adc: bool) -> None:
-    assert plots.is_adc(group) is adc
+def test_conversion_alone_has_its_colour() -> None:
+    colours = plots.group_colours(("array", "adc", "driver", "digital", "buffer", "control", "activation"))
+    assert [group for group, colour in colours.items() if colour == plots.ADC] == ["adc"]
+    assert len(set(colours.values())) == len(colours)
 
 
 def test_timeline_bars_start_and_last_as_given(ax: Axes) -> None:

@@ -23,7 +23,7 @@ from mho.sweep.command import sweep
 from mho.sweep.engines.clusters import Site
 from mho.sweep.store import Store
 
-HOUSE = Path(cli.__file__).parent.parent
+CHECKOUT = Path(cli.__file__).parent.parent
 BENCH = """
 base: {kind: nladc, ramp: {device: rram_taox}, chips: 2}
 axes: {bits: [2, 3], ramp.device: [rram_taox, pcm]}
@@ -76,7 +76,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(HOUSE), "RAY_AUTH_MODE": "token"}
+    return {**os.environ, "PYTHONPATH": str(CHECKOUT), "RAY_AUTH_MODE": "token"}
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])

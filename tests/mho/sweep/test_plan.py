@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices import InputError
-from mho.config.read import shipped
+from mho.listings import records
 from mho.sweep.plan import Plan, Point, Shard
 from mho.sweep.spec import Axis, Draw, Samples, read_sheet
 from mho.sweep.study import Study
@@ -320,7 +320,7 @@ def test_a_set_value_holds_where_a_conditional_axis_does_not_exist(tmp_path: Pat
 
 
 def test_the_file_of_the_documentation_is_sound(tmp_path: Path) -> None:
-    page = Path(__file__).parents[2] / "docs" / "sweeps.md"
+    page = Path(__file__).parents[3] / "docs" / "sweeps.md"
     (tmp_path / "docs.yaml").write_text(page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0])
     study = Study(str(tmp_path / "docs.yaml"))
     taox, pcm = 4 * 5 * 2 * 50 * 3 * 3, 4 * 5 * 2 * 2 * 50 * 3 * 3
@@ -328,11 +328,11 @@ def test_the_file_of_the_documentation_is_sound(tmp_path: Path) -> None:
     study.check(study.points[:20] + study.points[-20:])
 
 
-@pytest.mark.parametrize("name", sorted(shipped("sweeps")))
+@pytest.mark.parametrize("name", sorted(records("sweeps")))
 def test_a_shipped_sweep_is_sound(name: str) -> None:
     study = checked(name)
     assert study.sheet.sweep.description
-    told = f"mho sweep {name} " in (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    told = f"mho sweep {name} " in (Path(__file__).parents[3] / "docs" / "studies.md").read_text(encoding="utf-8")
     assert 1 < len(study.points) <= (250 if told else 100), (
         "minutes on one worker; above 100 points, docs/studies.md says"
     )

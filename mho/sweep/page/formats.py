@@ -1,0 +1,82 @@
+"""A sweep's or a search's points for other programs: CSV, JSON, Markdown and Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from mho.sweep import export
+from mho.sweep.names import label_of, unit_of
+from mho.sweep.page.reading import ABSENT, Reading
+
+
+def table(found: Reading) -> pd.DataFrame:
+    """One row a point in the order of the sweep: coordinates, outputs, state and error, as ``results.csv`` has them."""
+    names = list(found.wanted) or list(found.outputs)
+    columns = {path: [_cell(value) for value in values] for path, values in found.coordinates.items()}
+    figures = {name: found.outputs.get(name, [float("nan")] * len(found)) for name in names}
+    return pd.DataFrame({**columns, **figures, "state": found.states, "error": found.errors})
+
+
+def _cell(value: object) -> object:
+    if value is ABSENT:
+        return None
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, (dict, list)) else value
+
+
+def _csv(found: Reading) -> bytes:
+    return table(found).to_csv(index=False, lineterminator="\n").encode()
+
+
+def _json(found: Reading) -> bytes:
+    names = [name for name in found.outputs if not found.wanted or name in found.wanted]
+    points = [
+        {
+            "coordinates": {path: held[place] for path, held in found.coordinates.items() if held[place] is not ABSENT},
+            "outputs": {name: _figure(found.outputs[name][place]) for name in names},
+            "state": found.states[place],
+            "error": found.errors[place],
+        }
+        for place in range(len(found))
+    ]
+    notes = [{"note": text, "points": many} for text, many in found.notes]
+    about = {"sweep": found.title, "description": found.description, "left_out": found.left_out, "notes": notes}
+    return (json.dumps({**about, "points": points}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _figure(value: float) -> float | None:
+    return float(value) if value == value else None
+
+
+def _markdown(found: Reading) -> bytes:
+    frame = table(found)
+    heads = [f"{label_of(name)} [{unit}]" if (unit := unit_of(name)) else label_of(name) for name in frame.columns]
+    lines = [f"# {found.title}", "", found.description, ""]
+    lines += [f"> {text} ({many} of {len(found)} points)\n" for text, many in found.notes]
+    lines += [_line(heads), _line(["---"] * len(heads))]
+    lines += [_line([_text(value) for value in row]) for row in frame.itertuples(index=False)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _text(value: object) -> str:
+    if value is None or value != value:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _parquet(found: Reading) -> bytes:
+    return export.parquet(table(found))
+
+
+FORMATS: dict[str, Callable[[Reading], bytes]] = {
+    "csv": _csv,
+    "json": _json,
+    "markdown": _markdown,
+    "parquet": _parquet,
+}
