@@ -61,7 +61,7 @@ def run(
         Path | None,
         typer.Option(
             help="Folder or archive of recordings; for sparse products a matrix, or a folder of them. Without it: "
-            "MHO_DATA, the cache, a download, and where all that fails synthetic data, as the report says in a banner."
+            "MHO_DATA, the cache, a download, and where all that fails synthetic data, as the report states."
         ),
     ] = None,
     weights: Annotated[
@@ -220,7 +220,7 @@ def fit(
         Path,
         typer.Argument(
             help="CSV file: target_S, measured_S (samples), or target_S, mean_S, sigma_S (summary); t_s, cell and "
-            "count if known. A name may end in _uS."
+            "count if measured. A name may end in _uS."
         ),
     ],
     output: Annotated[

@@ -46,7 +46,7 @@ def write_or_print(data: bytes, output: Path | str | None) -> list[Path]:
 
 def _write_and_rename(target: Path, data: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    # O_TRUNC: a process of this number that was killed earlier may have left its own unfinished file.
+    # O_TRUNC: a process of this number that was killed earlier may have left its unfinished file.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -61,7 +61,7 @@ def _write_and_rename(target: Path, data: bytes) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Flush a folder's own entries, so that a rename in it survives a power cut."""
+    """Flush a folder's entries, so that a rename in it survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -76,7 +76,7 @@ class RunFolder:
     stays as it was. An existing ``target`` is replaced only if it is empty or is itself a run directory (it holds
     ``manifest.json``); anything else is an ``InputError`` before any work is done.
 
-    A mount point or the current folder cannot be renamed: there the hidden folder lies inside, its files move up one by
+    A mount point or the current folder cannot be renamed: there the hidden folder is inside, its files move up one by
     one at the end, and ``manifest.json`` moves last, so that the folder counts as a run directory only once complete.
     """
 
@@ -118,9 +118,9 @@ class RunFolder:
             return
         if not self.target.is_dir():
             raise InputError(f"{self.target}: cannot make this folder: a file of that name is in the way")
-        held = sorted(entry.name for entry in self.target.iterdir())
-        if held and "manifest.json" not in held:
-            some = ", ".join(held[:3]) + (", ..." if len(held) > 3 else "")
+        others = sorted(entry.name for entry in self.target.iterdir())
+        if others and "manifest.json" not in others:
+            some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
             raise InputError(
                 f"{self.target}: this folder holds other files ({some}) and no manifest.json, so it is no run "
                 "directory; give an empty or new folder"

@@ -42,7 +42,7 @@ class ConverterOptions:
     chips : chips to build and measure
     levels : ``uniform``, or ``optimal`` for the inputs in ``samples``
     samples : text file of inputs as they occur
-    ends : range of inputs; None takes the function's own
+    ends : range of inputs; None takes that of the function
     t_s : time after programming [s]
     recentre : the bias cells are programmed again at that time
     seed : of everything random
@@ -99,7 +99,7 @@ def text(found: Characteristic, device: str) -> str:
 def _function(name: str, ends: tuple[float, float] | None) -> Function:
     if name.endswith(".csv"):
         if ends is not None:
-            raise InputError("--range: a table brings its own range (got --range beside a CSV file)")
+            raise InputError("--range: a table brings its range (got --range beside a CSV file)")
         return from_csv(name)
     return named_function(name, *(ends or (None, None)))
 
@@ -109,7 +109,8 @@ def _column(how: ConverterOptions) -> RampColumn:
     if any(re.match(r"\s*device\b", option) for option in how.sets):
         raise InputError("--set device: is what --device names")
     values = {name: Node(getattr(how, name), Origin(f"--{name} {getattr(how, name)}")) for name in ("levels", "device")}
-    return read_values(values, RampColumn, sets=how.sets).value
+    column: RampColumn = read_values(values, RampColumn, sets=how.sets).value
+    return column
 
 
 def _samples(path: Path) -> torch.Tensor:

@@ -1,8 +1,8 @@
-"""From YAML to frozen dataclasses: ``extends``, shipped records, variants, ``--set``, and every error with its place.
+"""From YAML to frozen dataclasses: ``extends``, shipped records, variants, ``--set``, and every error with its line.
 
 A file is resolved in four steps, all on nodes that remember where they were written:
 
-1. every ``extends`` and every record's name is replaced by that record, deep-merged under what the file itself says;
+1. every ``extends`` and every record's name is replaced by that record, deep-merged under what the file itself states;
 2. each ``--set`` is put on top;
 3. each variant's chip is merged over the chip beside the list of variants;
 4. the result is validated against the dataclass, strictly: unknown keys are errors, a text is no number.

@@ -24,7 +24,7 @@ _STATUS_MEANING = {
 
 
 def breakdown(run: RunData, column: str) -> pd.DataFrame:
-    """Sums by group of components: ``variant, group, value``; leakage over one inference is a group of its own.
+    """Sums by group of components: ``variant, group, value``; leakage over one inference is one more group.
 
     The leakage's energy is what ``metrics.json`` adds to the actions' energy, where that equals leakage times latency.
     """
@@ -87,7 +87,7 @@ def status_rows(run: RunData, variant: str) -> list[dict[str, Any]]:
         rows.append(
             {
                 "status": status,
-                "meaning": _STATUS_MEANING.get(status, "a mark of this run's own"),
+                "meaning": _STATUS_MEANING.get(status, "a mark of this run alone"),
                 **{name: float(sums[name] / totals[name]) if totals[name] else None for name in totals.index},
             }
         )

@@ -86,7 +86,7 @@ def _mechanism(variant: VariantResult, compensated: bool, factor: float) -> str:
     if same:
         return (
             "the ramp is of the same kind of cell, so its steps shrink with the weights' charges and the ratio stays "
-            "on average; but its start is the charge of very few cells, whose own drift moves all thresholds of a chip"
+            "on average; but its start is the charge of very few cells, and their drift moves all thresholds of a chip"
         )
     if compensated:
         return (

@@ -52,7 +52,7 @@ def interval_of_mean(values: pd.Series[float], splits: pd.Series[float]) -> tupl
 
 
 def analog(run: RunData) -> pd.DataFrame:
-    """Chips' own figures: ``variant, split, chip, t_s, value``."""
+    """Figures of single chips: ``variant, split, chip, t_s, value``."""
     rows = run.rows("accuracy", stage="analog")
     return rows.assign(value=rows[run.metric].astype(float))[["variant", "split", "chip", "t_s", "value"]]
 

@@ -174,7 +174,7 @@ class RunData:
 
     @property
     def default(self) -> VariantResult:
-        """The variant that the headline figures speak of."""
+        """The variant of the headline figures."""
         return next(variant for variant in self.metrics.variants if variant.default)
 
     @property
@@ -210,7 +210,7 @@ class RunData:
 def load(run_dir: Path | str) -> RunData:
     """Read the run directory ``run_dir``.
 
-    Raises ``InputError`` with one line per problem (file, place, what is allowed, what was got) when a file is missing
+    Raises ``InputError`` with one line per problem (file, line, what is allowed, what was got) when a file is missing
     or broken.
     """
     path = Path(run_dir)
@@ -302,8 +302,8 @@ def _metrics(path: Path, value: dict[str, Any]) -> Metrics:
                     spread.validate_python((quality.model_extra or {}).get(metric))
                 except ValidationError:
                     got = (quality.model_extra or {})[metric]
-                    place = f"variants.{variant.name}.quality at t_s = {quality.t_s:g}: {metric}"
-                    problems.append(f"{path}: {place}: must be an object with mean and std (got {got!r:.60})")
+                    where = f"variants.{variant.name}.quality at t_s = {quality.t_s:g}: {metric}"
+                    problems.append(f"{path}: {where}: must be an object with mean and std (got {got!r:.60})")
     if problems:
         raise InputError(problems)
     return metrics

@@ -18,7 +18,7 @@ from mho.sweep.plan import Point, Shard
 from mho.sweep.progress import Meter, span
 from mho.sweep.run import Runner
 from mho.sweep.store import FILE, Store
-from mho.sweep.study import State, Study
+from mho.sweep.study import Study, SweepState
 from mho.sweep.work import SYNTHETIC
 
 TABLE = "results.csv"
@@ -29,8 +29,8 @@ _SHOWN = 100
 class Resume:
     """What becomes of points that are there already.
 
-    Failed ones may be computed again; stale ones, which other code or data made, may be kept as they are (their state
-    in the table says so); ``merge`` takes over the points of other sweeps' folders first, as of shards.
+    Failed ones may be computed again; stale ones, which other code or data made, may be kept as they are (so the table
+    marks them); ``merge`` takes over the points of other sweeps' folders first, as of shards.
     """
 
     retry_failed: bool = False
@@ -83,7 +83,7 @@ def sweep(
         engine = stack.enter_context(site.open()) if fresh and study.points else None
         store = stack.enter_context(Store(folder))
         for other in resume.merge:
-            meter.say(f"{store.take_over(other)} points taken over from {other}")
+            meter.write(f"{store.take_over(other)} points taken over from {other}")
         text = dump_yaml(study.sheet.node.plain())
         before = (store.sheets() or [("", "", "")])[-1][1], _content(folder / TABLE)
         store.begin(study.sheet.name, text, study.code, study.about_code)
@@ -99,11 +99,11 @@ def sweep(
             key=_order(study.points),
         )
         meter.start(len(study.points), len(study.points) - len(todo))
-        meter.say(_opening(state, resume))
+        meter.write(_opening(state, resume))
         try:
             if todo:
                 engine = engine or stack.enter_context(site.open())
-                Runner(study, store, dict(state.known), engine, meter).run(todo)
+                Runner(study, store, dict(state.statuses), engine, meter).run(todo)
         finally:
             meter.stop()
         frame = export.table(study, store)
@@ -155,7 +155,7 @@ def preview(source: str, *, output: Path | None = None, shard: Shard | None = No
     """What a sweep would do: its points, their number, what is there already, and the time that the rest may take."""
     study = Study(source, data=data, shard=shard)
     folder = output or Path("runs") / study.sheet.title
-    state, seconds = State(new=list(study.points)), None
+    state, seconds = SweepState(new=list(study.points)), None
     if (folder / FILE).is_file():
         with Store(folder) as store:
             state, seconds = study.state(store), store.mean_seconds()
@@ -177,10 +177,10 @@ def _time(study: Study, todo: list[Point], mean_s: float | None) -> str:
             f"time: about {span(mean_s * len(todo))} on one worker, by the points that are there ({mean_s:.3g} s each)"
         )
     found, why = estimate.seconds(study, todo)
-    return f"time: not known: {why}" if found is None else f"time: about {span(found)} on one worker: {why}"
+    return f"time: no estimate: {why}" if found is None else f"time: about {span(found)} on one worker: {why}"
 
 
-def _opening(state: State, resume: Resume) -> str:
+def _opening(state: SweepState, resume: Resume) -> str:
     text = state.words()
     if state.stale:
         text += "; stale points are " + ("kept as they are" if resume.keep_stale else "computed again")
@@ -190,8 +190,8 @@ def _opening(state: State, resume: Resume) -> str:
 
 
 def _order(points: Sequence[Point]) -> Callable[[Point], int]:
-    place = {point.index: number for number, point in enumerate(points)}
-    return lambda point: place[point.index]
+    order = {point.index: number for number, point in enumerate(points)}
+    return lambda point: order[point.index]
 
 
 def closing(outcome: SweepOutcome) -> str:

@@ -245,7 +245,7 @@ def test_times_and_the_assumption_about_them_stand_in_the_record(
     record = tmp_path / "mine.yaml"
     code, out, _ = mho(capsys, "fit", tmp_path / "m.csv", "-o", record)
     assert code == 0
-    assert "No count column: nothing can be said about the goodness of fit" in out
+    assert "No count column: the goodness of fit cannot be judged" in out
     device = read(str(record), AnyDevice, folder="devices").value
     assert (device.t_s, device.correlation) == ((1.0, 60.0), 1.0)
     assert "that each keeps its rank is an assumption" in device.source

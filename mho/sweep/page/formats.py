@@ -34,12 +34,12 @@ def _json(found: Reading) -> bytes:
     names = [name for name in found.outputs if not found.wanted or name in found.wanted]
     points = [
         {
-            "coordinates": {path: held[place] for path, held in found.coordinates.items() if held[place] is not ABSENT},
-            "outputs": {name: _figure(found.outputs[name][place]) for name in names},
-            "state": found.states[place],
-            "error": found.errors[place],
+            "coordinates": {path: of[number] for path, of in found.coordinates.items() if of[number] is not ABSENT},
+            "outputs": {name: _figure(found.outputs[name][number]) for name in names},
+            "state": found.states[number],
+            "error": found.errors[number],
         }
-        for place in range(len(found))
+        for number in range(len(found))
     ]
     notes = [{"note": text, "points": many} for text, many in found.notes]
     about = {"sweep": found.title, "description": found.description, "left_out": found.left_out, "notes": notes}

@@ -323,7 +323,8 @@ def test_a_set_that_every_variant_overrides_is_refused(problems: Complaints, loa
     for option in ("chip.bits=3", "chip.weights.device=pcm_hot", "chip.weights.device={kind: pcm, g_max_S: 1}"):
         path = option.partition("=")[0]
         assert problems(text, option) == (
-            f"--set {option}: {path}: changes nothing, every item of variants says its own; set variants[NAME].{path}",
+            f"--set {option}: {path}: changes nothing, every item of variants has its own value; "
+            f"set variants[NAME].{path}",
         )
     heard = load(text + "- {name: c}\n", "chip.bits=3", "chip.weights.device=pcm_hot").value.variants[2].chip
     assert (heard.bits, heard.weights.device.kind) == (3, "pcm")

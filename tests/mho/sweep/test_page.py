@@ -16,7 +16,7 @@ from configs.yaml_source import dump_yaml
 from devices import InputError
 from mho import reports
 from mho.sweep.command import TABLE, sweep
-from mho.sweep.page import page, payload
+from mho.sweep.page import formats, page, payload
 from mho.sweep.page.reading import Reading, of_table, read
 from mho.sweep.pareto import Aims, Limit
 from mho.sweep.store import FILE, Store
@@ -39,7 +39,7 @@ def data_of(text: str) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without plotly.js, five megabytes that only the first tests look at (and a browser, elsewhere)."""
-    monkeypatch.setattr(page, "get_plotlyjs", lambda: "/* plotly.js */")
+    monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "/* plotly.js */")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def text(folder: Path) -> str:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "get_plotlyjs", get_plotlyjs)
+        patch.setattr("plotly.offline.get_plotlyjs", get_plotlyjs)
         return html_of(folder)
 
 
@@ -101,7 +101,7 @@ def test_columns_hold_what_the_store_holds(folder: Path, text: str) -> None:
     assert enob["values"][0] == 3.0
     assert enob["values"][4] is None
     assert enob["spread"][0] == pytest.approx(0.1)
-    frame = reports.table(read(folder))
+    frame = formats.table(read(folder))
     for place, row in enumerate(frame.itertuples(index=False)):
         assert (enob["values"][place] is None) == bool(np.isnan(row.enob))
 
@@ -188,7 +188,7 @@ def test_a_sheet_that_cannot_be_read_again_leaves_the_rows(tmp_path: Path) -> No
     found = read(tmp_path / "out")
     assert (len(found), found.wanted) == (35, ("enob", "inl_mean_lsb"))
     assert "could not be read again" in found.remarks[0]
-    assert "none can be told to be missing" in page.html(found)
+    assert "none can be listed as missing" in page.html(found)
 
 
 def test_points_of_older_code_are_stale(tmp_path: Path) -> None:

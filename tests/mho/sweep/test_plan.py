@@ -219,7 +219,7 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         ),
         (
             BENCH + "axes:\n  recentre: {values: [true], when: {bitts: 3}}\n  bits: [3]",
-            "FILE:3:37: axes.recentre.when.bitts: must be an axis that stands before this one (none) (got bitts)",
+            "FILE:3:37: axes.recentre.when.bitts: must be an axis that comes before this one (none) (got bitts)",
         ),
         (
             BENCH + "axes:\n  bits: [3, 4]\n  recentre: {values: [true], when: {bits: 5}}",
@@ -279,7 +279,7 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         ),
         (
             BENCH + "set: {bits: 5}\naxes: {bits: [3, 4]}",
-            "FILE:3:8: bits: is an axis at all points, so that 'set' cannot hold it too",
+            "FILE:3:8: bits: is an axis at all points, so that 'set' cannot set it too",
         ),
         (
             BENCH + "axes:\n  seed: [3, 4]\nseeds: 2",
@@ -288,7 +288,7 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         (
             BENCH + "axes:\n  seeds: {zip: {bits: [3, 4]}}\nseeds: 2",
             "FILE:3:3: axes.seeds: must be another name than variant, samples, seeds, times_s, point, which mho gives "
-            "itself (got seeds)",
+            "(got seeds)",
         ),
         (
             BENCH + "samples: {count: 2, axes: {bits: {first: 2.5, last: 4, whole: true}}}",

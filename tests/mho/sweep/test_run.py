@@ -91,10 +91,8 @@ def test_a_point_is_the_measurement_of_mho_show(undisturbed: bytes, tmp_path: Pa
 
     (tmp_path / "t.csv").write_bytes(undisturbed)
     table = pd.read_csv(tmp_path / "t.csv")
-    found = nladc.measure(
-        function="sigmoid", bits=3, device="pcm", chips=2, levels="uniform", samples=None, ends=None, t_s=3600.0,
-        recentre=True, seed=1,
-    ).figures()  # fmt: skip
+    options = nladc.ConverterOptions("sigmoid", bits=3, device="pcm", chips=2, t_s=3600.0, recentre=True, seed=1)
+    found = nladc.measure(options).figures()
     (point,) = table[
         (table.bits == 3) & (table["ramp.device"] == "pcm") & (table.recentre == True)  # noqa: E712
         & (table.seed == 1) & (table.t_s == 3600)
@@ -156,7 +154,7 @@ def test_failed_points_are_kept_with_their_error_and_retried_on_demand(
     code, said, _ = mho(capsys, "sweep", file, "-o", out)
     assert code == 1
     assert "18 of 24 points done, 6 failed, 24 computed now" in said
-    assert "failed: ZeroDivisionError: a chip without cells (test_sweep_run.py:" in said
+    assert "failed: ZeroDivisionError: a chip without cells (test_run.py:" in said
     table = pd.read_csv(out / command.TABLE)
     assert set(table[table.state == "failed"].seed) == {1}
     assert table[table.state == "failed"].error.str.contains("a chip without cells").all()
@@ -293,7 +291,7 @@ def _rows(folder: Path) -> int:
     if not (folder / FILE).is_file():
         return 0
     with Store(folder, create=False) as store:
-        return len(store.known()[1])
+        return len(store.statuses()[1])
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
