@@ -11,12 +11,12 @@ import typing as _typing
 
 from mho import packages as _packages  # noqa: F401  first of all: the packages beside mho
 
-_ORIGINS = {
-    name.asname or name.name: (statement.module or "", name.name)
-    for statement in _ast.parse(_pathlib.Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body
-    if isinstance(statement, _ast.ImportFrom)
-    for name in statement.names
-}
+_ORIGINS: dict[str, tuple[str, str]] = {}
+for _statement in _ast.parse(_pathlib.Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body:
+    if isinstance(_statement, _ast.ImportFrom):
+        _ORIGINS |= {each.name: (_statement.module or "", each.name) for each in _statement.names}
+    elif isinstance(_statement, _ast.Assign):  # another name here than in its module
+        _ORIGINS[_ast.unparse(_statement.targets[0])] = _ORIGINS.pop(_ast.unparse(_statement.value))
 
 __all__ = tuple(_ORIGINS)
 

@@ -80,16 +80,11 @@ def sweep(
         count = 16 if shards is None else shards
         typer.echo(command.array(sweep_file, slurm, shards=count, options=sbatch or (), output=output, data=data))
         return
+    site, meter = Site(engine.value, workers, address), Meter(quiet=quiet)
+    resume, files = command.Resume(retry_failed, keep_stale, tuple(merge or ())), tuple(exports or ())
     with stoppable():
         outcome = command.sweep(
-            sweep_file,
-            output=output,
-            site=Site(engine.value, workers, address),
-            shard=part,
-            data=data,
-            resume=command.Resume(retry_failed, keep_stale, tuple(merge or ())),
-            exports=tuple(exports or ()),
-            meter=Meter(quiet=quiet),
+            sweep_file, output=output, site=site, shard=part, data=data, resume=resume, exports=files, meter=meter
         )
     typer.echo(export.as_json(outcome.table) if as_json else command.closing(outcome))
     if outcome.failed:
@@ -128,15 +123,10 @@ def search(
     if dry_run:
         typer.echo(command.preview(search_file, trials=trials, data=data))
         return
+    site, meter = Site(engine.value, workers, address), Meter(quiet=quiet)
     with stoppable():
         outcome = command.search(
-            search_file,
-            output=output,
-            site=Site(engine.value, workers, address),
-            trials=trials,
-            data=data,
-            retry_failed=retry_failed,
-            meter=Meter(quiet=quiet),
+            search_file, output=output, site=site, trials=trials, data=data, retry_failed=retry_failed, meter=meter
         )
     typer.echo(export.as_json(outcome.table) if as_json else command.closing(outcome))
     if outcome.table.state.eq("failed").any():

@@ -50,7 +50,7 @@ def read(source: str | Path, type_: Any, *, sets: Sequence[str] = (), folder: st
     ``sets`` are the options ``a.b=c``, of which the more specific path wins. Raises InputError with one line for each
     problem, all at once.
     """
-    resolver = Resolver(_schema(type_))
+    resolver = Resolver(schema_of(type_))
     opened = resolver.opened(source, folder)
     node = resolver.resolve(opened.node, [resolver.schema.root], folder, (), opened.open_files)
     return _loaded(resolver, node, sets, opened.name)
@@ -58,7 +58,7 @@ def read(source: str | Path, type_: Any, *, sets: Sequence[str] = (), folder: st
 
 def read_values(values: Mapping[str, Node], type_: Any, *, sets: Sequence[str] = ()) -> Loaded[Any]:
     """An instance of a dataclass from values that were given one by one, as options of a command; ``sets`` on top."""
-    resolver = Resolver(_schema(type_))
+    resolver = Resolver(schema_of(type_))
     node = Node(dict(values), Origin("options"), {key: node.origin for key, node in values.items()})
     return _loaded(resolver, resolver.resolve(node, [resolver.schema.root], None, (), ()), sets, "options")
 
@@ -84,11 +84,12 @@ def digest(data: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+@lru_cache(maxsize=32)
+def schema_of(type_: Any) -> Schema:
+    """What a type allows."""
+    return Schema(type_, REFERENCES)
+
+
 def json_schema(type_: Any) -> dict[str, Any]:
     """JSON schema (draft 2020-12) with which an editor completes and checks a file of this type."""
-    return _schema(type_).for_editors({folder: sorted(shipped_files(folder)) for folder in set(REFERENCES.values())})
-
-
-@lru_cache(maxsize=32)
-def _schema(type_: Any) -> Schema:
-    return Schema(type_, REFERENCES)
+    return schema_of(type_).for_editors({folder: sorted(shipped_files(folder)) for folder in set(REFERENCES.values())})

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,8 +15,9 @@ from annotated_types import Ge, Gt, Interval, Len
 from configs.errors import InputError
 from configs.yaml_source import Node, Origin, as_node, describe_value, whole_numbers
 from devices import Stream
-from mho.config.resolve import REFERENCES, Files, Resolver, Source
-from mho.config.schema import Schema, dotted, listed, suggestion
+from mho.config.read import schema_of
+from mho.config.resolve import Files, Resolver, Source
+from mho.config.schema import dotted, listed, suggestion
 
 MOST_POINTS = 1_000_000
 _DIGITS = 12  # of a computed value: a log range then gives 1e-05, not 9.999999999999999e-06
@@ -244,7 +244,7 @@ def read_sheet(source: str) -> Sheet:
 
 def read_file(source: str, kind: type, folder: str, lists: Sequence[tuple[str, ...]]) -> tuple[Any, Node, Source]:
     """A file of one kind, its tree, and where it was found; under ``lists``, a list is read as ``values``."""
-    schema = _schema(kind)
+    schema = schema_of(kind)
     resolver = Resolver(schema)
     opened = resolver.opened(source, folder)
     node = resolver.resolve(_spelt_out(opened.node, lists), [schema.root], folder, (), opened.open_files)
@@ -389,8 +389,3 @@ def spaced(first: float, last: float, scale: Scale, share: float) -> float:
     if scale == "log":
         return tidy(first * (last / first) ** share)
     return tidy(first + share * (last - first))
-
-
-@lru_cache(maxsize=2)
-def _schema(kind: type) -> Schema:
-    return Schema(kind, REFERENCES)
