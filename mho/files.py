@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from configs.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_atomic(path: Path | str, data: bytes) -> None:
@@ -33,6 +38,16 @@ def write_atomic(path: Path | str, data: bytes) -> None:
         raise InputError(f"{path}: cannot write: {error.filename} is a file, not a folder") from error
     except OSError as error:
         raise InputError(f"{path}: cannot write: {error.strerror or error}; nothing was written") from error
+
+
+def parquet_bytes(frame: pd.DataFrame) -> bytes:
+    """A table as Parquet. Raises InputError where the package for it is missing."""
+    buffer = io.BytesIO()
+    try:
+        frame.to_parquet(buffer, index=False)
+    except ImportError as error:
+        raise InputError("Parquet needs pyarrow: pip install 'mho[parquet]' (or choose CSV)") from error
+    return buffer.getvalue()
 
 
 def write_or_print(data: bytes, output: Path | str | None) -> list[Path]:

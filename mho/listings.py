@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from configs.errors import InputError
@@ -86,13 +86,10 @@ def _parsed(module: str) -> ast.Module:
 
 
 LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
-    "experiments": lambda: records("experiments"),
-    "chips": lambda: records("chips"),
-    "devices": lambda: records("devices"),
-    "liquids": lambda: records("liquids"),
-    "sweeps": lambda: records("sweeps"),
-    "searches": lambda: records("searches"),
-    "published": lambda: records("published"),
+    **{
+        folder: partial(records, folder)
+        for folder in ("experiments", "chips", "devices", "liquids", "sweeps", "searches", "published")
+    },
     "components": lambda: records("components", "component"),
     "adc-prices": adc_prices,
     "functions": functions,

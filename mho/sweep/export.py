@@ -6,7 +6,6 @@ two runs of one sweep give the same bytes.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from configs.errors import InputError
-from mho.files import write_atomic
+from mho.files import parquet_bytes, write_atomic
 from mho.sweep.names import unit_of
 from mho.sweep.plan import Dimension
 from mho.sweep.store import Store
@@ -99,23 +98,13 @@ def write(study: Study, frame: pd.DataFrame, path: Path) -> None:
     if path.suffix == ".csv":
         data = frame.to_csv(index=False, lineterminator="\n").encode()
     elif path.suffix == ".parquet":
-        data = parquet(frame)
+        data = parquet_bytes(uniform(frame))
     else:
         data = bytes(dataset(study, frame).to_netcdf(engine="scipy", format="NETCDF3_64BIT"))
     write_atomic(path, data)
 
 
-def parquet(frame: pd.DataFrame) -> bytes:
-    """The table as Parquet. Raises InputError where the package for it is missing."""
-    buffer = io.BytesIO()
-    try:
-        _uniform(frame).to_parquet(buffer, index=False)
-    except ImportError as error:
-        raise InputError("--export: Parquet needs pyarrow: pip install 'mho[parquet]' (or choose .csv)") from error
-    return buffer.getvalue()
-
-
-def _uniform(frame: pd.DataFrame) -> pd.DataFrame:
+def uniform(frame: pd.DataFrame) -> pd.DataFrame:
     """Columns of one type each: an axis that mixes numbers and words becomes words."""
     out = frame.copy()
     for name in out.columns:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import platform
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mho.packages import PACKAGES, ROOT
-from mho.runner import _git
+from mho.runner import _git, _version
 
 #: Packages whose versions may change the last bits of a result.
 COMPUTING = ("torch", "numpy", "scipy", "numba", "librosa", "pandas", "scikit-learn")
@@ -41,10 +40,3 @@ def code() -> tuple[str, dict[str, Any]]:
         "packages": packages,
     }
     return whole.hexdigest(), about
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

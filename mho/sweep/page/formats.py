@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pandas as pd
 
+from mho.files import parquet_bytes
+from mho.report.exports import grid
 from mho.sweep import export
 from mho.sweep.names import label_of, unit_of
 from mho.sweep.page.reading import ABSENT, Reading
@@ -15,15 +17,12 @@ from mho.sweep.page.reading import ABSENT, Reading
 def table(found: Reading) -> pd.DataFrame:
     """One row a point in the order of the sweep: coordinates, outputs, state and error, as ``results.csv`` has them."""
     names = list(found.wanted) or list(found.outputs)
-    columns = {path: [_cell(value) for value in values] for path, values in found.coordinates.items()}
+    columns = {
+        path: [None if value is ABSENT else export.cell(value) for value in values]
+        for path, values in found.coordinates.items()
+    }
     figures = {name: found.outputs.get(name, [float("nan")] * len(found)) for name in names}
     return pd.DataFrame({**columns, **figures, "state": found.states, "error": found.errors})
-
-
-def _cell(value: object) -> object:
-    if value is ABSENT:
-        return None
-    return json.dumps(value, separators=(",", ":")) if isinstance(value, (dict, list)) else value
 
 
 def _csv(found: Reading) -> bytes:
@@ -55,9 +54,8 @@ def _markdown(found: Reading) -> bytes:
     heads = [f"{label_of(name)} [{unit}]" if (unit := unit_of(name)) else label_of(name) for name in frame.columns]
     lines = [f"# {found.title}", "", found.description, ""]
     lines += [f"> {text} ({many} of {len(found)} points)\n" for text, many in found.notes]
-    lines += [_line(heads), _line(["---"] * len(heads))]
-    lines += [_line([_text(value) for value in row]) for row in frame.itertuples(index=False)]
-    return ("\n".join(lines) + "\n").encode()
+    lines += grid(heads, ([_text(value) for value in row] for row in frame.itertuples(index=False)))
+    return "\n".join(lines).encode()
 
 
 def _text(value: object) -> str:
@@ -66,12 +64,8 @@ def _text(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-
 def _parquet(found: Reading) -> bytes:
-    return export.parquet(table(found))
+    return parquet_bytes(export.uniform(table(found)))
 
 
 FORMATS: dict[str, Callable[[Reading], bytes]] = {
