@@ -12,7 +12,7 @@ from collections.abc import Iterable
 class InputError(ValueError):
     """One or several problems with a user's file, option or data.
 
-    Each problem is one line that names the file, the place in it, what is allowed and what was got.
+    Each problem is one line that names the file, the line in it, what is allowed and what was got.
     """
 
     def __init__(self, problems: str | Iterable[str]) -> None:

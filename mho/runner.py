@@ -21,7 +21,6 @@ from configs.yaml_source import dump_yaml
 from devices import InputError
 from mho.config.read import Loaded, digest, read
 from mho.files import RunFolder
-from mho.report import page as report
 from workloads import WORKLOADS, AnyExperiment, Result
 from workloads.running import Progress, RunOptions, silent
 
@@ -72,6 +71,9 @@ def run(
         _write_json(folder / "trace.json", result.trace)
         _write_json(folder / "metrics.json", metrics)
         _write_json(folder / "manifest.json", _manifest(loaded, result, started, clock))
+
+        from mho.report import page as report
+
         (folder / "report.html").write_text(report.html(folder), encoding="utf-8")
         progress("report", 1, 1)
     return metrics

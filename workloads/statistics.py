@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 
 def interval(values: Sequence[float] | NDArray[Any]) -> tuple[float, float, float]:
@@ -18,6 +17,8 @@ def interval(values: Sequence[float] | NDArray[Any]) -> tuple[float, float, floa
     mean = float(sample.mean())
     if len(sample) < 2:
         return mean, math.nan, math.nan
+    from scipy import stats
+
     half = float(stats.t.ppf(0.975, len(sample) - 1) * sample.std(ddof=1) / math.sqrt(len(sample)))
     return mean, mean - half, mean + half
 
@@ -39,6 +40,8 @@ def difference(
     if total == 0.0:
         return mean, mean, mean
     freedom = total**2 / sum(part**2 / degrees for part, degrees in parts)
+    from scipy import stats
+
     half = float(stats.t.ppf(0.975, freedom) * math.sqrt(total))
     return mean, mean - half, mean + half
 

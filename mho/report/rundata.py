@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from configs.errors import InputError
+from configs.yaml_source import parse_mapping
 from workloads.result import Data, MeanAndStd, Metrics, VariantResult
 
 Read = TypeVar("Read")
+
+#: The group of components that convert from analog to digital (``periphery.prices.component.Group``).
+CONVERSION = "adc"
 
 # Columns of each table (docs/run_directory.md): text, numbers, truth values. Further columns are kept as they are.
 _TEXT: dict[str, str] = {
@@ -75,18 +78,13 @@ class RunData:
 
     @property
     def default(self) -> VariantResult:
-        """The variant that the headline figures speak of."""
+        """The variant of the headline figures."""
         return next(variant for variant in self.metrics.variants if variant.default)
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Names of all variants, in the experiment's order."""
         return tuple(variant.name for variant in self.metrics.variants)
-
-    @property
-    def kind(self) -> str:
-        """Which kind of experiment this was."""
-        return str(self.config.get("kind", "kws"))
 
     @property
     def metric(self) -> str:
@@ -116,7 +114,7 @@ class RunData:
 def load(run_dir: Path | str) -> RunData:
     """Read the run directory ``run_dir``.
 
-    Raises ``InputError`` with one line per problem (file, place, what is allowed, what was got) when a file is missing
+    Raises ``InputError`` with one line per problem (file, line, what is allowed, what was got) when a file is missing
     or broken.
     """
     path = Path(run_dir)
@@ -197,7 +195,8 @@ def _metrics(path: Path, value: dict[str, Any]) -> Metrics:
     if len(defaults) != 1:
         problems.append(f"{path}: variants: exactly one must be the default (got {len(defaults)} of {len(names)})")
     problems += [
-        f"{path}: variants: the name {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})
+        f"{path}: variants: each name once (got {name!r} again)"
+        for name in sorted({n for n in names if names.count(n) > 1})
     ]
     spread = TypeAdapter(MeanAndStd | None)
     for variant in metrics.variants:
@@ -207,8 +206,8 @@ def _metrics(path: Path, value: dict[str, Any]) -> Metrics:
                     spread.validate_python((quality.model_extra or {}).get(metric))
                 except ValidationError:
                     got = (quality.model_extra or {})[metric]
-                    place = f"variants.{variant.name}.quality at t_s = {quality.t_s:g}: {metric}"
-                    problems.append(f"{path}: {place}: must be an object with mean and std (got {got!r:.60})")
+                    where = f"variants.{variant.name}.quality at t_s = {quality.t_s:g}: {metric}"
+                    problems.append(f"{path}: {where}: must be an object with mean and std (got {got!r:.60})")
     if problems:
         raise InputError(problems)
     return metrics
@@ -223,13 +222,7 @@ def _manifest_data(path: Path, manifest: dict[str, Any]) -> None:
 
 def _config(path: Path) -> tuple[str, dict[str, Any]]:
     text = _text(path)
-    try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: must hold a mapping (got {type(config).__name__})")
-    return text, config
+    return text, parse_mapping(text.encode(), str(path), path.parent).plain()
 
 
 def _columns(name: str) -> list[str]:
@@ -291,9 +284,9 @@ def _truth(cell: str) -> bool:
 
 def _unknown_variants(path: Path, metrics: Metrics, tables: dict[str, pd.DataFrame]) -> Iterable[str]:
     """Rows of a variant that metrics.json does not list; rows that belong to no variant carry an empty name."""
-    known = {variant.name for variant in metrics.variants} | {"", "software", "quantised"}
+    allowed = {variant.name for variant in metrics.variants} | {"", "software", "quantised"}
     for name, table in tables.items():
         if "variant" in table:
-            for stranger in sorted(set(table["variant"]) - known):
+            for stranger in sorted(set(table["variant"]) - allowed):
                 listed = ", ".join(variant.name for variant in metrics.variants)
                 yield f"{path / name}.csv: variant {stranger!r} is not in metrics.json (it lists {listed})"

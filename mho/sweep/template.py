@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from configs.yaml_source import Node, describe_value
+from configs.yaml_source import Node, as_node, describe_value, whole_numbers
 from devices import InputError
 from mho.config.read import digest, schema_of
 from mho.config.resolve import REFERENCES, Option, Resolver
 from mho.config.schema import Level, dotted, listed, suggestion
 from mho.runner import config_digest
-from mho.sweep.spec import Sheet, as_node, whole_numbers
+from mho.sweep.spec import Sheet
 from workloads import WORKLOADS, AnySettings
 
 VARIANT, TIME, SEED = "variant", "t_s", "seed"

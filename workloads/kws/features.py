@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal, cast
 
-import librosa.filters
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -94,6 +93,8 @@ class MFCC:
 
     @cached_property
     def _window(self) -> torch.Tensor:
+        import librosa.filters
+
         window = librosa.filters.get_window("hann", self.window, fftbins=True)
         before = (self.n_fft - self.window) // 2
         padded = np.pad(window, (before, self.n_fft - self.window - before))
@@ -101,6 +102,8 @@ class MFCC:
 
     @cached_property
     def _mel(self) -> torch.Tensor:
+        import librosa.filters
+
         basis = librosa.filters.mel(
             sr=RATE_HZ,
             n_fft=self.n_fft,
@@ -143,6 +146,8 @@ def _warped_mel(how: MFCC, factor: float) -> torch.Tensor:
     """The filter bank with its frequencies stretched by ``factor`` up to 4.8 kHz, and linearly to Nyquist above."""
     if factor == 1.0:
         return how._mel
+    import librosa
+
     nyquist = RATE_HZ / 2
     knee = 4800.0 * min(factor, 1.0) / factor
     edges = librosa.mel_frequencies(how.n_mels + 2, fmin=how.f_min_Hz, fmax=how.f_max_Hz)

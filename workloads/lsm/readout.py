@@ -16,8 +16,6 @@ import torch
 from annotated_types import Gt, Interval, Len
 from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, RidgeClassifier, RidgeClassifierCV
 
 from configs.errors import InputError
 from devices.streams import Stream
@@ -134,6 +132,8 @@ class Ridge(Readout):
     penalties: Annotated[tuple[Positive, ...], Len(1)] = (100.0,)
 
     def _solve(self, x: Floats, y: Ints, rng: Stream) -> tuple[Floats, Floats]:
+        from sklearn.linear_model import RidgeClassifier, RidgeClassifierCV
+
         many = len(self.penalties) > 1
         model = RidgeClassifierCV(alphas=self.penalties) if many else RidgeClassifier(alpha=self.penalties[0])
         model.fit(x, y)
@@ -156,6 +156,9 @@ class Logistic(Readout):
     tolerance: Positive = 1e-2
 
     def _solve(self, x: Floats, y: Ints, rng: Stream) -> tuple[Floats, Floats]:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
         with warnings.catch_warnings():
             # What is left after this many steps is far below a recording's worth; the penalty decides more.
             warnings.simplefilter("ignore", ConvergenceWarning)

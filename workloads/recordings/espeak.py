@@ -51,7 +51,7 @@ class Espeak:
 
     def __init__(self) -> None:
         try:
-            import espeakng_loader  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415 (an optional extra)
+            import espeakng_loader  # type: ignore[import-untyped,unused-ignore]  # an optional extra
         except ImportError:
             raise InputError(MISSING) from None
         self._folder = tempfile.TemporaryDirectory(prefix="mho-espeak-", ignore_cleanup_errors=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from configs.errors import InputError
 from workloads.recordings.archives import TEST, TRAIN
@@ -44,6 +43,8 @@ class Images(Labelled):
 
 def sklearn_digits() -> Images:
     """The 1797 digits of 8 x 8 pixels and 17 grey levels that come with scikit-learn; no official split."""
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     return Images(
         pixels=digits.images.astype(np.uint8),

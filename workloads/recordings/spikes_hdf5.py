@@ -48,7 +48,7 @@ def load_spikes_hdf5(source: Path, *, channels: int | None = None, data_name: st
     ``InputError`` for a file of another layout, a damaged one, and every bad recording.
     """
     try:
-        import h5py  # noqa: PLC0415 (an optional extra)
+        import h5py  # an optional extra
     except ImportError:
         raise InputError(MISSING) from None
     paths = [source]

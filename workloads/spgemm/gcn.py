@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from devices import InputError
@@ -105,6 +104,8 @@ def layer(
     ``accuracy``: the regression is trained on exact sums and tested on these; ``accuracy_retrained``: trained on these,
     too.
     """
+    from sklearn.linear_model import LogisticRegression
+
     nodes = graph.edges.shape[0]
     loops = sparse.csr_array(graph.edges + sparse.eye_array(nodes, format="csr"))
     loops.data[:] = 1.0

@@ -11,8 +11,9 @@ import pytest
 from mho import cli
 from mho.sweep import command
 from mho.sweep.command import sweep
+from tests.mho.command import mho
 
-HOUSE = Path(cli.__file__).parent.parent
+CHECKOUT = Path(cli.__file__).parent.parent
 BENCH = "base: {kind: nladc, ramp: {device: rram_taox}, chips: 2}\naxes: {bits: [2, 3]}\nseeds: 3\n"
 # Runs the tasks of the array one after another, as the queue would in some order, and prints a job number.
 SBATCH = """#!/bin/bash
@@ -27,15 +28,6 @@ echo 4711
 """
 
 
-def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["mho", "sweep", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
-
-
 def test_the_array_and_its_last_job_give_the_table_of_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -46,7 +38,7 @@ def test_the_array_and_its_last_job_give_the_table_of_one_process(
     (folder / "sbatch").write_text(SBATCH, encoding="utf-8")
     (folder / "sbatch").chmod(0o755)
     code, said, err = mho(
-        capsys, "my bench.yaml", "--slurm", "job.sh", "--shards", 2, "--sbatch=--time=0:10:00", "-o", "whole"
+        capsys, "sweep", "my bench.yaml", "--slurm", "job.sh", "--shards", 2, "--sbatch=--time=0:10:00", "-o", "whole"
     )
     assert (code, err) == (0, "")
     script = (folder / "job.sh").read_text()
@@ -54,7 +46,7 @@ def test_the_array_and_its_last_job_give_the_table_of_one_process(
     assert "#SBATCH --time=0:10:00\n" in script
     subprocess.run(["bash", "-n", "job.sh"], check=True)
     # Shard 2 never ran: the last job says so, and computes its points.
-    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(HOUSE), "SKIPPED": "2"}
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(CHECKOUT), "SKIPPED": "2"}
     done = subprocess.run(["bash", "-euc", said], env=environment, capture_output=True, text=True, timeout=180)
     log = (folder / "jobs.log").read_text()
     assert done.returncode == 0, log
@@ -82,5 +74,9 @@ def test_wrong_options_write_nothing(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     Path("bench.yaml").write_text(BENCH, encoding="utf-8")
-    assert mho(capsys, "bench.yaml", "--slurm", "job.sh", "--shards", 2, *options) == (2, "", f"mho: {message}\n")
+    assert mho(capsys, "sweep", "bench.yaml", "--slurm", "job.sh", "--shards", 2, *options) == (
+        2,
+        "",
+        f"mho: {message}\n",
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.yaml"]

@@ -19,7 +19,8 @@ from configs.errors import InputError
 from configs.yaml_source import dump_yaml
 from devices import AnyDevice
 from mho.config import resolve as config_resolve
-from mho.config.read import Loaded, digest, json_schema, read, shipped
+from mho.config.read import Loaded, digest, json_schema, read
+from mho.listings import records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ variants:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of shipped records like ``configs``, and an empty working folder."""
     for name, text in SHIPPED.items():
         file = tmp_path / "configs" / name
@@ -132,11 +133,11 @@ Complaints = Callable[..., tuple[str, ...]]
 
 
 @pytest.fixture
-def load(house: Path) -> Reader:
+def load(files: Path) -> Reader:
     """Read the text of an experiment as ``a.yaml``."""
 
     def reader(text: str, *sets: str) -> Loaded[Experiment]:
-        (house / "a.yaml").write_text(text, encoding="utf-8")
+        (files / "a.yaml").write_text(text, encoding="utf-8")
         return read("a.yaml", Experiment, sets=sets)
 
     return reader
@@ -175,7 +176,7 @@ def test_numbers_are_those_of_yaml_1_2(load: Reader) -> None:
     assert all(isinstance(t_s, float) for t_s in got.value.times_s)
 
 
-def test_a_shipped_experiment_with_its_variants(house: Path) -> None:
+def test_a_shipped_experiment_with_its_variants(files: Path) -> None:
     got = read("kws", Experiment)
     assert got.source_text_name == "configs/experiments/kws.yaml"
     assert [variant.chip.bits for variant in got.value.variants] == [6, 6, 4]
@@ -208,26 +209,26 @@ def test_a_variant_with_a_chip_of_its_own_stands_alone(load: Reader) -> None:
     assert [variant.chip.activation for variant in load(text).value.variants] == ["sigmoid", "tanh"]
 
 
-def test_lists_are_replaced_and_null_takes_away(load: Reader, house: Path) -> None:
-    (house / "base.yaml").write_text(PLAIN + "  ramp: taox\ntimes_s: [1, 2, 3]\n")
+def test_lists_are_replaced_and_null_takes_away(load: Reader, files: Path) -> None:
+    (files / "base.yaml").write_text(PLAIN + "  ramp: taox\ntimes_s: [1, 2, 3]\n")
     got = load("extends: base.yaml\ntimes_s: [4]\nchip: {ramp: null}\n")
     assert got.value.times_s == (4.0,)
     assert got.value.chip.ramp is None
 
 
-def test_paths_are_relative_to_the_file_they_stand_in(load: Reader, house: Path) -> None:
-    (house / "lab").mkdir()
-    (house / "lab" / "cell.yaml").write_text("extends: taox\nspread_S: 5e-6\n")
-    (house / "lab" / "base.yaml").write_text("chip: {bits: 3, weights: {device: cell.yaml}}\n")
+def test_paths_are_relative_to_the_file_they_stand_in(load: Reader, files: Path) -> None:
+    (files / "lab").mkdir()
+    (files / "lab" / "cell.yaml").write_text("extends: taox\nspread_S: 5e-6\n")
+    (files / "lab" / "base.yaml").write_text("chip: {bits: 3, weights: {device: cell.yaml}}\n")
     assert load("extends: lab/base.yaml\n").value.chip.weights.device == TaOx(
         source="theirs", g_min_S=100e-6, spread_S=5e-6
     )
     assert load(PLAIN, "chip.weights.device=lab/cell.yaml").value.chip.weights.device.g_max_S == 400e-6
-    assert load(f"extends: {house}/lab/base.yaml\n").value.chip.bits == 3
+    assert load(f"extends: {files}/lab/base.yaml\n").value.chip.bits == 3
 
 
-def test_records_in_a_mapping_and_free_data(load: Reader, house: Path) -> None:
-    (house / "spare.yaml").write_text("kind: rram_taox\n")
+def test_records_in_a_mapping_and_free_data(load: Reader, files: Path) -> None:
+    (files / "spare.yaml").write_text("kind: rram_taox\n")
     got = load(PLAIN + "  spares: {left: {extends: spare.yaml}}\n")
     assert got.value.chip.spares == {"left": TaOx()}
     free = load(PLAIN + "notes: {device: pcm, extends: nothing, deep: {device: x}}\n")
@@ -242,10 +243,10 @@ class Shelf:
     device: tuple[Device, ...] = ()
 
 
-def test_names_in_a_mapping_and_in_a_list_of_records(house: Path) -> None:
-    (house.parent / "configs" / "components").mkdir()
-    (house.parent / "configs" / "components" / "part.yaml").write_text("g_max_S: 1\n")
-    (house / "shelf.yaml").write_text(
+def test_names_in_a_mapping_and_in_a_list_of_records(files: Path) -> None:
+    (files.parent / "configs" / "components").mkdir()
+    (files.parent / "configs" / "components" / "part.yaml").write_text("g_max_S: 1\n")
+    (files / "shelf.yaml").write_text(
         "components: {left: part, right: {extends: part, drift: 1}}\ndevice: [taox, pcm]\n"
     )
     got = read("shelf.yaml", Shelf).value
@@ -256,13 +257,13 @@ def test_names_in_a_mapping_and_in_a_list_of_records(house: Path) -> None:
 # --- --set
 
 
-def test_set_reaches_the_variants_that_do_not_say_otherwise(house: Path) -> None:
+def test_set_reaches_the_variants_that_do_not_say_otherwise(files: Path) -> None:
     got = read("kws", Experiment, sets=["chip.bits=3"])
     assert [got.value.chip.bits, *(variant.chip.bits for variant in got.value.variants)] == [3, 3, 3, 4]
 
 
 @pytest.mark.parametrize("path", ["variants[2].chip.bits", "variants[coarse].chip.bits"])
-def test_set_of_one_variant_by_index_or_name(house: Path, path: str) -> None:
+def test_set_of_one_variant_by_index_or_name(files: Path, path: str) -> None:
     got = read("kws", Experiment, sets=[f"{path}=8"])
     assert [variant.chip.bits for variant in got.value.variants] == [6, 6, 8]
 
@@ -311,7 +312,7 @@ def test_the_more_specific_set_wins_in_any_order(load: Reader) -> None:
         ("seed=.nan", "seed: must be a number (got .nan)"),
     ],
 )  # fmt: skip
-def test_set_errors_name_the_option(house: Path, option: str, line: str) -> None:
+def test_set_errors_name_the_option(files: Path, option: str, line: str) -> None:
     with pytest.raises(InputError) as caught:
         read("kws", Experiment, sets=[option])
     assert caught.value.problems[0] == f"--set {option}: {line}"
@@ -322,7 +323,8 @@ def test_a_set_that_every_variant_overrides_is_refused(problems: Complaints, loa
     for option in ("chip.bits=3", "chip.weights.device=pcm_hot", "chip.weights.device={kind: pcm, g_max_S: 1}"):
         path = option.partition("=")[0]
         assert problems(text, option) == (
-            f"--set {option}: {path}: changes nothing, every item of variants says its own; set variants[NAME].{path}",
+            f"--set {option}: {path}: changes nothing, every item of variants has its own value; "
+            f"set variants[NAME].{path}",
         )
     heard = load(text + "- {name: c}\n", "chip.bits=3", "chip.weights.device=pcm_hot").value.variants[2].chip
     assert (heard.bits, heard.weights.device.kind) == (3, "pcm")
@@ -393,8 +395,8 @@ def test_errors_in_plain_words(problems: Complaints, text: str, lines: list[str]
         assert got == tuple(f"a.yaml:{line}" for line in lines)
 
 
-def test_errors_point_to_the_file_the_value_came_from(problems: Complaints, house: Path) -> None:
-    (house / "base.yaml").write_text("chip:\n  bits: 12\n  weights: {device: {kind: pcm, g_max_S: 1, drift: 2}}\n")
+def test_errors_point_to_the_file_the_value_came_from(problems: Complaints, files: Path) -> None:
+    (files / "base.yaml").write_text("chip:\n  bits: 12\n  weights: {device: {kind: pcm, g_max_S: 1, drift: 2}}\n")
     assert problems("seed: x\nextends: base.yaml\nvariants: [{name: a}, {name: b, chip: {activation: tanh}}]\n") == (
         "base.yaml:2:9: chip.bits: must be a whole number from 2 to 8 (got 12)",
         "base.yaml:3:52: chip.weights.device.drift: must be a number from 0 to 1 (got 2)",
@@ -402,7 +404,7 @@ def test_errors_point_to_the_file_the_value_came_from(problems: Complaints, hous
     )
 
 
-def test_a_record_that_cannot_be_had_is_one_error(problems: Complaints, house: Path) -> None:
+def test_a_record_that_cannot_be_had_is_one_error(problems: Complaints, files: Path) -> None:
     names = "must be a name in chips (ramp) or the path of a .yaml file"
     assert problems("chip: rampp\nseed: x\nvariants: [{name: a, chip: {bits: 4}}]\n") == (
         f"a.yaml:1:7: chip: {names} (got rampp); did you mean ramp?",
@@ -421,22 +423,22 @@ def test_a_record_that_cannot_be_had_is_one_error(problems: Complaints, house: P
     assert problems("extends: [kws]\n") == (
         "a.yaml:1:10: extends: must be a name or the path of a .yaml file (got a list of 1 item)",
     )
-    (house / "bad.yaml").write_text("bits: 4\nbits: 5\n")
+    (files / "bad.yaml").write_text("bits: 4\nbits: 5\n")
     assert problems("chip: bad.yaml\n") == ("bad.yaml:2:1: bits: each key once (got it again, first at bad.yaml:1:1)",)
 
 
-def test_circles_are_refused(problems: Complaints, house: Path) -> None:
-    (house / "b.yaml").write_text("extends: a.yaml\n")
+def test_circles_are_refused(problems: Complaints, files: Path) -> None:
+    (files / "b.yaml").write_text("extends: a.yaml\n")
     assert problems("extends: b.yaml\n") == (
         "b.yaml:1:10: extends: files that extend one another must not form a circle (got a.yaml -> b.yaml -> a.yaml)",
     )
     assert problems("extends: ./a.yaml\n")[0].endswith("must not form a circle (got a.yaml -> ./a.yaml)")
     for index in range(40):
-        (house / f"{index}.yaml").write_text(f"extends: {index + 1}.yaml\n")
+        (files / f"{index}.yaml").write_text(f"extends: {index + 1}.yaml\n")
     assert "must be at most 30 (got " in problems("extends: 0.yaml\n")[0]
 
 
-def test_unknown_sources_say_what_is_shipped(house: Path) -> None:
+def test_unknown_sources_say_what_is_shipped(files: Path) -> None:
     for source, line in (
         ("kwz", "kwz: must be a name in experiments (kws) or the path of a .yaml file (got kwz); did you mean kws?"),
         ("kws.yaml", "kws.yaml: cannot be read: No such file or directory; did you mean kws?"),
@@ -447,7 +449,7 @@ def test_unknown_sources_say_what_is_shipped(house: Path) -> None:
             read(source, Experiment)
         assert str(caught.value) == line
     with pytest.raises(InputError, match="Is a directory"):
-        read(f"{house}/", Experiment)
+        read(f"{files}/", Experiment)
 
 
 # --- what comes back
@@ -531,7 +533,7 @@ def test_any_shape_gives_an_experiment_or_an_input_error(load: Reader, data: dic
 # --- for editors, and lists
 
 
-def test_json_schema_describes_fields_and_allows_names(house: Path) -> None:
+def test_json_schema_describes_fields_and_allows_names(files: Path) -> None:
     schema = json_schema(Experiment)
     chip = schema["$defs"]["Chip"]
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -550,14 +552,14 @@ def test_json_schema_describes_fields_and_allows_names(house: Path) -> None:
     assert json.loads(json.dumps(schema)) == schema
 
 
-def test_shipped_lists_names_with_descriptions(house: Path) -> None:
-    assert shipped("experiments") == {"kws": "Keyword spotting"}
-    assert shipped("devices") == {"pcm": "", "pcm_hot": "", "taox": ""}
-    assert shipped("nothing") == {}
+def test_shipped_lists_names_with_descriptions(files: Path) -> None:
+    assert records("experiments") == {"kws": "Keyword spotting"}
+    assert records("devices") == {"pcm": "", "pcm_hot": "", "taox": ""}
+    assert records("nothing") == {}
 
 
 def test_every_shipped_device_reads_as_a_device() -> None:
-    names = shipped("devices")
+    names = records("devices")
     assert {"ideal", "pcm", "rram_taox", "gaussian"} <= names.keys()
     for name, description in names.items():
         got = read(name, AnyDevice, folder="devices")

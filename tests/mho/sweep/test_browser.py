@@ -15,7 +15,7 @@ import pytest
 from mho.sweep.page import page
 from mho.sweep.page.reading import read
 from mho.sweep.pareto import Aims, Limit, front
-from tests.mho import browser, fake_sweep
+from tests.mho.sweep import browser, fake_sweep
 
 pytestmark = pytest.mark.skipif(browser.found() is None, reason="no Chromium here (Debian package chromium)")
 

@@ -7,7 +7,6 @@ import math
 import re
 import shutil
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ import pandas as pd
 import pytest
 
 from configs.errors import InputError
+from mho.report import drift, merit, plots, sections
 from mho.report import page as report
-from mho.report import plots, sections
 from mho.report.costs import price_rows
 from mho.report.exports import long_table
-from tests.mho.fake_run import TIMES_S, VARIANTS, write_fake_run
+from tests.mho.outline import Outline
+from tests.mho.report.fake_run import TIMES_S, VARIANTS, write_fake_run
 from workloads.result import Comparison, Metric
 
 OPTIONAL = ("schedule", "confusion", "ramp", "ramps", "compensation", "vread", "learning", "prices")
@@ -59,26 +59,6 @@ def edit(path: Path, change: Callable[[Any], None]) -> None:
     path.write_text(json.dumps(value))
 
 
-class Outline(HTMLParser):
-    """Collects ids, links within the page, and addresses that a browser would fetch."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.inner: list[str] = []
-        self.fetched: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        for name, value in attrs:
-            if name == "id":
-                self.ids.append(value or "")
-            elif name in ("href", "xlink:href") and (value or "").startswith("#"):
-                self.inner.append((value or "")[1:])
-            elif name == "src" or (name == "href" and tag != "a"):
-                self.fetched.append(value or "")
-
-
 def test_page_is_self_contained_and_its_links_arrive(page: str) -> None:
     outline = Outline(page)
     assert outline.fetched == []
@@ -102,10 +82,65 @@ def test_page_has_every_section_and_nothing_is_missing(page: str) -> None:
     assert "not available" not in page
 
 
-def test_absent_tables_are_said(tmp_path: Path) -> None:
+def test_sections_of_absent_tables_are_left_out_and_the_page_names_these(tmp_path: Path) -> None:
     page = report.html(write_fake_run(tmp_path / "run", chips=1, omit=tuple(f"{name}.csv" for name in OPTIONAL)))
     for name in OPTIONAL:
         assert f"<code>{name}.csv</code>" in page
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    assert titles == [
+        *("Notes", "Accuracy over time", "Comparisons", "Drift: the PCM cases side by side", "Cost"),
+        *("Ramp ADC beside conventional ADC", "Components, prices and sources", "Provenance"),
+    ]
+
+
+def rename_variants(folder: Path, names: dict[str, str]) -> None:
+    for path in [*folder.glob("*.csv"), folder / "metrics.json"]:
+        text = path.read_text()
+        for old, new in names.items():
+            text = re.sub(rf"\b{old}\b", new, text)
+        path.write_text(text)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_sections_follow_what_a_variant_is_and_not_its_name(broken: Path) -> None:
+    """A drift study for phase-change cells called foo; a 4-bit ramp called conventional_x is compared with nothing."""
+    renamed = {
+        "pcm_ramp_taox": "foo",
+        "taox_4bit": "conventional_x",
+        "conventional_adc": "y",
+        "taox_8bit": "pcm_x",
+    }
+    rename_variants(broken, renamed)
+    run = report.load(broken)
+    assert {case["variant"].name for case in drift.drift_cases(run)} == {
+        *("foo", "pcm_ramp_pcm", "pcm_ramp_pcm_compensated", "pcm_ramp_taox_compensated")
+    }
+    other = sections.conventional(run)
+    assert other is not None
+    assert other.name == "y"
+    page = report.html(broken)
+    assert 'id="drift"' in page
+    assert 'id="beside"' in page
+
+    def no_chain(metrics: dict[str, Any]) -> None:
+        for variant in metrics["variants"]:
+            variant["readout"] = "ramp"
+
+    edit(broken / "metrics.json", no_chain)
+    assert 'id="beside"' not in report.html(broken)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_an_old_run_that_does_not_state_what_its_variants_are_has_no_such_sections(broken: Path) -> None:
+    def as_before(metrics: dict[str, Any]) -> None:
+        for variant in metrics["variants"]:
+            for key in ("ramp_device", "readout", "compensation"):
+                del variant[key]
+
+    edit(broken / "metrics.json", as_before)
+    page = report.html(broken)
+    assert 'id="drift"' not in page
+    assert 'id="beside"' not in page
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -151,13 +186,13 @@ def test_nan_reads_not_available(broken: Path) -> None:
 
 def test_interval_counts_splits_not_chips() -> None:
     values, one = pd.Series([0.8, 0.82, 0.84, 0.86]), pd.Series([0.0] * 4)
-    low, high = sections.interval_of_mean(values, one)
+    low, high = merit.interval_of_mean(values, one)
     # scipy.stats.t.interval(0.95, 3, 0.83, sem): t = 3.182, sem = 0.012910
     assert low == pytest.approx(0.83 - 0.04108, abs=1e-4)
     assert high == pytest.approx(0.83 + 0.04108, abs=1e-4)
-    wide = sections.interval_of_mean(values, pd.Series([0.0, 0.0, 1.0, 1.0]))
+    wide = merit.interval_of_mean(values, pd.Series([0.0, 0.0, 1.0, 1.0]))
     assert wide[1] - wide[0] > 5 * (high - low)
-    assert all(math.isnan(bound) for bound in sections.interval_of_mean(values[:1], one[:1]))
+    assert all(math.isnan(bound) for bound in merit.interval_of_mean(values[:1], one[:1]))
 
 
 @pytest.mark.parametrize(
@@ -173,17 +208,17 @@ def test_interval_counts_splits_not_chips() -> None:
 )
 def test_verdict_on_a_comparison(mean: float, low: float, high: float, better: bool, verdict: str) -> None:
     comparison = Comparison(name="x", mean=mean, low=low, high=high, aim=-0.02)
-    assert sections.verdict(comparison, Metric(higher_is_better=better))[0] == verdict
+    assert merit.verdict(comparison, Metric(higher_is_better=better))[0] == verdict
 
 
 def test_drift_sentence_follows_the_figures(run_dir: Path) -> None:
     run = report.load(run_dir)
-    cases = {case["variant"].name: case for case in sections.drift_cases(run)}
+    cases = {case["variant"].name: case for case in drift.drift_cases(run)}
     assert cases["pcm_ramp_taox"]["loss"]["mean"] == pytest.approx(0.178, abs=0.005)
     assert [cases[name]["compensated"] for name in ("pcm_ramp_taox", "pcm_ramp_taox_compensated")] == [False, True]
     assert "nothing corrects the ratio" in cases["pcm_ramp_taox"]["why"]
     assert "of the same kind of cell" in cases["pcm_ramp_pcm"]["why"]
-    sentence = sections.drift_sentence(run, list(cases.values()))
+    sentence = drift.drift_sentence(run, list(cases.values()))
     assert sentence.endswith("not by pcm_ramp_taox.")
     assert "Between programming and 1 month" in sentence
 
@@ -219,7 +254,7 @@ def test_totals_that_do_not_add_up_are_said(broken: Path) -> None:
         ("metrics.json", "{", r"metrics\.json:1:2: not valid JSON"),
         ("metrics.json", "[]", r"metrics\.json: must hold an object \(got list\)"),
         ("manifest.json", '{"data": {"synthetic": "perhaps"}}', r"manifest\.json: synthetic: .*got 'perhaps'"),
-        ("config.resolved.yaml", "a: [", r"config\.resolved\.yaml: not valid YAML"),
+        ("config.resolved.yaml", "a: [", r"config\.resolved\.yaml:1:5: not readable as YAML"),
         ("accuracy.csv", "", r"accuracy\.csv: not a readable CSV table"),
         ("layers.csv", "variant,layer\n", r"layers\.csv: column 'rows', .* missing \(got variant, layer\)"),
         ("learning.csv", "stage,split,epoch,loss,validation_accuracy,seconds\na,0,x,1,1,1\n",

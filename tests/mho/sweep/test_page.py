@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -15,47 +14,17 @@ from plotly.offline import get_plotlyjs
 
 from configs.yaml_source import dump_yaml
 from devices import InputError
-from mho import cli, reports
+from mho import reports
 from mho.sweep.command import TABLE, sweep
-from mho.sweep.page import page, payload
+from mho.sweep.page import formats, page, payload
 from mho.sweep.page.reading import Reading, of_table, read
 from mho.sweep.pareto import Aims, Limit
 from mho.sweep.store import FILE, Store
-from tests.mho import fake_sweep
+from tests.mho.command import mho
+from tests.mho.outline import Outline
+from tests.mho.sweep import fake_sweep
 
 NOTE = "The data is SYNTHETIC: words spoken by eSpeak NG voices."
-
-
-class Outline(HTMLParser):
-    """Ids, links within the page, addresses that a browser would fetch, and the text of each script."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.inner: list[str] = []
-        self.fetched: list[str] = []
-        self.scripts: list[str] = []
-        self._in_script = False
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._in_script = tag == "script"
-        if self._in_script:
-            self.scripts.append("")
-        for name, value in attrs:
-            if name == "id":
-                self.ids.append(value or "")
-            elif name == "href" and (value or "").startswith("#"):
-                self.inner.append((value or "")[1:])
-            elif name == "src" or (name == "href" and tag != "a"):
-                self.fetched.append(value or "")
-
-    def handle_data(self, data: str) -> None:
-        if self._in_script:
-            self.scripts[-1] += data
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in_script = False
 
 
 def html_of(folder: Path, aims: Aims | None = None) -> str:
@@ -70,7 +39,7 @@ def data_of(text: str) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without plotly.js, five megabytes that only the first tests look at (and a browser, elsewhere)."""
-    monkeypatch.setattr(page, "get_plotlyjs", lambda: "/* plotly.js */")
+    monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "/* plotly.js */")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def text(folder: Path) -> str:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "get_plotlyjs", get_plotlyjs)
+        patch.setattr("plotly.offline.get_plotlyjs", get_plotlyjs)
         return html_of(folder)
 
 
@@ -132,7 +101,7 @@ def test_columns_hold_what_the_store_holds(folder: Path, text: str) -> None:
     assert enob["values"][0] == 3.0
     assert enob["values"][4] is None
     assert enob["spread"][0] == pytest.approx(0.1)
-    frame = reports.table(read(folder))
+    frame = formats.table(read(folder))
     for place, row in enumerate(frame.itertuples(index=False)):
         assert (enob["values"][place] is None) == bool(np.isnan(row.enob))
 
@@ -219,7 +188,7 @@ def test_a_sheet_that_cannot_be_read_again_leaves_the_rows(tmp_path: Path) -> No
     found = read(tmp_path / "out")
     assert (len(found), found.wanted) == (35, ("enob", "inl_mean_lsb"))
     assert "could not be read again" in found.remarks[0]
-    assert "none can be told to be missing" in page.html(found)
+    assert "none can be listed as missing" in page.html(found)
 
 
 def test_points_of_older_code_are_stale(tmp_path: Path) -> None:
@@ -351,15 +320,6 @@ def test_published_chips_stand_beside_costs_alone(tmp_path: Path) -> None:
     marks = data_of(html_of(tmp_path / "out"))["published"]
     assert {"Yang 2025 KWS, 5 bit", "IBM HERMES 64-core, 1-phase"} <= {mark["label"] for mark in marks}
     assert all(set(mark["figures"]) == {"tops_per_W", "tops_per_mm2"} for mark in marks)
-
-
-def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["mho", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
 
 
 def test_mho_report_takes_a_sweeps_folder(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

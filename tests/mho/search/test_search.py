@@ -16,7 +16,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from mho import cli, reports
+from mho import reports
 from mho.search import command
 from mho.search.command import closing, preview, search
 from mho.search.guide import optimiser
@@ -25,6 +25,7 @@ from mho.search.trial import Trial, on_front
 from mho.sweep.command import sweep
 from mho.sweep.engines.clusters import Site
 from mho.sweep.store import Store
+from tests.mho.command import mho
 from workloads.nladc import ConverterBench
 
 BENCH = """
@@ -48,23 +49,15 @@ def written(folder: Path, text: str = BENCH) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> command.Outcome:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> command.SearchOutcome:
     """A search that nothing disturbed."""
     folder = tmp_path_factory.mktemp("search")
     return search(written(folder), output=folder / "out")
 
 
-def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of one command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["mho", "search", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
-
-
-def test_the_front_is_that_of_a_sweep_over_all_configurations(undisturbed: command.Outcome, tmp_path: Path) -> None:
+def test_the_front_is_that_of_a_sweep_over_all_configurations(
+    undisturbed: command.SearchOutcome, tmp_path: Path
+) -> None:
     (tmp_path / "all.yaml").write_text(
         "base: {kind: nladc, ramp: {device: rram_taox}, chips: 2}\n"
         "axes:\n  bits: [2, 3, 4, 5]\n  ramp.device: [rram_taox, pcm]\n"
@@ -87,7 +80,7 @@ def test_the_front_is_that_of_a_sweep_over_all_configurations(undisturbed: comma
     np.testing.assert_allclose(merged.enob, merged.enob_swept, rtol=1e-14)
 
 
-def test_two_workers_and_a_second_run_give_the_same_table(undisturbed: command.Outcome, tmp_path: Path) -> None:
+def test_two_workers_and_a_second_run_give_the_same_table(undisturbed: command.SearchOutcome, tmp_path: Path) -> None:
     file = written(tmp_path)
     outcome = search(file, output=tmp_path / "two", site=Site(workers=2))
     whole = (undisturbed.folder / command.TABLE).read_bytes()
@@ -120,7 +113,7 @@ KILLED = """
 """
 
 
-def test_a_killed_search_goes_on_where_it_was(undisturbed: command.Outcome, tmp_path: Path) -> None:
+def test_a_killed_search_goes_on_where_it_was(undisturbed: command.SearchOutcome, tmp_path: Path) -> None:
     written(tmp_path)
     found = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(KILLED), "bench.yaml"], cwd=tmp_path, check=True, capture_output=True,
@@ -134,7 +127,7 @@ def test_a_killed_search_goes_on_where_it_was(undisturbed: command.Outcome, tmp_
         assert {row.attempts for row in store.rows()} == {1}
 
 
-def test_more_trials_keep_the_first_ones(undisturbed: command.Outcome, tmp_path: Path) -> None:
+def test_more_trials_keep_the_first_ones(undisturbed: command.SearchOutcome, tmp_path: Path) -> None:
     file = written(tmp_path)
     more = search(file, output=tmp_path / "out", trials=48).table
     pd.testing.assert_frame_equal(more.head(40).drop(columns="front"), undisturbed.table.drop(columns="front"))
@@ -210,7 +203,7 @@ def test_a_failed_trial_is_kept_with_its_error_and_retried_on_demand(
 
     monkeypatch.setattr(ConverterBench, "measure", breaks)
     file = written(tmp_path)
-    code, said, _ = mho(capsys, file, "-o", tmp_path / "out", "--trials", 10)
+    code, said, _ = mho(capsys, "search", file, "-o", tmp_path / "out", "--trials", 10)
     assert code == 1
     assert "failed: ZeroDivisionError: a chip without cells (test_search.py:" in said
     table = pd.read_csv(tmp_path / "out" / command.TABLE)
@@ -218,7 +211,7 @@ def test_a_failed_trial_is_kept_with_its_error_and_retried_on_demand(
     assert set(table[~table.bits.isin([3, 4])]["state"]) == {"done"}
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    code, said, _ = mho(capsys, file, "-o", tmp_path / "out", "--trials", 10, "--retry-failed")
+    code, said, _ = mho(capsys, "search", file, "-o", tmp_path / "out", "--trials", 10, "--retry-failed")
     assert (code, said.splitlines()[0].split(";")[0]) == (0, "10 trials: 10 done, 0 pruned, 0 failed")
 
 
@@ -245,7 +238,7 @@ def test_a_dry_run_names_space_aims_and_points(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_summary_shows_the_front(undisturbed: command.Outcome) -> None:
+def test_the_summary_shows_the_front(undisturbed: command.SearchOutcome) -> None:
     lines = closing(undisturbed).splitlines()
     assert lines[0] == f"40 trials: 40 done, 0 pruned, 0 failed; {undisturbed.computed} points computed now"
     assert lines[1] == f"front: {len(undisturbed.front)} trials; objectives enob (maximize), cells (minimize)"
@@ -255,7 +248,7 @@ def test_the_summary_shows_the_front(undisturbed: command.Outcome) -> None:
 
 
 def test_the_report_is_made_from_the_folder_alone_also_of_a_search_cut_short(
-    undisturbed: command.Outcome, tmp_path: Path
+    undisturbed: command.SearchOutcome, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
     shutil.copytree(undisturbed.folder, folder)
@@ -278,7 +271,7 @@ def test_the_report_is_made_from_the_folder_alone_also_of_a_search_cut_short(
 
 
 def test_json_holds_every_trial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said, _ = mho(capsys, written(tmp_path), "-o", tmp_path / "out", "--trials", 3, "--json", "--quiet")
+    code, said, _ = mho(capsys, "search", written(tmp_path), "-o", tmp_path / "out", "--trials", 3, "--json", "--quiet")
     rows = json.loads(said)
     assert (code, [row["trial"] for row in rows]) == (0, [0, 1, 2])
     assert {"bits", "enob", "cells", "feasible", "front", "state"} <= set(rows[0])
@@ -295,7 +288,7 @@ WRONG = [
     ("first: 2, last: 5, whole: true", "first: 2.5, last: 5",
      "bench.yaml:4:9: bits: must be a whole number from 1 to 12 (got 2.5)"),
     ("when: {ramp.device: pcm}", "when: {ramp.devic: pcm}",
-     "must be a setting that stands before this one (bits, ramp.device) (got ramp.devic); did you mean ramp.device?"),
+     "must be a setting that comes before this one (bits, ramp.device) (got ramp.devic); did you mean ramp.device?"),
     ("when: {ramp.device: pcm}", "when: {ramp.device: pcmm}",
      "must be a value of that setting (rram_taox, pcm) (got pcmm)"),
     ("trials: 40", "trials: 0", "bench.yaml:8:9: trials: must be a whole number from 1 to 100000 (got 0)"),
@@ -310,9 +303,9 @@ WRONG = [
      "bench.yaml:9:29: constraints.cells.most: must be a finite number (got .nan)"),
     ("trials: 40\nt_s: 3600\nseeds: 2", "trials: 100000\nt_s: 3600\nseeds: 20",
      "bench.yaml:8:1: trials: bring the search to 2000000 points; at most 1000000 are allowed"),
-    ("trials: 40", "trials: 4\nset: {bits: 3}", "space.bits: is a setting of the search, so that 'set' cannot hold"),
+    ("trials: 40", "trials: 4\nset: {bits: 3}", "space.bits: is a setting of the search, so that 'set' cannot set"),
     ("  bits: {first: 2, last: 5, whole: true}", "  t_s: [1, 2]",
-     "bench.yaml:4:3: space.t_s: is a setting of the search, so that 't_s' cannot hold it too"),
+     "bench.yaml:4:3: space.t_s: is a setting of the search, so that 't_s' cannot set it too"),
     ("first: 2, last: 5, whole: true", "first: 0.4, last: 5, whole: true, scale: log",
      "space.bits.whole: first and last must be whole numbers too (got 0.4 and 5)"),
     ("first: 2, last: 5, whole: true", "first: 2, last: .inf, whole: true", "must be a finite number (got .inf)"),
@@ -334,7 +327,7 @@ def test_a_wrong_file_is_one_message_and_nothing_is_written(
 ) -> None:
     assert old in BENCH
     written(tmp_path, BENCH.replace(old, new))
-    code, out, err = mho(capsys, "bench.yaml", "-o", tmp_path / "out")
+    code, out, err = mho(capsys, "search", "bench.yaml", "-o", tmp_path / "out")
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
@@ -343,7 +336,7 @@ def test_a_wrong_file_is_one_message_and_nothing_is_written(
 
 def test_constraints_that_nothing_keeps_to_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = BENCH.replace("trials: 40", "trials: 3\nconstraints: {enob: {least: 30}}")
-    code, said, _ = mho(capsys, written(tmp_path, text), "-o", tmp_path / "out", "--quiet")
+    code, said, _ = mho(capsys, "search", written(tmp_path, text), "-o", tmp_path / "out", "--quiet")
     assert code == 0
     assert "3 of the done ones violate a constraint" in said
     assert "no trial keeps to all constraints" in said
@@ -351,17 +344,17 @@ def test_constraints_that_nothing_keeps_to_are_said(tmp_path: Path, capsys: pyte
 
 def test_bad_options_are_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path)
-    assert mho(capsys, file, "--trials", 0) == (
+    assert mho(capsys, "search", file, "--trials", 0) == (
         2,
         "",
         "mho: --trials: must be a whole number from 1 to 100000 (got 0)\n",
     )
-    code, _, err = mho(capsys, "converter_fron", "--dry-run")
+    code, _, err = mho(capsys, "search", "converter_fron", "--dry-run")
     assert (code, "did you mean converter_front?" in err) == (2, True)
 
 
 def test_shipped_searches_are_valid() -> None:
-    from mho.catalogue import listing
+    from mho.listings import listing
 
     names = list(listing("searches"))
     assert "converter_front" in names

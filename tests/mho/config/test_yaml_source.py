@@ -146,7 +146,7 @@ def test_duplicate_keys_are_all_named_with_both_places() -> None:
         ('a: "\\ud800"', "a.yaml:1:4: a text must be valid Unicode (got half of a surrogate pair)"),
         ('a: "\\U00110000"', None),
         ("%YAML " + "9" * 5000 + ".1\n--- a", None),
-        ("a: " + "[" * 60 + "]" * 60, "a.yaml:1:44: values may lie at most 40 levels deep (got more)"),
+        ("a: " + "[" * 60 + "]" * 60, "a.yaml:1:44: values may be at most 40 levels deep (got more)"),
         ("[" * 100_000, None),
     ],
 )

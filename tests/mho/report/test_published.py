@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from devices import InputError
-from mho.catalogue import listing
 from mho.config.read import read
+from mho.listings import listing
 from mho.report.published import ACROSS_TASKS, FIGURES, Mode, Published, every
 from mho.sweep.names import unit_of
 
@@ -19,7 +19,7 @@ KWS = ["accuracy", "energy_J", "area_m2", "tops", "tops_per_W", "tops_per_mm2"]
 @pytest.mark.parametrize("name", CHIPS)
 def test_record_is_headed_by_its_source_and_its_figures_have_theirs(name: str) -> None:
     chip = CHIPS[name]
-    text = (Path(__file__).parents[2] / "configs" / "published" / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "configs" / "published" / f"{name}.yaml").read_text(encoding="utf-8")
     head = text.split("label:")[0]
     assert head.startswith("#")
     assert chip.cite is None or f"{{{chip.cite}," in head

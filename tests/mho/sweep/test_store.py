@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from devices import InputError
-from mho.sweep.store import FILE, Known, Row, Store
+from mho.sweep.store import FILE, PointStatus, Row, Store
 
 
 def row(name: str, *, state: str = "done", code: str = "c", value: float = 0.1) -> Row:
@@ -26,9 +26,9 @@ def test_a_row_comes_back_as_it_was_written(tmp_path: Path) -> None:
     with Store(tmp_path / "new") as store:
         store.write([row("a", value=value), row("b", state="failed")], [("key", "a")])
     with Store(tmp_path / "new") as store:
-        asked, known = store.known()
+        asked, known = store.statuses()
         assert asked == {"key": "a"}
-        assert known == {"a": Known("done", "c", "d"), "b": Known("failed", "c", "d")}
+        assert known == {"a": PointStatus("done", "c", "d"), "b": PointStatus("failed", "c", "d")}
         found = {each.digest: each for each in store.rows()}
         assert found["a"].outputs == {"enob": value, "none": None}
         assert found["a"].coordinates == (("bits", 3), ("t_s", 0.0))
@@ -56,7 +56,7 @@ def test_a_batch_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         )
         with pytest.raises(sqlite3.IntegrityError):
             store.write([row("b"), row("c")])
-        assert set(store.known()[1]) == {"a"}
+        assert set(store.statuses()[1]) == {"a"}
 
 
 def test_a_full_disk_is_said_and_what_was_written_stays(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_full_disk_is_said_and_what_was_written_stays(tmp_path: Path) -> None:
             store.write([row(f"{number:064}") for number in range(2000)])
         assert error.value.filename == str(tmp_path / FILE)
     with Store(tmp_path) as store:
-        assert set(store.known()[1]) == {"a"}
+        assert set(store.statuses()[1]) == {"a"}
 
 
 @pytest.mark.parametrize("damage", ["head", "middle", "text", "short"])
@@ -99,7 +99,7 @@ def test_a_row_that_cannot_be_read_is_said_as_damage(tmp_path: Path, change: str
     with Store(tmp_path) as store:
         store.write([row("a")])
         store.db.execute(f"update points set {change}")
-        for read in (store.rows, store.told):
+        for read in (store.rows, store.results):
             with pytest.raises(InputError, match=r"sweep\.sqlite: is damaged \(.*\); it was left as it is"):
                 list(read())
 
@@ -143,7 +143,7 @@ def test_a_claim_holds_while_its_process_lives_and_not_longer(tmp_path: Path) ->
 def test_what_another_process_has_finished_since_is_not_claimed(tmp_path: Path) -> None:
     with Store(tmp_path) as store, Store(tmp_path) as other:
         other.write([row("a"), row("b", code="old")])
-        old = Known("done", "old", "d")
+        old = PointStatus("done", "old", "d")
         assert store.claim({"a": None, "b": old, "c": None}) == {"b", "c"}
 
 
@@ -156,7 +156,7 @@ def test_points_of_shards_are_taken_over_finished_before_failed(tmp_path: Path) 
         assert store.take_over(tmp_path / "one") == 1
         found = {each.digest: each for each in store.rows()}
         assert (found["a"].outputs["enob"], found["b"].state) == (9.0, "done")
-        assert store.known()[0] == {"kb": "b"}
+        assert store.statuses()[0] == {"kb": "b"}
         assert store.about("c") == {"git": "abc"}
 
 

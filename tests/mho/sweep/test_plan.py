@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices import InputError
-from mho.config.read import shipped
+from mho.listings import records
 from mho.sweep.plan import Plan, Point, Shard
 from mho.sweep.spec import Axis, Draw, Samples, read_sheet
 from mho.sweep.study import Study
@@ -220,7 +220,7 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         ),
         (
             BENCH + "axes:\n  recentre: {values: [true], when: {bitts: 3}}\n  bits: [3]",
-            "FILE:3:37: axes.recentre.when.bitts: must be an axis that stands before this one (none) (got bitts)",
+            "FILE:3:37: axes.recentre.when.bitts: must be an axis that comes before this one (none) (got bitts)",
         ),
         (
             BENCH + "axes:\n  bits: [3, 4]\n  recentre: {values: [true], when: {bits: 5}}",
@@ -280,7 +280,7 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         ),
         (
             BENCH + "set: {bits: 5}\naxes: {bits: [3, 4]}",
-            "FILE:3:8: bits: is an axis at all points, so that 'set' cannot hold it too",
+            "FILE:3:8: bits: is an axis at all points, so that 'set' cannot set it too",
         ),
         (
             BENCH + "axes:\n  seed: [3, 4]\nseeds: 2",
@@ -289,7 +289,7 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         (
             BENCH + "axes:\n  seeds: {zip: {bits: [3, 4]}}\nseeds: 2",
             "FILE:3:3: axes.seeds: must be another name than variant, samples, seeds, times_s, point, which mho gives "
-            "itself (got seeds)",
+            "(got seeds)",
         ),
         (
             BENCH + "samples: {count: 2, axes: {bits: {first: 2.5, last: 4, whole: true}}}",
@@ -321,7 +321,7 @@ def test_a_set_value_holds_where_a_conditional_axis_does_not_exist(tmp_path: Pat
 
 
 def test_the_file_of_the_documentation_is_sound(tmp_path: Path) -> None:
-    page = Path(__file__).parents[2] / "docs" / "sweeps.md"
+    page = Path(__file__).parents[3] / "docs" / "sweeps.md"
     (tmp_path / "docs.yaml").write_text(page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0])
     study = Study(str(tmp_path / "docs.yaml"))
     taox, pcm = 4 * 5 * 2 * 50 * 3 * 3, 4 * 5 * 2 * 2 * 50 * 3 * 3
@@ -329,11 +329,11 @@ def test_the_file_of_the_documentation_is_sound(tmp_path: Path) -> None:
     study.check(study.points[:20] + study.points[-20:])
 
 
-@pytest.mark.parametrize("name", sorted(shipped("sweeps")))
+@pytest.mark.parametrize("name", sorted(records("sweeps")))
 def test_a_shipped_sweep_is_sound(name: str) -> None:
     study = checked(name)
     assert study.sheet.sweep.description
-    told = f"mho sweep {name} " in (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    told = f"mho sweep {name} " in (Path(__file__).parents[3] / "docs" / "studies.md").read_text(encoding="utf-8")
     assert 1 < len(study.points) <= (250 if told else 100), (
         "minutes on one worker; above 100 points, docs/studies.md says"
     )

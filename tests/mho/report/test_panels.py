@@ -11,7 +11,7 @@ import pytest
 
 from devices import InputError
 from mho.report import page as report
-from tests.mho.fake_run import write_fake_run
+from tests.mho.report.fake_run import write_fake_run
 from workloads.result import Panel
 
 SWEEP = pd.DataFrame(
@@ -84,11 +84,13 @@ def test_a_panel_without_its_table_or_column_is_refused(tmp_path: Path) -> None:
         report.html(run)
 
 
-def test_sections_of_keyword_spotting_stay_away_from_other_runs(tmp_path: Path) -> None:
+def test_sections_are_those_of_the_tables_that_a_run_wrote_whatever_its_kind(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run")
-    assert "<h2>Read voltage</h2>" in report.html(run)
+    page = report.html(run)
+    assert "<h2>Read voltage</h2>" not in page
+    assert "<h2>Confusions</h2>" in page
     config = run / "config.resolved.yaml"
     config.write_text(config.read_text() + "\nkind: lsm\n")
     page = report.html(run)
-    assert "<h2>Read voltage</h2>" not in page
+    assert "<h2>Confusions</h2>" in page
     assert "<h2>Cost</h2>" in page

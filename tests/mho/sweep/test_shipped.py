@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from devices import InputError
-from mho.config.read import shipped
+from mho.listings import records
 from mho.sweep.command import preview, sweep
 from mho.sweep.export import cell
 from mho.sweep.study import Study
 from mho.sweep.template import VARIANT
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-NAMES = sorted(shipped("sweeps"))
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+NAMES = sorted(records("sweeps"))
 STUDIED = sorted(path.stem for path in (DOCS / "studies").glob("*.csv"))
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mho.report import figures, plots
+from mho.report import figures, plots, plots_ramp
 from mho.report.quantities import count, duration, percent, points, quantity
 
 
@@ -88,9 +88,10 @@ def test_stacked_bars_add_up_and_write_the_converter_share(ax: Axes) -> None:
     assert ax.get_xlabel() == "energy (nJ)"
 
 
-@pytest.mark.parametrize(("group", "adc"), [("adc", True), ("ramp_adc", True), ("readout", True), ("cascade", False)])
-def test_converter_groups_are_recognised(group: str, adc: bool) -> None:
-    assert plots.is_adc(group) is adc
+def test_conversion_alone_has_its_colour() -> None:
+    colours = plots.group_colours(("array", "adc", "driver", "digital", "buffer", "control", "activation"))
+    assert [group for group, colour in colours.items() if colour == plots.ADC] == ["adc"]
+    assert len(set(colours.values())) == len(colours)
 
 
 def test_timeline_bars_start_and_last_as_given(ax: Axes) -> None:
@@ -106,7 +107,7 @@ def test_timeline_bars_start_and_last_as_given(ax: Axes) -> None:
 
 def test_staircase_puts_each_code_half_a_step_from_its_thresholds(ax: Axes) -> None:
     ramp = pd.DataFrame({"chip": 0, "k": [1, 2, 3], "y": [0.25, 0.5, 0.75], "threshold": [-1.0, 0.0, 1.0]})
-    plots.ramp_staircase(ax, ramp.assign(threshold_ideal=[-1.1, 0.0, 1.1]), colour="red")
+    plots_ramp.ramp_staircase(ax, ramp.assign(threshold_ideal=[-1.1, 0.0, 1.1]), colour="red")
     stairs, ideal = ax.lines
     assert np.asarray(stairs.get_ydata())[:4] == pytest.approx([0.125, 0.375, 0.625, 0.875])
     assert np.asarray(stairs.get_xdata())[1:4].tolist() == [-1.0, 0.0, 1.0]
@@ -115,7 +116,7 @@ def test_staircase_puts_each_code_half_a_step_from_its_thresholds(ax: Axes) -> N
 
 def test_inl_keeps_chips_apart(ax: Axes) -> None:
     ramp = pd.DataFrame({"stage": "raw", "chip": [0, 0, 1, 1], "k": [1, 2, 1, 2], "inl_lsb": [0.1, 0.2, 0.3, 0.4]})
-    plots.ramp_inl(ax, ramp, colour="red")
+    plots_ramp.ramp_inl(ax, ramp, colour="red")
     drawn = np.asarray(ax.lines[0].get_ydata(), float)
     assert drawn[np.isfinite(drawn)].tolist() == [0.1, 0.2, 0.3, 0.4]
     assert np.isnan(drawn[2])

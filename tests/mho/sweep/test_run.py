@@ -22,7 +22,7 @@ import pytest
 
 from mho import cli
 from mho.sweep import command, export, provenance
-from mho.sweep.command import sweep
+from mho.sweep.command import Resume, sweep
 from mho.sweep.engines.clusters import Site
 from mho.sweep.engines.engine import Here, Local, WorkerDied
 from mho.sweep.plan import Shard
@@ -30,6 +30,7 @@ from mho.sweep.progress import Meter
 from mho.sweep.run import Runner
 from mho.sweep.store import FILE, Store
 from mho.sweep.study import Study
+from tests.mho.command import mho
 from workloads.nladc import ConverterBench
 
 BENCH = """
@@ -60,16 +61,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (folder / "out" / command.TABLE).read_bytes()
 
 
-def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of one command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["mho", "sweep", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
-
-
 def test_two_workers_give_the_table_of_one_to_the_byte(file: str, tmp_path: Path, undisturbed: bytes) -> None:
     outcome = sweep(file, output=tmp_path / "two", site=Site(workers=2))
     assert outcome.computed == 24
@@ -90,7 +81,7 @@ def test_shards_merged_give_the_whole_table(file: str, tmp_path: Path, undisturb
     folders = [tmp_path / f"part{number}" for number in (1, 2, 3)]
     for number, folder in enumerate(folders, 1):
         assert sweep(file, output=folder, shard=Shard(number, 3)).computed == 8
-    outcome = sweep(file, output=tmp_path / "whole", merge=folders)
+    outcome = sweep(file, output=tmp_path / "whole", resume=Resume(merge=tuple(folders)))
     assert outcome.computed == 0
     assert (tmp_path / "whole" / command.TABLE).read_bytes() == undisturbed
 
@@ -100,10 +91,8 @@ def test_a_point_is_the_measurement_of_mho_show(undisturbed: bytes, tmp_path: Pa
 
     (tmp_path / "t.csv").write_bytes(undisturbed)
     table = pd.read_csv(tmp_path / "t.csv")
-    found = nladc.measure(
-        function="sigmoid", bits=3, device="pcm", chips=2, levels="uniform", samples=None, ends=None, t_s=3600.0,
-        recentre=True, seed=1,
-    ).figures()  # fmt: skip
+    options = nladc.ConverterOptions("sigmoid", bits=3, device="pcm", chips=2, t_s=3600.0, recentre=True, seed=1)
+    found = nladc.measure(options).figures()
     (point,) = table[
         (table.bits == 3) & (table["ramp.device"] == "pcm") & (table.recentre == True)  # noqa: E712
         & (table.seed == 1) & (table.t_s == 3600)
@@ -141,12 +130,12 @@ def test_changed_code_makes_points_stale_and_they_are_computed_again(
     about = provenance.code()[1]
     monkeypatch.setattr(provenance, "code", lambda: ("another digest", about))
     assert "0 done, 0 to do, 24 stale (made by other code or data)" in command.preview(file, output=out)
-    code, _, err = mho(capsys, file, "-o", out, "--keep-stale")
+    code, _, err = mho(capsys, "sweep", file, "-o", out, "--keep-stale")
     assert (code, "stale points are kept as they are" in err) == (0, True)
     kept = pd.read_csv(out / command.TABLE)
     assert list(kept.state.unique()) == ["stale"]
     assert kept.enob.notna().all()
-    code, _, err = mho(capsys, file, "-o", out)
+    code, _, err = mho(capsys, "sweep", file, "-o", out)
     assert "24 stale (made by other code or data); stale points are computed again" in err
     assert (out / command.TABLE).read_bytes() == whole
 
@@ -162,16 +151,16 @@ def test_failed_points_are_kept_with_their_error_and_retried_on_demand(
         return measure(self)
 
     monkeypatch.setattr(ConverterBench, "measure", breaks)
-    code, said, _ = mho(capsys, file, "-o", out)
+    code, said, _ = mho(capsys, "sweep", file, "-o", out)
     assert code == 1
     assert "18 of 24 points done, 6 failed, 24 computed now" in said
-    assert "failed: ZeroDivisionError: a chip without cells (test_sweep_run.py:" in said
+    assert "failed: ZeroDivisionError: a chip without cells (test_run.py:" in said
     table = pd.read_csv(out / command.TABLE)
     assert set(table[table.state == "failed"].seed) == {1}
     assert table[table.state == "failed"].error.str.contains("a chip without cells").all()
     monkeypatch.undo()
-    assert mho(capsys, file, "-o", out)[1].startswith("18 of 24 points done, 6 failed, 0 computed now")
-    code, said, _ = mho(capsys, file, "-o", out, "--retry-failed")
+    assert mho(capsys, "sweep", file, "-o", out)[1].startswith("18 of 24 points done, 6 failed, 0 computed now")
+    code, said, _ = mho(capsys, "sweep", file, "-o", out, "--retry-failed")
     assert (code, said.splitlines()[0]) == (0, "24 of 24 points done, 0 failed, 6 computed now")
 
 
@@ -221,7 +210,7 @@ def test_a_worker_that_is_killed_is_told_and_the_next_task_finds_a_new_one() -> 
 DISTURBED = """
     import os, random, signal, sys, time
     from pathlib import Path
-    from mho.sweep.command import sweep
+    from mho.sweep.command import Resume, sweep
 
     def forked(name):
         child = os.fork()
@@ -302,7 +291,7 @@ def _rows(folder: Path) -> int:
     if not (folder / FILE).is_file():
         return 0
     with Store(folder, create=False) as store:
-        return len(store.known()[1])
+        return len(store.statuses()[1])
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -333,11 +322,13 @@ def test_a_full_disk_at_the_report_is_a_failed_run_and_no_wrong_input(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("mho.files.os.replace", full)
-    code, out, err = mho(capsys, file, "-o", tmp_path / "out", "--quiet")
+    code, out, err = mho(capsys, "sweep", file, "-o", tmp_path / "out", "--quiet")
     assert (code, out) == (1, "")
     assert err.endswith("results.csv: cannot write: No space left on device; nothing was written\n")
     monkeypatch.undo()
-    assert mho(capsys, file, "-o", tmp_path / "out")[1].startswith("24 of 24 points done, 0 failed, 0 computed now")
+    assert mho(capsys, "sweep", file, "-o", tmp_path / "out")[1].startswith(
+        "24 of 24 points done, 0 failed, 0 computed now"
+    )
 
 
 def test_json_keeps_every_digit_of_small_figures() -> None:
@@ -472,14 +463,18 @@ def test_bad_options_are_one_message(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "words").write_text("no folder")
     (tmp_path / "folder.csv").mkdir()
-    assert mho(capsys, file, "-o", tmp_path / "out", *arguments) == (2, "", message.replace("HERE", str(tmp_path)))
+    assert mho(capsys, "sweep", file, "-o", tmp_path / "out", *arguments) == (
+        2,
+        "",
+        message.replace("HERE", str(tmp_path)),
+    )
     assert not (tmp_path / "out").exists()
 
 
 def test_a_dry_run_tells_points_number_and_time_and_writes_nothing(
     capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path
 ) -> None:
-    code, out, _ = mho(capsys, file, "-o", tmp_path / "out", "--dry-run", "--shard", "1/2")
+    code, out, _ = mho(capsys, "sweep", file, "-o", tmp_path / "out", "--dry-run", "--shard", "1/2")
     lines = out.splitlines()
     assert code == 0
     assert lines[0] == "     0  bits=2, ramp.device=rram_taox, seed=0, t_s=0"

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
+
+from configs.yaml_source import dump_yaml
 
 TIMES_S = (0.0, 3600.0, 86400.0, 2592000.0)
 LABELS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go", "_unknown_", "_silence_")
@@ -69,7 +70,7 @@ def write_fake_run(
         "metrics.json": json.dumps(metrics, indent=2),
         "manifest.json": json.dumps(_manifest(seed, data), indent=2),
         "trace.json": json.dumps({"traceEvents": []}),
-        "config.resolved.yaml": yaml.safe_dump(
+        "config.resolved.yaml": dump_yaml(
             {
                 "name": "kws",
                 "description": "An LSTM spots keywords (invented figures).",
@@ -324,7 +325,7 @@ def _metrics(
     software = float(accuracy.loc[accuracy["stage"] == "software", "accuracy"].mean())
     quantised = accuracy[(accuracy["stage"] == "quantised") & (accuracy["variant"] == "taox_5bit")]["accuracy"]
     variants = []
-    for place, (name, device, bits, *_) in enumerate(VARIANTS):
+    for place, (name, device, bits, ramp, *_, compensated) in enumerate(VARIANTS):
         quality = []
         for time in TIMES_S:
             rows = accuracy[(accuracy["variant"] == name) & (accuracy["stage"] == "analog") & (accuracy["t_s"] == time)]
@@ -338,9 +339,9 @@ def _metrics(
         cost |= {"power_W": energy / latency, "ops": 918_000, "tops": tops, "tops_per_W": 918_000 / energy / 1e12}
         cost |= {"tops_per_mm2": tops / (area * 1e6)}
         cost["energy_J"] += cost["leakage_W"] * latency
-        variants.append(
-            {"name": name, "default": place == 0, "device": device, "bits": bits, "quality": quality, "cost": cost}
-        )
+        kind = {"device": device, "ramp_device": ramp or None, "readout": "ramp" if ramp else "conventional"}
+        kind |= {"compensation": "global" if compensated else "off"}
+        variants.append({"name": name, "default": place == 0, **kind, "bits": bits, "quality": quality, "cost": cost})
     pairs = {"n": splits * chips, "pairs": "chips and splits", "metric": "accuracy"}
     return {
         "experiment": "kws",

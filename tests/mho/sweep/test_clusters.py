@@ -23,7 +23,7 @@ from mho.sweep.command import sweep
 from mho.sweep.engines.clusters import Site
 from mho.sweep.store import Store
 
-HOUSE = Path(cli.__file__).parent.parent
+CHECKOUT = Path(cli.__file__).parent.parent
 BENCH = """
 base: {kind: nladc, ramp: {device: rram_taox}, chips: 2}
 axes: {bits: [2, 3], ramp.device: [rram_taox, pcm]}
@@ -76,7 +76,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(HOUSE), "RAY_AUTH_MODE": "token"}
+    return {**os.environ, "PYTHONPATH": str(CHECKOUT), "RAY_AUTH_MODE": "token"}
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
@@ -165,7 +165,7 @@ def _some(folder: Path) -> bool:
     if not (folder / "sweep.sqlite").is_file():
         return False
     with Store(folder, create=False) as store:
-        return bool(store.known()[1])
+        return bool(store.statuses()[1])
 
 
 def test_other_code_on_a_worker_ends_the_sweep_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +185,7 @@ def test_other_code_on_a_worker_ends_the_sweep_with_a_sentence(tmp_path: Path, m
         ({"address": "tcp://a:1"}, "--address: belongs to --engine dask or ray (got tcp://a:1 with --engine local)"),
         (
             {"kind": "dask", "address": "tcp://a:1", "workers": 2},
-            "-j: counts workers started here; at --address the cluster has its own (got 2)",
+            "-j: counts workers started here; at --address the cluster decides how many (got 2)",
         ),
         (
             {"kind": "dask", "address": "nowhere"},
