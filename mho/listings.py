@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -46,14 +47,20 @@ def functions() -> dict[str, str]:
 
 
 def registry(module: str, name: str) -> dict[str, str]:
-    """Kinds of a registry, each with the first sentence of its class."""
+    """Kinds of a registry, each with the first sentence of its class; where the module is loaded, kinds that were put
+    into it since as well."""
     found = {}
     for key, kind in _literal(module, name).items():
         _, node = _definition(module, kind)
         assert isinstance(node, ast.ClassDef)
-        head = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
-        found[key] = head.split(". ")[0].rstrip(".").replace("``", "")
-    return found
+        found[key] = _first_sentence(ast.get_docstring(node))
+    loaded: dict[str, type] = getattr(sys.modules.get(module), name, {})
+    return found | {key: _first_sentence(kind.__doc__) for key, kind in loaded.items() if key not in found}
+
+
+def _first_sentence(text: str | None) -> str:
+    head = " ".join((text or "").split("\n\n")[0].split())
+    return head.split(". ")[0].rstrip(".").replace("``", "")
 
 
 def _literal(module: str, name: str) -> dict[str, str]:
@@ -94,7 +101,7 @@ LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
     "adc-prices": adc_prices,
     "functions": functions,
     "effects": lambda: registry("devices.effects", "EFFECTS"),
-    "encodings": lambda: registry("crossbar", "ENCODINGS"),
+    "encodings": lambda: registry("crossbar", "ENCODINGS") | registry("crossbar", "SPARSE_ENCODINGS"),
     "drivers": lambda: registry("periphery.drivers", "DRIVERS"),
     "converters": lambda: {
         "ramp": "Distorted ramp of memory cells: computes the function while it converts (readout: ramp)",

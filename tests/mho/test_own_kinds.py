@@ -13,8 +13,9 @@ import torch
 
 import mho
 from devices.effects import Draws, Marks, Window
-from mho.catalogue import LISTINGS, TYPES, listing
+from mho.catalogue import TYPES
 from mho.config.read import json_schema
+from mho.listings import LISTINGS, listing
 
 EXPERIMENT = """
 description: Parts of the user's own, on a short training
