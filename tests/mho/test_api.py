@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import mho
+from crossbar import SPARSE_ENCODINGS
 from mho.listings import LISTINGS, listing
 from periphery.ramp.cells import Ramp
 
@@ -63,7 +64,7 @@ def test_what_does_not_compute_loads_no_heavy_library(code: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "registry"),
     [
-        *(("effects", mho.EFFECTS), ("encodings", mho.ENCODINGS), ("drivers", mho.DRIVERS)),
+        *(("effects", mho.EFFECTS), ("encodings", mho.ENCODINGS | SPARSE_ENCODINGS), ("drivers", mho.DRIVERS)),
         *(("activations", mho.ACTIVATIONS), ("functions", mho.FUNCTIONS), ("adc-prices", mho.ADC_PRICES)),
         ("converters", {"ramp": None, **mho.ADCS}),
     ],
