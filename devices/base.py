@@ -26,13 +26,12 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, TypeVar, final
 
 import torch
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Gt
 
 from configs.errors import InputError
-from devices.effects import AnyEffect, Draws, Faults, Marks, Temperature, Window, WriteRecord, in_order
+from devices.effects import STAGES, AnyEffect, Draws, Effect, Faults, Marks, Temperature, Window, WriteRecord, in_order
 from devices.streams import ChipStreams
 
-Rate = Annotated[float, Interval(ge=0.0, le=1.0)]
 D = TypeVar("D", bound="Device")
 
 
@@ -73,13 +72,12 @@ class Cells:
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """What every kind of cell has: a range, a fast read noise, and cells that do not work.
+    """What every kind of cell has: a range, a fast read noise, and the effects of a real array.
 
     Parameters
     ----------
     g_min_S, g_max_S : range of targets [S]
     read_noise_S : standard deviation of the fast read noise of one read, independent of the state [S]
-    stuck_off_rate, stuck_on_rate : share of cells that stay at zero or at ``g_max_S`` whatever is programmed [1]
     status : how the numbers were found: published, stand-in, estimate, ideal or generic
     source : where they are from
     effects : what a real array adds, in the order of a cell's life (``devices.effects``)
@@ -95,15 +93,11 @@ class Device:
     g_min_S: Annotated[float, Ge(0.0)]
     g_max_S: Annotated[float, Gt(0.0)]
     read_noise_S: Annotated[float, Ge(0.0)] = 0.0
-    stuck_off_rate: Rate = 0.0
-    stuck_on_rate: Rate = 0.0
     effects: tuple[AnyEffect, ...] = ()
 
     def __post_init__(self) -> None:
         if self.g_min_S >= self.g_max_S:
             raise ValueError(f"g_min_S must be below g_max_S = {self.g_max_S:g} (got {self.g_min_S:g})")
-        if self.stuck_off_rate + self.stuck_on_rate > 1.0:
-            raise ValueError("stuck_off_rate + stuck_on_rate must not exceed 1")
         in_order(self.effects, self.window)
 
     @property
@@ -193,7 +187,7 @@ class Device:
         target = asked
         for effect in self.effects:
             target = effect.aimed_S(target, window)
-        faults = self._faults(target, rng, draws)
+        faults = self._faults(target, draws)
         programmed = write = None
         for effect, draw in zip(self.effects, draws, strict=True):
             if effect.stage == "write":
@@ -217,19 +211,15 @@ class Device:
         draws = []
         for effect in self.effects:
             number = seen[effect.kind] = seen.get(effect.kind, -1) + 1
-            draws.append(Draws(identity, programming).child("effect", effect.kind, number))
+            draws.append(Draws(identity, programming).child(*effect.stream(number)))
         return draws
 
-    def _faults(self, target_S: torch.Tensor, rng: ChipStreams, draws: list[Draws]) -> Faults | None:
-        """Which cells do not work, by the two rates and by the effects that follow them."""
+    def _faults(self, target_S: torch.Tensor, draws: list[Draws]) -> Faults | None:
+        """Which cells do not work, by all effects that make faults."""
         found = None
-        if self.stuck_off_rate + self.stuck_on_rate > 0.0:
-            draw = rng.child("stuck").uniform_like(target_S)
-            on = draw >= 1.0 - self.stuck_on_rate
-            found = Faults(on | (draw < self.stuck_off_rate), on * self.g_max_S)
-        for effect, draw_of in zip(self.effects, draws, strict=True):
+        for effect, draw in zip(self.effects, draws, strict=True):
             if effect.stage == "fault":
-                more = effect.faults(target_S, self.window, draws=draw_of)
+                more = effect.faults(target_S, self.window, draws=draw)
                 found = more if found is None else found.before(more)
         return found
 
@@ -257,6 +247,12 @@ class Device:
         for effect in self.effects:
             t_s = effect.aged_s(t_s)
         return t_s
+
+    def with_effect(self: D, effect: Effect) -> D:
+        """The same device with one more effect, after those of the same and of earlier stages of a cell's life."""
+        stages = [STAGES.index(each.stage) for each in self.effects]
+        first = sum(stage <= STAGES.index(effect.stage) for stage in stages)
+        return replace(self, effects=(*self.effects[:first], effect, *self.effects[first:]))
 
     @property
     def as_written(self: D) -> D:

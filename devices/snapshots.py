@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 
 from configs.errors import InputError
-from devices.base import Cells, Device, Rate
+from devices.base import Cells, Device
 from devices.streams import ChipStreams
 
 
@@ -41,7 +41,7 @@ class Snapshots(Device):
 
     status: str = "published"
     spread_scale: Annotated[float, Ge(0.0)] = 1.0
-    correlation: Rate = 1.0
+    correlation: Annotated[float, Interval(ge=0.0, le=1.0)] = 1.0
     beyond: Literal["refuse", "hold"] = "refuse"
 
     @abstractmethod

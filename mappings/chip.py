@@ -11,7 +11,7 @@ from crossbar import AnyEncoding, BitSlices, DifferentialPair
 from crossbar.array import why_not_folded
 from crossbar.wires import Wires
 from devices import AnyDevice, Ideal, InputError
-from devices.effects import STAGES, Stuck
+from devices.effects import Stuck
 from mappings.chip_wires import AnyWires, NodeWires
 from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
@@ -46,11 +46,7 @@ class Weights:
         """The same with the mapped defects of one layer among the effects of its cells."""
         if layer not in self.stuck_maps:
             return self
-        effects, stage = self.device.effects, STAGES.index(Stuck.stage)
-        before = [effect for effect in effects if STAGES.index(effect.stage) <= stage]
-        mapped = Stuck(map_file=self.stuck_maps[layer])
-        device = replace(self.device, effects=(*before, mapped, *effects[len(before) :]))
-        return replace(self, device=device)
+        return replace(self, device=self.device.with_effect(Stuck(map_file=self.stuck_maps[layer])))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,6 +94,10 @@ class Effect:
     kind: str
     source: str = "estimate"
 
+    def stream(self, number: int) -> tuple[str | int, ...]:
+        """Name of the random stream of the effect that is the ``number``-th of its kind on a device."""
+        return ("effect", self.kind, number)
+
     def check(self, window: Window) -> None:
         """Raise ValueError where the parameters do not fit a device of this range."""
 

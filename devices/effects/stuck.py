@@ -47,6 +47,10 @@ class Stuck(Effect):
         if self.off_rate + self.on_rate > 1.0:
             raise ValueError(f"off_rate + on_rate must not exceed 1 (got {self.off_rate:g} + {self.on_rate:g})")
 
+    def stream(self, number: int) -> tuple[str | int, ...]:
+        """The first has the stream that devices drew defects from before this was an effect: cells stay the same."""
+        return super().stream(number) if number else ("stuck",)
+
     def check(self, window: Window) -> None:
         """Stuck on must conduct better than stuck off."""
         on_S = window.g_max_S if self.on_S is None else self.on_S

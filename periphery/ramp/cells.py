@@ -176,7 +176,7 @@ class Ramp:
 
     def _write(self, target_S: torch.Tensor, rng: ChipStreams, part: tuple[str | int, ...]) -> Cells:
         device = self.device
-        alike = not device.effects and device.stuck_off_rate == device.stuck_on_rate == 0.0 and device.writable
+        alike = not device.effects and device.writable
         if alike or self.identity is None:
             return device.program(target_S, rng=rng.child(*part))
         return device.program(target_S, rng=self.identity.child(*part), cycle=self.written - 1)

@@ -69,7 +69,7 @@ def test_spread_between_devices_survives_programming_again_and_spread_between_cy
 
 
 def test_programming_again_draws_a_new_error_and_new_slow_noise_for_the_same_defects() -> None:
-    device = PCM(stuck_off_rate=0.01, effects=(Stuck(on_rate=0.02),))
+    device = PCM(effects=(Stuck(off_rate=0.01), Stuck(on_rate=0.02)))
     first, second = (cells_of(device, 100_000, cycle=c, at_S=10e-6) for c in (0, 1))
     assert first.stuck is not None
     assert second.stuck is not None

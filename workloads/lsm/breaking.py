@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Len
 
 from configs.errors import InputError
-from devices.effects import Retention
+from devices.effects import Retention, Stuck
 from devices.taox_formed import FormedTaOx
 from mappings.liquid.liquid import Liquid
 from workloads.lsm.readout import AnyReadout
@@ -96,8 +96,19 @@ def _lost(point: OperatingPoint, share: float) -> OperatingPoint:
     """Cells relax toward 0 S, each at its own pace, in proportion to the logarithm of time."""
     device, chip = point.chip.device, point.chip
     how = Retention(law="log", rest_S=0.0, per_decade=share / math.log10(1.0 + TEN_YEARS_S), source="swept")
-    aged = replace(chip, device=replace(device, effects=(*device.effects, how)))
+    aged = replace(chip, device=device.with_effect(how))
     return replace(point, later=aged, t_s=TEN_YEARS_S)
+
+
+def _stuck_share(point: OperatingPoint) -> float:
+    return next((effect.off_rate for effect in point.chip.device.effects if isinstance(effect, Stuck)), 0.0)
+
+
+def _stuck(point: OperatingPoint, share: float) -> OperatingPoint:
+    device = point.chip.device
+    others = tuple(effect for effect in device.effects if not isinstance(effect, Stuck))
+    stuck = replace(device, effects=others).with_effect(Stuck(off_rate=share))
+    return replace(point, chip=replace(point.chip, device=stuck))
 
 
 def _formed(point: OperatingPoint) -> float | None:
@@ -136,14 +147,14 @@ SWEPT: dict[What, Swept] = {
     "stuck_cells": Swept(
         column="stuck_share",
         text="share of cells that stay at 0 S already when the read-out is trained",
-        of=lambda p: p.chip.device.stuck_off_rate,
-        at=lambda p, value: _device(p, stuck_off_rate=value),
+        of=_stuck_share,
+        at=_stuck,
     ),
     "stuck_later": Swept(
         column="stuck_later_share",
         text="share of cells that fail to 0 S after the read-out was trained",
-        of=lambda p: p.chip.device.stuck_off_rate,
-        at=lambda p, value: replace(p, later=_device(p, stuck_off_rate=value).chip),
+        of=_stuck_share,
+        at=lambda p, value: replace(p, later=_stuck(p, value).chip),
     ),
     "retention": Swept(
         column="lost_share",

@@ -25,7 +25,7 @@ def as_software(chip: Liquid) -> Liquid:
     return Liquid(
         inputs=chip.inputs,
         neurons=chip.neurons,
-        device=replace(chip.device, read_noise_S=0.0, stuck_off_rate=0.0, stuck_on_rate=0.0, effects=()),
+        device=replace(chip.device, read_noise_S=0.0, effects=()),
         gain_per_uS=chip.gain_per_uS,
         neuron=replace(chip.neuron, threshold_sigma=0.0, noise=0.0),
         written_sd=chip.written_sd,

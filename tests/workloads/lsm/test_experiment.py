@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from devices import FormedTaOx, InputError
+from devices.effects import Stuck
 from mappings.liquid.liquid import Liquid
 from mho.console import summary
 from mho.runner import run as run_experiment
@@ -163,7 +164,7 @@ def test_every_sweep_starts_where_the_chip_stands() -> None:
 
 
 def test_software_does_not_know_how_a_chip_is_read() -> None:
-    worse = replace(SMALL, pairing="pairs", read_path="capacitor", device=FormedTaOx(stuck_off_rate=0.1))
+    worse = replace(SMALL, pairing="pairs", read_path="capacitor", device=FormedTaOx(effects=(Stuck(off_rate=0.1),)))
     assert as_software(worse) == as_software(SMALL)
     assert as_software(replace(SMALL, gain_per_uS=0.06)) != as_software(SMALL)
 
