@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar, overload
 from pydantic import ValidationError
 
 from configs.errors import InputError
+from configs.plausible import ALLOW, KEY, allows, problems, without
 from configs.yaml_source import parse_mapping, read_bytes
 from mho.config.resolve import REFERENCES, Resolver, shipped_files
 from mho.config.schema import Schema
@@ -64,14 +65,18 @@ def read(source: str | Path, type_: Any, *, sets: Sequence[str] = (), folder: st
         node = resolver.put(node, option, (), [schema.root])
     node = resolver.spread(node, options)
     resolver.refuse_nan(node)
+    meant, node = node, without(node)
     value = None
     try:
         value = schema.adapter.validate_json(json.dumps(_whole_numbers(node.plain())), strict=True, extra="forbid")
     except ValidationError as error:
         resolver.problems += schema.explain(error, node)
+    else:
+        resolver.problems += problems(meant)
     if resolver.problems:
         raise InputError(dict.fromkeys(resolver.problems))
     data = schema.adapter.dump_python(value, mode="json")
+    data |= {KEY: ALLOW} if allows(meant) else {}
     return Loaded(value, data, digest(data), opened.name)
 
 
