@@ -472,10 +472,6 @@ EXPERIMENTS = st.fixed_dictionaries(
     optional={
         "seed": st.integers(0, 2**64),
         "times_s": st.lists(TIMES, min_size=1, max_size=3),
-            st.floats(0, 1e11, allow_subnormal=False).map(lambda t_s: 0.0 if t_s < 1e-15 else t_s),
-            min_size=1,
-            max_size=3,
-        ),
         "variants": st.lists(
             st.fixed_dictionaries({"name": st.text(max_size=5)}, optional={"chip": CHIPS}), max_size=3
         ),
