@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 from configs.errors import InputError
+from configs.plausible import ALLOW, KEY, allows, problems, without
 from configs.yaml_source import Node, Origin
 from devices.kinds import registered
 from mho.config.resolve import REFERENCES, Resolver, shipped_files
@@ -73,10 +74,14 @@ def _loaded(resolver: Resolver, node: Node, sets: Sequence[str], name: str) -> L
         node = resolver.put(node, option, (), [schema.root])
     node = resolver.spread(node, options)
     resolver.refuse_nan(node)
+    meant, node = node, without(node)
     value = schema.value(node, resolver.problems)
+    if value is not None:
+        resolver.problems += problems(meant)
     if resolver.problems:
         raise InputError(dict.fromkeys(resolver.problems))
     data = schema.adapter.dump_python(value, mode="json")
+    data |= {KEY: ALLOW} if allows(meant) else {}
     return Loaded(value, data, digest(data), name)
 
 
