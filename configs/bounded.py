@@ -101,7 +101,7 @@ def unpacked(data: bytes, name: str, *, most: int | None = None) -> bytes:
     elif data.startswith(b"\xfd7zXZ\x00"):
         stream = lzma.LZMAFile(io.BytesIO(data))  # noqa: SIM115  of memory alone
     elif data.startswith(b"BZh"):
-        stream = bz2.BZ2File(io.BytesIO(data))  # noqa: SIM115
+        stream = bz2.BZ2File(io.BytesIO(data))
     else:
         return data
     limited, parts = LimitedStream(stream, name, most=most), []

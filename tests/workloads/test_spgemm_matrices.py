@@ -103,7 +103,7 @@ BROKEN = {
     ),
     "upper triangle of a symmetric one": (
         "%%MatrixMarket matrix coordinate real symmetric\n2 2 2\n1 1 1\n1 2 1\n",
-        r"m\.mtx:4: entries below the diagonal or on it .* \(got row 1, column 2\)",
+        r"m\.mtx:4: entries below the diagonal or on it .* \(got row 1, column 2\): write 'general' for 'symmetric' in line 1",
     ),
     "diagonal of a skew one": (
         "%%MatrixMarket matrix coordinate real skew-symmetric\n2 2 1\n2 2 1\n",
@@ -127,10 +127,10 @@ def test_truncated_gzip_names_the_line_it_reaches(tmp_path: Path) -> None:
     path = tmp_path / "m.mtx.gz"
     whole = gzip.compress(lines.encode())
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"m\.mtx\.gz:\d+: whole gzip data"):
+    with pytest.raises(InputError, match=r"m\.mtx\.gz:\d+: whole packed data"):
         read_matrix(path)
     path.write_bytes(b"not gzip")
-    with pytest.raises(InputError, match=r"m\.mtx\.gz:1: whole gzip data"):
+    with pytest.raises(InputError, match=r"m\.mtx\.gz:1: %%MatrixMarket matrix coordinate"):
         read_matrix(path)
 
 
@@ -160,7 +160,7 @@ def test_edge_lists(text: str, expected: Any, tmp_path: Path) -> None:
         ("g.txt", "# c\n1 2\n1 -2\n", r"g\.txt:3: node from 0 to \d+ \(got '-2'\)"),
         ("g.txt", "1 2 3\n1 2\n", r"g\.txt:2: 3 numbers"),
         ("g.txt", "1\n", r"g\.txt:1: two node numbers, and a value if there is one \(got 1 columns\)"),
-        ("g.csv", "a,b\n1,2\n", r"g\.csv:1: node from 0"),
+        ("g.csv", "a,b\n1,2\n", r"g\.csv:1: columns named source and target, .* \(got 'a, b'\)"),
         ("g.mat", "", r"g\.mat: \.mtx, \.mtx\.gz, \.npz .* \(got '\.mat'\)"),
         ("g.npz", "x", r"g\.npz: a sparse matrix written by scipy\.sparse\.save_npz"),
     ],
@@ -174,7 +174,7 @@ def test_broken_lists_and_foreign_files(name: str, text: str, message: str, tmp_
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     for name in ("no.mtx", "no.mtx.gz", "no.npz", "no.txt"):
-        with pytest.raises(InputError, match=rf"{name}: a file that can be read \(No such file"):
+        with pytest.raises(InputError, match=rf"{name}: no such file"):
             read_matrix(tmp_path / name)
 
 
@@ -194,7 +194,7 @@ def test_npz_without_pickle(tmp_path: Path) -> None:
         read_matrix(path)
     good = sparse.csr_array(np.eye(3))
     np.savez(path, format=b"csr", shape=(3, 3), data=good.data, indices=good.indices + 5, indptr=good.indptr)
-    with pytest.raises(InputError, match="written by scipy"):
+    with pytest.raises(InputError, match=r"m\.npz: indices from 0 to 2 \(got 5 to 7\)"):
         read_matrix(path)
 
 
