@@ -227,7 +227,7 @@ def test_a_graph_network_learns_from_neighbours(tmp_path: Path) -> None:
     assert rows["exact"]["accuracy"] > rows["words alone, no neighbours"]["accuracy"] + 0.1
     assert rows["right"] | {"system": "exact"} == rows["exact"]
     (tmp_path / "town_labels.txt").write_text("0\nx\n")
-    with pytest.raises(InputError, match=r"town_labels\.txt:2: a whole number from -1 \(got 'x'\)"):
+    with pytest.raises(InputError, match=r"town_labels\.txt:2: a whole number from -1 to 1000000 \(got 'x'\)"):
         citations(tmp_path, Matrix("town_graph", edges, "pattern", "made"))
 
 

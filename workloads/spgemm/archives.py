@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from configs.bounded import LimitedStream, largest_bytes, too_large
+from configs.bounded import LimitedStream, largest_unpacked, too_large
 from configs.errors import InputError
 from mappings.sparse.exact.indices import check_indices
 from workloads.spgemm.matrix_market import Values, check_size
 from workloads.spgemm.number_lines import LARGEST_WHOLE
+
+INDICES = ("indices.npy", "indptr.npy", "row.npy", "col.npy", "coords.npy", "offsets.npy", "shape.npy")
 
 
 def npz(data: bytes, file: str) -> tuple[Any, Values]:
@@ -36,7 +38,8 @@ def npz(data: bytes, file: str) -> tuple[Any, Values]:
         raise InputError(f"{file}: a sparse matrix written by scipy.sparse.save_npz ({reason})") from error
     if matrix.ndim != 2:
         raise InputError(f"{file}: a matrix (got {matrix.ndim} dimensions)")
-    check_size(*matrix.shape, matrix.data.size, file)
+    rows, columns = matrix.shape
+    check_size(rows, columns, matrix.data.size, file)
     if matrix.dtype.kind not in "biuf":
         raise InputError(f"{file}: data: real numbers (got {matrix.dtype})")
     if not np.isfinite(matrix.data).all():
@@ -56,8 +59,8 @@ def npz(data: bytes, file: str) -> tuple[Any, Values]:
 def _check_arrays(data: bytes, file: str) -> None:
     """Each member unpacks to what its header announces, and all together to no more than the limit."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > largest_bytes():
-            raise too_large(file, largest_bytes())
+        if sum(member.file_size for member in archive.infolist()) > largest_unpacked(len(data)):
+            raise too_large(file, largest_unpacked(len(data)))
         for member in archive.infolist():
             with archive.open(member) as stream:
                 version = np.lib.format.read_magic(stream)
@@ -67,6 +70,11 @@ def _check_arrays(data: bytes, file: str) -> None:
                 }[version]
                 shape, _, dtype = read(LimitedStream(stream, file, most=1 << 16))
                 left = member.file_size - stream.tell()
+                offsets = np.frombuffer(stream.read(), dtype) if member.filename == "offsets.npy" else np.zeros(1)
+            wraps = offsets.size and not -(2**31) < offsets.min() <= offsets.max() < 2**31
+            if wraps or (member.filename in INDICES and dtype.kind not in "iu"):
+                # SciPy casts them without a look.
+                raise ValueError(f"{member.filename}: whole numbers below 2^31 in size, not {dtype}")
             if dtype.hasobject or min(shape, default=1) < 0 or math.prod(shape) * dtype.itemsize != left:
                 raise ValueError(f"{member.filename}: {dtype} of shape {shape} in {left} bytes")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Interval
 from pydantic import Field
 
 from configs.bounded import check_regular
@@ -23,8 +23,8 @@ AnyGraph = Annotated[RMAT | ErdosRenyi, Field(discriminator="kind")]
 Product = Literal["A*A", "A*A^T", "A*B"]
 # Endings of lists of edges may belong to labels and notes: in a folder only these speak for themselves.
 ENDINGS = (".mtx", ".npz", *ARCHIVES)
-LARGEST_VALUE = 1e70
-"""In size: of larger ones, squares of C's entries are no finite float64."""
+LARGEST_VALUE, SMALLEST_VALUE = 1e70, 1e-140
+"""In size: of larger ones, squares of C's entries are no finite float64; products of smaller ones are none at all."""
 
 
 class EmptyProduct(InputError):
@@ -96,7 +96,7 @@ class SparseData:
     product: Product = "A*A"
     second: str | None = None
     names: tuple[str, ...] = ()
-    others: Annotated[int, Ge(0)] = 12
+    others: Annotated[int, Interval(ge=0, le=10_000)] = 12
     values: Literal["given", "pattern"] = "given"
 
     def __post_init__(self) -> None:
@@ -184,17 +184,21 @@ class SparseData:
         return [by_name[name] for name in self.names]
 
     def _tidied(self, matrix: Matrix) -> Matrix:
-        csr = matrix.csr.copy()
+        csr, notes = matrix.csr.copy(), matrix.notes
+        tiny = (np.abs(csr.data) < SMALLEST_VALUE) & (csr.data != 0.0)
+        if tiny.any() and self.values == "given":
+            csr.data[tiny] = 0.0
+            notes += (f"{matrix.name}: {int(tiny.sum()):,} values below {SMALLEST_VALUE:g} in size count as 0.",)
         csr.eliminate_zeros()
         if self.values == "pattern":
             csr.data[:] = 1.0
         largest = float(np.abs(csr.data).max(initial=0.0))
         if csr.nnz and not 1.0 / LARGEST_VALUE <= largest <= LARGEST_VALUE:
             raise InputError(
-                f"{matrix.source}: largest value from {1 / LARGEST_VALUE:g} to {LARGEST_VALUE:g} in size, so that C and "
-                f"its errors are finite (got {largest:g}); scale the matrix"
+                f"{matrix.source}: largest value from {1 / LARGEST_VALUE:g} to {LARGEST_VALUE:g} in size, so that C "
+                f"and its errors are finite (got {largest:g}); scale the matrix"
             )
-        return replace(matrix, csr=csr)
+        return replace(matrix, csr=csr, notes=notes)
 
     def _factors(self, first: Matrix, second: Matrix | None, folder: Path) -> tuple[Factors, list[str]]:
         product = self.product

@@ -45,7 +45,8 @@ def edge_list(text: bytes, file: str) -> tuple[Any, Values, tuple[str, ...]]:
     a bipartite list are numbered each for itself. A list that its header calls undirected counts in both directions.
     Edges that are listed twice are added. Raises ``InputError`` with file and line.
     """
-    at, number, comments = 0, 0, []
+    at, number = 0, 0
+    comments: list[str] = []
     while at < len(text) and (not (line := _line(text, at)).strip() or line.lstrip()[:1] in (b"#", b"%")):
         if line.strip() and len(comments) < 100:
             comments.append(line.decode("utf-8", "replace").strip().lower())

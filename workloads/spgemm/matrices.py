@@ -78,7 +78,8 @@ def read_matrix(path: Path | str) -> Matrix:
     path = Path(path)
     ending = path.name.lower()
     ending = next((ending[: -len(end)] for end in PACKED if ending.endswith(end)), ending)
-    file, notes = str(path), ()
+    file = str(path)
+    notes: tuple[str, ...] = ()
     if not ending.endswith((".npz", ".mtx", *ARCHIVES, *EDGES)):
         raise InputError(f"{path}: {FORMS} (got {path.suffix!r})")
     data = read_unpacked(path)

@@ -15,8 +15,8 @@ from mappings.sparse.exact.memory import SHARE, available_bytes
 from workloads.spgemm.number_lines import NumberLines
 
 Values = Literal["pattern", "integer", "real"]
-LINE_BYTES = 200
-"""Memory that a run takes for each row and column, whatever they hold: an estimate from a run with 3e6 of them."""
+LINE_BYTES = 100
+"""Memory that a run takes for each row and column, whatever they hold: an estimate; a run with 3e6 of them took 50."""
 LINES, LINES_PER_ENTRY = 4_000_000, 100
 """Rows and columns that a matrix may have however empty it is, and further ones for each entry."""
 
@@ -26,16 +26,16 @@ class DenseMatrix(InputError):
 
 
 def check_size(rows: int, columns: int, entries: int, where: str) -> None:
-    """InputError where rows and columns alone, with nothing in them, take more memory than there is, or than is sane."""
+    """InputError where rows and columns alone, with nothing in them, take more memory than there is or is sensible."""
     free = available_bytes()
     most = LINES + LINES_PER_ENTRY * entries
     if free is not None:
         most = min(most, int(SHARE * free / LINE_BYTES))
     if rows + columns > most:
         raise InputError(
-            f"{where}: at most {most:,} rows and columns together, since each takes {LINE_BYTES} bytes also where it is "
-            f"empty (got {rows:,} x {columns:,} with {entries:,} entries); leave empty ones out, or give a list of edges "
-            "(.txt), whose nodes are numbered anew"
+            f"{where}: at most {most:,} rows and columns together, since each takes {LINE_BYTES} bytes also where it "
+            f"is empty (got {rows:,} x {columns:,} with {entries:,} entries); leave empty ones out, or give a list of "
+            "edges (.txt), whose nodes are numbered anew"
         )
 
 

@@ -24,6 +24,7 @@ LARGEST_WHOLE = 2**53
 LARGEST_ID = 2**63 - 1
 NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _PIECE = 1 << 23
+_COMMENT = re.compile(rb"^[ \t]*[%#].*$", re.MULTILINE)
 _FORTRAN = bytes.maketrans(b"dD", b"eE")
 _FIELDS = [("row", np.int64), ("column", np.int64), ("value", np.float64)]
 
@@ -94,7 +95,7 @@ class NumberLines:
     def _at_once(self, piece: bytes) -> NDArray[np.void] | None:
         """All numbers of a piece, or None where anything is not as it should be."""
         if b"%" in piece or b"#" in piece:
-            piece = b"\n".join(line for _, line in self._lines(piece, 0))
+            piece = _COMMENT.sub(b"", piece)
         if b"d" in piece or b"D" in piece:
             piece = piece.translate(_FORTRAN)
         fields = _FIELDS[: self.width]

@@ -30,6 +30,7 @@ from mappings.sparse import (
     spgemm,
 )
 from mappings.sparse.exact.memory import SHARE, available_bytes
+from mappings.sparse.exact.product import ProductTooLarge
 from mappings.sparse.fabric.machine import VERSIONS
 from mappings.sparse.fabric.run import FabricRun
 from mappings.sparse.tiles.cells import AnySparseEncoding
@@ -47,6 +48,7 @@ from workloads.spgemm.tables import Tables
 
 ENTRY_BYTES = 60
 """Memory of one entry of C while it is compared: indices, exact and found values, errors."""
+SMALLER = "a run compares all of it: give a smaller matrix, or run where more memory is free"
 VersionName = Literal["v1", "v2", "v3", "v3_mixed"]
 FlowName = Literal["inner", "outer", "row_sorted", "row_dense"]
 
@@ -98,7 +100,7 @@ class SparseVariant:
     name: str
     chip: SparseChip
     default: bool = False
-    aim: Annotated[float, Ge(0.0)] | None = None
+    aim: Annotated[float, Interval(ge=0.0, le=1e6)] | None = None
     layout: Layout = "compact"
     order: Order = "greedy"
     scale: Literal["matrix", "tile", "row"] = "matrix"
@@ -140,12 +142,12 @@ class SparseEvaluation:
     """
 
     chips: Annotated[int, Interval(ge=1, le=10_000)] = 4
-    times_s: Annotated[tuple[Annotated[float, Ge(0.0)], ...], Len(1)] = (0.0,)
-    most_products: Annotated[float, Ge(1.0)] = 4e7
+    times_s: Annotated[tuple[Annotated[float, Interval(ge=0.0, le=1e12)], ...], Len(1)] = (0.0,)
+    most_products: Annotated[float, Interval(ge=1.0, le=1e15)] = 4e7
     grid_bits: tuple[Annotated[int, Interval(ge=1, le=12)], ...] = (3, 4, 6, 8)
-    grid_rows: tuple[Annotated[int, Ge(1)], ...] = (8, 16, 32, 64, 128)
-    grid_products: Annotated[float, Ge(1.0)] = 3e5
-    grid_nonzeros: Annotated[float, Ge(1.0)] = 3e4
+    grid_rows: tuple[Annotated[int, Interval(ge=1, le=4096)], ...] = (8, 16, 32, 64, 128)
+    grid_products: Annotated[float, Interval(ge=1.0, le=1e15)] = 3e5
+    grid_nonzeros: Annotated[float, Interval(ge=1.0, le=1e15)] = 3e4
     layouts: tuple[SparseMeans, ...] = (
         SparseMeans(name="blocks (GraphR)", layout="blocks", order="natural"),
         SparseMeans(name="blocks, Cuthill-McKee", layout="blocks", order="rcm"),
@@ -153,7 +155,7 @@ class SparseEvaluation:
         SparseMeans(name="compacted, min-hash", layout="compact", order="minhash"),
         SparseMeans(name="compacted, clustered", layout="compact", order="greedy"),
     )
-    other_products: Annotated[float, Ge(0.0)] = 5e6
+    other_products: Annotated[float, Interval(ge=0.0, le=1e15)] = 5e6
     shown: Annotated[int, Interval(ge=100, le=50_000)] = 4000
 
     def __post_init__(self) -> None:
@@ -261,14 +263,14 @@ class SparseExperimentRun:
         """A B in float64; ``InputError`` that names the file where it is too large."""
         try:
             exact = spgemm(factors.a.csr, factors.b.csr, threads=self.threads)
-        except InputError as error:
-            raise InputError(f"{factors.a.source}: {problem}" for problem in error.problems) from error
+        except ProductTooLarge as error:
+            raise InputError(f"{factors.a.source}: {error.size}; {SMALLER}") from error
         free = available_bytes()
         needed = ENTRY_BYTES * exact.nnz
         if free is not None and needed > SHARE * free:
             raise InputError(
                 f"{factors.a.source}: the product's {exact.nnz:,} entries take {needed / 1e9:.1f} GB while they are "
-                f"compared; allowed are {SHARE * free / 1e9:.1f} GB, {SHARE:.0%} of the memory that is free"
+                f"compared; allowed are {SHARE * free / 1e9:.1f} GB, {SHARE:.0%} of the memory that is free; {SMALLER}"
             )
         return exact
 

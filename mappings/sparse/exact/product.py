@@ -158,7 +158,7 @@ def _result_type(values: np.dtype[Any], ring: Semiring) -> np.dtype[Any]:
 def _as_kernel(data: NDArray[Any], values: np.dtype[Any]) -> NDArray[Any]:
     """Values in one of the types that are compiled; integers modulo 2^n are the same signed and unsigned."""
     if values.kind == "b":
-        return (data != 0).view(np.uint8)
+        return np.asarray(data != 0).view(np.uint8)
     data = data.astype(values, copy=False)
     if values.kind == "f":
         return data
@@ -167,7 +167,7 @@ def _as_kernel(data: NDArray[Any], values: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _as_pointers(array: NDArray[Any], pointer: Any, most: int, name: str, shape: tuple[int, int]) -> NDArray[Any]:
-    """Indices in the kernel's type; where that is narrower, only if they are below ``most``, since a cast would wrap."""
+    """Indices in the kernel's type; where that is narrower, below ``most`` alone, since a cast would wrap others."""
     narrower = array.dtype.itemsize > np.dtype(pointer).itemsize
     if narrower and array.size and not 0 <= int(array.min()) <= int(array.max()) < most:
         raise _outside(name, shape)
@@ -305,13 +305,17 @@ def _count(
 
 
 class ProductTooLarge(InputError):
-    """C would not fit the memory."""
+    """C would not fit the memory; ``size`` says how large it is."""
+
+    def __init__(self, size: str) -> None:
+        self.size = size
+        super().__init__(f"spgemm: {size}; a part of A's rows may fit, spgemm(A[:n], B), or dtype=float32")
 
 
 def _refuse(entries: int, ab: _Operands, free: int, about: str) -> None:
     needed = entries * ab.entry_bytes
     if needed > SHARE * free:
         raise ProductTooLarge(
-            f"spgemm: the product of {ab.rows} x {ab.columns} would hold {about}{entries:,} entries, or "
+            f"the product of {ab.rows} x {ab.columns} would hold {about}{entries:,} entries, or "
             f"{needed / 1e9:.1f} GB; allowed are {SHARE * free / 1e9:.1f} GB, {SHARE:.0%} of the memory that is free"
         )
