@@ -23,6 +23,8 @@ from configs.errors import InputError
 VARIABLE = "MHO_LARGEST_FILE"
 LARGEST_BYTES = 1 << 31
 """Of one file, as it is and unpacked [bytes]."""
+SURE_BYTES, RATIO = 1 << 28, 100
+"""What any packed file may unpack to [bytes], and beyond that, times its size: gzip of zeros reaches 1,000."""
 DAMAGE = (EOFError, OSError, lzma.LZMAError, zlib.error)
 """What the libraries raise for packed data that is damaged or cut short."""
 _PIECE = 1 << 20
@@ -46,6 +48,11 @@ def largest_bytes(usual: int = LARGEST_BYTES) -> int:
     if not (said.isascii() and said.isdigit() and len(said) < 16 and int(said) > 0):
         raise InputError(f"{VARIABLE}: a number of bytes, at least 1 (got {said!r:.40})")
     return int(said)
+
+
+def largest_unpacked(packed: int, usual: int = LARGEST_BYTES) -> int:
+    """The limit on what ``packed`` bytes unpack to [bytes]: so many times as much, or ``MHO_LARGEST_FILE``."""
+    return largest_bytes(min(usual, max(SURE_BYTES, RATIO * packed)))
 
 
 def check_regular(path: Path | str) -> os.stat_result:
@@ -104,6 +111,7 @@ def unpacked(data: bytes, name: str, *, most: int | None = None) -> bytes:
         stream = bz2.BZ2File(io.BytesIO(data))
     else:
         return data
+    most = largest_unpacked(len(data), LARGEST_BYTES if most is None else most)
     limited, parts = LimitedStream(stream, name, most=most), []
     try:
         while part := limited.read(_PIECE):

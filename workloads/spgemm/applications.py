@@ -185,7 +185,7 @@ def gcn(given: Applied, multiply: Multiply) -> Outcome:
                 "NAME_test_index.txt."
             ]
         )
-    return Outcome(rows=layer(graph, given.variants, multiply))
+    return Outcome(layer(graph, given.variants, multiply), list(graph.notes))
 
 
 APPLICATIONS: dict[Application, Callable[[Applied, Multiply], Outcome]] = {

@@ -25,6 +25,7 @@ from mappings.sparse import (
     spgemm,
 )
 from mappings.sparse.exact.memory import SHARE, available_bytes
+from mappings.sparse.exact.product import ProductTooLarge
 from mappings.sparse.fabric.machine import VERSIONS
 from mappings.sparse.fabric.run import FabricRun
 from mappings.sparse.tiles.compute import compute
@@ -39,6 +40,7 @@ from workloads.spgemm.tables import Ends, SparseTables
 
 ENTRY_BYTES = 60
 """Memory of one entry of C while it is compared: indices, exact and found values, errors."""
+SMALLER = "a run compares all of it: give a smaller matrix, or run where more memory is free"
 
 
 def run(settings: SparseProduct, options: RunOptions) -> Result:
@@ -101,14 +103,14 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
         """A B in float64; ``InputError`` that names the file where it is too large."""
         try:
             exact = spgemm(factors.a.csr, factors.b.csr, threads=self.threads)
-        except InputError as error:
-            raise InputError(f"{factors.a.source}: {problem}" for problem in error.problems) from error
+        except ProductTooLarge as error:
+            raise InputError(f"{factors.a.source}: {error.size}; {SMALLER}") from error
         free = available_bytes()
         needed = ENTRY_BYTES * exact.nnz
         if free is not None and needed > SHARE * free:
             raise InputError(
                 f"{factors.a.source}: the product's {exact.nnz:,} entries take {needed / 1e9:.1f} GB while they are "
-                f"compared; allowed are {SHARE * free / 1e9:.1f} GB, {SHARE:.0%} of the memory that is free"
+                f"compared; allowed are {SHARE * free / 1e9:.1f} GB, {SHARE:.0%} of the memory that is free; {SMALLER}"
             )
         return exact
 

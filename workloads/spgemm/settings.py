@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Interval, Len
+from annotated_types import Interval, Len
 
 from crossbar import AnySparseEncoding, DifferentialPair
 from mappings.sparse import Fabric, SparseChip, SparseMapping
@@ -63,7 +63,7 @@ class SparseVariant(Variant):
     """
 
     chip: SparseChip
-    aim: Annotated[float, Ge(0.0)] | None = None
+    aim: Annotated[float, Interval(ge=0.0, le=1e6)] | None = None
     layout: Layout = "compact"
     order: Order = "greedy"
     scale: Literal["matrix", "tile", "row"] = "matrix"
@@ -105,12 +105,12 @@ class SparseEvaluation:
     """
 
     chips: Annotated[int, Interval(ge=1, le=10_000)] = 4
-    times_s: Annotated[tuple[Annotated[float, Ge(0.0)], ...], Len(1)] = (0.0,)
-    most_products: Annotated[float, Ge(1.0)] = 4e7
+    times_s: Annotated[tuple[Annotated[float, Interval(ge=0.0, le=1e12)], ...], Len(1)] = (0.0,)
+    most_products: Annotated[float, Interval(ge=1.0, le=1e15)] = 4e7
     grid_bits: tuple[Annotated[int, Interval(ge=1, le=12)], ...] = (3, 4, 6, 8)
-    grid_rows: tuple[Annotated[int, Ge(1)], ...] = (8, 16, 32, 64, 128)
-    grid_products: Annotated[float, Ge(1.0)] = 3e5
-    grid_nonzeros: Annotated[float, Ge(1.0)] = 3e4
+    grid_rows: tuple[Annotated[int, Interval(ge=1, le=4096)], ...] = (8, 16, 32, 64, 128)
+    grid_products: Annotated[float, Interval(ge=1.0, le=1e15)] = 3e5
+    grid_nonzeros: Annotated[float, Interval(ge=1.0, le=1e15)] = 3e4
     layouts: tuple[SparseMeans, ...] = (
         SparseMeans(name="blocks (GraphR)", layout="blocks", order="natural"),
         SparseMeans(name="blocks, Cuthill-McKee", layout="blocks", order="rcm"),
@@ -118,7 +118,7 @@ class SparseEvaluation:
         SparseMeans(name="compacted, min-hash", layout="compact", order="minhash"),
         SparseMeans(name="compacted, clustered", layout="compact", order="greedy"),
     )
-    other_products: Annotated[float, Ge(0.0)] = 5e6
+    other_products: Annotated[float, Interval(ge=0.0, le=1e15)] = 5e6
     shown: Annotated[int, Interval(ge=100, le=50_000)] = 4000
 
     def __post_init__(self) -> None:

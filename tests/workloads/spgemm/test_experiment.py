@@ -228,7 +228,7 @@ def test_a_graph_network_learns_from_neighbours(tmp_path: Path) -> None:
     assert rows["exact"]["accuracy"] > rows["words alone, no neighbours"]["accuracy"] + 0.1
     assert rows["right"] | {"system": "exact"} == rows["exact"]
     (tmp_path / "town_labels.txt").write_text("0\nx\n")
-    with pytest.raises(InputError, match=r"town_labels\.txt:2: a whole number from -1 \(got 'x'\)"):
+    with pytest.raises(InputError, match=r"town_labels\.txt:2: a whole number from -1 to 1000000 \(got 'x'\)"):
         citations(tmp_path, Matrix("town_graph", edges, "pattern", "made"))
 
 
@@ -294,3 +294,28 @@ def test_what_experiments_may_not_say() -> None:
         SparseEvaluation(times_s=(1.0,))
     with pytest.raises(InputError, match="--weights"):
         run(experiment(variants=(replace(one, chip=replace(CHIP, device=LogNormal())),)), RunOptions(weights=Path("w")))
+
+
+@pytest.mark.parametrize(
+    "dense",
+    [
+        np.eye(4),
+        np.array([[1.0, 1.0], [-1.0, -1.0]]),
+        np.array([[7.0]]),
+        np.diag([1.0, 1e-69, 1e-310]),
+        np.full((1, 300), 0.5),
+    ],
+    ids=["no edge but loops", "C = 0 by cancelling", "one entry", "values without weight", "one row"],
+)
+def test_odd_matrices_give_numbers_from_end_to_end(dense: np.ndarray, tmp_path: Path) -> None:
+    how = experiment(
+        applications=("triangles", "recommendation"),
+        evaluation=SparseEvaluation(chips=1, grid_bits=(5,), grid_rows=(8,)),
+        variants=(SparseVariant(name="ideal", chip=replace(CHIP, device=Ideal()), default=True),),
+    )
+    found = run(how, RunOptions(data=written(tmp_path, dense)))
+    assert "NaN" not in json.dumps(found.metrics["quantised"])
+    for table in found.tables.values():
+        numbers = table.select_dtypes("number").to_numpy(dtype=float)
+        assert not np.isinf(numbers).any()
+    assert not found.tables["accuracy"][["relative_error", "exact_share"]].isna().any(axis=None)
