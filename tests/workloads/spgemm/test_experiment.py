@@ -314,7 +314,7 @@ def test_odd_matrices_give_numbers_from_end_to_end(dense: np.ndarray, tmp_path: 
         variants=(SparseVariant(name="ideal", chip=replace(CHIP, device=Ideal()), default=True),),
     )
     found = run(how, RunOptions(data=written(tmp_path, dense)))
-    assert "NaN" not in json.dumps(found.metrics["quantised"])
+    assert "NaN" not in json.dumps(found.metrics.quantised)
     for table in found.tables.values():
         numbers = table.select_dtypes("number").to_numpy(dtype=float)
         assert not np.isinf(numbers).any()
