@@ -6,17 +6,18 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup, escape
 
 from configs.errors import InputError
 from mho.files import write_atomic, write_or_print
-from mho.report import costs, drift, exports, figures, merit, panels, sections
-from mho.report.plots import variant_styles
+from mho.report import costs, drift, exports, merit, sections
 from mho.report.quantities import NOT_AVAILABLE, count, duration, number, percent, quantity
 from mho.report.rundata import RunData, load
+
+if TYPE_CHECKING:
+    import jinja2
 
 __all__ = ["FORMATS", "RunData", "html", "load", "write"]
 
@@ -43,6 +44,9 @@ def html(run_dir: Path | str) -> str:
 
 
 def _page(run: RunData) -> str:
+    from mho.report import panels
+    from mho.report.plots import variant_styles
+
     template = environment().get_template("report.html.j2")
     times, accuracy = merit.accuracy_rows(run)
     cases = drift.drift_cases(run)
@@ -88,6 +92,8 @@ def _page(run: RunData) -> str:
 
 def _plots(run: RunData) -> dict[str, Any]:
     """Every figure as markup; other variants' ramps only where their design differs from those already drawn."""
+    from mho.report import figures
+
     default = run.default.name
     others: list[tuple[str, Markup]] = []
     seen = {_design(run, default)}
@@ -136,6 +142,8 @@ def _linked(text: object) -> Markup:
 
 def environment() -> jinja2.Environment:
     """Templates with the filters of quantities; all text is escaped."""
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent.parent / "templates"),
         autoescape=True,
