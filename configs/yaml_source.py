@@ -134,6 +134,8 @@ def load_yaml(path: Path | str) -> Node:
 def read_bytes(file: Traversable, name: str) -> bytes:
     """The content of a configuration file of sane size; ``name`` is how messages call it."""
     try:
+        if isinstance(file, Path) and file.exists() and not (file.is_file() or file.is_dir()):
+            raise OSError("it is a pipe or a device, on which reading may never end")
         with file.open("rb") as stream:
             data: bytes = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
