@@ -229,7 +229,6 @@ def test_paths_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ["sweep", "kws_tiny_bits", "-o", "LOOP"],
         ["sweep", "kws_tiny_bits", "--merge", "LOOP"],
         ["fit", "LOOP"],
-        ["fit", "PIPE.yaml"],
         ["show", "NLADC", "--samples", "LOOP"],
         ["show", "NLADC", "--samples", "PIPE.yaml"],
         ["show", "NLADC", "--set", "x=[1"],
