@@ -80,6 +80,8 @@ def exit_codes() -> Iterator[None]:
         with _signals(), _writable():
             yield
     except InputError as error:
+        if _debugging() and error.__cause__ is not None:
+            traceback.print_exception(error)
         for problem in error.problems:
             _say(problem)
         sys.exit(1 if _disk_failed(error.__cause__) else 2)
@@ -89,7 +91,7 @@ def exit_codes() -> Iterator[None]:
         _say(f"stopped by {signal.Signals(stopped.number).name}; {stopped.kept}")
         sys.exit(128 + stopped.number)
     except Exception as error:
-        if os.environ.get(DEBUG, "") not in ("", "0"):
+        if _debugging():
             traceback.print_exc()
         elif short_of_memory(error):
             _say(f"out of memory; {smaller(error)} needs less ({_first_line(error)})")
@@ -99,6 +101,10 @@ def exit_codes() -> Iterator[None]:
         else:
             _say(_reported(error))
         sys.exit(1)
+
+
+def _debugging() -> bool:
+    return os.environ.get(DEBUG, "") not in ("", "0")
 
 
 def short_of_memory(error: BaseException) -> bool:

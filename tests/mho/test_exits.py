@@ -193,12 +193,12 @@ def test_help_and_tables_on_an_ascii_terminal(words: list[str]) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    done = _command("schema", "experiment")
-    assert done.stdout is not None
-    assert done.stderr is not None
-    done.stdout.close()
-    assert done.stderr.read() == b""
-    assert done.wait(120) == 1
+    with _command("schema", "experiment") as done:
+        assert done.stdout is not None
+        assert done.stderr is not None
+        done.stdout.close()
+        assert done.stderr.read() == b""
+        assert done.wait(120) == 1
 
 
 def test_paths_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
