@@ -52,6 +52,7 @@ _SMALLER = {
     "mho/report": "fewer rows in the tables of the run",
 }
 """What needs less memory, by the package that asked for it; the innermost frame decides."""
+_LONGEST = 1600  # of a sentence
 _IN_ASCII = {"±": "+-", "…": "...", "–": "-", "—": "-", "─": "-", "×": "x", "µ": "u", "μ": "u", "≤": "<=", "≥": ">="}
 
 
@@ -88,7 +89,7 @@ def exit_codes() -> Iterator[None]:
     except BrokenPipeError:
         sys.exit(1)
     except Stopped as stopped:
-        _say(f"stopped by {signal.Signals(stopped.number).name}; {stopped.kept}")
+        _say(f"stopped; {stopped.kept}")
         sys.exit(128 + stopped.number)
     except Exception as error:
         if _debugging():
@@ -127,6 +128,7 @@ def smaller(error: BaseException) -> str:
 def _say(text: str) -> None:
     with suppress(OSError, ValueError):
         line = " ".join(text.splitlines())
+        line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."
         typer.echo("mho: " + "".join(each if each.isprintable() else _escaped(each) for each in line), err=True)
 
 

@@ -66,6 +66,11 @@ def write_atomic(path: Path | str, data: bytes) -> None:
         raise InputError(f"{path}: cannot write: {error.strerror or error}; nothing was written") from error
 
 
+def encodable(text: str) -> str:
+    """``text`` with an escape for each byte of a file's name that is not UTF-8, which no file could take."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def parquet_bytes(frame: pd.DataFrame) -> bytes:
     """A table as Parquet. Raises InputError where the package for it is missing."""
     buffer = io.BytesIO()
@@ -79,7 +84,10 @@ def parquet_bytes(frame: pd.DataFrame) -> bytes:
 def write_or_print(data: bytes, output: Path | str | None) -> list[Path]:
     """Put text at a path, or on standard output where none is given; return the files written."""
     if output is None:
-        sys.stdout.write(data.decode())
+        # The bytes themselves: what another program reads does not depend on what this terminal can show.
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
         return []
     write_atomic(output, data)
     return [Path(output)]

@@ -20,7 +20,7 @@ import torch
 from configs.yaml_source import dump_yaml
 from devices import InputError
 from mho.config.read import Loaded, digest, read
-from mho.files import RunFolder, user_path
+from mho.files import RunFolder, encodable, user_path
 from workloads import WORKLOADS, AnyExperiment, Result
 from workloads.running import Progress, RunOptions, silent
 
@@ -99,7 +99,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        return encodable(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from configs.bounded import read_file
 from configs.errors import InputError
 from configs.yaml_source import MAX_BYTES, parse_mapping
+from mho.files import encodable
 from workloads.result import Data, MeanAndStd, Metrics, VariantResult
 
 Read = TypeVar("Read")
@@ -194,7 +195,7 @@ def _encodable(value: Any) -> Any:
         return {_encodable(key): _encodable(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_encodable(item) for item in value]
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _located(path: Path, error: ValidationError) -> InputError:

@@ -71,7 +71,7 @@ def cell(value: Any) -> Any:
 def as_json(frame: pd.DataFrame) -> str:
     """A table as a list of rows; every digit is kept, and what is not available is null."""
     rows = [{name: _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
-    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(rows, indent=1, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -24,6 +24,7 @@ from typing import Any
 
 from configs.bounded import largest_bytes, too_large
 from configs.errors import InputError
+from mho.files import encodable
 
 FILE = "sweep.sqlite"
 LAYOUT = 1
@@ -213,7 +214,7 @@ class Store:
         made = [
             (
                 *(row.digest, row.state, row.code, row.data, _text(row.coordinates), _text(row.outputs)),
-                *(_packed(row.artefacts), _packed(row.config), row.error, row.seconds, row.finished or now),
+                *(_packed(row.artefacts), _packed(row.config), encodable(row.error), row.seconds, row.finished or now),
             )
             for row in rows
         ]
@@ -234,7 +235,7 @@ class Store:
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         with self._clear_messages(), self._transaction():
             self.db.execute("insert or replace into code values (?, ?)", (code, _text(about)))
-            self.db.execute("insert into sheets values (?, ?, ?)", (name, text, now))
+            self.db.execute("insert into sheets values (?, ?, ?)", (encodable(name), text, now))
 
     def about(self, code: str) -> dict[str, Any]:
         """What the store notes of a digest of code."""

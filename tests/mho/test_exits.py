@@ -137,7 +137,7 @@ def test_a_signal_ends_a_command_with_its_number(
     monkeypatch.setattr(catalogue, "shown", shown)
     code, _, err = mho(capsys, "show", "rram_taox")
     assert code == 128 + number
-    assert err == f"mho: stopped by {name}; nothing was left half-written\n"
+    assert err == "mho: stopped; nothing was left half-written\n"
     assert not list(tmp_path.iterdir())
     assert signal.getsignal(number) is before
 

@@ -76,7 +76,10 @@ def test_other_numbers_have_one_by_their_schema_or_by_what_is_plausible(name: st
         ("features: {augmentation: {copies: 1.0e300}}", "copies: must be a whole number from 0 to 1000"),
         ("evaluation: {batch: 1.0e300}", "batch: must be a whole number"),
         ("seed: 1.0e300", "seed: must be a whole number"),
-        ("chip: {weights: {device: {extends: rram_taox, effects: [{kind: levels, count: 1.0e9}]}}}", "count: must be a whole number"),
+        (
+            "chip: {weights: {device: {extends: rram_taox, effects: [{kind: levels, count: 1.0e9}]}}}",
+            "count: must be a whole number",
+        ),
         ("data: {fractions: [0.7, 0.2, 0.2]}", "fractions: must be three shares above 0 of sum 1 (got 0.7, 0.2, 0.2)"),
         ("data: {fractions: [0.8, 0.2, 0]}", "fractions: must be three shares above 0 of sum 1 (got 0.8, 0.2, 0)"),
         ("training: {weight_decay: .inf}", "weight_decay"),
