@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from mappings.actions import Actions, ScheduledTask
 from mappings.cost import CostLine, price, summarise
-from mappings.liquid.actions import (
-    GPU_MODELS,
-    LiquidActivity,
-    gpu_actions,
-    liquid_actions,
-    readout_actions,
-    training_cost,
-)
-from mappings.liquid.liquid import Liquid
+from mappings.liquid.comparison import GPU_MODELS, gpu_actions, training_cost
+from mappings.liquid.liquid import Liquid, MappedLiquid
+from mappings.liquid.run import LiquidActivity
 from mappings.trace import trace
-from periphery.prices.component import load_components
 
 PUBLISHED_RATIO = 23.34
 
@@ -42,19 +35,16 @@ class LiquidCost:
     gpu_J: dict[str, float]
 
 
-def liquid_cost(
-    chip: Liquid, activity: LiquidActivity, *, variant: str, steps: int, classes: int, bits: int | None
-) -> LiquidCost:
-    """Cost of one recording of ``steps`` and ``classes`` at a mean ``activity``; ``bits`` of a read-out weight."""
-    if bits is not None:
-        chip = replace(chip, circuit=replace(chip.circuit, readout_bits=bits))
-    layers = [liquid_actions(chip, activity, steps=steps), readout_actions(chip, classes, steps=steps)]
-    return priced(chip, layers, variant=variant, classes=classes, steps=steps)
+def liquid_cost(chip: Liquid, activity: LiquidActivity, *, variant: str, classes: int, bits: int | None) -> LiquidCost:
+    """Cost of one recording of ``classes`` at a mean ``activity``; ``bits`` of a read-out weight."""
+    mapped = chip.map()
+    layers = [mapped.actions(activity), mapped.readout(classes, bits=bits).actions(steps=activity.steps)]
+    return priced(mapped, layers, variant=variant, classes=classes, steps=activity.steps)
 
 
-def priced(chip: Liquid, layers: list[Actions], *, variant: str, classes: int, steps: int) -> LiquidCost:
+def priced(mapped: MappedLiquid, layers: list[Actions], *, variant: str, classes: int, steps: int) -> LiquidCost:
     """The price of layers that run one after the other; all are supplied from the first step to the last."""
-    records, node_nm = load_components(), chip.circuit.node_nm
+    records, node_nm, shape = mapped.components(), mapped.chip.circuit.node_nm, mapped.shape
     latency_s = sum(layer.latency_s * layer.steps for layer in layers)
     lines: list[CostLine] = []
     rows: list[dict[str, Any]] = []
@@ -69,10 +59,10 @@ def priced(chip: Liquid, layers: list[Actions], *, variant: str, classes: int, s
             {
                 "variant": variant,
                 "layer": layer,
-                "rows": chip.rows if reservoir else chip.neurons,
-                "columns": chip.neurons if reservoir else classes,
-                "cells": chip.rows * chip.columns if reservoir else 0,
-                "tiles": chip.arrays if reservoir else 0,
+                "rows": shape.rows if reservoir else shape.neurons,
+                "columns": shape.neurons if reservoir else classes,
+                "cells": shape.rows * shape.columns if reservoir else 0,
+                "tiles": mapped.grid.tiles if reservoir else 0,
                 "steps": int(actions.steps),
                 "ops": actions.ops,
                 "area_m2": step["area_m2"],
@@ -99,7 +89,7 @@ def priced(chip: Liquid, layers: list[Actions], *, variant: str, classes: int, s
     total = summarise(lines, latency_s, sum(layer.ops * layer.steps for layer in layers))
     gpu_J: dict[str, float] = {}
     for model in GPU_MODELS:
-        dense = gpu_actions(chip, classes, steps=steps, model=model)
+        dense = gpu_actions(mapped.reservoir, classes, steps=steps, model=model)
         dear = price(dense, node_nm=node_nm, components=records, latency_s=0.0)
         gpu_J[model] = float(sum(line.energy_J for line in dear))
     tasks = tuple(task for actions in layers for task in actions.tasks)

@@ -14,8 +14,8 @@ from annotated_types import Ge, Interval, Len
 from numpy.typing import NDArray
 
 from devices import InputError, Stream
-from mappings.liquid.actions import LiquidActivity
-from mappings.liquid.liquid import Liquid, LiquidRun
+from mappings.liquid.liquid import Liquid
+from mappings.liquid.run import LiquidRun
 from workloads.kws.run import one_thread
 from workloads.lsm.binning import Spikes, binned
 from workloads.lsm.breaking import SWEPT, Point, Sweep, What, points
@@ -158,7 +158,7 @@ class LiquidExperimentRun:
                 judged = pool.map(lambda variant: self._variant(variant, judge), how.variants)
                 for number, (variant, one) in enumerate(zip(how.variants, judged, strict=True)):
                     tables.activity(variant.name, one.first)
-                    tables.hardware(variant, one.activity)
+                    tables.hardware(variant, one.first.activity)
                     for (split, t_s), answered in one.analog.items():
                         tables.analog(variant, split, t_s, answered)
                     for split, answered in one.quantised.items():
@@ -199,8 +199,7 @@ class LiquidExperimentRun:
         """One variant on its chips at all times; the headline once read without error as well."""
         how, readout = self.experiment.evaluation, self.experiment.readout
         first = judge.simulate(variant.chip, how.chips)
-        arrays = variant.chip.program(judge.streams(how.chips)).read()
-        judged = Judged(first, LiquidActivity.of(first, arrays))
+        judged = Judged(first)
         features = judged.first.features.numpy()
         learnt = {split: judge.learn(features, split, readout) for split in judge.parts}
         for t_s in how.times_s if variant.chip.device.drifts else (0.0,):
@@ -252,7 +251,6 @@ class Judged:
     """One variant: the run right after forming, and accuracies by split and time, and read without error."""
 
     first: LiquidRun
-    activity: LiquidActivity
     analog: dict[tuple[str, float], Answered] = field(default_factory=dict)
     quantised: dict[str, Answered] = field(default_factory=dict)
 

@@ -10,8 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mappings.cost import shares
-from mappings.liquid.actions import LiquidActivity
-from mappings.liquid.liquid import LiquidRun
+from mappings.liquid.run import LiquidActivity, LiquidRun
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
 from workloads.lsm.cost import LiquidCost, beside_gpu, liquid_cost, timeline, training_rows
@@ -132,7 +131,7 @@ class Tables:
         """Layout and cost of one variant."""
         classes, steps = len(self.recordings.labels), self.spikes.steps
         bits = self.experiment.readout.bits
-        cost = liquid_cost(variant.chip, activity, variant=variant.name, steps=steps, classes=classes, bits=bits)
+        cost = liquid_cost(variant.chip, activity, variant=variant.name, classes=classes, bits=bits)
         if variant.default:
             part = self.parts[self.headline][0]
             trained = len(part.train) + len(part.validation)

@@ -15,7 +15,6 @@ from annotated_types import Ge, Interval, Len
 from numpy.typing import NDArray
 
 from devices import ChipStreams, InputError, Stream
-from mappings.liquid.actions import LiquidActivity
 from mappings.liquid.liquid import Liquid
 from workloads.kws.run import one_thread
 from workloads.lsm.binning import NTIDIGITS_BINNING, Spikes, binned
@@ -249,8 +248,9 @@ class ZeroShotRun:
         found = []
         for name, own, sense in zip(("image", "audio"), chip.each(), senses, strict=True):
             streams = self._streams(name, chips, software=software)
-            made = as_software(own).software(streams) if software else own.program(streams)
-            found.append(made.run(sense.spikes, rng=streams).features)
+            mapped = (as_software(own) if software else own).map()
+            made = mapped.software(rng=streams) if software else mapped.program(rng=streams)
+            found.append(made.at().run(sense.spikes, noise=streams).features)
         return tuple(found)
 
     def _learn(self, how: Contrastive, senses: tuple[Rows, Rows], rates: tuple[torch.Tensor, ...]) -> Epochs:
@@ -267,10 +267,8 @@ class ZeroShotRun:
         """Cost of both liquids, from the spikes on the first chip."""
         for name, own, sense in zip(("image", "audio"), variant.chip.each(), senses, strict=True):
             streams = self._streams(name, 1)
-            made = own.program(streams)
-            read = made.read()
-            run = made.run(sense.spikes, rng=streams, read=read)
-            tables.hardware(variant, name, own, LiquidActivity.of(run, read), run, sense.spikes)
+            run = own.map().program(rng=streams).at().run(sense.spikes, noise=streams)
+            tables.hardware(variant, name, own, run, sense.spikes)
 
     def _swept(self, what: What, value: float, configured: float, senses: tuple[Rows, Rows]) -> Epochs:
         """Both liquids with one quantity changed."""

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mappings.cost import summarise
-from mappings.liquid.actions import LiquidActivity
-from mappings.liquid.liquid import Liquid, LiquidRun
+from mappings.liquid.liquid import Liquid
+from mappings.liquid.run import LiquidRun
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
 from workloads.lsm.cost import LiquidCost, liquid_cost, timeline
@@ -93,12 +93,10 @@ class ZeroShotTables:
         """Share of right answers of who guesses."""
         return 1.0 / len(getattr(self.experiment, metric))
 
-    def hardware(
-        self, variant: ZeroShotVariant, sense: str, chip: Liquid, activity: LiquidActivity, run: LiquidRun, seen: Spikes
-    ) -> None:
+    def hardware(self, variant: ZeroShotVariant, sense: str, chip: Liquid, run: LiquidRun, seen: Spikes) -> None:
         """Cost and activity of one of a variant's liquids; its projection is priced as a read-out of 8 bits."""
         width = self.experiment.learning.dimensions
-        cost = liquid_cost(chip, activity, variant=variant.name, steps=run.steps, classes=width, bits=8)
+        cost = liquid_cost(chip, run.activity, variant=variant.name, classes=width, bits=8)
         named = replace(
             cost,
             lines=[replace(line, layer=f"{sense} {line.layer}") for line in cost.lines],

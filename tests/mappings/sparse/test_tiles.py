@@ -33,7 +33,7 @@ from mappings.sparse.tiles import compute as analog
 from periphery import SAR, AmplitudeDAC, BitSerial, PWMDriver
 from workloads.spgemm import ErdosRenyi, read_matrix
 
-MATRICES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "matrices"
+MATRICES = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "matrices"
 GRAPHS = (
     "karate", "jagmesh7", "bcspwr10", "ca-GrQc", "ca-HepTh", "email-Eu-core", "p2p-Gnutella31", "wiki-Vote",
     "hep-th-metis", "PGPgiantcompo", "power", "fe_4elt2", "airfoil1", "cora_graph", "citeseer_graph", "pubmed_graph",
