@@ -12,13 +12,11 @@ from mappings.actions import Actions
 from mappings.cost import CostLine, price, shares, summarise
 from mappings.sparse import (
     FabricRun,
-    Plan,
+    MappedProduct,
     SparseAccuracy,
     SparseChip,
-    SparseCounts,
     SparseMapping,
     fabric_actions,
-    sparse_components,
 )
 from mappings.trace import trace
 from periphery.prices.component import load_components
@@ -121,10 +119,10 @@ class Tables:
         more = {"bias": found.bias, "largest_error": found.largest, "bitwise_share": found.exact_share}
         self.add("accuracy", **row, **figures(found), outside_share=outside, overflowed_share=overflowed, **more)
 
-    def hardware(self, variant: SparseVariant, ready: Plan, counts: SparseCounts, actions: Actions) -> None:
+    def hardware(self, variant: SparseVariant, mapped: MappedProduct, actions: Actions) -> None:
         """Layout, counts and cost of one variant."""
-        mapping, name = ready.mapping, variant.name
-        lines = self._priced(actions, mapping, name)
+        mapping, name, counts = mapped.mapping, variant.name, mapped.counts
+        lines = self._priced(actions, mapped, name)
         total = summarise(lines, actions.latency_s, actions.ops)
         self.totals[name], self.lines[name], self.mappings[name] = total, lines, mapping
         chip = mapping.chip
@@ -152,7 +150,7 @@ class Tables:
         self.add(
             "counts",
             variant=name,
-            exact_by_design=ready.bits_exact,
+            exact_by_design=mapped.bits_exact,
             products_per_activation=counts.products_per_activation,
             products_per_word=counts.products_per_word,
             **counts.row(),
@@ -184,9 +182,9 @@ class Tables:
         for sentence in actions.notes:
             self.note(f"{name}: {sentence}.")
 
-    def _priced(self, actions: Actions, mapping: SparseMapping, variant: str = "") -> list[CostLine]:
-        records = sparse_components(mapping.chip)
-        lines = price(actions, node_nm=mapping.chip.node_nm, components=records, variant=variant)
+    def _priced(self, actions: Actions, mapped: MappedProduct, variant: str = "") -> list[CostLine]:
+        records = mapped.components()
+        lines = price(actions, node_nm=mapped.chip.node_nm, components=records, variant=variant)
         self.cite |= {key for line in lines if line.component in records for key in records[line.component].cite}
         return lines
 
@@ -195,11 +193,10 @@ class Tables:
         costs = {key: total[key] for key in ("area_m2", "energy_J", "leakage_W", "latency_s")}
         self.add("systems", system=name, kind=kind, **costs, dram_B=moved_B, updates=updates)
 
-    def layout(
-        self, matrix: str, means: SparseMeans, counts: SparseCounts, actions: Actions, mapping: SparseMapping
-    ) -> None:
+    def layout(self, matrix: str, means: SparseMeans, mapped: MappedProduct) -> None:
         """One mapping of one matrix."""
-        total = summarise(self._priced(actions, mapping), actions.latency_s, actions.ops)
+        counts, actions = mapped.counts, mapped.actions()
+        total = summarise(self._priced(actions, mapped), actions.latency_s, actions.ops)
         self.add(
             "mappings",
             matrix=matrix,

@@ -1,4 +1,4 @@
-"""C = A B of sparse matrices, exact: the face of the compiled kernel."""
+"""C = A B of sparse matrices, exact: formats, threads and memory around the compiled kernel."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def partial_products(A: Any, B: Any) -> NDArray[np.int64]:
     Their sum is the count F by which sparse products are measured; F / nnz(C) is the compression.
     """
     a, b = _csr(A, "A"), _csr(B, "B")
-    _conform(a, b)
+    conform(a, b)
     return np.diff(_Operands(a, b, np.dtype(bool)).work)
 
 
@@ -64,9 +64,9 @@ def spgemm(
     threads : at most so many; by default as many as torch uses. The result does not depend on it.
     sort : whether columns must rise within each row; some rows are quicker without.
 
-    Returns CSR, of A's class where A is sparse (``csr_array`` or ``csr_matrix``), without duplicates. An entry stands
-    wherever a partial product fell, also if they sum to 0, and also where a factor is an explicit 0. Products are added
-    in stored order, so the result equals SciPy's to the last bit, apart from such zeros, which SciPy drops.
+    Returns CSR, of A's class where A is sparse (``csr_array`` or ``csr_matrix``), without duplicates. There is an
+    entry wherever a partial product fell, also if they sum to 0, and also where a factor is an explicit 0. Products are
+    added in stored order, so the result equals SciPy's to the last bit, apart from such zeros, which SciPy drops.
 
     Raises ``InputError`` for shapes that do not multiply, indices out of range, types other than these, and a result
     larger than four fifths of the free memory, whose size is computed first.
@@ -76,7 +76,7 @@ def spgemm(
     if threads is not None and threads < 1:
         raise InputError(f"spgemm: threads: at least 1 (got {threads})")
     a, b = _csr(A, "A"), _csr(B, "B")
-    _conform(a, b)
+    conform(a, b)
     values = np.dtype(dtype) if dtype is not None else np.result_type(a.dtype, b.dtype)
     ring = SEMIRINGS["boolean" if values.kind == "b" and semiring == "plus_times" else semiring]
     chosen = _supported(values, ring, given=dtype is not None)
@@ -119,7 +119,8 @@ def _csr(matrix: Any, name: str) -> Any:
     return sparse.csr_array(matrix)
 
 
-def _conform(a: Any, b: Any) -> None:
+def conform(a: Any, b: Any) -> None:
+    """Raise ``InputError`` for shapes that do not multiply."""
     if a.shape[1] != b.shape[0]:
         raise InputError(
             f"spgemm: B must have as many rows as A has columns (got A of {a.shape[0]} x {a.shape[1]} and B of "
