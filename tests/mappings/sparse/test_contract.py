@@ -15,7 +15,7 @@ from mappings.sparse import SparseChip, SparseLayer, SparseMapping, multiply
 from periphery import SAR
 
 CHIPS = ChipStreams.of(Stream.root(0).child("contract"), 2)
-NOISY = Gaussian(g_min_S=10e-6, g_max_S=100e-6, sigma_absolute=0.03, read_noise_S=1e-6)
+NOISY = Gaussian(g_min_S=10e-6, g_max_S=100e-6, sigma_absolute=0.3, read_noise_S=1e-6)
 KINDS = {
     "one cell": SparseMapping(chip=SparseChip(rows=8, columns=9, tiles=6, device=NOISY)),
     "blocks of pairs": SparseMapping(
