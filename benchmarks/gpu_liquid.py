@@ -5,37 +5,22 @@ python -m benchmarks.gpu_liquid            (a CUDA device is needed; CI has none
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 
+from benchmarks.gpu import seconds
 from devices import ChipStreams, FormedTaOx, Stream
 from mappings.liquid.liquid import Liquid
 from mappings.liquid.run import LineSpikes
 
-STEPS, REPEATS = 50, 7
+STEPS = 50
 LIQUIDS = {
     "no read noise": Liquid(device=FormedTaOx(read_noise_S=0.0), read_path="capacitor"),
     "read noise": Liquid(read_path="capacitor"),
     "read noise and 14-bit ADC": Liquid(),
 }
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Median time of ``work`` [s]."""
-    work()
-    found = []
-    for _ in range(REPEATS):
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        work()
-        torch.cuda.synchronize()
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
 
 
 def main() -> None:

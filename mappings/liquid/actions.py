@@ -53,7 +53,6 @@ class LiquidReadout:
     outputs: int
     bits: int
     chip: LiquidChip
-    name: str = "read-out"
 
     @property
     def parameters(self) -> int:
@@ -62,7 +61,7 @@ class LiquidReadout:
 
     def actions(self, *, steps: int) -> Actions:
         """One recording of ``steps``, which the neurons' counters hold."""
-        ledger, products = ActionLedger(self.name), float(self.parameters)
+        ledger, products = ActionLedger("read-out"), float(self.parameters)
         lanes, counter = self.chip.circuit.lanes, math.ceil(math.log2(steps + 1))
         word = self.bits + counter + math.ceil(math.log2(self.features))
         board = self.chip.read_path == "board"

@@ -67,6 +67,10 @@ class LiquidChip:
     circuit : voltages, times and formats of its circuits, by which it is priced
     """
 
+    kind: Literal["liquid"] = "liquid"
+    description: str = ""
+    source: str = ""
+    cite: tuple[str, ...] = ()
     device: AnyDevice = FormedTaOx()
     pairing: Literal["neighbours", "pairs"] = "neighbours"
     read_path: Literal["board", "capacitor"] = "board"

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -82,17 +82,7 @@ class Reservoir(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LiquidSource:
-    """Where the figures of a liquid come from, at the head of its record."""
-
-    kind: Literal["liquid"] = "liquid"
-    description: str = ""
-    source: str = ""
-    cite: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Liquid(LiquidChip, Reservoir, LiquidSource):
+class Liquid(Reservoir, LiquidChip):
     """A reservoir and its chip, in one record of YAML."""
 
     def map(

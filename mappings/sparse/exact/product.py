@@ -98,12 +98,12 @@ def _assemble(
     kind: Any, data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], shape: tuple[int, int], sort: bool
 ) -> Any:
     """The three arrays as a matrix, without SciPy's checks, which take as long as a small product does."""
-    known = _empty(kind)
-    if "_shape" not in known:
+    attributes = _empty(kind)
+    if "_shape" not in attributes:
         product = kind((data, indices, indptr), shape=shape)
     else:
         product = kind.__new__(kind)
-        vars(product).update(known, _shape=shape, data=data, indices=indices, indptr=indptr)
+        vars(product).update(attributes, _shape=shape, data=data, indices=indices, indptr=indptr)
     product.has_canonical_format = product.has_sorted_indices = sort
     return product
 
@@ -170,6 +170,14 @@ class _Operands:
         self.products: int = products
 
     @property
+    def factors(self) -> kernel.Factors:
+        """As the numeric phase takes them."""
+        return kernel.Factors(
+            self.a_ptr, self.a_idx, self.a_val, self.b_ptr, self.b_idx, self.b_val, self.sorted_b, self.columns,
+            self.work,
+        )  # fmt: skip
+
+    @property
     def entry_bytes(self) -> int:
         """Memory of one entry of C."""
         return int(np.dtype(self.index).itemsize + self.a_val.itemsize)
@@ -188,7 +196,7 @@ class _Operands:
 
 
 def _side_by_side(jobs: Sequence[Callable[[], Job]], threads: int) -> list[Job]:
-    """What the jobs give; threads, of which this is one, take them in turn, so that a late one holds up little."""
+    """What the jobs give; threads, of which this is one, take them in turn, so that a late one delays little."""
     if threads == 1 or len(jobs) == 1:
         return [job() for job in jobs]
     results: dict[int, Job] = {}
@@ -227,18 +235,14 @@ def _compute(
     indices = np.empty(places[-1], ab.index)
     data = np.empty(places[-1], ab.a_val.dtype)
     unsigned = indices.view(np.uint32 if ab.index is np.int32 else np.uint64)
-    empty = ring.empty(data.dtype)
-
+    empty, factors = ring.empty(data.dtype), ab.factors
     ends = _side_by_side(
         [
-            partial(
-                kernel.multiply, ring.code, first, last, ab.a_ptr, ab.a_idx, ab.a_val, ab.b_ptr, ab.b_idx, ab.b_val,
-                ab.sorted_b, ab.columns, ab.work, empty, sort, counts, unsigned, data, place,
-            )
-            for (first, last), place in zip(blocks, places, strict=False)
+            partial(kernel.multiply, ring.code, first, last, factors, empty, sort, (counts, unsigned, data), at)
+            for (first, last), at in zip(blocks, places, strict=False)
         ],
         threads,
-    )  # fmt: skip
+    )
     filled = ends[0]
     for start, end in zip(places[1:-1], ends[1:], strict=True):
         if start > filled:

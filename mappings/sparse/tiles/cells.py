@@ -51,12 +51,7 @@ class OneCell(Encoding):
         return -(-self.weight_bits // self.slice_bits)
 
     def lay(
-        self,
-        level: torch.Tensor,
-        w_max: torch.Tensor,
-        clipped: float,
-        device: Device,
-        tile_of_column: torch.Tensor,
+        self, level: torch.Tensor, w_max: torch.Tensor, clipped: float, device: Device, tile_of_column: torch.Tensor
     ) -> Encoded:
         """Digits from the lowest to the highest, then one reference column a tile where there is any."""
         k, base, top = self.slice_bits, 2**self.slice_bits, 2**self.weight_bits - 1
@@ -114,35 +109,22 @@ class Parts:
 
 
 def parts_of(encoding: Encoding, device: Device) -> Parts:
-    """The parts of an encoding on a device; ``InputError`` is left to the chip, which knows the name of the place."""
+    """The parts of an encoding on a device; ``InputError`` is left to the chip."""
     nothing, tile = torch.zeros(1, 1), torch.zeros(1, dtype=torch.long)
     encoded = encoding.lay(nothing, torch.ones(1), 0.0, device, tile)
     references = encoded.planes if encoded.reference is not None else 0
-    if isinstance(encoding, OneCell):
-        k, steps, top = encoding.slice_bits, 2**encoding.slice_bits - 1, 2**encoding.weight_bits - 1
-        step_S = (device.g_max_S - device.g_min_S) / steps
-        sizes = encoded.significance
-        baseline = device.g_min_S if encoding.reference == "digital" else 0.0
-        return Parts(
-            tuple(step_S * a for a in sizes),
-            (float(steps),) * len(sizes),
-            tuple(2.0 ** (k * p) / top for p in range(len(sizes))),
-            baseline,
-            True,
-            encoded.planes,
-            references,
-        )
-    if isinstance(encoding, BitSlices):
+    if isinstance(encoding, (OneCell, BitSlices)):
         k, steps, top = encoding.slice_bits, 2**encoding.slice_bits - 1, 2**encoding.weight_bits - 1
         step_S = (device.g_max_S - device.g_min_S) / steps
         highest = 2.0 ** (k * (encoding.slices - 1))
-        if encoding.combine == "charge":
+        if isinstance(encoding, BitSlices) and encoding.combine == "charge":
             return Parts((step_S / highest,), (float(top),), (1.0 / top,), 0.0, True, encoded.planes, references)
+        digital = isinstance(encoding, OneCell) and encoding.reference == "digital"
         return Parts(
             tuple(step_S * 2.0 ** (k * p) / highest for p in range(encoding.slices)),
             (float(steps),) * encoding.slices,
             tuple(2.0 ** (k * p) / top for p in range(encoding.slices)),
-            0.0,
+            device.g_min_S if digital else 0.0,
             True,
             encoded.planes,
             references,

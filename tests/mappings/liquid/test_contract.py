@@ -68,7 +68,7 @@ def test_a_record_is_a_reservoir_and_its_chip() -> None:
 
 def test_the_read_out_is_a_digital_layer() -> None:
     readout = Liquid(inputs=30, neurons=20).map().readout(10, bits=4)
-    assert (readout.parameters, readout.bits, readout.name) == (200, 4, "read-out")
+    assert (readout.parameters, readout.bits) == (200, 4)
     assert readout.actions(steps=50).ops == 400.0
     assert Liquid().map().readout(10).bits == Liquid().circuit.readout_bits
 
