@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mappings.liquid.actions import LiquidActivity
-from mappings.liquid.liquid import LiquidRun
+from mappings.liquid.run import LiquidActivity, LiquidRun
 from workloads.ledger import Ledger, compared
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
@@ -104,7 +103,7 @@ class LiquidTables(Ledger):
     def hardware(self, variant: LiquidVariant, activity: LiquidActivity) -> None:
         """Layout and cost of one variant."""
         classes, steps, bits = len(self.recordings.labels), self.spikes.steps, self.experiment.readout.bits
-        self.price(variant, liquid_cost(variant.chip, activity, steps=steps, classes=classes, bits=bits))
+        self.price(variant, liquid_cost(variant.chip, activity, classes=classes, bits=bits))
         self.cite.update((*variant.chip.cite, *variant.chip.device.cite))
         beside = beside_gpu(
             variant.name, variant.chip, self.costs[variant.name]["energy_J"], classes=classes, steps=steps

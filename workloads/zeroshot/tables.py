@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mappings.liquid.liquid import LiquidRun
+from mappings.liquid.run import LiquidRun
 from workloads.ledger import Ledger, Priced, compared
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What

@@ -11,7 +11,7 @@ S. Aananthakrishnan et al., "PIUMA", arXiv:2010.06277 (2020).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
@@ -102,6 +102,15 @@ class Fabric:
     def bytes_per_cycle(self) -> float:
         """DRAM bandwidth in the block's own time."""
         return self.dram_bandwidth_B_s / self.clock_Hz
+
+    @property
+    def entry_bytes(self) -> int:
+        """One entry of a matrix in DRAM."""
+        return self.index_bytes + self.value_bytes
+
+    def atomics_s(self, updates: Any) -> Any:
+        """Time of so many updates of the scratchpad, spread evenly over its units [s]."""
+        return updates * self.atomic_cycles / (self.atomic_units * self.clock_Hz)
 
     def slots(self, tables: int) -> int:
         """Slots of each table where ``tables`` of them share the scratchpad."""

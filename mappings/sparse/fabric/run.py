@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from mappings.sparse.exact.product import partial_products
-from mappings.sparse.fabric.kernel import cut_windows, hash_windows
+from mappings.sparse.fabric.kernel import Access, Costs, Sharing, Table, cut_windows, hash_windows, patterns_of
 from mappings.sparse.fabric.machine import HASHES, Fabric, Version
 
 LIMITS = ("slowest thread", "pipelines", "atomics", "DRAM")
@@ -100,7 +100,7 @@ def run_smash(a: Any, b: Any, *, fabric: Fabric, version: Version) -> FabricRun:
 
     ``a``, ``b``: CSR; their values play no part. Raises ``InputError`` where a single row may be longer than a window.
     """
-    threads, cost, grain = fabric.threads, fabric.instructions, fabric.dram_granularity_B
+    cost, grain = fabric.instructions, fabric.dram_granularity_B
     work = partial_products(a, b)
     columns = b.shape[1]
     bound = np.minimum(work, columns)
@@ -115,11 +115,13 @@ def run_smash(a: Any, b: Any, *, fabric: Fabric, version: Version) -> FabricRun:
         )
     firsts = cut_windows(bound, capacity) if work.size else np.zeros(1, np.int64)
     issued, busy, updates, counts, lengths = hash_windows(
-        a.indptr.astype(np.int64), a.indices.astype(np.int64), b.indptr.astype(np.int64), b.indices.astype(np.int64),
-        columns, firsts, slots, HASHES[version.hash], version.dynamic, version.token_nonzeros, threads,
-        fabric.atomic_units, version.overlapped, fabric.index_bytes, fabric.value_bytes, grain, cost.nonzero,
-        cost.product, cost.probe, cost.token, fabric.atomic_latency_cycles, fabric.stall_cycles,
-    )  # fmt: skip
+        patterns_of(a, b),
+        firsts,
+        Table(slots, HASHES[version.hash], fabric.atomic_units, version.overlapped),
+        Sharing(fabric.threads, version.dynamic, version.token_nonzeros),
+        Access(fabric.index_bytes, fabric.value_bytes, grain),
+        Costs(cost.nonzero, cost.product, cost.probe, cost.token, fabric.atomic_latency_cycles, fabric.stall_cycles),
+    )
     entries = counts[:, 2].astype(float)
     read_B = counts[:, 4] * float(grain)
     written_B = entries * (-(-fabric.index_bytes // grain) + -(-fabric.value_bytes // grain)) * grain

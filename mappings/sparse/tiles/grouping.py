@@ -4,7 +4,7 @@ Tiles with compacted columns number ``sum_g ceil(L_g / C)``, where L_g counts th
 group g. A nonzero whose column its group has already costs no bit line; ``shared`` counts those, the figure that every
 order here tries to raise.
 
-- ``natural``: as the rows stand, empty ones included;
+- ``natural``: in B's order, empty rows included;
 - ``packed``: the same without empty rows;
 - ``rcm``: reverse Cuthill-McKee on the pattern of B + B^T, or of the bipartite graph of rows and columns where B is not
   square (E. Cuthill, J. McKee, ACM 1969, doi 10.1145/800195.805928);
@@ -36,7 +36,7 @@ HUB_GROUPS = 32
 
 @dataclass(frozen=True)
 class Ordering:
-    """Rows in the order of their word lines, and columns in that of the blocks; None: as they stand."""
+    """Rows in the order of their word lines, and columns in that of the blocks; None: in B's order."""
 
     rows: Ints | None
     columns: Ints | None = None
@@ -49,9 +49,9 @@ def order(b: Any, kind: Order, *, group: int) -> Ordering:
 
 def shared(b: Any, rows: Ints, group: int) -> int:
     """Nonzeros whose column another row of their group holds before them."""
-    place = np.full(b.shape[0], -1, np.int64)
-    place[rows] = np.arange(rows.size) // group
-    key = np.repeat(place, np.diff(b.indptr)) * b.shape[1] + b.indices
+    group_of = np.full(b.shape[0], -1, np.int64)
+    group_of[rows] = np.arange(rows.size) // group
+    key = np.repeat(group_of, np.diff(b.indptr)) * b.shape[1] + b.indices
     return int(key.size - np.unique(key).size)
 
 
@@ -118,8 +118,19 @@ def _greedy(b: Any, group: int) -> Ordering:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _unlink(k: Any, n: Any, head: Any, before: Any, after: Any) -> None:
+    """Take row ``k`` out of the ``n``-th list."""
+    if before[k] >= 0:
+        after[before[k]] = after[k]
+    else:
+        head[n] = after[k]
+    if after[k] >= 0:
+        before[after[k]] = before[k]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _gather(ptr: Any, idx: Any, t_ptr: Any, t_idx: Any, by_length: Any, group: int, hub: int) -> Any:
-    """Greedy groups. Rows that share n columns with the present group stand in the n-th of a set of linked lists, so
+    """Greedy groups. Rows that share n columns with the present group are in the n-th of a set of linked lists, so
     that the best one is found without a search."""
     height, longest = ptr.size - 1, 0
     for k in range(height):
@@ -150,12 +161,7 @@ def _gather(ptr: Any, idx: Any, t_ptr: Any, t_idx: Any, by_length: Any, group: i
                     other = after[other]
                     looked += 1
                 k = best
-                if before[k] >= 0:
-                    after[before[k]] = after[k]
-                else:
-                    head[most] = after[k]
-                if after[k] >= 0:
-                    before[after[k]] = before[k]
+                _unlink(k, most, head, before, after)
             else:
                 while placed[by_length[seed]]:
                     seed += 1
@@ -174,12 +180,7 @@ def _gather(ptr: Any, idx: Any, t_ptr: Any, t_idx: Any, by_length: Any, group: i
                         continue
                     n = score[other]
                     if n > 0:
-                        if before[other] >= 0:
-                            after[before[other]] = after[other]
-                        else:
-                            head[n] = after[other]
-                        if after[other] >= 0:
-                            before[after[other]] = before[other]
+                        _unlink(other, n, head, before, after)
                     else:
                         met[found] = other
                         found += 1

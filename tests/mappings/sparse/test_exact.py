@@ -17,7 +17,7 @@ from devices import InputError, Stream
 from mappings.sparse import SEMIRINGS, partial_products, spgemm
 from mappings.sparse.exact import kernel, product
 
-MATRICES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "matrices"
+MATRICES = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "matrices"
 NAMES = sorted(path.name.removesuffix(".mtx.gz") for path in MATRICES.glob("*.mtx.gz"))
 
 

@@ -39,8 +39,8 @@ def test_spectral_radius_follows_the_circular_law() -> None:
     # Independent weights of variance v fill a disc of radius sqrt(v N); neighbours' differences reach somewhat further.
     how = replace(Liquid(), neurons=400, array_columns=1024, pairing="pairs", array_rows=1024)
     expected = 6.651 * 20.0 * 0.07 / 5.0
-    assert spectral_radius(how.program(CHIPS))[0] == pytest.approx(expected, rel=0.06)
-    assert spectral_radius(how.software(CHIPS))[0] == pytest.approx(expected, rel=0.06)
+    assert spectral_radius(how.map().program(rng=CHIPS))[0] == pytest.approx(expected, rel=0.06)
+    assert spectral_radius(how.map().software(rng=CHIPS))[0] == pytest.approx(expected, rel=0.06)
 
 
 def test_only_weight_scale_over_threshold_matters() -> None:
