@@ -149,7 +149,9 @@ def expanded(path: Path | str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise InputError(f"{printable(str(path))}: a user of this machine after ~ (this one has no home folder)") from None
+        raise InputError(
+            f"{printable(str(path))}: a user of this machine after ~ (this one has no home folder)"
+        ) from None
 
 
 def printable(name: str) -> str:

@@ -31,7 +31,9 @@ def decoded(data: bytes, name: str) -> str:
         text = data[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
         line = 1 + data.count(b"\n", 0, error.start)
-        raise InputError(f"{name}:{line}: must be text in UTF-8 (got the byte {error.object[error.start]:#04x})") from None
+        raise InputError(
+            f"{name}:{line}: must be text in UTF-8 (got the byte {error.object[error.start]:#04x})"
+        ) from None
     if "\0" in text:
         raise InputError(f"{name}:{1 + text.count(chr(10), 0, text.index(chr(0)))}: must be text (got a byte of 0)")
     return text
@@ -50,7 +52,9 @@ def read_rows(path: Path | str, *, most: int = LARGEST_TABLE_BYTES) -> tuple[byt
     """
     name = str(path)
     data = read_file(path, most=most)
-    lines = [(number, line) for number, line in enumerate(re.split(r"\r\n|\r|\n", decoded(data, name)), 1) if line.strip()]
+    lines = [
+        (number, line) for number, line in enumerate(re.split(r"\r\n|\r|\n", decoded(data, name)), 1) if line.strip()
+    ]
     lines = [(number, line) for number, line in lines if not line.lstrip().startswith("#")]
     mark = separator_of(lines[0][1]) if lines else ","
     return data, mark, list(_split(name, mark, lines))
@@ -69,7 +73,7 @@ def _split(name: str, mark: str, lines: list[tuple[int, str]]) -> Iterator[tuple
 
 
 def number_of(field: str, separator: str) -> float:
-    """A field as a number, with a decimal comma where the columns are separated by something else; NaN for no number."""
+    """A field as a number, its decimal comma read where commas separate no columns; NaN for what is no number."""
     if separator != "," and field.count(",") == 1 and "." not in field:
         field = field.replace(",", ".")
     return float(field) if _NUMBER.fullmatch(field) else math.nan

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from configs.errors import InputError
 from devices.base import Device
@@ -111,7 +111,7 @@ def log_likelihood(groups: Groups, mean_S: Numbers, variance_S2: Numbers) -> flo
 
 def normal(mean_S: Numbers, sigma_S: Numbers) -> Cdf:
     def cdf(values: Numbers, group: int) -> Numbers:
-        return np.asarray(stats.norm.cdf(values, mean_S[group], sigma_S[group]))
+        return np.asarray(special.ndtr((values - mean_S[group]) / sigma_S[group]))
 
     return cdf
 

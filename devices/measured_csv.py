@@ -131,7 +131,7 @@ class Measurements:
         return float(self.mean_S[here][0]), float(self.sigma_S[here][0]), count
 
     def _correlation(self, times: Numbers, levels: Numbers, mean: Numbers, sigma: Numbers) -> float | None:
-        """How far a cell's rank at one time tells its rank at the next; None where cells are not followed one by one."""
+        """How far a cell's rank at one time tells its rank at the next; None where cells are not followed."""
         if self.measured_S is None or self.cell is None or self.t_s is None or len(times) < 2:
             return None
         row, column = np.searchsorted(times, self.t_s), np.searchsorted(levels, self.target_S)
@@ -211,10 +211,14 @@ def _notes(data: Measurements, columns: list[Column]) -> list[str]:
             "instrument, or the sign of the current. They were kept; a mean below zero is 0 in a table."
         )
     if data.cell is not None:
-        keys = zip(data.cell.tolist(), data.target_S, np.zeros(len(data.cell)) if data.t_s is None else data.t_s, strict=True)
+        keys = zip(
+            data.cell.tolist(), data.target_S, np.zeros(len(data.cell)) if data.t_s is None else data.t_s, strict=True
+        )
         repeated = len(data.cell) - len(set(keys))
         if repeated:
-            notes.append(f"{repeated} lines repeat a cell at the same level and time: cells are not followed over time.")
+            notes.append(
+                f"{repeated} lines repeat a cell at the same level and time: cells are not followed over time."
+            )
     return notes
 
 

@@ -26,7 +26,7 @@ from workloads.kws.training import Batches, Stage, Training, accuracy_of, logits
 from workloads.recordings.clips import Clips
 from workloads.result import Progress, Result, silent
 from workloads.running import check_variants, timed
-from workloads.split import split_by_speaker
+from workloads.split import listed_split, split_by_speaker
 
 CALIBRATION = 64  # training clips on which converters that follow data are calibrated
 Trained = tuple[KeywordNet, list[dict[str, Any]]]
@@ -242,7 +242,8 @@ class KeywordRun:
 
     def _prepare(self, split: int, clips: Clips, features: Any, rng: Stream) -> Prepared:
         how, config = self.experiment.features, self.experiment.data
-        parts = split_by_speaker(clips, config.split_seed + split, config.fractions)
+        listed = listed_split(clips) if config.splits == 1 else None
+        parts = listed or split_by_speaker(clips, config.split_seed + split, config.fractions)
         normaliser = Normaliser.fit(how.normalisation, features[parts.train], std_scale=how.std_scale)
         silence = clips.classes[parts.train] == clips.labels.index("_silence_")
         train_waves = clips.waveforms[parts.train]
@@ -408,6 +409,7 @@ def fewer(clips: Clips, limit: int | None, rng: Stream) -> Clips:
     return replace(
         clips,
         waveforms=clips.waveforms[pick],
+        parts=None if clips.parts is None else clips.parts[pick],
         classes=clips.classes[pick],
         speakers=clips.speakers[pick],
         names=clips.names[pick],

@@ -38,8 +38,9 @@ class Clips:
     """``n`` recordings of equal length with their classes and speakers, ordered by class and name.
 
     ``waveforms`` (n, samples) int16 at 16 kHz; ``classes`` (n,) int64 into ``labels``; ``speakers`` (n,) str, empty
-    where nobody speaks or the name does not tell; ``names`` (n,) str, unique within the set. ``notes`` are sentences
-    that the report repeats; ``source`` and ``bibtex`` name the origin. The 12 classes are those of P. Warden, "Speech
+    where nobody speaks or the name does not tell; ``names`` (n,) str, unique within the set; ``parts`` (n,) str,
+    ``train``, ``validation`` or ``test`` where the data set lists them, else none. ``notes`` are sentences that the
+    report repeats; ``source`` and ``bibtex`` name the origin. The 12 classes are those of P. Warden, "Speech
     Commands", arXiv:1804.03209 (2018).
     """
 
@@ -53,13 +54,14 @@ class Clips:
     synthetic: bool = False
     notes: tuple[str, ...] = ()
     labels: tuple[str, ...] = LABELS
+    parts: NDArray[np.str_] | None = None
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
         whole = hashlib.sha256(repr((self.labels, self.waveforms.shape)).encode())
         whole.update(np.ascontiguousarray(self.waveforms).data)
         whole.update(np.ascontiguousarray(self.classes).data)
-        for strings in (self.speakers, self.names):
+        for strings in (self.speakers, self.names, *(() if self.parts is None else (self.parts,))):
             whole.update("\0".join(strings.tolist()).encode())
         object.__setattr__(self, "digest", whole.hexdigest())
 

@@ -1,9 +1,9 @@
 """Recordings of speech of any length: who said what, as waveforms that a cochlea may listen to.
 
-Any folder or archive of WAV files serves. Where every name reads ``CLASS_SPEAKER_INDEX.wav`` and tells more than one
-class, the class is taken from it, as in the Free Spoken Digit Dataset (Z. Jackson et al.,
+Any folder or archive of WAV, SPHERE or FLAC files serves. Where every name reads ``CLASS_SPEAKER_INDEX.wav`` and tells
+more than one class, the class is taken from it, as in the Free Spoken Digit Dataset (Z. Jackson et al.,
 github.com/Jakobovski/free-spoken-digit-dataset), whose official test part is the index 0 to 4. Else the class is the
-folder's name.
+folder's name. Classes are the ten digits, else the names in alphabetical order.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,17 +18,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.bounded import printable
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, Member, members
-from workloads.recordings.events import PROBLEMS_SHOWN, TEST, TRAIN
+from workloads.recordings.archives import ALLOWED, files_of
+from workloads.recordings.events import PROBLEMS_SHOWN, TEST, TRAIN, unused_parts
 from workloads.recordings.speech_commands import speaker_of
-from workloads.recordings.wav import RATE_HZ, decode_wav
+from workloads.recordings.wav import ENDINGS, RATE_HZ, decode_wav
 
 FSDD_SOURCE = "Z. Jackson et al., Free Spoken Digit Dataset, github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA)"
 DIGITS = tuple("0123456789")
 TEST_INDICES = 5
 SHORTEST_S, LONGEST_S = 0.02, 60.0
-_NAME = re.compile(r"([^_]+)_(?!nohash)([^_]+)_(\d+)\.wav", re.IGNORECASE)
+MOST_HOURS = 20.0
+_NAME = re.compile(r"([^_]+)_(?!nohash)([^_]+)_(\d{1,9})\.(?:wav|sph|flac)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +87,12 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
     problems: list[str] = []
     counted: Counter[str] = Counter()
     heard: list[tuple[str, tuple[str, ...], NDArray[np.int16]]] = []
-    for member, parts in _files(source):
+    length, origin = 0, printable(str(source))
+    for member, parts in files_of(source, ENDINGS):
         try:
             sound = decode_wav(member.read())
-        except OSError as error:
-            problems.append(f"{member.where}: cannot be read ({error.strerror})")
+        except InputError as error:
+            problems += error.problems
             continue
         except ValueError as error:
             problems.append(f"{member.where}: {error}")
@@ -101,10 +103,10 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
                 f"(got {len(sound.samples) / RATE_HZ:g} s)"
             )
             continue
-        if sound.stored_rate_Hz != RATE_HZ:
-            counted[f"resampled to 16 kHz (from {sound.stored_rate_Hz / 1e3:g} kHz)"] += 1
-        if sound.stored_channels != 1:
-            counted["mixed down to mono"] += 1
+        length += len(sound.samples)
+        if length > MOST_HOURS * 3600 * RATE_HZ:
+            raise InputError(f"{origin}: at most {MOST_HOURS:g} hours of sound (got more)")
+        counted.update(sound.changes)
         heard.append((member.where, parts, sound.samples))
     told = [_NAME.fullmatch(parts[-1]) for _, parts, _ in heard]
     by_name = all(told) and len({match[1] for match in told if match}) > 1
@@ -116,17 +118,22 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
         else:
             problems.append(f"{where}: allowed is CLASS_SPEAKER_INDEX.wav, or a folder for each class (got neither)")
     if len(problems) > PROBLEMS_SHOWN:
-        problems = [*problems[:PROBLEMS_SHOWN], f"{source}: {len(problems) - PROBLEMS_SHOWN} more files are bad so"]
+        problems = [
+            *problems[:PROBLEMS_SHOWN],
+            f"{printable(str(source))}: {len(problems) - PROBLEMS_SHOWN} more files are bad so",
+        ]
     if not problems and not found:
-        problems.append(f"{source}: holds no WAV file; allowed: CLASS_SPEAKER_INDEX.wav or CLASS/*.wav in {ALLOWED}")
+        problems.append(
+            f"{printable(str(source))}: holds no WAV file; allowed: CLASS_SPEAKER_INDEX.wav or CLASS/*.wav in {ALLOWED}"
+        )
     if problems:
         raise InputError(problems)
     notes = tuple(f"{count} recordings were {change}." for change, count in sorted(counted.items()))
     fsdd = by_name and {label for (_, label, _), _, _ in found} <= set(DIGITS)
     return gathered_sounds(
         found,
-        data_name=data_name or source.name,
-        source=FSDD_SOURCE if fsdd else f"speech of {source.name}",
+        data_name=data_name or printable(source.name),
+        source=FSDD_SOURCE if fsdd else f"speech of {printable(source.name)}",
         bibtex="fsdd" if fsdd else "",
         notes=notes,
     )
@@ -143,6 +150,7 @@ def gathered_sounds(
 ) -> Sounds:
     """Sounds of ((part, label, name), speaker, samples), ordered by the first."""
     rows = sorted(found, key=lambda row: row[0])
+    notes = (*notes, *unused_parts([part for (part, _, _), _, _ in rows]))
     present = {label for (_, label, _), _, _ in rows}
     labels = DIGITS if present <= set(DIGITS) else tuple(sorted(present))
     return Sounds(
@@ -159,15 +167,6 @@ def gathered_sounds(
         synthetic=synthetic,
         notes=notes,
     )
-
-
-def _files(source: Path) -> Iterator[tuple[Member, tuple[str, ...]]]:
-    """Every WAV file with the parts of its path; a folder of parts is one level deeper than ``members`` looks."""
-    inner = [path for path in sorted(source.glob("*")) if path.name.lower() in (TRAIN, TEST) and path.is_dir()]
-    for place in inner if source.is_dir() and inner else [source]:
-        for member in members(place):
-            if member.path.suffix.lower() == ".wav" and not member.path.name.startswith("."):
-                yield member, (*((place.name,) if inner else ()), *member.path.parts)
 
 
 def _by_name(file: str) -> tuple[tuple[str, str, str], str]:
