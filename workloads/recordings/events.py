@@ -225,6 +225,15 @@ def gathered(
     )
 
 
+def smallest_sensor(stored: Iterable[Stored], sensors: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+    """The first of these sensors that has all pixels of the recordings, the last where none has."""
+    columns = rows = 0
+    for one in stored:
+        columns = max(columns, int(np.max(one.x, initial=0)) + 1)
+        rows = max(rows, int(np.max(one.y, initial=0)) + 1 if one.y is not None else 1)
+    return next((size for size in sensors if rows <= size[1] and columns <= size[2]), sensors[-1])
+
+
 def unused_parts(parts: Sequence[str]) -> tuple[str, ...]:
     """A sentence where recordings are of no part while others are: a split along the data set's parts leaves them out.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
+import math
 import struct
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
+from configs.bounded import printable, read_unpacked
 from configs.errors import InputError
 from workloads.recordings.events import TEST, TRAIN
 
@@ -23,6 +23,7 @@ DIGITS_SOURCE = (
     "scikit-learn ships it (CC BY 4.0)"
 )
 IMAGES, LABELS = 2051, 2049
+SMALLEST_SIDE, LARGEST_SIDE = 2, 512
 PATTERN = "*images*idx3*"
 
 
@@ -30,7 +31,7 @@ PATTERN = "*images*idx3*"
 class Images:
     """``n`` grey pictures: ``pixels`` (n, rows, columns) uint8 with ink at ``full``; ``classes`` (n,) into ``labels``.
 
-    ``parts`` (n,): ``train``, ``test`` or empty. ``names`` (n,).
+    Row 0 is the top. ``parts`` (n,): ``train``, ``test`` or empty. ``names`` (n,).
     """
 
     pixels: NDArray[np.uint8]
@@ -107,7 +108,7 @@ def load_idx(source: Path, *, data_name: str = "") -> Images:
         parts=np.array(parts),
         labels=tuple(str(number) for number in range(max(10, int(every.max(initial=0)) + 1))),
         full=255,
-        data_name=data_name or source.name,
+        data_name=data_name or printable(source.name),
         source=MNIST_SOURCE,
         bibtex="lecun1998",
     )
@@ -115,20 +116,17 @@ def load_idx(source: Path, *, data_name: str = "") -> Images:
 
 def _idx(path: Path, magic: int) -> NDArray[np.uint8]:
     """The bytes of one idx file in the shape that its header states."""
-    try:
-        data = path.read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: damaged or cut off ({error})") from None
-    sides = magic & 0xFF
+    data = read_unpacked(path)
+    name, sides = printable(str(path)), magic & 0xFF
     if len(data) < 4 + 4 * sides or struct.unpack(">I", data[:4])[0] != magic:
-        raise InputError(f"{path}: allowed is an idx file of magic number {magic} (got first bytes {data[:4]!r})")
+        raise InputError(f"{name}: allowed is an idx file of magic number {magic} (got first bytes {data[:4]!r})")
     shape = struct.unpack(f">{sides}I", data[4 : 4 + 4 * sides])
     held = len(data) - 4 - 4 * sides
-    if held != int(np.prod(shape)):
-        what = "truncated" if held < int(np.prod(shape)) else "overlong"
-        raise InputError(f"{path}: a {what} idx file: its header promises {int(np.prod(shape))} bytes (got {held})")
+    promised = math.prod(shape)  # whole numbers of Python, which no header overflows
+    if held != promised:
+        what = "truncated" if held < promised else "overlong"
+        raise InputError(f"{name}: a {what} idx file: its header promises {promised} bytes (got {held})")
+    if not promised or not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in shape[1:]):
+        allowed = f"pictures of {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side, at least one"
+        raise InputError(f"{name}: allowed are {allowed} (got {' x '.join(map(str, shape))})")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * sides).reshape(shape)
