@@ -1,8 +1,8 @@
 """Which recordings a liquid state machine hears and sees: the user's, else the embedded default.
 
-What the user names is told by what it is: event files (``*.bin``, AEDAT, HDF5, CSV), speech (WAV) or pictures (idx). No public
-archive is fetched: none of N-MNIST, SHD, N-TIDIGITS and FSDD is on record here with a SHA-256, and an archive that is
-not pinned could be another one tomorrow. The report says which of these the data is.
+What the user names is told by what it is: event files (``*.bin``, AEDAT, HDF5, CSV), speech (WAV), pictures (idx). No
+public archive is fetched: none of N-MNIST, SHD, N-TIDIGITS and FSDD is on record here with a SHA-256, and an archive
+that is not pinned could be another one tomorrow. The report says which of these the data is.
 """
 
 from __future__ import annotations
