@@ -2,12 +2,14 @@
 
 A data folder may hold a named pipe, on which reading never ends; a link may lead to itself; a few kilobytes of gzip may
 unpack to gigabytes. Every reader of mho opens its files here, so that each of these is one sentence. The limits are
-generous; the environment variable ``MHO_LARGEST_FILE`` (bytes) raises or lowers all of them.
+generous; what is packed may unpack to a hundred times its size (64 MiB at least). The environment variable
+``MHO_LARGEST_FILE`` (bytes) replaces all of them.
 """
 
 from __future__ import annotations
 
 import bz2
+import csv
 import errno
 import gzip
 import io
@@ -28,11 +30,12 @@ from configs.errors import InputError
 VARIABLE = "MHO_LARGEST_FILE"
 LARGEST_BYTES = 1 << 31
 """Of one file, as it is and unpacked [bytes]."""
+MOST_PER_BYTE, ALWAYS_UNPACKED_BYTES = 100, 64 << 20
 DAMAGE = (EOFError, OSError, lzma.LZMAError, zlib.error)
 """What the libraries raise for packed data that is damaged or cut short."""
 FAULTS = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError),
-    *(lzma.LZMAError, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error),
+    *(csv.Error, lzma.LZMAError, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error),
 )
 """What libraries raise somewhere inside for a file that is not as its format says."""
 _PIECE = 1 << 20
@@ -108,7 +111,7 @@ def unpacked(data: bytes, name: str, *, most: int | None = None) -> bytes:
     stream = unpacking(io.BytesIO(data))
     if stream is None:
         return data
-    limited, parts = LimitedStream(stream, name, most=most), []
+    limited, parts = LimitedStream(stream, name, most=unpacks_to(len(data), most)), []
     try:
         while part := limited.read(_PIECE):
             parts.append(part)
@@ -159,6 +162,15 @@ def printable(name: str) -> str:
     if name.isprintable():
         return name
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def unpacks_to(packed_bytes: int, most: int | None = None) -> int:
+    """What packed data of this size may unpack to [bytes]: a hundred times as much, 64 MiB at least, ``most`` at most.
+
+    A file that packs better than that is no recording and no matrix.
+    """
+    usual = ALWAYS_UNPACKED_BYTES + MOST_PER_BYTE * packed_bytes
+    return largest_bytes(min(LARGEST_BYTES if most is None else most, usual))
 
 
 class LimitedStream(io.RawIOBase):

@@ -272,7 +272,10 @@ def test_without_an_output_the_record_is_printed(capsys: pytest.CaptureFixture[s
     ("text", "message"),
     [
         ("target_S,measured\n1,1\n", "m.csv:1: must have the columns target_S, measured_S, and may have t_s and cell"),
-        ("target_uS,measured_uS\n10,10\n10,nan\n", "m.csv:3: measured_S must be a conductance from -1 to 1 S (got nan)"),
+        (
+            "target_uS,measured_uS\n10,10\n10,nan\n",
+            "m.csv:3: measured_S must be a conductance from -1 to 1 S (got nan)",
+        ),
         ("", "m.csv: must begin with a line that names its columns (got an empty file)"),
         (
             "target_uS,measured_uS\n10,10\n10,10\n20,20\n20,21\n",

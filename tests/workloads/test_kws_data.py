@@ -16,6 +16,7 @@ import soundfile as sf
 from configs.errors import InputError
 from workloads.kws import find
 from workloads.kws.find import find_clips, locate
+from workloads.recordings.archives import ALLOWED
 from workloads.recordings.clips import CLIP_SAMPLES, KEYWORDS, LABELS, OTHER_WORDS, SILENCE, UNKNOWN, Clips
 from workloads.recordings.speech_commands import load_speech_commands, speaker_of
 from workloads.recordings.wav import decode_wav
@@ -247,7 +248,7 @@ def test_an_empty_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
     )
     gone = tmp_path / "gone.tar.xz"
     assert told(lambda: find_clips(gone)) == (
-        f"--data: {gone}: no such file or folder; allowed: Speech Commands as a folder, .tar.xz, .tar.gz, .tar.bz2, .tar or .zip",
+        f"--data: {gone}: no such file or folder; allowed: Speech Commands as {ALLOWED}",
     )
     (tmp_path / "yes").mkdir()
     assert told(lambda: find_clips(tmp_path))[0].startswith(
@@ -303,7 +304,7 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.tar.xz"
     path.write_bytes(b"just text")
     assert told(lambda: load_speech_commands(path)) == (
-        f"{path}: not an archive; allowed: a folder, .tar.xz, .tar.gz, .tar.bz2, .tar or .zip (got first bytes b'just t')",
+        f"{path}: not an archive; allowed: {ALLOWED} (got first bytes b'just t')",
     )
 
 

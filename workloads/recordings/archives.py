@@ -1,8 +1,8 @@
 """The files of a data set, one after another, from a folder or straight out of an archive that is never unpacked.
 
 Archives come from strangers: a member that points outside (``../``, an absolute path), a link, a sparse file or a
-device gets the whole archive refused, by name, before anything is made of its content. An archive may unpack to
-``MOST_PER_BYTE`` times its size (recordings pack to a half or a tenth), and at most to ``LARGEST_UNPACKED_BYTES``; the
+device gets the whole archive refused, by name, before anything is made of its content. An archive may unpack to a
+hundred times its size (recordings pack to a half or a tenth), and at most to ``LARGEST_UNPACKED_BYTES``; the
 environment's ``MHO_LARGEST_FILE`` replaces both limits, and that on a member.
 """
 
@@ -26,12 +26,12 @@ from configs.bounded import (
     read_file,
     too_large,
     unpacking,
+    unpacks_to,
 )
 from configs.errors import InputError
 
 LARGEST_MEMBER_BYTES = 64 << 20
 LARGEST_UNPACKED_BYTES = 16 << 30
-MOST_PER_BYTE, ALWAYS_UNPACKED_BYTES = 100, 64 << 20
 MOST_FILES = 1_000_000
 ALLOWED = "a folder, .tar.xz, .tar.gz, .tar.bz2, .tar or .zip"
 ENDINGS = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip")
@@ -65,7 +65,7 @@ def members(source: Path, *, largest: int = LARGEST_MEMBER_BYTES) -> Iterator[Me
         size = check_regular(source).st_size
     except InputError as error:
         raise InputError(f"{error}; allowed: {ALLOWED}") from None
-    unpacks_to = largest_bytes(min(LARGEST_UNPACKED_BYTES, ALWAYS_UNPACKED_BYTES + MOST_PER_BYTE * size))
+    limit = unpacks_to(size, LARGEST_UNPACKED_BYTES)
     with one_sentence(name, "cannot be read"):
         file = source.open("rb")
     with file:
@@ -74,10 +74,10 @@ def members(source: Path, *, largest: int = LARGEST_MEMBER_BYTES) -> Iterator[Me
             file.seek(0)
             stream = unpacking(file)
         if head.startswith(b"PK"):
-            yield from _zip(source, file, largest, unpacks_to)
+            yield from _zip(source, file, largest, limit)
         elif stream is not None or head[257:262] == b"ustar":
-            limited = LimitedStream(stream or file, f"{name}, all of it", most=unpacks_to)
-            yield from _tar(source, cast(IO[bytes], limited), largest)
+            limited = LimitedStream(stream or file, f"{name}, all of it", most=limit)
+            yield from _tar(source, cast(IO[bytes], limited), largest, limit)
         else:
             raise InputError(f"{name}: not an archive; allowed: {ALLOWED} (got first bytes {head[:6]!r})")
 
@@ -119,7 +119,7 @@ def _opener(path: Path) -> Callable[[], bytes]:
     return lambda: read_file(path)
 
 
-def _tar(source: Path, stream: IO[bytes], largest: int) -> Iterator[Member]:
+def _tar(source: Path, stream: IO[bytes], largest: int, limit: int) -> Iterator[Member]:
     name = printable(str(source))
     with one_sentence(name, _DAMAGED):
         archive = tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 18)  # noqa: SIM115
@@ -134,6 +134,8 @@ def _tar(source: Path, stream: IO[bytes], largest: int) -> Iterator[Member]:
             count += 1
             _check_count(source, count)
             _check_inside(source, info.name)
+            if info.size > limit:
+                raise too_large(f"{name}, all of it", limit, info.size)
             if info.isdir():
                 continue
             if not info.isfile() or info.issparse():
@@ -157,7 +159,7 @@ def _tar_reader(source: Path, archive: tarfile.TarFile, info: tarfile.TarInfo, l
     return read
 
 
-def _zip(source: Path, file: IO[bytes], largest: int, unpacks_to: int) -> Iterator[Member]:
+def _zip(source: Path, file: IO[bytes], largest: int, limit: int) -> Iterator[Member]:
     name = printable(str(source))
     with one_sentence(name, _DAMAGED):
         archive = zipfile.ZipFile(file)
@@ -175,14 +177,17 @@ def _zip(source: Path, file: IO[bytes], largest: int, unpacks_to: int) -> Iterat
             kind = "link" if stat.S_ISLNK(mode) else "device"
             raise InputError(f"{name}: member {printable(info.filename)!r} is a {kind}; the archive is refused")
     total = sum(info.file_size for info in infos)
-    if total > unpacks_to:
-        raise too_large(f"{name}, all of it", unpacks_to, total)
+    if total > limit:
+        raise too_large(f"{name}, all of it", limit, total)
 
     def reader(info: zipfile.ZipInfo) -> Callable[[], bytes]:
         def read() -> bytes:
             _check_size(source, info.filename, info.file_size, largest)
             with one_sentence(name, _DAMAGED):
-                return archive.read(info)
+                data = archive.read(info)
+            if len(data) != info.file_size:
+                raise InputError(f"{name}: {_DAMAGED} (a member of {len(data)} bytes, of which it states another size)")
+            return data
 
         return read
 

@@ -82,7 +82,10 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
     if sensor is None:
         sensor = (_side(one.polarity for one in stored), _side(one.y for one in stored), _side(one.x for one in stored))
         notes = (f"The sensor's size was not given: {sensor[2]} x {sensor[1]} pixels as the events have it.",)
-        first = [min(int(np.min(values)) for values in column) for column in ([one.x for one in stored], _rows(stored))]
+        first = [
+            min(int(np.min(values, initial=LARGEST_SIDE)) for values in column)
+            for column in ([one.x for one in stored], _rows(stored))
+        ]
         if set(first) == {1}:
             notes += ("No event has x or y of 0: if the file counts from 1, the first column and row never fire.",)
     return gathered(

@@ -47,7 +47,7 @@ def decode_wav(data: bytes) -> Sound:
 
     Raises ``ValueError`` with what is wrong, in words that complete "FILE: ...".
     """
-    changes = _check_lengths(data)
+    data, changes = _check_lengths(data)
     try:
         with sf.SoundFile(io.BytesIO(data)) as file:
             rate_Hz, channels, frames = int(file.samplerate), int(file.channels), int(file.frames)
@@ -106,12 +106,13 @@ def _scale(wave: NDArray[np.float32]) -> tuple[float, list[str]]:
     raise ValueError(f"floating-point samples in no known unit (allowed: up to 1 or up to 32768; got {peak:.4g})")
 
 
-def _check_lengths(data: bytes) -> list[str]:
-    """Compare the lengths that a file states with its own; what has to be said of it."""
+def _check_lengths(data: bytes) -> tuple[bytes, list[str]]:
+    """Compare the lengths that a file states with its own; the file with a length, and what has to be said of it."""
     if data[:4] == b"fLaC":
-        return []
+        return data, []
     if data[:8] == b"NIST_1A\n":
-        return _check_sphere(data)
+        _check_sphere(data)
+        return data, []
     if len(data) < 12 or data[:4] not in (b"RIFF", b"RIFX", b"RF64") or data[8:12] != b"WAVE":
         got = "an empty file" if not data else f"first bytes {data[:4]!r}"
         raise ValueError(f"not a WAV file (allowed: RIFF WAVE; got {got})")
@@ -126,16 +127,22 @@ def _check_lengths(data: bytes) -> list[str]:
         if kind == b"data":
             if size == 0xFFFFFFFF and long is not None:
                 size = long
-            elif size in _UNKNOWN_LENGTHS and size > held:
-                return ["of unknown length in their header (written to a pipe), and read to the end of the file"]
+            elif (size in _UNKNOWN_LENGTHS and size > held) or (size == 0 and held >= 8 and not _is_part(data, at + 8)):
+                data = data[: at + 4] + struct.pack(f"{order}I", held) + data[at + 8 :]
+                return data, ["of unknown length in their header (written to a pipe), and read to the end of the file"]
             if size > held:
                 raise ValueError(f"a truncated WAV file (its header promises {size} bytes of samples, it holds {held})")
-            return []
+            return data, []
         at += 8 + size + size % 2
     raise ValueError(f"a WAV file with more than {_MOST_CHUNKS:,} parts before its samples")
 
 
-def _check_sphere(data: bytes) -> list[str]:
+def _is_part(data: bytes, at: int) -> bool:
+    """Whether a part of a WAV file begins here, rather than samples of one whose writer left its length at 0."""
+    return data[at : at + 4].isalnum() and struct.unpack_from("<I", data, at + 4)[0] <= len(data) - at - 8
+
+
+def _check_sphere(data: bytes) -> None:
     """NIST SPHERE: a header of text, of the size in its second line, then the samples."""
     head = data[: 1 << 16].decode("latin-1")
     stated = re.match(r"NIST_1A\n\s*(\d{1,6})\n", head)
@@ -149,7 +156,6 @@ def _check_sphere(data: bytes) -> list[str]:
     held = len(data) - int(stated[1])
     if size > held:
         raise ValueError(f"a truncated SPHERE file (its header promises {size} bytes of samples, it holds {held})")
-    return []
 
 
 def resample(wave: NDArray[np.float32], rate_Hz: int) -> NDArray[np.float32]:
