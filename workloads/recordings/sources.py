@@ -180,9 +180,11 @@ def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tup
         except FAULTS as error:
             notes.append(f"cache file {path} was damaged ({type(error).__name__}) and is made again")
         else:
-            if arrays.pop(_DIGEST, None) == _digest(arrays):
+            kept = arrays.pop(_DIGEST, None)
+            if kept == _digest(arrays):
                 return arrays, ()
-            notes.append(f"cache file {path} does not hold what was written into it and is made again")
+            why = "is of an earlier version" if kept is None else "does not hold what was written into it"
+            notes.append(f"cache file {path} {why} and is made again")
         _remove(path)
     arrays = {key: np.asarray(array) for key, array in make().items()}
     try:

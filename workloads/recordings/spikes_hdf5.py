@@ -159,11 +159,11 @@ class _Inside:
         inner = h5py.check_vlen_dtype(data.dtype)
         kind = np.dtype(inner) if lists and inner is not None else data.dtype
         text = h5py.check_string_dtype(data.dtype) is not None and "S" in kinds
-        if data.ndim != 1 or not (text or (kind.kind in kinds and (inner is not None) == lists)):
+        if data.shape is None or data.ndim != 1 or not (text or (kind.kind in kinds and (inner is not None) == lists)):
             wanted = "lists of numbers" if lists else "text" if "S" in kinds else "numbers"
             raise InputError(
                 f"{self.where}: {printable(name)}: allowed is one dimension of {wanted} "
-                f"(got {data.dtype} of {' x '.join(map(str, data.shape)) or 'no dimension'})"
+                f"(got {data.dtype} of {' x '.join(map(str, data.shape or ())) or 'no dimension'})"
             )
         self.count(len(data) * data.dtype.itemsize)
         return data
