@@ -166,7 +166,7 @@ def read_measurements(path: Path | str) -> Measurements:
     numbers = np.array([number for number, _ in rows[1:]])
     if kind == SUMMARY:
         _refuse_disorder(name, numbers, found)
-    read = Measurements(name, hashlib.sha256(data).hexdigest(), numbers, **found)
+    read = Measurements(name, hashlib.sha256(data).hexdigest(), numbers, **found)  # type: ignore[arg-type]
     read = _moments(read) if kind == SAMPLES and "t_s" in found else read
     return replace(read, notes=(*read.notes, *_notes(read, columns)))
 
@@ -235,8 +235,9 @@ class Column:
         """The column of a name with a unit."""
         for unit in (unit for unit in OHM if field.endswith(unit)):
             return cls(field[: -len(unit)] + "_S", OHM[unit], True)
-        unit = next((unit for unit in sorted(PER_SIEMENS, key=len, reverse=True) if field.endswith(unit)), None)
-        return cls(field[: -len(unit)] + "_S", PER_SIEMENS[unit]) if unit else cls(field)
+        for unit in sorted((unit for unit in PER_SIEMENS if field.endswith(unit)), key=len, reverse=True):
+            return cls(field[: -len(unit)] + "_S", PER_SIEMENS[unit])
+        return cls(field)
 
     def si(self, value: float) -> float:
         """A number of the column in siemens or seconds; infinite for no resistance at all."""

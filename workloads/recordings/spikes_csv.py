@@ -132,7 +132,9 @@ class _Table:
         return self.header_line + 1 + [number for number, line in enumerate(lines) if line.strip()][at]
 
     def header(self, allowed: str) -> InputError:
-        return InputError(f"{self.where}:{self.header_line}: allowed is {allowed} (got {', '.join(self.frame)})")
+        return InputError(
+            f"{self.where}:{self.header_line}: allowed is {allowed} (got {', '.join(map(str, self.frame))})"
+        )
 
 
 def _recordings(where: str, parts: tuple[str, ...], data: bytes) -> Iterator[Stored]:

@@ -72,7 +72,8 @@ def load_spikes_hdf5(source: Path, *, channels: int | None = None, data_name: st
     if len(kinds) > 1:
         raise InputError(f"{origin}: allowed are files of one layout (got {' and '.join(sorted(kinds))})")
     heidelberg = kinds == {"SHD"}
-    labels, notes = TIDIGITS, ()
+    labels: tuple[str, ...] = TIDIGITS
+    notes: tuple[str, ...] = ()
     if heidelberg:
         most = max((int(one.label) for one in stored), default=-1)
         labels = tuple(str(number) for number in range(max(most + 1, len(keys))))
