@@ -2,7 +2,7 @@
 
 A data folder may hold a named pipe, on which reading never ends; a link may lead to itself; a few kilobytes of gzip may
 unpack to gigabytes. Every reader of mho opens its files here, so that each of these is one sentence. The limits are
-generous; what is packed may unpack to a hundred times its size (64 MiB at least). The environment variable
+generous; what is packed may unpack to a hundred times its size (256 MiB at least). The environment variable
 ``MHO_LARGEST_FILE`` (bytes) replaces all of them.
 """
 
@@ -30,7 +30,8 @@ from configs.errors import InputError
 VARIABLE = "MHO_LARGEST_FILE"
 LARGEST_BYTES = 1 << 31
 """Of one file, as it is and unpacked [bytes]."""
-MOST_PER_BYTE, ALWAYS_UNPACKED_BYTES = 100, 64 << 20
+SURE_BYTES, RATIO = 1 << 28, 100
+"""What any packed file may unpack to [bytes], and beyond that, times its size: gzip of zeros reaches 1,000."""
 DAMAGE = (EOFError, OSError, lzma.LZMAError, zlib.error)
 """What the libraries raise for packed data that is damaged or cut short."""
 FAULTS = (
@@ -53,12 +54,17 @@ def largest_bytes(usual: int = LARGEST_BYTES) -> int:
 
     Raises InputError where that variable is not a whole number above 0.
     """
-    said = os.environ.get(VARIABLE, "")
-    if not said:
+    given = os.environ.get(VARIABLE, "")
+    if not given:
         return usual
-    if not (said.isascii() and said.isdigit() and len(said) < 16 and int(said) > 0):
-        raise InputError(f"{VARIABLE}: a number of bytes, at least 1 (got {said!r:.40})")
-    return int(said)
+    if not (given.isascii() and given.isdigit() and len(given) < 16 and int(given) > 0):
+        raise InputError(f"{VARIABLE}: a number of bytes, at least 1 (got {given!r:.40})")
+    return int(given)
+
+
+def largest_unpacked(packed: int, usual: int = LARGEST_BYTES) -> int:
+    """The limit on what ``packed`` bytes unpack to [bytes]: so many times as much, or ``MHO_LARGEST_FILE``."""
+    return largest_bytes(min(usual, max(SURE_BYTES, RATIO * packed)))
 
 
 def check_regular(path: Path | str) -> os.stat_result:
@@ -99,7 +105,7 @@ def read_file(path: Path | str, *, most: int | None = None) -> bytes:
 
 
 def read_unpacked(path: Path | str, *, most: int | None = None) -> bytes:
-    """The same, with gzip, xz or bzip2 unpacked where the first bytes show it; ``most`` holds for what comes out.
+    """The same, with gzip, xz or bzip2 unpacked where the first bytes show it; ``most`` is the limit on what comes out.
 
     Raises InputError also for packed data that is damaged or cut short, with the line up to which it is whole.
     """
@@ -111,7 +117,8 @@ def unpacked(data: bytes, name: str, *, most: int | None = None) -> bytes:
     stream = unpacking(io.BytesIO(data))
     if stream is None:
         return data
-    limited, parts = LimitedStream(stream, name, most=unpacks_to(len(data), most)), []
+    most = largest_unpacked(len(data), LARGEST_BYTES if most is None else most)
+    limited, parts = LimitedStream(stream, name, most=most), []
     try:
         while part := limited.read(_PIECE):
             parts.append(part)
@@ -162,15 +169,6 @@ def printable(name: str) -> str:
     if name.isprintable():
         return name
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-
-
-def unpacks_to(packed_bytes: int, most: int | None = None) -> int:
-    """What packed data of this size may unpack to [bytes]: a hundred times as much, 64 MiB at least, ``most`` at most.
-
-    A file that packs better than that is no recording and no matrix.
-    """
-    usual = ALWAYS_UNPACKED_BYTES + MOST_PER_BYTE * packed_bytes
-    return largest_bytes(min(LARGEST_BYTES if most is None else most, usual))
 
 
 class LimitedStream(io.RawIOBase):

@@ -40,7 +40,7 @@ def decoded(data: bytes, name: str) -> str:
 
 
 def separator_of(line: str) -> str:
-    """The character between the columns, told by the first line of a table."""
+    """The character between the columns, taken from the first line of a table."""
     return next((mark for mark in ("\t", ";") if mark in line), ",")
 
 

@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from configs.yaml_source import dump_yaml
-from devices import AnyDevice, InputError, Measured
+from configs.errors import InputError
+from configs.plausible import problems, range_of
+from configs.yaml_source import Node, Origin, as_node, dump_yaml
+from devices import AnyDevice, Measured
 from devices.candidates import fits
 from devices.fitting import Fit
 from devices.measured_csv import Measurements, read_measurements
@@ -32,12 +34,15 @@ def fit_file(path: Path, output: Path | None, *, kind: str | None = None, reads:
 
     ``kind`` is a candidate or a kind of device, of which the best candidate is taken; ``reads`` a file of samples that
     repeat the read of one cell a level, for the fast read noise. Returns the tables to print. Raises InputError for a
-    bad file or kind; a record is written whole or not at all, and holds nothing that mho would not read again.
+    bad file or kind; a record is written whole or not at all, and has nothing that mho would not read again.
     """
     data = read_measurements(path)
     candidates = [fit for fit in fits(data) if _is_valid(fit)]
     if not candidates:
-        raise InputError(f"{data.name}: must be numbers that a device of some kind can describe (got none that fits)")
+        usual = "{:g} to {:g} S".format(*range_of("g_max_S"))
+        raise InputError(
+            f"{data.name}: must be numbers that a device of some kind can describe, of {usual} (got none that fits)"
+        )
     best = _chosen(candidates, kind, data)
     read_noise_S, read_source = _read_noise(reads)
     text = _record(best, data, read_noise_S, read_source, asked_for=kind is not None)
@@ -47,15 +52,17 @@ def fit_file(path: Path, output: Path | None, *, kind: str | None = None, reads:
 
 
 def _is_valid(fit: Fit) -> bool:
-    """Whether a record of this device can be read again: its numbers are finite and within what its kind allows."""
+    """Whether a record of this device can be read again: its numbers are finite, plausible and as its kind allows."""
     adapter: TypeAdapter[Any] = TypeAdapter(AnyDevice)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydantic warns of what is refused below
-            adapter.validate_python(adapter.dump_python(fit.device, mode="json"))
+            plain = adapter.dump_python(fit.device, mode="json")
+            adapter.validate_python(plain)
     except ValueError:
         return False
-    return not fit.samples or math.isfinite(fit.bic)
+    refused = problems(as_node(plain, Node(None, Origin(fit.name))))
+    return not refused and (not fit.samples or math.isfinite(fit.bic))
 
 
 def _notes(data: Measurements) -> list[str]:
@@ -127,7 +134,7 @@ def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str
         + "".join(f" {note}" for note in _notes(data)),
         read_noise_S=float(f"{read_noise_S:.6g}"),
     )
-    plain: dict[str, Any] = TypeAdapter(AnyDevice).dump_python(device, mode="json")  # type: ignore[arg-type]
+    plain: dict[str, Any] = TypeAdapter(AnyDevice).dump_python(device, mode="json")
     always = {"description", "kind", "status", "source", "g_min_S", "g_max_S", "read_noise_S"}
     if plain["kind"] == "measured":
         always |= {"target_S", "mean_S", "sigma_S", "t_s", "shape"}
@@ -158,12 +165,12 @@ def _tables(candidates: list[Fit], best: Fit, data: Measurements) -> str:
     for note in _notes(data):
         page.print(f"\n{escape(note)}")
     if not best.samples:
-        page.print("\nNo count column: nothing can be said about the goodness of fit, and the table is taken as it is.")
+        page.print("\nNo count column: the goodness of fit cannot be judged, and the table is taken as it is.")
     if best.levels:
         page.print()
         page.print(_levels(best, data))
         page.print(
-            f"\np is that of a distribution known beforehand; fitted to the same samples, it flatters. With "
+            f"\np is that of a distribution chosen beforehand; fitted to the same samples, it is too high. With "
             f"{len(best.levels)} levels, one of them below {1 / len(best.levels):.2f} is expected."
         )
     assert isinstance(page.file, io.StringIO)

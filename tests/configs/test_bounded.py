@@ -1,4 +1,4 @@
-"""Files within limits: what is no regular file, what is too large, and what unpacks to more than a file may hold."""
+"""Files within limits: what is no regular file, what is too large, and what unpacks to more than a file may have."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_regular_file_and_a_link_to_it_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", PACKERS.values(), ids=list(PACKERS))
-def test_packed_files_are_told_by_their_first_bytes(pack: object, tmp_path: Path) -> None:
+def test_packed_files_are_recognised_by_their_first_bytes(pack: object, tmp_path: Path) -> None:
     assert callable(pack)
     file = tmp_path / "a.txt"
     file.write_bytes(pack(b"1 2\n" * 1000))

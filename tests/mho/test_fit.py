@@ -15,8 +15,8 @@ from devices import AnyDevice, Gaussian, LogNormal, Measured
 from devices.candidates import fits
 from devices.fitting import Fit, _distance
 from devices.measured_csv import read_measurements
-from mho import cli
 from mho.config.read import read
+from tests.mho.command import mho
 
 HONG_CSV = Path(__file__).parents[1] / "reference" / "hong2025_3c.csv"
 LEVELS_US = np.array([10.0, 20.0, 40.0, 60.0, 80.0])
@@ -197,16 +197,6 @@ def test_write_verified_memristors_fill_their_window() -> None:
     assert found["gaussian_absolute"].device.sigma_absolute * 400e-6 == pytest.approx(2.76e-6, rel=0.02)  # type: ignore[attr-defined]
 
 
-def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of one command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["mho", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    out, err = capsys.readouterr()
-    return (stop.value.code if isinstance(stop.value.code, int) else 0), out, err
-
-
 def test_fit_writes_a_record_that_validates_and_can_be_drawn(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -256,7 +246,7 @@ def test_times_and_the_assumption_about_them_stand_in_the_record(
     record = tmp_path / "mine.yaml"
     code, out, _ = mho(capsys, "fit", tmp_path / "m.csv", "-o", record)
     assert code == 0
-    assert "No count column: nothing can be said about the goodness of fit" in out
+    assert "No count column: the goodness of fit cannot be judged" in out
     device = read(str(record), AnyDevice, folder="devices").value
     assert (device.t_s, device.correlation) == ((1.0, 60.0), 1.0)
     assert "that each keeps its rank is an assumption" in device.source
@@ -358,7 +348,7 @@ def test_no_record_is_written_that_mho_would_refuse(
 
 
 @pytest.mark.parametrize("moments", [1, 2])
-def test_a_mean_that_falls_while_the_target_rises_is_said(
+def test_a_mean_that_falls_while_the_target_rises_is_noted(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, moments: int
 ) -> None:
     lines = ["target_S,mean_S,sigma_S,t_s"]
@@ -384,7 +374,7 @@ def test_two_thousand_levels_take_seconds(capsys: pytest.CaptureFixture[str], tm
 
 @pytest.mark.parametrize("count", [3, 50])
 def test_distances_are_those_of_scipy(count: int) -> None:
-    places = np.random.default_rng(count).uniform(size=count)
-    test = stats.kstest(places, "uniform")
-    assert _distance(places) == test.statistic
-    assert stats.kstwo.sf(_distance(places), count) == test.pvalue
+    ranks = np.random.default_rng(count).uniform(size=count)
+    test = stats.kstest(ranks, "uniform")
+    assert _distance(ranks) == test.statistic
+    assert stats.kstwo.sf(_distance(ranks), count) == test.pvalue

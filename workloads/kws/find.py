@@ -54,7 +54,7 @@ def find_clips(
     """The clips of a run, from the first of: ``data``, ``MHO_DATA``, the cache, the network, the embedded default.
 
     What the user names must be right: it is never replaced in silence, and ``InputError`` says what is wrong with it.
-    Where the network fails, a note in the clips says why the default stands in. ``progress`` follows the synthesiser.
+    Where the network fails, a note in the clips says why the default is taken. ``progress`` follows the synthesiser.
     """
     finding = finding or Finding()
     chosen, origin = (data, "--data") if data else (os.environ.get("MHO_DATA") or None, "MHO_DATA")
@@ -70,12 +70,12 @@ def find_clips(
     if path:
         return load_speech_commands(path, seed=seed)
     clips = spoken_clips(seed=seed, how=spoken, progress=progress)
-    note = f"Speech Commands was not at hand (no --data, no MHO_DATA, nothing in the cache; {reason})."
+    note = f"Speech Commands was not found (no --data, no MHO_DATA, nothing in the cache; {reason})."
     return replace(clips, notes=(*clips.notes, note))
 
 
 def locate(path: Path, origin: str, *, deeper: int = 3) -> Path:
-    """The Speech Commands folder or archive that ``path`` is, or holds: one named ``speech_commands*`` within it.
+    """The Speech Commands folder or archive that ``path`` is or contains: one named ``speech_commands*`` within it.
 
     Looks ``deeper`` folders down at most, since a link may lead back up. Raises ``InputError`` that names ``origin``,
     where the path was given.
@@ -87,12 +87,12 @@ def locate(path: Path, origin: str, *, deeper: int = 3) -> Path:
     if not os.path.isdir(path) or any((path / label).is_dir() for label in LABELS):
         return path
     with one_sentence(where, "a folder that can be read"):
-        found = sorted(path.glob("speech_commands*"))
+        inside = sorted(path.glob("speech_commands*"))
         empty = not any(path.iterdir())
-    for inner in found:
+    for inner in inside:
         if inner.is_file() and inner.name.endswith(ENDINGS):
             return inner
-    for inner in found if deeper else ():
+    for inner in inside if deeper else ():
         if inner.is_dir():
             return locate(inner, origin, deeper=deeper - 1)
     what = "an empty folder" if empty else "neither is in it"

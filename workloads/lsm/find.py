@@ -1,8 +1,8 @@
-"""Which recordings a liquid state machine hears and sees: the user's, else the embedded default.
+"""Which recordings a liquid state machine gets: the user's, else the embedded default.
 
-What the user names is told by what it is: event files (``*.bin``, AEDAT, HDF5, CSV), speech (WAV), pictures (idx). No
-public archive is fetched: none of N-MNIST, SHD, N-TIDIGITS and FSDD is on record here with a SHA-256, and an archive
-that is not pinned could be another one tomorrow. The report says which of these the data is.
+What the user names is recognised by its content: event files (``*.bin``, AEDAT, HDF5, CSV), speech (WAV) or pictures
+(idx). No public archive is fetched: none of N-MNIST, SHD, N-TIDIGITS and FSDD has a SHA-256 here, and an archive that
+is not pinned could be another one tomorrow. The report says which of these the data is.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def find_events(
     if chosen:
         path = locate(expanded(chosen), origin, wanted)
         return _loaded(path, wanted, rng, cochlea, saccades, progress)
-    note = "No recordings were named (no --data, no MHO_DATA): the embedded default stands in for them."
+    note = "No recordings were named (no --data, no MHO_DATA): the embedded default is taken."
     if wanted == "audio":
         sounds = spoken_digits(seed=rng.key, how=counting, progress=progress)
         found = cached_cochlea_events(sounds, cochlea or Cochlea(), progress=progress)
@@ -79,9 +79,9 @@ def find_events(
 
 
 def kind_of(path: Path) -> Kind | None:
-    """What a file, folder or archive holds, by the name of the first file of a known kind; None for none of them.
+    """What a file, folder or archive has, by the name of its first file of these kinds; None for none of them.
 
-    Raises ``InputError`` for a kind that is known and not read, with how to convert it.
+    Raises ``InputError`` for a kind that is recognised and not read, with how to convert it.
     """
     if path.name.lower().endswith(SUFFIXES):
         return "hdf5"
@@ -95,8 +95,8 @@ def kind_of(path: Path) -> Kind | None:
                 return "pictures"
             if any(inner.name.lower().endswith(SUFFIXES) for inner in path.iterdir() if inner.is_file()):
                 return "hdf5"
-    for place in [path, *parts_in(path)]:
-        for member in members(place):
+    for folder in [path, *parts_in(path)]:
+        for member in members(folder):
             if member.path.name.startswith("."):
                 continue
             if member.path.suffix.lower() in _NOT_READ:
@@ -108,7 +108,7 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def locate(path: Path, origin: str, wanted: Wanted, *, deeper: int = 3) -> Path:
-    """The data that ``path`` is, or holds under a usual name (``nmnist*``, ``spoken_digits*`` ...).
+    """The data that ``path`` is, or has under a usual name (``nmnist*``, ``spoken_digits*`` ...).
 
     Looks ``deeper`` folders down at most, since a link may lead back up. Raises ``InputError`` that names ``origin``,
     where the path was given.

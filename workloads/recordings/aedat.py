@@ -3,13 +3,13 @@
 2.0: after a header of lines that begin with #, 8 bytes an event, big endian: an address and a time in microseconds. A
 DVS128 address has the polarity in bit 0, x in bits 1 to 7 and y in bits 8 to 14; a DAVIS address has bit 31 for samples
 of its frames and bit 10 for what is no polarity event (both left out), y in bits 22 to 30, x in bits 12 to 21, polarity
-in bit 11. The header's line ``AEChip`` says which; without it, a DAVIS is told by an address beyond 16 bits.
+in bit 11. The header's line ``AEChip`` says which; without it, a DAVIS is recognised by an address beyond 16 bits.
 3.1: packets of a header of 28 bytes, little endian, and events of 8 bytes: validity in bit 0, polarity in bit 1, y in
 bits 2 to 16, x in bits 17 to 31, then the time. Polarity 1 is ON. Rows are as the file has them: (0, 0) is the lower
 left in 2.0 and the upper left in 3.1. Source: docs.inivation.com, AEDAT file formats.
 
 Clocks run from the camera's start, so that each recording's first event is its time 0. One recording a file, in a
-folder for each class. AEDAT 4 is compressed with a schema of its own and is not read.
+folder for each class. AEDAT 4 is compressed with another schema and is not read.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from configs.bounded import largest_bytes, one_sentence, printable
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, files_of
+from workloads.recordings.archives import ALLOWED, members_by_class, part_class_and_name
 from workloads.recordings.events import Recordings, Stored, gathered, smallest_sensor
-from workloads.recordings.nmnist import DIGITS, path_key
+from workloads.recordings.nmnist import DIGITS
 
 SENSORS = ((2, 128, 128), (2, 180, 240), (2, 260, 346), (2, 480, 640))
 LARGEST_FILE_BYTES = 512 << 20
@@ -43,14 +43,14 @@ _Events = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray
 def load_aedat(source: Path, *, data_name: str = "") -> Recordings:
     """All recordings of a folder or archive laid out as ``[Train|Test]/CLASS/*.aedat``.
 
-    The sensor is the smallest of ``SENSORS`` that holds all events, which a note says; classes as in ``load_nmnist``.
+    The sensor is the smallest of ``SENSORS`` that has all events, which a note says; classes as in ``load_nmnist``.
     Raises ``InputError`` for a file of another version, a damaged one, and every bad recording.
     """
     stored: list[Stored] = []
     problems: list[str] = []
     events = 0
-    for member, parts in files_of(source, (".aedat",), largest=LARGEST_FILE_BYTES):
-        part, label, name = path_key(parts)
+    for member, parts in members_by_class(source, (".aedat",), largest=LARGEST_FILE_BYTES):
+        part, label, name = part_class_and_name(parts)
         try:
             with one_sentence(member.where, "a damaged AEDAT file"):
                 t_us, x, y, polarity = _decoded(member.where, member.read())
@@ -69,7 +69,7 @@ def load_aedat(source: Path, *, data_name: str = "") -> Recordings:
             Stored(member.where, name, label, t_s, x.astype(kept), y.astype(kept), polarity.astype(np.int8), part=part)
         )
     if not problems and not stored:
-        problems.append(f"{printable(str(source))}: holds no AEDAT file; allowed: CLASS/*.aedat in {ALLOWED}")
+        problems.append(f"{printable(str(source))}: has no AEDAT file; allowed: CLASS/*.aedat in {ALLOWED}")
     found = {one.label for one in stored}
     sensor = smallest_sensor(stored, SENSORS)
     return gathered(

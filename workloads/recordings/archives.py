@@ -2,8 +2,8 @@
 
 Archives come from strangers: a member that points outside (``../``, an absolute path), a link, a sparse file or a
 device gets the whole archive refused, by name, before anything is made of its content. An archive may unpack to a
-hundred times its size (recordings pack to a half or a tenth), and at most to ``LARGEST_UNPACKED_BYTES``; the
-environment's ``MHO_LARGEST_FILE`` replaces both limits, and that on a member.
+hundred times its size (recordings pack to a half or a tenth; 256 MiB at least), and at most to
+``LARGEST_UNPACKED_BYTES``; the environment's ``MHO_LARGEST_FILE`` replaces both limits, and that on a member.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, cast
@@ -21,21 +21,22 @@ from configs.bounded import (
     LimitedStream,
     check_regular,
     largest_bytes,
+    largest_unpacked,
     one_sentence,
     printable,
     read_file,
     too_large,
     unpacking,
-    unpacks_to,
 )
 from configs.errors import InputError
 
+TRAIN, TEST = "train", "test"
+PROBLEMS_SHOWN = 10
 LARGEST_MEMBER_BYTES = 64 << 20
 LARGEST_UNPACKED_BYTES = 16 << 30
 MOST_FILES = 1_000_000
 ALLOWED = "a folder, .tar.xz, .tar.gz, .tar.bz2, .tar or .zip"
 ENDINGS = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip")
-PARTS = ("train", "test")
 _DAMAGED = "the archive is damaged or cut off"
 
 
@@ -51,11 +52,50 @@ class Member:
     read: Callable[[], bytes]
 
 
+def shortened(problems: Sequence[str], source: object, what: str = "files") -> list[str]:
+    """The first problems of a set's files, and how many more there are."""
+    more = len(problems) - PROBLEMS_SHOWN
+    rest = f"{printable(str(source))}: {more} more {what} are bad in such ways"
+    return [*problems[:PROBLEMS_SHOWN], *([rest] if more > 0 else [])]
+
+
+def members_by_class(
+    source: Path, endings: Collection[str], *, largest: int = LARGEST_MEMBER_BYTES
+) -> Iterator[tuple[Member, tuple[str, ...]]]:
+    """Every file with one of these endings, and the parts of its path; hidden files are left out.
+
+    A folder may have its parts (``train``, ``test``) as folders or as an archive each, such as ``Train.zip`` beside
+    ``Test.zip``: these come before the class, and files are looked for in them.
+    """
+    parts = parts_in(source)
+    for folder in parts or [source]:
+        for member in members(folder, largest=largest):
+            if member.path.suffix.lower() in endings and not member.path.name.startswith("."):
+                before = (printable(folder.name.split(".")[0]),) if parts else ()
+                yield member, (*before, *member.path.parts)
+
+
+def parts_in(source: Path) -> list[Path]:
+    """The folders or archives in a folder that are the parts of a data set by their names."""
+    if not os.path.isdir(source):
+        return []
+    with one_sentence(printable(str(source)), "a folder that can be read"):
+        named = [path for path in sorted(source.glob("*")) if path.name.lower().split(".")[0] in (TRAIN, TEST)]
+        return [path for path in named if path.is_dir() or (path.is_file() and path.name.lower().endswith(ENDINGS))]
+
+
+def part_class_and_name(path: tuple[str, ...]) -> tuple[str, str, str]:
+    """Part, class and name of a recording from its path; the first two are empty where the path has none."""
+    part = path[-3].lower() if len(path) > 2 and path[-3].lower() in (TRAIN, TEST) else ""
+    label = path[-2] if len(path) > 1 else ""
+    return part, label, "/".join(path[-3 if part else -2 :])
+
+
 def members(source: Path, *, largest: int = LARGEST_MEMBER_BYTES) -> Iterator[Member]:
     """Every file of a folder (two levels deep) or of an archive, in the order of the archive.
 
-    An archive is told by its first bytes, not by its name; ``largest`` is the limit on one of its members [bytes].
-    Raises ``InputError`` for a missing or foreign file, a damaged archive and an unsafe member.
+    An archive is recognised by its first bytes, not by its name; ``largest`` is the limit on one of its members
+    [bytes]. Raises ``InputError`` for a missing or foreign file, a damaged archive and an unsafe member.
     """
     if os.path.isdir(source):  # unlike Path.is_dir, never raises
         yield from _folder(source)
@@ -65,7 +105,7 @@ def members(source: Path, *, largest: int = LARGEST_MEMBER_BYTES) -> Iterator[Me
         size = check_regular(source).st_size
     except InputError as error:
         raise InputError(f"{error}; allowed: {ALLOWED}") from None
-    limit = unpacks_to(size, LARGEST_UNPACKED_BYTES)
+    limit = largest_unpacked(size, LARGEST_UNPACKED_BYTES)
     with one_sentence(name, "cannot be read"):
         file = source.open("rb")
     with file:
@@ -80,31 +120,6 @@ def members(source: Path, *, largest: int = LARGEST_MEMBER_BYTES) -> Iterator[Me
             yield from _tar(source, cast(IO[bytes], limited), largest, limit)
         else:
             raise InputError(f"{name}: not an archive; allowed: {ALLOWED} (got first bytes {head[:6]!r})")
-
-
-def files_of(
-    source: Path, endings: Collection[str], *, largest: int = LARGEST_MEMBER_BYTES
-) -> Iterator[tuple[Member, tuple[str, ...]]]:
-    """Every file with one of these endings, and the parts of its path; hidden files are left out.
-
-    A folder may hold its parts (``train``, ``test``) as folders or as an archive each, such as ``Train.zip`` beside
-    ``Test.zip``: these are looked into, and their name begins the path.
-    """
-    inner = parts_in(source)
-    for place in inner or [source]:
-        for member in members(place, largest=largest):
-            if member.path.suffix.lower() in endings and not member.path.name.startswith("."):
-                before = (printable(place.name.split(".")[0]),) if inner else ()
-                yield member, (*before, *member.path.parts)
-
-
-def parts_in(source: Path) -> list[Path]:
-    """The folders or archives in a folder that are the parts of a data set by their names."""
-    if not os.path.isdir(source):
-        return []
-    with one_sentence(printable(str(source)), "a folder that can be read"):
-        named = [path for path in sorted(source.glob("*")) if path.name.lower().split(".")[0] in PARTS]
-        return [path for path in named if path.is_dir() or (path.is_file() and path.name.lower().endswith(ENDINGS))]
 
 
 def _folder(source: Path) -> Iterator[Member]:
@@ -198,7 +213,7 @@ def _zip(source: Path, file: IO[bytes], largest: int, limit: int) -> Iterator[Me
 
 
 def _path(source: Path, name: str) -> PurePosixPath:
-    """A path inside a data set, of names that reports can hold: what is not UTF-8 is written as an escape."""
+    """A path inside a data set, of names that reports can show: what is not UTF-8 is written as an escape."""
     path = PurePosixPath(printable(name))
     if not path.name:
         raise InputError(f"{printable(str(source))}: a member has no name; the archive is refused")

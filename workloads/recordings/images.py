@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from configs.bounded import printable, read_unpacked
 from configs.errors import InputError
-from workloads.recordings.events import TEST, TRAIN
+from workloads.recordings.archives import TEST, TRAIN
+from workloads.recordings.labelled import Labelled
 
 MNIST_SOURCE = "Y. LeCun et al., Gradient-based learning applied to document recognition, doi 10.1109/5.726791 (MNIST)"
 DIGITS_SOURCE = (
@@ -27,45 +27,31 @@ SMALLEST_SIDE, LARGEST_SIDE = 2, 512
 PATTERN = "*images*idx3*"
 
 
-@dataclass(frozen=True, eq=False)
-class Images:
-    """``n`` grey pictures: ``pixels`` (n, rows, columns) uint8 with ink at ``full``; ``classes`` (n,) into ``labels``.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Images(Labelled):
+    """``n`` grey pictures: ``pixels`` (n, rows, columns) uint8 with ink at ``full``.
 
-    Row 0 is the top. ``parts`` (n,): ``train``, ``test`` or empty. ``names`` (n,).
+    Row 0 is the top. ``parts`` (n,): ``train``, ``test`` or empty.
     """
 
     pixels: NDArray[np.uint8]
-    classes: NDArray[np.int64]
-    names: NDArray[np.str_]
     parts: NDArray[np.str_]
-    labels: tuple[str, ...]
     full: int
-    data_name: str
-    source: str
-    bibtex: str
 
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the pictures and their labels."""
-        whole = hashlib.sha256(repr((self.labels, self.pixels.shape, self.full)).encode())
-        whole.update(np.ascontiguousarray(self.pixels).data)
-        whole.update(np.ascontiguousarray(self.classes).data)
-        for strings in (self.names, self.parts):
-            whole.update("\0".join(strings.tolist()).encode())
-        return whole.hexdigest()
+    def _content(self) -> tuple[object, Iterable[NDArray[Any]], Iterable[NDArray[np.str_]]]:
+        return (self.labels, self.pixels.shape, self.full), (self.pixels, self.classes), (self.names, self.parts)
 
 
 def sklearn_digits() -> Images:
     """The 1797 digits of 8 x 8 pixels and 17 grey levels that come with scikit-learn; no official split."""
-    held = load_digits()
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
     return Images(
-        pixels=held.images.astype(np.uint8),
-        classes=held.target.astype(np.int64),
-        names=np.array([f"{label}/{number:05d}" for number, label in enumerate(held.target.tolist())]),
-        parts=np.array([""] * len(held.target)),
+        pixels=digits.images.astype(np.uint8),
+        classes=digits.target.astype(np.int64),
+        names=np.array([f"{label}/{number:05d}" for number, label in enumerate(digits.target.tolist())]),
+        parts=np.array([""] * len(digits.target)),
         labels=tuple("0123456789"),
         full=16,
         data_name="scikit-learn digits",
@@ -81,25 +67,25 @@ def load_idx(source: Path, *, data_name: str = "") -> Images:
     """
     paths = sorted(source.glob(PATTERN)) if source.is_dir() else [source]
     if not paths:
-        raise InputError(f"{source}: holds no pictures; allowed: *-images-idx3-ubyte, as it is or with .gz")
+        raise InputError(f"{source}: has no pictures; allowed: *-images-idx3-ubyte, as it is or with .gz")
     pixels: list[NDArray[np.uint8]] = []
     classes: list[NDArray[np.int64]] = []
     names: list[str] = []
     parts: list[str] = []
     for path in paths:
         beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-        found, told = _idx(path, IMAGES), _idx(beside, LABELS)
-        if len(found) != len(told):
-            raise InputError(f"{beside}: allowed are labels for each of {len(found)} pictures (got {len(told)})")
+        found, given = _idx(path, IMAGES), _idx(beside, LABELS)
+        if len(found) != len(given):
+            raise InputError(f"{beside}: allowed are labels for each of {len(found)} pictures (got {len(given)})")
         if pixels and found.shape[1:] != pixels[0].shape[1:]:
             raise InputError(f"{path}: allowed are {pixels[0].shape[1:]} pixels, as in {paths[0]}")
         part = TRAIN if TRAIN in path.name else TEST if path.name.startswith(("t10k", TEST)) else ""
         pixels.append(found)
-        classes.append(told.astype(np.int64))
+        classes.append(given.astype(np.int64))
         names += [
-            f"{part or path.name.split('-')[0]}/{label}/{number:05d}" for number, label in enumerate(told.tolist())
+            f"{part or path.name.split('-')[0]}/{label}/{number:05d}" for number, label in enumerate(given.tolist())
         ]
-        parts += [part] * len(told)
+        parts += [part] * len(given)
     every = np.concatenate(classes)
     return Images(
         pixels=np.concatenate(pixels),
@@ -121,12 +107,12 @@ def _idx(path: Path, magic: int) -> NDArray[np.uint8]:
     if len(data) < 4 + 4 * sides or struct.unpack(">I", data[:4])[0] != magic:
         raise InputError(f"{name}: allowed is an idx file of magic number {magic} (got first bytes {data[:4]!r})")
     shape = struct.unpack(f">{sides}I", data[4 : 4 + 4 * sides])
-    held = len(data) - 4 - 4 * sides
-    promised = math.prod(shape)  # whole numbers of Python, which no header overflows
-    if held != promised:
-        what = "truncated" if held < promised else "overlong"
-        raise InputError(f"{name}: a {what} idx file: its header promises {promised} bytes (got {held})")
-    if not promised or not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in shape[1:]):
+    size_B = len(data) - 4 - 4 * sides
+    promised_B = math.prod(shape)  # whole numbers of Python, which no header overflows
+    if size_B != promised_B:
+        what = "truncated" if size_B < promised_B else "overlong"
+        raise InputError(f"{name}: a {what} idx file: its header promises {promised_B} bytes (got {size_B})")
+    if not promised_B or not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in shape[1:]):
         allowed = f"pictures of {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side, at least one"
         raise InputError(f"{name}: allowed are {allowed} (got {' x '.join(map(str, shape))})")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * sides).reshape(shape)

@@ -3,11 +3,11 @@
 An event is 5 bytes: x, y, then 24 bits, big endian: one of polarity (1 is ON) and 23 of time in microseconds since the
 start of the recording. Pixels count from 0, (0, 0) at the upper left. A row of 240 is no pixel but marks an overflow of
 the camera's clock and delays everything after it by 2^13 us. Format and data: G. Orchard et al., Front. Neurosci. 9:437
-(2015), doi 10.3389/fnins.2015.00437; the overflow is known from readers of the format alone (the authors' MATLAB
+(2015), doi 10.3389/fnins.2015.00437; the overflow is documented in readers of the format alone (the authors' MATLAB
 script, and the library Tonic).
 
 The format does not state the size of the sensor. Folders named after digits are N-MNIST, 34 x 34 pixels, unless most
-files have events outside; others take the first of ``SENSORS`` that holds all of their events, and a note says which.
+files have events outside; others take the first of ``SENSORS`` that has all of their pixels, and a note says which.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from configs.bounded import printable
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, Member, files_of
-from workloads.recordings.events import LONGEST_S, TEST, TRAIN, Recordings, unused_parts
+from workloads.recordings.archives import ALLOWED, Member, members_by_class, part_class_and_name, shortened
+from workloads.recordings.events import LONGEST_S, Recordings, unused_parts
 
 SOURCE = (
     "G. Orchard et al., Converting Static Image Datasets to Spiking Neuromorphic Datasets Using Saccades, "
@@ -38,13 +38,12 @@ OVERFLOW_ROW = 240
 OVERFLOW_TICKS = 1 << 13
 # Readout of a camera may swap neighbours; what runs back further than this is another file's end or plain damage.
 DISORDER_TICKS = 1_000
-PROBLEMS_SHOWN = 10
 _BLOCK_BYTES = 32 << 20
 
 
 @dataclass
 class _Reading:
-    """What has been collected while the files go by once; pixels are checked when all of them are known."""
+    """What has been collected while the files go by once; pixels are checked when all of them are read."""
 
     sensors: tuple[tuple[int, int, int], ...]
     ticks: list[NDArray[np.int32]] = field(default_factory=list)
@@ -124,7 +123,7 @@ class _Reading:
                 f"(got {ticks[event]} us after {latest[event]} us)"
             )
         for number in np.flatnonzero(size == 0).tolist():
-            found.setdefault(number, "holds no event")
+            found.setdefault(number, "has no event")
         self.problems += [f"{files[number][0].where}: {text}" for number, text in sorted(found.items())]
         return set(found)
 
@@ -148,9 +147,9 @@ def load_nmnist(source: Path, *, sensor: tuple[int, int, int] | None = None, dat
     """
     reading = _Reading(SENSORS if sensor is None else (sensor,))
     waiting: list[tuple[Member, tuple[str, str, str], bytes]] = []
-    held, labels = 0, set()
-    for member, parts in files_of(source, (".bin",)):
-        key = path_key(parts)
+    waiting_B, labels = 0, set()
+    for member, path in members_by_class(source, (".bin",)):
+        key = part_class_and_name(path)
         labels.add(key[1])
         try:
             data = member.read()
@@ -163,29 +162,20 @@ def load_nmnist(source: Path, *, sensor: tuple[int, int, int] | None = None, dat
             )
             continue
         waiting.append((member, key, data))
-        held += len(data)
-        if held >= _BLOCK_BYTES:
+        waiting_B += len(data)
+        if waiting_B >= _BLOCK_BYTES:
             reading.decode(waiting)
-            waiting, held = [], 0
+            waiting, waiting_B = [], 0
     if waiting:
         reading.decode(waiting)
     size = reading.sensor(labels)
-    where = printable(str(source))
-    problems = reading.problems[:PROBLEMS_SHOWN]
-    if len(reading.problems) > PROBLEMS_SHOWN:
-        problems.append(f"{where}: {len(reading.problems) - PROBLEMS_SHOWN} more files are bad in such ways")
+    problems = shortened(reading.problems, source)
     if not problems and not reading.keys:
-        problems.append(f"{where}: holds no event file; allowed: [Train|Test]/CLASS/*.bin in {ALLOWED}")
+        where = printable(str(source))
+        problems.append(f"{where}: has no event file; allowed: [Train|Test]/CLASS/*.bin in {ALLOWED}")
     if problems:
         raise InputError(problems)
     return _gather(reading, size, data_name or printable(source.name))
-
-
-def path_key(parts: tuple[str, ...]) -> tuple[str, str, str]:
-    """(part, class, name) of a file from its path."""
-    part = parts[-3].lower() if len(parts) > 2 and parts[-3].lower() in (TRAIN, TEST) else ""
-    label = parts[-2] if len(parts) > 1 else ""
-    return part, label, "/".join(parts[-3 if part else -2 :])
 
 
 def _gather(reading: _Reading, sensor: tuple[int, int, int], data_name: str) -> Recordings:

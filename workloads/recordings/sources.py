@@ -1,4 +1,4 @@
-"""Where data comes from: the user's own file, a cache on this machine, or one short attempt at the network.
+"""Where data comes from: the user's file, a cache on this machine, or one short attempt at the network.
 
 The cache is a folder of whole files: each is written under another name and renamed, so a killed run leaves no half
 file behind, and a damaged one is made again with a note. Arrays are stored as npz without pickle: a data file never
@@ -50,7 +50,7 @@ class RemoteFile:
 
 
 def cache_dir() -> Path:
-    """The folder for downloads and computed features: ``MHO_CACHE``, else the operating system's place for caches."""
+    """The folder for downloads and computed features: ``MHO_CACHE``, else the operating system's folder for caches."""
     chosen = os.environ.get("MHO_CACHE")
     return expanded(chosen) if chosen else Path(pooch.os_cache("mho"))
 
@@ -96,7 +96,7 @@ def fetch(remote: RemoteFile, *, within_s: float = 9.0, progress: bool = True) -
 
 
 def _ask(url: str, within_s: float) -> None:
-    """Ask the server for the file's header; a thread, since a name look-up knows no time limit of its own."""
+    """Ask the server for the file's header; a thread, since a name look-up has no time limit."""
     answer: list[str] = []
 
     def ask() -> None:
@@ -122,7 +122,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if "NameResolution" in str(error):
-        return "its name is not known here: no network"
+        return "its name cannot be resolved: no network"
     return type(error).__name__
 
 
@@ -169,7 +169,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tuple[Arrays, tuple[str, ...]]:
     """Arrays from the cache file ``name`` (npz), else made now and kept; and notes on what went wrong with the cache.
 
-    The caller puts everything that the arrays depend on into ``name`` (as a digest); the file holds the SHA-256 of its
+    The caller puts everything that the arrays depend on into ``name`` (as a digest); the file has the SHA-256 of its
     arrays. A cache that is damaged or cannot be written costs time, not the run: it is deleted and made again.
     """
     path = cache_dir() / name
@@ -183,7 +183,7 @@ def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tup
             kept = arrays.pop(_DIGEST, None)
             if kept == _digest(arrays):
                 return arrays, ()
-            why = "is of an earlier version" if kept is None else "does not hold what was written into it"
+            why = "is of an earlier version" if kept is None else "differs from what was written into it"
             notes.append(f"cache file {path} {why} and is made again")
         _remove(path)
     arrays = {key: np.asarray(array) for key, array in make().items()}

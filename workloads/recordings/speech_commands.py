@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from configs.bounded import printable
 from configs.errors import InputError
 from devices.streams import Stream
-from workloads.recordings.archives import members
+from workloads.recordings.archives import members, shortened
 from workloads.recordings.clips import CLIP_SAMPLES, KEYWORDS, LABELS, SILENCE, UNKNOWN, Clips
 from workloads.recordings.wav import ENDINGS, RATE_HZ, Sound, centred, decode_wav
 
@@ -30,9 +30,8 @@ SOURCE = "P. Warden, Speech Commands: A Dataset for Limited-Vocabulary Speech Re
 BIBTEX = "warden2018"
 SEGMENT_S = 5.0
 UNKNOWN_AT_MOST = 6000
-PROBLEMS_SHOWN = 10
 MOST_CLIPS = 200_000
-# Files of other words wait as they are until it is known how many are wanted; a large one waits as its one second.
+# Files of other words wait as they are until the number wanted is counted; a large one waits as its one second.
 WAITING_BYTES = 256 << 10
 MOST_NOISE_S = 3600.0
 LISTS = {"testing_list.txt": "test", "validation_list.txt": "validation"}
@@ -96,7 +95,7 @@ class _Reading:
 def load_speech_commands(source: Path, *, seed: int = 0, data_name: str = "") -> Clips:
     """All clips of a Speech Commands folder or archive, in 12 classes, each one second of 16-bit samples at 16 kHz.
 
-    ``seed`` keys which clips of the other words stand for ``_unknown_`` and where noise is cut. Raises ``InputError``
+    ``seed`` keys which clips of the other words count as ``_unknown_`` and where noise is cut. Raises ``InputError``
     naming every bad file (ten, then a count), a class without clips, an empty folder, or an unsafe archive.
     """
     reading = _Reading()
@@ -140,7 +139,7 @@ def load_speech_commands(source: Path, *, seed: int = 0, data_name: str = "") ->
                 (heapq.heappush if len(ranked) < UNKNOWN_AT_MOST else heapq.heappushpop)(ranked, entry)
     if not files:
         raise InputError(
-            f"{printable(str(source))}: holds no WAV file; allowed: a folder for each of the classes {' '.join(LABELS)}"
+            f"{printable(str(source))}: has no WAV file; allowed: a folder for each of the classes {' '.join(LABELS)}"
         )
     mean_size = round(sum(reading.count(word) for word in KEYWORDS) / len(KEYWORDS))
     for _, name, _, waiting, where in sorted(ranked, reverse=True)[: max(0, mean_size - reading.count(UNKNOWN))]:
@@ -180,10 +179,7 @@ def _cut_silence(reading: _Reading, count: int, stream: Stream) -> None:
 
 
 def _check(source: Path, reading: _Reading) -> None:
-    where = printable(str(source))
-    problems = reading.problems[:PROBLEMS_SHOWN]
-    if len(reading.problems) > PROBLEMS_SHOWN:
-        problems.append(f"{where}: {len(reading.problems) - PROBLEMS_SHOWN} more files are bad in such ways")
+    where, problems = printable(str(source)), shortened(reading.problems, source)
     for label in LABELS if not problems else ():
         if not reading.count(label):
             instead = {
@@ -217,7 +213,7 @@ def _gather(reading: _Reading, data_name: str) -> Clips:
 
 
 def _parts(reading: _Reading, keys: Sequence[tuple[str, str]]) -> tuple[NDArray[np.str_] | None, tuple[str, ...]]:
-    """The part of each clip by the data set's lists, and what has to be said of them."""
+    """The part of each clip by the data set's lists, and a note on them."""
     if not reading.lists or not reading.listed:
         return None, ()
     missing = sorted(set(LISTS) - reading.lists)
@@ -229,7 +225,7 @@ def _parts(reading: _Reading, keys: Sequence[tuple[str, str]]) -> tuple[NDArray[
     spoken = Counter(part[key] for key in keys if key[0] != SILENCE)
     pieces = sorted({reading.speakers[key] for key in keys if key[0] == SILENCE and reading.speakers[key]})
     for number, piece in enumerate(pieces):
-        # The pieces lie evenly in [0, 1], cut where the words' shares of test and validation end.
+        # The pieces are spread evenly over [0, 1], cut where the words' shares of test and validation end.
         at = (number + 0.5) / len(pieces) * sum(spoken.values())
         dealt = (
             "test" if at < spoken["test"] else "validation" if at < spoken["test"] + spoken["validation"] else "train"
@@ -245,7 +241,7 @@ def _parts(reading: _Reading, keys: Sequence[tuple[str, str]]) -> tuple[NDArray[
         )
     sizes = Counter(part.values())
     note = (
-        "The split is that of the data set's own testing_list.txt and validation_list.txt ("
+        "The split is that of the data set's testing_list.txt and validation_list.txt ("
         + ", ".join(f"{sizes[name]} {name}" for name in PARTS)
         + " clips), where one split is asked for; data.fractions and data.split_seed then change nothing."
     )

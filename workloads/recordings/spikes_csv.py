@@ -27,18 +27,8 @@ import pandas as pd
 from configs.bounded import one_sentence, printable, read_file
 from configs.errors import InputError
 from configs.text_tables import decoded, separator_of
-from workloads.recordings.archives import ALLOWED, files_of
-from workloads.recordings.events import (
-    LARGEST_SIDE,
-    LONGEST_S,
-    MOST_CLASSES,
-    PROBLEMS_SHOWN,
-    TEST,
-    TRAIN,
-    Recordings,
-    Stored,
-    gathered,
-)
+from workloads.recordings.archives import ALLOWED, TEST, TRAIN, members_by_class, part_class_and_name, shortened
+from workloads.recordings.events import LARGEST_SIDE, LONGEST_S, MOST_CLASSES, Recordings, Stored, gathered
 
 TIMES = {"t": 1.0, "t_s": 1.0, "t_ms": 1e-3, "t_us": 1e-6}
 NUMBERS = ("x", "channel", "y", "p")
@@ -52,7 +42,7 @@ _FIELDS = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None, data_name: str = "") -> Recordings:
     """All recordings of a CSV file, or of the CSV files in a folder or archive.
 
-    ``sensor``: (polarities, rows, columns); None takes the smallest that holds all events, and a note says so. Raises
+    ``sensor``: (polarities, rows, columns); None takes the smallest that has all events, and a note says so. Raises
     ``InputError`` with ``FILE:LINE`` for a header or a value that is not allowed.
     """
     stored: list[Stored] = []
@@ -68,7 +58,7 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
         stored += found
         files += [PurePosixPath(*parts).with_suffix("")] * len(found)
     if not problems and not stored:
-        problems.append(f"{origin}: holds no events; allowed: CSV files in {ALLOWED}, or one CSV file")
+        problems.append(f"{origin}: has no events; allowed: CSV files in {ALLOWED}, or one CSV file")
     if len({one.name for one in stored}) < len(stored):  # files that count their recordings each for itself
         stored = [replace(one, name=f"{file}/{one.name}") for one, file in zip(stored, files, strict=True)]
     labels = tuple(sorted({one.label for one in stored}, key=lambda label: (len(label), label)))
@@ -77,7 +67,7 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
     if len(labels) > MOST_CLASSES:
         problems.append(f"{origin}: at most {MOST_CLASSES:,} classes (got {len(labels):,})")
     if problems:
-        raise InputError(problems[:PROBLEMS_SHOWN])
+        raise InputError(shortened(problems, source))
     notes: tuple[str, ...] = ()
     if sensor is None:
         sensor = (_side(one.polarity for one in stored), _side(one.y for one in stored), _side(one.x for one in stored))
@@ -113,8 +103,8 @@ def _files(source: Path) -> Iterator[tuple[str, tuple[str, ...], bytes]]:
     if source.is_file() and source.suffix.lower() == ".csv":
         yield printable(str(source)), (printable(source.name),), read_file(source, most=LARGEST_FILE_BYTES)
         return
-    for member, parts in files_of(source, (".csv",), largest=LARGEST_FILE_BYTES):
-        yield member.where, parts, member.read()
+    for member, path in members_by_class(source, (".csv",), largest=LARGEST_FILE_BYTES):
+        yield member.where, path, member.read()
 
 
 @dataclass(frozen=True)
@@ -150,17 +140,9 @@ def _recordings(where: str, parts: tuple[str, ...], data: bytes) -> Iterator[Sto
     if "recording" not in frame:
         if len(parts) < 2:
             raise table.header("a column 'recording' and a column 'label', or a folder for each class")
-        part = parts[-3].lower() if len(parts) > 2 and parts[-3].lower() in (TRAIN, TEST) else ""
-        yield Stored(
-            where=where,
-            name="/".join(parts[-3:] if part else parts[-2:]),
-            label=parts[-2],
-            t_s=t_s,
-            x=x,
-            y=columns.get("y"),
-            polarity=columns.get("p"),
-            part=part,
-        )
+        part, label, name = part_class_and_name(parts)
+        y, polarity = columns.get("y"), columns.get("p")
+        yield Stored(where, name, label, t_s, x, y, polarity, part=part)
         return
     if "label" not in frame:
         raise table.header("a column 'label' beside 'recording'")
@@ -173,24 +155,24 @@ def _recordings(where: str, parts: tuple[str, ...], data: bytes) -> Iterator[Sto
     edges = np.searchsorted(numbers[order], np.arange(len(names) + 1))
     for number, name in enumerate(names):
         rows = order[edges[number] : edges[number + 1]]
-        words: dict[str, str] = {}
+        about: dict[str, str] = {}
         for column in ("label", "group", "part"):
             values = sorted(set(frame[column].iloc[rows].fillna("").astype(str))) if column in frame else [""]
             if len(values) > 1:
                 raise InputError(f"{where}: recording {name!r}: allowed is one {column} (got {', '.join(values[:4])})")
-            words[column] = values[0]
-        if words["part"] not in ("", TRAIN, TEST):
-            raise InputError(f"{where}: recording {name!r}: part: allowed are train and test (got {words['part']!r})")
+            about[column] = values[0]
+        if about["part"] not in ("", TRAIN, TEST):
+            raise InputError(f"{where}: recording {name!r}: part: allowed are train and test (got {about['part']!r})")
         yield Stored(
             where=f"{where}: recording {name!r}",
             name=printable(str(name)),
-            label=printable(words["label"]),
+            label=printable(about["label"]),
             t_s=t_s[rows],
             x=x[rows],
             y=columns["y"][rows] if "y" in columns else None,
             polarity=columns["p"][rows] if "p" in columns else None,
-            group=printable(words["group"]),
-            part=words["part"],
+            group=printable(about["group"]),
+            part=about["part"],
         )
 
 

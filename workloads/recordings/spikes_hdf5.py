@@ -6,7 +6,7 @@ SHD (and SSC): ``spikes/times`` [s] and ``spikes/units`` of variable length, ``l
 (``gender-speaker-take-digits``) and a data set of each name under ``*_timestamps`` [s] and ``*_addresses``. J. Anumula
 et al., doi 10.3389/fnins.2018.00023. Channels count from 0, times from the start of each recording.
 
-An HDF5 file may name other files as the place of its numbers (external storage, external links, virtual data sets), and
+An HDF5 file may name other files as where its numbers are (external storage, external links, virtual data sets), and
 a few bytes of it may promise any size. Only numbers of the file itself are read, after their sizes.
 """
 
@@ -22,8 +22,8 @@ import numpy as np
 
 from configs.bounded import check_regular, largest_bytes, one_sentence, printable, read_unpacked, unpacked
 from configs.errors import InputError
-from workloads.recordings.archives import members
-from workloads.recordings.events import MOST_CLASSES, TEST, TRAIN, Recordings, Stored, gathered
+from workloads.recordings.archives import TEST, TRAIN, members
+from workloads.recordings.events import MOST_CLASSES, Recordings, Stored, gathered
 
 SHD_CHANNELS = 700
 TIDIGITS_CHANNELS = 64
@@ -54,7 +54,7 @@ def load_spikes_hdf5(source: Path, *, channels: int | None = None, data_name: st
     ``InputError`` for a file of another layout, a damaged one, one that points to other files, and every bad recording.
     """
     try:
-        import h5py  # noqa: PLC0415 (an optional extra)
+        import h5py  # an optional extra
     except ImportError:
         raise InputError(MISSING) from None
     stored: list[Stored] = []
@@ -68,7 +68,7 @@ def load_spikes_hdf5(source: Path, *, channels: int | None = None, data_name: st
             stored += _shd(inside, name, keys) if kind == "SHD" else _tidigits(inside)
     origin = printable(str(source))
     if not kinds:
-        raise InputError(f"{origin}: holds no HDF5 file (allowed: {', '.join(SUFFIXES)})")
+        raise InputError(f"{origin}: has no HDF5 file (allowed: {', '.join(SUFFIXES)})")
     if len(kinds) > 1:
         raise InputError(f"{origin}: allowed are files of one layout (got {' and '.join(sorted(kinds))})")
     heidelberg = kinds == {"SHD"}
@@ -133,7 +133,7 @@ class _Inside:
 
     def has(self, name: str) -> bool:
         """Whether there is something of this name, reached without a link."""
-        import h5py  # noqa: PLC0415 (an optional extra)
+        import h5py  # an optional extra
 
         group, *rest = self.file, *name.split("/")
         for piece in rest:
@@ -147,7 +147,7 @@ class _Inside:
 
     def column(self, name: str, kinds: str, *, lists: bool = False) -> Any:
         """A data set of one dimension, of numbers or text of these ``kinds``, or of lists of such."""
-        import h5py  # noqa: PLC0415
+        import h5py
 
         if not self.has(name):
             raise InputError(f"{self.where}: {printable(name)} is missing")
@@ -174,7 +174,7 @@ class _Inside:
         self.read_bytes += size_bytes
         if self.read_bytes > largest_bytes(LARGEST_FILE_BYTES):
             raise InputError(
-                f"{self.where}: promises more numbers than {largest_bytes(LARGEST_FILE_BYTES):,} bytes hold"
+                f"{self.where}: promises more numbers than fit into {largest_bytes(LARGEST_FILE_BYTES):,} bytes"
             )
 
 
@@ -203,7 +203,7 @@ def _shd(inside: _Inside, name: str, keys: list[str]) -> Iterator[Stored]:
             raise InputError(f"{where}: extra/keys: allowed are at most {MOST_CLASSES} (got {len(named)})")
         found = [_text(key) for key in named[:]]
         if len(set(found)) < len(found):
-            raise InputError(f"{where}: extra/keys: allowed is a name of its own for each class (got one twice)")
+            raise InputError(f"{where}: extra/keys: allowed is another name for each class (got one twice)")
         if keys and found != keys:
             raise InputError(f"{where}: extra/keys: allowed are the classes of the other files, in their order")
         keys[:] = found

@@ -33,7 +33,7 @@ _MOST_CHUNKS = 1_000
 
 @dataclass(frozen=True)
 class Sound:
-    """Samples (n,) as int16 at ``RATE_HZ``, and in ``changes`` what was done to what the file held.
+    """Samples (n,) as int16 at ``RATE_HZ``, and in ``changes`` what was done to what the file had.
 
     A change completes "N recordings were ...".
     """
@@ -62,7 +62,7 @@ def decode_wav(data: bytes) -> Sound:
     if len(read) == 0:
         raise ValueError("a WAV file without a sample")
     if len(read) < frames:
-        raise ValueError(f"a truncated file (its header promises {frames} samples, it holds {len(read)})")
+        raise ValueError(f"a truncated file (its header promises {frames} samples, it has {len(read)})")
     if plain and rate_Hz == RATE_HZ and channels == 1:
         return Sound(read[:, 0], tuple(changes))
     if not plain and not np.isfinite(read).all():
@@ -95,7 +95,7 @@ def _check_shape(rate_Hz: int, channels: int, frames: int) -> None:
 
 
 def _scale(wave: NDArray[np.float32]) -> tuple[float, list[str]]:
-    """What full scale is in a wave of floating-point samples, and what has to be said of it."""
+    """What full scale is in a wave of floating-point samples, and a note on it."""
     peak = float(np.abs(wave).max())
     if peak <= 1.0:
         return 1.0, []
@@ -103,11 +103,11 @@ def _scale(wave: NDArray[np.float32]) -> tuple[float, list[str]]:
         return 1.0, ["floating point beyond full scale at 1, and limited to it"]
     if peak <= FULL_SCALE:
         return FULL_SCALE, ["floating point in units of 16-bit samples, and divided by 32768"]
-    raise ValueError(f"floating-point samples in no known unit (allowed: up to 1 or up to 32768; got {peak:.4g})")
+    raise ValueError(f"floating-point samples in no usual unit (allowed: up to 1 or up to 32768; got {peak:.4g})")
 
 
 def _check_lengths(data: bytes) -> tuple[bytes, list[str]]:
-    """Compare the lengths that a file states with its own; the file with a length, and what has to be said of it."""
+    """Compare the lengths that a file states with its size; the file with a length, and a note on it."""
     if data[:4] == b"fLaC":
         return data, []
     if data[:8] == b"NIST_1A\n":
@@ -121,17 +121,19 @@ def _check_lengths(data: bytes) -> tuple[bytes, list[str]]:
         if at + 8 > len(data):
             raise ValueError("a truncated WAV file (it ends before its samples)")
         kind, size = data[at : at + 4], struct.unpack_from(f"{order}I", data, at + 4)[0]
-        held = len(data) - at - 8
-        if kind == b"ds64" and held >= 16:
+        left_B = len(data) - at - 8
+        if kind == b"ds64" and left_B >= 16:
             long = struct.unpack_from("<Q", data, at + 16)[0]
         if kind == b"data":
             if size == 0xFFFFFFFF and long is not None:
                 size = long
-            elif (size in _UNKNOWN_LENGTHS and size > held) or (size == 0 and held >= 8 and not _is_part(data, at + 8)):
-                data = data[: at + 4] + struct.pack(f"{order}I", held) + data[at + 8 :]
+            elif (size in _UNKNOWN_LENGTHS and size > left_B) or (
+                size == 0 and left_B >= 8 and not _is_part(data, at + 8)
+            ):
+                data = data[: at + 4] + struct.pack(f"{order}I", left_B) + data[at + 8 :]
                 return data, ["of unknown length in their header (written to a pipe), and read to the end of the file"]
-            if size > held:
-                raise ValueError(f"a truncated WAV file (its header promises {size} bytes of samples, it holds {held})")
+            if size > left_B:
+                raise ValueError(f"a truncated WAV file (its header promises {size} bytes of samples, it has {left_B})")
             return data, []
         at += 8 + size + size % 2
     raise ValueError(f"a WAV file with more than {_MOST_CHUNKS:,} parts before its samples")
@@ -153,9 +155,9 @@ def _check_sphere(data: bytes) -> None:
     if re.search(r"^sample_coding -s\d+ .*(shorten|wavpack|shortpack)", head, re.MULTILINE):
         raise ValueError("a compressed SPHERE file; unpack it with sph2pipe or sox")
     size = fields[names[0]] * fields.get(names[1], 1) * fields[names[2]]
-    held = len(data) - int(stated[1])
-    if size > held:
-        raise ValueError(f"a truncated SPHERE file (its header promises {size} bytes of samples, it holds {held})")
+    left_B = len(data) - int(stated[1])
+    if size > left_B:
+        raise ValueError(f"a truncated SPHERE file (its header promises {size} bytes of samples, it has {left_B})")
 
 
 def resample(wave: NDArray[np.float32], rate_Hz: int) -> NDArray[np.float32]:
@@ -165,7 +167,7 @@ def resample(wave: NDArray[np.float32], rate_Hz: int) -> NDArray[np.float32]:
 
 
 def to_int16(wave: NDArray[np.float32]) -> NDArray[np.int16]:
-    """A wave in [-1, 1) rounded to 16 bits; what lies outside is limited to the largest code."""
+    """A wave in [-1, 1) rounded to 16 bits; what is outside is limited to the largest code."""
     return np.asarray(np.clip(np.rint(wave * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1), np.int16)
 
 
