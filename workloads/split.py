@@ -60,6 +60,13 @@ def split_by_speaker(clips: Clips, seed: int, fractions: tuple[float, float, flo
     return Split(*(np.flatnonzero(parts == part) for part in range(3)))
 
 
+def listed_split(clips: Clips) -> Split | None:
+    """The split that the data set itself lists, None where it lists none."""
+    if clips.parts is None:
+        return None
+    return Split(*(np.flatnonzero(clips.parts == part) for part in PARTS))
+
+
 def speaker_groups(clips: Clips) -> Indices:
     """For each clip the number of its group: all clips of one speaker, and of those who share an identical clip."""
     parent: dict[str, str] = {}
