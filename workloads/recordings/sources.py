@@ -183,8 +183,8 @@ def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tup
             kept = arrays.pop(_DIGEST, None)
             if kept == _digest(arrays):
                 return arrays, ()
-            why = "is of an earlier version" if kept is None else "differs from what was written into it"
-            notes.append(f"cache file {path} {why} and is made again")
+            if kept is not None:  # a file of an earlier version has none, and is made again without a note
+                notes.append(f"cache file {path} differs from what was written into it and is made again")
         _remove(path)
     arrays = {key: np.asarray(array) for key, array in make().items()}
     try:

@@ -168,7 +168,7 @@ def test_a_damaged_cache_is_made_again_with_a_note(
     elif damage == "zeros":
         path.write_bytes(bytes(500))
     elif damage == "other":
-        np.savez(path, a=np.arange(6))
+        np.savez(path, a=np.arange(6), **{sources._DIGEST: np.load(path)[sources._DIGEST]})
     elif damage == "pickle":
         np.savez(path, a=np.array([object()]))
     elif damage == "key":
