@@ -120,7 +120,9 @@ class Child:
         outside = [path for path in (*new, *gone) if not any(path.is_relative_to(place) for place in free)]
         if outside:
             return "outside", f"{outside[0].relative_to(self.top)} {'removed' if outside[0] in gone else 'written'}"
-        if resident > RESIDENT_BYTES or (sort == "failed" and "out of memory" in errors):
+        if sort == "failed" and "out of memory" in errors:
+            return "memory", f"mho {self.case.arguments[0]}: {errors[errors.index('out of memory') :][:60].splitlines()[0]}"
+        if resident > RESIDENT_BYTES:
             return "memory", f"mho {self.case.arguments[0]}: {resident / (1 << 30):.1f} GB"
         if sort == "refused" and seconds > REFUSAL_S:
             return "slow", f"mho {self.case.arguments[0]}: {seconds:.0f} s to a refusal"
@@ -153,7 +155,8 @@ def _run(case: Case, top: Path, work: Path) -> None:
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), case.encoding, write_through=True)
         sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), case.encoding, "backslashreplace", write_through=True)
-        surroundings = {"HOME": str(top / "home"), "TMPDIR": str(top / "tmp"), "MHO_CACHE": str(top / "cache"), "MHO_DATA": None}
+        surroundings: dict[str, str | None] = {"HOME": str(top / "home"), "TMPDIR": str(top / "tmp"), "MHO_DATA": None}
+        surroundings |= {"MHO_CACHE": str(top / "cache"), "TORCHINDUCTOR_CACHE_DIR": str(top / "cache" / "torch")}
         for name, value in {**surroundings, **case.environment}.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

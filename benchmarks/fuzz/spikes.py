@@ -20,7 +20,7 @@ OVERFLOW = bytes([0, 240, 0, 0, 0])
 
 def table(recordings: int = 12, each: int = 6) -> list[list[str]]:
     """Spikes of some recordings of three classes."""
-    rows = [[f"r{i}", str(i % 3), f"{0.001 * k:g}", str(k % 5 + i % 3), str(k % 3), str(k % 2)] for i in range(recordings) for k in range(each)]
+    rows = [[f"r{i}", str(i % 3), f"{0.001 * k:g}", str(15 - k % 5 + i % 3), str(15 + k % 3), str(k % 2)] for i in range(recordings) for k in range(each)]
     return [["recording", "label", "t", "x", "y", "p"], *rows]
 
 
@@ -125,7 +125,7 @@ def _files() -> dict[str, bytes]:
         return fill
 
     makers = {"external storage": external, "external link": linked, "soft link to itself": looped, "1e12 labels": huge, "groups": groups, "nothing": lambda file: None, "foo": lambda file: file.create_group("foo"),
-              "digits": digits([f"man-s{s}-a-{d}".encode() for s in range(4) for d in range(3)]), "digits without spikes": digits([b"man-s-a-1"], keep=False), "digits, odd names": digits([b"x", b"a-b-c-d"]), "digits not UTF-8": digits([b"man-\xff-a-1"])}  # fmt: skip
+              "digits": digits([f"man-s{s}-a-{d + 1}".encode() for s in range(4) for d in range(3)]), "digits without spikes": digits([b"man-s-a-1"], keep=False), "digits, odd names": digits([b"x", b"a-b-c-d"]), "digits not UTF-8": digits([b"man-\xff-a-1"])}  # fmt: skip
     return {f"hdf5: {name}": data for name, data in found.items()} | {f"hdf5: {name}": hdf5(fill) for name, fill in makers.items()}
 
 
@@ -160,7 +160,8 @@ def case(number: int, folder: Path, base: Path) -> Case:
         return Case(about, ("run", small("small_lsm", folder), "--data", "data.csv", "--quiet"), about in ("csv: nan", "csv: inf", "csv: x inf"))
     if form == "hdf5":
         (folder / "shd_train.h5").write_bytes(data)
-        return Case(about, ("run", small("small_audio", folder), "--data", "shd_train.h5", "--quiet"), about in ("hdf5: times nan", "hdf5: times inf", "hdf5: labels nan"))
+        channels = () if "digits" in about else ("--set", "chip.inputs=700")
+        return Case(about, ("run", small("small_audio", folder), "--data", "shd_train.h5", *channels, "--quiet"), about in ("hdf5: times nan", "hdf5: times inf", "hdf5: labels nan"))
     files = recordings() if rng.random() < 0.5 else {name: data for name in recordings()}
     write(folder / "data", files | {"0/0.bin": data})
     return Case(about, ("run", small("small_lsm", folder), "--data", "data", "--quiet"))
