@@ -19,7 +19,8 @@ from benchmarks.fuzz.case import Case, Generator
 REFUSAL_S = 5.0
 """A refusal may take so long, in seconds of the processor (a busy machine is no fault of mho)."""
 RUN_S = 20.0
-"""A command that takes longer hangs, in seconds by the clock."""
+"""A command that computes for longer hangs, and one that waits for longer; a machine may be so many times slower:"""
+SLOWER = 15
 RESIDENT_BYTES = 2 << 30
 FURTHER_BYTES = 6 << 30
 """Address space beyond what mho has mapped once imported: above it, an allocation fails and the machine lives."""
@@ -77,7 +78,7 @@ class Child:
     def poll(self) -> Outcome | None:
         """The outcome once the process is at its end or its time is over; the folder is removed then."""
         done, status, used = os.wait4(self.pid, os.WNOHANG)
-        hangs = not done and time.monotonic() - self.started > RUN_S
+        hangs = not done and self._hangs()
         if hangs:
             os.killpg(self.pid, signal.SIGKILL)
             _, status, used = os.wait4(self.pid, 0)
@@ -87,6 +88,15 @@ class Child:
         if not self.keep:
             shutil.rmtree(self.top, ignore_errors=True)
         return outcome
+
+    def _hangs(self) -> bool:
+        """Whether the process has computed for too long, or is waiting for something that does not come."""
+        clock_s = time.monotonic() - self.started
+        if clock_s < RUN_S:
+            return False
+        state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        used_s = (int(state[11]) + int(state[12])) / os.sysconf("SC_CLK_TCK")
+        return used_s > RUN_S or clock_s > SLOWER * RUN_S or (state[0] == "S" and used_s < 0.1 * clock_s)
 
     def _outcome(self, status: int, used: resource.struct_rusage, hangs: bool) -> Outcome:
         errors, output = _read(self.top / "stderr"), _read(self.top / "stdout")
