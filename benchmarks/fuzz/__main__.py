@@ -1,4 +1,6 @@
-"""``python -m benchmarks.fuzz``: many inputs, a few at a time, and a table; or one input again, with all that it says."""
+"""``python -m benchmarks.fuzz``: many inputs, a few at a time, and a table; or one input again with all its output."""
+
+# ruff: noqa: E402 (the surroundings of torch and matplotlib are set before either is imported)
 
 from __future__ import annotations
 
@@ -24,7 +26,17 @@ from benchmarks.fuzz.child import FAULTS, Child, Outcome
 
 INPUTS = 10_000
 # What mho imports when it is first needed: done once here, it is not done again in every child.
-LATER = ("matplotlib.pyplot", "plotly.graph_objects", "sklearn", "h5py", "scipy.io", "pandas", "optuna", "soundfile", "pyarrow")
+LATER = (
+    "matplotlib.pyplot",
+    "plotly.graph_objects",
+    "sklearn",
+    "h5py",
+    "scipy.io",
+    "pandas",
+    "optuna",
+    "soundfile",
+    "pyarrow",
+)
 
 
 def numbers_of(kind: str, each: int) -> list[int]:
@@ -34,7 +46,7 @@ def numbers_of(kind: str, each: int) -> list[int]:
 
 
 def bases(scratch: Path) -> Path:
-    """Finished runs and a sweep to start from, made by mho itself; they fill its cache of compiled code and features."""
+    """Finished runs and a sweep to start from, made by mho itself, and what they leave in its cache."""
     base = scratch / "base"
     write(base / "clips", clips())
     commands = {
@@ -55,7 +67,7 @@ def bases(scratch: Path) -> Path:
                 small("small_sweep", folder)
             return Case("no damage", (*arguments, "-o", "out", "--quiet"))
 
-        child = Child(name, 0, make, scratch, base, keep=True)
+        child = Child(name, 0, make, scratch, base, keep=True, limit_s=300.0)
         while (outcome := child.poll()) is None:
             time.sleep(0.05)
         if outcome.sort != "ok":
@@ -88,7 +100,9 @@ def outcomes(inputs: list[tuple[str, int]], jobs: int, scratch: Path, base: Path
 def table(found: list[Outcome]) -> str:
     """One line a kind."""
     shown = ("ok", "refused", "failed", *FAULTS)
-    lines = [f"{'kind':10}{'inputs':>8}" + "".join(f"{name:>10}" for name in shown) + f"{'refusal s':>11}{'memory MB':>11}"]
+    lines = [
+        f"{'kind':10}{'inputs':>8}" + "".join(f"{name:>10}" for name in shown) + f"{'refusal s':>11}{'memory MB':>11}"
+    ]
     kinds = list(dict.fromkeys(each.kind for each in found))
     for kind in [*kinds, ""]:
         mine = [each for each in found if kind in ("", each.kind)]
@@ -96,7 +110,9 @@ def table(found: list[Outcome]) -> str:
         longest = max((each.processor_s for each in mine if each.sort in ("refused", "slow")), default=0.0)
         largest = max((each.resident_bytes for each in mine), default=0) >> 20
         lines.append(
-            f"{kind or 'all':10}{len(mine):8}" + "".join(f"{sorts[name]:10}" for name in shown) + f"{longest:11.1f}{largest:11}"
+            f"{kind or 'all':10}{len(mine):8}"
+            + "".join(f"{sorts[name]:10}" for name in shown)
+            + f"{longest:11.1f}{largest:11}"
         )
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-KEYWORDS = "yes no up down left right on off stop go _unknown_ _silence_".split()
+KEYWORDS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go", "_unknown_", "_silence_"]
 RATE_HZ = 16000
 CLIP_SAMPLES = 1600
 SPEAKERS = 6

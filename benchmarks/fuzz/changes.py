@@ -4,18 +4,58 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-NUMBERS = ["nan", "inf", "-inf", "1e400", "1e300", "-1", "0", "-0.0", "1e-320", "9" * 20, "9" * 5000, "1_0", "0x10", "1e999999"]
+NUMBERS = [
+    "nan",
+    "inf",
+    "-inf",
+    "1e400",
+    "1e300",
+    "-1",
+    "0",
+    "-0.0",
+    "1e-320",
+    "9" * 20,
+    "9" * 5000,
+    "1_0",
+    "0x10",
+    "1e999999",
+]
 SCRIPT = "<script>alert(1)</script>"
-TEXTS = ["", " ", "x", SCRIPT, "$\\frac{$", "\u202e", "\x00", "a,b", '"', "'", "{{7*7}}", "=1+1", "é" * 50, "x" * 3000, "[bold]x[/bold]", "\n"]
+TEXTS = [
+    "",
+    " ",
+    "x",
+    SCRIPT,
+    "$\\frac{$",
+    "\u202e",
+    "\x00",
+    "a,b",
+    '"',
+    "'",
+    "{{7*7}}",
+    "=1+1",
+    "é" * 50,
+    "x" * 3000,
+    "[bold]x[/bold]",
+    "\n",
+]
 VALUES: list[Any] = [
-    *(None, True, False, 0, -1, 1, 2, 0.5, 100, 1_000_000, 2**63, 10**30, -(10**18), 10**299, 1e300, -1e300, 1e-300, 5e-324),
+    *(None, True, False, 0, -1, 1, 2, 0.5, 100, 1_000_000, 2**63, 10**30, -(10**18), 10**299, 1e300, -1e300, 1e-300,
+    5e-324),
     *("", "x", "nan", "ideal", "pcm", "\x00", "\u202e", "A" * 5000, "../../etc/passwd", "1e3", "0x10", SCRIPT),
     *([], {}, [[]], [1], [None], {"a": 1}, {"kind": "x"}, {"kind": None}, {"kind": ["pcm"]}, {"extends": "nope"}),
     *({"extends": "pcm"}, {"": 1}, [0.0] * 3, {"device": "pcm"}),
 ]  # fmt: skip
 INFINITE: list[Any] = [float("nan"), float("inf"), -float("inf")]
+
+
+def aliases() -> str:
+    """YAML's billion laughs: a few lines that stand for many millions of values."""
+    lines = [f"{one}: &{one} [{', '.join([f'*{inner}'] * 10)}]" for inner, one in pairwise("abcdefghi")]
+    return "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(lines)
 
 
 def bent(rng: random.Random, data: bytes, tokens: Sequence[bytes] = (), *, times: int | None = None) -> bytes:
@@ -70,7 +110,10 @@ def changed(rng: random.Random, tree: Any) -> tuple[str, bool]:
         del at(tree, path[:-1])[path[-1]]
         return f"{shown} removed", False
     if way < 0.2 and isinstance(at(tree, path[:-1]), dict):
-        key, value = rng.choice(["bogus", "kind", "extends", "__class__", "name", "seed", "a.b", "axes"]), rng.choice(VALUES)
+        key, value = (
+            rng.choice(["bogus", "kind", "extends", "__class__", "name", "seed", "a.b", "axes"]),
+            rng.choice(VALUES),
+        )
         put(tree, (*path[:-1], key), value)
         return f"{'.'.join(map(str, (*path[:-1], key)))} = {value!r:.40}", False
     infinite = way < 0.35 and is_number(at(tree, path))

@@ -19,8 +19,7 @@ from benchmarks.fuzz.case import Case, Generator
 REFUSAL_S = 5.0
 """A refusal may take so long, in seconds of the processor (a busy machine is no fault of mho)."""
 RUN_S = 20.0
-"""A command that computes for longer hangs, and one that waits for longer; a machine may be so many times slower:"""
-SLOWER = 15
+"""A command that computes for longer hangs, and one that waits for so long and computes nothing."""
 RESIDENT_BYTES = 2 << 30
 FURTHER_BYTES = 6 << 30
 """Address space beyond what mho has mapped once imported: above it, an allocation fails and the machine lives."""
@@ -31,7 +30,10 @@ OUTCOMES = ("ok", "refused", "failed", "traceback", "crash", "hang", "slow", "me
 FAULTS = OUTCOMES[3:]
 _TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
-_INFINITE = {".json": re.compile(r"(?<![\w\"])-?(?:NaN|Infinity)\b"), ".yaml": re.compile(r":\s*[+-]?\.(?:nan|inf)\b", re.I)}
+_INFINITE = {
+    ".json": re.compile(r"(?<![\w\"])-?(?:NaN|Infinity)\b"),
+    ".yaml": re.compile(r":\s*[+-]?\.(?:nan|inf)\b", re.I),
+}
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,18 @@ class Outcome:
 class Child:
     """An input on its way: made and forked at once; ``poll`` gives its outcome when there is one."""
 
-    def __init__(self, kind: str, number: int, make: Generator, scratch: Path, base: Path, *, keep: bool = False) -> None:
-        self.kind, self.number, self.keep = kind, number, keep
+    def __init__(
+        self,
+        kind: str,
+        number: int,
+        make: Generator,
+        scratch: Path,
+        base: Path,
+        *,
+        keep: bool = False,
+        limit_s: float = RUN_S,
+    ) -> None:
+        self.kind, self.number, self.keep, self.limit_s = kind, number, keep, limit_s
         # Deep in a folder that is watched, so that what climbs out of the working folder is seen.
         self.top = scratch / f"{kind}.{number}"
         self.work = self.top / "a" / "b" / "work"
@@ -70,7 +82,8 @@ class Child:
         self.case = make(number, self.work, base)
         self.before = _files(self.top)
         self.input_bytes = sum(size for size, _ in self.before.values() if size > 0)
-        self.started = time.monotonic()
+        self.moved = self.look_again = time.monotonic()
+        self.used_s = 0.0
         self.pid = os.fork()
         if self.pid == 0:
             _run(self.case, self.top, self.work)
@@ -91,12 +104,15 @@ class Child:
 
     def _hangs(self) -> bool:
         """Whether the process has computed for too long, or is waiting for something that does not come."""
-        clock_s = time.monotonic() - self.started
-        if clock_s < RUN_S:
+        now = time.monotonic()
+        if now < self.look_again:
             return False
+        self.look_again = now + 0.5
         state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         used_s = (int(state[11]) + int(state[12])) / os.sysconf("SC_CLK_TCK")
-        return used_s > RUN_S or clock_s > SLOWER * RUN_S or (state[0] == "S" and used_s < 0.1 * clock_s)
+        if used_s > self.used_s or state[0] != "S":
+            self.used_s, self.moved = used_s, now
+        return used_s > self.limit_s or now - self.moved > self.limit_s
 
     def _outcome(self, status: int, used: resource.struct_rusage, hangs: bool) -> Outcome:
         errors, output = _read(self.top / "stderr"), _read(self.top / "stdout")
@@ -131,7 +147,10 @@ class Child:
         if outside:
             return "outside", f"{outside[0].relative_to(self.top)} {'removed' if outside[0] in gone else 'written'}"
         if sort == "failed" and "out of memory" in errors:
-            return "memory", f"mho {self.case.arguments[0]}: {errors[errors.index('out of memory') :][:60].splitlines()[0]}"
+            return (
+                "memory",
+                f"mho {self.case.arguments[0]}: {errors[errors.index('out of memory') :][:60].splitlines()[0]}",
+            )
         if resident > RESIDENT_BYTES:
             return "memory", f"mho {self.case.arguments[0]}: {resident / (1 << 30):.1f} GB"
         if sort == "refused" and seconds > REFUSAL_S:
@@ -149,7 +168,10 @@ class Child:
             if not lines and not usage:
                 return "unclear", f"mho {self.case.arguments[0]}: ends without a sentence"
             if any(len(line) > SENTENCE_CHARACTERS for line in lines) and not usage:
-                return "unclear", f"mho {self.case.arguments[0]}: a sentence of more than {SENTENCE_CHARACTERS} characters"
+                return (
+                    "unclear",
+                    f"mho {self.case.arguments[0]}: a sentence of more than {SENTENCE_CHARACTERS} characters",
+                )
         return None
 
 
@@ -164,7 +186,9 @@ def _run(case: Case, top: Path, work: Path) -> None:
             os.dup2(handle, number)
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), case.encoding, write_through=True)
-        sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), case.encoding, "backslashreplace", write_through=True)
+        sys.stderr = io.TextIOWrapper(
+            os.fdopen(2, "wb", closefd=False), case.encoding, "backslashreplace", write_through=True
+        )
         surroundings: dict[str, str | None] = {"HOME": str(top / "home"), "TMPDIR": str(top / "tmp"), "MHO_DATA": None}
         surroundings |= {"MHO_CACHE": str(top / "cache"), "TORCHINDUCTOR_CACHE_DIR": str(top / "cache" / "torch")}
         for name, value in {**surroundings, **case.environment}.items():
@@ -226,7 +250,9 @@ def _sorted(status: int, trace: str, errors: str, *, hangs: bool) -> tuple[str, 
     if trace:
         return "traceback", _line_of(trace)
     code = os.WEXITSTATUS(status)
-    return {0: ("ok", ""), 1: ("failed", errors.strip()[-200:]), 2: ("refused", "")}.get(code, ("crash", f"exit {code}"))
+    return {0: ("ok", ""), 1: ("failed", errors.strip()[-200:]), 2: ("refused", "")}.get(
+        code, ("crash", f"exit {code}")
+    )
 
 
 def _line_of(trace: str) -> str:
@@ -236,5 +262,12 @@ def _line_of(trace: str) -> str:
     ours = [frame for frame in ours if "benchmarks/fuzz" not in frame[0]] or frames or [("?", "0", "?")]
     file, line, function = ours[-1]
     root = str(Path(__file__).resolve().parents[2]) + "/"
-    last = next((text for text in reversed(trace.splitlines()) if re.match(r"[\w.]+(?:Error|Exception|Warning|Interrupt|\w*)(?::|$)", text)), "?")
+    last = next(
+        (
+            text
+            for text in reversed(trace.splitlines())
+            if re.match(r"[\w.]+(?:Error|Exception|Warning|Interrupt|\w*)(?::|$)", text)
+        ),
+        "?",
+    )
     return f"{last.partition(':')[0]} in {file.removeprefix(root)}:{line} ({function})"

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.fuzz.case import Case, small, start, turn, write
 from benchmarks.fuzz.changes import bent
-from benchmarks.fuzz.squeezed import gzip_of_zeros
+from benchmarks.fuzz.packing import gzip_of_zeros
 
 IMAGES, LABELS = 2051, 2049
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
@@ -50,7 +50,10 @@ def _listed() -> dict[str, tuple[bytes, bytes]]:
         "gzip of 5 GB": (gzip_of_zeros() * 80, labels),
         "3,000 x 3,000 pixels": (idx(IMAGES, (1, 3000, 3000), bytes(9_000_000)), idx(LABELS, (1,), b"\0")),
         "1 x 2,000,000 pixels": (idx(IMAGES, (1, 1, 2_000_000), bytes(2_000_000)), idx(LABELS, (1,), b"\0")),
-        "12 of 400 x 400 pixels": (idx(IMAGES, (12, 400, 400), bytes([0, 255] * 960_000)), idx(LABELS, (12,), classes[:12])),
+        "12 of 400 x 400 pixels": (
+            idx(IMAGES, (12, 400, 400), bytes([0, 255] * 960_000)),
+            idx(LABELS, (12,), classes[:12]),
+        ),
         "3 pictures": (idx(IMAGES, (3, 8, 8), pixels[:192]), idx(LABELS, (3,), classes[:3])),
         "a text": (b"hello" * 100, b"hello"),
         "little-endian": (struct.pack("<4I", IMAGES, COUNT, 8, 8) + pixels, labels),

@@ -10,20 +10,39 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.fuzz.case import Case, start, turn
-from benchmarks.fuzz.changes import bent, cell, changed
+from benchmarks.fuzz.changes import aliases, bent, cell, changed
 
 RUNS = ("run_spgemm", "run_kws", "run_lsm")
 JSON = {
-    "200,000 lists": b"[" * 200_000, "100,000 mappings": b'{"a":' * 100_000, "a whole number of 5,000 digits": b'{"experiment":"x","seed":' + b"9" * 5000 + b"}", "NaN": b'{"experiment": NaN}', "a list": b"[]", "a word": b'"x"',
-    "a key twice": b'{"a":1,"a":2}', "a surrogate": b'{"experiment": "\\ud800"}', "10 MB": b'{"experiment": "' + b"x" * 10_000_000 + b'"}', "UTF-16": '{"a":1}'.encode("utf-16"), "nothing": b"", "NUL": bytes(2000), "null": b"null",
+    "200,000 lists": b"[" * 200_000, "100,000 mappings": b'{"a":' * 100_000,
+    "a whole number of 5,000 digits": b'{"experiment":"x","seed":' + b"9" * 5000 + b"}", "NaN": b'{"experiment": NaN}',
+    "a list": b"[]", "a word": b'"x"',
+    "a key twice": b'{"a":1,"a":2}', "a surrogate": b'{"experiment": "\\ud800"}',
+    "10 MB": b'{"experiment": "' + b"x" * 10_000_000 + b'"}', "UTF-16": '{"a":1}'.encode("utf-16"), "nothing": b"",
+    "NUL": bytes(2000), "null": b"null",
 }  # fmt: skip
 YAML = {
-    "a date that is none": b"name: 2024-99-99\n", "3,000 lists": b"a: " + b"[" * 3000, "a tag of Python": b"a: !!python/object/apply:os.system ['touch ran']\n", "a list as kind": b"kind: [1]\n", "an unknown kind": b"kind: foo\n",
-    "markup": b"kind: spgemm\ndescription: <script>alert(1)</script>\n", "5,000 digits": b"a: " + b"9" * 5000, "a list as key": b"? [a]\n: 1\n", "8 MB": b"#" + b"x" * 8_000_000 + b"\nkind: spgemm\n", "infinity": b"a: .inf\nkind: spgemm\n",
-    "a binary that is none": b"a: !!binary '%%%'\n", "a merge of 1": b"<<: 1\n", "not UTF-8": b"kind: \xff\n", "billion laughs": b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(b"%c: &%c [%s]\n" % (k + 1, k + 1, b",".join([b"*%c" % k] * 9)) for k in range(97, 105)),
+    "a date that is none": b"name: 2024-99-99\n", "3,000 lists": b"a: " + b"[" * 3000,
+    "a tag of Python": b"a: !!python/object/apply:os.system ['touch ran']\n", "a list as kind": b"kind: [1]\n",
+    "an unknown kind": b"kind: foo\n",
+    "markup": b"kind: spgemm\ndescription: <script>alert(1)</script>\n", "5,000 digits": b"a: " + b"9" * 5000,
+    "a list as key": b"? [a]\n: 1\n", "8 MB": b"#" + b"x" * 8_000_000 + b"\nkind: spgemm\n",
+    "infinity": b"a: .inf\nkind: spgemm\n",
+    "a binary that is none": b"a: !!binary '%%%'\n", "a merge of 1": b"<<: 1\n", "not UTF-8": b"kind: \xff\n",
+    "billion laughs": aliases().encode(),
 }  # fmt: skip
 WAYS = ("missing", "empty", "half", "noise", "NUL", "a folder", "a link to itself", "a link to /dev/zero")
-FILES = ("metrics.json", "manifest.json", "config.resolved.yaml", "accuracy.csv", "components.csv", "trace.json", "schedule.csv", "layers.csv", "confusion.csv")
+FILES = (
+    "metrics.json",
+    "manifest.json",
+    "config.resolved.yaml",
+    "accuracy.csv",
+    "components.csv",
+    "trace.json",
+    "schedule.csv",
+    "layers.csv",
+    "confusion.csv",
+)
 LISTED = [
     *(("run_spgemm", file, about) for about in JSON for file in ("metrics.json", "manifest.json")),
     *(("run_spgemm", "config.resolved.yaml", about) for about in YAML),
@@ -50,7 +69,11 @@ def case(number: int, folder: Path, base: Path) -> Case:
         about = f"{name}/{_changed(number, run)}"
     form = rng.choice(["html", "html", "csv", "json", "markdown", "trace"])
     options = () if form == "html" else ("--format", form, *rng.choice([(), ("-o", "out/result")]))
-    return Case(f"{about} ({form})", ("report", "run", *(("run",) if form in ("csv", "markdown") else ()), *options), writable=("run",))
+    return Case(
+        f"{about} ({form})",
+        ("report", "run", *(("run",) if form in ("csv", "markdown") else ()), *options),
+        writable=("run",),
+    )
 
 
 def _damage(path: Path, way: str, noise: bytes) -> None:
@@ -63,7 +86,9 @@ def _damage(path: Path, way: str, noise: bytes) -> None:
     elif way == "a link to /dev/zero":
         path.symlink_to("/dev/zero")
     elif way != "missing":
-        path.write_bytes({"empty": b"", "half": data[: len(data) // 2], "noise": noise, "NUL": data.replace(b"a", b"\0", 3)}[way])
+        path.write_bytes(
+            {"empty": b"", "half": data[: len(data) // 2], "noise": noise, "NUL": data.replace(b"a", b"\0", 3)}[way]
+        )
 
 
 @cache

@@ -15,14 +15,31 @@ from benchmarks.fuzz.case import Case, clips, small, start, turn, write
 from benchmarks.fuzz.changes import bent, changed
 
 HIDDEN, INPUTS, CLASSES = 4, 40, 12
-TYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8, "U8": np.uint8, "BOOL": np.bool_}
+TYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "I8": np.int8,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
+}
 TOKENS = [b'"', b"{", b"}", b"[", b",", b"9" * 30, b"-1", b"F32", b"BF16", b"null", b"1e300", b"\xff\xff\xff\x7f"]
 
 
 def network(gates: int = 4, hidden: int = HIDDEN) -> dict[str, np.ndarray[Any, Any]]:
     """Weights of an LSTM (four gates), GRU or RNN under torch's names."""
     rng = np.random.default_rng(0)
-    shapes = {"lstm.weight_ih_l0": (gates * hidden, INPUTS), "lstm.weight_hh_l0": (gates * hidden, hidden), "lstm.bias_ih_l0": (gates * hidden,), "lstm.bias_hh_l0": (gates * hidden,), "output.weight": (CLASSES, hidden), "output.bias": (CLASSES,)}
+    shapes = {
+        "lstm.weight_ih_l0": (gates * hidden, INPUTS),
+        "lstm.weight_hh_l0": (gates * hidden, hidden),
+        "lstm.bias_ih_l0": (gates * hidden,),
+        "lstm.bias_hh_l0": (gates * hidden,),
+        "output.weight": (CLASSES, hidden),
+        "output.bias": (CLASSES,),
+    }
     return {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
 
 
@@ -56,24 +73,60 @@ def _listed() -> dict[str, bytes]:
     def typed(kind: str, first: str = "lstm.weight_ih_l0") -> bytes:
         return stored({**head, first: {**head[first], "dtype": kind}}, data)
 
-    found = {"good": stored(head, data), "empty": b"", "8 bytes": bytes(8), "text": b"hello" * 100, "cut off": stored(head, data)[:-10], "cut in its header": stored(head, data)[:50], "no tensors": stored({}, b""), "header of 2^63": struct.pack("<Q", 2**63) + b"{}"}
+    found = {
+        "good": stored(head, data),
+        "empty": b"",
+        "8 bytes": bytes(8),
+        "text": b"hello" * 100,
+        "cut off": stored(head, data)[:-10],
+        "cut in its header": stored(head, data)[:50],
+        "no tensors": stored({}, b""),
+        "header of 2^63": struct.pack("<Q", 2**63) + b"{}",
+    }
     found |= {f"all {kind}": stored(*parts(good, kind)) for kind in TYPES}
-    found |= {f"first as {kind}": typed(kind) for kind in ("BF16", "F8_E4M3", "F8_E5M2", "F4", "I32", "U32", "C64", "foo", "", "F6_E2M3")}
-    found |= {f"GRU of {hidden}": stored(*parts(network(3, hidden))) for hidden in (4, 24)} | {"RNN": stored(*parts(network(1))), "LSTM of 24": stored(*parts(network(4, 24)))}
+    found |= {
+        f"first as {kind}": typed(kind)
+        for kind in ("BF16", "F8_E4M3", "F8_E5M2", "F4", "I32", "U32", "C64", "foo", "", "F6_E2M3")
+    }
+    found |= {f"GRU of {hidden}": stored(*parts(network(3, hidden))) for hidden in (4, 24)} | {
+        "RNN": stored(*parts(network(1))),
+        "LSTM of 24": stored(*parts(network(4, 24))),
+    }
     for name, value in {"NaN": np.nan, "infinite": np.inf, "1e38": 1e38, "zero": 0.0, "denormal": 1e-42}.items():
-        found[f"first {name}"] = other(lambda tensors, value=value: tensors.update({"lstm.weight_ih_l0": np.full((16, 40), value, np.float32)}))
-        found[f"output {name}"] = other(lambda tensors, value=value: tensors.update({"output.weight": np.full((12, 4), value, np.float32)}))
-        found[f"bias {name}"] = other(lambda tensors, value=value: tensors.update({"lstm.bias_ih_l0": np.full(16, value, np.float32)}))
+        found[f"first {name}"] = other(
+            lambda tensors, value=value: tensors.update({"lstm.weight_ih_l0": np.full((16, 40), value, np.float32)})
+        )
+        found[f"output {name}"] = other(
+            lambda tensors, value=value: tensors.update({"output.weight": np.full((12, 4), value, np.float32)})
+        )
+        found[f"bias {name}"] = other(
+            lambda tensors, value=value: tensors.update({"lstm.bias_ih_l0": np.full(16, value, np.float32)})
+        )
     found |= {f"without {name}": other(lambda tensors, name=name: tensors.pop(name)) for name in good}
     found |= {
-        "one more tensor": other(lambda tensors: tensors.update({"x": np.zeros(3)})), "two layers": other(lambda tensors: tensors.update({"lstm.weight_ih_l1": np.zeros((16, 4))})),
-        "scalars": other(lambda tensors: tensors.update({name: np.float32(1.0).reshape(()) for name in good})), "no elements": other(lambda tensors: tensors.update({name: np.zeros((0, 4)) for name in good})),
-        "transposed": other(lambda tensors: tensors.update({"output.weight": good["output.weight"].T})), "both biases 3e38": other(lambda tensors: tensors.update({f"lstm.bias_{which}_l0": np.full(16, 3e38) for which in ("ih", "hh")})),
-        "two readouts": other(lambda tensors: tensors.update({"fc.weight": good["output.weight"]})), "a pickle of torch": b"PK\x03\x04" + bytes(1000), "metadata of markup": stored({"__metadata__": {"x": "<script>"}, **head}, data),
-        "metadata a list": stored({"__metadata__": [1], **head}, data), "overlap": stored({**head, "output.bias": {**head["output.bias"], "data_offsets": [0, 48]}}, data), "shape 2^62": stored({**head, "output.bias": {**head["output.bias"], "shape": [2**62]}}, data),
-        "shape negative": stored({**head, "output.bias": {**head["output.bias"], "shape": [-12]}}, data), "offsets fall": stored({**head, "output.bias": {**head["output.bias"], "data_offsets": [48, 0]}}, data), "header of lists": stored(b"[" * 100_000, b""),
-        "a name twice": stored(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)), "not UTF-8": stored(b'{"\xff": 1}', b""),
-    }  # fmt: skip
+        "one more tensor": other(lambda tensors: tensors.update({"x": np.zeros(3)})),
+        "two layers": other(lambda tensors: tensors.update({"lstm.weight_ih_l1": np.zeros((16, 4))})),
+        "scalars": other(lambda tensors: tensors.update({name: np.float32(1.0).reshape(()) for name in good})),
+        "no elements": other(lambda tensors: tensors.update({name: np.zeros((0, 4)) for name in good})),
+        "transposed": other(lambda tensors: tensors.update({"output.weight": good["output.weight"].T})),
+        "both biases 3e38": other(
+            lambda tensors: tensors.update({f"lstm.bias_{which}_l0": np.full(16, 3e38) for which in ("ih", "hh")})
+        ),
+        "two readouts": other(lambda tensors: tensors.update({"fc.weight": good["output.weight"]})),
+        "a pickle of torch": b"PK\x03\x04" + bytes(1000),
+        "metadata of markup": stored({"__metadata__": {"x": "<script>"}, **head}, data),
+        "metadata a list": stored({"__metadata__": [1], **head}, data),
+        "overlap": stored({**head, "output.bias": {**head["output.bias"], "data_offsets": [0, 48]}}, data),
+        "shape 2^62": stored({**head, "output.bias": {**head["output.bias"], "shape": [2**62]}}, data),
+        "shape negative": stored({**head, "output.bias": {**head["output.bias"], "shape": [-12]}}, data),
+        "offsets fall": stored({**head, "output.bias": {**head["output.bias"], "data_offsets": [48, 0]}}, data),
+        "header of lists": stored(b"[" * 100_000, b""),
+        "a name twice": stored(
+            b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+            bytes(4),
+        ),
+        "not UTF-8": stored(b'{"\xff": 1}', b""),
+    }
     return found
 
 

@@ -1,4 +1,4 @@
-"""SciPy's own tests of sparse matrices, with its product replaced by ours: every type, shape and format that they try."""
+"""SciPy's own tests of sparse matrices with its product replaced by ours: every type and shape that they try."""
 
 from __future__ import annotations
 
@@ -32,7 +32,19 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
     names = [f"scipy.sparse.tests.{name}" for name in MODULES]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "spgemm_for_scipy", "--pyargs", *names]
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "spgemm_for_scipy",
+            "--pyargs",
+            *names,
+        ]
         + ["-k", CHOSEN, "-W", "ignore", "-c", os.devnull],
         cwd=folder,
         env=environment,
