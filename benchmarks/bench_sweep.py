@@ -10,7 +10,7 @@ import pytest
 
 from mho.sweep.command import sweep
 from mho.sweep.study import Study
-from mho.sweep.work import Task, perform
+from mho.sweep.work import PointBatch, perform
 
 if TYPE_CHECKING:
     from benchmarks.conftest import SideBySide
@@ -26,7 +26,7 @@ def test_overhead_of_a_sweep(side_by_side: SideBySide, tmp_path: Path) -> None:
     )
     study = Study(str(file))
     configs = tuple(study.template.config(point.coordinates).data for point in study.points)
-    task = Task(study.kind, configs, (None,) * POINTS, None, tmp_path, study.code)
+    task = PointBatch(study.kind, configs, (None,) * POINTS, None, tmp_path, study.code)
     number = itertools.count()
     row = side_by_side(
         f"sweep of {POINTS} cheap points, one worker, from file to report",

@@ -1,4 +1,4 @@
-"""YAML as people mean it: scalars resolved as in YAML 1.2, duplicate keys refused, every value with its place.
+"""YAML as people mean it: scalars resolved as in YAML 1.2, duplicate keys refused, every value with its line.
 
 PyYAML follows YAML 1.1, in which ``25e-6`` is a string, ``off`` is False and ``010`` is 8. Only its parser is used
 here: its events are composed into ``Node`` trees, plain data without tags, so that nothing in a file can construct an
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import yaml
 
 from configs.errors import InputError
 
-if TYPE_CHECKING:  # its place differs between the supported versions of Python
+if TYPE_CHECKING:  # another module in each of the supported versions of Python
     from importlib.resources.abc import Traversable
 
 Scalar = str | int | float | bool | None
@@ -53,9 +53,9 @@ class Origin:
 
 @dataclass(frozen=True)
 class Node:
-    """A YAML value with its place: a scalar, a tuple of nodes, or a mapping of names to nodes.
+    """A YAML value with its line: a scalar, a tuple of nodes, or a mapping of names to nodes.
 
-    ``keys`` holds the places of a mapping's keys. ``whole`` marks a value that replaces what it is merged over instead
+    ``keys`` holds the lines of a mapping's keys. ``whole`` marks a value that replaces what it is merged over instead
     of adding to it; ``broken`` one of which a part could not be read, so that what it lacks is no second error.
     """
 
@@ -88,6 +88,13 @@ class Node:
             node = node.child(step) if node else None
         return node
 
+    def put(self, path: Sequence[str], new: Node) -> Node:
+        """This tree with another value at a path of keys that are there."""
+        if not path:
+            return new
+        assert isinstance(self.value, dict)
+        return replace(self, value={**self.value, path[0]: self.value[path[0]].put(path[1:], new)})
+
     def walk(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Node]]:
         """This node and all below it, each with its path."""
         yield path, self
@@ -97,6 +104,25 @@ class Node:
         elif isinstance(self.value, tuple):
             for index, node in enumerate(self.value):
                 yield from node.walk((*path, index))
+
+
+def as_node(value: Any, near: Node) -> Node:
+    """Plain data as a tree whose every value has the line of ``near``."""
+    if isinstance(value, Mapping):
+        below = {key: as_node(item, near) for key, item in value.items()}
+        return Node(below, near.origin, dict.fromkeys(below, near.origin))
+    if isinstance(value, (list, tuple)):
+        return Node(tuple(as_node(item, near) for item in value), near.origin)
+    return Node(value, near.origin)
+
+
+def whole_numbers(value: Any) -> Any:
+    """Plain data with 1e3 as 1000: an integral float suits a whole number, and both suit a float."""
+    if isinstance(value, Mapping):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def load_yaml(path: Path | str) -> Node:
@@ -129,9 +155,9 @@ def parse_mapping(data: bytes, name: str, folder: Traversable) -> Node:
         raise InputError(f"{name}:{line}:{column}: the file must be text in UTF-8 (got byte 0x{bad:02x})") from error
     node = parse_text(text, name, folder)
     if node is None or not isinstance(node.value, dict):
-        place = node.origin if node else f"{name}:1:1"
+        where = node.origin if node else f"{name}:1:1"
         got = "an empty file" if node is None else describe_value(node)
-        raise InputError(f"{place}: the top level must be a mapping, lines of 'key: value' (got {got})")
+        raise InputError(f"{where}: the top level must be a mapping, lines of 'key: value' (got {got})")
     return node
 
 
@@ -144,8 +170,8 @@ def parse_text(text: str, name: str, folder: Traversable) -> Node | None:
         node = composer.document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise InputError(f"{place}: not readable as YAML: {_in_plain_words(error)}") from error
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise InputError(f"{where}: not readable as YAML: {_in_plain_words(error)}") from error
     except yaml.reader.ReaderError as error:
         line, column = _line_column(text, error.position)
         character = ord(text[error.position])
@@ -180,7 +206,7 @@ def resolve_scalar(text: str, origin: Origin) -> Scalar:
 
 
 def describe_value(node: Node) -> str:
-    """A value as a message shows it: short, and text told apart from numbers."""
+    """A value as a message shows it: short, with text apart from numbers."""
     value = node.value
     if isinstance(value, dict):
         return "a mapping" if value else "an empty mapping"
@@ -257,7 +283,7 @@ class _Composer:
         before = self.count
         self.add(1, origin)
         if depth > MAX_DEPTH:
-            raise InputError(f"{origin}: values may lie at most {MAX_DEPTH} levels deep (got more)")
+            raise InputError(f"{origin}: values may be at most {MAX_DEPTH} levels deep (got more)")
         if isinstance(event, yaml.ScalarEvent):
             node = Node(self.scalar(event, origin), origin)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -274,27 +300,27 @@ class _Composer:
 
     def mapping(self, origin: Origin, depth: int) -> Node:
         values: dict[str, Node] = {}
-        places: dict[str, Origin] = {}
+        origins: dict[str, Origin] = {}
         while not self.loader.check_event(yaml.MappingEndEvent):
-            key, place = self.key()
+            key, where = self.key()
             value = self.node(depth + 1)
             if key in values:
-                first = places[key]
-                self.problems.append(f"{place}: {key}: each key once (got it again, first at {first})")
+                first = origins[key]
+                self.problems.append(f"{where}: {key}: each key once (got it again, first at {first})")
                 continue
-            values[key], places[key] = value, place
+            values[key], origins[key] = value, where
         self.loader.get_event()
-        return Node(values, origin, places)
+        return Node(values, origin, origins)
 
     def key(self) -> tuple[str, Origin]:
         event = self.loader.get_event()
-        place = self.origin(event)
+        where = self.origin(event)
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
-            raise InputError(f"{place}: a key must be a plain name")
+            raise InputError(f"{where}: a key must be a plain name")
         if event.style is None and event.value in ("", "<<"):
             got = "<<; 'extends: FILE' takes over the keys of another record" if event.value else "nothing"
-            raise InputError(f"{place}: a key must be a name (got {got})")
-        return _checked_text(event.value, place), place
+            raise InputError(f"{where}: a key must be a name (got {got})")
+        return _checked_text(event.value, where), where
 
     def scalar(self, event: yaml.ScalarEvent, origin: Origin) -> Scalar:
         return resolve_scalar(event.value, origin) if event.style is None else _checked_text(event.value, origin)
@@ -321,7 +347,7 @@ def _float_text(value: float) -> str:
 class _Dumper(yaml.SafeDumper):
     """Writes what the reader above reads back: its resolvers decide which texts need quotes."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own class attribute, replaced here)
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (a class attribute of PyYAML's, replaced here)
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

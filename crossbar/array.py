@@ -68,7 +68,7 @@ class ArrayRead:
         variance = None if self.variance_S2 is None else self.variance_S2 * factor.square()
         common, reference = self.common_S2, self.reference
         if common is not None and reference is not None:
-            # Columns of one reference may have scales of their own: the reference's noise is then kept per column.
+            # Columns of one reference may have different scales: the reference's noise is then kept per column.
             common = common[..., reference] * factor.square()
         return ArrayRead(
             self.difference_S * factor,
@@ -122,7 +122,7 @@ class ArrayRead:
 def _batched(counts: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     """Product of ``(chips | 1, ..., rows)`` with ``(chips, rows, columns)``.
 
-    Each block of vectors of each chip is a product of its own, of one fixed shape: adding chips or blocks to the batch
+    Each block of vectors of each chip is a separate product of one fixed shape: adding chips or blocks to the batch
     moves no bit of the others. As tried out, BLAS keeps to that only where columns fill whole vector registers and
     no small product stands alone (it is cut among threads): hence the columns of zeros, and the twin.
     """
@@ -136,7 +136,7 @@ def _batched(counts: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Tiling:
-    """Where a matrix stands: the tile of each weight column, and how many word lines a tile has."""
+    """How a matrix is tiled: the tile of each weight column, and how many word lines a tile has."""
 
     tile_of_column: torch.Tensor
     rows: int

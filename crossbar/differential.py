@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import torch
 from annotated_types import Interval
 
-from crossbar.encoding import Encoded, Encoding
+from crossbar.encoding import Encoded, Encoding, RelativeWeights
 from devices import Device
 
 
@@ -33,17 +33,10 @@ class DifferentialPair(Encoding):
     balanced: bool = False
     cells: Annotated[int, Interval(ge=1, le=64)] = 1
 
-    def lay(
-        self,
-        level: torch.Tensor,
-        w_max: torch.Tensor,
-        clipped: float,
-        device: Device,
-        tile_of_column: torch.Tensor,
-    ) -> Encoded:
+    def lay(self, weights: RelativeWeights, device: Device) -> Encoded:
         """Plus cells first, then minus cells."""
         window_S = device.g_max_S - device.g_min_S
-        level = level.clamp(-1.0, 1.0)
+        level = weights.level.clamp(-1.0, 1.0)
         if self.balanced:
             middle_S = 0.5 * (device.g_max_S + device.g_min_S)
             pair = torch.stack([middle_S + 0.5 * window_S * level, middle_S - 0.5 * window_S * level])
@@ -51,4 +44,5 @@ class DifferentialPair(Encoding):
             pair = device.g_min_S + window_S * torch.stack([level.clamp_min(0.0), (-level).clamp_min(0.0)])
         n = self.cells
         target = pair.repeat_interleave(n, dim=0) if n > 1 else pair
-        return Encoded(target, n * window_S / w_max, clipped, (1.0,) * n + (-1.0,) * n, (0,) * (2 * n))
+        scale_S = n * window_S / weights.w_max
+        return Encoded(target, scale_S, weights.clipped, (1.0,) * n + (-1.0,) * n, (0,) * (2 * n))

@@ -22,6 +22,26 @@ from devices import Device
 
 
 @dataclass(frozen=True)
+class RelativeWeights:
+    """Weights at the scale of their tile or column.
+
+    ``level``: W / w_max, shape ``(rows, columns)``, beyond -1 and 1 where weights are clipped [1]; ``w_max``: the
+    weight at full scale of every column, shape ``(columns,)``; ``tile_of_column``: shape ``(columns,)``, tiles from 0;
+    ``clipped``: share of weights beyond ``w_max`` [1].
+    """
+
+    level: torch.Tensor
+    w_max: torch.Tensor
+    tile_of_column: torch.Tensor
+    clipped: float = 0.0
+
+    @property
+    def tiles(self) -> int:
+        """Tiles over which the columns are spread."""
+        return int(self.tile_of_column.max()) + 1
+
+
+@dataclass(frozen=True)
 class Encoded:
     """Targets of a matrix of weights.
 
@@ -80,6 +100,7 @@ class Encoding(ABC):
     scale : weights of a whole ``tile``, or of each ``column``, share one ``w_max``
     """
 
+    kind: str
     clip_quantile: Annotated[float, Interval(gt=0.5, le=1.0)] = 1.0
     scale: Literal["tile", "column"] = "tile"
 
@@ -90,7 +111,7 @@ class Encoding(ABC):
         """
         w_max = self.full_scale(weights.detach(), tile_of_column)
         clipped = float((weights.detach().abs() > w_max * (1 + 1e-6)).float().mean())
-        return self.lay(weights / w_max, w_max, clipped, device, tile_of_column)
+        return self.lay(RelativeWeights(weights / w_max, w_max, tile_of_column, clipped), device)
 
     def full_scale(self, weights: torch.Tensor, tile_of_column: torch.Tensor) -> torch.Tensor:
         """``w_max`` of every column, shape ``(columns,)``."""
@@ -112,12 +133,5 @@ class Encoding(ABC):
         return w_max[groups.to(w_max.device)]
 
     @abstractmethod
-    def lay(
-        self,
-        level: torch.Tensor,
-        w_max: torch.Tensor,
-        clipped: float,
-        device: Device,
-        tile_of_column: torch.Tensor,
-    ) -> Encoded:
-        """Targets for ``level = W / w_max``, which this clips to [-1, 1]."""
+    def lay(self, weights: RelativeWeights, device: Device) -> Encoded:
+        """Targets for weights whose level this clips to [-1, 1]."""

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import torch
 from annotated_types import Interval
 
-from crossbar.encoding import Encoded, Encoding
+from crossbar.encoding import Encoded, Encoding, RelativeWeights
 from devices import Device
 
 
@@ -30,20 +30,11 @@ class OffsetColumn(Encoding):
     kind: Literal["offset"] = "offset"
     cells: Annotated[int, Interval(ge=1, le=64)] = 1
 
-    def lay(
-        self,
-        level: torch.Tensor,
-        w_max: torch.Tensor,
-        clipped: float,
-        device: Device,
-        tile_of_column: torch.Tensor,
-    ) -> Encoded:
+    def lay(self, weights: RelativeWeights, device: Device) -> Encoded:
         """Weight columns first, then one reference column a tile."""
         window_S, middle_S = device.g_max_S - device.g_min_S, 0.5 * (device.g_max_S + device.g_min_S)
-        tiles = int(tile_of_column.max()) + 1
-        plane = middle_S + 0.5 * window_S * level.clamp(-1.0, 1.0)
-        plane = torch.cat([plane, plane.new_full((plane.shape[0], tiles), middle_S)], dim=1)
+        plane = middle_S + 0.5 * window_S * weights.level.clamp(-1.0, 1.0)
+        plane = torch.cat([plane, plane.new_full((plane.shape[0], weights.tiles), middle_S)], dim=1)
         n = self.cells
-        return Encoded(
-            plane.expand(n, -1, -1), n * 0.5 * window_S / w_max, clipped, (1.0,) * n, (0,) * n, tile_of_column
-        )
+        target, scale_S = plane.expand(n, -1, -1), n * 0.5 * window_S / weights.w_max
+        return Encoded(target, scale_S, weights.clipped, (1.0,) * n, (0,) * n, weights.tile_of_column)

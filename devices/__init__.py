@@ -1,20 +1,19 @@
 """One memory cell: what is stored, and how it errs.
 
-``DEVICES`` is the list of all kinds. A new kind is one file, one line here and one record in ``configs/devices``; the
-contract test runs over this dict.
+``DEVICES`` is the list of all kinds, and what YAML may hold. A new kind is one file, one line here and one record in
+``configs/devices``; the contract test runs over this dict.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from configs.errors import InputError
 from devices.aihwkit_noise import AihwkitNoise
 from devices.base import Cells, Device
 from devices.gaussian import Gaussian
 from devices.ideal import Ideal
+from devices.kinds import OneOf
 from devices.lognormal import LogNormal
 from devices.measured import Measured
 from devices.pcm import PCM
@@ -45,24 +44,7 @@ DEVICES: dict[str, type[Device]] = {
     "aihwkit": AihwkitNoise,
 }
 
-AnyDevice = Annotated[
-    Ideal
-    | Gaussian
-    | LogNormal
-    | PCM
-    | PCMHermes1
-    | PCMHermes2
-    | TaOx
-    | WanQuartic
-    | WanCubic
-    | CMO
-    | MiloRRAM
-    | FormedTaOx
-    | SONOS
-    | Measured
-    | AihwkitNoise,
-    Field(discriminator="kind"),
-]
+AnyDevice = Annotated[Device, OneOf(DEVICES)]
 
 __all__ = [
     "CMO",

@@ -1,15 +1,15 @@
-"""Any noise model of aihwkit as a device, so that a user's own model plugs in.
+"""Any noise model of aihwkit as a device, so that a user's model can be used.
 
 aihwkit's inference noise models answer three questions in uS: the conductance after programming, a drift coefficient
 per cell, and the conductance at a time. They draw every answer anew from torch's global generator. Here each answer of
-each chip is drawn with the generator at that chip's own key and put back afterwards, so that chips are independent,
+each chip is drawn with the generator at that chip's key, which is restored afterwards, so that chips are independent,
 repeatable and untouched by what runs beside.
 
-The models publish marginals: a fresh slow noise at every time asked. The coupling stated here is that a cell meets the
+The models publish marginals: a fresh slow noise at every time asked. The coupling assumed here is that a cell draws the
 *same* random numbers at every time (the key names the cell and not the time), so its slow noise keeps its rank, with a
-correlation of one between times; mho's own kinds use a path instead. At t = 0 a cell is as programming left it.
+correlation of one between times; the other kinds of mho use a path instead. At t = 0 a cell is as programming left it.
 
-Models known to a record are those that aihwkit ships; a model of one's own is an object: ``AihwkitNoise.of(model)``.
+A record may name the models that aihwkit ships; another model is an object: ``AihwkitNoise.of(model)``.
 
 Source: Rasch et al., AICAS 2021, doi 10.1109/AICAS51828.2021.9458494, and the source of the model chosen.
 """
@@ -52,7 +52,7 @@ def _at(stream: Stream) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class AihwkitNoise(Device):
-    """A cell that errs, drifts and is noisy as one of aihwkit's inference noise models says.
+    """A cell that errs, drifts and is noisy as one of aihwkit's inference noise models.
 
     The model works on the CPU, chip by chip, whatever the device of the tensors. Gradients pass to the targets as if
     errors and drift were added. A model must draw from torch's global generator alone.
@@ -85,11 +85,11 @@ class AihwkitNoise(Device):
 
     @classmethod
     def of(cls, noise_model: Any, **fields: Any) -> AihwkitNoise:
-        """The device of a noise model at hand, with aihwkit's methods; its range is the model's own ``g_max`` [uS]."""
+        """The device of a noise model at hand, with aihwkit's methods; its range is the model's ``g_max`` [uS]."""
         converter = getattr(noise_model, "g_converter", None)
         g_max_uS = getattr(noise_model, "g_max", None) or getattr(converter, "g_max", None)
         if "g_max_S" not in fields and g_max_uS is None:
-            raise InputError(f"{type(noise_model).__name__} has no g_max: g_max_S must say what it is [S]")
+            raise InputError(f"{type(noise_model).__name__} has no g_max: give g_max_S [S]")
         g_min_uS = getattr(noise_model, "g_min", None) or getattr(converter, "g_min", None) or 0.0
         ranges = {"g_min_S": g_min_uS / 1e6, **({"g_max_S": g_max_uS / 1e6} if g_max_uS is not None else {})}
         return _Given(noise_model=noise_model, **{"source": "the user's own", "status": "generic", **ranges, **fields})
@@ -122,7 +122,7 @@ class AihwkitNoise(Device):
             raise InputError(f"{self.model} refuses its parameters: {error}") from None
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """True: whether a model's parameters switch its drift off is not known."""
         return True
 
@@ -134,7 +134,7 @@ class AihwkitNoise(Device):
         return (drawn.std(dim=0).reshape(target_S.shape) * 1e-6).to(target_S)
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
-        """The model's drift coefficient of every cell, in its own unit, where it has one."""
+        """The model's drift coefficient of every cell, in the model's unit, where it has one."""
         peer = self.peer()
 
         def coefficients(g_uS: torch.Tensor) -> torch.Tensor:

@@ -7,33 +7,31 @@ A device answers four questions, each a pure function of tensors in siemens and 
 - ``conductance_S``: the conductance of those same cells at a time after programming, slow noise included; asked twice
   for the same time, it gives the same answer;
 - ``read_sigma_S``: the standard deviation of the fast noise, drawn anew at every read by whoever reads;
-- ``g_min_S`` and ``g_max_S``: the range in which targets may lie.
+- ``g_min_S`` and ``g_max_S``: the range of allowed targets.
 
-The current at a voltage is ``I = G V`` unless a device says otherwise, as a polynomial in V whose coefficients follow
+The current at a voltage is ``I = G V`` unless a device overrides it, as a polynomial in V whose coefficients follow
 from G: so a product on nonlinear cells is a few matrix products, and never a loop over cells.
 
 What a real array adds (cells that do not work, spread, temperature, program-and-verify ...) is listed under
-``effects`` and composes with any device: a kind answers for a working cell alone at one temperature, and ``program``,
-``conductance_S``, ``read_sigma_S`` and ``drifts`` then let the effects act on its answers.
+``effects`` and composes with any device. A kind answers for a working cell alone, at one temperature: ``written_S``,
+``evolve_S``, ``fast_noise_S`` and ``evolves``. ``program``, ``conductance_S``, ``read_sigma_S`` and ``drifts`` let the
+effects act on these answers, and no kind overrides the last three.
 
 Adding a device means one file with one frozen dataclass, one line in ``devices.DEVICES`` and one YAML record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import wraps
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, ClassVar, TypeVar, final
 
 import torch
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Gt
 
 from configs.errors import InputError
-from devices.effects import AnyEffect, Draws, Marks, Temperature, Window, WriteRecord, in_order
+from devices.effects import STAGES, AnyEffect, Draws, Effect, Faults, Marks, Temperature, Window, WriteRecord, in_order
 from devices.streams import ChipStreams
 
-Rate = Annotated[float, Interval(ge=0.0, le=1.0)]
 D = TypeVar("D", bound="Device")
 
 
@@ -51,8 +49,7 @@ class Cells:
     programmed_S: torch.Tensor
     state: dict[str, torch.Tensor] = field(default_factory=dict)
     slow: ChipStreams | None = None
-    stuck: torch.Tensor | None = None
-    stuck_S: torch.Tensor | None = None
+    faults: Faults | None = None
     asked_S: torch.Tensor | None = None
     marks: tuple[Marks, ...] = ()
     write: WriteRecord | None = None
@@ -63,6 +60,11 @@ class Cells:
         return torch.zeros_like(self.target_S) if self.asked_S is None else self.target_S - self.asked_S
 
     @property
+    def stuck(self) -> torch.Tensor | None:
+        """Which cells do not work; None where all do."""
+        return None if self.faults is None else self.faults.stuck
+
+    @property
     def shape(self) -> torch.Size:
         """Shape ``(chips, ...)`` of the batch of cells."""
         return self.programmed_S.shape
@@ -70,20 +72,20 @@ class Cells:
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """What every kind of cell has: a range, a fast read noise, and cells that do not work.
+    """What every kind of cell has: a range, a fast read noise, and the effects of a real array.
 
     Parameters
     ----------
     g_min_S, g_max_S : range of targets [S]
     read_noise_S : standard deviation of the fast read noise of one read, independent of the state [S]
-    stuck_off_rate, stuck_on_rate : share of cells that stay at zero or at ``g_max_S`` whatever is programmed [1]
-    status : how the numbers are known: published, stand-in, estimate, ideal or generic
+    status : how the numbers were found: published, stand-in, estimate, ideal or generic
     source : where they are from
     effects : what a real array adds, in the order of a cell's life (``devices.effects``)
     """
 
     writable: ClassVar[bool] = True  # whether a cell takes the conductance that is asked for
 
+    kind: str
     description: str = ""
     source: str = ""
     status: str = "generic"
@@ -91,23 +93,11 @@ class Device:
     g_min_S: Annotated[float, Ge(0.0)]
     g_max_S: Annotated[float, Gt(0.0)]
     read_noise_S: Annotated[float, Ge(0.0)] = 0.0
-    stuck_off_rate: Rate = 0.0
-    stuck_on_rate: Rate = 0.0
     effects: tuple[AnyEffect, ...] = ()
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Let the effects have the last word on what a kind answers for its working cells."""
-        super().__init_subclass__(**kwargs)
-        if "drifts" in cls.__dict__:
-            cls.drifts = _or_effects_move(cls.__dict__["drifts"])  # type: ignore[assignment,method-assign]
-        if "read_sigma_S" in cls.__dict__:
-            cls.read_sigma_S = _with_effects(cls.__dict__["read_sigma_S"])  # type: ignore[assignment,method-assign]
 
     def __post_init__(self) -> None:
         if self.g_min_S >= self.g_max_S:
             raise ValueError(f"g_min_S must be below g_max_S = {self.g_max_S:g} (got {self.g_min_S:g})")
-        if self.stuck_off_rate + self.stuck_on_rate > 1.0:
-            raise ValueError("stuck_off_rate + stuck_on_rate must not exceed 1")
         in_order(self.effects, self.window)
 
     @property
@@ -116,9 +106,15 @@ class Device:
         return Window(self.g_min_S, self.g_max_S)
 
     @property
+    def evolves(self) -> bool:
+        """Whether ``evolve_S`` changes working cells after programming."""
+        return False
+
+    @final
+    @property
     def drifts(self) -> bool:
-        """Whether working cells change after programming."""
-        return any(effect.moves for effect in self.effects)
+        """Whether the conductance changes after programming, by the kind of cell or by an effect."""
+        return self.evolves or any(effect.moves for effect in self.effects)
 
     def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
         """Standard deviation of the programming error at a target [S], same shape."""
@@ -129,11 +125,11 @@ class Device:
         return {}
 
     def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
-        """Conductance of working cells at the end of programming [S]: a Gaussian error unless a device says otherwise.
+        """Conductance of working cells at the end of programming [S]: a Gaussian error unless a device overrides it.
 
         A device whose cells are not written by a Gaussian error overrides this and not ``program``.
         """
-        error = rng.child("error").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        error = rng.child("error").normal_like(target_S)
         return (target_S + self.programming_sigma_S(target_S) * error).clamp_min_(0.0)
 
     def too_late(self, aged_s: float) -> str:
@@ -179,7 +175,7 @@ class Device:
         ``target_S`` has shape ``(1, ...)`` (the same targets on every chip) or ``(chips, ...)``, ``chips = len(rng)``.
         The same cells programmed again are the same ``rng`` with another ``cycle``: what belongs to a cell (its
         defect, its spread from other cells) stays, and what belongs to a programming is drawn anew. Gradients pass to
-        the targets. Raises ValueError for targets outside ``[g_min_S, g_max_S]``: encodings clip, and say so.
+        the targets. Raises ValueError for targets outside ``[g_min_S, g_max_S]``: encodings clip, and report it.
         """
         asked = target_S.expand(len(rng), *target_S.shape[1:])
         low, high = float(asked.detach().min()), float(asked.detach().max())
@@ -191,11 +187,11 @@ class Device:
         target = asked
         for effect in self.effects:
             target = effect.aimed_S(target, window)
-        stuck, stuck_S = self._faults(target, rng, draws)
+        faults = self._faults(target, draws)
         programmed = write = None
         for effect, draw in zip(self.effects, draws, strict=True):
             if effect.stage == "write":
-                programmed, write = effect.written(target, window, stuck, stuck_S, draws=draw)
+                programmed, write = effect.written(target, window, faults, draws=draw)
         state = self.cell_state(target, rng=again)
         if programmed is None:
             programmed = self.written_S(target, state, rng=again)
@@ -204,10 +200,10 @@ class Device:
         )
         for effect, mark in zip(self.effects, marks, strict=True):
             programmed = effect.left_S(programmed, mark, window)
-        if stuck is not None and stuck_S is not None:
-            programmed = torch.where(stuck, stuck_S.to(target.dtype), programmed)
+        if faults is not None:
+            programmed = faults.applied(programmed)
         snapped = asked if target is not asked else None
-        return Cells(target, programmed, state, again.child("slow"), stuck, stuck_S, snapped, marks, write)
+        return Cells(target, programmed, state, again.child("slow"), faults, snapped, marks, write)
 
     def _draws(self, identity: ChipStreams, programming: ChipStreams) -> list[Draws]:
         """Streams of each effect, by its kind and its number among its kind: listing another moves no bit."""
@@ -215,26 +211,19 @@ class Device:
         draws = []
         for effect in self.effects:
             number = seen[effect.kind] = seen.get(effect.kind, -1) + 1
-            draws.append(Draws(identity, programming).child("effect", effect.kind, number))
+            draws.append(Draws(identity, programming).child(*effect.stream(number)))
         return draws
 
-    def _faults(
-        self, target_S: torch.Tensor, rng: ChipStreams, draws: list[Draws]
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Which cells do not work, by the two rates and by the effects that follow them, and where they stay."""
-        stuck = stuck_S = None
-        if self.stuck_off_rate + self.stuck_on_rate > 0.0:
-            draw = rng.child("stuck").uniform(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
-            on = draw >= 1.0 - self.stuck_on_rate
-            stuck = on | (draw < self.stuck_off_rate)
-            stuck_S = on * self.g_max_S
-        for effect, draw_of in zip(self.effects, draws, strict=True):
+    def _faults(self, target_S: torch.Tensor, draws: list[Draws]) -> Faults | None:
+        """Which cells do not work, by all effects that make faults."""
+        found = None
+        for effect, draw in zip(self.effects, draws, strict=True):
             if effect.stage == "fault":
-                more, more_S = effect.faults(target_S, self.window, draws=draw_of)
-                stuck_S = more_S if stuck_S is None else torch.where(more, more_S, stuck_S.to(more_S.dtype))
-                stuck = more if stuck is None else stuck | more
-        return stuck, stuck_S
+                more = effect.faults(target_S, self.window, draws=draw)
+                found = more if found is None else found.before(more)
+        return found
 
+    @final
     def conductance_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Conductance of these cells at ``t_s`` seconds after programming [S], shape of ``cells``.
 
@@ -248,8 +237,8 @@ class Device:
         g = self.evolve_S(cells, aged_s)
         for effect, marks in zip(self.effects, cells.marks, strict=True):
             g = effect.aged_S(g, marks, window, aged_s=aged_s, elapsed_s=t_s)
-        if cells.stuck is not None and cells.stuck_S is not None:
-            g = torch.where(cells.stuck, cells.stuck_S.to(g.dtype), g)
+        if cells.faults is not None:
+            g = cells.faults.applied(g)
         for effect, marks in zip(self.effects, cells.marks, strict=True):
             g = effect.read_S(g, marks, window)
         return g
@@ -258,6 +247,12 @@ class Device:
         for effect in self.effects:
             t_s = effect.aged_s(t_s)
         return t_s
+
+    def with_effect(self: D, effect: Effect) -> D:
+        """The same device with one more effect, after those of the same and of earlier stages of a cell's life."""
+        stages = [STAGES.index(each.stage) for each in self.effects]
+        first = sum(stage <= STAGES.index(effect.stage) for stage in stages)
+        return replace(self, effects=(*self.effects[:first], effect, *self.effects[first:]))
 
     @property
     def as_written(self: D) -> D:
@@ -280,35 +275,15 @@ class Device:
             ),
         )
 
-    def read_sigma_S(self, g_S: torch.Tensor) -> torch.Tensor:
-        """Standard deviation of the fast noise of one read at conductance ``g_S`` [S], same shape."""
-        sigma = torch.full_like(g_S, self.read_noise_S)
-        return self._sigma_with_effects(sigma, g_S) if type(self).read_sigma_S is Device.read_sigma_S else sigma
+    def fast_noise_S(self, g_S: torch.Tensor) -> torch.Tensor:
+        """Standard deviation of the fast noise of one read of working cells at ``g_S`` [S], same shape."""
+        return torch.full_like(g_S, self.read_noise_S)
 
-    def _sigma_with_effects(self, sigma_S: torch.Tensor, g_S: torch.Tensor) -> torch.Tensor:
+    @final
+    def read_sigma_S(self, g_S: torch.Tensor) -> torch.Tensor:
+        """Standard deviation of the fast noise of one read at conductance ``g_S`` [S], same shape, by the kind of cell
+        and its effects."""
+        sigma_S = self.fast_noise_S(g_S)
         for effect in self.effects:
             sigma_S = effect.read_sigma_S(sigma_S, g_S)
         return sigma_S
-
-
-def _or_effects_move(own: property) -> property:
-    """A kind's ``drifts``, true as well where an effect moves conductance."""
-    question = own.fget
-    assert question is not None
-
-    @wraps(question)
-    def drifts(self: Device) -> bool:
-        return bool(question(self)) or any(effect.moves for effect in self.effects)
-
-    return property(drifts)
-
-
-def _with_effects(own: Callable[[Any, torch.Tensor], torch.Tensor]) -> Callable[[Any, torch.Tensor], torch.Tensor]:
-    """A kind's ``read_sigma_S`` followed by the effects, once, however many classes ask their parent."""
-
-    @wraps(own)
-    def read_sigma_S(self: Device, g_S: torch.Tensor) -> torch.Tensor:
-        sigma = own(self, g_S)
-        return self._sigma_with_effects(sigma, g_S) if type(self).read_sigma_S is read_sigma_S else sigma
-
-    return read_sigma_S

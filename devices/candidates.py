@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import optimize
 
-from devices.fitting import Fit, Groups, Numbers, judged, log_likelihood, normal
+from devices.fitting import Fit, Groups, Numbers, log_likelihood, normal, tested
 from devices.gaussian import Gaussian
 from devices.lognormal import LogNormal
 from devices.measured import Measured
@@ -21,9 +21,9 @@ from devices.measured_csv import Measurements
 
 
 def fits(data: Measurements) -> list[Fit]:
-    """Every candidate that these measurements can judge, the one of least BIC first.
+    """Every candidate that these measurements can test, the one of least BIC first.
 
-    A summary without counts judges none: the list then holds the table alone, with a likelihood of nan.
+    A summary without counts tests none: the list then holds the table alone, with a likelihood of nan.
     """
     groups = Groups.of(data)
     if not groups.count.all():
@@ -81,7 +81,7 @@ def _gaussian(name: str, groups: Groups, *, absolute: bool, proportional: bool) 
         drift_sd=_short(nu_sd),
         drift_t0_s=t0_s,
     )
-    return judged(name, device, len(start), likelihood, groups, normal(mean, np.sqrt(variance)))
+    return tested(name, device, len(start), likelihood, groups, normal(mean, np.sqrt(variance)))
 
 
 def _lognormal(name: str, groups: Groups, values: tuple[Numbers, ...], *, absolute: bool) -> Fit:
@@ -123,7 +123,7 @@ def _lognormal(name: str, groups: Groups, values: tuple[Numbers, ...], *, absolu
         drift_t0_s=t0_s,
     )
     law = normal(mean, np.sqrt(variance))
-    return judged(name, device, len(start), likelihood, groups, lambda g, group: law(np.log(g), group))
+    return tested(name, device, len(start), likelihood, groups, lambda g, group: law(np.log(g), group))
 
 
 def _clock(groups: Groups) -> tuple[float, Numbers]:
@@ -145,7 +145,7 @@ def _measured(groups: Groups) -> Fit:
     variance = groups.variance_S2 * (1.0 - 1.0 / groups.count)  # greatest likelihood divides by n
     likelihood = log_likelihood(groups, groups.mean_S, variance)
     device = _table(groups)
-    return judged(
+    return tested(
         "measured",
         device,
         2 * len(variance),
@@ -173,7 +173,7 @@ def _window(name: str, groups: Groups, centres: Numbers, halves: Numbers, *, par
     def cdf(values: Numbers, group: int) -> Numbers:
         return np.asarray(np.clip((values - centres[group]) / (2.0 * halves[group]) + 0.5, 0.0, 1.0))
 
-    return judged(name, device, parameters, likelihood, groups, cdf)
+    return tested(name, device, parameters, likelihood, groups, cdf)
 
 
 def _table(groups: Groups, mean_S: Numbers | None = None, sigma_S: Numbers | None = None, **fields: str) -> Measured:
@@ -199,5 +199,5 @@ def _table(groups: Groups, mean_S: Numbers | None = None, sigma_S: Numbers | Non
 
 
 def _short(value: float) -> float:
-    """Six digits: more than samples tell, and readable in a file."""
+    """Six digits: more than samples determine, and readable in a file."""
     return float(f"{value:.6g}")

@@ -3,9 +3,9 @@
 Candidates (``devices.candidates``) are compared by BIC = p ln n - 2 ln L, which asks of every parameter that it earns
 its place. Samples are taken as independent of each other, also those of one cell at several times.
 
-How well the best one fits is told by tests that know nothing of the others: per level the distance of Kolmogorov and
+How well the best one fits is measured by tests independent of the others: per level the distance of Kolmogorov and
 Smirnov, over all samples a chi-square of the values of the fitted distribution function, in bins of equal probability.
-Their p-values are those of a distribution known beforehand. As it was fitted to these samples, they flatter it.
+Their p-values are those of a distribution given beforehand. As it was fitted to these samples, they flatter it.
 """
 
 from __future__ import annotations
@@ -116,19 +116,19 @@ def normal(mean_S: Numbers, sigma_S: Numbers) -> Cdf:
     return cdf
 
 
-def judged(name: str, device: Device, parameters: int, likelihood: float, groups: Groups, cdf: Cdf) -> Fit:
+def tested(name: str, device: Device, parameters: int, likelihood: float, groups: Groups, cdf: Cdf) -> Fit:
     """Add the tests that need samples."""
     samples = int(groups.count.sum())
     if groups.values is None:
         return Fit(name, device, parameters, samples, likelihood)
-    places = [cdf(values, group) for group, values in enumerate(groups.values)]
-    tests = [stats.kstest(place, "uniform") for place in places]
+    ranks = [cdf(values, group) for group, values in enumerate(groups.values)]
+    tests = [stats.kstest(rank, "uniform") for rank in ranks]
     levels = tuple(
-        LevelTest(float(target), float(t), len(place), float(test.statistic), float(test.pvalue))
-        for target, t, place, test in zip(groups.target_S, groups.t_s, places, tests, strict=True)
+        LevelTest(float(target), float(t), len(rank), float(test.statistic), float(test.pvalue))
+        for target, t, rank, test in zip(groups.target_S, groups.t_s, ranks, tests, strict=True)
     )
     bins = max(2, min(MOST_BINS, samples // FEWEST_A_BIN))
-    found, _ = np.histogram(np.concatenate(places), bins=bins, range=(0.0, 1.0))
+    found, _ = np.histogram(np.concatenate(ranks), bins=bins, range=(0.0, 1.0))
     chi2 = float(np.sum((found - samples / bins) ** 2) / (samples / bins))
     return Fit(
         name,

@@ -30,15 +30,15 @@ class Generic(Device):
     drift_t0_s: Annotated[float, Gt(0.0)] = 1.0
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """Whether a drift exponent is set."""
         return self.drift_mean > 0.0 or self.drift_sd > 0.0
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Drift exponent of every cell."""
-        if not self.drifts:
+        if not self.evolves:
             return {}
-        xi = rng.child("drift").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        xi = rng.child("drift").normal_like(target_S)
         return {"nu": self.drift_mean + self.drift_sd * xi}
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:

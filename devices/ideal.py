@@ -1,4 +1,4 @@
-"""The cell of a textbook: it holds what it was given."""
+"""The cell of a textbook: it keeps what it was given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from devices.base import Device
 
 @dataclass(frozen=True, kw_only=True)
 class Ideal(Device):
-    """A conductance without error, drift or noise; the reference against which devices are judged."""
+    """A conductance without error, drift or noise; the reference for all devices."""
 
     kind: Literal["ideal"] = "ideal"
     g_min_S: float = 0.0

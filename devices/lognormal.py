@@ -47,6 +47,6 @@ class LogNormal(Generic):
 
     def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
         """Equation (1) [S]."""
-        xi = rng.child("error").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        xi = rng.child("error").normal_like(target_S)
         variance = self.variance_ln(target_S)
         return target_S * torch.exp(torch.sqrt(variance) * xi - 0.5 * variance)

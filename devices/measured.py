@@ -1,4 +1,4 @@
-"""A cell as it was measured: a table of mean and spread of the conductance at some levels and, if known, some times.
+"""A cell as it was measured: a table of mean and spread of the conductance at some levels and perhaps at some times.
 
 (1) level          mean and sigma between two levels follow a straight line in the target, which overshoots neither
 (2) time           between two times they follow a straight line in u = ln(1 + t / t1), t1 the first time above zero
@@ -46,7 +46,7 @@ class Measured(Device):
     correlation : rho of (3); 1 keeps every cell's rank. An assumption where cells were not followed one by one [1]
     shape : distribution of e: a normal, or the flat one that write-verify leaves when it stops at the edges of a window
 
-    Raises ValueError for targets outside the levels, and for times after the last of ``t_s`` unless held.
+    Raises ValueError for targets outside the levels, and for times after the last of ``t_s`` under ``beyond: refuse``.
     """
 
     kind: Literal["measured"] = "measured"
@@ -64,12 +64,12 @@ class Measured(Device):
 
     @classmethod
     def from_csv(cls, path: Path | str, **fields: Any) -> Measured:
-        """The table of a CSV file (columns as ``devices.measured_csv`` says), samples or summary.
+        """The table of a CSV file (columns as in ``devices.measured_csv``), samples or summary.
 
         ``fields`` are further fields, such as ``read_noise_S``. Raises InputError for a bad file, with its line.
         """
         table = read_measurements(path).table()
-        known = {
+        found = {
             "g_min_S": table.target_S[0],
             "g_max_S": table.target_S[-1],
             "target_S": table.target_S,
@@ -80,8 +80,8 @@ class Measured(Device):
             "source": f"table of {table.source}",
         }
         if table.correlation is not None:
-            known["correlation"] = table.correlation
-        return cls(**{**known, **fields})
+            found["correlation"] = table.correlation
+        return cls(**{**found, **fields})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,7 +101,7 @@ class Measured(Device):
             raise ValueError(f"g_min_S and g_max_S must lie within the levels, {low:g} to {high:g} S")
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """Whether the table has times."""
         return bool(self.t_s)
 
@@ -110,16 +110,15 @@ class Measured(Device):
         return self._between_levels(target_S, self.sigma_S[0])
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
-        """Each cell's place in the distribution at programming, a standard normal number."""
-        shape, dtype, device = target_S.shape[1:], target_S.dtype, target_S.device
-        return {"score": rng.child("error").normal(shape, dtype=dtype, device=device)}
+        """Each cell's score in the distribution at programming, a standard normal number."""
+        return {"score": rng.child("error").normal_like(target_S)}
 
     def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
         """The first row of the table, bias of its mean included [S]."""
         return self._row(target_S, state["score"], 0, 0.0).clamp_min(0.0)
 
     def too_late(self, aged_s: float) -> str:
-        """After the last time of the table, unless its distribution is held."""
+        """After the last time of the table, unless ``beyond`` is hold."""
         if not self.t_s or aged_s <= self.t_s[-1] or self.beyond == "hold":
             return ""
         return (
@@ -162,7 +161,7 @@ class Measured(Device):
         if self.correlation == 1.0:
             return score
         assert cells.slow is not None
-        fresh = cells.slow.child("row", row).normal(score.shape[1:], dtype=score.dtype, device=score.device)
+        fresh = cells.slow.child("row", row).normal_like(score)
         return self.correlation * score + math.sqrt(1.0 - self.correlation**2) * fresh
 
     def _between_levels(self, target_S: torch.Tensor, values: tuple[float, ...]) -> torch.Tensor:

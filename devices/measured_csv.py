@@ -2,8 +2,8 @@
 
 The first line names the columns, in any order; the ending of a name is its unit, ``_S``, ``_mS``, ``_uS`` or ``_nS``:
 
-- samples: ``target_S, measured_S`` and, if known, ``t_s`` (time after programming) and ``cell`` (which cell it was);
-- summary: ``target_S, mean_S, sigma_S`` and, if known, ``t_s`` and ``count`` (cells behind the line); levels rise
+- samples: ``target_S, measured_S`` and optionally ``t_s`` (time after programming) and ``cell`` (which cell it was);
+- summary: ``target_S, mean_S, sigma_S`` and optionally ``t_s`` and ``count`` (cells behind the line); levels rise
   within a time and times rise.
 
 Every level is measured at every time. ``sigma`` is the sample standard deviation (n - 1). Lines that are empty or begin
@@ -106,14 +106,14 @@ class Measurements:
         return float(self.mean_S[here][0]), float(self.sigma_S[here][0]), count
 
     def _correlation(self, times: Numbers, levels: Numbers, mean: Numbers, sigma: Numbers) -> float | None:
-        """How far a cell's place among its like at one time tells its place at the next; None where not followed."""
+        """Correlation of a cell's rank at one time with its rank at the next; None where not followed."""
         if self.measured_S is None or self.cell is None or self.t_s is None or len(times) < 2:
             return None
         row, column = np.searchsorted(times, self.t_s), np.searchsorted(levels, self.target_S)
         spread = sigma[row, column]
         score = (self.measured_S - mean[row, column]) / np.where(spread > 0.0, spread, 1.0)
-        places = {(c, k, r): z for c, k, r, z in zip(self.cell, column, row, score, strict=True)}
-        pairs = [(z, places[c, k, r + 1]) for (c, k, r), z in places.items() if (c, k, r + 1) in places]
+        scores = {(c, k, r): z for c, k, r, z in zip(self.cell, column, row, score, strict=True)}
+        pairs = [(z, scores[c, k, r + 1]) for (c, k, r), z in scores.items() if (c, k, r + 1) in scores]
         if len(pairs) < 3:
             return None
         return float(np.clip(np.corrcoef(np.array(pairs).T)[0, 1], 0.0, 1.0))

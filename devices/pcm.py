@@ -22,13 +22,14 @@ import torch
 from annotated_types import Ge, Gt
 
 from devices import slow_noise
-from devices.base import Cells, Device
+from devices.base import Cells
 from devices.fits import R_FLOOR
+from devices.slow_noise import SlowlyNoisy
 from devices.streams import ChipStreams
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhaseChange(Device):
+class PhaseChange(SlowlyNoisy):
     """Phase-change cell with power-law drift and accumulated 1/f noise, as one trajectory per cell.
 
     The published models give the marginal distribution of the 1/f noise at one time. Here the accumulated noise of a
@@ -37,16 +38,12 @@ class PhaseChange(Device):
 
     Parameters
     ----------
-    programming_scale, drift_scale, slow_noise_scale : multiply the error, nu and the 1/f noise; 0 is off [1]
-    read_noise_S : fast read noise of one read, a parameter of its own (not in the published models) [S]
+    drift_scale : multiplies nu; 0 is off [1]
+    read_noise_S : fast read noise of one read, a separate parameter (not in the published models) [S]
     t0_s : time between programming and the first read [s]
-    t_read_s : read duration, from which 1/f noise accumulates [s]
     """
 
-    status: str = "published"
-    programming_scale: Annotated[float, Ge(0.0)] = 1.0
     drift_scale: Annotated[float, Ge(0.0)] = 1.0
-    slow_noise_scale: Annotated[float, Ge(0.0)] = 1.0
     t0_s: Annotated[float, Gt(0.0)] = 20.0
     t_read_s: Annotated[float, Gt(0.0)] = 250e-9
 
@@ -56,7 +53,7 @@ class PhaseChange(Device):
             raise ValueError(f"t0_s must be at least t_read_s = {self.t_read_s:g} s (got {self.t0_s:g} s)")
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """True unless drift and 1/f noise are both switched off."""
         return self.drift_scale > 0.0 or self.slow_noise_scale > 0.0
 
@@ -71,16 +68,12 @@ class PhaseChange(Device):
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Drift exponent of every cell, from its target."""
         mean, spread = self.drift_moments((target_S / self.g_max_S).clamp_min(R_FLOOR))
-        xi = rng.child("drift").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        xi = rng.child("drift").normal_like(target_S)
         return {"nu": (mean + spread * xi).abs() * self.drift_scale}
 
     def log_time(self, t_s: float) -> float:
         """``u(t + t0)`` [1]: the variance that 1/f noise has accumulated, in units of Q^2."""
         return slow_noise.accumulated(t_s + self.t0_s, self.t_read_s)
-
-    def too_late(self, aged_s: float) -> str:
-        """After the last knot of the slow noise."""
-        return slow_noise.too_late(aged_s) if self.slow_noise_scale > 0.0 else ""
 
     def slow_path(self, cells: Cells, t_s: float) -> torch.Tensor:
         """W(u(t)) of every cell: variance exactly ``u``, the same path whenever it is asked for."""

@@ -6,7 +6,7 @@ Conductances in uS, times in s, u(t) = ln((t + t_read) / (2 t_read)) with t_read
                                       window 2 %:   c0 = 0.0112185391, c1 = 0.01129027418
 (2) relaxation    G_r(t) = G_prog - 0.08900206 ln t + (0.04201137 ln t + 0.41183342) z,  the same at every level
 (3) 1/f noise     sigma = 0.0277316483 log10(G_r) sqrt(u(t))
-(4) range         G(t) is held within 9 and 88.2
+(4) range         G(t) is clipped to 9 .. 88.2
 
 The model is fitted from one second on: at t = 0 a cell is as programming left it, and within the first second it is as
 after one second.
@@ -30,22 +30,22 @@ import torch
 from annotated_types import Ge, Gt
 
 from devices import slow_noise
-from devices.base import Cells, Device
+from devices.base import Cells
 from devices.fits import polynomial
+from devices.slow_noise import SlowlyNoisy
 from devices.streams import ChipStreams
 
 LN10 = math.log(10.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CMO(Device):
+class CMO(SlowlyNoisy):
     """CMO/HfOx memristor between 9 and 88.2 uS, by equations (1) to (4).
 
     Parameters
     ----------
     acceptance : window of write-verify, as a share of the target: 0.002 or 0.02, the two published [1]
-    programming_scale, relaxation_scale, slow_noise_scale : multiply (1), both terms of (2), and (3); 0 is off [1]
-    t_read_s : read duration, from which 1/f noise accumulates [s]
+    relaxation_scale : multiplies both terms of (2); 0 is off [1]
     """
 
     windows_uS: ClassVar[dict[float, tuple[float, float]]] = {
@@ -54,13 +54,10 @@ class CMO(Device):
     }
 
     kind: Literal["rram_cmo"] = "rram_cmo"
-    status: str = "published"
     g_min_S: float = 9e-6
     g_max_S: float = 88.2e-6
     acceptance: Annotated[float, Gt(0.0)] = 0.002
-    programming_scale: Annotated[float, Ge(0.0)] = 1.0
     relaxation_scale: Annotated[float, Ge(0.0)] = 1.0
-    slow_noise_scale: Annotated[float, Ge(0.0)] = 1.0
     t_read_s: Annotated[float, Gt(0.0)] = 1e-6
 
     def __post_init__(self) -> None:
@@ -73,7 +70,7 @@ class CMO(Device):
             raise ValueError(f"t_read_s must be at most 1 s, where the fit begins (got {self.t_read_s:g} s)")
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """True unless relaxation and 1/f noise are both switched off."""
         return self.relaxation_scale > 0.0 or self.slow_noise_scale > 0.0
 
@@ -83,15 +80,11 @@ class CMO(Device):
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Rank of every cell in the relaxation."""
-        return {"z": rng.child("relaxation").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)}
+        return {"z": rng.child("relaxation").normal_like(target_S)}
 
     def log_time(self, t_s: float) -> float:
         """``u`` of equation (3) [1]."""
         return slow_noise.accumulated(max(t_s, 1.0), self.t_read_s)
-
-    def too_late(self, aged_s: float) -> str:
-        """After the last knot of the slow noise."""
-        return slow_noise.too_late(aged_s) if self.slow_noise_scale > 0.0 else ""
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Equations (2) to (4) for these cells [S]."""

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt
 
 from configs.errors import InputError
+from devices.base import Device
 from devices.streams import ChipStreams
 
 KNOTS_S = (0.0, 60.0, 3600.0, 86400.0, 2592000.0, 31536000.0, 315360000.0)
@@ -45,7 +49,7 @@ def slow_path(
     low = torch.zeros_like(like)
     u_low = 0.0
     for number, u_high in enumerate(knots):
-        step = slow.child("knot", number).normal(like.shape[1:], dtype=like.dtype, device=like.device)
+        step = slow.child("knot", number).normal_like(like)
         if u <= u_high:
             share = (u - u_low) / (u_high - u_low)
             path = low + share * math.sqrt(u_high - u_low) * step
@@ -53,4 +57,24 @@ def slow_path(
             return path.mul_(math.sqrt(u / variance))
         low += math.sqrt(u_high - u_low) * step
         u_low = u_high
-    raise AssertionError("unreachable: u lies below the last knot")
+    raise AssertionError("unreachable: u is below the last knot")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowlyNoisy(Device):
+    """A published cell with a programming error and accumulated 1/f noise, either of which may be scaled.
+
+    Parameters
+    ----------
+    programming_scale, slow_noise_scale : multiply the programming error and the 1/f noise; 0 is off [1]
+    t_read_s : read duration, from which 1/f noise accumulates [s]
+    """
+
+    status: str = "published"
+    programming_scale: Annotated[float, Ge(0.0)] = 1.0
+    slow_noise_scale: Annotated[float, Ge(0.0)] = 1.0
+    t_read_s: Annotated[float, Gt(0.0)]
+
+    def too_late(self, aged_s: float) -> str:
+        """After the last knot of the slow noise."""
+        return too_late(aged_s) if self.slow_noise_scale > 0.0 else ""

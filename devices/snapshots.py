@@ -1,4 +1,4 @@
-"""Devices known only by their distribution at a few times, and a stated coupling between those times.
+"""Devices whose distribution is published at a few times only, and a stated coupling between those times.
 
 A paper that measures an array after one second, one day and two days publishes three histograms a level, not a cell's
 course through them. The model ``G(t) = mean(t) + sigma(t) z(t)`` has the published distribution at every time, whatever
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 
 from configs.errors import InputError
-from devices.base import Cells, Device, Rate
+from devices.base import Cells, Device
 from devices.streams import ChipStreams
 
 
@@ -41,7 +41,7 @@ class Snapshots(Device):
 
     status: str = "published"
     spread_scale: Annotated[float, Ge(0.0)] = 1.0
-    correlation: Rate = 1.0
+    correlation: Annotated[float, Interval(ge=0.0, le=1.0)] = 1.0
     beyond: Literal["refuse", "hold"] = "refuse"
 
     @abstractmethod
@@ -50,7 +50,7 @@ class Snapshots(Device):
         next [S, S], each of the shape of ``target_S``."""
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """Whether more than one time was published, and the spread is not switched off."""
         return len(self.times_s) > 1 and self.spread_scale > 0.0
 
@@ -60,7 +60,7 @@ class Snapshots(Device):
         return self.times_s[-1]
 
     def too_late(self, aged_s: float) -> str:
-        """After the last published time, unless its distribution is held."""
+        """After the last published time, unless ``beyond`` is hold."""
         if aged_s <= self.last_s or self.beyond == "hold":
             return ""
         return (
@@ -68,7 +68,7 @@ class Snapshots(Device):
             f"beyond: hold keeps its distribution from there on (got {aged_s:g} s)"
         )
 
-    def place(self, t_s: float) -> tuple[int, float]:
+    def knot_at(self, t_s: float) -> tuple[int, float]:
         """The published time at or before ``t_s``, by number, and the share of the way to the next."""
         if reason := self.too_late(t_s):
             raise InputError(reason)
@@ -88,7 +88,7 @@ class Snapshots(Device):
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """The score of every cell at programming."""
-        return {"score": rng.child("error").normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)}
+        return {"score": rng.child("error").normal_like(target_S)}
 
     def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
         """Distribution of the first published time, about the target [S]."""
@@ -98,14 +98,14 @@ class Snapshots(Device):
         return (target_S + self.programming_sigma_S(target_S) * score).clamp_min(0.0)
 
     def score(self, cells: Cells, knot: int, share: float) -> torch.Tensor:
-        """Standard normal score of every cell at a place in time."""
+        """Standard normal score of every cell at a time."""
         if self.correlation == 1.0:
             return cells.state["score"]
         assert cells.slow is not None
         fresh = math.sqrt(1.0 - self.correlation**2)
         here = following = cells.state["score"]
         for number in range(1, knot + 1 + (share > 0.0)):
-            xi = cells.slow.child("score", number).normal(here.shape[1:], dtype=here.dtype, device=here.device)
+            xi = cells.slow.child("score", number).normal_like(here)
             here, following = following, self.correlation * following + fresh * xi
         if share == 0.0:
             return following
@@ -115,10 +115,10 @@ class Snapshots(Device):
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Conductance at a time, moved by as much as the cell left the published error at programming [S]."""
-        knot, share = self.place(t_s)
+        knot, share = self.knot_at(t_s)
         if knot == 0 and share == 0.0:
             return cells.programmed_S
         mean, sigma = self.moments_S(cells.target_S, knot, share)
         published = (mean + sigma * self.spread_scale * self.score(cells, knot, share)).clamp_min(0.0)
-        own = cells.programmed_S - self._at_first_S(cells.target_S, cells.state["score"])
-        return (published + own).clamp_min(0.0)
+        offset = cells.programmed_S - self._at_first_S(cells.target_S, cells.state["score"])
+        return (published + offset).clamp_min(0.0)

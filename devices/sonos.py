@@ -87,7 +87,7 @@ class SONOS(Snapshots):
             )
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """Whether the mean shifts or the spread grows."""
         return self.shift_scale > 0.0 or self.spread_scale > 0.0
 
@@ -103,7 +103,7 @@ class SONOS(Snapshots):
         to_S = 1e-9 / self.v_read_V
         return (nA * to_S).to(target_S.dtype), (spread * to_S).to(target_S.dtype)
 
-    def read_sigma_S(self, g_S: torch.Tensor) -> torch.Tensor:
+    def fast_noise_S(self, g_S: torch.Tensor) -> torch.Tensor:
         """Equation (3), and ``read_noise_S`` in quadrature [S]."""
         a, b = READ_NOISE_NA
         to_S = 1e-9 / self.v_read_V

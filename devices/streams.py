@@ -74,13 +74,15 @@ class ChipStreams:
             row.normal_(generator=stream.torch(device))
         return out
 
-    def uniform(
-        self, shape: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-    ) -> torch.Tensor:
-        """Uniform numbers in [0, 1) of shape ``(chips, *shape)``."""
-        out = torch.empty((len(self), *shape), dtype=dtype, device=device)
+    def normal_like(self, values: torch.Tensor) -> torch.Tensor:
+        """Standard normal numbers for ``values (chips | 1, ...)``, one for each cell of every chip."""
+        return self.normal(values.shape[1:], dtype=values.dtype, device=values.device)
+
+    def uniform_like(self, values: torch.Tensor) -> torch.Tensor:
+        """Uniform numbers in [0, 1) for ``values (chips | 1, ...)``, one for each cell of every chip."""
+        out = torch.empty((len(self), *values.shape[1:]), dtype=values.dtype, device=values.device)
         for row, stream in zip(out, self.streams, strict=True):
-            row.uniform_(generator=stream.torch(device))
+            row.uniform_(generator=stream.torch(values.device))
         return out
 
 

@@ -29,7 +29,7 @@ from devices.streams import ChipStreams
 class FormedTaOx(Device):
     """Randomly formed cell of a 40 nm, 512 x 512 macro: what it stores is what breakdown left, whatever is asked for.
 
-    There is no target: ``form`` makes an array from nothing, and ``program``, for callers that know only devices in
+    There is no target: ``form`` makes an array from nothing, and ``program``, for callers that use devices in
     general, takes targets for their shape alone. ``g_min_S`` and ``g_max_S`` bound such targets and are where a stuck
     cell sits. A cell keeps its breakdown voltage and its conductance when the same array is formed at another voltage,
     so a sweep of ``forming_V`` opens or closes cells of one array.
@@ -70,7 +70,7 @@ class FormedTaOx(Device):
         super().__post_init__()
 
     @property
-    def drifts(self) -> bool:
+    def evolves(self) -> bool:
         """Whether (3) or a mean loss is switched on."""
         return self.slow_noise_S > 0.0 or self.drift_per_decade > 0.0
 
@@ -94,10 +94,9 @@ class FormedTaOx(Device):
 
     def cell_state(self, target_S: torch.Tensor, *, rng: ChipStreams) -> dict[str, torch.Tensor]:
         """Whether each cell broke down (1 or 0), and its conductance in standard deviations from the mean."""
-        shape, dtype, device = target_S.shape[1:], target_S.dtype, target_S.device
-        breakdown = rng.child("breakdown").normal(shape, dtype=dtype, device=device)
+        breakdown = rng.child("breakdown").normal_like(target_S)
         formed = self.breakdown_V + self.breakdown_sd_V * breakdown <= self.forming_V
-        return {"formed": formed.to(dtype), "score": rng.child("formed").normal(shape, dtype=dtype, device=device)}
+        return {"formed": formed.to(target_S.dtype), "score": rng.child("formed").normal_like(target_S)}
 
     def written_S(self, target_S: torch.Tensor, state: dict[str, torch.Tensor], *, rng: ChipStreams) -> torch.Tensor:
         """Equation (2) [S]."""
@@ -110,7 +109,7 @@ class FormedTaOx(Device):
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Loss and slow noise of formed cells; the others are an insulator and stay [S]."""
-        if not self.drifts or t_s == 0.0:
+        if not self.evolves or t_s == 0.0:
             return cells.programmed_S
         change = cells.programmed_S * (-self.drift_per_decade * self.decades(t_s))
         if self.slow_noise_S > 0.0:

@@ -1,6 +1,6 @@
 """The wires of a chip: resistances as given, or those that follow from a technology node.
 
-A record with ``kind: ohms`` (which need not be said) holds resistances; one with ``kind: node`` holds the sides of a
+A record with ``kind: ohms`` (the default) gives resistances; one with ``kind: node`` gives the sides of a
 cell in widths of a line, and becomes resistances by NeuroSim's table (``crossbar.wires.technology``).
 """
 
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval
-from pydantic import Field
 
 from crossbar.wires import Wires, segment_ohm
-from devices.kinds import usual_kind
+from devices.kinds import OneOf
 
 Ohm = Annotated[float, Ge(0.0)]
 SOURCE = "NeuroSim's tables of resistivity and aspect ratio by line width (neurosim/NeuroSim, commit cddb7d3)"
@@ -38,8 +37,8 @@ class NodeWires:
     node_nm : technology node, 5 to 130; that of the chip where not given [nm]
     cell_width_F, cell_height_F : sides of a cell along the word line and along the bit line, in widths of a line [1]
     barrier : take the diffusion barrier off the cross-section of the metal
-    r_driver_ohm, r_sense_ohm : resistance of the driver of a word line and of the input that holds a bit line [ohm]
-    driver : the end of the word lines at which the drivers stand
+    r_driver_ohm, r_sense_ohm : resistance of the driver of a word line, and of the sense input of a bit line [ohm]
+    driver : the end of the word lines at which the drivers are
     sense : the end of the bit lines at which currents are sensed
     method : ``exact`` folds the wires into the matrix, ``alpha_beta`` does so in closed form with an error; ``auto`` is
         exact
@@ -77,4 +76,5 @@ class NodeWires:
         )
 
 
-AnyWires = Annotated[OhmWires | NodeWires, Field(discriminator="kind"), usual_kind("ohms")]
+WIRES: dict[str, type[OhmWires | NodeWires]] = {"ohms": OhmWires, "node": NodeWires}
+AnyWires = Annotated[OhmWires | NodeWires, OneOf(WIRES, usual="ohms")]

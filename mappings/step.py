@@ -1,7 +1,7 @@
 """The parts of one step of a layer on tiles: drive, convert, compute.
 
-Each part counts its actions and takes its place in time. A layer is a sequence of these parts
-(``mappings.network.actions``). Prices stand in ``configs/components``.
+Each part counts its actions and has its start in time. A layer is a sequence of these parts
+(``mappings.network.actions``). Prices are in ``configs/components``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mappings.actions import Action, Actions, Instance, Schedule, Task
-from periphery.adc.activation import Activation, Table
+from mappings.actions import ActionLedger, Actions, ScheduledTask
+from periphery.adc.activation import Activation, LookUpTable
 from periphery.adc.base import ADC
-from periphery.adc.kinds import LinearRamp, Quantiser
+from periphery.adc.kinds import Quantiser
 from periphery.drivers import PWMDriver
 from periphery.drivers.base import Driver
 from periphery.prices.adc import adc_name
@@ -24,7 +24,7 @@ from periphery.prices.component import Component, component
 
 @dataclass(frozen=True, kw_only=True)
 class LayerShape(ABC):
-    """What stands on the chip for one layer.
+    """What one layer needs on the chip.
 
     Parameters
     ----------
@@ -61,18 +61,11 @@ class LayerShape(ABC):
     slice_shift_bits: int = 0
     branches: int = 1
     converter: ADC = Quantiser()
-    unit: Activation = Table()
+    unit: Activation = LookUpTable()
     groups: int = 1
 
     def __post_init__(self) -> None:
-        for name in (
-            "row_tiles",
-            "column_tiles",
-            "cells",
-            "bits",
-            "columns_per_adc",
-            "lanes",
-        ):
+        for name in ("row_tiles", "column_tiles", "cells", "bits", "columns_per_adc", "lanes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{self.layer}: {name}: at least 1 (got {getattr(self, name)!r})")
 
@@ -107,8 +100,8 @@ class LayerShape(ABC):
         return self.conversions_per_column > 1
 
     @property
-    def standing_columns(self) -> int:
-        """Columns that need a front end of their own: those of every row tile and slice that is converted apart."""
+    def front_ends(self) -> int:
+        """Columns with a front end each: those of every row tile and slice that is converted apart."""
         return self.columns * self.tile_parts * self.slices
 
     @property
@@ -121,8 +114,8 @@ class LayerShape(ABC):
         """ADCs of the layer; none with the ramp."""
         if not self.linear:
             return 0
-        shared = 1 if isinstance(self.converter, LinearRamp) else self.columns_per_adc  # a comparator for every column
-        return math.ceil(self.standing_columns / shared)
+        shared = 1 if self.converter.per_column else self.columns_per_adc  # a comparator for every column
+        return math.ceil(self.front_ends / shared)
 
     @property
     def code_bits(self) -> int:
@@ -229,24 +222,17 @@ class LayerStep:
 
     def __init__(self, shape: LayerShape, timing: StepTiming, *, activation: bool = True) -> None:
         self.shape, self.timing, self.activation = shape, timing, activation
-        self.schedule = Schedule(shape.layer)
-        self.actions: list[Action] = []
-        self.instances: list[Instance] = []
+        self.ledger = ActionLedger(shape.layer, merge=True)
+        self.schedule, self.act, self.need = self.ledger.schedule, self.ledger.act, self.ledger.need
         self.front_end_clocks = 0.0
         self.counter_clocks = 0.0
         self.conversions = 0.0
         self.rounds = 0.0
 
-    def act(self, name: str, action: str, count: float) -> None:
-        self.actions.append(Action(self.shape.layer, name, action, float(count)))
-
-    def need(self, name: str, count: float) -> None:
-        self.instances.append(Instance(self.shape.layer, name, float(count)))
-
-    def reset(self) -> Task:
+    def reset(self) -> ScheduledTask:
         return self.schedule.add("reset and hand over", "control", self.timing.control_s)
 
-    def product(self, columns: int, name: str, *, after: Task) -> Task:
+    def product(self, columns: int, name: str, *, after: ScheduledTask) -> ScheduledTask:
         """Drive all rows, integrate, and convert ``columns`` columns."""
         shape, timing = self.shape, self.timing
         phases = shape.driver.phases(shape.bits)
@@ -275,18 +261,18 @@ class LayerStep:
             after = self.compute(f"add partial sums of {name}", additions, timing.add_s, after=after)
         return self.look_up(f"activation of {name}", columns, after=after) if self.activation else after
 
-    def _convert(self, name: str, columns: int, after: Task) -> Task:
-        """One round of ordinary ADCs over ``columns`` columns that stand side by side."""
+    def _convert(self, name: str, columns: int, after: ScheduledTask) -> ScheduledTask:
+        """One round of ordinary ADCs over ``columns`` columns side by side."""
         shape, timing = self.shape, self.timing
         rounds = math.ceil(columns / shape.adcs)
-        # A column's integrator has to hold its charge until its turn at the shared ADC: on average half the rounds.
+        # A column's integrator keeps its charge until its turn at the shared ADC: on average half the rounds.
         self.front_end_clocks += columns * (rounds + 1) / 2 * timing.adc_latency_s / timing.t_clk_s
         self.conversions += columns
         self.rounds += 1.0
         self.act("code_latch", "write_bit", columns * shape.code_bits)
         return self.schedule.add(name, "adc", rounds * timing.adc_latency_s, after=(after,))
 
-    def state_product(self, hidden: int, activity: StepActivity, *, after: Task) -> Task:
+    def state_product(self, hidden: int, activity: StepActivity, *, after: ScheduledTask) -> ScheduledTask:
         """The cell state back to charge on two cells a unit, and the ramp of tanh(c)."""
         shape, timing = self.shape, self.timing
         drive_s = timing.state_drive_clocks * timing.t_clk_s
@@ -308,48 +294,42 @@ class LayerStep:
         self.need("code_latch", hidden * shape.bits)
         return self._ramp("ramp for tanh(c)", "state_ramp", timing.state_ramp_clocks, after)
 
-    def _ramp(self, name: str, resource: str, clocks: int, after: Task) -> Task:
+    def _ramp(self, name: str, resource: str, clocks: int, after: ScheduledTask) -> ScheduledTask:
         duration_s = clocks * self.timing.t_clk_s
         ramp = self.schedule.add(name, resource, duration_s, after=(after,))
         self.schedule.add(f"compare with {name}", "comparators", duration_s, after=(after,))
         return ramp
 
-    def compute(self, name: str, values: int, latency_s: float, *, after: Task) -> Task:
+    def compute(self, name: str, values: int, latency_s: float, *, after: ScheduledTask) -> ScheduledTask:
         """``values`` results on the digital lanes, one a clock and lane, the last one ``latency_s`` after its start."""
         clocks = math.ceil(values / self.shape.lanes)
         return self.schedule.add(name, "digital", clocks * self.timing.t_clk_s + latency_s, after=(after,))
 
-    def look_up(self, name: str, values: int, *, after: Task) -> Task:
+    def look_up(self, name: str, values: int, *, after: ScheduledTask) -> ScheduledTask:
         """``values`` activations from the digital look-up units."""
-        for part, counts in self.shape.unit.actions(values).items():
-            for action, count in counts.items():
-                self.act(part, action, count)
+        self.ledger.act_all(self.shape.unit.actions(values))
         return self.compute(name, values, self.timing.lookup_s, after=after)
 
     def finish(self, activity: StepActivity, ops: float) -> Actions:
         """Everything that does not depend on the order in time, and the whole as one record."""
         shape, timing = self.shape, self.timing
         tiles = shape.row_tiles * shape.column_tiles
-        standing = shape.standing_columns
         self.act("cell_array", "read_J", activity.array_ohmic_J)
         self.act("word_line", "cell_pulse", activity.row_pulses * shape.cells / shape.rows)
         tiled = shape.column_tiles
         did = shape.driver.actions(
             shape.bits, rows=shape.rows * tiled, pulses=activity.row_pulses * tiled, clocks=activity.row_clocks * tiled
         )
-        for part, counts in did.items():
-            for action, count in counts.items():
-                self.act(part, action, count)
+        self.ledger.act_all(did)
         self.act("column_front_end", "clock", self.front_end_clocks)
         self.act("shared_counter", "count_bit", self.counter_clocks * shape.bits * tiles)
         latency_s = max(task.end_s for task in self.schedule.tasks)
         self.act("controller", "clock", latency_s / timing.t_clk_s)
         self.need("cell_array", shape.cells)
         self.need("word_line", shape.rows * shape.column_tiles)
-        for part, count in shape.driver.instances(shape.bits, rows=shape.rows * tiled).items():
-            self.need(part, count)
-        self.need("column_front_end", standing * shape.branches)
-        self.need("code_latch", standing * shape.code_bits)
+        self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.rows * tiled))
+        self.need("column_front_end", shape.front_ends * shape.branches)
+        self.need("code_latch", shape.front_ends * shape.code_bits)
         self.need("shared_counter", shape.bits * tiles)
         self.need("controller", 1)
         if shape.row_tiles > 1 and shape.tile_parts == 1:
@@ -363,17 +343,13 @@ class LayerStep:
                 steps=activity.adc_steps,
                 ramps=self.rounds * ramps,
             )
-            for part, counts in did.items():
-                for action, count in counts.items():
-                    self.act(part, action, count)
-            stands = shape.converter.instances(
-                shape.adc, shape.code_bits, adcs=shape.adcs, columns=shape.standing_columns, ramps=ramps
+            self.ledger.act_all(did)
+            needs = shape.converter.instances(
+                shape.adc, shape.code_bits, adcs=shape.adcs, columns=shape.front_ends, ramps=ramps
             )
-            for part, count in stands.items():
-                self.need(part, count)
+            self.ledger.need_all(needs)
             if self.activation:
-                for part, count in shape.unit.instances(shape.lanes).items():
-                    self.need(part, count)
+                self.ledger.need_all(shape.unit.instances(shape.lanes))
             if shape.sums_digitally:
                 self.need("adder", shape.lanes * shape.sum_bits)
         else:
@@ -381,28 +357,7 @@ class LayerStep:
             self.act("ramp_cells", "read_J", activity.ramp_ohmic_J)
             self.need("comparator", shape.columns)
             self.need("ramp_cells", shape.ramp_cells)
-        return Actions(
-            _merged_actions(self.actions),
-            _merged_instances(self.instances),
-            tuple(self.schedule.tasks),
-            ops=ops,
-            notes=_notes(shape),
-        )
-
-
-def _merged_actions(actions: list[Action]) -> tuple[Action, ...]:
-    totals: dict[tuple[str, str, str], float] = {}
-    for line in actions:
-        key = (line.layer, line.component, line.action)
-        totals[key] = totals.get(key, 0.0) + line.count
-    return tuple(Action(*key, count) for key, count in totals.items())
-
-
-def _merged_instances(instances: list[Instance]) -> tuple[Instance, ...]:
-    totals: dict[tuple[str, str], float] = {}
-    for line in instances:
-        totals[line.layer, line.component] = totals.get((line.layer, line.component), 0.0) + line.count
-    return tuple(Instance(*key, count) for key, count in totals.items())
+        return self.ledger.close(ops=ops, notes=_notes(shape))
 
 
 def _notes(shape: LayerShape) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mappings.actions import Task
+from mappings.actions import ScheduledTask
 
 MICROSECONDS = 1e6
 
 
-def trace(tasks: Iterable[Task], *, title: str = "one step") -> dict[str, Any]:
+def trace(tasks: Iterable[ScheduledTask], *, title: str = "one step") -> dict[str, Any]:
     """A JSON-ready trace of ``tasks``; layers and resources in order of appearance."""
     events: list[dict[str, Any]] = []
     processes: dict[str, int] = {}

@@ -1,194 +1,33 @@
-"""mho simulates analog in-memory computing: what a network on memristive crossbars computes, and what that costs."""
+"""mho simulates analog in-memory computing: what a network on memristive crossbars computes, and what that costs.
+
+Every public name is imported when it is first used (PEP 562), so that ``import mho`` loads neither torch nor pandas.
+The names and where they come from are listed once, in ``mho/__init__.pyi``.
+"""
+
+import ast as _ast
+import importlib as _importlib
+import pathlib as _pathlib
+import typing as _typing
 
 from mho import packages as _packages  # noqa: F401  first of all: the packages beside mho
 
-# isort: split
-from crossbar import ENCODINGS, Array, BitSlices, DifferentialPair, Encoding, OffsetColumn
-from crossbar.wires import Wires, alpha_beta, effective_conductance, kappa, read_variance, solve
-from devices import (
-    CMO,
-    DEVICES,
-    PCM,
-    SONOS,
-    AihwkitNoise,
-    BlockNoise,
-    Cells,
-    ChipStreams,
-    Device,
-    FormedTaOx,
-    Gaussian,
-    Ideal,
-    InputError,
-    LogNormal,
-    Measured,
-    MiloRRAM,
-    PCMHermes1,
-    PCMHermes2,
-    Stream,
-    TaOx,
-    WanCubic,
-    WanQuartic,
-)
-from devices.effects import (
-    EFFECTS,
-    Effect,
-    Levels,
-    ProgramVerify,
-    ReadDisturb,
-    Retention,
-    Spread,
-    Stuck,
-    Temperature,
-)
-from mappings.chip import CellState, Chip, Compensation, Output, Weights
-from mappings.chip_wires import NodeWires
-from mappings.network.dense import DenseLayer
-from mappings.network.recurrent import RecurrentLayer
-from mappings.sparse import spgemm
-from mho.config.read import read as read_config
-from mho.report.page import load as load_run
-from mho.runner import run
-from mho.search.command import search as run_search
-from mho.sweep.command import sweep as run_sweep
-from mho.sweep.engines.clusters import Site
-from periphery import (
-    ACTIVATIONS,
-    ADC,
-    ADCS,
-    CCO,
-    FUNCTIONS,
-    LIF,
-    SAR,
-    SIGMOID,
-    TANH,
-    Bank,
-    Comparator,
-    ConventionalADC,
-    Cordic,
-    Flash,
-    Function,
-    Grid,
-    LinearRamp,
-    MembraneCapacitor,
-    PiecewiseLinear,
-    PWMDriver,
-    Quantiser,
-    RampColumn,
-    RampConverter,
-    RangeCalibration,
-    SenseAmp,
-    Table,
-    from_callable,
-    from_csv,
-    identity,
-    named_function,
-)
-from periphery.drivers import DRIVERS, AmplitudeDAC, BitSerial, Driver
-from periphery.prices.adc import ADC_PRICES, adc_price
-from periphery.prices.component import Component, load_components
-from periphery.ramp.characterise import Characteristic, characterise
-from workloads import WORKLOADS, KeywordSpotting, Result
+_ORIGINS: dict[str, tuple[str, str]] = {}
+for _statement in _ast.parse(_pathlib.Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body:
+    if isinstance(_statement, _ast.ImportFrom):
+        _ORIGINS |= {each.name: (_statement.module or "", each.name) for each in _statement.names}
+    elif isinstance(_statement, _ast.Assign):  # another name here than in its module
+        _ORIGINS[_ast.unparse(_statement.targets[0])] = _ORIGINS.pop(_ast.unparse(_statement.value))
 
-__all__ = [
-    "ACTIVATIONS",
-    "ADC",
-    "ADCS",
-    "ADC_PRICES",
-    "AihwkitNoise",
-    "AmplitudeDAC",
-    "Array",
-    "Bank",
-    "BitSerial",
-    "BitSlices",
-    "BlockNoise",
-    "CCO",
-    "CMO",
-    "CellState",
-    "Cells",
-    "Characteristic",
-    "Chip",
-    "ChipStreams",
-    "Comparator",
-    "Compensation",
-    "Component",
-    "ConventionalADC",
-    "Cordic",
-    "DEVICES",
-    "DRIVERS",
-    "DenseLayer",
-    "Device",
-    "DifferentialPair",
-    "Driver",
-    "EFFECTS",
-    "ENCODINGS",
-    "Effect",
-    "Encoding",
-    "FUNCTIONS",
-    "Flash",
-    "FormedTaOx",
-    "Function",
-    "Gaussian",
-    "Grid",
-    "Ideal",
-    "InputError",
-    "KeywordSpotting",
-    "LIF",
-    "Levels",
-    "LinearRamp",
-    "LogNormal",
-    "Measured",
-    "MembraneCapacitor",
-    "MiloRRAM",
-    "NodeWires",
-    "OffsetColumn",
-    "Output",
-    "PCM",
-    "PCMHermes1",
-    "PCMHermes2",
-    "PWMDriver",
-    "PiecewiseLinear",
-    "ProgramVerify",
-    "Quantiser",
-    "RampColumn",
-    "RampConverter",
-    "RangeCalibration",
-    "ReadDisturb",
-    "RecurrentLayer",
-    "Result",
-    "Retention",
-    "SAR",
-    "SIGMOID",
-    "SONOS",
-    "SenseAmp",
-    "Site",
-    "Spread",
-    "Stream",
-    "Stuck",
-    "TANH",
-    "TaOx",
-    "Table",
-    "Temperature",
-    "WORKLOADS",
-    "WanCubic",
-    "WanQuartic",
-    "Weights",
-    "Wires",
-    "adc_price",
-    "alpha_beta",
-    "characterise",
-    "effective_conductance",
-    "from_callable",
-    "from_csv",
-    "identity",
-    "kappa",
-    "load_components",
-    "load_run",
-    "named_function",
-    "read_config",
-    "read_variance",
-    "run",
-    "run_search",
-    "run_sweep",
-    "solve",
-    "spgemm",
-]
+__all__ = tuple(_ORIGINS)
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name not in _ORIGINS:
+        raise AttributeError(f"module 'mho' has no attribute {name!r}")
+    module, there = _ORIGINS[name]
+    found = globals()[name] = getattr(_importlib.import_module(module), there)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,74 +1,46 @@
-"""What ships with mho, found by name: listings, records with their sources, and pictures of them."""
+"""What ships with mho, found by name: records with their sources, checks of files, and pictures."""
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import io
-from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-
+from configs.errors import InputError
 from configs.yaml_source import dump_yaml, load_yaml
-from crossbar import ENCODINGS
-from devices import DEVICES, AnyDevice, ChipStreams, InputError, Stream
-from devices.effects import EFFECTS
+from devices import DEVICES, AnyDevice, ChipStreams, Stream
 from mappings.chip import Chip
 from mappings.liquid.liquid import Liquid
-from mho.config.read import Loaded, read, shipped
+from mho.config.read import Loaded, read
+from mho.config.resolve import shipped_files
+from mho.config.schema import suggestion
 from mho.files import write_atomic
-from mho.report import plots_devices, plots_liquid
-from mho.search.loop import Searcher
 from mho.search.spec import Search, read_search
 from mho.sweep.spec import Sweep, read_sheet
 from mho.sweep.study import Study
-from periphery import ACTIVATIONS, ADCS, FUNCTIONS
-from periphery.drivers import DRIVERS
-from periphery.functions.library import described
-from periphery.prices.adc import ADC_PRICES, adc_price
-from periphery.prices.component import load_components
+from periphery.prices.component import component
 from workloads import WORKLOADS, AnyExperiment
+from workloads.kws.find import FULL_SET, TEST_SET
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Types of configurations by the name of one, and the folder of ``configs`` with its shipped records.
 TYPES: dict[str, Any] = {"experiment": AnyExperiment, "chip": Chip, "device": AnyDevice, "liquid": Liquid}
-FOLDERS = {"experiments": AnyExperiment, "chips": Chip, "devices": AnyDevice, "liquids": Liquid}
+FOLDERS = {f"{name}s": type_ for name, type_ in TYPES.items()}
+#: Folders of ``configs`` whose records are looked up by name, in this order.
+RECORDS = (*FOLDERS, "components", "sweeps", "searches")
 PLOTTED_CHIPS = 64
 
-LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
-    "experiments": lambda: shipped("experiments"),
-    "chips": lambda: shipped("chips"),
-    "devices": lambda: shipped("devices"),
-    "liquids": lambda: shipped("liquids"),
-    "sweeps": lambda: shipped("sweeps"),
-    "searches": lambda: shipped("searches"),
-    "published": lambda: shipped("published"),
-    "components": lambda: {name: record.description for name, record in load_components().items()},
-    "adc-prices": lambda: {name: adc_price(name).description for name in ADC_PRICES},
-    "functions": lambda: {name: described(name) for name in FUNCTIONS},
-    "effects": lambda: _said_of(EFFECTS),
-    "encodings": lambda: _said_of(ENCODINGS),
-    "drivers": lambda: _said_of(DRIVERS),
-    "converters": lambda: {
-        "ramp": "Distorted ramp of memory cells: computes the function while it converts (readout: ramp)",
-        **_said_of(ADCS),
-    },
-    "activations": lambda: _said_of(ACTIVATIONS),
-}
-
-
-def listing(kind: str) -> dict[str, str]:
-    """Names and descriptions of one kind; InputError with a suggestion for another word."""
-    if kind not in LISTINGS:
-        raise InputError(f"{kind}: must be one of {', '.join(LISTINGS)}{_near(kind, LISTINGS)}")
-    return LISTINGS[kind]()
+#: Public archives of recordings, by the names of ``mho data``.
+ARCHIVES = {"speech_commands_test": TEST_SET, "speech_commands": FULL_SET}
 
 
 def type_of(kind: str) -> Any:
     """The type of a configuration by its name."""
     if kind not in TYPES:
-        raise InputError(f"{kind}: must be one of {', '.join(TYPES)}{_near(kind, TYPES)}")
+        raise InputError(f"{kind}: must be one of {', '.join(TYPES)} (got {kind}){suggestion(kind, TYPES)}")
     return TYPES[kind]
 
 
@@ -80,7 +52,7 @@ def shown(name: str) -> str:
     if folder in ("sweeps", "searches"):
         kind, sheet = ("sweep", read_sheet(name)) if folder == "sweeps" else ("search", read_search(name)[1])
         return f"# {kind} {sheet.name}\n" + dump_yaml(sheet.node.plain()).rstrip()
-    loaded = read(name, FOLDERS[folder], folder=folder)
+    loaded: Loaded[Any] = read(name, FOLDERS[folder], folder=folder)
     return f"# {folder[:-1]} {loaded.source_text_name}\n" + dump_yaml(loaded.data).rstrip()
 
 
@@ -92,6 +64,8 @@ def checked(name: str) -> str:
         study.check(study.points)
         return f"{study.sheet.name}: a valid sweep of {len(study.points)} points"
     if folder == "searches":
+        from mho.search.loop import Searcher
+
         searcher = Searcher.of(name)
         searcher.check()
         return f"{searcher.study.sheet.name}: a valid search of {searcher.search.trials} trials"
@@ -110,7 +84,11 @@ def loaded(name: str) -> tuple[str, Loaded[Any]]:
 
 
 def plot(name: str, path: Path) -> None:
-    """Draw a device (levels, drift, spread), a chip (its ramps) or a liquid (where it works) into a picture file."""
+    """Draw a device (levels, drift, spread), a chip (its ramps) or a liquid (its operating range) into a picture."""
+    from matplotlib.figure import Figure
+
+    from mho.report import plots_devices, plots_liquid
+
     folder = _folder_of(name)
     rng = ChipStreams.of(Stream.root(0).child("show"), PLOTTED_CHIPS)
     figure = Figure(figsize=(11, 3.6), layout="constrained")
@@ -128,45 +106,47 @@ def plot(name: str, path: Path) -> None:
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a picture in the format of the path's ending, whole or not at all."""
     ending = path.suffix.lstrip(".").lower()
-    known = figure.canvas.get_supported_filetypes()
-    if ending not in known:
-        raise InputError(f"{path}: the ending must be one of {', '.join(sorted(known))} (got {ending or 'none'})")
+    allowed = figure.canvas.get_supported_filetypes()
+    if ending not in allowed:
+        raise InputError(f"{path}: the ending must be one of {', '.join(sorted(allowed))} (got {ending or 'none'})")
     buffer = io.BytesIO()
     figure.savefig(buffer, format=ending, dpi=150)
     write_atomic(path, buffer.getvalue())
 
 
 def _folder_of(name: str) -> str:
-    """In which folder the record lies, or which kind of record a file holds."""
+    """The folder of the shipped record, or the kind of record that a file holds."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         return _kind_of_file(name)
-    every = {folder: LISTINGS[folder]() for folder in (*FOLDERS, "components", "sweeps", "searches")}
+    every = {folder: shipped_files(folder) for folder in RECORDS}
     found = [folder for folder, names in every.items() if name in names]
     if found:
         return found[0]
-    names = [each for listed in every.values() for each in listed]
-    raise InputError(f"{name}: no shipped record of that name (mho list KIND shows them){_near(name, names)}")
+    near = suggestion(name, [each for names in every.values() for each in names])
+    raise InputError(f"{name}: no shipped record of that name (mho list KIND shows them){near}")
 
 
 def _kind_of_file(name: str) -> str:
-    """The type that a file extends, or whose keys it uses most: a file does not say which kind of record it is."""
+    """The type that a file extends, or whose keys it uses most: a file does not name the kind of its record."""
     found = load_yaml(name).plain()
     extended = str(found.get("extends", ""))
-    own: dict[str, set[str]] = {
-        "experiments": {field.name for kind in WORKLOADS.values() for field in fields(kind)},
+    keys_of: dict[str, set[str]] = {
+        "experiments": {field.name for kind in WORKLOADS.values() if kind.run for field in fields(kind.settings)},
         "chips": {field.name for field in fields(Chip)},
         "devices": {field.name for kind in DEVICES.values() for field in fields(kind)},
         "liquids": {field.name for field in fields(Liquid)},
         "sweeps": {field.name for field in fields(Sweep)},
         "searches": {field.name for field in fields(Search)},
     }
-    weight = {folder: len(keys & set(found)) + 100 * (extended in shipped(folder)) for folder, keys in own.items()}
+    weight = {
+        folder: len(keys & set(found)) + 100 * (extended in shipped_files(folder)) for folder, keys in keys_of.items()
+    }
     return max(weight, key=lambda folder: weight[folder])
 
 
 def _component(name: str) -> str:
-    record = load_components()[name]
+    record = component(name)
     lines = [f"# component {name}", record.description, f"group {record.group}, stated at {record.node_nm:g} nm"]
     for label, value, unit, figure in (
         ("area", record.area_m2, "m2", record.area),
@@ -177,17 +157,3 @@ def _component(name: str) -> str:
     for action, price in record.actions.items():
         lines.append(f"{action}: {price.energy_J:g} J per {price.unit} ({price.status}): {price.source.strip()}")
     return "\n".join(lines)
-
-
-def _said_of(kinds: Mapping[str, type]) -> dict[str, str]:
-    """What the first sentence of every class of a registry says."""
-    said = {}
-    for name, kind in kinds.items():
-        head = " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split())
-        said[name] = head.split(". ")[0].rstrip(".").replace("``", "")
-    return said
-
-
-def _near(word: str, among: Any) -> str:
-    near = difflib.get_close_matches(word, list(among), n=1)
-    return f"; did you mean {near[0]}?" if near else f" (got {word})"

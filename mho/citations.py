@@ -7,15 +7,14 @@ from typing import Any
 
 from mho.runner import load_experiment
 from periphery.prices.component import load_components
-from workloads import KeywordSpotting
+from workloads import WORKLOADS
 
 
 def keys_of(source: str, sets: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Keys of everything that an experiment's configuration rests on: task, chips, devices, prices."""
     experiment = load_experiment(source, sets=sets).value
     found = _cited(experiment)
-    if isinstance(experiment, KeywordSpotting):
-        found.update(v.chip.adc.price for v in experiment.variants if v.chip.readout == "conventional")
+    found.update(WORKLOADS[experiment.kind].cites(experiment))
     for record in load_components().values():
         found.update(record.cite)
     return tuple(sorted(found))

@@ -2,39 +2,25 @@
 ``cite``, ``data`` and ``schema``.
 
 Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 the run failed, 2 the
-input is wrong.
+input is wrong. Each command imports what it needs when it is called: help and listings load nothing that computes.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from devices import InputError
-from mho import catalogue, citations, nladc, references, reports, runner
-from mho.config.read import json_schema
-from mho.console import Watch, summary
-from mho.files import write_atomic
-from mho.fit import fit_file
-from mho.search import command as searches
-from mho.sweep import command as sweeps
-from mho.sweep import export
-from mho.sweep.engines.clusters import Site
-from mho.sweep.plan import Shard
-from mho.sweep.progress import Meter
-from workloads.kws.find import FULL_SET, TEST_SET
-from workloads.recordings.sources import Unavailable, cached, fetch
-from workloads.result import silent
+from configs.errors import InputError
+from mho import cli_sweeps
+from mho.listings import LISTINGS, listing
+from mho.options import AsJson, ComputeDevice, Experiment, File, Quiet, ReportFormat, Sets
 
 app = typer.Typer(
     name="mho",
@@ -45,54 +31,25 @@ app = typer.Typer(
     "nonlinear ramp ADC, and what it costs in area, energy and latency.\n\n"
     "Start with: mho run kws -o runs/kws",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Recordings: what is known, and what lies in the cache.")
+data_app = typer.Typer(no_args_is_help=True, help="Recordings: public archives, and which of them are in the cache.")
 app.add_typer(data_app, name="data")
 
-Experiment = Annotated[
-    str, typer.Argument(help="A YAML file, or the name of a shipped experiment (mho list experiments).")
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change one value, e.g. chip.bits=4 or variants[taox_4bit].chip.weights.device=pcm. May be repeated.",
-    ),
-]
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"mho {version('mho')}")
+        raise typer.Exit
 
 
-class Device(str, Enum):
-    """Where training runs."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class EngineName(str, Enum):
-    """Where the points of a sweep are computed."""
-
-    local = "local"
-    dask = "dask"
-    ray = "ray"
-
-
-Workers = Annotated[int, typer.Option("-j", help="Worker processes; each computes with one thread.")]
-Engine = Annotated[EngineName, typer.Option(help="Where points are computed: processes of this machine, Dask, or Ray.")]
-Address = Annotated[
-    str | None,
-    typer.Option(help="Of a running Dask scheduler (tcp://host:8786) or Ray cluster; without it, one is started."),
-]
-
-
-class Format(str, Enum):
-    """What ``mho report`` writes."""
-
-    html = "html"
-    csv = "csv"
-    json = "json"
-    markdown = "markdown"
-    parquet = "parquet"
-    trace = "trace"
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options that come before the name of a command."""
 
 
 @app.command()
@@ -104,25 +61,31 @@ def run(
         Path | None,
         typer.Option(
             help="Folder or archive of recordings; for sparse products a matrix, or a folder of them. Without it: "
-            "MHO_DATA, the cache, a download, and where all that fails synthetic data, as the report says in a banner."
+            "MHO_DATA, the cache, a download, and where all that fails synthetic data, as the report states."
         ),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Your own trained network (safetensors, torch's names) in place of training.")
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where training runs; chips are simulated on the CPU.")] = Device.cpu,
+    device: Annotated[
+        ComputeDevice, typer.Option(help="Where training runs; chips are simulated on the CPU.")
+    ] = ComputeDevice.cpu,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Run directory to write: metrics, tables, trace.json, report.html."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json instead of the summary.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run an experiment: data, training, chips over time, cost.
 
     Accuracy is judged in software, on an ideal chip (codes alone) and on several chips of every variant, at several
     times after programming. Cost is counts of what these chips did times the prices in configs/components.
     """
+    from mho import runner
+    from mho.console import Watch, summary
+    from workloads.running import silent
+
     with Watch(quiet=quiet) as watch:
         metrics = runner.run(
             experiment,
@@ -142,136 +105,23 @@ def run(
         typer.echo(f"\nreport: {output / 'report.html'}")
 
 
-@app.command()
-def sweep(
-    sweep_file: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped sweep.", metavar="SWEEP")],
-    workers: Workers = 1,
-    engine: Engine = EngineName.local,
-    address: Address = None,
-    shard: Annotated[
-        str | None, typer.Option(help="Only part i of n, e.g. 2/8: give each its own folder, then --merge them.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder of the results; runs/NAME by default. It resumes.")
-    ] = None,
-    slurm: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write a SLURM array script of --shards tasks in place of running."),
-    ] = None,
-    shards: Annotated[int | None, typer.Option(help="With --slurm: tasks of the array; 16 by default.")] = None,
-    sbatch: Annotated[
-        list[str] | None, typer.Option(help="With --slurm: an option of sbatch, e.g. --sbatch=--time=4:00:00.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print points, their number and the time; no run.")
-    ] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed points again.")] = False,
-    keep_stale: Annotated[
-        bool, typer.Option("--keep-stale", help="Keep points that other code or data made, marked as stale.")
-    ] = False,
-    merge: Annotated[
-        list[Path] | None, typer.Option(help="Take over the points of another sweep's folder first. May be repeated.")
-    ] = None,
-    exports: Annotated[
-        list[Path] | None,
-        typer.Option("--export", help="Write the table here too: .csv, .parquet or .nc (xarray). May be repeated."),
-    ] = None,
-    data: Annotated[Path | None, typer.Option(help="Recordings, as for mho run.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON instead of the summary.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-) -> None:
-    """Run an experiment at many points; resume what the folder holds already.
-
-    A sweep's file names a base, axes over its settings, seeds and times. Every finished point is kept at once, through
-    any kill; changed code or data makes old points stale, and they are computed again.
-    """
-    part = Shard.parse(shard) if shard is not None else None
-    if slurm is None and (shards is not None or sbatch):
-        raise InputError(f"{'--sbatch' if sbatch else '--shards'}: belongs to --slurm FILE")
-    if dry_run:
-        typer.echo(sweeps.preview(sweep_file, output=output, shard=part, data=data))
-        return
-    if slurm is not None:
-        given: dict[str, object] = {
-            "-j": workers != 1,
-            "--engine": engine is not EngineName.local,
-            "--address": address,
-            "--shard": shard,
-        }
-        given |= {"--export": exports, "--merge": merge, "--retry-failed": retry_failed, "--keep-stale": keep_stale}
-        for option in (name for name, said in given.items() if said):
-            raise InputError(f"{option}: does nothing beside --slurm; put it into the script")
-        count = 16 if shards is None else shards
-        typer.echo(sweeps.array(sweep_file, slurm, shards=count, options=sbatch or (), output=output, data=data))
-        return
-    with stoppable():
-        outcome = sweeps.sweep(
-            sweep_file,
-            output=output,
-            site=Site(engine.value, workers, address),
-            shard=part,
-            data=data,
-            retry_failed=retry_failed,
-            keep_stale=keep_stale,
-            merge=tuple(merge or ()),
-            exports=tuple(exports or ()),
-            meter=Meter(quiet=quiet),
-        )
-    typer.echo(export.as_json(outcome.table) if as_json else sweeps.closing(outcome))
-    if outcome.failed:
-        raise typer.Exit(1)
-
-
-@app.command()
-def search(
-    search_file: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped search.", metavar="SEARCH")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder of the results; runs/NAME by default. It resumes.")
-    ] = None,
-    trials: Annotated[int | None, typer.Option(help="Configurations to try; wins over the file.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print space, aims, points and the time; no run.")] = False,
-    workers: Workers = 1,
-    engine: Engine = EngineName.local,
-    address: Address = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed points again.")] = False,
-    data: Annotated[Path | None, typer.Option(help="Recordings, as for mho run.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the trials as JSON instead of the summary.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-) -> None:
-    """Look for the best compromises between several figures, such as accuracy, energy and area.
-
-    A search's file names a base, the space of its settings, objectives, constraints, and how many trials. A killed
-    search goes on where it was; the same file tries the same trials, on however many workers.
-    """
-    if dry_run:
-        typer.echo(searches.preview(search_file, trials=trials, data=data))
-        return
-    with stoppable():
-        outcome = searches.search(
-            search_file,
-            output=output,
-            site=Site(engine.value, workers, address),
-            trials=trials,
-            data=data,
-            retry_failed=retry_failed,
-            meter=Meter(quiet=quiet),
-        )
-    typer.echo(export.as_json(outcome.table) if as_json else searches.closing(outcome))
-    if outcome.table.state.eq("failed").any():
-        raise typer.Exit(1)
+app.command()(cli_sweeps.sweep)
+app.command()(cli_sweeps.search)
 
 
 @app.command(name="report")
 def report_command(
     run_dirs: Annotated[list[Path], typer.Argument(help="Run directories, or a sweep's folder.", metavar="RUN_DIR...")],
-    format: Annotated[Format, typer.Option("--format", help="html and trace take one run, the others several.")] = (
-        Format.html
-    ),
+    format: Annotated[
+        ReportFormat, typer.Option("--format", help="html and trace take one run, the others several.")
+    ] = ReportFormat.html,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write; else standard output (html: report.html).")
     ] = None,
 ) -> None:
     """Make reports again from the files of finished runs, or of a sweep, finished or not."""
+    from mho import reports
+
     for path in reports.write(run_dirs, format.value, output):
         typer.echo(str(path))
 
@@ -281,6 +131,8 @@ def validate(
     files: Annotated[list[str], typer.Argument(help="YAML files or shipped names.", metavar="FILE...")],
 ) -> None:
     """Check files without running anything: every problem, with its line and what is allowed."""
+    from mho import catalogue
+
     problems: list[str] = []
     for file in files:
         try:
@@ -292,14 +144,9 @@ def validate(
 
 
 @app.command(name="list")
-def list_command(
-    kind: Annotated[
-        str,
-        typer.Argument(help="One of " + ", ".join(catalogue.LISTINGS) + "."),
-    ],
-) -> None:
+def list_command(kind: Annotated[str, typer.Argument(help="One of " + ", ".join(LISTINGS) + ".")]) -> None:
     """List what ships with mho, one name and description a line."""
-    rows = catalogue.listing(kind)
+    rows = listing(kind)
     width = max(map(len, rows), default=0)
     for name, description in rows.items():
         typer.echo(f"{name:{width}}  {description}".rstrip())
@@ -341,19 +188,13 @@ def show(
 
     mho show NLADC --function gelu --bits 5 --device rram_taox --plot gelu.png
     """
+    from mho import catalogue, nladc
+
     if name == nladc.NAME:
         found = nladc.measure(
-            function=function,
-            bits=bits,
-            device=device,
-            chips=chips,
-            levels=levels,
-            samples=samples,
-            ends=ends,
-            t_s=time,
-            recentre=recentre,
-            seed=seed,
-            sets=tuple(sets or ()),
+            nladc.ConverterOptions(
+                function, bits, device, chips, levels, samples, ends, time, recentre, seed, tuple(sets or ())
+            )
         )
         typer.echo(nladc.text(found, device))
         if plot is not None:
@@ -368,7 +209,7 @@ def show(
 
 
 def _given(context: typer.Context, parameter: str) -> bool:
-    """Whether an option stands on the command line."""
+    """Whether the user wrote an option."""
     source = context.get_parameter_source(parameter)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -379,7 +220,7 @@ def fit(
         Path,
         typer.Argument(
             help="CSV file: target_S, measured_S (samples), or target_S, mean_S, sigma_S (summary); t_s, cell and "
-            "count if known. A name may end in _uS."
+            "count if measured. A name may end in _uS."
         ),
     ],
     output: Annotated[
@@ -392,7 +233,9 @@ def fit(
         Path | None, typer.Option(help="CSV file of repeated reads (target_S, measured_S), for the read noise.")
     ] = None,
 ) -> None:
-    """Turn measured conductances into a device, and say how well each candidate fits."""
+    """Turn measured conductances into a device, and show how well each candidate fits."""
+    from mho.fit import fit_file
+
     typer.echo(fit_file(csv, output, kind=kind, reads=reads))
     if output is not None:
         typer.echo(str(output), err=True)
@@ -401,15 +244,21 @@ def fit(
 @app.command()
 def cite(experiment: Experiment, sets: Sets = None) -> None:
     """Print the BibTeX of the papers behind an experiment: task, devices, circuits, prices."""
+    from mho import citations, references
+
     typer.echo(references.bibtex(citations.keys_of(experiment, tuple(sets or ()))), nl=False)
 
 
 @app.command()
 def schema(
-    kind: Annotated[str, typer.Argument(help="experiment, chip or device.")] = "experiment",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; else standard output.")] = None,
+    kind: Annotated[str, typer.Argument(help="experiment, chip, device or liquid.")] = "experiment",
+    output: File = None,
 ) -> None:
     """Print the JSON schema with which an editor completes and checks YAML files."""
+    from mho import catalogue
+    from mho.config.read import json_schema
+    from mho.files import write_atomic
+
     text = json.dumps(json_schema(catalogue.type_of(kind)), indent=1) + "\n"
     if output is None:
         typer.echo(text, nl=False)
@@ -417,61 +266,31 @@ def schema(
         write_atomic(output, text.encode())
 
 
-ARCHIVES = {"speech_commands_test": TEST_SET, "speech_commands": FULL_SET}
-
-
 @data_app.command(name="ls")
 def data_ls() -> None:
-    """List public archives that mho knows, and whether they are in the cache."""
+    """List public archives that mho can download, and whether they are in the cache."""
+    from mho.catalogue import ARCHIVES
+    from workloads.recordings.sources import cached
+
     for name, remote in ARCHIVES.items():
-        place = cached(remote)
-        state = f"in the cache: {place}" if place else "not in the cache"
+        path = cached(remote)
+        state = f"in the cache: {path}" if path else "not in the cache"
         typer.echo(f"{name}  {remote.size_bytes / 1e6:.0f} MB  {state}")
 
 
 @data_app.command(name="get")
 def data_get(name: Annotated[str, typer.Argument(help="A name from mho data ls.")]) -> None:
     """Download an archive into the cache and check it."""
+    from mho.catalogue import ARCHIVES
+    from workloads.recordings.sources import Unavailable, fetch
+
     if name not in ARCHIVES:
-        raise InputError(f"{name}: no such archive; known are {', '.join(ARCHIVES)}")
+        raise InputError(f"{name}: no such archive; there are {', '.join(ARCHIVES)}")
     try:
         typer.echo(str(fetch(ARCHIVES[name])))
     except Unavailable as error:
         typer.echo(f"mho: {error}", err=True)
         raise typer.Exit(1) from None
-
-
-class _Stopped(KeyboardInterrupt):
-    """A signal that asks the process to end; its workers are ended on the way."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """End a sweep in order on Ctrl-C, or on the SIGTERM of a queue: 128 and the signal's number is the exit code.
-
-    A disk that is full when table and report are written fails the run, as it does while points are written.
-    """
-
-    def stop(number: int, frame: object) -> None:
-        raise _Stopped(number)
-
-    usual = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except KeyboardInterrupt as stopped:
-        typer.echo("mho: stopped; all that is finished is kept, and the same command goes on from there", err=True)
-        raise typer.Exit(128 + getattr(stopped, "number", signal.SIGINT)) from None
-    except InputError as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(cause.errno, "; ".join(error.problems)) from error
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, usual)
 
 
 @contextmanager
@@ -484,8 +303,8 @@ def exit_codes() -> Iterator[None]:
             typer.echo(f"mho: {problem}", err=True)
         sys.exit(2)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"mho: {place}{error.strerror or error}", err=True)
+        file = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"mho: {file}{error.strerror or error}", err=True)
         sys.exit(1)
     except MemoryError as error:
         typer.echo(f"mho: out of memory {error}; fewer evaluation.chips or a smaller evaluation.batch helps", err=True)

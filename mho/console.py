@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from mho.report.merit import shown
 from mho.report.quantities import duration, quantity
-from mho.report.rundata import Metric
-from mho.report.sections import shown
+from workloads.result import Metric
 
 
 class Watch:
@@ -60,7 +60,7 @@ def summary(metrics: dict[str, Any]) -> str:
     samples = "" if data["test"] is None else f", {data['train']} training and {data['test']} test samples"
     lines = [f"{metrics['experiment']}: {data['name']}{samples}"]
     if data["synthetic"]:
-        lines.append("SYNTHETIC DATA: made by a program, not recorded; the figures say nothing about real recordings.")
+        lines.append("SYNTHETIC DATA: made by a program, not recorded; the figures do not apply to real recordings.")
     kinds = {name: Metric.model_validate(kind) for name, kind in metrics["metrics"].items()}
     for name, kind in kinds.items():
         ideal = (

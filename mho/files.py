@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
+import sys
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from configs.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_atomic(path: Path | str, data: bytes) -> None:
     """Put ``data`` at ``path`` so that a reader sees the old file or the whole new one, never a part.
 
     Missing parent folders are made. A target that is no regular file (``/dev/null``, a pipe) is written directly,
-    since a rename would replace the device itself. Raises ``InputError`` with one line when the place is unwritable or
-    the disk is full; nothing is left behind then.
+    since a rename would replace the device itself. Raises ``InputError`` with one line when the file cannot be written
+    or the disk is full; nothing is left behind then.
     """
     target = Path(path)
     if target.is_dir():
@@ -34,9 +40,28 @@ def write_atomic(path: Path | str, data: bytes) -> None:
         raise InputError(f"{path}: cannot write: {error.strerror or error}; nothing was written") from error
 
 
+def parquet_bytes(frame: pd.DataFrame) -> bytes:
+    """A table as Parquet. Raises InputError where the package for it is missing."""
+    buffer = io.BytesIO()
+    try:
+        frame.to_parquet(buffer, index=False)
+    except ImportError as error:
+        raise InputError("Parquet needs pyarrow: pip install 'mho[parquet]' (or choose CSV)") from error
+    return buffer.getvalue()
+
+
+def write_or_print(data: bytes, output: Path | str | None) -> list[Path]:
+    """Put text at a path, or on standard output where none is given; return the files written."""
+    if output is None:
+        sys.stdout.write(data.decode())
+        return []
+    write_atomic(output, data)
+    return [Path(output)]
+
+
 def _write_and_rename(target: Path, data: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    # O_TRUNC: a process of this number that was killed earlier may have left its own unfinished file.
+    # O_TRUNC: a process of this number that was killed earlier may have left its unfinished file.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -51,7 +76,7 @@ def _write_and_rename(target: Path, data: bytes) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Flush a folder's own entries, so that a rename in it survives a power cut."""
+    """Flush a folder's entries, so that a rename in it survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -66,7 +91,7 @@ class RunFolder:
     stays as it was. An existing ``target`` is replaced only if it is empty or is itself a run directory (it holds
     ``manifest.json``); anything else is an ``InputError`` before any work is done.
 
-    A mount point or the current folder cannot be renamed: there the hidden folder lies inside, its files move up one by
+    A mount point or the current folder cannot be renamed: there the hidden folder is inside, its files move up one by
     one at the end, and ``manifest.json`` moves last, so that the folder counts as a run directory only once complete.
     """
 
@@ -108,9 +133,9 @@ class RunFolder:
             return
         if not self.target.is_dir():
             raise InputError(f"{self.target}: cannot make this folder: a file of that name is in the way")
-        held = sorted(entry.name for entry in self.target.iterdir())
-        if held and "manifest.json" not in held:
-            some = ", ".join(held[:3]) + (", ..." if len(held) > 3 else "")
+        others = sorted(entry.name for entry in self.target.iterdir())
+        if others and "manifest.json" not in others:
+            some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
             raise InputError(
                 f"{self.target}: this folder holds other files ({some}) and no manifest.json, so it is no run "
                 "directory; give an empty or new folder"

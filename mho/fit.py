@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from configs.errors import InputError
 from configs.yaml_source import dump_yaml
-from devices import AnyDevice, InputError, Measured
+from devices import AnyDevice, Measured
 from devices.candidates import fits
 from devices.fitting import Fit
 from devices.measured_csv import Measurements, read_measurements
@@ -93,7 +94,7 @@ def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str
         source=f"fitted by mho fit to {data.source}; {best.name}, {how}.{kept} {read_source}",
         read_noise_S=float(f"{read_noise_S:.6g}"),
     )
-    plain: dict[str, Any] = TypeAdapter(AnyDevice).dump_python(device, mode="json")  # type: ignore[arg-type]
+    plain: dict[str, Any] = TypeAdapter(AnyDevice).dump_python(device, mode="json")
     always = {"description", "kind", "status", "source", "g_min_S", "g_max_S", "read_noise_S"}
     if plain["kind"] == "measured":
         always |= {"target_S", "mean_S", "sigma_S", "t_s", "shape"}
@@ -122,12 +123,12 @@ def _tables(candidates: list[Fit], best: Fit, data: Measurements) -> str:
         )
     page.print(overview)
     if not best.samples:
-        page.print("\nNo count column: nothing can be said about the goodness of fit, and the table is taken as it is.")
+        page.print("\nNo count column: the goodness of fit cannot be judged, and the table is taken as it is.")
     if best.levels:
         page.print()
         page.print(_levels(best, data))
         page.print(
-            f"\np is that of a distribution known beforehand; fitted to the same samples, it flatters. With "
+            f"\np is that of a distribution chosen beforehand; fitted to the same samples, it is too high. With "
             f"{len(best.levels)} levels, one of them below {1 / len(best.levels):.2f} is expected."
         )
     assert isinstance(page.file, io.StringIO)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import yaml
-from pydantic import TypeAdapter, ValidationError
 
-from devices import AnyDevice, InputError, Stream
+from configs.errors import InputError
+from configs.yaml_source import Node, Origin
+from devices import Stream
 from mho import catalogue
-from mho.config.read import read
-from mho.report import plots_nladc
-from mho.report.plots_nladc import counted
+from mho.config.read import read_values
+from mho.report.quantities import counted
 from periphery import Function, RampColumn, from_csv, named_function
 from periphery.ramp.characterise import Characteristic, characterise
 
@@ -31,36 +30,48 @@ def refuse_options(name: str, given: Sequence[str]) -> None:
         raise InputError(f"--{options[0]}: belongs to mho show {NAME} (got it beside {name})")
 
 
-def measure(
-    *,
-    function: str,
-    bits: int,
-    device: str,
-    chips: int,
-    levels: str,
-    samples: Path | None,
-    ends: tuple[float, float] | None,
-    t_s: float,
-    recentre: bool,
-    seed: int,
-    sets: Sequence[str] = (),
-) -> Characteristic:
+@dataclass(frozen=True)
+class ConverterOptions:
+    """The options of ``mho show NLADC``.
+
+    Parameters
+    ----------
+    function : a name, or a CSV table of x and y
+    bits : resolution
+    device : the ramp's cells
+    chips : chips to build and measure
+    levels : ``uniform``, or ``optimal`` for the inputs in ``samples``
+    samples : text file of inputs as they occur
+    ends : range of inputs; None takes that of the function
+    t_s : time after programming [s]
+    recentre : the bias cells are programmed again at that time
+    seed : of everything random
+    sets : other fields of the ramp, ``key=value``
+    """
+
+    function: str
+    bits: int
+    device: str
+    chips: int
+    levels: str = "uniform"
+    samples: Path | None = None
+    ends: tuple[float, float] | None = None
+    t_s: float = 0.0
+    recentre: bool = False
+    seed: int = 0
+    sets: tuple[str, ...] = ()
+
+
+def measure(how: ConverterOptions) -> Characteristic:
     """The converter of these options, measured. Raises InputError for whatever cannot be built."""
-    if not 1 <= chips <= MOST_CHIPS:
-        raise InputError(f"--chips: must be a whole number from 1 to {MOST_CHIPS} (got {chips})")
-    if not t_s >= 0.0:
-        raise InputError(f"--time: must be at least 0 s (got {t_s:g})")
-    column = _column(device, levels, sets)
-    return characterise(
-        column,
-        _function(function, ends),
-        bits,
-        chips=chips,
-        rng=Stream.root(seed).child("show", NAME),
-        t_s=t_s,
-        recentre=recentre,
-        samples=None if samples is None else _samples(samples),
-    )
+    if not 1 <= how.chips <= MOST_CHIPS:
+        raise InputError(f"--chips: must be a whole number from 1 to {MOST_CHIPS} (got {how.chips})")
+    if not how.t_s >= 0.0:
+        raise InputError(f"--time: must be at least 0 s (got {how.t_s:g})")
+    inputs = None if how.samples is None else _samples(how.samples)
+    design = _column(how).design(_function(how.function, how.ends), how.bits, samples=inputs)
+    rng = Stream.root(how.seed).child("show", NAME)
+    return characterise(design, chips=how.chips, rng=rng, t_s=how.t_s, recentre=how.recentre)
 
 
 def text(found: Characteristic, device: str) -> str:
@@ -82,31 +93,18 @@ def text(found: Characteristic, device: str) -> str:
 def _function(name: str, ends: tuple[float, float] | None) -> Function:
     if name.endswith(".csv"):
         if ends is not None:
-            raise InputError("--range: a table brings its own range (got --range beside a CSV file)")
+            raise InputError("--range: a table brings its range (got --range beside a CSV file)")
         return from_csv(name)
     return named_function(name, *(ends or (None, None)))
 
 
-def _column(device: str, levels: str, sets: Sequence[str]) -> RampColumn:
-    """The ramp's column from the options; pydantic checks what ``--set`` says of its other fields."""
-    data: dict[str, Any] = {"levels": levels}
-    for option in sets:
-        key, found, value = option.partition("=")
-        if not found or not key:
-            raise InputError(f"--set {option}: must be KEY=VALUE")
-        data[key] = yaml.safe_load(value)
-    if "device" in data:
+def _column(how: ConverterOptions) -> RampColumn:
+    """The column of cells that the options describe."""
+    if any(re.match(r"\s*device\b", option) for option in how.sets):
         raise InputError("--set device: is what --device names")
-    data["device"] = read(device, AnyDevice, folder="devices").data
-    try:
-        return TypeAdapter(RampColumn).validate_json(json.dumps(data, default=str), strict=True, extra="forbid")
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, each['loc'])) or 'ramp'}: {each['msg'].removeprefix('Value error, ')}"
-            + (f" (got {each['input']})" if each["loc"] else "")
-            for each in error.errors()
-        ]
-        raise InputError(problems) from None
+    values = {name: Node(getattr(how, name), Origin(f"--{name} {getattr(how, name)}")) for name in ("levels", "device")}
+    column: RampColumn = read_values(values, RampColumn, sets=how.sets).value
+    return column
 
 
 def _samples(path: Path) -> torch.Tensor:
@@ -125,4 +123,6 @@ def _samples(path: Path) -> torch.Tensor:
 
 def plot(found: Characteristic, device: str, path: Path) -> None:
     """The picture of ``mho.report.plots_nladc``, written whole or not at all."""
+    from mho.report import plots_nladc
+
     catalogue.save_figure(plots_nladc.characteristic(found, device), path)

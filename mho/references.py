@@ -14,6 +14,6 @@ def library() -> dict[str, str]:
 
 
 def bibtex(keys: tuple[str, ...]) -> str:
-    """The entries of ``keys``; a key without an entry becomes a comment that says so."""
-    known = library()
-    return "\n\n".join(known.get(key, f"% {key}: no entry in configs/references.bib") for key in keys) + "\n"
+    """The entries of ``keys``; a key without an entry becomes a comment."""
+    entries = library()
+    return "\n\n".join(entries.get(key, f"% {key}: no entry in configs/references.bib") for key in keys) + "\n"

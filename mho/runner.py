@@ -11,7 +11,6 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,8 @@ from configs.yaml_source import dump_yaml
 from devices import InputError
 from mho.config.read import Loaded, digest, read
 from mho.files import RunFolder
-from mho.report import page as report
-from workloads import AnyExperiment, Progress, Result
-from workloads.result import silent
+from workloads import WORKLOADS, AnyExperiment, Result
+from workloads.running import Progress, RunOptions, silent
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "librosa", "pydantic", "aihwkit")
 LAYOUT_ONLY = ("batch",)  # settings of ``evaluation`` that move no figure
@@ -58,10 +56,13 @@ def run(
     loaded = load_experiment(source, sets=sets, seed=seed)
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: this machine has no CUDA device that torch can use; take --device cpu")
+    work = WORKLOADS[loaded.value.kind].run
+    assert work is not None
+    options = RunOptions(data=data, weights=weights, device=device, progress=progress)
     if output is None:
-        return _metrics(loaded, loaded.value.run(data=data, weights=weights, device=device, progress=progress), clock)
+        return _metrics(loaded, work(loaded.value, options), clock)
     with RunFolder(output) as folder:
-        result = loaded.value.run(data=data, weights=weights, device=device, progress=progress)
+        result = work(loaded.value, options)
         metrics = _metrics(loaded, result, clock)
         progress("report", 0, 1)
         (folder / "config.resolved.yaml").write_text(dump_yaml(loaded.data), encoding="utf-8")
@@ -70,32 +71,28 @@ def run(
         _write_json(folder / "trace.json", result.trace)
         _write_json(folder / "metrics.json", metrics)
         _write_json(folder / "manifest.json", _manifest(loaded, result, started, clock))
+
+        from mho.report import page as report
+
         (folder / "report.html").write_text(report.html(folder), encoding="utf-8")
         progress("report", 1, 1)
     return metrics
 
 
 def config_digest(data: dict[str, Any]) -> str:
-    """Digest of what decides the figures: settings that only lay out memory are left out."""
+    """Digest of what decides the figures: settings that only decide on memory are left out."""
     evaluation = {key: value for key, value in data.get("evaluation", {}).items() if key not in LAYOUT_ONLY}
     return digest({**data, "evaluation": evaluation})
 
 
 def _metrics(loaded: Loaded[AnyExperiment], result: Result, clock: float) -> dict[str, Any]:
-    head = {
-        "experiment": loaded.value.name,
-        "seed": loaded.value.seed,
-        "config_digest": config_digest(loaded.data),
-    }
-    panels = {"panels": [asdict(panel) for panel in result.panels]} if result.panels else {}
-    found: dict[str, Any] = _finite(
-        {**head, **result.metrics, **panels, "wall_s": round(time.perf_counter() - clock, 3)}
-    )
+    about = {"config_digest": config_digest(loaded.data), "wall_s": round(time.perf_counter() - clock, 3)}
+    found: dict[str, Any] = _finite(result.metrics.model_copy(update=about).model_dump(exclude_unset=True))
     return found
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no NaN: what is not available is null."""
+    """JSON has no NaN: what is not available is null."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -126,7 +123,7 @@ def _manifest(
         "seed": loaded.value.seed,
         "git": _git(),
         "config_digest": config_digest(loaded.data),
-        "data": result.data,
+        "data": result.data.model_dump(exclude_unset=True),
         "started": started.isoformat(timespec="seconds"),
         "wall_s": round(time.perf_counter() - clock, 3),
         "peak_MB": round(peak_KiB / 1024),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from periphery.adc.activation import ACTIVATIONS, AnyActivation, Cordic, PiecewiseLinear, Table
+from periphery.adc.activation import ACTIVATIONS, AnyActivation, Cordic, LookUpTable, PiecewiseLinear
 from periphery.adc.base import ADC, Bank, BuiltADC
 from periphery.adc.calibration import RangeCalibration, Ranges
 from periphery.adc.chain import ConventionalADC, LookUpConverter
@@ -58,7 +58,7 @@ __all__ = [
     "RangeCalibration",
     "Ranges",
     "SenseAmp",
-    "Table",
+    "LookUpTable",
     "from_callable",
     "from_csv",
     "identity",

@@ -1,37 +1,50 @@
-"""The jobs people run: data, model, training, metrics.
+"""The jobs people run: data, model, training, figures.
 
-``WORKLOADS`` is the list of all kinds of experiment.
+``WORKLOADS`` is the list of them all. A workload of the user's own that is put into it before a file is read is allowed
+in that file.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from devices.kinds import OneOf
+from workloads.experiment import Experiment
+from workloads.kws.settings import KeywordSpotting
+from workloads.kws.workload import KWS
+from workloads.lsm.settings import LiquidStateMachine
+from workloads.lsm.workload import LSM
+from workloads.nladc import NLADC
+from workloads.result import Panel, Result
+from workloads.running import Progress, RunOptions
+from workloads.spgemm.settings import SparseProduct
+from workloads.spgemm.workload import SPGEMM
+from workloads.workload import Workload
+from workloads.zeroshot.settings import ZeroShot
+from workloads.zeroshot.workload import ZEROSHOT
 
-from workloads.kws.run import KeywordSpotting
-from workloads.lsm.run import LiquidStateMachine
-from workloads.result import Panel, Progress, Result
-from workloads.spgemm.run import SparseProduct
-from workloads.zeroshot.run import ZeroShot
-
-WORKLOADS: dict[str, type[KeywordSpotting] | type[LiquidStateMachine] | type[SparseProduct] | type[ZeroShot]] = {
-    "kws": KeywordSpotting,
-    "lsm": LiquidStateMachine,
-    "spgemm": SparseProduct,
-    "zeroshot": ZeroShot,
+WORKLOADS: dict[str, Workload[Any]] = {
+    "kws": KWS,
+    "lsm": LSM,
+    "spgemm": SPGEMM,
+    "zeroshot": ZEROSHOT,
+    "nladc": NLADC,
 }
 
-AnyExperiment = Annotated[KeywordSpotting | LiquidStateMachine | SparseProduct | ZeroShot, Field(discriminator="kind")]
+AnyExperiment = Annotated[Experiment[Any], OneOf(WORKLOADS, class_of=lambda workload: workload.experiment)]
+AnySettings = Annotated[Any, OneOf(WORKLOADS, class_of=lambda workload: workload.settings)]
 
 __all__ = [
     "WORKLOADS",
     "AnyExperiment",
+    "AnySettings",
     "KeywordSpotting",
     "LiquidStateMachine",
     "Panel",
     "Progress",
     "Result",
+    "RunOptions",
     "SparseProduct",
+    "Workload",
     "ZeroShot",
 ]

@@ -1,7 +1,7 @@
 """Training, validation and test parts in which no speaker and no identical clip appears twice.
 
-A network that has heard a speaker knows more than the words; figures from a split by clip are too good. Speech Commands
-also holds byte-identical clips, so speakers who share one stay together.
+A network trained on a speaker has learnt more than the words; figures from a split by clip are too good. Speech
+Commands also has byte-identical clips, so speakers who share one stay together.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Split:
 
 
 def split_by_speaker(clips: Clips, seed: int, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)) -> Split:
-    """Deal the speakers out to three parts, so that each part has its fraction of every class, as nearly as it goes.
+    """Assign the speakers to three parts, so that each part has its fraction of every class, as nearly as it goes.
 
-    Clips without a speaker are dealt one by one. A part with a fraction above zero has at least one clip of each class,
-    else ``InputError`` names the class that has too few speakers.
+    Clips without a speaker are assigned one by one. A part with a fraction above zero has at least one clip of each
+    class, else ``InputError`` names the class that has too few speakers.
     """
     shares = np.asarray(fractions, float)
     if shares.shape != (3,) or (shares < 0).any() or shares[0] == 0 or not np.isclose(shares.sum(), 1.0):

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 
 def interval(values: Sequence[float] | NDArray[Any]) -> tuple[float, float, float]:
@@ -18,6 +17,8 @@ def interval(values: Sequence[float] | NDArray[Any]) -> tuple[float, float, floa
     mean = float(sample.mean())
     if len(sample) < 2:
         return mean, math.nan, math.nan
+    from scipy import stats
+
     half = float(stats.t.ppf(0.975, len(sample) - 1) * sample.std(ddof=1) / math.sqrt(len(sample)))
     return mean, mean - half, mean + half
 
@@ -27,7 +28,7 @@ def difference(
 ) -> tuple[float, float, float]:
     """Mean of ``ours`` less that of ``theirs`` and its 95 % interval, for two samples that have nothing in common.
 
-    Welch's t: the two may spread differently. A sample of one counts as known exactly. B. L. Welch, Biometrika 34, 28
+    Welch's t: the two may spread differently. A sample of one counts as exact. B. L. Welch, Biometrika 34, 28
     (1947), doi 10.1093/biomet/34.1-2.28.
     """
     a, b = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
@@ -39,6 +40,8 @@ def difference(
     if total == 0.0:
         return mean, mean, mean
     freedom = total**2 / sum(part**2 / degrees for part, degrees in parts)
+    from scipy import stats
+
     half = float(stats.t.ppf(0.975, freedom) * math.sqrt(total))
     return mean, mean - half, mean + half
 
@@ -80,3 +83,12 @@ def principal_plane(features: NDArray[Any]) -> tuple[NDArray[np.float64], tuple[
         float(size[0] ** 2 / total),
         float(size[1] ** 2 / total),
     )
+
+
+def when(t_s: float) -> str:
+    """A time after programming in words."""
+    for seconds, name in ((86400.0, "day"), (3600.0, "h"), (1.0, "s")):
+        if t_s >= seconds:
+            count = f"{t_s / seconds:g}"
+            return f"after {count} {name}{'s' if name == 'day' and count != '1' else ''}"
+    return "right after programming" if t_s == 0.0 else f"after {t_s:g} s"

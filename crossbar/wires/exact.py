@@ -1,6 +1,6 @@
 """Exact effective conductance: blocks of the array joined pairwise until only drivers and sense inputs are left.
 
-A linear network gives ``I = V @ G_eff`` for every input. A block of ``a x b`` cells is known to the rest of the array
+A linear network gives ``I = V @ G_eff`` for every input. A block of ``a x b`` cells acts on the rest of the array
 by the conductance matrix ``A`` of its ports alone: where word lines enter on the left (``L``) and leave on the right
 (``R``), where bit lines enter at the top (``T``) and leave at the bottom (``B``). Two neighbours are joined by tying
 together the ports they share and eliminating them,
@@ -21,7 +21,7 @@ import torch
 
 from crossbar.wires.model import Wires
 
-# Cells whose blocks are held at once: what a cache holds, or what fills a GPU at some 2 kB a cell.
+# Cells whose blocks are in memory at once: what fits into a cache, or what fills a GPU at some 2 kB a cell.
 CHUNK_CELLS = {"cpu": 1 << 14, "cuda": 1 << 21}
 ORDER = "LTBR"
 
@@ -34,7 +34,7 @@ class Blocks(NamedTuple):
     ports: dict[str, int]
 
     def spans(self) -> dict[str, slice]:
-        """Where the ports of each side stand."""
+        """Position of the ports of each side."""
         end, spans = 0, {}
         for side, count in self.ports.items():
             spans[side] = slice(end, end := end + count)
@@ -100,8 +100,8 @@ def _cells(g: torch.Tensor, wires: Wires) -> Blocks:
     none = torch.zeros_like(g)
     entries = []
     for one in sides:
-        own = sum((conductance for edge, conductance in edges.items() if one in edge), none)
-        entries += [own if other == one else -edges.get(frozenset((one, other)), none) for other in sides]
+        total = sum((conductance for edge, conductance in edges.items() if one in edge), none)
+        entries += [total if other == one else -edges.get(frozenset((one, other)), none) for other in sides]
     matrix = torch.stack(entries, -1).reshape(*g.shape, len(sides), len(sides))
     return Blocks(matrix, dict.fromkeys(sides, 1))
 
@@ -144,27 +144,27 @@ def _joined(first: Blocks, second: Blocks, across: bool) -> Blocks:
         if end > start:
             ports[side] = end - start
     matrix = first.matrix.new_zeros(*first.matrix.shape[:-2], end, end)
-    for block, span, place in zip(blocks, spans, placed, strict=True):
-        for row, rows in place.items():
-            for column, columns in place.items():
-                target, own = matrix[..., rows, columns], block.matrix[..., span[row], span[column]]
-                target.copy_(own) if tied else target.add_(own)
+    for block, span, target_of in zip(blocks, spans, placed, strict=True):
+        for row, rows in target_of.items():
+            for column, columns in target_of.items():
+                target, part = matrix[..., rows, columns], block.matrix[..., span[row], span[column]]
+                target.copy_(part) if tied else target.add_(part)
     if tied:
         ties = first.matrix.new_zeros(*matrix.shape[:-1], first.ports[leaving])
-        for block, span, place, side in zip(blocks, spans, placed, shared, strict=True):
-            for row, rows in place.items():
+        for block, span, target_of, side in zip(blocks, spans, placed, shared, strict=True):
+            for row, rows in target_of.items():
                 ties[..., rows, :] = block.matrix[..., span[row], span[side]]
         out, into = spans[0][leaving], spans[1][entry]
         matrix = _eliminated(matrix, first.matrix[..., out, out] + second.matrix[..., into, into], ties)
     return Blocks(matrix, ports)
 
 
-def _eliminated(matrix: torch.Tensor, own: torch.Tensor, ties: torch.Tensor) -> torch.Tensor:
-    """``matrix - ties own^-1 ties^T``, in place."""
-    if own.shape[-1] == 1:
-        half = ties / own.sqrt()
+def _eliminated(matrix: torch.Tensor, inner: torch.Tensor, ties: torch.Tensor) -> torch.Tensor:
+    """``matrix - ties inner^-1 ties^T``, written over ``matrix``."""
+    if inner.shape[-1] == 1:
+        half = ties / inner.sqrt()
     else:
-        factor = torch.linalg.cholesky(own)
+        factor = torch.linalg.cholesky(inner)
         half = torch.linalg.solve_triangular(factor, ties.mT, upper=False).mT
     half = half.reshape(-1, *half.shape[-2:])
     return matrix.view(-1, *matrix.shape[-2:]).baddbmm_(half, half.mT, alpha=-1).view(matrix.shape)
@@ -188,13 +188,13 @@ def _terminated(blocks: Blocks, wires: Wires) -> torch.Tensor:
     matrix, spans = blocks.matrix[:, 0, 0], blocks.spans()
     left, bottom = spans["L"], spans["B"]
     effective = -matrix[:, left, bottom]
-    own_left = matrix[:, left, left]
+    left_S = matrix[:, left, left]
     if wires.r_bit_ohm == 0.0 and wires.r_sense_ohm > 0.0:
-        own = torch.eye(blocks.ports["B"]).to(matrix) + wires.r_sense_ohm * matrix[:, bottom, bottom]
-        loaded = torch.linalg.solve(own, effective, left=False)
-        own_left = own_left - wires.r_sense_ohm * loaded @ effective.mT
+        at_ends = torch.eye(blocks.ports["B"]).to(matrix) + wires.r_sense_ohm * matrix[:, bottom, bottom]
+        loaded = torch.linalg.solve(at_ends, effective, left=False)
+        left_S = left_S - wires.r_sense_ohm * loaded @ effective.mT
         effective = loaded
     if wires.r_word_ohm == 0.0 and wires.r_driver_ohm > 0.0:
-        own = torch.eye(blocks.ports["L"]).to(matrix) + wires.r_driver_ohm * own_left
-        effective = torch.linalg.solve(own, effective)
+        at_ends = torch.eye(blocks.ports["L"]).to(matrix) + wires.r_driver_ohm * left_S
+        effective = torch.linalg.solve(at_ends, effective)
     return effective

@@ -1,6 +1,6 @@
 """Wires folded into the matrix in closed form, cell by cell and differentiable (alpha-beta, IEEE doc 9691996).
 
-A cell's current meets a divider along its own column and one along its own row:
+A cell's current passes a divider along its column and one along its row:
 
     I_j = sum_i V_i alpha_ij G_ij beta_ij
     alpha_ij = (1 + r_bit sum_{k<i} (i-k) G_kj) / (1 + r_bit sum_k (m+1-k) G_kj + r_sense sum_k G_kj)
@@ -25,7 +25,7 @@ def alpha_beta(g_S: torch.Tensor, wires: Wires) -> torch.Tensor:
 
 
 def along_column(g: torch.Tensor, wires: Wires) -> torch.Tensor:
-    """``alpha``: the share of a cell's current that its own bit line hands to the sense input (turned array)."""
+    """``alpha``: the share of a cell's current that its bit line passes to the sense input (turned array)."""
     above = g.cumsum(-2)
     total = above[..., -1:, :]
     ladder = above.cumsum(-2)
@@ -34,7 +34,7 @@ def along_column(g: torch.Tensor, wires: Wires) -> torch.Tensor:
 
 
 def along_row(g: torch.Tensor, wires: Wires) -> torch.Tensor:
-    """``beta``: the share of the drive that its own word line leaves to a cell (turned array)."""
+    """``beta``: the share of the drive that its word line leaves to a cell (turned array)."""
     beyond = g.flip(-1).cumsum(-1)
     total = beyond[..., -1:]
     ladder = beyond.cumsum(-1)

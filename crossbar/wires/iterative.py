@@ -6,7 +6,7 @@ lines are eliminated exactly, each being tridiagonal, and conjugate gradients fi
 
     (T_b + D - D (T_w + D)^-1 D) B = b                 T_w, T_b: conductance matrices of the bare lines
 
-preconditioned by the exact solution of every bit line, ``(T_b + D)^-1``. Eigenvalues lie between ``1 - s^2`` and 1,
+preconditioned by the exact solution of every bit line, ``(T_b + D)^-1``. Eigenvalues are between ``1 - s^2`` and 1,
 with ``s`` about ``1 / (1 + pi^2 / 4 kappa)``: a handful of iterations. What does not settle is an error.
 """
 
@@ -31,7 +31,7 @@ class NotConvergedError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Solved:
-    """Column currents and how well they are known.
+    """Column currents and their accuracy.
 
     ``current_A``: shape ``(..., batch, n)``; ``iterations``: of conjugate gradients, over all Newton steps of the
     slowest vector; ``newton_steps``: linearisations of the slowest vector; ``residual``: the largest current that is

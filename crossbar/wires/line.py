@@ -12,7 +12,7 @@ import torch
 
 def pairwise_sum(terms: torch.Tensor, dim: int) -> torch.Tensor:
     """Sum over a dimension by halving it: the order of additions does not depend on what else is in the batch, which
-    the library's own sums do not promise."""
+    the library's sums do not promise."""
     while (count := terms.shape[dim]) > 1:
         half = count // 2
         kept = terms.narrow(dim, 0, count - half).clone()
@@ -24,7 +24,7 @@ def pairwise_sum(terms: torch.Tensor, dim: int) -> torch.Tensor:
 class Lines:
     """Lines with nodes along dimension 0 of ``load (nodes, ...)`` [S], factorised for these loads.
 
-    ``segment_ohm`` lies between neighbours, ``segment_ohm + end_ohm`` between node 0 and the source. Without segment
+    ``segment_ohm`` is between neighbours, ``segment_ohm + end_ohm`` between node 0 and the source. Without segment
     resistance a line is one node: every entry of a solution holds its voltage, and currents count by their sum alone.
     Without any resistance it stays at its source.
     """
@@ -38,8 +38,8 @@ class Lines:
         self.inverse: list[torch.Tensor] = []
         if not self.rigid:
             g, last = self.segment_S, load.shape[0] - 1
-            for k, own in enumerate(load.unbind(0)):
-                pivot = own + ((self.end_S if k == 0 else g) + (g if k < last else 0.0))
+            for k, load_S in enumerate(load.unbind(0)):
+                pivot = load_S + ((self.end_S if k == 0 else g) + (g if k < last else 0.0))
                 if k > 0:
                     pivot = pivot - g * g * self.inverse[-1]
                 self.inverse.append(pivot.reciprocal())

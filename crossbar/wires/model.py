@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt
@@ -44,11 +44,11 @@ class Wires:
     ----------
     r_word_ohm, r_bit_ohm : resistance of one segment of a word line and of a bit line [ohm]
     r_driver_ohm, r_sense_ohm : resistance of the driver of a word line and of the input that holds a bit line [ohm]
-    driver : the end of the word lines at which the drivers stand
+    driver : the end of the word lines with the drivers
     sense : the end of the bit lines at which currents are sensed
     method : ``exact`` folds the wires of linear cells into the matrix, ``alpha_beta`` does so in closed form with an
         error, ``iterative`` solves every input vector; ``auto`` is exact where cells are linear, else iterative
-    unselected : a row without input is held at 0 V (``grounded``), or its transistors are off and its cells carry no
+    unselected : a row without input is kept at 0 V (``grounded``), or its transistors are off and its cells carry no
         current (``floating``)
     tolerance : largest rms error over the mean current at which ``alpha_beta`` is still used [1]
     """
@@ -79,28 +79,16 @@ class Wires:
         cell_width_F: float = 2.0,
         cell_height_F: float = 2.0,
         barrier: bool = False,
-        r_driver_ohm: float = 0.0,
-        r_sense_ohm: float = 0.0,
-        driver: Literal["left", "right"] = "left",
-        sense: Literal["bottom", "top"] = "bottom",
-        method: Literal["auto", "exact", "alpha_beta", "iterative"] = "auto",
-        unselected: Literal["grounded", "floating"] = "grounded",
+        **fields: Any,
     ) -> Wires:
         """Wires of a technology node: a cell is ``cell_width_F`` line widths along its word line and
-        ``cell_height_F`` along its bit line. ``barrier`` takes the diffusion barrier off the metal's cross-section.
+        ``cell_height_F`` along its bit line. ``barrier`` takes the diffusion barrier off the metal's cross-section;
+        ``fields`` are further fields, such as ``r_driver_ohm``.
 
         Raises ValueError for a node outside the table (``crossbar.wires.technology``).
         """
-        return cls(
-            r_word_ohm=segment_ohm(node_nm, cell_width_F, barrier=barrier),
-            r_bit_ohm=segment_ohm(node_nm, cell_height_F, barrier=barrier),
-            r_driver_ohm=r_driver_ohm,
-            r_sense_ohm=r_sense_ohm,
-            driver=driver,
-            sense=sense,
-            method=method,
-            unselected=unselected,
-        )
+        r_word_ohm, r_bit_ohm = (segment_ohm(node_nm, side, barrier=barrier) for side in (cell_width_F, cell_height_F))
+        return cls(r_word_ohm=r_word_ohm, r_bit_ohm=r_bit_ohm, **fields)
 
     @property
     def ideal(self) -> bool:

@@ -2,7 +2,7 @@
 
 Line width and resistance per micrometre follow from NeuroSim's tables of resistivity and aspect ratio by line width
 (neurosim/NeuroSim, commit cddb7d3). Two columns are kept: by the table's bulk resistivity, and with the diffusion
-barrier taken off the cross-section. NeuroSim's own code subtracts a barrier in metres from a width in nanometres, so
+barrier taken off the cross-section. NeuroSim's code subtracts a barrier in metres from a width in nanometres, so
 that its correction does nothing and its figures are those of the bulk column.
 
 ``F`` is the line's width, half its pitch: a cell of 2 F is the densest cross-point; 4 F and 12 F are sides of cells
@@ -61,9 +61,9 @@ def segment_ohm(node_nm: float, length_F: float, *, barrier: bool = False) -> fl
     return _log_interpolated(node_nm, nodes, per_um) * length_F * width * 1e-3
 
 
-def _log_interpolated(x: float, known: Sequence[float], values: Sequence[float]) -> float:
-    above = next(index for index, node in enumerate(known) if node >= x)
-    if known[above] == x:
+def _log_interpolated(x: float, nodes: Sequence[float], values: Sequence[float]) -> float:
+    above = next(index for index, node in enumerate(nodes) if node >= x)
+    if nodes[above] == x:
         return values[above]
-    share = math.log(x / known[above - 1]) / math.log(known[above] / known[above - 1])
+    share = math.log(x / nodes[above - 1]) / math.log(nodes[above] / nodes[above - 1])
     return values[above - 1] * math.pow(values[above] / values[above - 1], share)

@@ -8,31 +8,28 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
-from devices.effects.effect import STAGES, Draws, Effect, Marks, Window, in_order
-from devices.effects.levels import Levels
+from devices.effects.effect import STAGES, Draws, Effect, Faults, Marks, Window, in_order
+from devices.effects.levels import DiscreteLevels
 from devices.effects.program_verify import ProgramVerify
 from devices.effects.read_disturb import ReadDisturb
 from devices.effects.retention import Retention
-from devices.effects.spread import Spread
+from devices.effects.spread import ConductanceSpread
 from devices.effects.stuck import Stuck
 from devices.effects.temperature import Temperature
 from devices.effects.write import WriteCost, WriteRecord
+from devices.kinds import OneOf
 
 EFFECTS: dict[str, type[Effect]] = {
-    "levels": Levels,
+    "levels": DiscreteLevels,
     "program_verify": ProgramVerify,
-    "spread": Spread,
+    "spread": ConductanceSpread,
     "retention": Retention,
     "read_disturb": ReadDisturb,
     "stuck": Stuck,
     "temperature": Temperature,
 }
 
-AnyEffect = Annotated[
-    Levels | ProgramVerify | Spread | Retention | ReadDisturb | Stuck | Temperature, Field(discriminator="kind")
-]
+AnyEffect = Annotated[Effect, OneOf(EFFECTS)]
 
 __all__ = [
     "EFFECTS",
@@ -40,12 +37,13 @@ __all__ = [
     "AnyEffect",
     "Draws",
     "Effect",
-    "Levels",
+    "Faults",
+    "DiscreteLevels",
     "Marks",
     "ProgramVerify",
     "ReadDisturb",
     "Retention",
-    "Spread",
+    "ConductanceSpread",
     "Stuck",
     "Temperature",
     "Window",

@@ -6,10 +6,10 @@ An effect never sees the device, only the range of its targets and the tensors o
 stage        hook               what it may change
 ===========  =================  ==========================================================================
 ``aim``      ``aimed_S``        the target, before anything is programmed
-``write``    ``written``        the programming error: what verifying leaves, in place of the device's own
+``write``    ``written``        the programming error: what verifying leaves, instead of the device's
 ``cell``     ``left_S``         the conductance that programming left, per cell
 ``ageing``   ``aged_S``         the conductance of working cells at a time after programming
-``fault``    ``faults``         which cells do not work, and where they stay
+``fault``    ``faults``         which cells do not work, and their conductance
 ``reading``  ``read_S`` etc.    the conductance that a read sees, the pace of ageing, the fast noise
 ===========  =================  ==========================================================================
 
@@ -41,15 +41,31 @@ class Window:
     g_max_S: float
 
     def share(self, g_S: torch.Tensor) -> torch.Tensor:
-        """Where a conductance lies between ``g_min_S`` (0) and ``g_max_S`` (1), held inside."""
+        """Position of a conductance between ``g_min_S`` (0) and ``g_max_S`` (1), clipped to that range."""
         return ((g_S - self.g_min_S) / (self.g_max_S - self.g_min_S)).clamp(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Cells that do not work: which they are, and the conductance at which each stays [S], shapes ``(chips, ...)``."""
+
+    stuck: torch.Tensor
+    stuck_S: torch.Tensor
+
+    def applied(self, g_S: torch.Tensor) -> torch.Tensor:
+        """Conductances with those of the stuck cells in place of what working cells have [S]."""
+        return torch.where(self.stuck, self.stuck_S.to(g_S.dtype), g_S)
+
+    def before(self, later: Faults) -> Faults:
+        """Both lists of faults; the later one decides where a cell is in both."""
+        return Faults(self.stuck | later.stuck, later.applied(self.stuck_S.to(later.stuck_S.dtype)))
 
 
 @dataclass(frozen=True)
 class Draws:
     """The two origins of an effect's random numbers.
 
-    ``identity``: the chip's own, the same however often its cells are programmed; ``programming``: of this programming.
+    ``identity``: of the chip, the same however often its cells are programmed; ``programming``: of this programming.
     """
 
     identity: ChipStreams
@@ -78,6 +94,10 @@ class Effect:
     kind: str
     source: str = "estimate"
 
+    def stream(self, number: int) -> tuple[str | int, ...]:
+        """Name of the random stream of the effect that is the ``number``-th of its kind on a device."""
+        return ("effect", self.kind, number)
+
     def check(self, window: Window) -> None:
         """Raise ValueError where the parameters do not fit a device of this range."""
 
@@ -95,15 +115,9 @@ class Effect:
         return {}
 
     def written(
-        self,
-        target_S: torch.Tensor,
-        window: Window,
-        stuck: torch.Tensor | None,
-        stuck_S: torch.Tensor | None,
-        *,
-        draws: Draws,
+        self, target_S: torch.Tensor, window: Window, faults: Faults | None, *, draws: Draws
     ) -> tuple[torch.Tensor, WriteRecord]:
-        """Conductance that writing leaves [S], in place of the device's own programming error, and what it took."""
+        """Conductance that writing leaves [S], instead of the device's programming error, and what it took."""
         raise NotImplementedError(f"{type(self).__name__} does not write")
 
     def left_S(self, programmed_S: torch.Tensor, marks: Marks, window: Window) -> torch.Tensor:
@@ -117,8 +131,8 @@ class Effect:
         activated processes went as far as in ``aged_s`` seconds at the temperature of programming [S]."""
         return g_S
 
-    def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which cells do not work, and the conductance at which each of them stays [S]."""
+    def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> Faults:
+        """Which cells do not work, and their conductance."""
         raise NotImplementedError(f"{type(self).__name__} makes no faults")
 
     def aged_s(self, t_s: float) -> float:
@@ -139,7 +153,7 @@ def in_order(effects: tuple[Effect, ...], window: Window) -> None:
     for before, after in pairwise(effects):
         if STAGES.index(before.stage) > STAGES.index(after.stage):
             raise ValueError(
-                f"effects must stand in the order of a cell's life, {', '.join(STAGES)}: "
+                f"effects must be in the order of a cell's life, {', '.join(STAGES)}: "
                 f"{after.kind} ({after.stage}) before {before.kind} ({before.stage})"
             )
     for number, effect in enumerate(effects):

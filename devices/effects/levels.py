@@ -12,7 +12,7 @@ from devices.effects.effect import Effect, Window
 
 
 @dataclass(frozen=True, kw_only=True)
-class Levels(Effect):
+class DiscreteLevels(Effect):
     """Targets snap to the nearest of a few conductances: ``count`` of them evenly from ``g_min`` to ``g_max``, or those
     listed.
 

@@ -1,4 +1,4 @@
-"""Program-and-verify as a process: pulses toward the target, a read after each, until the read is content."""
+"""Program-and-verify as a process: pulses toward the target, a read after each, until the read is close enough."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from annotated_types import Ge, Gt, Interval
 
-from devices.effects.effect import Draws, Effect, Window
+from devices.effects.effect import Draws, Effect, Faults, Window
 from devices.effects.write import WriteRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramVerify(Effect):
-    """Writing in closed loop; what it leaves takes the place of the device's own programming error.
+    """Writing in closed loop; what it leaves replaces the device's programming error.
 
     A cell starts from its RESET state ``start + start_sd xi`` and is read, ``m = G + verify_noise xi``. Within
     ``tolerance`` of its target it is left alone; else it gets one more pulse, at most ``max_iterations`` of them:
@@ -80,31 +80,24 @@ class ProgramVerify(Effect):
             )
 
     def written(
-        self,
-        target_S: torch.Tensor,
-        window: Window,
-        stuck: torch.Tensor | None,
-        stuck_S: torch.Tensor | None,
-        *,
-        draws: Draws,
+        self, target_S: torch.Tensor, window: Window, faults: Faults | None, *, draws: Draws
     ) -> tuple[torch.Tensor, WriteRecord]:
         """Conductance when verifying ends [S], and what it took."""
         target = target_S.detach()
-        rng, shape = draws.programming, target.shape[1:]
 
         def xi(*names: str | int) -> torch.Tensor:
-            return rng.child(*names).normal(shape, dtype=target.dtype, device=target.device)
+            return draws.programming.child(*names).normal_like(target)
 
         def either(back: torch.Tensor, reset: float, set_: float) -> torch.Tensor:
             return torch.where(back, target.new_tensor(reset), target.new_tensor(set_))
 
-        def held(g: torch.Tensor) -> torch.Tensor:
-            return g if stuck is None or stuck_S is None else torch.where(stuck, stuck_S.to(g.dtype), g)
+        def of_all(g: torch.Tensor) -> torch.Tensor:
+            return g if faults is None else faults.applied(g)
 
         def fresh(pulse: int) -> torch.Tensor:
             return (self.start_S + self.start_sd_S * xi("start", pulse)).clamp_min(0.0)
 
-        g = held(fresh(0))
+        g = of_all(fresh(0))
         done = torch.zeros_like(target, dtype=torch.bool)
         energy, time = torch.zeros_like(target), torch.zeros_like(target)
         pulses, resets = torch.zeros_like(target, dtype=torch.int64), torch.zeros_like(target, dtype=torch.int64)
@@ -122,7 +115,7 @@ class ProgramVerify(Effect):
             moved = (g + step + noise).clamp_min(0.0)
             if self.overshoot == "restart":
                 moved = torch.where(back, fresh(pulse + 1), moved)
-            moved = held(torch.where(done, g, moved))
+            moved = of_all(torch.where(done, g, moved))
             joules_per_S = either(back, self.reset_V**2 * self.reset_s, self.set_V**2 * self.set_s)
             energy = energy + torch.where(done, 0.0, joules_per_S * 0.5 * (g + moved))
             time = time + torch.where(done, 0.0, either(back, self.reset_s, self.set_s))

@@ -15,13 +15,13 @@ from devices.effects.effect import Draws, Effect, Marks, Window
 def unit_mean(cell_sd: float, target_S: torch.Tensor, *, draws: Draws) -> torch.Tensor:
     """One positive factor a cell, log-normal, of mean 1 and standard deviation ``cell_sd``."""
     variance = math.log1p(cell_sd**2)
-    xi = draws.programming.normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+    xi = draws.programming.normal_like(target_S)
     return torch.exp(math.sqrt(variance) * xi - 0.5 * variance)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retention(Effect):
-    """Relaxation toward a rest state, ``G(t) = G + (rest - G) f(t)``, at a pace ``k`` of each cell's own.
+    """Relaxation toward a rest state, ``G(t) = G + (rest - G) f(t)``, at a pace ``k`` that differs from cell to cell.
 
     ``law: log``        ``f = k per_decade log10(1 + t / t0)``, at most 1;
     ``law: stretched``  ``f = 1 - exp(-(k t / tau)^beta)``.

@@ -12,13 +12,13 @@ from devices.effects.effect import Draws, Effect, Marks, Window
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread(Effect):
+class ConductanceSpread(Effect):
     """A factor on what was programmed: one part belongs to the cell, the other to the programming.
 
-    ``G = G_prog (1 + device_sd xi_cell) (1 + cycle_sd xi_cycle)``, held at or above zero, or with ``law: lognormal``
+    ``G = G_prog (1 + device_sd xi_cell) (1 + cycle_sd xi_cycle)``, not below zero, or with ``law: lognormal``
     ``G = G_prog exp(device_sd xi_cell - device_sd^2 / 2) exp(cycle_sd xi_cycle - cycle_sd^2 / 2)``, which has the same
     mean. ``xi_cell`` follows from the chip alone: a cell programmed again (``program(..., cycle=1)``) keeps it, while
-    ``xi_cycle`` is new. Behind program-and-verify it stands for what verifying cannot see, such as another sense
+    ``xi_cycle`` is new. Behind program-and-verify it models what verifying cannot see, such as another sense
     amplifier in the read path; what verifying does see, it removes.
 
     Parameters
@@ -38,9 +38,8 @@ class Spread(Effect):
 
     def marks(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> Marks:
         """The product of both factors, per cell."""
-        shape, dtype, device = target_S.shape[1:], target_S.dtype, target_S.device
-        cell = draws.identity.child("device").normal(shape, dtype=dtype, device=device)
-        cycle = draws.programming.child("cycle").normal(shape, dtype=dtype, device=device)
+        cell = draws.identity.child("device").normal_like(target_S)
+        cycle = draws.programming.child("cycle").normal_like(target_S)
         return {"factor": self._factor(self.device_sd, cell) * self._factor(self.cycle_sd, cycle)}
 
     def _factor(self, sd: float, xi: torch.Tensor) -> torch.Tensor:

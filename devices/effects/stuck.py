@@ -12,12 +12,12 @@ import torch
 from annotated_types import Ge, Interval
 
 from configs.errors import InputError
-from devices.effects.effect import Draws, Effect, Window
+from devices.effects.effect import Draws, Effect, Faults, Window
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stuck(Effect):
-    """Cells that stay where they are whatever is programmed, drawn by rate or placed by a measured map.
+    """Cells that keep one conductance whatever is programmed, drawn by rate or given by a measured map.
 
     A map is a CSV file or a ``.npy`` array of -1 (stuck off), 0 (works) and 1 (stuck on), of the shape of the array on
     every chip; leading dimensions, such as the two planes of a differential pair, may be stacked as rows. A map of more
@@ -47,22 +47,26 @@ class Stuck(Effect):
         if self.off_rate + self.on_rate > 1.0:
             raise ValueError(f"off_rate + on_rate must not exceed 1 (got {self.off_rate:g} + {self.on_rate:g})")
 
+    def stream(self, number: int) -> tuple[str | int, ...]:
+        """The first has the stream that devices drew defects from before this was an effect: cells stay the same."""
+        return super().stream(number) if number else ("stuck",)
+
     def check(self, window: Window) -> None:
         """Stuck on must conduct better than stuck off."""
         on_S = window.g_max_S if self.on_S is None else self.on_S
         if on_S <= self.off_S:
             raise ValueError(f"off_S must lie below on_S = {on_S:g} S (got {self.off_S:g} S)")
 
-    def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mask and conductance of the cells that do not work; raises InputError for a map that does not fit."""
+    def faults(self, target_S: torch.Tensor, window: Window, *, draws: Draws) -> Faults:
+        """The cells that do not work, by rate and by map; raises InputError for a map that does not fit."""
         shape = target_S.shape[1:]
-        draw = draws.identity.uniform(shape, dtype=target_S.dtype, device=target_S.device)
+        draw = draws.identity.uniform_like(target_S)
         on, off = draw >= 1.0 - self.on_rate, draw < self.off_rate
         if self.map_file is not None:
-            placed = read_map(self.map_file, tuple(shape)).to(target_S.device)
-            on, off = torch.where(placed == 0, on, placed > 0), torch.where(placed == 0, off, placed < 0)
+            mapped = read_map(self.map_file, tuple(shape)).to(target_S.device)
+            on, off = torch.where(mapped == 0, on, mapped > 0), torch.where(mapped == 0, off, mapped < 0)
         on_S = window.g_max_S if self.on_S is None else self.on_S
-        return on | off, torch.where(on, target_S.new_tensor(on_S), target_S.new_tensor(self.off_S))
+        return Faults(on | off, torch.where(on, target_S.new_tensor(on_S), target_S.new_tensor(self.off_S)))
 
 
 def read_map(file: str, shape: tuple[int, ...]) -> torch.Tensor:
@@ -73,11 +77,11 @@ def read_map(file: str, shape: tuple[int, ...]) -> torch.Tensor:
     name = Path(file).name
     values = _npy(file) if file.lower().endswith(".npy") else _csv(file)
     planes = int(np.prod(shape[:-2]))
-    stands = values
+    found = values
     if values.ndim == 2 and len(shape) > 2 and len(values) % planes == 0:
-        stands = values.reshape(*shape[:-2], -1, values.shape[-1])
-    fits = stands.ndim == len(shape) and stands.shape[:-2] == shape[:-2]
-    if not fits or any(got < wanted for got, wanted in zip(stands.shape[-2:], shape[-2:], strict=True)):
+        found = values.reshape(*shape[:-2], -1, values.shape[-1])
+    fits = found.ndim == len(shape) and found.shape[:-2] == shape[:-2]
+    if not fits or any(got < wanted for got, wanted in zip(found.shape[-2:], shape[-2:], strict=True)):
         stacked = (planes * shape[-2] if len(shape) > 1 else 1, shape[-1])
         allowed = " x ".join(map(str, shape)) + ("" if len(shape) == 2 else f", or {stacked[0]} x {stacked[1]} stacked")
         raise InputError(
@@ -86,10 +90,10 @@ def read_map(file: str, shape: tuple[int, ...]) -> torch.Tensor:
         )
     wrong = np.argwhere(~np.isin(values, (-1, 0, 1)))
     if len(wrong):
-        place = tuple(int(number) for number in wrong[0])
-        where = f"{file}:{place[0] + 1}" if not name.lower().endswith(".npy") else f"{file}: {list(place)}"
-        raise InputError(f"{where}: a cell is -1 (stuck off), 0 (works) or 1 (stuck on) (got {values[place]:g})")
-    used = stands[..., : shape[-2], : shape[-1]] if len(shape) > 1 else stands[: shape[-1]]
+        index = tuple(int(number) for number in wrong[0])
+        where = f"{file}:{index[0] + 1}" if not name.lower().endswith(".npy") else f"{file}: {list(index)}"
+        raise InputError(f"{where}: a cell is -1 (stuck off), 0 (works) or 1 (stuck on) (got {values[index]:g})")
+    used = found[..., : shape[-2], : shape[-1]] if len(shape) > 1 else found[: shape[-1]]
     return torch.from_numpy(used.astype(np.int8))
 
 

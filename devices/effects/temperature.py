@@ -18,8 +18,8 @@ BOLTZMANN_EV_PER_K = 8.617333262e-5  # CODATA 2018
 class Temperature(Effect):
     """Cells programmed at one temperature and read, or kept, at another. With ``b(T) = (1 / T - 1 / T_prog) / k_B``:
 
-    (1) conductance  ``G(T) = G exp(-E b(T)) (1 + coefficient (T - T_prog))``, held at or above zero,
-                     ``E = E_off + (E_on - E_off) s + activation_sd xi``, s the cell's place between g_min and g_max
+    (1) conductance  ``G(T) = G exp(-E b(T)) (1 + coefficient (T - T_prog))``, not below zero,
+                     ``E = E_off + (E_on - E_off) s + activation_sd xi``, s the cell's position between g_min and g_max
     (2) ageing       drift and retention go as far in ``t`` seconds at the temperature of storage as in
                      ``t exp(-E_ageing b(T_storage))`` seconds at ``T_prog``
     (3) fast noise   ``sigma (T / T_prog)^read_noise_exponent``
@@ -95,7 +95,7 @@ class Temperature(Effect):
         """Deviation of each cell's activation energy from the mean of its state [eV]."""
         if self.activation_sd_eV == 0.0:
             return {}
-        xi = draws.programming.normal(target_S.shape[1:], dtype=target_S.dtype, device=target_S.device)
+        xi = draws.programming.normal_like(target_S)
         return {"deviation_eV": self.activation_sd_eV * xi}
 
     def aged_s(self, t_s: float) -> float:

@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from mappings.actions import Action, Actions, Instance, Schedule
+from mappings.actions import Action, ActionLedger, Actions
 from mappings.liquid.liquid import Liquid
 from mappings.liquid.run import LiquidRead, LiquidRun
 from periphery.neurons.lif import Counts, MembraneCapacitor
@@ -64,23 +64,17 @@ def membrane(how: Liquid) -> MembraneCapacitor:
 
 def liquid_actions(how: Liquid, activity: LiquidActivity, *, steps: int) -> Actions:
     """One step of the liquid: counts, instances and schedule; ``steps`` of them make a recording."""
-    book = _Book("liquid")
+    book = ActionLedger("liquid")
     book.act("word_line", "cell_pulse", activity.lines * how.columns)
     book.need("word_line", how.rows * (how.arrays / (len(how.row_edges) - 1)))
     book.need("cell_array", how.arrays * how.array_rows * how.array_columns)
     (_board if how.read_path == "board" else _capacitor)(book, how, activity, steps)
-    return Actions(
-        tuple(book.actions),
-        tuple(book.instances),
-        tuple(book.schedule.tasks),
-        steps=steps,
-        ops=2.0 * how.rows * how.neurons,
-    )
+    return book.close(ops=2.0 * how.rows * how.neurons, steps=steps)
 
 
 def readout_actions(how: Liquid, outputs: int, *, steps: int) -> Actions:
     """The linear read-out of one recording: counters times weights, in the board's logic or on the chip."""
-    book, circuit = _Book("read-out"), how.circuit
+    book, circuit = ActionLedger("read-out"), how.circuit
     products, counter = float(how.neurons * outputs), math.ceil(math.log2(steps + 1))
     word = circuit.readout_bits + counter + math.ceil(math.log2(how.neurons))
     board = how.read_path == "board"
@@ -89,13 +83,13 @@ def readout_actions(how: Liquid, outputs: int, *, steps: int) -> Actions:
         "adder": {"add_bit": products * word},
         "register": {"write_bit": products * word},
     }
-    book.count(counts, board=board)
+    _count(book, counts, board=board)
     if not board:
         book.need("multiplier", circuit.lanes * circuit.readout_bits * counter)
         book.need("adder", circuit.lanes * word)
         book.need("register", products * circuit.readout_bits + outputs * word)
     book.schedule.add("product", "logic", products / circuit.lanes * (10e-9 if board else 1e-9))
-    return Actions(tuple(book.actions), tuple(book.instances), tuple(book.schedule.tasks), ops=2.0 * products)
+    return book.close(ops=2.0 * products)
 
 
 def gpu_actions(how: Liquid, outputs: int, *, steps: int, model: GpuModel = "op_esgnn") -> Actions:
@@ -138,29 +132,13 @@ def training_cost(how: Liquid, outputs: int, *, steps: int, recordings: int, epo
     )
 
 
-class _Book:
-    """Counts of one layer while they are made."""
-
-    def __init__(self, layer: str) -> None:
-        self.layer = layer
-        self.actions: list[Action] = []
-        self.instances: list[Instance] = []
-        self.schedule = Schedule(layer)
-
-    def act(self, component: str, action: str, count: float) -> None:
-        self.actions.append(Action(self.layer, component, action, count))
-
-    def need(self, component: str, count: float) -> None:
-        self.instances.append(Instance(self.layer, component, count))
-
-    def count(self, counts: Counts, *, board: bool) -> None:
-        """Digital work of components of the chip, or all of it in the board's logic."""
-        for component, of in counts.items():
-            for action, number in of.items():
-                self.act("fpga_logic" if board else component, action, number)
+def _count(book: ActionLedger, counts: Counts, *, board: bool) -> None:
+    """Digital work of components of the chip, or all of it in the board's logic."""
+    for component, of in counts.items():
+        book.act_all({"fpga_logic" if board else component: of})
 
 
-def _board(book: _Book, how: Liquid, activity: LiquidActivity, steps: int) -> None:
+def _board(book: ActionLedger, how: Liquid, activity: LiquidActivity, steps: int) -> None:
     circuit, tiles = how.circuit, len(how.row_edges) - 1
     conversions = float(tiles * how.columns)
     turns = math.ceil(conversions / circuit.converters)
@@ -170,25 +148,22 @@ def _board(book: _Book, how: Liquid, activity: LiquidActivity, steps: int) -> No
     book.act("adc_board", "convert", conversions)
     bits = (how.adc_bits or 14) + 1
     book.act("fpga_logic", "add_bit", (2.0 * tiles - 1.0) * how.neurons * bits)
-    book.count(how.neuron.actions(how.neurons, activity.spikes, steps), board=True)
-    for part, number in (("dac_board", 1), ("tia_board", circuit.converters), ("adc_board", circuit.converters)):
-        book.need(part, number)
-    book.need("fpga_logic", 1)
+    _count(book, how.neuron.actions(how.neurons, activity.spikes, steps), board=True)
+    book.need_all({"dac_board": 1, "tia_board": circuit.converters, "adc_board": circuit.converters, "fpga_logic": 1})
     read = book.schedule.add("bit lines, in turn", "converters", turns * circuit.t_convert_s)
     book.schedule.add("neurons", "logic", how.neurons * 10e-9, after=[read])
 
 
-def _capacitor(book: _Book, how: Liquid, activity: LiquidActivity, steps: int) -> None:
+def _capacitor(book: ActionLedger, how: Liquid, activity: LiquidActivity, steps: int) -> None:
     circuit, neuron = how.circuit, membrane(how)
     charge_C = activity.lines * activity.load_S * circuit.v_read_V * circuit.t_step_s
     copies = 2.0 * how.neurons / how.columns
     book.act("cell_array", "read_J", charge_C * circuit.v_read_V)
     book.act("column_front_end", "clock", how.columns)
     supplied_C = charge_C * (1.0 + copies * circuit.copy_ratio)
-    book.count(neuron.actions(how.neurons, activity.spikes, steps, charge_C=supplied_C), board=False)
+    _count(book, neuron.actions(how.neurons, activity.spikes, steps, charge_C=supplied_C), board=False)
     book.act("controller", "clock", 1.0)
-    for part, number in neuron.instances(how.neurons, steps).items():
-        book.need(part, number)
+    book.need_all(neuron.instances(how.neurons, steps))
     book.need("column_front_end", how.columns - how.neurons)
     book.need("controller", 1.0)
     read = book.schedule.add("currents charge membranes", "array", circuit.t_step_s)

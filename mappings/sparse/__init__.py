@@ -10,7 +10,6 @@ from mappings.sparse.fabric.dataflow import DATAFLOWS
 from mappings.sparse.fabric.machine import VERSIONS, Fabric, Instructions, Version
 from mappings.sparse.fabric.run import FabricRun, run_smash, table
 from mappings.sparse.tiles.actions import sparse_actions, sparse_components
-from mappings.sparse.tiles.cells import SPARSE_ENCODINGS, OneCell
 from mappings.sparse.tiles.chip import Merge, SparseChip, SparseMapping
 from mappings.sparse.tiles.compute import SparseRun, multiply
 from mappings.sparse.tiles.counting import SparseCounts, count
@@ -24,14 +23,12 @@ __all__ = [
     "LAYOUTS",
     "ORDERS",
     "SEMIRINGS",
-    "SPARSE_ENCODINGS",
     "VERSIONS",
     "Fabric",
     "FabricRun",
     "Instructions",
     "Lengths",
     "Merge",
-    "OneCell",
     "Plan",
     "Semiring",
     "SparseAccuracy",

@@ -1,1 +1,1 @@
-"""Configurations: YAML with its parts brought together, and checked with the place of every error."""
+"""Configurations: YAML with its parts brought together, and checked, with the line of every error."""

@@ -1,8 +1,8 @@
-"""From YAML to frozen dataclasses: ``extends``, shipped records, variants, ``--set``, and every error with its place.
+"""From YAML to frozen dataclasses: ``extends``, shipped records, variants, ``--set``, and every error with its line.
 
 A file is resolved in four steps, all on nodes that remember where they were written:
 
-1. every ``extends`` and every record's name is replaced by that record, deep-merged under what the file itself says;
+1. every ``extends`` and every record's name is replaced by that record, deep-merged under what the file itself states;
 2. each ``--set`` is put on top;
 3. each variant's chip is merged over the chip beside the list of variants;
 4. the result is validated against the dataclass, strictly: unknown keys are errors, a text is no number.
@@ -18,10 +18,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
-from pydantic import ValidationError
-
 from configs.errors import InputError
-from configs.yaml_source import parse_mapping, read_bytes
+from configs.plausible import ALLOW, KEY, allows, problems, without
+from configs.yaml_source import Node, Origin
+from devices.kinds import registered
 from mho.config.resolve import REFERENCES, Resolver, shipped_files
 from mho.config.schema import Schema
 
@@ -52,27 +52,37 @@ def read(source: str | Path, type_: Any, *, sets: Sequence[str] = (), folder: st
     ``sets`` are the options ``a.b=c``, of which the more specific path wins. Raises InputError with one line for each
     problem, all at once.
     """
-    schema = _schema(type_)
-    resolver = Resolver(schema)
-    opened = resolver.record(str(source), folder, Path(), str(source), ())
-    if opened is None:
-        raise InputError(resolver.problems)
-    node = resolver.resolve(opened.node, [schema.root], folder, (), opened.open_files)
+    resolver = Resolver(schema_of(type_))
+    opened = resolver.opened(source, folder)
+    node = resolver.resolve(opened.node, [resolver.schema.root], folder, (), opened.open_files)
+    return _loaded(resolver, node, sets, opened.name)
+
+
+def read_values(values: Mapping[str, Node], type_: Any, *, sets: Sequence[str] = ()) -> Loaded[Any]:
+    """An instance of a dataclass from values that were given one by one, as options of a command; ``sets`` on top."""
+    resolver = Resolver(schema_of(type_))
+    node = Node(dict(values), Origin("options"), {key: node.origin for key, node in values.items()})
+    return _loaded(resolver, resolver.resolve(node, [resolver.schema.root], None, (), ()), sets, "options")
+
+
+def _loaded(resolver: Resolver, node: Node, sets: Sequence[str], name: str) -> Loaded[Any]:
+    """A tree without references, with the options on top of it, as its type. Raises InputError with all problems."""
+    schema = resolver.schema
     options = [option for option in map(resolver.option, sets) if option is not None]
     # The shorter path first, and a kind before its fields, so that no option is undone by a more general one.
     for option in sorted(options, key=lambda option: (len(option.steps), option.steps[-1] != "kind")):
         node = resolver.put(node, option, (), [schema.root])
     node = resolver.spread(node, options)
     resolver.refuse_nan(node)
-    value = None
-    try:
-        value = schema.adapter.validate_json(json.dumps(_whole_numbers(node.plain())), strict=True, extra="forbid")
-    except ValidationError as error:
-        resolver.problems += schema.explain(error, node)
+    meant, node = node, without(node)
+    value = schema.value(node, resolver.problems)
+    if value is not None:
+        resolver.problems += problems(meant)
     if resolver.problems:
         raise InputError(dict.fromkeys(resolver.problems))
     data = schema.adapter.dump_python(value, mode="json")
-    return Loaded(value, data, digest(data), opened.name)
+    data |= {KEY: ALLOW} if allows(meant) else {}
+    return Loaded(value, data, digest(data), name)
 
 
 def digest(data: Mapping[str, Any]) -> str:
@@ -80,30 +90,16 @@ def digest(data: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def json_schema(type_: Any) -> dict[str, Any]:
-    """JSON schema (draft 2020-12) with which an editor completes and checks a file of this type."""
-    return _schema(type_).for_editors({folder: sorted(shipped_files(folder)) for folder in set(REFERENCES.values())})
-
-
-def shipped(folder: str) -> dict[str, str]:
-    """The shipped records of a folder, by name, each with its ``description``."""
-    descriptions = {}
-    for record, file in sorted(shipped_files(folder).items()):
-        name = f"configs/{folder}/{file.name}"
-        text = parse_mapping(read_bytes(file, name), name, Path()).child("description")
-        descriptions[record] = str(text.value) if text else ""
-    return descriptions
+def schema_of(type_: Any) -> Schema:
+    """What a type allows with the kinds that are registered now."""
+    return _schema(type_, registered())
 
 
 @lru_cache(maxsize=32)
-def _schema(type_: Any) -> Schema:
+def _schema(type_: Any, _kinds: tuple[tuple[str, Any], ...]) -> Schema:
     return Schema(type_, REFERENCES)
 
 
-def _whole_numbers(value: Any) -> Any:
-    """Plain data with 1e3 as 1000: an integral float suits a whole number, and both suit a float."""
-    if isinstance(value, dict):
-        return {key: _whole_numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_whole_numbers(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def json_schema(type_: Any) -> dict[str, Any]:
+    """JSON schema (draft 2020-12) with which an editor completes and checks a file of this type."""
+    return schema_of(type_).for_editors({folder: sorted(shipped_files(folder)) for folder in set(REFERENCES.values())})

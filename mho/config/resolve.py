@@ -1,8 +1,8 @@
-"""Brings a configuration's parts together: shipped records, ``extends``, ``--set`` and variants, places remembered.
+"""Brings a configuration's parts together: shipped records, ``extends``, ``--set`` and variants; lines are kept.
 
-What a merge does: mappings are merged key by key, anything else is replaced. A mapping that names a record of its own
+What a merge does: mappings are merged key by key, anything else is replaced. A mapping that names another record
 (by ``extends`` or by the record's name) starts from that record alone, and one that changes ``kind`` starts anew:
-nothing of the other record is taken over, since the figures and the source of one device say nothing about another.
+nothing of the former record is taken over, since the figures and the source of one device are not those of another.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from configs.yaml_source import (
     MAX_NODES,
     Node,
     Origin,
+    as_node,
     describe_value,
     parse_mapping,
     parse_text,
@@ -29,10 +30,10 @@ from configs.yaml_source import (
 )
 from mho.config.schema import Level, Schema, dotted, listed, suggestion
 
-if TYPE_CHECKING:  # its place differs between the supported versions of Python
+if TYPE_CHECKING:  # another module in each of the supported versions of Python
     from importlib.resources.abc import Traversable
 
-# Under these keys a record's name may stand for its mapping; the value is the folder of the shipped records.
+# Under these keys a record's name may replace its mapping; the value is the folder of the shipped records.
 REFERENCES = {
     "device": "devices",
     "component": "components",
@@ -41,7 +42,7 @@ REFERENCES = {
     "technology": "technology",
     "experiment": "experiments",
 }
-# Each item of the list states only where its mapping differs from the mapping of that name beside the list.
+# Each item of the list states only what differs from the mapping of that name beside the list.
 SPREAD = {"variants": "chip"}
 
 _MAX_FILES_DEEP = 30
@@ -56,10 +57,10 @@ def configs_root() -> Traversable:
 
 def shipped_files(folder: str) -> dict[str, Traversable]:
     """The shipped YAML files of a folder, by the name of their record."""
-    place = configs_root().joinpath(folder)
-    if not place.is_dir():
+    root = configs_root().joinpath(folder)
+    if not root.is_dir():
         return {}
-    return {file.name[: -len(".yaml")]: file for file in place.iterdir() if file.name.endswith(".yaml")}
+    return {file.name[: -len(".yaml")]: file for file in root.iterdir() if file.name.endswith(".yaml")}
 
 
 def merge(base: Node, over: Node) -> Node:
@@ -111,10 +112,17 @@ class Resolver:
         self.files: dict[str, Node | None] = {}
         self.count = 0
 
-    def record(self, text: str, folder: str | None, base: Traversable, place: str, open_files: Files) -> Source | None:
+    def opened(self, source: str | Path, folder: str) -> Source:
+        """The file of a path, or the shipped record of that name. Raises InputError where there is none."""
+        found = self.record(str(source), folder, Path(), str(source), ())
+        if found is None:
+            raise InputError(self.problems)
+        return found
+
+    def record(self, text: str, folder: str | None, base: Traversable, where: str, open_files: Files) -> Source | None:
         """Open the file that a path or a shipped record's name means; None, with a problem noted, where there is none.
 
-        ``base`` is the folder in which a relative path begins, ``place`` what the problem's line begins with.
+        ``base`` is the folder in which a relative path begins, ``where`` what the problem's line begins with.
         """
         records = shipped_files(folder) if folder else {}
         if "/" in text or text.endswith((".yaml", ".yml")):
@@ -126,25 +134,25 @@ class Resolver:
         else:
             named = f"a name in {folder} ({listed(sorted(records))}) or " if folder else ""
             must = f"must be {named}the path of a .yaml file (got {text})"
-            self.problems.append(f"{place}: {must}{suggestion(text, records)}")
+            self.problems.append(f"{where}: {must}{suggestion(text, records)}")
             return None
         identity = os.path.abspath(str(file))
         if identity in dict(open_files) or len(open_files) > _MAX_FILES_DEEP:
             chain = " -> ".join([*(shown for _, shown in open_files[-_SHOWN_FILES:]), name])
             what = "must not form a circle" if identity in dict(open_files) else f"must be at most {_MAX_FILES_DEEP}"
-            self.problems.append(f"{place}: files that extend one another {what} (got {chain})")
+            self.problems.append(f"{where}: files that extend one another {what} (got {chain})")
             return None
         if identity not in self.files:
-            self.files[identity] = self.parsed(file, name, parent, place, records)
+            self.files[identity] = self.parsed(file, name, parent, where, records)
         node = self.files[identity]
         return Source(node, name, (*open_files, (identity, name))) if node else None
 
     def parsed(
-        self, file: Traversable, name: str, parent: Traversable, place: str, records: Iterable[str]
+        self, file: Traversable, name: str, parent: Traversable, where: str, records: Iterable[str]
     ) -> Node | None:
         """The content of a file, or None with its problems noted."""
         try:
-            data = read_bytes(file, name if place == name else f"{place}: {name}")
+            data = read_bytes(file, name if where == name else f"{where}: {name}")
         except InputError as error:
             self.problems += [f"{line}{suggestion(Path(name).stem, records)}" for line in error.problems]
             return None
@@ -174,7 +182,7 @@ class Resolver:
             return node
         # The items of a mapping without fixed keys are records of the same folder, as the items of a list are.
         fixed = bool(self.schema.keys(levels))
-        own = {
+        values = {
             key: self.resolve(
                 item,
                 self.schema.below(levels, key),
@@ -185,13 +193,13 @@ class Resolver:
             for key, item in node.value.items()
             if key != "extends" or not fixed
         }
-        kept = replace(node, value=own)
+        kept = replace(node, value=values)
         extends = node.value.get("extends")
         if extends is None or not fixed:
             return kept
         if not isinstance(extends.value, str):
-            place = f"{extends.origin}: {dotted((*path, 'extends'))}"
-            self.problems.append(f"{place}: must be a name or the path of a .yaml file (got {describe_value(extends)})")
+            where = f"{extends.origin}: {dotted((*path, 'extends'))}"
+            self.problems.append(f"{where}: must be a name or the path of a .yaml file (got {describe_value(extends)})")
             return replace(kept, broken=True)
         base = self.start(extends, extends.value, levels, folder, (*path, "extends"), open_files)
         if base.broken and not isinstance(base.value, dict):
@@ -225,7 +233,7 @@ class Resolver:
         except InputError as error:
             self.problems += error.problems
             return None
-        return Option(shown, steps, _placed(node or Node(None, origin), origin))
+        return Option(shown, steps, as_node(node.plain() if node else None, Node(None, origin)))
 
     def put(self, node: Node | None, option: Option, done: Steps, levels: Sequence[Level]) -> Node:
         """``node`` with the option's value at the rest of its path; unchanged, with a problem noted, if it has none.
@@ -275,9 +283,9 @@ class Resolver:
         return None
 
     def spread(self, node: Node, options: Sequence[Option], done: tuple[str, ...] = ()) -> Node:
-        """``node`` with the mapping beside every list of ``SPREAD`` merged under each item's own.
+        """``node`` with the mapping beside every list of ``SPREAD`` merged under that of each item.
 
-        ``done`` are the keys above ``node``; an option of which no item hears is a problem.
+        ``done`` are the keys above ``node``; an option that changes no item is a problem.
         """
         if not isinstance(node.value, dict):
             return node
@@ -290,13 +298,13 @@ class Resolver:
                 continue
             merged = tuple(_over(base, item, key) for item in items.value)
             value[list_key] = replace(items, value=merged)
-            heard = {id(leaf) for item in merged for leaf in _leaves(item.child(key))}
+            in_items = {id(leaf) for item in merged for leaf in _leaves(item.child(key))}
             for option in options:
                 depth = len(done) + 1
-                told = {id(leaf) for leaf in _leaves(base.find(option.keys[depth:]))}
-                if merged and told and option.keys[:depth] == (*done, key) and not told & heard:
-                    own = dotted((*done, list_key, 0, key, *option.keys[depth:])).replace("[0]", "[NAME]")
-                    text = f"changes nothing, every item of {list_key} says its own; set {own}"
+                from_option = {id(leaf) for leaf in _leaves(base.find(option.keys[depth:]))}
+                if merged and from_option and option.keys[:depth] == (*done, key) and not from_option & in_items:
+                    instead = dotted((*done, list_key, 0, key, *option.keys[depth:])).replace("[0]", "[NAME]")
+                    text = f"changes nothing, every item of {list_key} has its own value; set {instead}"
                     self.problems.append(f"{option.text}: {dotted(option.keys)}: {text}")
         return replace(node, value=value)
 
@@ -310,20 +318,10 @@ class Resolver:
 def _over(base: Node, item: Node, key: str) -> Node:
     if not isinstance(item.value, dict):
         return item
-    own = item.value.get(key)
-    both = base if own is None else replace(merge(base, own), broken=base.broken or own.broken)
+    changed = item.value.get(key)
+    both = base if changed is None else replace(merge(base, changed), broken=base.broken or changed.broken)
     return replace(item, value={**item.value, key: both}, keys={key: base.origin, **item.keys})
 
 
 def _leaves(node: Node | None) -> list[Node]:
     return [] if node is None else [below for _, below in node.walk() if not isinstance(below.value, dict)]
-
-
-def _placed(node: Node, origin: Origin) -> Node:
-    """``node`` and all below it, written at one place: an option has no lines."""
-    if isinstance(node.value, dict):
-        value = {key: _placed(item, origin) for key, item in node.value.items()}
-        return Node(value, origin, dict.fromkeys(value, origin))
-    if isinstance(node.value, tuple):
-        return Node(tuple(_placed(item, origin) for item in node.value), origin)
-    return Node(node.value, origin)

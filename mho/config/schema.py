@@ -1,12 +1,13 @@
 """What a configuration type allows, in words for its users and in JSON schema for their editors.
 
-The JSON schema that pydantic derives from a dataclass is the one description walked here: it tells which keys exist at
-a path, which values are allowed there, and where a misspelt key may have been meant to stand.
+The JSON schema that pydantic derives from a dataclass is the one description used here: which keys exist at a path,
+which values are allowed there, and where a misspelt key may belong.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails, core_schema
 
-from configs.yaml_source import Node, describe_value
+from configs.yaml_source import Node, describe_value, whole_numbers
 
 Path = tuple[str | int, ...]
 Level = Mapping[str, Any]
@@ -24,7 +25,7 @@ Level = Mapping[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PARAMETER = re.compile(r"^(\w+(?:, \w+)*) : (.+(?:\n[ \t]+\S.*)*)", re.MULTILINE)
 _ABOUT_TYPE_OR_RANGE = re.compile(r"missing|_type$|than|literal|enum|too_|multiple_of|pattern|from_float|finite_number")
-_SPOKEN_BOOL = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
+_BOOLEAN_WORDS = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
 _BEGINS_WITH_PATH = re.compile(r"([A-Za-z_]\w*(?:\.\w+|\[\d+\])*):? ")
 _IN_VARIANT = re.compile(r"variants\[\d+\]\.")
 _SHOWN_CHOICES = 16
@@ -59,7 +60,7 @@ def listed(choices: Iterable[str]) -> str:
 class Schema:
     """The structure of a configuration type, walked level by level.
 
-    ``references`` names the keys under which a shipped record's name may stand for a mapping, with its folder.
+    ``references`` names the keys under which a shipped record's name may replace a mapping, with its folder.
     """
 
     def __init__(self, type_: Any, references: Mapping[str, str]) -> None:
@@ -83,7 +84,7 @@ class Schema:
         return leaves
 
     def below(self, levels: Iterable[Level], step: str | int) -> list[Level]:
-        """What may stand under a key or an index; empty where nothing may."""
+        """What a key or an index may hold; empty where there may be nothing."""
         found = (_below(level, step) for level in self.alternatives(levels))
         return [level for level in found if level is not None]
 
@@ -97,7 +98,7 @@ class Schema:
         return any("properties" in leaf for leaf in leaves) and not any(map(_takes_text, leaves))
 
     def elsewhere(self, key: str) -> str:
-        """``; did you mean a.b.key?`` where a key of this name stands at another place, else nothing."""
+        """``; did you mean a.b.key?`` where a key of this name exists at another path, else nothing."""
         seen: set[str] = set()
         front: list[tuple[Path, Level]] = [((), self.root)]
         while front:
@@ -113,7 +114,7 @@ class Schema:
         return ""
 
     def unknown_key(self, key: str, levels: Sequence[Level]) -> str:
-        """The sentence for a key that may not stand here."""
+        """The sentence for a key that does not exist here."""
         keys = self.keys(levels)
         meant = suggestion(key, keys) or self.elsewhere(key)
         return f"no such key; allowed are {listed(keys)} (got {dotted([key])}){meant}"
@@ -128,6 +129,14 @@ class Schema:
         if key in self.references and self.takes_record(leaves):
             phrases.append(f"the name of a record in {self.references[str(key)]}")
         return " or ".join(dict.fromkeys(phrases))
+
+    def value(self, node: Node, problems: list[str]) -> Any:
+        """A tree as a value of this type, strictly checked; None, with the problems added, where it is none."""
+        try:
+            return self.adapter.validate_json(json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid")
+        except ValidationError as error:
+            problems += self.explain(error, node)
+            return None
 
     def explain(self, error: ValidationError, root: Node) -> list[str]:
         """One line for each problem that pydantic found in what ``root`` holds, duplicates apart."""
@@ -159,9 +168,9 @@ class Schema:
         kind = details["type"]
         if kind in ("unexpected_keyword_argument", "extra_forbidden"):
             parent, name = root.find(path[:-1]), str(path[-1])
-            place = parent.keys[name] if parent else root.origin
+            where = parent.keys[name] if parent else root.origin
             text = self.unknown_key(name, above)
-            return (str(place), text), f"{place}: {dotted(path)}: {text}"
+            return (str(where), text), f"{where}: {dotted(path)}: {text}"
         if kind in ("union_tag_not_found", "union_tag_invalid"):
             path = (*path, "kind")
             levels = self.below(levels, "kind")
@@ -187,8 +196,8 @@ class Schema:
         if not isinstance(node.value, str):
             return ""
         leaves = self.alternatives(levels)
-        if node.value.lower() in _SPOKEN_BOOL and any(leaf.get("type") == "boolean" for leaf in leaves):
-            return f"; did you mean {_SPOKEN_BOOL[node.value.lower()]}?"
+        if node.value.lower() in _BOOLEAN_WORDS and any(leaf.get("type") == "boolean" for leaf in leaves):
+            return f"; did you mean {_BOOLEAN_WORDS[node.value.lower()]}?"
         return suggestion(
             node.value, [choice for leaf in leaves for choice in _choices(leaf) if isinstance(choice, str)]
         )
@@ -263,7 +272,7 @@ class Schema:
         """JSON schema (draft 2020-12) of a file as users write it.
 
         No key is required, since any of them may come in by ``extends``; under a reference key a name or a path may
-        stand for the mapping. ``shipped`` holds the names of each folder.
+        replace the mapping. ``shipped`` holds the names of each folder.
         """
         definitions = {name: self._editor_level(level, shipped) for name, level in self.root.get("$defs", {}).items()}
         top = {key: value for key, value in self.root.items() if key != "$defs"}
@@ -294,8 +303,8 @@ class Schema:
 class _FromDocstrings(GenerateJsonSchema):
     """pydantic's schema with each field's line from the docstrings, and with unknown keys refused."""
 
-    # A default that JSON cannot hold is left out of the schema, which is all that an editor needs to know of it.
-    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 (pydantic's own attribute)
+    # A default that JSON cannot hold is left out of the schema, which is all that an editor needs.
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 (an attribute of pydantic's)
 
     def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
         out = super().dataclass_schema(schema)
@@ -383,7 +392,7 @@ def _range(leaf: Level) -> str:
 
 
 def _long_enough(node: Node, details: ErrorDetails) -> bool:
-    """pydantic counts only the valid items of a list: one too few of those is an error that the items have told."""
+    """pydantic counts only the valid items of a list: too few of those is an error that the items already report."""
     if details["type"] != "too_short" or not isinstance(node.value, tuple):
         return False
     return len(node.value) >= int(details["ctx"]["min_length"])

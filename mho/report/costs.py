@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from mho.report.merit import quality
 from mho.report.quantities import quantity
 from mho.report.rundata import RunData
-from mho.report.sections import conventional, quality
+from mho.report.sections import conventional
 
 _STATUS_ORDER = ("published", "secondary", "derived", "modelled", "estimate", "fitted")
 _STATUS_MEANING = {
@@ -23,7 +24,7 @@ _STATUS_MEANING = {
 
 
 def breakdown(run: RunData, column: str) -> pd.DataFrame:
-    """Sums by group of components: ``variant, group, value``; leakage over one inference is a group of its own.
+    """Sums by group of components: ``variant, group, value``; leakage over one inference is one more group.
 
     The leakage's energy is what ``metrics.json`` adds to the actions' energy, where that equals leakage times latency.
     """
@@ -86,7 +87,7 @@ def status_rows(run: RunData, variant: str) -> list[dict[str, Any]]:
         rows.append(
             {
                 "status": status,
-                "meaning": _STATUS_MEANING.get(status, "a mark of this run's own"),
+                "meaning": _STATUS_MEANING.get(status, "a mark of this run alone"),
                 **{name: float(sums[name] / totals[name]) if totals[name] else None for name in totals.index},
             }
         )
@@ -103,7 +104,7 @@ def component_rows(run: RunData) -> list[dict[str, Any]]:
     for row in rows:
         # A line counts actions or instances; the columns of the other kind do not apply, which is not "missing".
         row["acts"] = not math.isnan(row["count"])
-        row["stands"] = not math.isnan(row["instances"])
+        row["is_built"] = not math.isnan(row["instances"])
     return rows
 
 

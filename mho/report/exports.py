@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from configs.errors import InputError
+from mho.files import parquet_bytes
+from mho.report.merit import accuracy_rows, comparison_rows, shown
 from mho.report.quantities import NOT_AVAILABLE, duration, quantity
 from mho.report.rundata import RunData
-from mho.report.sections import accuracy_rows, adc_share, comparison_rows, shown
+from mho.report.sections import adc_share
 
 COSTS = (
     ("area_m2", "m2", "Area"),
@@ -32,7 +32,7 @@ _FIGURE = ("kind", "name", "unit", "t_s", "chips", "value", "std")
 
 
 def long_table(runs: Sequence[RunData]) -> pd.DataFrame:
-    """One row per figure: ``kind`` is software, quantised, quality or cost; several runs stand below each other."""
+    """One row per figure: ``kind`` is software, quantised, quality or cost; several runs follow each other."""
     return pd.DataFrame([row for run in runs for row in _long_rows(run)], columns=[*_IDENTITY, *_FIGURE])
 
 
@@ -68,14 +68,7 @@ def csv(runs: Sequence[RunData]) -> bytes:
 
 def parquet(runs: Sequence[RunData]) -> bytes:
     """The long table as Parquet. Raises ``InputError`` where pyarrow is not installed."""
-    buffer = io.BytesIO()
-    try:
-        long_table(runs).to_parquet(buffer, index=False)
-    except ImportError as error:
-        raise InputError(
-            "--format parquet needs pyarrow: pip install 'mho[parquet]' (or choose --format csv)"
-        ) from error
-    return buffer.getvalue()
+    return parquet_bytes(long_table(runs))
 
 
 def markdown(runs: Sequence[RunData]) -> bytes:
@@ -83,27 +76,27 @@ def markdown(runs: Sequence[RunData]) -> bytes:
     return "\n".join(_summary(run) for run in runs).encode()
 
 
-def _cell(text: object) -> str:
+def cell(text: object) -> str:
     """Text that neither breaks a Markdown table nor becomes HTML where the summary is rendered."""
     plain = " ".join(str(text).split())
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
-def _grid(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    lines = ["| " + " | ".join(map(_cell, head)) + " |", "|" + " --- |" * len(head)]
-    return [*lines, *("| " + " | ".join(map(_cell, row)) + " |" for row in rows), ""]
+def grid(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    lines = ["| " + " | ".join(map(cell, head)) + " |", "|" + " --- |" * len(head)]
+    return [*lines, *("| " + " | ".join(map(cell, row)) + " |" for row in rows), ""]
 
 
 def _summary(run: RunData) -> str:
     metrics, data = run.metrics, run.data
     metric = metrics.metrics[run.metric]
-    lines = [f"## {_cell(metrics.experiment)}", ""]
+    lines = [f"## {cell(metrics.experiment)}", ""]
     if data.synthetic:
-        lines += [f"**Synthetic data.** {_cell(data.note or data.name)}", ""]
+        lines += [f"**Synthetic data.** {cell(data.note or data.name)}", ""]
     size = f" (train {data.train or NOT_AVAILABLE}, test {data.test or NOT_AVAILABLE})"
     lines += [
-        f"Data: {_cell(data.name)}{size}. Seed {metrics.seed}. mho {_cell(run.manifest.get('mho', NOT_AVAILABLE))}, "
-        f"config {_cell(str(metrics.config_digest)[:12])}.",
+        f"Data: {cell(data.name)}{size}. Seed {metrics.seed}. mho {cell(run.manifest.get('mho', NOT_AVAILABLE))}, "
+        f"config {cell(str(metrics.config_digest)[:12])}.",
         "",
         f"Software {run.metric}: {shown(metric, metrics.software.get(run.metric))}; "
         f"quantised: {shown(metric, metrics.quantised.get(run.metric))}.",
@@ -119,7 +112,7 @@ def _summary(run: RunData) -> str:
         ]
         name = row["variant"].name + (" (default)" if row["variant"].default else "")
         body.append([name, row["chips"] or NOT_AVAILABLE, *cells])
-    lines += ["Mean ± standard deviation over chips.", "", *_grid(head, body)]
+    lines += ["Mean ± standard deviation over chips.", "", *grid(head, body)]
     if metrics.comparisons:
         body = [
             [
@@ -132,7 +125,7 @@ def _summary(run: RunData) -> str:
             ]
             for row in comparison_rows(run)
         ]
-        lines += _grid(["paired difference", "mean", "95 % interval", "unit", "aim", "result"], body)
+        lines += grid(["paired difference", "mean", "95 % interval", "unit", "aim", "result"], body)
     body = []
     for variant in metrics.variants:
         share = adc_share(run, variant.name, "energy_J")
@@ -140,6 +133,6 @@ def _summary(run: RunData) -> str:
         efficiency = quantity(variant.cost.get("tops_per_W"), "")
         body.append([variant.name, *costs, efficiency, shown(metric.model_copy(update={"unit": "1"}), share)])
     lines += ["Cost per inference.", ""]
-    lines += _grid(["variant", *(label for *_, label in COSTS), "TOPS/W", "ADC share of energy"], body)
-    lines += [f"- {_cell(note)}" for note in metrics.notes]
+    lines += grid(["variant", *(label for *_, label in COSTS), "TOPS/W", "ADC share of energy"], body)
+    lines += [f"- {cell(note)}" for note in metrics.notes]
     return "\n".join(lines) + "\n"

@@ -8,11 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mho.report import plots
+from mho.report import plots, plots_ramp
 from mho.report.costs import beside_rows, breakdown
+from mho.report.drift import compensation_over_time, drift_variants
+from mho.report.merit import analog, quality, shown
 from mho.report.quantities import quantity
 from mho.report.rundata import RunData
-from mho.report.sections import analog, compensation_over_time, conventional, pcm_variants, quality, shown
+from mho.report.sections import conventional
 
 MOST_CHIPS = 8
 
@@ -32,7 +34,7 @@ def accuracy(run: RunData, names: list[str] | None = None, name: str = "accuracy
         return None
     metric = run.metrics.metrics[run.metric]
     constants = {"software": run.metrics.software, "quantised, noise-free": run.metrics.quantised}
-    lines = {text: float(value) for text, held in constants.items() if (value := held.get(run.metric)) is not None}
+    lines = {text: float(value) for text, of in constants.items() if (value := of.get(run.metric)) is not None}
     label = run.metric if metric.is_share or metric.unit == "1" else f"{run.metric} ({metric.unit})"
 
     def draw(figure: Figure) -> None:
@@ -44,7 +46,7 @@ def accuracy(run: RunData, names: list[str] | None = None, name: str = "accuracy
 
 def drift(run: RunData) -> str | None:
     """The PCM cases over time."""
-    names = [variant.name for variant in pcm_variants(run)]
+    names = [variant.name for variant in drift_variants(run)]
     return accuracy(run, names, "drift") if names else None
 
 
@@ -114,7 +116,7 @@ def timelines(run: RunData) -> list[tuple[str, str, float]]:
     """For each layer of the default variant: its name, one step on its resources, and how long the step takes."""
     drawn = []
     tasks = run.rows("schedule", variant=run.default.name)
-    for place, (layer, mine) in enumerate(tasks.groupby("layer", sort=False)):
+    for number, (layer, mine) in enumerate(tasks.groupby("layer", sort=False)):
 
         def draw(figure: Figure, mine: pd.DataFrame = mine) -> None:
             plots.timeline(_axes(figure)[0], mine)
@@ -122,7 +124,7 @@ def timelines(run: RunData) -> list[tuple[str, str, float]]:
         end = float((mine["start_s"] + mine["duration_s"]).max())
         if math.isfinite(end) and end > 0:
             height = 1.0 + 0.36 * mine["resource"].nunique()
-            drawn.append((str(layer), plots.svg(f"timeline{place}", draw, height_in=height), end))
+            drawn.append((str(layer), plots.svg(f"timeline{number}", draw, height_in=height), end))
     return drawn
 
 
@@ -133,13 +135,13 @@ def ramp(run: RunData, variant: str) -> str | None:
 
     def draw(figure: Figure) -> None:
         axes = _axes(figure, len(functions), 2)
-        for place, function in enumerate(functions):
+        for number, function in enumerate(functions):
             mine = table[table["function"] == function]
             last = "calibrated" if (mine["stage"] == "calibrated").any() else "raw"
-            plots.ramp_staircase(axes[2 * place], mine[mine["stage"] == last], colour=colour)
-            plots.ramp_inl(axes[2 * place + 1], mine, colour=colour)
-            axes[2 * place].set_title(f"{function}: codes of the {last} ramp")
-            axes[2 * place + 1].set_title(f"{function}: integral nonlinearity")
+            plots_ramp.ramp_staircase(axes[2 * number], mine[mine["stage"] == last], colour=colour)
+            plots_ramp.ramp_inl(axes[2 * number + 1], mine, colour=colour)
+            axes[2 * number].set_title(f"{function}: codes of the {last} ramp")
+            axes[2 * number + 1].set_title(f"{function}: integral nonlinearity")
 
     return plots.svg("ramp", draw, height_in=3.1 * len(functions)) if functions else None
 
@@ -151,7 +153,7 @@ def ramp_errors(run: RunData, variant: str, name: str) -> str | None:
 
     def draw(figure: Figure) -> None:
         for ax, function in zip(_axes(figure, 1, len(functions)), functions, strict=True):
-            plots.ramp_inl(ax, table[table["function"] == function], colour=colour)
+            plots_ramp.ramp_inl(ax, table[table["function"] == function], colour=colour)
             ax.set_title(f"{function}: integral nonlinearity")
 
     return plots.svg(name, draw, height_in=2.6) if functions else None
@@ -174,9 +176,9 @@ def vread(run: RunData) -> str | None:
 
     def draw(figure: Figure) -> None:
         left, right = _axes(figure, 1, 2)
-        plots.vread_shift(left, sweep, colours)
+        plots_ramp.vread_shift(left, sweep, colours)
         left.set_title("all readouts")
-        plots.vread_shift(right, steady, colours)
+        plots_ramp.vread_shift(right, steady, colours)
         right.axhspan(-0.1, 0.1, color=plots.FAINT, alpha=0.2, linewidth=0)
         right.set_title("enlarged (band: ±0.1 LSB)")
         reach = max(0.15, 1.2 * float(steady["mean_shift_lsb"].abs().max())) if len(steady) else 0.15

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup, escape
 
 from configs.errors import InputError
-from mho.files import write_atomic
-from mho.report import costs, exports, figures, panels, sections
-from mho.report.plots import variant_styles
+from mho.files import write_atomic, write_or_print
+from mho.report import costs, drift, exports, merit, sections
 from mho.report.quantities import NOT_AVAILABLE, count, duration, number, percent, quantity
 from mho.report.rundata import RunData, load
 
+if TYPE_CHECKING:
+    import jinja2
+
 __all__ = ["FORMATS", "RunData", "html", "load", "write"]
 
-# Sections that a run of another kind than keyword spotting leaves out where it wrote no such table.
+# Sections that a run leaves out where it wrote no such table.
 _OF_TABLES = {
     "confusion": "confusion",
     "ramp": "ramp",
@@ -44,10 +44,14 @@ def html(run_dir: Path | str) -> str:
 
 
 def _page(run: RunData) -> str:
+    from mho.report import panels
+    from mho.report.plots import variant_styles
+
     template = environment().get_template("report.html.j2")
-    times, accuracy = sections.accuracy_rows(run)
-    cases = sections.drift_cases(run)
+    times, accuracy = merit.accuracy_rows(run)
+    cases = drift.drift_cases(run)
     shown_panels = panels.drawn(run)
+    beside = costs.beside_rows(run)
     return template.render(
         run=run,
         metric=run.metrics.metrics[run.metric],
@@ -62,10 +66,10 @@ def _page(run: RunData) -> str:
         times=times,
         accuracy=accuracy,
         splits=max(row["splits"] for row in accuracy),
-        unit_head=sections.unit_head(run.metrics.metrics[run.metric]),
-        comparisons=sections.comparison_rows(run),
+        unit_head=merit.unit_head(run.metrics.metrics[run.metric]),
+        comparisons=merit.comparison_rows(run),
         drift_cases=cases,
-        drift_sentence=sections.drift_sentence(run, cases) if cases else "",
+        drift_sentence=drift.drift_sentence(run, cases) if cases else "",
         confusions=sections.confusion_matrices(run),
         adc_energy=sections.adc_share(run, run.default.name, "energy_J"),
         adc_area=sections.adc_share(run, run.default.name, "area_m2"),
@@ -74,25 +78,22 @@ def _page(run: RunData) -> str:
         components=costs.component_rows(run),
         layers=run.tables["layers"].to_dict("records"),
         conventional=sections.conventional(run),
-        beside=costs.beside_rows(run),
+        beside=beside,
         prices=costs.price_rows(run),
         ramps=run.tables["ramps"].to_dict("records"),
         plots=_plots(run),
         panels=shown_panels,
-        panel_heads=[(f"panels{place}", title) for place, (title, _) in enumerate(shown_panels, start=1)],
-        hidden=frozenset() if run.kind == "kws" else _not_of_others(run),
+        panel_heads=[(f"panels{number}", title) for number, (title, _) in enumerate(shown_panels, start=1)],
+        hidden={section for section, table in _OF_TABLES.items() if table in run.absent}
+        | ({"drift"} if not cases else set())
+        | ({"beside"} if not beside else set()),
     ).lstrip()
-
-
-def _not_of_others(run: RunData) -> frozenset[str]:
-    """Sections that say nothing about this run."""
-    absent = {section for section, table in _OF_TABLES.items() if table in run.absent}
-    drift = set() if sections.pcm_variants(run) else {"drift"}
-    return frozenset(absent | drift | (set() if sections.conventional(run) else {"beside"}))
 
 
 def _plots(run: RunData) -> dict[str, Any]:
     """Every figure as markup; other variants' ramps only where their design differs from those already drawn."""
+    from mho.report import figures
+
     default = run.default.name
     others: list[tuple[str, Markup]] = []
     seen = {_design(run, default)}
@@ -128,19 +129,21 @@ def _design(run: RunData, variant: str) -> tuple[tuple[str, str, float], ...]:
 
 def _linked(text: object) -> Markup:
     """Escaped text whose DOIs, arXiv numbers and addresses are links."""
-    plain, out, place = str(text), Markup(), 0
+    plain, out, done = str(text), Markup(), 0
     found = [(match.span(), match.group()) for match in _URL.finditer(plain)]
     found += [(match.span(), f"https://doi.org/{match.group(1)}") for match in _DOI.finditer(plain)]
     found += [(match.span(), f"https://arxiv.org/abs/{match.group(1)}") for match in _ARXIV.finditer(plain)]
     for (start, end), address in sorted(found):
-        if start >= place:
-            out += escape(plain[place:start]) + Markup('<a href="{}">{}</a>').format(address, plain[start:end])
-            place = end
-    return out + escape(plain[place:])
+        if start >= done:
+            out += escape(plain[done:start]) + Markup('<a href="{}">{}</a>').format(address, plain[start:end])
+            done = end
+    return out + escape(plain[done:])
 
 
 def environment() -> jinja2.Environment:
     """Templates with the filters of quantities; all text is escaped."""
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent.parent / "templates"),
         autoescape=True,
@@ -158,9 +161,9 @@ def environment() -> jinja2.Environment:
     }
     environment.filters.update(filters)
     environment.globals.update(
-        shown=sections.shown,
-        bare=sections.bare,
-        shown_difference=sections.shown_difference,
+        shown=merit.shown,
+        bare=merit.bare,
+        shown_difference=merit.shown_difference,
         NOT_AVAILABLE=NOT_AVAILABLE,
     )
     return environment
@@ -227,8 +230,4 @@ def write(run_dirs: Sequence[Path | str], format: str = "html", output: Path | s
     if output is None and format == "parquet":
         raise InputError("--format parquet is binary and needs a file: -o PATH")
     data = FORMATS[format](runs)
-    if output is None:
-        sys.stdout.write(data.decode())
-        return []
-    write_atomic(output, data)
-    return [Path(output)]
+    return write_or_print(data, output)

@@ -28,7 +28,7 @@ MOST_FACETS = 6
 
 @dataclass(frozen=True)
 class Drawn:
-    """One panel on the page: a picture or rows, and what it says of itself."""
+    """One panel on the page: a picture or rows, with its caption."""
 
     text: str
     svg: Markup | None = None
@@ -40,8 +40,8 @@ class Drawn:
 def drawn(run: RunData) -> list[tuple[str, list[Drawn]]]:
     """Sections of the page in the order in which the run lists them, each with its panels."""
     sections: dict[str, list[Drawn]] = {}
-    for place, panel in enumerate(run.metrics.panels):
-        sections.setdefault(panel.section, []).append(_drawn(run, panel, f"panel{place}"))
+    for order, panel in enumerate(run.metrics.panels):
+        sections.setdefault(panel.section, []).append(_drawn(run, panel, f"panel{order}"))
     return list(sections.items())
 
 
@@ -73,10 +73,10 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
         for ax, facet in zip(axes.flat, facets, strict=False):
             part = table if facet is None else table[table[panel.facet] == facet]
             draw(ax, panel, part)
-            for place, (text, x) in enumerate(panel.marks.items()):
+            for turn, (text, x) in enumerate(panel.marks.items()):
                 ax.axvline(x, color=plots.FAINT, linestyle="--", linewidth=1)
                 ax.annotate(
-                    text, (x, 1), xycoords=("data", "axes fraction"), xytext=(3, -3 - 11 * (place % 2)),
+                    text, (x, 1), xycoords=("data", "axes fraction"), xytext=(3, -3 - 11 * (turn % 2)),
                     textcoords="offset points", va="top", fontsize=8.5,
                 )  # fmt: skip
             if boxes is not None:
@@ -160,9 +160,9 @@ def _smallest(ax: Axes) -> float:
 
 def _lines(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
     if not _numeric(table, panel.x):
-        places = {name: place for place, name in enumerate(dict.fromkeys(table[panel.x]))}
-        table = table.assign(**{panel.x: table[panel.x].map(places)})
-        ax.set_xticks(list(places.values()), [str(name) for name in places], rotation=20, ha="right")
+        positions = {name: at for at, name in enumerate(dict.fromkeys(table[panel.x]))}
+        table = table.assign(**{panel.x: table[panel.x].map(positions)})
+        ax.set_xticks(list(positions.values()), [str(name) for name in positions], rotation=20, ha="right")
     x_factor, x_label = _scaled(panel.x, table[panel.x], log=panel.log_x)
     y_factor, y_label = _scaled(panel.y, table[panel.y], log=panel.log_y)
     for name, colour, marker, part in _groups(panel, table):
@@ -186,14 +186,14 @@ def _bars(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
     factor, label = _scaled(panel.y, table[panel.y], log=panel.log_y)
     groups = list(_groups(panel, table))
     width = 0.8 / len(groups)
-    for place, (name, colour, _, part) in enumerate(groups):
-        held = part.drop_duplicates(panel.x).set_index(panel.x)
-        at = np.array([categories.index(each) for each in held.index], dtype=float)
-        y = held[panel.y].astype(float) * factor
+    for turn, (name, colour, _, part) in enumerate(groups):
+        by_x = part.drop_duplicates(panel.x).set_index(panel.x)
+        at = np.array([categories.index(each) for each in by_x.index], dtype=float)
+        y = by_x[panel.y].astype(float) * factor
         spread = None
         if panel.low and panel.high:
-            spread = np.vstack([y - held[panel.low] * factor, held[panel.high] * factor - y])
-        ax.bar(at + (place - (len(groups) - 1) / 2) * width, y, width * 0.94, color=colour, label=name, yerr=spread)
+            spread = np.vstack([y - by_x[panel.low] * factor, by_x[panel.high] * factor - y])
+        ax.bar(at + (turn - (len(groups) - 1) / 2) * width, y, width * 0.94, color=colour, label=name, yerr=spread)
     long = max(len(str(each)) for each in categories) * len(categories) > 60
     ax.set_xticks(
         range(len(categories)), [str(each) for each in categories], rotation=35 if long else 0,

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from mho.report.quantities import NOT_AVAILABLE, duration, percent, prefix_of, quantity, rounded
+from mho.report.rundata import CONVERSION
 
 INK = "#1f2430"
 FAINT = "#8a93a3"
@@ -70,26 +71,21 @@ class Style:
 
 
 def variant_styles(names: Sequence[str]) -> dict[str, Style]:
-    """A colour and a marker for each variant, by its place in the experiment."""
+    """A colour and a marker for each variant, by its number in the experiment."""
     return {
-        name: Style(PALETTE[place % len(PALETTE)], _MARKERS[(place + place // len(PALETTE)) % len(_MARKERS)])
-        for place, name in enumerate(names)
+        name: Style(PALETTE[number % len(PALETTE)], _MARKERS[(number + number // len(PALETTE)) % len(_MARKERS)])
+        for number, name in enumerate(names)
     }
 
 
-def is_adc(group: str) -> bool:
-    """Whether a group of components belongs to the conversion from analog to digital."""
-    return re.search(r"\badc|adc\b|_adc|adc_|convert|conversion|readout", group.lower()) is not None
-
-
 def group_colours(groups: Iterable[str]) -> dict[str, str]:
-    """A colour for each group of components; vermilion is kept for conversion, so that its share stands out."""
+    """A colour for each group of components; vermilion is kept for conversion, so that its share is seen at once."""
     others = iter(_OTHERS * 4)
-    return {group: ADC if is_adc(group) else next(others) for group in groups}
+    return {group: ADC if group == CONVERSION else next(others) for group in groups}
 
 
 def svg(name: str, draw: Callable[[Figure], object], *, width_in: float = 9.4, height_in: float = 3.6) -> str:
-    """Draw on a fresh figure and return it as an inline SVG element that follows the page's own text colour.
+    """Draw on a fresh figure and return it as an inline SVG element that follows the text colour of the page.
 
     Text stays text. Element ids are prefixed with ``name``, since several figures share one page. The same data give
     the same bytes.
@@ -107,22 +103,22 @@ def svg(name: str, draw: Callable[[Figure], object], *, width_in: float = 9.4, h
 
 
 def time_positions(times_s: Iterable[float]) -> dict[float, float]:
-    """Where each time stands on the axis: log10 of its seconds, and t = 0 one and a half decades left of the first."""
+    """Position of each time on the axis: log10 of its seconds, and t = 0 one and a half decades left of the first."""
     times = sorted(set(times_s))
     positive = [time for time in times if time > 0]
     first = math.log10(positive[0]) - 1.5 if positive else 0.0
     return {time: math.log10(time) if time > 0 else first for time in times}
 
 
-def _time_axis(ax: Axes, places: Mapping[float, float]) -> None:
-    ax.xaxis.set_major_locator(FixedLocator(list(places.values())))
+def _time_axis(ax: Axes, positions: Mapping[float, float]) -> None:
+    ax.xaxis.set_major_locator(FixedLocator(list(positions.values())))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xticks(list(places.values()), [duration(time) for time in places])
+    ax.set_xticks(list(positions.values()), [duration(time) for time in positions])
     ax.set_xlabel("time since programming (logarithmic; the axis is broken between 0 and the first later time)")
-    ordered = sorted(places.values())
+    ordered = sorted(positions.values())
     margin = 0.25
     ax.set_xlim(ordered[0] - margin, ordered[-1] + margin)
-    if 0.0 in places and len(ordered) > 1:
+    if 0.0 in positions and len(ordered) > 1:
         gap = (ordered[0] + ordered[1]) / 2
         for shift in (-0.03, 0.03):
             ax.plot(
@@ -160,13 +156,13 @@ def accuracy_over_time(
     ``quality`` has ``variant, t_s, mean, std``; ``chips`` has ``variant, t_s, value``; ``lines`` are named constants
     (software, quantised). Variants are set slightly apart so that their bars do not hide each other.
     """
-    places = time_positions([*quality["t_s"], *chips["t_s"]])
+    positions = time_positions([*quality["t_s"], *chips["t_s"]])
     names = [name for name in styles if (quality["variant"] == name).any()]
     for order, name in enumerate(names):
         style = styles[name]
         shift = 0.05 * (order - (len(names) - 1) / 2)
         mine = quality[quality["variant"] == name].sort_values("t_s")
-        x = mine["t_s"].map(places).to_numpy(float) + shift
+        x = mine["t_s"].map(positions).to_numpy(float) + shift
         y = mine["mean"].to_numpy(float)
         broken = len(mine) > 1 and mine["t_s"].iloc[0] == 0.0
         _broken_line(ax, x, y, broken, style.colour, linewidth=1.6)
@@ -184,7 +180,7 @@ def accuracy_over_time(
         )
         dots = chips[chips["variant"] == name]
         ax.plot(
-            dots["t_s"].map(places) + shift,
+            dots["t_s"].map(positions) + shift,
             dots["value"],
             ".",
             color=style.colour,
@@ -195,7 +191,7 @@ def accuracy_over_time(
     for (text, value), dashes in zip((lines or {}).items(), ("--", "-."), strict=False):
         if math.isfinite(value):
             ax.axhline(value, color=INK, linestyle=dashes, linewidth=1.1, label=text)
-    _time_axis(ax, places)
+    _time_axis(ax, positions)
     ax.set_ylabel(label)
     if share:
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
@@ -205,18 +201,18 @@ def accuracy_over_time(
 
 def compensation_factors(ax: Axes, factors: pd.DataFrame, styles: Mapping[str, Style]) -> Axes:
     """Drift-compensation factor against time: ``variant, t_s, mean, low, high`` (range over chips)."""
-    places = time_positions(factors["t_s"])
+    positions = time_positions(factors["t_s"])
     for name in styles:
         mine = factors[factors["variant"] == name].sort_values("t_s")
         if mine.empty:
             continue
-        x = mine["t_s"].map(places).to_numpy(float)
+        x = mine["t_s"].map(positions).to_numpy(float)
         broken = len(mine) > 1 and mine["t_s"].iloc[0] == 0.0
         _broken_line(ax, x, mine["mean"].to_numpy(float), broken, styles[name].colour, linewidth=1.6)
         ax.plot(x, mine["mean"], styles[name].marker, color=styles[name].colour, markersize=5, label=name)
         ax.fill_between(x, mine["low"], mine["high"], color=styles[name].colour, alpha=0.15, linewidth=0)
     ax.axhline(1.0, color=INK, linewidth=0.9, linestyle="--")
-    _time_axis(ax, places)
+    _time_axis(ax, positions)
     ax.set_xlabel("time since programming (logarithmic)")
     ax.set_ylabel("compensation factor (1)")
     ax.legend(loc="best")
@@ -236,14 +232,14 @@ def stacked_bars(
     rows, left = range(len(names)), np.zeros(len(names))
     table = parts.pivot_table(index="variant", columns="group", values="value", aggfunc="sum", fill_value=0.0)
     table = factor * table.reindex(index=list(names), fill_value=0.0)
-    adc = table[[group for group in table if is_adc(str(group))]].sum(axis=1).to_numpy(float)
+    adc = table.get(CONVERSION, 0.0 * left)
     for group in (group for group in colours if group in table):
         values = table[group].to_numpy(float)
         ax.barh(
             rows, values, left=left, color=colours[group], height=0.68, label=group, edgecolor="white", linewidth=0.5
         )
         left = left + values
-    for row, total, part in zip(rows, left, adc, strict=True):
+    for row, total, part in zip(rows, left, np.asarray(adc, dtype=float), strict=True):
         note = f"{rounded(total)} {shown}, ADC {percent(part / total, 0)}" if total > 0 else NOT_AVAILABLE
         ax.text(total + 0.015 * factor * largest, row, note, va="center", fontsize=9)
     ax.set_yticks(range(len(names)), names)
@@ -260,9 +256,9 @@ def bar_pair(
 ) -> Axes:
     """One quantity of a few variants side by side, the value written on each bar."""
     finite = {name: value if math.isfinite(value) else 0.0 for name, value in bars.items()}
-    for place, (name, value) in enumerate(finite.items()):
-        ax.bar(place, value, width=0.62, color=colours[name], label=name)
-        ax.text(place, 1.02 * value, text(bars[name]), ha="center", va="bottom", fontsize=9)
+    for number, (name, value) in enumerate(finite.items()):
+        ax.bar(number, value, width=0.62, color=colours[name], label=name)
+        ax.text(number, 1.02 * value, text(bars[name]), ha="center", va="bottom", fontsize=9)
     ax.set_title(title, loc="center")
     ax.set_ylim(0, 1.18 * max(finite.values(), default=1.0) or 1.0)
     ax.set_xlim(-0.6, len(bars) - 0.4)
@@ -292,9 +288,9 @@ def timeline(ax: Axes, tasks: pd.DataFrame) -> Axes:
         # A bar too narrow for its name carries it to the right; where the next bar is in the way, a part of it inside.
         name, beside = task["task"], f"{task['task']}, {quantity(task['duration_s'], 's')}"
         later = tasks.loc[(tasks["resource"] == task["resource"]) & (tasks["start_s"] > task["start_s"]), "start_s"]
-        room = factor * float(later.min()) - start - length if len(later) else math.inf
+        space = factor * float(later.min()) - start - length if len(later) else math.inf
         inside = next((part for part in (name, *_parts(name)) if length > character * len(part)), "")
-        wide = inside == name or room < character * len(beside)
+        wide = inside == name or space < character * len(beside)
         ax.text(
             start + (length / 2 if wide else length + 0.004 * factor * end),
             row,
@@ -313,102 +309,20 @@ def timeline(ax: Axes, tasks: pd.DataFrame) -> Axes:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """Shorter names of a task: what stands in brackets at its end, its first word."""
+    """Shorter names of a task: what is in brackets at its end, its first word."""
     words = name.split()
     return (words[-1], words[0]) if words[-1].startswith("(") else (words[0],)
 
 
-def ramp_staircase(ax: Axes, ramp: pd.DataFrame, *, colour: str) -> Axes:
-    """Output of each code against the input, per programmed chip, over the ideal function.
-
-    ``ramp`` has ``chip, k, y, threshold_ideal, threshold`` of one function and stage: ``y`` is the output at threshold
-    k, so code k stands half a step above it. The ideal function passes through (threshold_ideal, y).
-    """
-    xs: list[np.ndarray] = []
-    ys: list[np.ndarray] = []
-    for _, chip in ramp.groupby("chip", sort=True):
-        ordered = chip.sort_values("k")
-        y = ordered["y"].to_numpy(float)
-        step = (y[-1] - y[0]) / (len(y) - 1) if len(y) > 1 else 0.0
-        x = np.maximum.accumulate(ordered["threshold"].to_numpy(float))
-        reach = 0.08 * (x[-1] - x[0])
-        # A NaN lifts the pen: one artist for all chips draws several times faster than one a chip.
-        xs.append(np.concatenate([[x[0] - reach], x, [x[-1] + reach, np.nan]]))
-        ys.append(np.concatenate([[y[0] - step / 2], y + step / 2, [y[-1] + step / 2, np.nan]]))
-    ax.plot(
-        np.concatenate(xs),
-        np.concatenate(ys),
-        drawstyle="steps-post",
-        color=colour,
-        linewidth=0.9,
-        label="programmed, one line a chip",
-    )
-    ideal = ramp[ramp["chip"] == ramp["chip"].min()].sort_values("k")
-    ax.plot(ideal["threshold_ideal"], ideal["y"], color=INK, linewidth=1.0, label="ideal function")
-    ax.set_xlabel("input of the activation (1)")
-    ax.set_ylabel("output of the code (1)")
-    ax.legend(loc="upper left")
-    return ax
-
-
-def ramp_inl(ax: Axes, ramp: pd.DataFrame, *, colour: str) -> Axes:
-    """Integral nonlinearity at each threshold, raw and calibrated: ``stage, chip, k, inl_lsb`` of one function."""
-    for stage, tint in (("raw", FAINT), ("calibrated", colour)):
-        mine = ramp[ramp["stage"] == stage]
-        if mine.empty:
-            continue
-        lines = mine.pivot_table(index="k", columns="chip", values="inl_lsb")
-        lines.loc[np.inf] = np.nan
-        x = np.tile(lines.index.to_numpy(float), lines.shape[1])
-        y = lines.to_numpy(float).T.ravel()
-        ax.plot(x, y, color=tint, alpha=0.75, linewidth=1.0, label=stage)
-    ax.axhline(0.0, color=INK, linewidth=0.8)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    ax.yaxis.set_major_locator(MaxNLocator(5))
-    ax.set_xlabel("threshold k (1)")
-    ax.set_ylabel("INL (LSB)")
-    ax.margins(y=0.2)
-    ax.legend(loc="upper left", ncols=2)
-    return ax
-
-
-def vread_shift(ax: Axes, sweep: pd.DataFrame, colours: Mapping[str, str]) -> Axes:
-    """Mean shift of the codes against the read voltage, per readout, with the prediction dashed.
-
-    ``sweep`` has ``readout, offset_and_noise, v_read_V, mean_shift_lsb, predicted_shift_lsb``.
-    """
-    for (readout, shown), rows in sweep.groupby(["readout", "offset_and_noise"], sort=True):
-        ordered = rows.sort_values("v_read_V")
-        with_noise = bool(shown)
-        ax.plot(
-            ordered["v_read_V"],
-            ordered["mean_shift_lsb"],
-            marker="s" if with_noise else "o",
-            markersize=4.5,
-            markerfacecolor="none" if with_noise else colours[str(readout)],
-            linestyle="none",
-            color=colours[str(readout)],
-            label=f"{readout}, comparator offset and noise {'on' if with_noise else 'off'}",
-        )
-        if not with_noise:
-            ax.plot(
-                ordered["v_read_V"], ordered["predicted_shift_lsb"], "--", color=colours[str(readout)], linewidth=1.1
-            )
-    ax.axhline(0.0, color=INK, linewidth=0.8)
-    ax.set_xlabel("read voltage (V)")
-    ax.set_ylabel("mean shift of the code (LSB)")
-    return ax
-
-
 def learning_curves(ax: Axes, epochs: pd.DataFrame, column: str, *, label: str, share: bool) -> Axes:
     """A training figure against the epoch: one colour per stage, one line per split (``split, stage, epoch``)."""
-    for place, (stage, rows) in enumerate(epochs.groupby("stage", sort=False)):
+    for number, (stage, rows) in enumerate(epochs.groupby("stage", sort=False)):
         for turn, (_, split) in enumerate(rows.groupby("split", sort=True)):
             ordered = split.sort_values("epoch")
             ax.plot(
                 ordered["epoch"],
                 ordered[column],
-                color=PALETTE[place % len(PALETTE)],
+                color=PALETTE[number % len(PALETTE)],
                 linewidth=1.4,
                 alpha=0.85,
                 label=str(stage) if turn == 0 else None,

@@ -40,20 +40,20 @@ class Fan:
     def of(cls, cell: Device, levels_S: torch.Tensor, rng: ChipStreams) -> Fan:
         """Program and read; times that a device refuses, since its data end before, are left out."""
         cells = cell.program(levels_S[None, :, None].expand(1, len(levels_S), CELLS), rng=rng)
-        known: dict[float, torch.Tensor] = {}
+        readings: dict[float, torch.Tensor] = {}
         for t_s in _times_of(cell):
             try:
-                known[t_s] = cell.conductance_S(cells, t_s).transpose(0, 1).flatten(1)
+                readings[t_s] = cell.conductance_S(cells, t_s).transpose(0, 1).flatten(1)
             except ValueError:
                 break
         programmed = cells.programmed_S.transpose(0, 1).flatten(1)
-        return cls(tuple(known), levels_S, programmed, torch.stack(list(known.values())))
+        return cls(tuple(readings), levels_S, programmed, torch.stack(list(readings.values())))
 
 
 def _times_of(cell: Device) -> list[float]:
     """Round times, and the last one for which a device has data."""
-    own = getattr(cell, "t_s", ()) or getattr(cell, "times_s", ())
-    last = {max(own)} if own else set()
+    measured_s = getattr(cell, "t_s", ()) or getattr(cell, "times_s", ())
+    last = {max(measured_s)} if measured_s else set()
     return sorted({t for t in TIMES_S if not (last and t > max(last))} | last)
 
 
@@ -139,8 +139,8 @@ def histogram(ax: Axes, shown: Fan, *, logarithmic: bool = False) -> Axes:
     """Cells by programmed conductance, one colour a level; on a logarithmic axis where one value towers."""
     programmed = shown.programmed_S * 1e6
     low, high = float(programmed.min()), float(programmed.max())
-    room = 0.03 * (high - low) or 0.03 * high or 1.0
-    edges = torch.linspace(max(0.0, low - room), high + room, 121).tolist()
+    margin = 0.03 * (high - low) or 0.03 * high or 1.0
+    edges = torch.linspace(max(0.0, low - margin), high + margin, 121).tolist()
     for cells, colour in zip(programmed, _colours(len(programmed)), strict=True):
         ax.hist(cells, bins=edges, color=colour, alpha=0.8)
     ax.set_xlabel("programmed conductance [µS]")

@@ -29,10 +29,10 @@ def liquid(figure: Figure, how: Liquid, rng: Stream) -> None:
     rate(axes[0], found)
     radius(axes[1], found)
     memory(axes[2], found)
-    own, probe = found.configured, found.probe
+    chosen, probe = found.configured, found.probe
     text = (
-        f"{how.description or 'liquid'}. Configured: {100 * own.rate:.3g} % of neurons fire in a step, spectral radius "
-        f"{own.spectral_radius:.2g}, memory {own.memory:.2g} windows of {probe.window} steps "
+        f"{how.description or 'liquid'}. Configured: {100 * chosen.rate:.3g} % of neurons fire in a step, spectral "
+        f"radius {chosen.spectral_radius:.2g}, memory {chosen.memory:.2g} windows of {probe.window} steps "
         f"({100 * probe.rate:.2g} % of input lines active in a step, {CHIPS} chips)"
     )
     figure.suptitle("\n".join(wrap(text, 150)), fontsize=10)

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mho.report.quantities import counted
 from periphery.ramp.characterise import Characteristic
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
@@ -30,11 +31,6 @@ def characteristic(found: Characteristic, device: str) -> Figure:
         fontsize=11,
     )
     return figure
-
-
-def counted(number: int, what: str) -> str:
-    """``1 chip``, ``2 chips``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def transfer(ax: Axes, found: Characteristic, curves: int = CURVES) -> Axes:

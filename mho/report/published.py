@@ -1,6 +1,6 @@
-"""Figures of published chips, to stand beside simulated ones: ``configs/published``, one file a chip.
+"""Figures of published chips, to compare with simulated ones: ``configs/published``, one file a chip.
 
-Every figure says whether it was published by the chip's authors, read in a public repository, quoted by others
+Every figure states whether it was published by the chip's authors, read in a public repository, quoted by others
 (secondary) or derived by arithmetic that its source states. Efficiencies compare across tasks; what depends on how much
 a chip does (area, throughput, accuracy, energy and latency of an inference) compares on one task only.
 """
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval, Len
 
-from devices import InputError
+from configs.errors import InputError
 from mho.config.read import read
 from mho.config.resolve import shipped_files
 from mho.references import library
@@ -26,8 +26,8 @@ Text = Annotated[str, Len(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A number with its standing and its source, in the unit that its key names."""
+class PublishedFigure:
+    """A number with its status and its source, in the unit that its key names."""
 
     value: Positive
     status: Status
@@ -35,7 +35,7 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share(Figure):
+class PublishedAccuracy(PublishedFigure):
     """An accuracy, from 0 to 1, and on what."""
 
     value: Annotated[float, Interval(gt=0.0, le=1.0)]
@@ -43,7 +43,7 @@ class Share(Figure):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerWork(Figure):
+class PerWork(PublishedFigure):
     """Energy or time of one piece of work, and which: ``inference``, or e.g. ``step`` of an LSTM."""
 
     per: Text
@@ -65,25 +65,25 @@ class Mode:
     bits_out: Annotated[int, Ge(1)] | None = None
     one_bit: bool = False
     note: str = ""
-    tops: Figure | None = None
-    tops_per_W: Figure | None = None
-    tops_per_mm2: Figure | None = None
-    area_m2: Figure | None = None
-    power_W: Figure | None = None
+    tops: PublishedFigure | None = None
+    tops_per_W: PublishedFigure | None = None
+    tops_per_mm2: PublishedFigure | None = None
+    area_m2: PublishedFigure | None = None
+    power_W: PublishedFigure | None = None
     energy_J: PerWork | None = None
     latency_s: PerWork | None = None
-    accuracy: Share | None = None
+    accuracy: PublishedAccuracy | None = None
 
     def __post_init__(self) -> None:
         if not self.figures():
             raise ValueError(f"a mode needs at least one of {', '.join(FIGURES)}")
 
-    def figures(self) -> dict[str, Figure]:
-        """What is known of it, by the name of an output."""
+    def figures(self) -> dict[str, PublishedFigure]:
+        """The figures that there are, by the name of an output."""
         return {name: figure for name in FIGURES if (figure := getattr(self, name)) is not None}
 
-    def comparable(self, output: str, task: str) -> Figure | None:
-        """The figure that may stand beside an output of mho's for this task; None where none means the same."""
+    def comparable(self, output: str, task: str) -> PublishedFigure | None:
+        """The figure that compares with an output of mho's for this task; None where none is the same quantity."""
         figure = self.figures().get(output)
         if figure is None or self.one_bit:
             return None
@@ -121,7 +121,7 @@ class Published:
     memory: Text
     analog: bool = True
     silicon: bool | None = None
-    task: Literal["kws", "charlm"] | None = None
+    task: Text | None = None
     modes: Annotated[tuple[Mode, ...], Len(1)]
 
     def __post_init__(self) -> None:

@@ -89,3 +89,8 @@ def duration(t_s: float | None) -> str:
             plural = "s" if name in ("day", "month", "year") and amount != "1" else ""
             return f"{amount} {name}{plural}"
     return "0" if t_s == 0.0 else quantity(t_s, "s")
+
+
+def counted(number: int, what: str) -> str:
+    """``1 chip``, ``2 chips``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from configs.errors import InputError
-from workloads.result import Panel
+from configs.yaml_source import parse_mapping
+from workloads.result import Data, MeanAndStd, Metrics, VariantResult
 
 Read = TypeVar("Read")
+
+#: The group of components that convert from analog to digital (``periphery.prices.component.Group``).
+CONVERSION = "adc"
 
 # Columns of each table (docs/run_directory.md): text, numbers, truth values. Further columns are kept as they are.
 _TEXT: dict[str, str] = {
@@ -60,95 +63,6 @@ _TRUTH_WORDS = {
 }
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-
-class Spread(_Record):
-    """Mean and standard deviation of one figure over chips (and splits)."""
-
-    mean: float | None = None
-    std: float | None = None
-
-
-class Metric(_Record):
-    """What one figure of merit means."""
-
-    higher_is_better: bool = True
-    unit: str = "1"
-
-    @property
-    def is_share(self) -> bool:
-        """Whether the figure is a share of successes, which people read in per cent."""
-        return self.unit == "1" and self.higher_is_better
-
-
-class Data(_Record):
-    """The data that a run was measured on."""
-
-    name: str = ""
-    digest: str | None = None
-    synthetic: bool = False
-    note: str | None = None
-    source: str | None = None
-    train: int | None = None
-    test: int | None = None
-
-
-class Quality(_Record):
-    """Figures of one variant at one time since programming; the metrics' names are further fields."""
-
-    t_s: float = 0.0
-    chips: int | None = None
-
-    def spread(self, metric: str) -> Spread:
-        """Mean and standard deviation of ``metric``; both missing where the run has none."""
-        return Spread.model_validate((self.model_extra or {}).get(metric) or {})
-
-
-class Variant(_Record):
-    """One way to build the hardware: its figures over time and its cost per inference."""
-
-    name: str
-    default: bool = False
-    device: str | None = None
-    bits: int | None = None
-    quality: tuple[Quality, ...] = ()
-    cost: dict[str, float | None] = Field(default_factory=dict)
-
-
-class Comparison(_Record):
-    """A paired difference, variant minus software, with its 95 % interval."""
-
-    name: str
-    text: str = ""
-    metric: str = "accuracy"
-    mean: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
-    pairs: Any = None
-    aim: float | str | None = None
-
-
-class Metrics(_Record):
-    """``metrics.json`` (DESIGN section 5)."""
-
-    experiment: str
-    seed: int | None = None
-    config_digest: str | None = None
-    data: Data = Field(default_factory=Data)
-    metrics: dict[str, Metric] = Field(min_length=1)
-    software: dict[str, float | None] = Field(default_factory=dict)
-    quantised: dict[str, float | None] = Field(default_factory=dict)
-    variants: tuple[Variant, ...] = Field(min_length=1)
-    comparisons: tuple[Comparison, ...] = ()
-    notes: tuple[str, ...] = ()
-    panels: tuple[Panel, ...] = ()
-    labels: tuple[str, ...] = ()
-    wall_s: float | None = None
-
-
 @dataclass(frozen=True)
 class RunData:
     """All that a run directory holds. Tables that the run did not write are empty and listed in ``absent``."""
@@ -163,19 +77,14 @@ class RunData:
     absent: frozenset[str] = frozenset()
 
     @property
-    def default(self) -> Variant:
-        """The variant that the headline figures speak of."""
+    def default(self) -> VariantResult:
+        """The variant of the headline figures."""
         return next(variant for variant in self.metrics.variants if variant.default)
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Names of all variants, in the experiment's order."""
         return tuple(variant.name for variant in self.metrics.variants)
-
-    @property
-    def kind(self) -> str:
-        """Which kind of experiment this was."""
-        return str(self.config.get("kind", "kws"))
 
     @property
     def metric(self) -> str:
@@ -190,9 +99,9 @@ class RunData:
         merged["synthetic"] = bool(merged.get("synthetic")) or self.metrics.data.synthetic
         return Data.model_validate(merged)
 
-    def variant(self, name: str) -> Variant:
+    def variant(self, name: str) -> VariantResult:
         """The variant of that name."""
-        return next(variant for variant in self.metrics.variants if variant.name == name)
+        return self.metrics.variant(name)
 
     def rows(self, table: str, **where: str) -> pd.DataFrame:
         """The rows of a table whose columns equal the given values."""
@@ -205,7 +114,7 @@ class RunData:
 def load(run_dir: Path | str) -> RunData:
     """Read the run directory ``run_dir``.
 
-    Raises ``InputError`` with one line per problem (file, place, what is allowed, what was got) when a file is missing
+    Raises ``InputError`` with one line per problem (file, line, what is allowed, what was got) when a file is missing
     or broken.
     """
     path = Path(run_dir)
@@ -286,9 +195,10 @@ def _metrics(path: Path, value: dict[str, Any]) -> Metrics:
     if len(defaults) != 1:
         problems.append(f"{path}: variants: exactly one must be the default (got {len(defaults)} of {len(names)})")
     problems += [
-        f"{path}: variants: the name {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})
+        f"{path}: variants: each name once (got {name!r} again)"
+        for name in sorted({n for n in names if names.count(n) > 1})
     ]
-    spread = TypeAdapter(Spread | None)
+    spread = TypeAdapter(MeanAndStd | None)
     for variant in metrics.variants:
         for quality in variant.quality:
             for metric in metrics.metrics:
@@ -296,8 +206,8 @@ def _metrics(path: Path, value: dict[str, Any]) -> Metrics:
                     spread.validate_python((quality.model_extra or {}).get(metric))
                 except ValidationError:
                     got = (quality.model_extra or {})[metric]
-                    place = f"variants.{variant.name}.quality at t_s = {quality.t_s:g}: {metric}"
-                    problems.append(f"{path}: {place}: must be an object with mean and std (got {got!r:.60})")
+                    where = f"variants.{variant.name}.quality at t_s = {quality.t_s:g}: {metric}"
+                    problems.append(f"{path}: {where}: must be an object with mean and std (got {got!r:.60})")
     if problems:
         raise InputError(problems)
     return metrics
@@ -312,13 +222,7 @@ def _manifest_data(path: Path, manifest: dict[str, Any]) -> None:
 
 def _config(path: Path) -> tuple[str, dict[str, Any]]:
     text = _text(path)
-    try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: must hold a mapping (got {type(config).__name__})")
-    return text, config
+    return text, parse_mapping(text.encode(), str(path), path.parent).plain()
 
 
 def _columns(name: str) -> list[str]:
@@ -380,9 +284,9 @@ def _truth(cell: str) -> bool:
 
 def _unknown_variants(path: Path, metrics: Metrics, tables: dict[str, pd.DataFrame]) -> Iterable[str]:
     """Rows of a variant that metrics.json does not list; rows that belong to no variant carry an empty name."""
-    known = {variant.name for variant in metrics.variants} | {"", "software", "quantised"}
+    allowed = {variant.name for variant in metrics.variants} | {"", "software", "quantised"}
     for name, table in tables.items():
         if "variant" in table:
-            for stranger in sorted(set(table["variant"]) - known):
+            for stranger in sorted(set(table["variant"]) - allowed):
                 listed = ", ".join(variant.name for variant in metrics.variants)
                 yield f"{path / name}.csv: variant {stranger!r} is not in metrics.json (it lists {listed})"

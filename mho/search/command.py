@@ -25,12 +25,12 @@ from mho.sweep.store import Store
 from mho.sweep.template import VARIANT
 
 TABLE = "results.csv"
-_SAMPLE = 32  # trials drawn to tell the time
+_SAMPLE = 32  # trials drawn to estimate the time
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A search after a run: where it lies, what was sought, its trials, and how many points were computed."""
+class SearchOutcome:
+    """A search after a run: its folder, its aims, its trials, and how many points were computed."""
 
     folder: Path
     search: Search
@@ -52,7 +52,7 @@ def search(
     data: Path | None = None,
     retry_failed: bool = False,
     meter: Meter | None = None,
-) -> Outcome:
+) -> SearchOutcome:
     """Search, or go on where the folder's search stopped, and write the table of trials.
 
     ``trials`` wins over the file's number. Raises InputError before anything runs.
@@ -76,10 +76,10 @@ def search(
     frame = table(found, wanted)
     write_atomic(folder / TABLE, frame.to_csv(index=False, lineterminator="\n").encode())
     page.write(folder, wanted, frame)
-    return Outcome(folder, wanted, frame, searcher.computed)
+    return SearchOutcome(folder, wanted, frame, searcher.computed)
 
 
-def closing(outcome: Outcome) -> str:
+def closing(outcome: SearchOutcome) -> str:
     """What a finished search prints: how many trials came to what, and the front."""
     states = outcome.table["state"].value_counts()
     counted = ", ".join(f"{states.get(state, 0)} {state}" for state in ("done", "pruned", "failed"))
@@ -127,29 +127,29 @@ def preview(source: str, *, trials: int | None = None, data: Path | None = None)
     ]
     each = max(1, len(wanted.seeds_in_turn))
     looks = wanted.pruning.rungs if wanted.pruning else ()
-    said = f"{wanted.trials} trials" + (f" of {each} seeds" if each > 1 else "")
+    text = f"{wanted.trials} trials" + (f" of {each} seeds" if each > 1 else "")
     if wanted.pruning:
         path = cheap_path(wanted, study.template)
-        said += f", each looked at with {path} {' and '.join(map(str, looks))} first"
+        text += f", each looked at with {path} {' and '.join(map(str, looks))} first"
     most = wanted.trials * each * (len(looks) + 1)
-    lines.append(f"{said}: at most {most} points ({study.kind})")
+    lines.append(f"{text}: at most {most} points ({study.kind})")
     found, why = estimate.seconds(study, few)
     if found is None:
-        return "\n".join([*lines, f"time: not known: {why}"])
+        return "\n".join([*lines, f"time: no estimate: {why}"])
     share = wanted.trials * each / len(few)
     return "\n".join([*lines, f"time: about {span(found * share)} on one worker without pruning: {why}"])
 
 
 def _space(choice: Choice) -> str:
     if choice.values is not None:
-        said = " or ".join(map(short, choice.values))
+        text = " or ".join(map(short, choice.values))
     else:
         kind = "whole numbers" if choice.whole else "numbers"
-        said = f"{kind} from {choice.first:g} to {choice.last:g}" + (" by their logarithm" * (choice.scale == "log"))
+        text = f"{kind} from {choice.first:g} to {choice.last:g}" + (" by their logarithm" * (choice.scale == "log"))
     where = " and ".join(
         f"{path} is {' or '.join(map(short, one_or_many(wanted)))}" for path, wanted in choice.when.items()
     )
-    return said + (f", where {where}" if where else "")
+    return text + (f", where {where}" if where else "")
 
 
 def _limits(bound: Bound) -> str:

@@ -17,11 +17,11 @@ _ATTEMPTS = 32  # to find a configuration that was not tried yet
 
 
 class Guide:
-    """Optuna's study of a search, in memory: the same proposals whenever it is told the same."""
+    """Optuna's study of a search, in memory: the same proposals after the same results."""
 
     def __init__(self, search: Search) -> None:
         self.search, self._study = search, optimiser(search)
-        self._chance = optuna.samplers.RandomSampler(seed=search.sampler.seed)
+        self._random = optuna.samplers.RandomSampler(seed=search.sampler.seed)
         self._tried: set[str] = set()
         self._asked: dict[int, optuna.Trial] = {}
 
@@ -30,8 +30,8 @@ class Guide:
         usual, found = self._study.sampler, []
         for number in range(first, first + count):
             for attempt in range(_ATTEMPTS):
-                # Where the sampler insists on what it knows, chance finds what is left, if anything is.
-                self._study.sampler = usual if attempt < _ATTEMPTS // 4 else self._chance
+                # Where the sampler repeats what was tried, a random draw finds what is left, if anything is.
+                self._study.sampler = usual if attempt < _ATTEMPTS // 4 else self._random
                 ask = self._study.ask()
                 trial = Trial(number, self._suggested(ask))
                 if repr(trial.coordinates) not in self._tried or attempt == _ATTEMPTS - 1:
@@ -55,7 +55,7 @@ class Guide:
             self._study.tell(ask, state=TrialState.PRUNED if trial.state == "pruned" else TrialState.FAIL)
 
     def sampled(self, count: int) -> list[Trial]:
-        """So many trials as they would be chosen if nothing were known of any."""
+        """So many trials as they would be chosen if none had a result."""
         return [Trial(number, self._suggested(self._study.ask())) for number in range(count)]
 
     def _suggested(self, ask: optuna.Trial) -> Coordinates:

@@ -1,7 +1,7 @@
-"""Ask for a batch of trials, compute their points like those of a sweep, tell what they gave, and again.
+"""Ask for a batch of trials, compute their points like those of a sweep, report their figures to the guide, and again.
 
-Which configurations are tried hangs on the file alone: a batch is chosen before any of it is known, with a seed of its
-own, so that one worker or many, on whatever engine, try the same. A search that was killed is replayed from its
+Which configurations are tried depends on the file alone: a batch is chosen before any of it is computed, with a seed
+for that, so that one worker or many, on whatever engine, try the same. A search that was killed is replayed from its
 beginning, and finds in the store what it has computed already: nothing else is kept, so nothing else can be lost.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from devices import InputError
+from configs.errors import InputError
 from mho.config.schema import suggestion
 from mho.search.guide import Guide
 from mho.search.spec import MOST_TRIALS, Search, cheap_path, check, read_search
@@ -28,14 +28,14 @@ from mho.sweep.run import Runner
 from mho.sweep.store import Store
 from mho.sweep.study import Study
 from mho.sweep.template import SEED, TIME
-from mho.sweep.work import WITHOUT_CHIPS
+from mho.sweep.work import without_chips
 
 _LOOKED_AT = 32  # trials whose configurations are read before anything runs
 _SHOWN = 3  # of their problems
 
 
 @dataclass(frozen=True)
-class Hands:
+class SearchContext:
     """What a search works with: where points are kept, computed (nowhere in a replay), and shown."""
 
     store: Store
@@ -74,15 +74,15 @@ class Searcher:
 
     def run(self, store: Store, engine: Engine, meter: Meter, *, retry_failed: bool = False) -> list[Trial]:
         """All trials, in the order in which they were chosen; what the store lacks is computed on the engine."""
-        return self._trials(Hands(store, engine, meter, retry_failed))
+        return self._trials(SearchContext(store, engine, meter, retry_failed))
 
     def replay(self, store: Store) -> list[Trial]:
         """The trials up to the first batch that the store does not hold whole, whatever code made it."""
         with suppress(_Incomplete):
-            self._trials(Hands(store, None, Meter(quiet=True), False))
+            self._trials(SearchContext(store, None, Meter(quiet=True), False))
         return self.trials
 
-    def _trials(self, hands: Hands) -> list[Trial]:
+    def _trials(self, context: SearchContext) -> list[Trial]:
         search = self.search
         guide = Guide(search)
         while len(self.trials) < search.trials:
@@ -90,17 +90,17 @@ class Searcher:
             batch = guide.batch(len(self.trials), count)
             for rung in search.pruning.rungs if search.pruning else ():
                 alive = [trial for trial in batch if trial.state == "running"]
-                self._judge(alive, rung, hands)
+                self._judge(alive, rung, context)
                 self._prune([trial for trial in alive if trial.state == "running"], rung)
             alive = [trial for trial in batch if trial.state == "running"]
-            self._judge(alive, None, hands)
+            self._judge(alive, None, context)
             for trial in alive:
                 trial.state = "done" if trial.state == "running" else trial.state
             for trial in batch:
                 guide.tell(trial)
             self.trials += batch
-            hands.meter.more = f"{sum(on_front(self.trials, search))} on the front"
-            hands.meter.advance(len(batch), sum(trial.state == "failed" for trial in batch))
+            context.meter.more = f"{sum(on_front(self.trials, search))} on the front"
+            context.meter.advance(len(batch), sum(trial.state == "failed" for trial in batch))
         return self.trials
 
     def check(self) -> None:
@@ -124,46 +124,46 @@ class Searcher:
                     [*error.problems[:_SHOWN], *([f"... and {more} more like these"] if more > 0 else [])]
                 ) from None
 
-    def _judge(self, trials: Sequence[Trial], rung: int | None, hands: Hands) -> None:
+    def _judge(self, trials: Sequence[Trial], rung: int | None, context: SearchContext) -> None:
         """Compute what the store does not hold of these trials, and give each its figures, or its error."""
         points = {trial.number: self.points_of(trial, rung) for trial in trials}
-        self.study.points = list({point.index: point for held in points.values() for point in held}.values())
-        state = self.study.state(hands.store)
+        self.study.points = list({point.index: point for of_trial in points.values() for point in of_trial}.values())
+        state = self.study.state(context.store)
         # A point that fails again in this very search is not tried for ever.
-        again = [point for point in state.failed if hands.retry_failed and point.index not in self._retried]
+        again = [point for point in state.failed if context.retry_failed and point.index not in self._retried]
         self._retried |= {point.index for point in again}
         todo = self.study.plan.by_training([*state.new, *state.stale, *again])
-        if state.new and hands.engine is None:
+        if state.new and context.engine is None:
             raise _Incomplete
-        if todo and hands.engine is not None:
+        if todo and context.engine is not None:
             self.computed += len(todo)
-            Runner(self.study, hands.store, dict(state.known), hands.engine, _Quiet(hands.meter)).run(todo)
-        asked = hands.store.known()[0]
-        digests = {point.index: asked[self.study.asked(point)] for held in points.values() for point in held}
-        rows = {row.digest: row for row in hands.store.rows(sorted(set(digests.values())))}
+            Runner(self.study, context.store, dict(state.statuses), context.engine, _Quiet(context.meter)).run(todo)
+        asked = context.store.statuses()[0]
+        digests = {point.index: asked[self.study.asked(point)] for of_trial in points.values() for point in of_trial}
+        rows = {row.digest: row for row in context.store.rows(sorted(set(digests.values())))}
         for trial in trials:
-            held = [rows[digests[point.index]] for point in points[trial.number]]
-            errors = list(dict.fromkeys(row.error for row in held if row.error))
+            mine = [rows[digests[point.index]] for point in points[trial.number]]
+            errors = list(dict.fromkeys(row.error for row in mine if row.error))
             trial.rung = rung
             if errors:
                 trial.state, trial.error = "failed", "; ".join(errors)
                 continue
-            trial.figures = means(held)
+            trial.figures = means(mine)
             self._refuse_unknown(trial)
             absent = [name for name in (*self.search.objectives, *self.search.constraints) if name not in trial.figures]
             if absent:
                 trial.state, trial.error = "failed", f"not available here: {', '.join(absent)}"
 
     def _refuse_unknown(self, trial: Trial) -> None:
-        """Raise InputError for a figure that no point of this kind gives, where that could not be known before."""
+        """Raise InputError for a figure that no point of this kind gives, where that could not be checked before."""
         if self.trials or not trial.figures:
             return
         for name in (*self.search.objectives, *self.search.constraints):
             if name not in trial.figures:
-                known = ", ".join(trial.figures)
-                place = self.study.sheet.name
+                figures = ", ".join(trial.figures)
                 raise InputError(
-                    f"{place}: objectives and constraints must be figures of this base ({known}) (got {name})"
+                    f"{self.study.sheet.name}: objectives and constraints must be figures of this base ({figures}) "
+                    f"(got {name})"
                     f"{suggestion(name, trial.figures)}"
                 )
 
@@ -205,7 +205,7 @@ class Searcher:
             broken = [
                 name
                 for name, bound in search.constraints.items()
-                if name in WITHOUT_CHIPS and bound.violation(trial.figures[name]) > 0.0
+                if name in without_chips(self.study.kind) and bound.violation(trial.figures[name]) > 0.0
             ]
             best = np.add(trial.aimed(search), benefit)
             if broken or (fit and dominated(best[None], np.array(fit), ways)[0]):
@@ -215,12 +215,12 @@ class Searcher:
     def _error_of(self, name: str, rung: int) -> float:
         """Standard error of an objective's mean at a rung, by the spread over chips in all trials that are done.
 
-        Nothing is known of one that varies over chips and has no spread: then no trial is given up.
+        Of one that varies over chips and has no spread it is infinite: then no trial is given up.
         """
-        if name in WITHOUT_CHIPS:
+        if name in without_chips(self.study.kind):
             return 0.0
-        held = [trial.figures.get(f"{name}_std") for trial in self.trials if trial.state == "done"]
-        spreads = [spread for spread in held if spread is not None]
+        found = [trial.figures.get(f"{name}_std") for trial in self.trials if trial.state == "done"]
+        spreads = [spread for spread in found if spread is not None]
         if not spreads:
             return math.inf
         by_chips = self.search.pruning is not None and self.search.pruning.path is None
@@ -228,11 +228,11 @@ class Searcher:
 
 
 class _Quiet(Meter):
-    """Says what a runner says through the search's own meter, which counts trials and not points."""
+    """Writes the lines of a runner through the search's meter, which counts trials and not points."""
 
     def __init__(self, outer: Meter) -> None:
         super().__init__(quiet=True)
         self.outer = outer
 
-    def say(self, text: str) -> None:
-        self.outer.say(text)
+    def write(self, text: str) -> None:
+        self.outer.write(text)

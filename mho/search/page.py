@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-import yaml
 
-from configs.yaml_source import dump_yaml
-from devices import InputError
+from configs.errors import InputError
+from configs.yaml_source import dump_yaml, parse_mapping
 from mho.files import write_atomic
 from mho.search.loop import Searcher
 from mho.search.spec import Search
 from mho.search.table import settings, table
 from mho.sweep.page import page, reading
-from mho.sweep.store import Store
+from mho.sweep.store import FILE, Store
 from mho.sweep.study import Study
 
 
@@ -39,8 +39,13 @@ def is_search(folder: Path) -> bool:
     """Whether the folder's newest sheet is a search's."""
     with Store(folder, create=False) as store:
         sheets = store.sheets()
-    plain = yaml.safe_load(sheets[-1][1]) if sheets else None
-    return isinstance(plain, dict) and {"space", "objectives"} <= set(plain)
+    return bool(sheets) and {"space", "objectives"} <= set(_plain(sheets[-1][1]))
+
+
+def _plain(text: str) -> dict[str, Any]:
+    """The content of a sheet that a store keeps."""
+    found: dict[str, Any] = parse_mapping(text.encode(), FILE, Path()).plain()
+    return found
 
 
 def replayed(folder: Path) -> tuple[Search, pd.DataFrame]:
@@ -56,7 +61,7 @@ def replayed(folder: Path) -> tuple[Search, pd.DataFrame]:
 
 def _again(name: str, text: str) -> Searcher:
     """The search of a sheet that a folder keeps: from its file where that is unchanged, else from the kept text."""
-    trials = int(yaml.safe_load(text)["trials"])
+    trials = int(_plain(text)["trials"])
     for source in (name, Path(name).stem):
         try:
             searcher = Searcher.of(source, trials=trials)

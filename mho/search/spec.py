@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Interval, Len
 
-from configs.yaml_source import Node
-from devices import InputError
+from configs.errors import InputError
+from configs.yaml_source import Node, as_node
 from mho.config.schema import dotted, listed, suggestion
 from mho.sweep.names import Direction
 from mho.sweep.pareto import Aims, Limit
-from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, as_node, conditions, read_file, repeated
+from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, conditions, read_file, repeated
 from mho.sweep.template import SEED, TIME, Template
-from mho.sweep.work import outputs_of
+from workloads import WORKLOADS
 
 MOST_TRIALS = 100_000
 
@@ -25,7 +25,7 @@ Method = Literal["tpe", "nsga2", "random", "qmc"]
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Draw):
-    """Where a setting may lie: ``values``, or an interval (``first``, ``last``), by ``scale``, perhaps ``whole``.
+    """What a setting may be: ``values``, or an interval (``first``, ``last``), by ``scale``, perhaps ``whole``.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Bound:
             raise ValueError(f"least must be at most most (got {self.least:g} and {self.most:g})")
 
     def violation(self, value: float) -> float:
-        """How far the value lies outside; not above 0 within."""
+        """How far the value is outside; not above 0 within."""
         over = [] if self.most is None else [value - self.most]
         under = [] if self.least is None else [self.least - value]
         return max(over + under)
@@ -116,11 +116,11 @@ class Search:
     Parameters
     ----------
     base, set, variants, chips : as in a sweep; with several variants, which one is a setting of the search
-    space : by path of a setting, where it may lie
+    space : by path of a setting, what it may be
     objectives : by figure, whether it is to grow or to fall
     constraints : by figure, what it must keep to
     trials : configurations to try
-    batch : trials chosen at once, before any of them is known. It, and not the number of workers, decides which
+    batch : trials chosen at once, before any of them is computed. It, and not the number of workers, decides which
         configurations are tried, so that any number of workers finds the same
     seeds : a trial's figures are means over so many seeds from 0 on, or over these; none keeps the base's seed
     t_s : time after programming [s]; none takes the base's last
@@ -155,7 +155,7 @@ class Search:
 
     @property
     def seeds_in_turn(self) -> tuple[int, ...]:
-        """Seeds of every trial; empty where the base's own is kept."""
+        """Seeds of every trial; empty where that of the base is kept."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds or ()
 
 
@@ -182,11 +182,13 @@ def read_search(source: str) -> tuple[Search, Sheet]:
 
 
 def _twice(search: Search, sheet: Sheet) -> Iterable[str]:
-    """What stands twice, or is said in two places of which one would win unseen."""
-    held: dict[tuple[str, ...], Any] = {("space", path): choice.values or () for path, choice in search.space.items()}
-    held["seeds",] = search.seeds if isinstance(search.seeds, tuple) else ()
-    held["variants",] = search.variants
-    for where, values in held.items():
+    """What is there twice, or is set by two keys of which one would win unseen."""
+    values_at: dict[tuple[str, ...], Any] = {
+        ("space", path): choice.values or () for path, choice in search.space.items()
+    }
+    values_at["seeds",] = search.seeds if isinstance(search.seeds, tuple) else ()
+    values_at["variants",] = search.variants
+    for where, values in values_at.items():
         again = repeated(values)
         if again is not None:
             yield f"{sheet.origin(*where)}: {dotted(where)}: each value once (got {again} again)"
@@ -194,12 +196,12 @@ def _twice(search: Search, sheet: Sheet) -> Iterable[str]:
         yield f"{sheet.origin('seeds')}: seeds: must hold at least one value (got none)"
     elsewhere = {SEED: ("seeds", search.seeds), TIME: ("t_s", search.t_s)}
     for path, choice in search.space.items():
-        place = f"{sheet.origin('space', path)}: space.{path}"
-        name, said = elsewhere.get(path, ("", None))
-        if said is not None:
-            yield f"{place}: is a setting of the search, so that '{name}' cannot hold it too"
+        at = f"{sheet.origin('space', path)}: space.{path}"
+        name, value = elsewhere.get(path, ("", None))
+        if value is not None:
+            yield f"{at}: is a setting of the search, so that '{name}' cannot set it too"
         if path in search.set and not choice.when:
-            yield f"{place}: is a setting of the search, so that 'set' cannot hold it too"
+            yield f"{at}: is a setting of the search, so that 'set' cannot set it too"
     most = search.trials * max(1, len(search.seeds_in_turn)) * (1 + len(search.pruning.rungs if search.pruning else ()))
     if most > MOST_POINTS:
         yield f"{sheet.origin('trials')}: trials: bring the search to {most} points; at most {MOST_POINTS} are allowed"
@@ -211,16 +213,16 @@ def _rungs(search: Search, sheet: Sheet, template: Template) -> Iterable[str]:
     path = cheap_path(search, template)
     instead = {SEED: "seeds", TIME: "t_s"}.get(path)
     if path in search.space or instead is not None:
-        said = "a setting of the search itself" if path in search.space else f"no such setting; '{instead}' says it"
-        yield f"{sheet.origin('pruning')}: pruning.path: {path} is {said}"
+        why = "a setting of the search itself" if path in search.space else f"no such setting; '{instead}' sets it"
+        yield f"{sheet.origin('pruning')}: pruning.path: {path} is {why}"
         return
     whole: Any = template.config(()).data
     for step in path.split("."):
         whole = whole.get(step) if isinstance(whole, dict) else None
     if isinstance(whole, int) and search.pruning.rungs[-1] >= whole:
         number = len(search.pruning.rungs) - 1
-        place = f"{sheet.origin('pruning', 'rungs', number)}: pruning.rungs[{number}]"
-        yield f"{place}: must be less than {path}, which is {whole} (got {search.pruning.rungs[-1]})"
+        at = f"{sheet.origin('pruning', 'rungs', number)}: pruning.rungs[{number}]"
+        yield f"{at}: must be less than {path}, which is {whole} (got {search.pruning.rungs[-1]})"
 
 
 def check(search: Search, sheet: Sheet, template: Template) -> None:
@@ -230,19 +232,19 @@ def check(search: Search, sheet: Sheet, template: Template) -> None:
         path = cheap_path(search, template)
         nodes[path] = [sheet.value("pruning", "rungs", n, of=rung) for n, rung in enumerate(search.pruning.rungs)]
     template.places(nodes)
-    names = outputs_of(template.kind)
+    names = WORKLOADS[template.kind].outputs
     problems = list(_rungs(search, sheet, template)) if search.pruning is not None else []
     for part, figures in (("objectives", search.objectives), ("constraints", search.constraints)):
         for name in figures:
             if names is not None and name not in names:
-                place = f"{sheet.origin(part, name)}: {part}.{name}"
-                problems.append(f"{place}: must be one of {listed(names)} (got {name}){suggestion(name, names)}")
+                at = f"{sheet.origin(part, name)}: {part}.{name}"
+                problems.append(f"{at}: must be one of {listed(names)} (got {name}){suggestion(name, names)}")
     if problems:
         raise InputError(problems)
 
 
 def _nodes(sheet: Sheet, path: str, choice: Choice) -> list[Node]:
-    """Values of a setting where they stand in the file; of an interval, its ends."""
+    """Values of a setting with their lines in the file; of an interval, its ends."""
     near = sheet.node.find(("space", path)) or sheet.node
     if choice.values is not None:
         return [sheet.value("space", path, "values", number, of=each) for number, each in enumerate(choice.values)]

@@ -29,13 +29,13 @@ def table(trials: Sequence[Trial], search: Search) -> pd.DataFrame:
     rows = []
     for trial, on in zip(trials, on_front(trials, search), strict=True):
         given = dict(trial.coordinates)
-        known = all(name in trial.figures for name in search.constraints)
+        judged = all(name in trial.figures for name in search.constraints)
         rows.append(
             {
                 "trial": trial.number,
                 **{path: cell(given.get(path)) for path in paths},
                 **{name: trial.figures.get(name) for name in names},
-                "feasible": known and trial.state != "failed" and max(trial.excess(search), default=0.0) <= 0.0,
+                "feasible": judged and trial.state != "failed" and max(trial.excess(search), default=0.0) <= 0.0,
                 "front": on,
                 "rung": "" if trial.rung is None else trial.rung,
                 "state": trial.state,

@@ -37,18 +37,18 @@ class Trial:
 
 def means(rows: Sequence[Row]) -> Figures:
     """Means over the points of a trial (its seeds) of the figures that all have, spreads over chips among them."""
-    held = [{**spreads(row), **row.outputs} for row in rows]
+    figures = [{**spreads(row), **row.outputs} for row in rows]
     return {
         name: sum(values) / len(values)
-        for name in held[0]
-        if len(values := [value for row in held if (value := row.get(name)) is not None]) == len(held)
+        for name in figures[0]
+        if len(values := [value for row in figures if (value := row.get(name)) is not None]) == len(figures)
     }
 
 
 def on_front(trials: Sequence[Trial], search: Search) -> list[bool]:
     """Which trials are done, keep to all constraints, and are dominated by no other such trial.
 
-    A configuration that was tried twice stands for itself once.
+    A configuration that was tried twice counts once.
     """
     met: set[str] = set()
     usable = np.zeros(len(trials), dtype=bool)
@@ -65,5 +65,5 @@ def on_front(trials: Sequence[Trial], search: Search) -> list[bool]:
 def spreads(row: Row) -> Figures:
     """Standard deviations over the chips of a point, of the figures that the store holds chip by chip."""
     chips = row.artefacts.get("chips")
-    held = chips.items() if isinstance(chips, dict) else ()
-    return {f"{name}_std": float(np.std(values)) for name, values in held if name in row.outputs and values}
+    by_chip = chips.items() if isinstance(chips, dict) else ()
+    return {f"{name}_std": float(np.std(values)) for name, values in by_chip if name in row.outputs and values}

@@ -18,16 +18,29 @@ from mho.sweep.plan import Point, Shard
 from mho.sweep.progress import Meter, span
 from mho.sweep.run import Runner
 from mho.sweep.store import FILE, Store
-from mho.sweep.study import State, Study
-from mho.sweep.work import SYNTHETIC
+from mho.sweep.study import Study, SweepState
+from workloads.workload import SYNTHETIC
 
 TABLE = "results.csv"
 _SHOWN = 100
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A sweep after a run: where it lies, its table, and how many points are finished and failed."""
+class Resume:
+    """What becomes of points that are there already.
+
+    Failed ones may be computed again; stale ones, which other code or data made, may be kept as they are (so the table
+    marks them); ``merge`` takes over the points of other sweeps' folders first, as of shards.
+    """
+
+    retry_failed: bool = False
+    keep_stale: bool = False
+    merge: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """A sweep after a run: its folder, its table, and how many points are finished and failed."""
 
     folder: Path
     table: pd.DataFrame
@@ -43,22 +56,18 @@ def sweep(
     site: Site = HERE,
     shard: Shard | None = None,
     data: Path | None = None,
-    retry_failed: bool = False,
-    keep_stale: bool = False,
-    merge: Sequence[Path] = (),
+    resume: Resume = Resume(),
     exports: Sequence[Path] = (),
     meter: Meter | None = None,
-) -> Outcome:
+) -> SweepOutcome:
     """Compute what the folder does not hold yet, and write the table. Raises InputError before anything runs.
 
-    ``site`` says where points are computed: in this process by default. ``keep_stale`` leaves points that other code or
-    data made as they are (their state in the table says so); ``merge`` takes over the points of other sweeps' folders
-    first, as of shards.
+    ``site`` is where points are computed: in this process by default.
     """
     meter = meter or Meter(quiet=True)
     export.refuse(exports)
-    for other in merge:
-        # One that cannot be read is told before a folder is made.
+    for other in resume.merge:
+        # One that cannot be read is an error before a folder is made.
         with Store(other, create=False):
             pass
     study = Study(source, data=data, shard=shard)
@@ -66,44 +75,53 @@ def sweep(
     fresh = not (folder / FILE).is_file()
     if fresh:
         study.check(study.points)
-        # Recordings that are not there, or none, are told before a folder is made.
+        # Recordings that are not there are an error before a folder is made.
         for point in study.points[:1]:
             study.data_of(point)
     with ExitStack() as stack:
         # A scheduler that does not answer leaves no folder behind.
         engine = stack.enter_context(site.open()) if fresh and study.points else None
         store = stack.enter_context(Store(folder))
-        for other in merge:
-            meter.say(f"{store.take_over(other)} points taken over from {other}")
+        for other in resume.merge:
+            meter.write(f"{store.take_over(other)} points taken over from {other}")
         text = dump_yaml(study.sheet.node.plain())
-        before = (store.sheets() or [("", "", "")])[-1][1], _held(folder / TABLE)
+        before = (store.sheets() or [("", "", "")])[-1][1], _content(folder / TABLE)
         store.begin(study.sheet.name, text, study.code, study.about_code)
         state = study.state(store)
         if not fresh:
             study.check(state.new)
         todo = sorted(
-            [*state.new, *([] if keep_stale else state.stale), *(state.failed if retry_failed else [])],
+            [
+                *state.new,
+                *([] if resume.keep_stale else state.stale),
+                *(state.failed if resume.retry_failed else []),
+            ],
             key=_order(study.points),
         )
         meter.start(len(study.points), len(study.points) - len(todo))
-        meter.say(_opening(state, keep_stale=keep_stale, retry_failed=retry_failed))
+        meter.write(_opening(state, resume))
         try:
             if todo:
                 engine = engine or stack.enter_context(site.open())
-                Runner(study, store, dict(state.known), engine, meter).run(todo)
+                Runner(study, store, dict(state.statuses), engine, meter).run(todo)
         finally:
             meter.stop()
         frame = export.table(study, store)
         for path in (folder / TABLE, *exports):
             export.write(study, frame, path)
         # A page of ten thousand points takes seconds: one that would be the same is left.
-        if meter.done or merge or before != (text, _held(folder / TABLE)) or not (folder / page.PAGE).is_file():
+        if (
+            meter.done
+            or resume.merge
+            or before != (text, _content(folder / TABLE))
+            or not (folder / page.PAGE).is_file()
+        ):
             page.write(folder, study=study)
     count = frame["state"].value_counts()
-    return Outcome(folder, frame, int(count.get("done", 0)), int(count.get("failed", 0)), meter.done)
+    return SweepOutcome(folder, frame, int(count.get("done", 0)), int(count.get("failed", 0)), meter.done)
 
 
-def _held(path: Path) -> bytes:
+def _content(path: Path) -> bytes:
     """What a file holds; nothing where there is none."""
     return path.read_bytes() if path.is_file() else b""
 
@@ -137,7 +155,7 @@ def preview(source: str, *, output: Path | None = None, shard: Shard | None = No
     """What a sweep would do: its points, their number, what is there already, and the time that the rest may take."""
     study = Study(source, data=data, shard=shard)
     folder = output or Path("runs") / study.sheet.title
-    state, seconds = State(new=list(study.points)), None
+    state, seconds = SweepState(new=list(study.points)), None
     if (folder / FILE).is_file():
         with Store(folder) as store:
             state, seconds = study.state(store), store.mean_seconds()
@@ -159,24 +177,24 @@ def _time(study: Study, todo: list[Point], mean_s: float | None) -> str:
             f"time: about {span(mean_s * len(todo))} on one worker, by the points that are there ({mean_s:.3g} s each)"
         )
     found, why = estimate.seconds(study, todo)
-    return f"time: not known: {why}" if found is None else f"time: about {span(found)} on one worker: {why}"
+    return f"time: no estimate: {why}" if found is None else f"time: about {span(found)} on one worker: {why}"
 
 
-def _opening(state: State, *, keep_stale: bool, retry_failed: bool) -> str:
+def _opening(state: SweepState, resume: Resume) -> str:
     text = state.words()
     if state.stale:
-        text += "; stale points are " + ("kept as they are" if keep_stale else "computed again")
-    if state.failed and not retry_failed:
+        text += "; stale points are " + ("kept as they are" if resume.keep_stale else "computed again")
+    if state.failed and not resume.retry_failed:
         text += "; --retry-failed computes failed points again"
     return text
 
 
 def _order(points: Sequence[Point]) -> Callable[[Point], int]:
-    place = {point.index: number for number, point in enumerate(points)}
-    return lambda point: place[point.index]
+    order = {point.index: number for number, point in enumerate(points)}
+    return lambda point: order[point.index]
 
 
-def closing(outcome: Outcome) -> str:
+def closing(outcome: SweepOutcome) -> str:
     """What a finished sweep prints."""
     total = len(outcome.table)
     text = f"{outcome.done} of {total} points done, {outcome.failed} failed, {outcome.computed} computed now"

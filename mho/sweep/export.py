@@ -6,7 +6,6 @@ two runs of one sweep give the same bytes.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Sequence
@@ -16,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from devices import InputError
-from mho.files import write_atomic
+from configs.errors import InputError
+from mho.files import parquet_bytes, write_atomic
 from mho.sweep.names import unit_of
 from mho.sweep.plan import Dimension
 from mho.sweep.store import Store
@@ -31,7 +30,7 @@ STATES = ("done", "stale", "failed", "missing")
 def table(study: Study, store: Store) -> pd.DataFrame:
     """Coordinates, outputs and state of every point; ``stale`` where other code or data made it, ``missing`` where
     nothing did yet."""
-    asked, known = store.known()
+    asked, statuses = store.statuses()
     digests = {point.index: asked.get(study.asked(point), "") for point in study.points}
     wanted_rows = set(digests.values())
     rows = {name: (outputs, error) for name, outputs, error in store.figures() if name in wanted_rows}
@@ -40,7 +39,7 @@ def table(study: Study, store: Store) -> pd.DataFrame:
     for point in sorted(study.points, key=lambda each: each.index):
         name = digests[point.index]
         outputs, error = rows.get(name, ({}, ""))
-        one = known.get(name)
+        one = statuses.get(name)
         state = "missing" if one is None else one.state if study.counts(one, point) else "stale"
         if not wanted:
             names |= dict.fromkeys(outputs)
@@ -76,8 +75,8 @@ def as_json(frame: pd.DataFrame) -> str:
 
 
 def _plain(value: Any) -> Any:
-    held = value.item() if isinstance(value, np.generic) else value
-    return None if held is pd.NA or held != held else held
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if plain is pd.NA or plain != plain else plain
 
 
 def refuse(paths: Sequence[Path]) -> None:
@@ -99,23 +98,13 @@ def write(study: Study, frame: pd.DataFrame, path: Path) -> None:
     if path.suffix == ".csv":
         data = frame.to_csv(index=False, lineterminator="\n").encode()
     elif path.suffix == ".parquet":
-        data = parquet(frame)
+        data = parquet_bytes(uniform(frame))
     else:
         data = bytes(dataset(study, frame).to_netcdf(engine="scipy", format="NETCDF3_64BIT"))
     write_atomic(path, data)
 
 
-def parquet(frame: pd.DataFrame) -> bytes:
-    """The table as Parquet. Raises InputError where the package for it is missing."""
-    buffer = io.BytesIO()
-    try:
-        _uniform(frame).to_parquet(buffer, index=False)
-    except ImportError as error:
-        raise InputError("--export: Parquet needs pyarrow: pip install 'mho[parquet]' (or choose .csv)") from error
-    return buffer.getvalue()
-
-
-def _uniform(frame: pd.DataFrame) -> pd.DataFrame:
+def uniform(frame: pd.DataFrame) -> pd.DataFrame:
     """Columns of one type each: an axis that mixes numbers and words becomes words."""
     out = frame.copy()
     for name in out.columns:
@@ -129,7 +118,7 @@ def _uniform(frame: pd.DataFrame) -> pd.DataFrame:
 def dataset(study: Study, frame: pd.DataFrame) -> Any:
     """The table as an xarray Dataset: a dimension for each axis, with zipped and sampled settings along it.
 
-    Zipped settings under the name of an output lie along ``NAME_axis``, since a variable cannot be its own dimension.
+    Zipped settings under the name of an output are along ``NAME_axis``, since a variable is no dimension of itself.
     Where axes have conditions the points form no grid: then there is one dimension, ``point``.
     """
     xarray = _xarray()
@@ -178,7 +167,7 @@ def _array(values: pd.Series[Any]) -> Any:
 
 def _xarray() -> Any:
     try:
-        import xarray  # noqa: PLC0415
+        import xarray
     except ImportError as error:
         raise InputError("--export: NetCDF needs xarray: pip install 'mho[sweeps]' (or choose .csv)") from error
     return xarray

@@ -1,4 +1,4 @@
-"""What the name of an output or of a setting tells: its unit, how people write it, and which way is better."""
+"""What follows from the name of an output or of a setting: its unit, how people write it, and which way is better."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BETTER: tuple[tuple[str, Direction], ...] = (
 
 
 def unit_of(name: str) -> str:
-    """The SI unit that the end of a name tells; empty where it tells none."""
+    """The SI unit at the end of a name; empty where there is none."""
     base = name.rsplit(".", 1)[-1].removesuffix("_worst").removesuffix("_std")
     for rate, unit in _RATES.items():
         if base.endswith(rate):

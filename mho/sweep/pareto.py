@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices import InputError
+from configs.errors import InputError
 from mho.sweep.names import Direction
 
 
@@ -63,17 +63,17 @@ class Aims:
         columns = [np.asarray(outputs[name], dtype=float) for name in self.objectives]
         ways = list(self.objectives.values())
         kept = self.feasible(outputs)
-        held = np.flatnonzero(kept if usable is None else kept & usable)
+        candidates = np.flatnonzero(kept if usable is None else kept & usable)
         found = np.zeros(len(next(iter(outputs.values()), ())), dtype=bool)
-        if columns and held.size:
-            found[held] = front(np.stack(columns, axis=1)[held], ways)
+        if columns and candidates.size:
+            found[candidates] = front(np.stack(columns, axis=1)[candidates], ways)
         return found
 
 
 def front(values: NDArray[Any], directions: Sequence[Direction]) -> NDArray[np.bool_]:
     """Rows of ``values`` (points x objectives) that no other row dominates.
 
-    A row dominates another if it is at least as good in every objective and better in one; equal rows stand together.
+    A row dominates another if it is at least as good in every objective and better in one; of equal rows each is kept.
     Rows with a figure that is not available are never on the front.
     """
     signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])

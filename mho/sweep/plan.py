@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from configs.yaml_source import Node, Origin
-from devices import InputError
-from mho.sweep.spec import Sheet, as_node, columns, one_or_many, same, whole_numbers
+from configs.errors import InputError
+from configs.yaml_source import Node, Origin, as_node, whole_numbers
+from mho.sweep.spec import Sheet, columns, one_or_many, same
 from mho.sweep.template import SEED, TIME, VARIANT, Coordinates, Template
 
 
 @dataclass(frozen=True)
 class Point:
-    """One point: its place in the order of the whole sweep, and what it puts into the base."""
+    """One point: its number in the order of the whole sweep, and what it puts into the base."""
 
     index: int
     coordinates: Coordinates
@@ -54,7 +54,7 @@ class Dimension:
 
     name: str
     paths: tuple[str, ...]
-    values: tuple[tuple[Any, ...], ...]
+    values: tuple[tuple[Any, ...], ...] = ()
     when: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
     def holds(self, before: dict[str, Any]) -> bool:
@@ -75,21 +75,21 @@ class Plan:
         taken: dict[str, str] = {}
         for dimension in self.dimensions:
             for path in dimension.paths:
-                place = self._origin(dimension.name, path)
+                where = self._origin(dimension.name, path)
                 if path in taken:
                     raise InputError(
-                        f"{place}: {path}: each setting on one axis (got it again; it is on {taken[path]} already)"
+                        f"{where}: {path}: each setting on one axis (got it again; it is on {taken[path]} already)"
                     )
                 if path in sheet.sweep.set and not dimension.when:
-                    raise InputError(f"{place}: {path}: is an axis at all points, so that 'set' cannot hold it too")
+                    raise InputError(f"{where}: {path}: is an axis at all points, so that 'set' cannot set it too")
                 taken[path] = dimension.name
-        places = {path: self._nodes(dimension, path) for dimension in self.dimensions for path in dimension.paths}
+        nodes = {path: self._nodes(dimension, path) for dimension in self.dimensions for path in dimension.paths}
         for outside in (VARIANT, *((TIME,) if template.grouped else ())):
-            places.pop(outside, None)
-        template.places(places)
+            nodes.pop(outside, None)
+        template.places(nodes)
 
     def _origin(self, name: str, path: str) -> Origin:
-        """Where the file says that a setting is on the dimension of this name."""
+        """The line at which the file puts a setting on the dimension of this name."""
         if name in self.sheet.sweep.axes:
             zipped = ("axes", name, "zip", path)
             return self.sheet.origin(*(zipped if self.sheet.node.find(zipped) else ("axes", name)))
@@ -97,9 +97,9 @@ class Plan:
 
     def _axes(self) -> Iterator[Dimension]:
         for name, axis in self.sheet.sweep.axes.items():
-            held = columns(name, axis)
+            of_axis = columns(name, axis)
             when = tuple((key, one_or_many(wanted)) for key, wanted in axis.when.items())
-            yield Dimension(name, tuple(held), tuple(zip(*held.values(), strict=True)), when)
+            yield Dimension(name, tuple(of_axis), tuple(zip(*of_axis.values(), strict=True)), when)
 
     def _others(self) -> Iterator[Dimension]:
         sweep = self.sheet.sweep
@@ -114,7 +114,7 @@ class Plan:
             yield Dimension("times_s", (TIME,), tuple((t_s,) for t_s in times))
 
     def _nodes(self, dimension: Dimension, path: str) -> list[Node]:
-        """Where each value of a setting stands."""
+        """The node of each value of a setting."""
         sheet, name, column = self.sheet, dimension.name, dimension.paths.index(path)
         found = []
         for number, values in enumerate(dimension.values):
@@ -126,7 +126,7 @@ class Plan:
                 (name, number),
                 (name,),
             )
-            node = next((held for each in tries if (held := sheet.node.find(each)) is not None), None)
+            node = next((at for each in tries if (at := sheet.node.find(each)) is not None), None)
             found.append(sheet.value("axes", name, of=value) if node is None else _at(node, value))
         return found
 
@@ -184,5 +184,5 @@ def short(value: Any) -> str:
 
 
 def _at(node: Node, value: Any) -> Node:
-    """The node itself where it holds the value, else the value at its place (one of a range, or a sample)."""
+    """The node itself where it is the value, else the value with its line (one of a range, or a sample)."""
     return node if whole_numbers(node.plain()) == value else as_node(value, node)

@@ -14,7 +14,7 @@ _LINE_S = 10.0
 class Meter:
     """Counts points; rate and time left are those of this run, points taken over from earlier ones left out.
 
-    ``what`` is the word for what is counted, ``more`` what else the line says.
+    ``what`` is the word for what is counted, ``more`` what else is in the line.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -43,16 +43,16 @@ class Meter:
             self.bar.update(self.bar.task_ids[0], completed=self.before + self.done, description=self.text())
         elif not self.quiet and now - self.shown >= _LINE_S:
             self.shown = now
-            self.say(self.text())
+            self.write(self.text())
 
     def stop(self) -> None:
         """Leave the last state on the screen."""
         if self.bar is not None:
             self.bar.stop()
         elif not self.quiet and self.done:
-            self.say(self.text())
+            self.write(self.text())
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """One line, with the seconds since the start; nothing where the user wants quiet."""
         if self.quiet:
             return

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 
-from devices import InputError
+from configs.errors import InputError
 from mho.sweep.engines.engine import Engine, WorkerDied
 from mho.sweep.plan import Point
 from mho.sweep.progress import Meter
-from mho.sweep.store import Known, Row, Store
+from mho.sweep.store import PointStatus, Row, Store
 from mho.sweep.study import Study
 from mho.sweep.template import TIME, Config
-from mho.sweep.work import MERGED, SAME_DATA, Answer, Task, perform
+from mho.sweep.work import Answer, PointBatch, perform
+from workloads import WORKLOADS
 
 _TASK_S = 1.0  # of cheap points: about what a kill may cost
 _MOST_CHEAP, _MOST_CHIPS = 200, 8
@@ -36,12 +37,12 @@ class Runner:
     """The state of a running sweep.
 
     ``queue``: points to do; ``alone``: points of a shared run that failed, to be run singly; ``suspects``: points that
-    were under way when a worker died, each to have the engine to itself, so that the culprit is known.
+    were under way when a worker died, each to have the engine to itself, so that the one to blame is found.
     """
 
     study: Study
     store: Store
-    known: dict[str, Known]
+    statuses: dict[str, PointStatus]
     engine: Engine
     meter: Meter
     queue: deque[Point] = field(default_factory=deque)
@@ -66,13 +67,13 @@ class Runner:
         """Those of a cluster come and go; tasks that find none wait for one."""
         found = self.engine.workers
         if not found and self.workers:
-            self.meter.say("the cluster has no workers; waiting for one")
+            self.meter.write("the cluster has no workers; waiting for one")
         self.workers = found
 
     def _next(self) -> list[Point]:
         """The points of the next task, none while the engine has enough to do: a task waits for each busy worker."""
         enough = 1 if self.workers == 1 else 2 * max(1, self.workers)
-        tested = any(ready.point.index in self.accused for held in self.flying.values() for ready in held)
+        tested = any(ready.point.index in self.accused for batch in self.flying.values() for ready in batch)
         if tested or len(self.flying) >= enough or (self.suspects and self.flying):
             return []
         for few in (self.suspects, self.alone):
@@ -92,7 +93,8 @@ class Runner:
         """A few chips of one training, each at all its times."""
         training = self.study.plan.training_of(self.queue[0])
         left = {_chip_of(point) for point in self.queue if self.study.plan.training_of(point) == training}
-        most = min(_MOST_CHIPS, -(-len(left) // max(1, self.workers))) if self.study.kind in MERGED else 1
+        together = WORKLOADS[self.study.kind].independent_variants
+        most = min(_MOST_CHIPS, -(-len(left) // max(1, self.workers))) if together else 1
         batch: list[Point] = []
         chips: set[str] = set()
         while self.queue and self.study.plan.training_of(self.queue[0]) == training:
@@ -110,20 +112,20 @@ class Runner:
             except InputError as error:
                 self._keep([Ready(point, Config({}, self.study.asked(point)))], [_wrong(error)])
                 continue
-            one = self.known.get(config.digest)
+            one = self.statuses.get(config.digest)
             if one is not None and one.state == "done" and self.study.counts(one, point):
-                # Written differently, another point says the same.
+                # Written differently, another point is the same.
                 keys.append((self.study.asked(point), config.digest))
                 self.meter.advance(1, 0)
             else:
                 ready.append(Ready(point, config))
         if keys:
             self.store.write([], keys)
-        mine = self.store.claim({each.config.digest: self.known.get(each.config.digest) for each in ready})
+        mine = self.store.claim({each.config.digest: self.statuses.get(each.config.digest) for each in ready})
         self._leave([each for each in ready if each.config.digest not in mine])
         ready = [each for each in ready if each.config.digest in mine]
         if ready:
-            task = Task(
+            task = PointBatch(
                 kind=self.study.kind,
                 configs=tuple(each.config.data for each in ready),
                 t_s=tuple(dict(each.point.coordinates).get(TIME) for each in ready),
@@ -137,13 +139,13 @@ class Runner:
         """Points that another process has claimed, or has finished since."""
         if not others:
             return
-        known = self.store.known()[1]
+        statuses = self.store.statuses()[1]
         waiting = []
         for each in others:
             name = each.config.digest
-            if name in known and known[name] != self.known.get(name):
-                self.known[name] = known[name]
-                self.meter.advance(1, int(known[name].state == "failed"))
+            if name in statuses and statuses[name] != self.statuses.get(name):
+                self.statuses[name] = statuses[name]
+                self.meter.advance(1, int(statuses[name].state == "failed"))
             else:
                 waiting.append(each.point)
         if waiting and not self.flying and len(self.queue) == 0:
@@ -160,7 +162,7 @@ class Runner:
                 self._keep(ready, [Answer(error=_DIED)])
                 return
             if not self.suspects:
-                self.meter.say("a worker died; what was under way is computed again, point by point")
+                self.meter.write("a worker died; what was under way is computed again, point by point")
             self.suspects.extend(each.point for each in ready)
             self.accused.update(each.point.index for each in ready)
             return
@@ -176,7 +178,7 @@ class Runner:
     def _of_these_data(self, ready: Ready, answer: Answer) -> Answer:
         """An answer from recordings that are not those of the sweep is none."""
         read, asked = answer.artefacts.get("data"), self.study.data_of(ready.point)
-        if answer.error or read is None or self.study.kind not in SAME_DATA or read == asked:
+        if answer.error or read is None or not WORKLOADS[self.study.kind].same_data or read == asked:
             return answer
         return Answer(
             error=f"the worker read other recordings (digest {read[:12]}) than the sweep (digest {asked[:12]})"
@@ -203,7 +205,7 @@ class Runner:
             if not answer.error:
                 self.mean_s = answer.seconds if self.mean_s is None else 0.8 * self.mean_s + 0.2 * answer.seconds
         self.store.write(rows, keys)
-        self.known.update({row.digest: Known(row.state, row.code, row.data) for row in rows})
+        self.statuses.update({row.digest: PointStatus(row.state, row.code, row.data) for row in rows})
         self.meter.advance(len(rows), sum(row.state == "failed" for row in rows))
 
 

@@ -6,21 +6,21 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Interval, Len
-from pydantic import ValidationError
 
-from configs.yaml_source import Node, Origin, describe_value
-from devices import InputError, Stream
-from mho.config.resolve import REFERENCES, Files, Resolver, Source
-from mho.config.schema import Schema, dotted, listed, suggestion
+from configs.errors import InputError
+from configs.yaml_source import Node, Origin, as_node, describe_value, whole_numbers
+from devices import Stream
+from mho.config.read import schema_of
+from mho.config.resolve import Files, Resolver, Source
+from mho.config.schema import dotted, listed, suggestion
 
 MOST_POINTS = 1_000_000
-_DIGITS = 12  # of a computed value: a log range then says 1e-05, not 9.999999999999999e-06
+_DIGITS = 12  # of a computed value: a log range then gives 1e-05, not 9.999999999999999e-06
 
 _DIMENSIONS = ("variant", "samples", "seeds", "times_s", "point")
 
@@ -36,9 +36,9 @@ class Axis:
     values : the values themselves
     first, last : ends of a range, both included
     step : distance between the values of a linear range
-    count : number of values of a range, in place of ``step``
+    count : number of values of a range, in where of ``step``
     scale : ``linear``, or ``log`` for equal ratios
-    zip : lists of equal length by path: settings that change together, under the axis's own name
+    zip : lists of equal length by path: settings that change together, under the name of the axis
     when : the axis exists only where these earlier axes have this value (or one of a list)
     """
 
@@ -98,7 +98,7 @@ class Axis:
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """Where the values of a sampled setting lie.
+    """The range of a sampled setting.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class Draw:
             raise ValueError(f"whole: first and last must be whole numbers too (got {self.first:g} and {self.last:g})")
 
     def at(self, share: float) -> Any:
-        """The value below which this share of the samples lies."""
+        """The value with this share of the samples below it."""
         if self.values is not None:
             return self.values[int(share * len(self.values))]
         assert self.first is not None
@@ -150,7 +150,7 @@ class Samples:
         10.1080/00401706.1979.10489755)
     count : number of draws
     seed : of the draws, apart from the experiment's
-    axes : by path, where the values lie
+    axes : by path, the range of the values
     """
 
     method: Literal["random", "latin_hypercube"] = "latin_hypercube"
@@ -179,12 +179,12 @@ class Sweep:
     base : an experiment (its name, a file's path, or a mapping that ``extends`` one), or a mapping with ``kind: nladc``
     set : settings by path that hold at all points
     variants : variants of the base that are swept; the default one alone where none is named
-    axes : by path of a setting (or, with ``zip``, by a name of your own): a list of values, or an axis
+    axes : by path of a setting (or, with ``zip``, by a name that you choose): a list of values, or an axis
     samples : settings drawn together
     seeds : so many seeds from 0 on, or a list of them; none keeps the base's seed
     times_s : times after programming [s]; none keeps those of the base
     chips : chips of every point; none keeps those of the base
-    outputs : figures that go into the exported table; none means all (the store always keeps all)
+    outputs : figures that go into the exported table; all where none is named (the store always keeps all)
     """
 
     description: str = ""
@@ -201,7 +201,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sweep's file as read: the sweep, its nodes (for places in messages), its name, and the files around it."""
+    """A sweep's file as read: the sweep, its nodes (for lines in messages), its name, and the files around it."""
 
     sweep: Sweep
     node: Node
@@ -214,7 +214,7 @@ class Sheet:
         return Path(self.name).stem
 
     def origin(self, *path: str | int) -> Origin:
-        """Where the value at a path stands, or what lies closest above it."""
+        """The line of the value at a path, or of what is closest above it."""
         for depth in range(len(path), 0, -1):
             found = self.node.find(path[:depth])
             if found is not None:
@@ -223,7 +223,7 @@ class Sheet:
         return self.node.origin
 
     def value(self, *path: str | int, of: Any) -> Node:
-        """The node of a value in the file; one at the closest place, for a value that was computed."""
+        """The node of a value in the file; one with the closest line, for a value that was computed."""
         found = self.node.find(path)
         if found is not None and found.plain() == of:
             return found
@@ -234,7 +234,7 @@ def read_sheet(source: str) -> Sheet:
     """Read a sweep by path or shipped name. Raises InputError with one line for each problem, before any expansion."""
     sweep, node, opened = read_file(source, Sweep, "sweeps", (("axes",), ("samples", "axes")))
     sheet = Sheet(sweep, node, opened.name, opened.open_files)
-    # An axis is expanded only once its size is known to be sane.
+    # An axis is expanded only once its size was checked.
     axes = ((name, axis.when, columns(name, axis)) for name, axis in sweep.axes.items())
     problems = list(_too_many(sheet)) or [*conditions(sheet, "axes", "an axis", axes), *_twice(sheet)]
     if problems:
@@ -243,12 +243,10 @@ def read_sheet(source: str) -> Sheet:
 
 
 def read_file(source: str, kind: type, folder: str, lists: Sequence[tuple[str, ...]]) -> tuple[Any, Node, Source]:
-    """A file of one kind, its tree, and where it was found; under ``lists``, a list stands for ``values``."""
-    schema = _schema(kind)
+    """A file of one kind, its tree, and where it was found; under ``lists``, a list is read as ``values``."""
+    schema = schema_of(kind)
     resolver = Resolver(schema)
-    opened = resolver.record(str(source), folder, Path(), str(source), ())
-    if opened is None:
-        raise InputError(resolver.problems)
+    opened = resolver.opened(source, folder)
     node = resolver.resolve(_spelt_out(opened.node, lists), [schema.root], folder, (), opened.open_files)
     unbounded = [
         f"{below.origin}: {dotted(path)}: must be a finite number (got {describe_value(below)})"
@@ -257,36 +255,25 @@ def read_file(source: str, kind: type, folder: str, lists: Sequence[tuple[str, .
     ]
     if unbounded:
         raise InputError(unbounded)
-    value = None
-    try:
-        value = schema.adapter.validate_json(json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid")
-    except ValidationError as error:
-        raise InputError(dict.fromkeys([*resolver.problems, *schema.explain(error, node)])) from None
+    value = schema.value(node, resolver.problems)
     if resolver.problems:
         raise InputError(dict.fromkeys(resolver.problems))
     return value, node, opened
 
 
 def _spelt_out(node: Node, lists: Sequence[tuple[str, ...]]) -> Node:
-    """The file with every list under these places as ``values``, which it stands for."""
+    """The file with every list under these paths as ``values``."""
     for path in lists:
-        held = node.find(path)
-        if held is not None and isinstance(held.value, dict):
-            short = {key: item for key, item in held.value.items() if isinstance(item.value, tuple)}
+        section = node.find(path)
+        if section is not None and isinstance(section.value, dict):
+            short = {key: item for key, item in section.value.items() if isinstance(item.value, tuple)}
             made = {key: Node({"values": item}, item.origin, {"values": item.origin}) for key, item in short.items()}
-            node = _with(node, path, replace(held, value={**held.value, **made}))
+            node = node.put(path, replace(section, value={**section.value, **made}))
     return node
 
 
-def _with(node: Node, path: tuple[str, ...], new: Node) -> Node:
-    if not path:
-        return new
-    assert isinstance(node.value, dict)
-    return replace(node, value={**node.value, path[0]: _with(node.value[path[0]], path[1:], new)})
-
-
 def sizes(sweep: Sweep) -> dict[tuple[str, ...], int]:
-    """Number of values of everything that multiplies the points, by its place in the file; nothing is expanded."""
+    """Number of values of everything that multiplies the points, by its path in the file; nothing is expanded."""
     found: dict[tuple[str, ...], int] = {("axes", name): axis.size for name, axis in sweep.axes.items()}
     if sweep.samples is not None:
         found["samples", "count"] = sweep.samples.count
@@ -298,22 +285,22 @@ def sizes(sweep: Sweep) -> dict[tuple[str, ...], int]:
 def _too_many(sheet: Sheet) -> Iterable[str]:
     total = 1
     for path, size in sizes(sheet.sweep).items():
-        place = f"{sheet.origin(*path)}: {dotted(path)}"
+        where = f"{sheet.origin(*path)}: {dotted(path)}"
         total *= size
         if size == 0:
-            yield f"{place}: must hold at least one value (got none)"
+            yield f"{where}: must hold at least one value (got none)"
         elif size > MOST_POINTS:
-            yield f"{place}: expands to {size} values; a sweep may have at most {MOST_POINTS} points"
+            yield f"{where}: expands to {size} values; a sweep may have at most {MOST_POINTS} points"
             return
         elif total > MOST_POINTS:
-            yield f"{place}: brings the sweep to {total} points; at most {MOST_POINTS} are allowed"
+            yield f"{where}: brings the sweep to {total} points; at most {MOST_POINTS} are allowed"
             return
 
 
 def conditions(
     sheet: Sheet, part: str, word: str, entries: Iterable[tuple[str, Mapping[str, Any], Mapping[str, Sequence[Any]]]]
 ) -> Iterable[str]:
-    """``when`` must name what stands before, and values that it takes; a problem for each that does not.
+    """``when`` must name what comes before, and values that it takes; a problem for each that does not.
 
     Entries are names under ``part`` of the file with their condition and, by path, the values that they take: a range
     for whole numbers, and none for an interval, of which no value is met again; ``word`` is what one of them is called.
@@ -321,46 +308,46 @@ def conditions(
     before: dict[str, Sequence[Any]] = {}
     for name, when, taken in entries:
         for key, wanted in when.items():
-            place = f"{sheet.origin(part, name, 'when', key)}: {dotted((part, name, 'when', key))}"
+            where = f"{sheet.origin(part, name, 'when', key)}: {dotted((part, name, 'when', key))}"
             if key not in before:
-                allowed = f"must be {word} that stands before this one ({listed(before)})"
-                yield f"{place}: {allowed} (got {key}){suggestion(key, before)}"
+                allowed = f"must be {word} that comes before this one ({listed(before)})"
+                yield f"{where}: {allowed} (got {key}){suggestion(key, before)}"
                 continue
             if not one_or_many(wanted):
-                yield f"{place}: must name at least one value (got none)"
+                yield f"{where}: must name at least one value (got none)"
             for value in one_or_many(wanted):
                 if not _among(value, before[key]):
-                    held = before[key]
-                    allowed = f"{held[0]} to {held[-1]}" if isinstance(held, range) else listed(map(str, held))
-                    yield f"{place}: must be a value of that {word.split()[-1]} ({allowed}) (got {value})"
+                    values = before[key]
+                    allowed = f"{values[0]} to {values[-1]}" if isinstance(values, range) else listed(map(str, values))
+                    yield f"{where}: must be a value of that {word.split()[-1]} ({allowed}) (got {value})"
         before.update(taken)
 
 
-def _among(value: Any, held: Sequence[Any]) -> bool:
-    if isinstance(held, range):
+def _among(value: Any, values: Sequence[Any]) -> bool:
+    if isinstance(values, range):
         whole = isinstance(value, (int, float)) and not isinstance(value, bool) and float(value).is_integer()
-        return whole and int(value) in held
-    return any(same(value, other) for other in held)
+        return whole and int(value) in values
+    return any(same(value, other) for other in values)
 
 
 def _twice(sheet: Sheet) -> Iterable[str]:
-    """A value that stands twice would count twice in every mean."""
+    """A value that is there twice would count twice in every mean."""
     sweep = sheet.sweep
-    held: dict[tuple[str, ...], Sequence[Any]] = {
+    values_at: dict[tuple[str, ...], Sequence[Any]] = {
         **{("axes", name): [*zip(*columns(name, axis).values(), strict=True)] for name, axis in sweep.axes.items()},
         ("variants",): sweep.variants,
         ("seeds",): sweep.seeds if isinstance(sweep.seeds, tuple) else (),
         ("times_s",): sweep.times_s,
         ("outputs",): sweep.outputs,
     }
-    for path, values in held.items():
+    for path, values in values_at.items():
         again = repeated(values)
         if again is not None:
             yield f"{sheet.origin(*path)}: {dotted(path)}: each value once (got {again} again)"
     for name, axis in sweep.axes.items():
         if axis.zip is not None and name in _DIMENSIONS:
-            place = f"{sheet.origin('axes', name)}: {dotted(('axes', name))}"
-            yield f"{place}: must be another name than {', '.join(_DIMENSIONS)}, which mho gives itself (got {name})"
+            where = f"{sheet.origin('axes', name)}: {dotted(('axes', name))}"
+            yield f"{where}: must be another name than {', '.join(_DIMENSIONS)}, which mho gives (got {name})"
 
 
 def repeated(values: Iterable[Any]) -> str | None:
@@ -382,7 +369,7 @@ def columns(name: str, axis: Axis) -> dict[str, list[Any]]:
 
 
 def one_or_many(wanted: Any) -> tuple[Any, ...]:
-    """The values of a condition: a list means any of them."""
+    """The values of a condition: a list allows any of them."""
     return tuple(wanted) if isinstance(wanted, (list, tuple)) else (wanted,)
 
 
@@ -402,27 +389,3 @@ def spaced(first: float, last: float, scale: Scale, share: float) -> float:
     if scale == "log":
         return tidy(first * (last / first) ** share)
     return tidy(first + share * (last - first))
-
-
-def whole_numbers(value: Any) -> Any:
-    """Plain data with 1e3 as 1000: an integral float suits a whole number, and both suit a float."""
-    if isinstance(value, Mapping):
-        return {key: whole_numbers(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [whole_numbers(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def as_node(value: Any, near: Node) -> Node:
-    """Plain data as a node that stands where ``near`` does."""
-    if isinstance(value, Mapping):
-        below = {key: as_node(item, near) for key, item in value.items()}
-        return Node(below, near.origin, dict.fromkeys(below, near.origin))
-    if isinstance(value, (list, tuple)):
-        return Node(tuple(as_node(item, near) for item in value), near.origin)
-    return Node(value, near.origin)
-
-
-@lru_cache(maxsize=2)
-def _schema(kind: type) -> Schema:
-    return Schema(kind, REFERENCES)

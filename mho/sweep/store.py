@@ -2,8 +2,8 @@
 
 Rows are keyed by the digest of the point's resolved configuration. A write-ahead log and full synchronisation keep what
 was committed through any kill and, on a disk that keeps its word, through a power cut. Several processes of one machine
-may work on one folder: each claims the points that it is about to compute, and holds a lock on a file of its own, which
-the system lets go when the process dies, however it dies; claims of the dead are void.
+may work on one folder: each claims the points that it is about to compute, and has a lock on one file, which
+the system releases when the process dies, however it dies; claims of the dead are void.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devices import InputError
+from configs.errors import InputError
 
 FILE = "sweep.sqlite"
 LAYOUT = 1
@@ -62,7 +62,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Told:
+class StoredResult:
     """A finished or failed point without its configuration."""
 
     digest: str
@@ -77,8 +77,8 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the store says of a point, without its contents."""
+class PointStatus:
+    """State of a point, and which code and data made it."""
 
     state: str
     code: str
@@ -137,8 +137,8 @@ class Store:
             mark, layout = (
                 self.db.execute(f"pragma {name}").fetchone()[0] for name in ("application_id", "user_version")
             )
-            held = self.db.execute("select count(*) from sqlite_master").fetchone()[0]
-            if not held:
+            tables = self.db.execute("select count(*) from sqlite_master").fetchone()[0]
+            if not tables:
                 for statement in _TABLES.split(";"):
                     self.db.execute(statement)
                 self.db.execute(f"pragma application_id = {_MARK}")
@@ -156,22 +156,22 @@ class Store:
 
     @contextmanager
     def _clear_messages(self) -> Iterator[None]:
-        """Say in one sentence what is wrong with the file or the disk; nothing that was committed is touched."""
+        """Report in one sentence what is wrong with the file or the disk; nothing that was committed is touched."""
         try:
             yield
         except sqlite3.OperationalError as error:
-            said = str(error)
-            if "full" in said:
+            text = str(error)
+            if "full" in text:
                 raise OSError(
                     errno.ENOSPC,
                     "the disk is full; all points written so far are kept, and the sweep resumes",
                     str(self.path),
                 ) from error
-            if "locked" in said or "busy" in said:
+            if "locked" in text or "busy" in text:
                 raise OSError(
                     errno.EBUSY, f"another process has kept it locked for {_PATIENCE_S:g} s", str(self.path)
                 ) from error
-            raise OSError(errno.EIO, f"cannot be written or read ({said})", str(self.path)) from error
+            raise OSError(errno.EIO, f"cannot be written or read ({text})", str(self.path)) from error
         except sqlite3.IntegrityError:
             raise
         except (sqlite3.DatabaseError, zlib.error, json.JSONDecodeError) as error:
@@ -191,12 +191,12 @@ class Store:
                 self.db.execute("rollback")
             raise
 
-    def known(self) -> tuple[dict[str, str], dict[str, Known]]:
-        """Digests by what was asked for, and what is known of each point."""
+    def statuses(self) -> tuple[dict[str, str], dict[str, PointStatus]]:
+        """Digests by what was asked for, and the status of each point."""
         with self._clear_messages():
             asked = dict(self.db.execute("select key, digest from asked"))
             rows = self.db.execute("select digest, state, code, data from points")
-            return asked, {digest: Known(*rest) for digest, *rest in rows}
+            return asked, {digest: PointStatus(*rest) for digest, *rest in rows}
 
     def write(self, rows: Sequence[Row], asked: Iterable[tuple[str, str]] = ()) -> None:
         """Points with all that belongs to them, in one transaction, and under which keys they are asked for."""
@@ -228,33 +228,34 @@ class Store:
             self.db.execute("insert into sheets values (?, ?, ?)", (name, text, now))
 
     def about(self, code: str) -> dict[str, Any]:
-        """What is known of a digest of code."""
+        """What the store notes of a digest of code."""
         with self._clear_messages():
             found = self.db.execute("select about from code where digest = ?", (code,)).fetchone()
         return json.loads(found[0]) if found else {}
 
-    def claim(self, wanted: dict[str, Known | None]) -> set[str]:
+    def claim(self, wanted: dict[str, PointStatus | None]) -> set[str]:
         """Those of the digests that are now this process's to compute.
 
-        ``wanted`` says what this process knew of each: a point that another process has finished since is not claimed.
+        ``wanted`` holds the status that this process last read of each: a point that another process has finished
+        since is not claimed.
         """
         with self._clear_messages(), self._transaction():
             taken = dict(self.db.execute("select digest, owner from claims"))
             void = {owner for owner in set(taken.values()) - {self.owner} if not self._alive(owner)}
             self.db.executemany("delete from claims where owner = ?", [(owner,) for owner in void])
             free = [digest for digest in wanted if taken.get(digest) in (None, self.owner, *void)]
-            now = self._known_of(free)
+            now = self._statuses_of(free)
             mine = {digest for digest in free if now.get(digest) == wanted[digest]}
             self.db.executemany("insert or replace into claims values (?, ?)", [(each, self.owner) for each in mine])
         return mine
 
-    def _known_of(self, digests: Sequence[str]) -> dict[str, Known]:
-        found: dict[str, Known] = {}
+    def _statuses_of(self, digests: Sequence[str]) -> dict[str, PointStatus]:
+        found: dict[str, PointStatus] = {}
         for start in range(0, len(digests), _AT_ONCE):
             part = digests[start : start + _AT_ONCE]
             marks = ",".join("?" * len(part))
             query = f"select digest, state, code, data from points where digest in ({marks})"
-            found |= {digest: Known(*rest) for digest, *rest in self.db.execute(query, part)}
+            found |= {digest: PointStatus(*rest) for digest, *rest in self.db.execute(query, part)}
         return found
 
     def _alive(self, owner: str) -> bool:
@@ -287,13 +288,13 @@ class Store:
             for digest, outputs, error in self.db.execute("select digest, outputs, error from points"):
                 yield digest, json.loads(outputs), error
 
-    def told(self) -> Iterator[Told]:
+    def results(self) -> Iterator[StoredResult]:
         """What a report needs of every point, without its configuration."""
         query = "select digest, state, code, coordinates, outputs, artefacts, error, seconds, finished from points"
         with self._clear_messages():
             for digest, state, code, coordinates, outputs, artefacts, *rest in self.db.execute(query):
                 pairs = tuple((path, value) for path, value in json.loads(coordinates))
-                yield Told(digest, state, code, pairs, json.loads(outputs), _unpacked(artefacts), *rest)
+                yield StoredResult(digest, state, code, pairs, json.loads(outputs), _unpacked(artefacts), *rest)
 
     def sheets(self) -> list[tuple[str, str, str]]:
         """Name, text and start of every sweep that has worked here, in their order."""
@@ -309,11 +310,11 @@ class Store:
     def take_over(self, other: Path) -> int:
         """Copy the points of another sweep's folder that are not here; return how many. Finished replaces failed."""
         with Store(other, create=False) as source:
-            asked, known = source.known()
-            here = self.known()[1]
+            asked, statuses = source.statuses()
+            here = self.statuses()[1]
             wanted = [
                 digest
-                for digest, one in known.items()
+                for digest, one in statuses.items()
                 if digest not in here or (one.state == "done" and here[digest].state != "done")
             ]
             keys: dict[str, list[str]] = {}
@@ -322,7 +323,7 @@ class Store:
             for start in range(0, len(wanted), _AT_ONCE):
                 rows = list(source.rows(wanted[start : start + _AT_ONCE]))
                 self.write(rows, [(key, row.digest) for row in rows for key in keys.get(row.digest, ())])
-            abouts = {known[digest].code: source.about(known[digest].code) for digest in wanted}
+            abouts = {statuses[digest].code: source.about(statuses[digest].code) for digest in wanted}
         with self._clear_messages(), self._transaction():
             pairs = [(code, _text(about)) for code, about in abouts.items() if about]
             self.db.executemany("insert or ignore into code values (?, ?)", pairs)
@@ -343,9 +344,10 @@ def _refuse_absent(folder: Path) -> None:
 def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: cannot make this folder: a file of that name is in the way")
-    held = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")) if folder.exists() else []
-    if held and FILE not in held:
-        some = ", ".join(held[:3]) + (", ..." if len(held) > 3 else "")
+    names = [entry.name for entry in folder.iterdir()] if folder.exists() else []
+    others = sorted(name for name in names if not name.startswith("."))
+    if others and FILE not in others:
+        some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         raise InputError(f"{folder}: this folder holds other files ({some}) and no {FILE}; give an empty or new folder")
 
 

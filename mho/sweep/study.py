@@ -1,4 +1,4 @@
-"""One sweep as it stands: its points, which of them the store holds, and which of those still count."""
+"""One sweep: its points, which of them the store holds, and which of those still count."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devices import InputError
+from configs.errors import InputError
 from mho.config.read import digest
 from mho.config.schema import listed, suggestion
 from mho.sweep import provenance
 from mho.sweep.plan import Plan, Point, Shard
 from mho.sweep.spec import Sheet, read_sheet
-from mho.sweep.store import Known, Store
+from mho.sweep.store import PointStatus, Store
 from mho.sweep.template import Template
-from mho.sweep.work import data_digest, outputs_of
+from mho.sweep.work import data_digest
+from workloads import WORKLOADS
 
 CHECKED = 2000  # points whose configuration is read before anything runs, beside one for each value of each axis
 
 
 @dataclass
-class State:
-    """Where the points stand: finished, failed, made by other code or data, or not there."""
+class SweepState:
+    """The points by their state: finished, failed, made by other code or data, or not there."""
 
     done: list[Point] = field(default_factory=list)
     failed: list[Point] = field(default_factory=list)
     stale: list[Point] = field(default_factory=list)
     new: list[Point] = field(default_factory=list)
-    known: dict[str, Known] = field(default_factory=dict)
+    statuses: dict[str, PointStatus] = field(default_factory=dict)
 
     def words(self) -> str:
         """The numbers in one phrase."""
@@ -64,11 +65,11 @@ class Study:
         return self._asked[point.index]
 
     def _check_outputs(self) -> None:
-        names, problems = outputs_of(self.kind), []
+        names, problems = WORKLOADS[self.kind].outputs, []
         for number, name in enumerate(self.sheet.sweep.outputs):
             if names is not None and name not in names:
-                place = f"{self.sheet.value('outputs', number, of=name).origin}: outputs[{number}]"
-                problems.append(f"{place}: must be one of {listed(names)} (got {name}){suggestion(name, names)}")
+                where = f"{self.sheet.value('outputs', number, of=name).origin}: outputs[{number}]"
+                problems.append(f"{where}: must be one of {listed(names)} (got {name}){suggestion(name, names)}")
         if problems:
             raise InputError(problems)
 
@@ -87,8 +88,8 @@ class Study:
                     problems.setdefault(problem, []).append(point)
         if problems:
             raise InputError(
-                f"{problem}; at {len(held)} of {len(looked_at)} points looked at, the first: {held[0].words()}"
-                for problem, held in problems.items()
+                f"{problem}; at {len(at)} of {len(looked_at)} points looked at, the first: {at[0].words()}"
+                for problem, at in problems.items()
             )
 
     def data_of(self, point: Point) -> str:
@@ -104,12 +105,12 @@ class Study:
             self._data_of[training] = self._recordings[which]
         return self._data_of[training]
 
-    def state(self, store: Store | None) -> State:
+    def state(self, store: Store | None) -> SweepState:
         """What the store holds of these points."""
-        asked, known = store.known() if store is not None else ({}, {})
-        found = State(known=known)
+        asked, statuses = store.statuses() if store is not None else ({}, {})
+        found = SweepState(statuses=statuses)
         for point in self.points:
-            one = known.get(asked.get(self.asked(point), "")) if asked else None
+            one = statuses.get(asked.get(self.asked(point), "")) if asked else None
             if one is None:
                 found.new.append(point)
             elif self.counts(one, point):
@@ -118,7 +119,7 @@ class Study:
                 found.stale.append(point)
         return found
 
-    def counts(self, one: Known, point: Point) -> bool:
+    def counts(self, one: PointStatus, point: Point) -> bool:
         """Whether a row was made by the code and the data at hand."""
         return one.code == self.code and one.data == self.data_of(point)
 

@@ -6,25 +6,22 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, reduce
-from operator import or_
-from typing import Annotated, Any
+from functools import cached_property
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from configs.yaml_source import Node, describe_value
+from configs.yaml_source import Node, as_node, describe_value, whole_numbers
 from devices import InputError
-from mho.config.read import digest
+from mho.config.read import digest, schema_of
 from mho.config.resolve import REFERENCES, Option, Resolver
-from mho.config.schema import Level, Schema, dotted, listed, suggestion
+from mho.config.schema import Level, dotted, listed, suggestion
 from mho.runner import config_digest
-from mho.sweep.bench import ConverterBench
-from mho.sweep.spec import Sheet, as_node, whole_numbers
-from workloads import WORKLOADS
+from mho.sweep.spec import Sheet
+from workloads import WORKLOADS, AnySettings
 
-TYPES: dict[str, Any] = {**WORKLOADS, "nladc": ConverterBench}
 VARIANT, TIME, SEED = "variant", "t_s", "seed"
-# Said once for the whole sweep, so that runs can be shared and no value is silently overruled.
+# Set once for the whole sweep, so that runs can be shared and no value is silently overruled.
 _ELSEWHERE = {"variants": "variants", "evaluation.times_s": "times_s", "kind": "base", "name": "base"}
 
 Coordinates = tuple[tuple[str, Any], ...]
@@ -41,15 +38,15 @@ class Config:
 class Template:
     """The base's tree, one for each variant that is swept.
 
-    A point of an experiment is one chip: the variant's chip takes the place of ``chip``, on which the axes then act, so
-    that no variant's own setting hides an axis. Its cost is that of the first reading right after programming,
+    A point of an experiment is one chip: the variant's chip replaces ``chip``, on which the axes then act, so
+    that no setting of a variant hides an axis. Its cost is that of the first reading right after programming,
     whatever its time.
     """
 
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         sweep = sheet.sweep
-        resolver = Resolver(_schema())
+        resolver = Resolver(schema_of(AnySettings))
         given = sheet.value("base", of=sweep.base)
         if isinstance(sweep.base, str):
             opened = resolver.record(
@@ -64,11 +61,11 @@ class Template:
         kind = node.child("kind")
         if resolver.problems:
             raise InputError(dict.fromkeys(resolver.problems))
-        if kind is None or not isinstance(kind.value, str) or kind.value not in TYPES:
-            place, got = (node.origin, "nothing") if kind is None else (kind.origin, describe_value(kind))
-            raise InputError(f"{place}: kind: must be one of {', '.join(TYPES)} (got {got})")
+        if kind is None or not isinstance(kind.value, str) or kind.value not in WORKLOADS:
+            where, got = (node.origin, "nothing") if kind is None else (kind.origin, describe_value(kind))
+            raise InputError(f"{where}: kind: must be one of {', '.join(WORKLOADS)} (got {got})")
         self.kind = str(kind.value)
-        self.schema = _schema(self.kind)
+        self.schema = schema_of(WORKLOADS[self.kind].settings)
         self.resolver = Resolver(self.schema)
         self.resolver.files = resolver.files
         self.options: dict[tuple[str, str], Option | None] = {}
@@ -82,7 +79,7 @@ class Template:
         self.nodes = self._by_variant(node)
         self._refuse()
         first = self.config(((VARIANT, next(iter(self.nodes))),)).data
-        #: Times of the base, used where the sweep says none.
+        #: Times of the base, used where the sweep gives none.
         self.times_s = tuple(first["evaluation"]["times_s"]) if self.grouped else (first["t_s"],)
 
     @cached_property
@@ -98,15 +95,15 @@ class Template:
         return self.options[key]
 
     def _option(self, path: str, at: Node, allowed: Sequence[str]) -> Option | None:
-        place = str(at.origin)
+        where = str(at.origin)
         for taken, instead in _ELSEWHERE.items():
             if (path == taken or path.startswith((f"{taken}.", f"{taken}["))) and taken not in allowed:
-                self.resolver.problems.append(f"{place}: {path}: is no axis; '{instead}' of the sweep says it")
+                self.resolver.problems.append(f"{where}: {path}: is no axis; '{instead}' of the sweep sets it")
                 return None
         before = len(self.resolver.problems)
         made = self.resolver.option(f"{path}=0")
         if made is None:
-            self.resolver.problems[before:] = [f"{place}: must be the path of a setting, as in chip.bits (got {path})"]
+            self.resolver.problems[before:] = [f"{where}: must be the path of a setting, as in chip.bits (got {path})"]
             return None
         levels: Sequence[Level] = [self.schema.root]
         done: list[str] = []
@@ -115,13 +112,13 @@ class Template:
             if not lower:
                 keys = self.schema.keys(levels)
                 text = self.schema.unknown_key(step, levels) if keys else f"must be {self.schema.allowed(levels)}"
-                self.resolver.problems.append(f"{place}: {dotted((*done, step))}: {text}")
+                self.resolver.problems.append(f"{where}: {dotted((*done, step))}: {text}")
                 return None
             levels, done = lower, [*done, step]
         last = next((step for step in reversed(made.steps) if not step.startswith("[")), "")
         self.resolver.count = 0
         node = self.resolver.resolve(at, levels, REFERENCES.get(last), tuple(done), self.sheet.open_files)
-        return replace(made, text=place, node=node)
+        return replace(made, text=where, node=node)
 
     def config(self, coordinates: Coordinates) -> Config:
         """The configuration of one point. Raises InputError where its values do not go together."""
@@ -136,7 +133,7 @@ class Template:
         if self.grouped:
             node = _one_chip(node, t_s)
         self.resolver.refuse_nan(node)
-        # The store keeps plain JSON, which knows no infinity.
+        # The store keeps plain JSON, which has no infinity.
         self.resolver.problems += [
             f"{below.origin}: {dotted(path)}: must be a finite number (got {describe_value(below)})"
             for path, below in node.walk()
@@ -154,7 +151,7 @@ class Template:
         return Config(data, config_digest(data))
 
     def places(self, at: Mapping[str, Sequence[Node]]) -> None:
-        """Take over where the values of each path stand. Raises InputError for all that no setting can take."""
+        """Note where the file has the values of each path. Raises InputError for all that no setting can take."""
         for path, nodes in at.items():
             for node in nodes:
                 self.option(path, node)
@@ -164,11 +161,11 @@ class Template:
         """Digest of what is asked for: the base and the values put in, with the records that they name read."""
         outside = (VARIANT, TIME) if self.grouped else (VARIANT,)
         options = {path: self.option(path, self._at(path, value)) for path, value in coordinates if path not in outside}
-        said = [
+        point = [
             [path, value if (found := options.get(path)) is None else whole_numbers(found.node.plain())]
             for path, value in coordinates
         ]
-        return digest({"base": self.about, "point": said})
+        return digest({"base": self.about, "point": point})
 
     def _at(self, path: str, value: Any) -> Node:
         near = self.sheet.node.find(("axes", path)) or self.sheet.node.find(("space", path))
@@ -191,14 +188,14 @@ class Template:
         node = self.resolver.spread(node, [])
         items = node.child("variants")
         each = [item for item in (items.value if items and isinstance(items.value, tuple) else ())]
-        names = {str(said.value): item for item in each if (said := item.child("name"))}
+        names = {str(given.value): item for item in each if (given := item.child("name"))}
         default = [key for key, item in names.items() if (flag := item.child("default")) and flag.value is True]
         found: dict[str, Node] = {}
         for number, name in enumerate(wanted or default):
             if name not in names:
-                place = f"{self.sheet.origin('variants', number)}: variants[{number}]"
+                where = f"{self.sheet.origin('variants', number)}: variants[{number}]"
                 self.resolver.problems.append(
-                    f"{place}: must be a variant of the base ({listed(names)}) (got {name}){suggestion(name, names)}"
+                    f"{where}: must be a variant of the base ({listed(names)}) (got {name}){suggestion(name, names)}"
                 )
                 continue
             found[name] = _alone(node, names[name])
@@ -212,21 +209,13 @@ class Template:
             raise InputError(dict.fromkeys(problems))
 
 
-@cache
-def _schema(kind: str | None = None) -> Schema:
-    """The schema of one kind of base, or of them all."""
-    if kind is None:
-        return Schema(Annotated[reduce(or_, TYPES.values()), Field(discriminator="kind")], REFERENCES)
-    return Schema(TYPES[kind], REFERENCES)
-
-
 def _alone(node: Node, variant: Node) -> Node:
     """The experiment with this variant's chip as its only one; it is put under ``variants`` once it is complete."""
     assert isinstance(node.value, dict)
     assert isinstance(variant.value, dict)
-    own = {key: item for key, item in variant.value.items() if key != "chip"} | {"default": as_node(True, variant)}
+    rest = {key: item for key, item in variant.value.items() if key != "chip"} | {"default": as_node(True, variant)}
     chip = {"chip": variant.value["chip"]} if "chip" in variant.value else {}
-    value = {**node.value, **chip, "variants": replace(variant, value=(replace(variant, value=own),))}
+    value = {**node.value, **chip, "variants": replace(variant, value=(replace(variant, value=rest),))}
     return replace(node, value=value, keys={"chip": node.origin, **node.keys})
 
 
@@ -243,6 +232,6 @@ def _one_chip(node: Node, t_s: float | None) -> Node:
     if t_s is not None:
         near = value.get("evaluation", node)
         times = as_node([0.0, t_s] if t_s > 0.0 else [0.0], near)
-        held = near.value if "evaluation" in value and isinstance(near.value, dict) else {}
-        value["evaluation"] = Node({**held, "times_s": times}, near.origin, {**near.keys, "times_s": near.origin})
+        before = near.value if "evaluation" in value and isinstance(near.value, dict) else {}
+        value["evaluation"] = Node({**before, "times_s": times}, near.origin, {**near.keys, "times_s": near.origin})
     return replace(node, value=value)

@@ -3,76 +3,42 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import TypeAdapter
 from threadpoolctl import threadpool_limits
 
-from devices import InputError, Stream
-from mho.config.read import digest
+from devices import InputError
+from mho.config.read import digest, schema_of
 from mho.sweep import provenance
-from mho.sweep.bench import DESIGN
-from mho.sweep.bench import OUTPUTS as BENCH_OUTPUTS
-from mho.sweep.template import TYPES
-from mho.sweep.trained import SharedRun, recordings
-from workloads import KeywordSpotting, LiquidStateMachine, Result, SparseProduct
-from workloads.kws.run import one_thread
-from workloads.result import silent
+from workloads import WORKLOADS
+from workloads.result import Result
+from workloads.running import RunOptions, one_thread
+from workloads.stored import StoredNetworks
+from workloads.workload import COSTS, SYNTHETIC
 
-_NAME = "point_{}"  # of a variant that stands for the points of one chip
+_NAME = "point_{}"  # of a variant for the points of one chip
 _NAMES = re.compile(r"\bpoint_\d+\b(, point_\d+\b)*")
-COSTS = (
-    *("area_m2", "energy_J", "leakage_W", "latency_s", "power_W", "ops"),
-    *("tops", "tops_per_W", "tops_per_mm2"),
-)
-#: Qualities by kind of base; of each there are also ``_std`` over chips, and ``software_`` and ``quantised_`` in front.
-QUALITIES = {
-    "kws": ("accuracy",),
-    "lsm": ("accuracy", "accuracy_folds", "accuracy_official", "accuracy_speakers"),
-    "zeroshot": ("unseen", "seen"),
-    "spgemm": ("relative_error", "exact_share", "missing_share", "false_share"),
-}
-#: What a sparse product counts, beside its qualities.
-COUNTS = (
-    *("tiles", "passes", "utilisation", "rows_at_once", "activations", "row_drives", "products", "touched"),
-    *("conversions", "cells_written", "products_per_activation", "products_per_word"),
-)
-#: 1 where the data stand in for recordings or matrices that nobody named.
-SYNTHETIC = "synthetic"
-#: Figures that hang on the configuration and not on which chips were drawn (an energy by less than a percent).
-WITHOUT_CHIPS = frozenset((*COSTS, *DESIGN))
-#: Kinds whose variants never see each other, so that points may be variants of one run.
-MERGED = ("kws",)
-#: Kinds for which ``data_digest`` is the digest that a run's result carries.
-SAME_DATA = ("kws", "lsm")
 
 
-def outputs_of(kind: str) -> tuple[str, ...] | None:
-    """Names of the figures that points of a kind give; None where only a run tells."""
-    if kind == "nladc":
-        return BENCH_OUTPUTS
-    if kind not in QUALITIES:
-        return None
-    names = [(each, f"{each}_std", f"software_{each}", f"quantised_{each}") for each in QUALITIES[kind]]
-    return (*(name for group in names for name in group), *(COUNTS if kind == "spgemm" else ()), *COSTS, SYNTHETIC)
+def without_chips(kind: str) -> frozenset[str]:
+    """Figures that depend on the configuration and not on which chips were drawn (an energy by less than a percent)."""
+    return frozenset((*COSTS, *WORKLOADS[kind].counts))
 
 
 @dataclass(frozen=True)
-class Task:
+class PointBatch:
     """Points of one kind that are computed together.
 
-    ``t_s`` holds the time at which each is read, where its kind has times apart from the configuration; ``folder`` is
-    for what tasks share; ``code`` the digest of the code; ``threads`` how many of them one task may use.
+    ``t_s``: the time at which each is read, where its kind has times apart from the configuration; ``folder`` is for
+    what batches share; ``code`` the digest of the code; ``threads`` how many of them one batch may use.
     """
 
     kind: str
@@ -98,24 +64,25 @@ class OtherCode(OSError):
     """A worker whose code, price list or packages are not those of the sweep."""
 
 
-def perform(task: Task) -> list[Answer]:
-    """All points of a task. An error of one run is the answer of all its points, and of no others.
+def perform(batch: PointBatch) -> list[Answer]:
+    """All points of a batch. An error of one run is the answer of all its points, and of no others.
 
     Raises OtherCode where this process would compute something else than the sweep asks for.
     """
-    if provenance.code()[0] != task.code:
+    if provenance.code()[0] != batch.code:
         raise OtherCode(
-            f"a worker on {platform.node()} holds other code of mho or other versions of packages than the sweep; "
+            f"a worker on {platform.node()} has other code of mho or other versions of packages than the sweep; "
             "give it the same, or start the sweep again if the code was edited meanwhile"
         )
     with one_thread(), threadpool_limits(1):
-        if task.kind == "nladc":
-            return [_guarded(lambda one=config: [_bench(one)], 1)[0] for config in task.configs]  # type: ignore[misc]
-        chips = [digest(config["variants"][0]["chip"]) for config in task.configs]
-        runs = [list(range(len(chips)))] if task.kind in MERGED else indices_of(chips)
+        if (measure := WORKLOADS[batch.kind].measure) is not None:
+            settings = (lambda one=config: built(batch.kind, one) for config in batch.configs)
+            return [_guarded(lambda of=made: [_measured(measure(of()))], 1)[0] for made in settings]  # type: ignore[misc]
+        chips = [digest(config["variants"][0]["chip"]) for config in batch.configs]
+        runs = [list(range(len(chips)))] if WORKLOADS[batch.kind].independent_variants else indices_of(chips)
         answers: dict[int, Answer] = {}
         for run in runs:
-            found = _guarded(lambda run=run: _merged(task, run, chips), len(run))  # type: ignore[misc]
+            found = _guarded(lambda run=run: _merged(batch, run, chips), len(run))  # type: ignore[misc]
             answers |= dict(zip(run, found, strict=True))
         return [answers[number] for number in range(len(chips))]
 
@@ -128,74 +95,72 @@ def _guarded(work: Callable[[], list[Answer]], count: int) -> list[Answer]:
         answers = [Answer(error="; ".join(error.problems))] * count
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        said = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
-        answers = [Answer(error=said, artefacts={"traceback": traceback.format_exc()})] * count
+        problem = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        answers = [Answer(error=problem, artefacts={"traceback": traceback.format_exc()})] * count
     each = (time.perf_counter() - started) / count
     return [replace(one, seconds=each) for one in answers]
 
 
-def _bench(config: dict[str, Any]) -> Answer:
-    outputs, artefacts = built("nladc", config).measure()
+def _measured(found: tuple[dict[str, float], dict[str, Any]]) -> Answer:
+    outputs, artefacts = found
     return Answer(_finite(outputs), artefacts)
 
 
-def _merged(task: Task, points: list[int], chips: list[str]) -> list[Answer]:
+def _merged(batch: PointBatch, points: list[int], chips: list[str]) -> list[Answer]:
     """Points that differ in chip and time alone: variants of one experiment, read at all times."""
     numbers = {chip: number for number, chip in enumerate(dict.fromkeys(chips[point] for point in points))}
     variants: dict[str, dict[str, Any]] = {}
     for point in points:
-        number, own = numbers[chips[point]], task.configs[point]["variants"][0]
-        variants[chips[point]] = {**own, "name": _NAME.format(number), "default": number == 0, "aim": None}
-    times = sorted({0.0, *(t_s for point in points if (t_s := task.t_s[point]) is not None)})
-    first = task.configs[points[0]]
+        number, mine = numbers[chips[point]], batch.configs[point]["variants"][0]
+        new = {"name": _NAME.format(number), "default": number == 0, "aim": None}
+        variants[chips[point]] = {key: new.get(key, value) for key, value in mine.items()}
+    times = sorted({0.0, *(t_s for point in points if (t_s := batch.t_s[point]) is not None)})
+    first = batch.configs[points[0]]
     whole = {
         **first,
         "chip": first["variants"][0]["chip"],
         "variants": list(variants.values()),
         "evaluation": {**first["evaluation"], "times_s": times},
     }
-    experiment = built(task.kind, whole)
-    if isinstance(experiment, KeywordSpotting):
-        seen = {key: value for key, value in first.items() if key not in ("chip", "variants", "evaluation")}
-        of = digest({"seen": seen, "code": task.code})
-        run = SharedRun(experiment, None, "cpu", silent, workers=task.threads, folder=task.folder, of=of)
-        result = run.run(task.data)
-    else:
-        result = experiment.run(data=task.data, progress=silent)
-    return [_answer(result, _NAME.format(numbers[chips[point]]), task.t_s[point]) for point in points]
+    run = WORKLOADS[batch.kind].run
+    assert run is not None
+    seen = {key: value for key, value in first.items() if key not in ("chip", "variants", "evaluation")}
+    stored = StoredNetworks(batch.folder, digest({"seen": seen, "code": batch.code}))
+    options = RunOptions(data=batch.data, workers=batch.threads, stored=stored)
+    result = run(built(batch.kind, whole), options)
+    counts = WORKLOADS[batch.kind].counts
+    return [_answer(result, _NAME.format(numbers[chips[point]]), batch.t_s[point], counts) for point in points]
 
 
-def _answer(result: Result, name: str, t_s: float | None) -> Answer:
-    """The figures of one variant at one time; one that nothing changes in holds those of its only reading."""
+def _answer(result: Result, name: str, t_s: float | None, counts: tuple[str, ...]) -> Answer:
+    """The figures of one variant at one time; one in which nothing changes has those of its only reading."""
     metrics = result.metrics
-    variant = next(one for one in metrics["variants"] if one["name"] == name)
-    at = {entry["t_s"]: entry for entry in variant["quality"]}
-    entry = at.get(t_s, variant["quality"][0])
+    variant = metrics.variant(name)
+    at = {entry.t_s: entry for entry in variant.quality}
+    entry = at.get(t_s, variant.quality[0]) if t_s is not None else variant.quality[0]
     outputs: dict[str, Any] = {}
-    for metric in metrics["metrics"]:
-        if metric in entry:
-            outputs |= {metric: entry[metric]["mean"], f"{metric}_std": entry[metric]["std"]}
-        outputs[f"software_{metric}"] = metrics["software"].get(metric)
-        outputs[f"quantised_{metric}"] = metrics["quantised"].get(metric)
-    artefacts: dict[str, Any] = {"read_at_s": entry["t_s"], "data": result.data["digest"]}
-    table = result.tables.get("accuracy")
-    if table is not None and "accuracy" in table and {"variant", "stage"} <= set(table):
-        own = table[table.variant == name]
-        outputs["quantised_accuracy"] = float(own[own.stage == "quantised"].accuracy.mean())
-        chips: pd.DataFrame = own[(own.stage == "analog") & (own.t_s == entry["t_s"])]
-        artefacts["chips"] = {"accuracy": chips.accuracy.tolist()}
-    counts = result.tables.get("counts")
-    if counts is not None:
-        (counted,) = counts[counts.variant == name].to_dict("records")
-        outputs |= {key: counted[key] for key in COUNTS}
-    outputs |= {key: variant["cost"].get(key) for key in COSTS}
-    outputs[SYNTHETIC] = int(result.data["synthetic"])
-    artefacts["notes"] = [said for note in metrics["notes"] if (said := _own(note, name))]
+    for metric in metrics.metrics:
+        if metric in (entry.model_extra or {}):
+            outputs |= {metric: entry.spread(metric).mean, f"{metric}_std": entry.spread(metric).std}
+        outputs[f"software_{metric}"] = metrics.software.get(metric)
+        outputs[f"quantised_{metric}"] = metrics.quantised.get(metric)
+    artefacts: dict[str, Any] = {"read_at_s": entry.t_s, "data": result.data.digest}
+    headline, table = next(iter(metrics.metrics)), result.tables["accuracy"]
+    mine = table[table.variant == name]
+    outputs[f"quantised_{headline}"] = float(mine[mine.stage == "quantised"][headline].mean())
+    chips: pd.DataFrame = mine[(mine.stage == "analog") & (mine.t_s == entry.t_s)]
+    artefacts["chips"] = {headline: chips[headline].tolist()}
+    if counts:
+        (counted,) = result.tables["counts"].query("variant == @name").to_dict("records")
+        outputs |= {key: counted[key] for key in counts}
+    outputs |= {key: variant.cost.get(key) for key in COSTS}
+    outputs[SYNTHETIC] = int(result.data.synthetic)
+    artefacts["notes"] = [text for note in metrics.notes if (text := _own(note, name))]
     return Answer(_finite(outputs), artefacts)
 
 
 def _own(note: str, name: str) -> str:
-    """A note of a run as it concerns one of its variants, whose name nobody knows; empty where it concerns others."""
+    """A note of a run for one of its variants, without the name that only the run uses; empty if it is for others."""
     named = _NAMES.search(note)
     if named is not None and name not in named.group().split(", "):
         return ""
@@ -204,42 +169,21 @@ def _own(note: str, name: str) -> str:
 
 def built(kind: str, config: dict[str, Any]) -> Any:
     """The base with a resolved configuration."""
-    return _adapter(kind).validate_json(json.dumps(config), strict=True, extra="forbid")
-
-
-@lru_cache(maxsize=8)
-def _adapter(kind: str) -> TypeAdapter[Any]:
-    return TypeAdapter(TYPES[kind])
+    return schema_of(WORKLOADS[kind].settings).adapter.validate_json(json.dumps(config), strict=True, extra="forbid")
 
 
 def _finite(outputs: dict[str, Any]) -> dict[str, float | None]:
-    """JSON knows no NaN: what is not available is null."""
+    """JSON has no NaN: what is not available is null."""
     return {name: None if value is None or value - value != 0 else value for name, value in outputs.items()}
 
 
 def data_digest(kind: str, config: dict[str, Any], data: Path | None) -> str:
-    """What tells that the data of a configuration have changed; empty where it makes its own.
+    """Digest by which changed data of a configuration are noticed; empty where it makes its own.
 
     Called in the parent before anything runs, so that recordings are found and decoded, and features computed into the
-    cache, before several workers need them. Of other data that the user names, names, sizes and times of files count.
-    A random graph is in the configuration.
+    cache, before several workers need them.
     """
-    experiment = built(kind, config)
-    if isinstance(experiment, KeywordSpotting):
-        return recordings(experiment.data, experiment.features.mfcc, data)[0].digest
-    if isinstance(experiment, LiquidStateMachine):
-        return experiment.data.find(data, silent).digest
-    if isinstance(experiment, SparseProduct):
-        found = experiment.data.find(data, rng=Stream.root(experiment.seed))
-        return "" if found.synthetic else digest({"matrices": [each.digest for each in (found.main, *found.others)]})
-    chosen = data or os.environ.get("MHO_DATA")
-    return _files(Path(chosen).expanduser()) if chosen else ""
-
-
-def _files(place: Path) -> str:
-    every = [place, *sorted(place.rglob("*"))] if place.is_dir() else [place]
-    found = [(path, path.stat()) for path in every if path.exists()]
-    return digest({"files": [[str(path), about.st_size, about.st_mtime_ns] for path, about in found]})
+    return WORKLOADS[kind].data_digest(built(kind, config), data)
 
 
 def indices_of(keys: list[str]) -> list[list[int]]:

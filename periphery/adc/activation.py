@@ -1,4 +1,4 @@
-"""Digital activations behind a linear converter: a table, straight pieces, or CORDIC, each with its own precision.
+"""Digital activations behind a linear converter: a table, straight pieces, or CORDIC, each with its precision.
 
 All take the converter's word as a value of z and give a value of the function; the chain rounds it to the output's
 levels. Costs are counts of parts: ``actions`` and ``instances`` for the price list, ``stages`` for the time from word
@@ -11,14 +11,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Gt, Interval
-from pydantic import Field
 
 from devices import InputError
-from devices.kinds import usual_kind
+from devices.kinds import OneOf
 from periphery.functions.function import Function
 
 Counts = Mapping[str, Mapping[str, float]]
@@ -27,48 +26,44 @@ Fraction = Annotated[int, Interval(ge=4, le=24)]
 
 @dataclass(frozen=True, kw_only=True)
 class Activation(ABC):
-    """A digital unit that computes a function of a word."""
+    """A digital unit that computes a function of a word: by default one component, which evaluates a value at a time.
+
+    ``component``: its name in the price list.
+    """
+
+    component: ClassVar[str]
+
+    kind: str
 
     @abstractmethod
     def evaluate(self, function: Function, z: torch.Tensor, range_z: float) -> torch.Tensor:
         """``g(z)`` as the unit computes it, shape and dtype of ``z``; ``range_z``: full scale of the converter."""
 
-    @abstractmethod
     def actions(self, values: float) -> Counts:
         """What ``values`` evaluations do, ``{component: {action: count}}``."""
+        return {self.component: {"evaluate": values}}
 
-    @abstractmethod
     def instances(self, lanes: float) -> Mapping[str, float]:
-        """What has to stand on the chip for ``lanes`` units."""
+        """What has to be on the chip for ``lanes`` units."""
+        return {self.component: lanes}
 
     @property
-    @abstractmethod
     def stages(self) -> tuple[str, ...]:
         """Components whose latencies add up from word to value."""
+        return (self.component,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table(Activation):
+class LookUpTable(Activation):
     """A table with one entry for each word of the converter: exact up to the rounding of the output."""
+
+    component: ClassVar[str] = "lookup"
 
     kind: Literal["table"] = "table"
 
     def evaluate(self, function: Function, z: torch.Tensor, range_z: float) -> torch.Tensor:
         """The function itself."""
         return function.f(z)
-
-    def actions(self, values: float) -> Counts:
-        """One look-up a value."""
-        return {"lookup": {"evaluate": values}}
-
-    def instances(self, lanes: float) -> Mapping[str, float]:
-        """A look-up unit a lane."""
-        return {"lookup": lanes}
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """One look-up."""
-        return ("lookup",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +134,8 @@ class Cordic(Activation):
     bits : bits behind the binary point
     """
 
+    component: ClassVar[str] = "cordic"
+
     kind: Literal["cordic"] = "cordic"
     iterations: Annotated[int, Interval(ge=2, le=24)] = 10
     bits: Fraction = 14
@@ -193,20 +190,12 @@ class Cordic(Activation):
         """Rotations and steps of the quotient."""
         return len(self.rotations) + self.iterations + 1
 
-    def actions(self, values: float) -> Counts:
-        """One pass through the pipeline a value."""
-        return {"cordic": {"evaluate": values}}
-
-    def instances(self, lanes: float) -> Mapping[str, float]:
-        """A pipeline a lane."""
-        return {"cordic": lanes}
-
     @property
     def stages(self) -> tuple[str, ...]:
         """One stage an iteration."""
-        return ("cordic",) * self.cycles
+        return (self.component,) * self.cycles
 
 
-ACTIVATIONS: dict[str, type[Activation]] = {"table": Table, "piecewise_linear": PiecewiseLinear, "cordic": Cordic}
+ACTIVATIONS: dict[str, type[Activation]] = {"table": LookUpTable, "piecewise_linear": PiecewiseLinear, "cordic": Cordic}
 
-AnyActivation = Annotated[Table | PiecewiseLinear | Cordic, Field(discriminator="kind"), usual_kind("table")]
+AnyActivation = Annotated[Activation, OneOf(ACTIVATIONS, usual="table")]

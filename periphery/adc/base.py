@@ -1,7 +1,7 @@
-"""What every linear converter answers: built once on every chip, then read.
+"""What every linear converter is: built once on every chip, then read.
 
 An ``ADC`` is the design: frozen parameters, a kind, and what a conversion counts. ``build`` draws its errors on every
-chip, each converter its own, and gives a ``BuiltADC``, which turns a pre-activation into codes. Without errors all
+chip, different in each converter, and gives a ``BuiltADC``, which turns a pre-activation into codes. Without errors all
 kinds give the codes of the ideal quantiser, end codes and ties included.
 
 Columns of one ramp group take turns on a converter, ``columns_per_adc`` neighbours on each.
@@ -32,7 +32,7 @@ def with_noise(z: torch.Tensor, variance: torch.Tensor | None, sigma_z: float, n
 
 @dataclass(frozen=True)
 class Bank:
-    """How many converters stand where.
+    """How many converters a ramp group has.
 
     ``columns_per_adc`` neighbouring columns of a ramp group share one; ``volts_per_z``: integrator voltage per unit of
     pre-activation at the present read voltage [V], by which errors in volts are referred to the input.
@@ -69,8 +69,8 @@ class BuiltADC(ABC):
     ) -> torch.Tensor:
         """Codes ``(chips, n, ramps, columns)``, int32, of ``z`` in that shape; ``variance``: read noise of the array.
 
-        ``gain``: ``1 /`` how far the reference stands from its design, a number or ``(chips, 1, ramps, 1)``; the
-        converter's own voltages weigh by it as much as the input does.
+        ``gain``: design of the reference over the reference, a number or ``(chips, 1, ramps, 1)``; the
+        converter's voltages weigh by it as much as the input does.
         """
         return self.convert(self.grid.units(with_noise(z, variance, 0.0, noise), gain), noise, gain)
 
@@ -79,7 +79,7 @@ class BuiltADC(ABC):
         """Codes of ``u (chips, n, ramps, columns)`` [LSB]."""
 
     def words(self, codes: torch.Tensor) -> torch.Tensor:
-        """What codes stand for [z]."""
+        """Values of codes [z]."""
         return self.grid.words(codes)
 
     def in_lsb(self, volts: float | torch.Tensor, gain: torch.Tensor | float) -> torch.Tensor:
@@ -89,9 +89,17 @@ class BuiltADC(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class ADC(ABC):
-    """A linear converter on paper."""
+    """A linear converter on paper.
+
+    ``grid_levels``: where its levels are; ``most_bits``: the largest resolution of its kind; ``per_column``: whether
+    every column has one, so that columns do not take turns.
+    """
 
     grid_levels: ClassVar[Levels] = "mid_tread"
+    most_bits: ClassVar[int] = 12
+    per_column: ClassVar[bool] = False
+
+    kind: str
 
     @property
     def ratiometric(self) -> bool:
@@ -103,7 +111,7 @@ class ADC(ABC):
         """The converters of one ramp group on every chip."""
 
     def clocks(self, bits: int) -> int | None:
-        """Clock periods of one conversion where the converter's own sequence sets them, else None (the price model)."""
+        """Clock periods of one conversion where the converter's sequence sets them, else None (the price model)."""
         return None
 
     def actions(self, adc: str, bits: int, *, conversions: float, steps: float, ramps: float) -> Counts:
@@ -115,5 +123,5 @@ class ADC(ABC):
         return {adc: {"convert": conversions}}
 
     def instances(self, adc: str, bits: int, *, adcs: float, columns: float, ramps: float) -> Mapping[str, float]:
-        """What stands on the chip, ``{component: count}``: ``adcs`` shared ones, unless each column has its own."""
+        """What is on the chip, ``{component: count}``: ``adcs`` shared ones, unless each column has one."""
         return {adc: adcs}

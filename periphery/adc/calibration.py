@@ -1,7 +1,7 @@
 """Ranges of converters from data: where to clip so that what is kept is resolved finely enough.
 
 A wide range rounds coarsely, a narrow one clips; both are errors. ``max`` ends at the largest value (mid-tread, whose
-highest code lies one LSB below the range's end, that value is still clipped, by half an LSB), ``percentile`` clips a
+highest code is one LSB below the range's end, that value is still clipped, by half an LSB), ``percentile`` clips a
 stated share, ``minimum_error`` searches for the range with the least mean square of both errors together.
 """
 
@@ -58,7 +58,7 @@ class RangeCalibration:
     method : ``max``, ``percentile`` or ``minimum_error``
     per : one range for the ``layer``, for each ``tile`` (ramp group), or for each ``column``
     percentile : share of values that stays inside, by size [%]
-    symmetric : a range with zero in its middle; else each end is chosen on its own
+    symmetric : a range with zero in its middle; else each end is chosen separately
     """
 
     method: Method = "minimum_error"
@@ -83,7 +83,7 @@ class RangeCalibration:
         low, high = self._chosen(data, bits, levels, shape)
         seen = Grid(bits, low[:, None], high[:, None], levels)
         half = 0.5 * seen.lsb[:, 0]
-        # A value is clipped where the nearest code is an end code and stands more than half an LSB away.
+        # A value is clipped where the nearest code is an end code and is more than half an LSB away.
         ends = seen.words(torch.tensor([[0.0, float(seen.top)]])).double()
         beyond = (data < ends[:, :1] - half[:, None]) | (data > ends[:, 1:] + half[:, None])
         return Ranges(
@@ -149,7 +149,7 @@ class RangeCalibration:
 
 
 def _quantile(data: torch.Tensor, share: float) -> torch.Tensor:
-    """Value below which ``share`` of each row lies; by rank, since ``torch.quantile`` refuses long rows."""
+    """Value below which there is a ``share`` of each row; by rank, since ``torch.quantile`` refuses long rows."""
     rank = min(max(round(share * data.shape[1]), 1), data.shape[1])
     return data.kthvalue(rank, dim=1).values
 

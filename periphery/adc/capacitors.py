@@ -58,7 +58,7 @@ def symmetric_levels(units: torch.Tensor, feedback: torch.Tensor, gain: float | 
 def capacitor_steps(units: torch.Tensor, kind: str, gain: float | None) -> torch.Tensor:
     """Where codes 0 .. 2^n - 1 begin, ``(..., 2^n)``, in LSB above the beginning of code 0, float64.
 
-    The symmetric levels stand in the middle of their codes, half an LSB above where these begin. Their last unit
+    The symmetric levels are in the middle of their codes, half an LSB above where these begin. Their last unit
     carries the error of the feedback capacitor, which is as large as the largest one.
     """
     count = units.shape[-1] - 1

@@ -41,10 +41,10 @@ class BuiltCCO(BuiltADC):
 class CCO(ADC):
     """Periods of an oscillator whose frequency follows the column's current, counted for a fixed time.
 
-    The column's current and a bias current make the low end of the range stand still and the high end run ``2^n``
-    periods. With x the periods that an exact oscillator would make, this one makes ``(1 + g) (x + 4 a x (1 - x /
-    2^n))`` plus the jitter of each period, ``j sqrt(x)`` in all, and the counter holds the whole ones. The bow ends
-    where the range does.
+    The column's current and a bias current stop the oscillator at the low end of the range and let it run ``2^n``
+    periods at the high end. With x the periods that an exact oscillator would make, this one makes ``(1 + g) (x + 4 a x
+    (1 - x / 2^n))`` plus the jitter of each period, ``j sqrt(x)`` in all, and the counter has the whole ones. The bow
+    ends where the range does.
 
     Parameters
     ----------

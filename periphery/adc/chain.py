@@ -9,15 +9,13 @@ import torch
 from annotated_types import Gt, Interval
 
 from devices import BlockNoise, ChipStreams
-from periphery.adc.activation import AnyActivation, Table
+from periphery.adc.activation import AnyActivation, LookUpTable
 from periphery.adc.base import Bank, BuiltADC, with_noise
 from periphery.adc.calibration import RangeCalibration
 from periphery.adc.grid import Grid
 from periphery.adc.kinds import AnyADC
 from periphery.adc.quantiser import Quantiser
 from periphery.functions.function import Function, output_levels
-
-__all__ = ["ConventionalADC", "LookUpConverter", "with_noise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +29,7 @@ class ConventionalADC:
     columns_per_adc : columns that take turns on one converter
     price : name of the price model (``andrulis2024``, ``neurosim_sar``, ``isaac2016``, ...; ``mho list adc-prices``)
     rate_per_s : conversions per second of one converter [1/s]
-    converter : how it converts, and what it errs by; the comparator of the chip stands for the front end before it
+    converter : how it converts, and what it errs by; the comparator of the chip models the front end before it
     activation : how the word becomes the function's value
     calibration : ranges from pre-activations that the layer sees on calibration data, in place of ``range_z``
     """
@@ -42,13 +40,13 @@ class ConventionalADC:
     price: str = "andrulis2024"
     rate_per_s: Annotated[float, Gt(0.0)] = 1e8
     converter: AnyADC = Quantiser()
-    activation: AnyActivation = Table()
+    activation: AnyActivation = LookUpTable()
     calibration: RangeCalibration | None = None
 
     def grid(
         self, bits: int, low_z: float | torch.Tensor | None = None, high_z: float | torch.Tensor | None = None
     ) -> Grid:
-        """The converter's grid; without ends of its own, ``-range_z`` to ``range_z``."""
+        """The converter's grid; without other ends, ``-range_z`` to ``range_z``."""
         low = -self.range_z if low_z is None else low_z
         return Grid(bits, low, self.range_z if high_z is None else high_z, self.converter.grid_levels)
 
@@ -76,7 +74,7 @@ class LookUpConverter:
     sigma_z: float
     gain: torch.Tensor | float = 1.0
     adc: BuiltADC | None = None
-    activation: AnyActivation = Table()
+    activation: AnyActivation = LookUpTable()
 
     def codes(self, z: torch.Tensor, variance: torch.Tensor | None, noise: BlockNoise) -> torch.Tensor:
         """Output codes of ``z (chips, n, ramps, columns)``; ``variance`` is the array's read noise [z^2]."""

@@ -76,9 +76,10 @@ def _search(u: Any, table: Any, per: int, first: Any, codes: Any) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _approximate(u: Any, table: Any, per: int, offset: Any, per_sigma: Any, seeds: Any, bits: int, codes: Any) -> None:
+def _approximate(u: Any, table: Any, per: int, offset: Any, noise: Any, bits: int, codes: Any) -> None:
     """Binary search by comparisons; ``table``: (chips, ramps, converters * 2^bits), what is compared with at a trial
-    code; ``per_sigma``: one over the noise, or of size 0."""
+    code; ``noise``: one over its standard deviation, or of size 0, and seeds."""
+    per_sigma, seeds = noise
     chips, samples, ramps, columns = u.shape
     seen, above, code = np.empty(columns, np.float32), np.empty(columns, np.float32), np.empty(columns, np.int32)
     nothing = np.empty(0, np.float32)
@@ -110,16 +111,15 @@ def _approximate(u: Any, table: Any, per: int, offset: Any, per_sigma: Any, seed
 
 
 ONES, FIRST_ZERO, HIGHEST_ONE = 0, 1, 2
-DOUBT = 5.5  # sigma; from 5.44 on, ``_chance`` lies beyond the smallest and the largest even number
+DOUBT = 5.5  # sigma; from 5.44 on, ``_chance`` is beyond the smallest and the largest even number
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _thermometer(
-    u: Any, table: Any, per: int, first: Any, reach: Any, per_sigma: Any, seeds: Any, encoder: int, codes: Any
-) -> None:
+def _thermometer(u: Any, table: Any, per: int, first: Any, reach: Any, noise: Any, encoder: int, codes: Any) -> None:
     """All comparators of a flash converter decide at once; ``table``: (chips, ramps, converters * count), their
     thresholds in their order; ``reach``: (2, chips, ramps, columns), how far below and above its even place a
-    threshold of the column may stand and still be in doubt. Only comparators in doubt are asked."""
+    threshold of the column may be and still be in doubt. Only comparators in doubt are asked."""
+    per_sigma, seeds = noise
     chips, samples, ramps, columns = u.shape
     count = table.shape[2] // ((columns + per - 1) // per)
     seen, above = np.empty(columns, np.float32), np.empty(columns, np.float32)
@@ -203,10 +203,8 @@ def approximate(
     """
     codes = np.empty(tuple(u.shape), np.int32)
     bits = table.shape[-1].bit_length() - 1
-    per_sigma, seeds = _spread(u, sigma, noise)
-    _approximate(
-        _array(u), _array(table.flatten(2)), columns_per_adc, _array(_each(offset, u)), per_sigma, seeds, bits, codes
-    )
+    spread = _spread(u, sigma, noise)
+    _approximate(_array(u), _array(table.flatten(2)), columns_per_adc, _array(_each(offset, u)), spread, bits, codes)
     return torch.from_numpy(codes)
 
 
@@ -222,11 +220,10 @@ def thermometer(
 ) -> torch.Tensor:
     """Codes of noisy comparators that all decide at once, int32; shapes as in ``search`` and ``approximate``.
 
-    The closer the thresholds stand to ``first + 1, first + 2, ..`` and the less noise, the fewer comparators are in
-    doubt, and the faster; those beyond ``DOUBT`` sigma would say the same for every even number there is.
+    The closer the thresholds are to ``first + 1, first + 2, ..`` and the less noise, the fewer comparators are in
+    doubt, and the faster; those beyond ``DOUBT`` sigma would decide the same for every even number there is.
     """
     codes = np.empty(tuple(u.shape), np.int32)
-    per_sigma, seeds = _spread(u, sigma, noise)
     off = table - (torch.arange(1, table.shape[-1] + 1) + first)
     # A thousandth covers the rounding of places up to 2^12 in single precision.
     stray = [ends.clamp_min(0.0).repeat_interleave(columns_per_adc, dim=-1) for ends in (off.amax(-1), -off.amin(-1))]
@@ -234,7 +231,14 @@ def thermometer(
     below, beyond = (doubt + each[..., : u.shape[-1]].expand(doubt.shape) + 1e-3 for each in stray)
     reach = _array(torch.stack([below, beyond]))
     _thermometer(
-        _array(u), _array(table.flatten(2)), columns_per_adc, np.float32(first), reach, per_sigma, seeds, encoder, codes
+        _array(u),
+        _array(table.flatten(2)),
+        columns_per_adc,
+        np.float32(first),
+        reach,
+        _spread(u, sigma, noise),
+        encoder,
+        codes,
     )
     return torch.from_numpy(codes)
 

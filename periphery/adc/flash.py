@@ -40,7 +40,7 @@ class BuiltFlash(BuiltADC):
 
     def _with_offsets(self, gain: torch.Tensor | float) -> tuple[torch.Tensor, int]:
         """Thresholds as the comparators make them [LSB], and the columns that share a table: an offset in volts is
-        another share of an LSB where columns have ranges of their own."""
+        another share of an LSB where columns have different ranges."""
         lsb = self.in_lsb(1.0, gain).expand(len(self.ladder), 1, self.bank.ramps, -1)[:, 0]
         if lsb.shape[-1] == 1:
             return self.ladder - self.offset_V * lsb[..., None], self.bank.columns_per_adc
@@ -51,7 +51,7 @@ class BuiltFlash(BuiltADC):
 
 
 def _sorted(table: torch.Tensor, encoder: Encoder) -> torch.Tensor:
-    """The rising table of what an encoder makes of thresholds that may stand in disorder."""
+    """The rising table of what an encoder makes of thresholds that may be out of order."""
     if encoder == "ones":
         return table.sort(dim=-1).values
     if encoder == "first_zero":

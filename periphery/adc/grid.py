@@ -16,10 +16,10 @@ Levels = Literal["mid_tread", "mid_rise"]
 class Grid:
     """Codes ``0 .. 2^bits - 1`` over the range ``low .. high`` [z], one LSB ``(high - low) / 2^bits`` apart.
 
-    ``mid_tread``: code c stands for ``low + c LSB``, so that zero is a level of a range around zero; ``mid_rise``:
+    ``mid_tread``: code c means ``low + c LSB``, so that zero is a level of a range around zero; ``mid_rise``:
     ``low + (c + 1/2) LSB``, as many levels above zero as below. A code begins half an LSB below its level, that input
     included: a tie goes up. The range is a number, or a tensor ``(ramps | 1, columns | 1)`` of one for each tile or
-    each column; a column's own range takes a reference of its own.
+    each column; a range for one column takes a reference for that column.
 
     Raises ``InputError`` for bits outside 1 to 12 and for a range that is empty, upside down or not finite.
     """
@@ -62,15 +62,15 @@ class Grid:
         return float(self.first) if self.first.numel() == 1 else 0.0
 
     def units(self, z: torch.Tensor, gain: torch.Tensor | float = 1.0) -> torch.Tensor:
-        """``z (..., ramps, columns)`` in LSB, as a reference sees it that stands at ``1 / gain`` of its design.
+        """``z (..., ramps, columns)`` in LSB, as a reference sees it that is ``1 / gain`` of its design.
 
-        Code c begins at ``origin + c``; columns with ranges of their own are each moved to a common origin.
+        Code c begins at ``origin + c``; columns with different ranges are each moved to a common origin.
         """
         u = z * gain / self.lsb.to(z.dtype)
         return u if self.first.numel() == 1 else u - self.first.to(z.dtype)
 
     def words(self, codes: torch.Tensor) -> torch.Tensor:
-        """What codes ``(..., ramps, columns)`` stand for [z], float32."""
+        """Values of codes ``(..., ramps, columns)`` [z], float32."""
         steps = codes + (self.first + 0.5).float()
         return steps * self.lsb.float()
 

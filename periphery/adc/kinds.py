@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
-from devices.kinds import usual_kind
+from devices.kinds import OneOf
 from periphery.adc.base import ADC
 from periphery.adc.cco import CCO
 from periphery.adc.flash import Flash
@@ -29,6 +27,4 @@ ADCS: dict[str, type[ADC]] = {
     "sense_amp": SenseAmp,
 }
 
-AnyADC = Annotated[
-    Quantiser | LinearRamp | SAR | Flash | CCO | SenseAmp, Field(discriminator="kind"), usual_kind("quantiser")
-]
+AnyADC = Annotated[ADC, OneOf(ADCS, usual="quantiser")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Interval
@@ -43,11 +43,13 @@ class LinearRamp(ADC):
     capacitors : ``binary`` weights from one end of the range, or ``symmetric`` about its middle (CrossSim's)
     capacitor_mismatch : relative standard deviation of one unit capacitor of the ramp's converter [1]
     amplifier_gain : open-loop gain of the symmetric converter's amplifier [1]; None for no end of it
-    bow : how far the ramp stands above a straight line in its middle, as a share of the range [1]; a parabola
+    bow : how far the ramp is above a straight line in its middle, as a share of the range [1]; a parabola
     offset_V : standard deviation over columns of the comparators' offset [V]; an estimate
     noise_V : standard deviation of one conversion [V]; an estimate
     shut_off : whether a comparator stops at its crossing, so that its energy follows the code
     """
+
+    per_column: ClassVar[bool] = True
 
     kind: Literal["linear_ramp"] = "linear_ramp"
     reference: Literal["fixed", "ratiometric"] = "fixed"

@@ -1,4 +1,4 @@
-"""The converter without errors, against which all others are judged."""
+"""The converter without errors, the reference for all others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from periphery.adc.grid import Grid
 
 
 def quantised(u: torch.Tensor, grid: Grid) -> torch.Tensor:
-    """Codes, int32, of ``u (chips, n, ramps, columns)`` [LSB]: how many of the grid's thresholds lie at or below."""
+    """Codes, int32, of ``u (chips, n, ramps, columns)`` [LSB]: how many of the grid's thresholds are at or below."""
     table = (torch.arange(1, grid.top + 1).double() + grid.origin).float()
     return search(u, table[None, None, None], u.shape[-1], grid.origin)
 
@@ -30,7 +30,7 @@ class BuiltQuantiser(BuiltADC):
 
 @dataclass(frozen=True, kw_only=True)
 class Quantiser(ADC):
-    """A uniform quantiser of a fixed range, without errors of its own; a tie goes to the upper code."""
+    """A uniform quantiser of a fixed range, without errors; a tie goes to the upper code."""
 
     kind: Literal["quantiser"] = "quantiser"
 

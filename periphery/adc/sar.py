@@ -25,7 +25,7 @@ class BuiltSAR(BuiltADC):
     noise_V: float
 
     def convert(self, u: torch.Tensor, noise: BlockNoise, gain: torch.Tensor | float) -> torch.Tensor:
-        """One comparison a bit, each with noise of its own."""
+        """One comparison a bit, each with separate noise."""
         return approximate(
             u,
             self.trials,
@@ -40,7 +40,7 @@ class BuiltSAR(BuiltADC):
 class SAR(ADC):
     """Bits found one after another, the highest first, by comparing with levels of a capacitive converter.
 
-    Every converter has capacitors of its own: neighbours do not share their mismatch.
+    Capacitors differ from converter to converter: neighbours do not share their mismatch.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class BuiltSenseAmp(BuiltADC):
 
 @dataclass(frozen=True, kw_only=True)
 class SenseAmp(ADC):
-    """A comparator at the middle of the range; its two words stand a quarter of the range to either side.
+    """A comparator at the middle of the range; its two words are a quarter of the range to either side.
 
     Parameters
     ----------
@@ -43,10 +43,11 @@ class SenseAmp(ADC):
     offset_V: Annotated[float, Ge(0.0)] = 0.0
     noise_V: Annotated[float, Ge(0.0)] = 0.0
     grid_levels: ClassVar[Levels] = "mid_rise"
+    most_bits: ClassVar[int] = 1
 
     def build(self, grid: Grid, bank: Bank, *, rng: ChipStreams) -> BuiltSenseAmp:
         """The offset of every amplifier; ``InputError`` for more than one bit."""
-        if grid.bits != 1:
+        if grid.bits > self.most_bits:
             raise InputError(f"bits: 1 for a converter of kind sense_amp (got {grid.bits!r})")
         offset = self.offset_V * rng.child("sense amplifiers").normal((bank.ramps, bank.converters))
         return BuiltSenseAmp(grid, bank, offset, self.noise_V)

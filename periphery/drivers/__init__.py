@@ -16,9 +16,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
-from devices.kinds import usual_kind
+from devices.kinds import OneOf
 from periphery.drivers.amplitude import AmplitudeDAC
 from periphery.drivers.base import Driver, DriverRead, full_scale
 from periphery.drivers.bit_serial import BitSerial
@@ -28,4 +26,4 @@ __all__ = ["DRIVERS", "AmplitudeDAC", "AnyDriver", "BitSerial", "Driver", "Drive
 
 DRIVERS: dict[str, type[Driver]] = {"pwm": PWMDriver, "amplitude": AmplitudeDAC, "bit_serial": BitSerial}
 
-AnyDriver = Annotated[PWMDriver | AmplitudeDAC | BitSerial, Field(discriminator="kind"), usual_kind("pwm")]
+AnyDriver = Annotated[Driver, OneOf(DRIVERS, usual="pwm")]

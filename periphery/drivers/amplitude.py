@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Interval
@@ -16,7 +16,7 @@ from periphery.drivers.base import Counts, Driver, DriverRead, full_scale
 
 @dataclass(frozen=True, kw_only=True)
 class AmplitudeDAC(Driver):
-    """A voltage proportional to the input, held for a fixed time; a string of unit elements across V_read a row.
+    """A voltage proportional to the input, for a fixed time; a string of unit elements across V_read a row.
 
     The level of ``|N| = k`` is ``V_read S_k / S_top`` with ``S_k`` the sum of the first k elements, each ``1 + e xi``:
     its integral nonlinearity has the variance ``e^2 k (1 - k / top)`` [LSB^2] to first order in e.
@@ -31,6 +31,8 @@ class AmplitudeDAC(Driver):
     settle_s : time until a level has settled, spent before each integration [s]; an estimate
     pulse_clocks : clock periods of integration in each phase
     """
+
+    amplitude: ClassVar[bool] = True
 
     kind: Literal["amplitude"] = "amplitude"
     signed: Literal["two_phases", "bipolar"] = "two_phases"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Gt
@@ -32,8 +32,13 @@ class Driver(ABC):
     v_design_V : read voltage for which integrators and fixed references were sized [V]
     t_clk_s : one clock period, the unit of pulse width [s]
     x_max : input value at full scale; larger ones are clipped, and counted
+
+    ``amplitude``: whether inputs are voltages rather than times.
     """
 
+    amplitude: ClassVar[bool] = False
+
+    kind: str
     v_read_V: Annotated[float, Gt(0.0)] = 0.2
     v_design_V: Annotated[float, Gt(0.0)] = 0.2
     t_clk_s: Annotated[float, Gt(0.0)] = 1e-9
@@ -41,7 +46,7 @@ class Driver(ABC):
 
     @property
     def digital_accumulation(self) -> bool:
-        """Whether each phase's partial sum is converted on its own and added digitally."""
+        """Whether each phase's partial sum is converted separately and added digitally."""
         return False
 
     @property
@@ -109,7 +114,7 @@ class Driver(ABC):
 
     @abstractmethod
     def instances(self, bits: int, *, rows: float) -> Mapping[str, float]:
-        """What has to stand on the chip for ``rows`` lines, ``{component: count}``."""
+        """What has to be on the chip for ``rows`` lines, ``{component: count}``."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ class DriverRead:
 
     ``levels``: ``(chips, rows, top + 1)``, what a row's driver gives for ``|N| = 0 .. top`` [counts], or None for the
     whole numbers themselves; ``sigma``: standard deviation of every driven line in every product [counts]; ``offset``:
-    ``(chips, rows)``, what a driven row's buffer adds with a sign of its own, whatever that of N [counts].
+    ``(chips, rows)``, what a driven row's buffer adds, whatever the sign of N [counts].
     """
 
     levels: torch.Tensor | None = None

@@ -16,7 +16,7 @@ from periphery.drivers.base import Counts, Driver, full_scale
 class BitSerial(Driver):
     """One bit of every input at a time, each for the same time at V_read.
 
-    Every bit is a read of its own: a cell's fast noise is drawn for each, so that the column's variance is
+    Every bit is a separate read: a cell's fast noise is drawn for each, so that the column's variance is
     ``sum_b 4^b [bit b set] sigma^2``: of magnitude bits between a third of N^2 and N^2, of two's complement much more
     for small negative numbers, in which most bits are set.
 
@@ -25,7 +25,7 @@ class BitSerial(Driver):
     signed : ``two_phases`` (magnitude bits of positive inputs, then of negative ones) or ``twos_complement`` (n bits,
         the highest one with negative weight)
     accumulation : ``charge`` (bits are weighted on capacitors, one conversion a product) or ``digital`` (every bit's
-        partial sum is converted on its own, by a linear converter, then shifted and added)
+        partial sum is converted separately, by a linear converter, then shifted and added)
     bit_clocks : clock periods of one bit
     """
 

@@ -29,7 +29,7 @@ class PWMDriver(Driver):
 
     @property
     def exact(self) -> bool:
-        """Whether edges stand where the clock puts them."""
+        """Whether edges are where the clock puts them."""
         return self.edge_jitter_s == 0.0
 
     def phases(self, bits: int) -> int:

@@ -1,6 +1,6 @@
 """Activation functions by name, on a range of inputs, and functions that a user brings.
 
-| name | y | range unless told | inverse on it |
+| name | y | default range | inverse on it |
 |---|---|---|---|
 | sigmoid | 1 / (1 + exp(-z)) | all z, outputs 0 to 1 | ln(y / (1 - y)) |
 | tanh | tanh z | all z, outputs -1 to 1 | artanh y |
@@ -9,7 +9,7 @@
 | softsign | z / (1 + abs z) | -4 to 4 | y / (1 - abs y) |
 | elu | z, below 0 exp z - 1 [1] | -4 to 4 | y, below 0 ln(1 + y) |
 | selu | s z, below 0 s a (exp z - 1) [2] | -4 to 4 | y / s, below 0 ln(1 + y / (s a)) |
-| relu | max(0, z), saturating at the top of its range | 0 to 4 | y; none at 0, where no threshold lies |
+| relu | max(0, z), saturating at the top of its range | 0 to 4 | y; none at 0, where there is no threshold |
 | hard_sigmoid | z / 6 + 1/2 within 0 to 1 | -3 to 3 | 6 y - 3 |
 | exp | exp z | -4 to 0 | ln y |
 | sqrt | square root of z | 0 to 4 | y^2 |
@@ -139,8 +139,8 @@ def from_callable(
     a flat stretch holds is reached at the stretch's low end.
 
     Raises InputError for a range that does not rise, an output that is not finite or cannot be computed, a function
-    that is flat throughout, one that turns where none of ``turns`` says so (it has no inverse there, and the message
-    tells where), and a turn at which it goes on as before.
+    that is flat throughout, one that turns where ``turns`` has no entry (it has no inverse there, and the message
+    gives the input), and a turn at which it goes on as before.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"function {name}: the range's low end must lie below its high end (got {low:g} to {high:g})")
@@ -174,7 +174,7 @@ def _on_tensors(name: str, f: Callable[..., object]) -> Map:
 
 
 def _pieced(name: str, f: Map, low: float, high: float, turns: tuple[float, ...], midtread: bool) -> Function:
-    """The function with one branch between each pair of turning points that lie inside the range."""
+    """The function with one branch between each pair of turning points inside the range."""
     ends = (low, *(turn for turn in turns if low < turn < high), high)
     pieces = [_branch(name, f, first, last) for first, last in pairwise(ends)]
     for turn, before, after in zip(ends[1:-1], pieces[:-1], pieces[1:], strict=True):
@@ -234,7 +234,7 @@ FUNCTIONS: dict[str, Function] = {
 
 
 def described(name: str) -> str:
-    """Ranges of a function of the library, where zero lies among its codes, and where it turns."""
+    """Ranges of a function of the library, the position of zero among its codes, and where it turns."""
     shape, made = SHAPES[name], FUNCTIONS[name]
     turns = "".join(f", turns at {turn:.3f}" for turn in shape.turns)
     zero = "mid-tread" if made.midtread else "mid-rise"

@@ -15,19 +15,10 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fire(
-    x: Any,
-    recurrent: Any,
-    threshold: Any,
-    xi: Any,
-    decay: Any,
-    residue: Any,
-    refractory: int,
-    counts: Any,
-    spikes: Any,
-) -> None:
+def _fire(x: Any, recurrent: Any, threshold: Any, xi: Any, membranes: Any, counts: Any, spikes: Any) -> None:
     """``x`` and ``xi``: (chips, n, steps, neurons), ``xi`` or of size 0; ``recurrent``: (chips, from, to) or of size 0;
-    ``spikes``: like ``x`` or of size 0."""
+    ``membranes``: decay, residue and refractory steps; ``spikes``: like ``x`` or of size 0."""
+    decay, residue, refractory = membranes
     chips, samples, steps, neurons = x.shape
     recurs, noisy, records = recurrent.size > 0, xi.size > 0, spikes.size > 0
     full = np.float32(1.0)
@@ -102,9 +93,7 @@ def fire(
         _NONE[0] if recurrent is None else recurrent.float().contiguous().numpy(),
         threshold.float().contiguous().numpy(),
         _NONE if xi is None else xi.float().contiguous().numpy(),
-        np.float32(decay),
-        np.float32(residue),
-        refractory,
+        (np.float32(decay), np.float32(residue), refractory),
         counts,
         spikes,
     )

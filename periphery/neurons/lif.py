@@ -23,7 +23,7 @@ Counts = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class LIF:
-    """A neuron in the units of its own input: Lin et al., Nat. Comput. Sci. 5, 37 (2025), 10.1038/s43588-024-00751-z.
+    """A neuron in the units of its input: Lin et al., Nat. Comput. Sci. 5, 37 (2025), 10.1038/s43588-024-00751-z.
 
     ``u <- decay u (1 - s (1 - residue)) + x``, then ``s <- u > threshold``. The defaults are the paper's for N-MNIST,
     with nothing that a circuit adds.
@@ -55,22 +55,6 @@ class LIF:
         ideal = torch.full((len(rng), neurons), self.threshold)
         return Neurons(self, ideal if spread is None else ideal + self.threshold_sigma * spread)
 
-    def firing_interval(self, x: float) -> float:
-        """Steps from spike to spike under a constant input ``x``; infinite where it never reaches the threshold.
-
-        From rest, k steps bring ``x (1 - decay^k) / (1 - decay)``; the reset is hard, without noise or spread.
-        """
-        if self.residue > 0.0:
-            raise ValueError(f"residue: allowed is 0 for a closed form (got {self.residue})")
-        top = math.inf if self.decay == 1.0 else x / (1.0 - self.decay)
-        if x <= 0.0 or top <= self.threshold:
-            return math.inf
-        if self.decay == 1.0:
-            steps = self.threshold / x
-        else:
-            steps = 0.0 if self.decay == 0.0 else math.log1p(-self.threshold / top) / math.log(self.decay)
-        return math.floor(steps * (1.0 + 1e-12)) + 1 + self.refractory_steps
-
     def actions(self, neuron_steps: float, spikes: float, steps: int) -> Counts:
         """What updates and spikes take, ``{component: {action: count}}``.
 
@@ -85,7 +69,7 @@ class LIF:
         }
 
     def instances(self, neurons: float, steps: int) -> Mapping[str, float]:
-        """What stands on the chip for ``neurons`` that work side by side, ``{component: count}``."""
+        """What is on the chip for ``neurons`` that work side by side, ``{component: count}``."""
         bits = self.membrane_bits
         return {
             "multiplier": neurons * bits * self.decay_bits,
@@ -189,7 +173,7 @@ class MembraneCapacitor:
         }
 
     def instances(self, neurons: float, steps: int) -> Mapping[str, float]:
-        """What stands on the chip for ``neurons``, ``{component: count}``; a ``membrane`` is one picofarad of it."""
+        """What is on the chip for ``neurons``, ``{component: count}``; a ``membrane`` is one picofarad of it."""
         return {
             "comparator": neurons,
             "column_front_end": neurons,

@@ -1,7 +1,7 @@
 """What one conversion of an ordinary ADC costs, by interchangeable published price models.
 
 The models differ by 5 to 100 times on the same conversion, and the converter dominates most designs; so a price is
-always asked for by the name of its model, and the report shows it beside the others. Coefficients stand in
+always asked for by the name of its model, and the report shows it beside the others. Coefficients are in
 ``configs/components/adc_*.yaml``.
 """
 
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from configs.errors import InputError
 from periphery.prices.adc_models import AdcPrice, AdcQuote, Andrulis2024, Isaac2016, NeuroSimSar, PublishedPart
 from periphery.prices.component import Area, Component, Latency, Leakage, Price
-from periphery.prices.records import CONFIGS, build, read_record
+from periphery.prices.records import CONFIGS, read_record
 
 __all__ = ["ADC_PRICES", "AdcPrice", "AdcQuote", "adc_component", "adc_name", "adc_price"]
 
@@ -32,13 +32,8 @@ ADC_PRICES: dict[str, type[AdcPrice]] = {
 
 @cache
 def _shipped() -> Mapping[str, AdcPrice]:
-    models: dict[str, AdcPrice] = {}
-    for name, kind in ADC_PRICES.items():
-        path = CONFIGS / "components" / f"adc_{name}.yaml"
-        record = read_record(path)
-        record.pop("kind")
-        models[name] = build(kind, record, path)
-    return MappingProxyType(models)
+    folder = CONFIGS / "components"
+    return MappingProxyType({name: read_record(kind, folder / f"adc_{name}.yaml") for name, kind in ADC_PRICES.items()})
 
 
 def adc_price(name: str) -> AdcPrice:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Protocol
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from configs.errors import InputError
-from periphery.prices.component import Status
-from periphery.prices.scaling import scale
+from periphery.prices.records import Model, Positive, Status
+from periphery.prices.scaling import neighbours, refuse_outside, scale
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -29,23 +29,17 @@ class AdcQuote:
     area_source: str
 
 
-class AdcPrice(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class AdcPrice(Model, ABC):
     """A price model: answers what a converter of some resolution, speed and node costs."""
 
-    @property
-    def description(self) -> str:
-        """What the model stands for."""
-
-    @property
-    def cite(self) -> tuple[str, ...]:
-        """Keys of the papers behind it."""
-
+    @abstractmethod
     def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
         """The cost of one conversion; ``InputError`` where the model does not reach."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Andrulis2024:
+class Andrulis2024(AdcPrice):
     """Figure-of-merit bounds of speed and of resolution, and powers of node, rate and energy.
 
     With ENOB b, rate f [1/s] and node t [nm]::
@@ -55,16 +49,10 @@ class Andrulis2024:
         E    = 10^((SNDR - FOM)/10) / 2 exp(e0 + e_t ln t - e_b ln b - e_best)         [pJ]
         A    = exp(a0 + a_t ln t + a_f ln f + a_e ln E)                                [um2]
 
-    Source: Andrulis et al., arXiv 2404.06553. Below ``min_bits`` the price at ``min_bits``
-    stands, marked as an estimate.
+    Source: Andrulis et al., arXiv 2404.06553. Below ``min_bits`` the price is that at
+    ``min_bits``, marked as an estimate.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    description: str
-    status: Status
-    source: str
-    cite: tuple[str, ...]
     min_bits: Count
     min_node_nm: Positive
     max_node_nm: Positive
@@ -85,11 +73,7 @@ class Andrulis2024:
 
     def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
         """The regression at ENOB = bits; one conversion takes one sampling period."""
-        if not self.min_node_nm <= node_nm <= self.max_node_nm:
-            raise InputError(
-                f"node_nm: {self.min_node_nm:g} to {self.max_node_nm:g} nm for the ADC price model 'andrulis2024' "
-                f"(got {node_nm:g})"
-            )
+        refuse_outside(self.min_node_nm, self.max_node_nm, node_nm, " for the ADC price model 'andrulis2024'")
         _check_rate("andrulis2024", rate_per_s, math.inf)
         enob = max(bits, self.min_bits)
         fom_dB = min(
@@ -113,39 +97,19 @@ class Andrulis2024:
             + self.area_ln_rate * math.log(rate_per_s)
             + self.area_ln_energy * math.log(energy_pJ)
         )
-        status, source = (
-            self.status,
-            f"{self.source}; {enob} b, {rate_per_s:.3g}/s, {node_nm:g} nm",
-        )
+        status, source = self.status, f"{self.source}; {enob} b, {rate_per_s:.3g}/s, {node_nm:g} nm"
         if bits < self.min_bits:
-            status, source = (
-                "estimate",
-                f"{source}; estimate: {bits} b priced as {enob} b, where the model begins",
-            )
-        return AdcQuote(
-            energy_pJ * 1e-12,
-            area_um2 * 1e-12,
-            1 / rate_per_s,
-            status,
-            source,
-            status,
-            source,
-        )
+            status, source = "estimate", f"{source}; estimate: {bits} b priced as {enob} b, where the model begins"
+        return AdcQuote(energy_pJ * 1e-12, area_um2 * 1e-12, 1 / rate_per_s, status, source, status, source)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeuroSimSar:
+class NeuroSimSar(AdcPrice):
     """``E = (a bits + c) (bits + extra) cycle``: a clocked comparator and its logic, one bit a cycle.
 
     ``power_W``: node in nm to (a, c) [W]; between tabulated nodes the power is interpolated on logarithmic axes.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    description: str
-    status: Status
-    source: str
-    cite: tuple[str, ...]
     max_rate_per_s: Positive
     cycle_s: Positive
     extra_cycles: Count
@@ -160,13 +124,7 @@ class NeuroSimSar:
         """Energy and latency by NeuroSim's form, area by the record's estimate."""
         latency_s = (bits + self.extra_cycles) * self.cycle_s
         _check_rate("neurosim_sar", rate_per_s, min(self.max_rate_per_s, 1 / latency_s))
-        larger = min((node for node in self.power_W if node >= node_nm), default=None)
-        smaller = max((node for node in self.power_W if node <= node_nm), default=None)
-        if larger is None or smaller is None:
-            raise InputError(
-                f"node_nm: {min(self.power_W):g} to {max(self.power_W):g} nm for the ADC price model 'neurosim_sar' "
-                f"(got {node_nm:g})"
-            )
+        larger, smaller = neighbours(self.power_W, node_nm, " for the ADC price model 'neurosim_sar'")
         source = f"{self.source}; {bits} b at {node_nm:g} nm"
         power_W, power_small_W = (self.power_W[node][0] * bits + self.power_W[node][1] for node in (larger, smaller))
         if larger != smaller:
@@ -186,85 +144,57 @@ class NeuroSimSar:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Isaac2016:
-    """One published part, moved to other nodes as an analog circuit; other resolutions in proportion to the bits."""
+class Part(AdcPrice):
+    """One converter as it was published, moved to other nodes as an analog circuit."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    description: str
-    status: Status
-    source: str
-    cite: tuple[str, ...]
     bits: Count
     node_nm: Positive
     max_rate_per_s: Positive
     energy_J: Positive
     area_m2: Positive
 
-    def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
-        """The part's energy and area; one conversion takes one sampling period."""
-        _check_rate("isaac2016", rate_per_s, self.max_rate_per_s)
+    def _quote(self, share: float, of: str, parts: int, rate_per_s: float, bits: int, node_nm: float) -> AdcQuote:
+        """The cost of a ``share`` of the part, described by ``of``, with ``parts`` of them side by side."""
         factors = scale("analog", self.node_nm, node_nm)
-        share = bits / self.bits
         status, source = self.status, self.source
         if factors.note:
             status, source = "derived", f"{source}; {factors.note}"
         if bits != self.bits:
-            status, source = (
-                "estimate",
-                f"{source}; estimate: {bits}/{self.bits} of the {self.bits}-bit part",
-            )
-        return AdcQuote(
-            self.energy_J * share * factors.energy,
-            self.area_m2 * share * factors.area,
-            1 / rate_per_s,
-            status,
-            source,
-            status,
-            source,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishedPart:
-    """One published converter, moved to other nodes as an analog circuit.
-
-    ``growth`` says how energy and area go with resolution: in proportion to the ``bits`` (successive approximation) or
-    to the ``levels`` (a comparator or a step for each). Where more conversions are asked for than the part makes,
-    several take turns: the energy stays, the area grows.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    description: str
-    status: Status
-    source: str
-    cite: tuple[str, ...]
-    bits: Count
-    growth: Literal["bits", "levels"]
-    node_nm: Positive
-    max_rate_per_s: Positive
-    energy_J: Positive
-    area_m2: Positive
-
-    def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
-        """Energy and area of as many parts as the rate needs; results come at the rate asked for."""
-        _check_rate(self.description, rate_per_s, math.inf)
-        factors = scale("analog", self.node_nm, node_nm)
-        share = bits / self.bits if self.growth == "bits" else 2.0 ** (bits - self.bits)
-        parts = math.ceil(rate_per_s / self.max_rate_per_s * (1 - 1e-9))
-        status, source = self.status, self.source
-        if factors.note:
-            status, source = "derived", f"{source}; {factors.note}"
-        if bits != self.bits:
-            status, source = (
-                "estimate",
-                f"{source}; estimate: {share:.3g} of the {self.bits}-bit part, by {self.growth}",
-            )
+            status, source = "estimate", f"{source}; estimate: {of}"
         if parts > 1:
             source += f"; {parts} parts take turns at {rate_per_s:.3g}/s"
         energy_J, area_m2 = self.energy_J * share * factors.energy, parts * self.area_m2 * share * factors.area
         return AdcQuote(energy_J, area_m2, 1 / rate_per_s, status, source, status, source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Isaac2016(Part):
+    """One published part; other resolutions in proportion to the bits."""
+
+    def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
+        """The part's energy and area; one conversion takes one sampling period."""
+        _check_rate("isaac2016", rate_per_s, self.max_rate_per_s)
+        of = f"{bits}/{self.bits} of the {self.bits}-bit part"
+        return self._quote(bits / self.bits, of, 1, rate_per_s, bits, node_nm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedPart(Part):
+    """One published converter, of which several take turns where more conversions are asked for than it makes.
+
+    The energy then stays and the area grows. ``growth``: how both go with resolution, in proportion to the ``bits``
+    (successive approximation) or to the ``levels`` (a comparator or a step for each).
+    """
+
+    growth: Literal["bits", "levels"]
+
+    def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
+        """Energy and area of as many parts as the rate needs; results come at the rate asked for."""
+        _check_rate(self.description, rate_per_s, math.inf)
+        share = bits / self.bits if self.growth == "bits" else 2.0 ** (bits - self.bits)
+        parts = math.ceil(rate_per_s / self.max_rate_per_s * (1 - 1e-9))
+        of = f"{share:.3g} of the {self.bits}-bit part, by {self.growth}"
+        return self._quote(share, of, parts, rate_per_s, bits, node_nm)
 
 
 def _check_rate(model: str, rate_per_s: float, most_per_s: float) -> None:

@@ -1,128 +1,104 @@
 """What a circuit costs: area, energy per action, leakage and latency, each number with its status and its source.
 
-Records live in ``configs/components/*.yaml``; no cost number stands in code. A record is stated at the node where its
+Records are in ``configs/components/*.yaml``; code has no cost number. A record is stated at the node where its
 numbers were published and moved to the chip's node by its named scaling rule (``periphery.prices.scaling``).
 """
 
 from __future__ import annotations
 
 import difflib
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
-
-from pydantic import ConfigDict, Field
+from typing import ClassVar, Literal, Self, TypeVar
 
 from configs.errors import InputError
-from periphery.prices.records import CONFIGS, build, read_record
+from configs.yaml_source import describe_value, load_yaml
+from periphery.prices.records import CONFIGS, NonNegative, Positive, Status, Strict, Text, build
 from periphery.prices.scaling import Rule, Scaling, scale
 
-Status = Literal["published", "secondary", "derived", "modelled", "estimate", "fitted"]
 Group = Literal["array", "adc", "driver", "activation", "digital", "buffer", "control"]
-GROUPS: tuple[Group, ...] = (
-    "array",
-    "adc",
-    "driver",
-    "activation",
-    "digital",
-    "buffer",
-    "control",
-)
-
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Text = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sourced(ABC):
-    """Where a number comes from, and at which node and supply it holds if those are not the record's own."""
+class Figure(Strict):
+    """A number with where it comes from, and at which node and supply it holds if those are not the record's.
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    ``number``: the field that holds it; ``factor``: the scaling factor that moves it to another node.
+    """
+
+    number: ClassVar[str]
+    factor: ClassVar[Literal["energy", "delay", "area"]]
 
     status: Status
     source: Text
     node_nm: Positive | None = None
     supply_V: Positive | None = None
 
-    @abstractmethod
     def scaled(self, factors: Scaling) -> Self:
         """The number at another node, with the factors' note added to its source."""
-
-    def _moved(self, factors: Scaling, **values: Any) -> Self:
-        if not factors.note or not any(values.values()):
-            return replace(self, node_nm=None, supply_V=None, **values)
-        unchanged = factors.energy == factors.delay == factors.area == 1.0
-        status = "derived" if self.status in ("published", "secondary") and not unchanged else self.status
-        source = f"{self.source}; {factors.note}"
-        return replace(self, status=status, source=source, node_nm=None, supply_V=None, **values)
+        value = getattr(self, self.number) * getattr(factors, self.factor)
+        status, source = self.status, self.source
+        if factors.note and value:
+            unchanged = factors.energy == factors.delay == factors.area == 1.0
+            status = "derived" if status in ("published", "secondary") and not unchanged else status
+            source = f"{source}; {factors.note}"
+        return replace(self, status=status, source=source, node_nm=None, supply_V=None, **{self.number: value})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Area(Sourced):
+class Area(Figure):
     """Silicon area of one instance [m2]."""
 
+    number: ClassVar[str] = "area_m2"
+    factor: ClassVar[Literal["area"]] = "area"
     area_m2: NonNegative
 
-    def scaled(self, factors: Scaling) -> Self:
-        """The area at another node."""
-        return self._moved(factors, area_m2=self.area_m2 * factors.area)
-
 
 @dataclass(frozen=True, kw_only=True)
-class Leakage(Sourced):
+class Leakage(Figure):
     """Power that one instance draws as long as it is supplied [W]; scaled as energy, for want of a better rule."""
 
+    number: ClassVar[str] = "leakage_W"
+    factor: ClassVar[Literal["energy"]] = "energy"
     leakage_W: NonNegative
 
-    def scaled(self, factors: Scaling) -> Self:
-        """The leakage at another node."""
-        return self._moved(factors, leakage_W=self.leakage_W * factors.energy)
-
 
 @dataclass(frozen=True, kw_only=True)
-class Latency(Sourced):
+class Latency(Figure):
     """Time that one action takes [s]; 0 where the caller's clock sets it, with the reason as source."""
 
+    number: ClassVar[str] = "latency_s"
+    factor: ClassVar[Literal["delay"]] = "delay"
     latency_s: NonNegative
-
-    def scaled(self, factors: Scaling) -> Self:
-        """The latency at another node."""
-        return self._moved(factors, latency_s=self.latency_s * factors.delay)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Price(Sourced):
+class Price(Figure):
     """Energy of one action [J], and what one action is (``unit``)."""
 
+    number: ClassVar[str] = "energy_J"
+    factor: ClassVar[Literal["energy"]] = "energy"
     energy_J: NonNegative
     unit: Text
 
-    def scaled(self, factors: Scaling) -> Self:
-        """The energy at another node."""
-        return self._moved(factors, energy_J=self.energy_J * factors.energy)
 
-
-Figure = TypeVar("Figure", bound=Sourced)
+F = TypeVar("F", bound=Figure)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Component:
+class Component(Strict):
     """A circuit with its prices.
 
     Parameters
     ----------
-    group : bar of the cost breakdown in which it stands
+    group : bar of the cost breakdown to which it belongs
     node_nm, supply_V : CMOS node [nm] and supply [V] of the record's numbers; no supply means the node's nominal one
     scaling : rule by which the numbers move to another node
     cite : keys of the papers behind it
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     name: Text
     description: Text
@@ -161,7 +137,7 @@ class Component:
         return self.actions[action]
 
     def at(self, node_nm: float) -> Component:
-        """The same circuit at another node; every changed number says in its source how it was scaled.
+        """The same circuit at another node; the source of every changed number has how it was scaled.
 
         Raises ``InputError`` where the scaling rule does not reach that node.
         """
@@ -175,7 +151,7 @@ class Component:
             actions={action: self._at(price, node_nm) for action, price in self.actions.items()},
         )
 
-    def _at(self, figure: Figure, node_nm: float) -> Figure:
+    def _at(self, figure: F, node_nm: float) -> F:
         from_nm = figure.node_nm or self.node_nm
         from_V = figure.supply_V or (self.supply_V if from_nm == self.node_nm else None)
         return figure.scaled(scale(self.scaling, from_nm, node_nm, from_V))
@@ -191,15 +167,16 @@ def read_components(directory: Path = CONFIGS / "components") -> dict[str, Compo
     problems: list[str] = []
     for path in sorted(directory.glob("*.yaml")):
         try:
-            record = read_record(path)
-            kind = record.pop("kind", None)
-            if kind == "component":
-                component = build(Component, record, path)
+            node = load_yaml(path)
+            kind, name = node.child("kind") or node, node.child("name") or node
+            if kind.value == "component":
+                component = build(Component, node)
                 if component.name != path.stem:
-                    problems.append(f"{path}: name: {path.stem!r}, the file's name (got {component.name!r})")
+                    problems.append(f"{name.origin}: name: {path.stem!r}, the file's name (got {component.name!r})")
                 components[component.name] = component
-            elif not isinstance(kind, str) or not kind.startswith("adc_"):
-                problems.append(f"{path}: kind: 'component' or an ADC price model, 'adc_...' (got {kind!r})")
+            elif not str(kind.value).startswith("adc_"):
+                got = describe_value(kind)
+                problems.append(f"{kind.origin}: kind: 'component' or an ADC price model, 'adc_...' (got {got})")
         except InputError as error:
             problems.extend(error.problems)
     if problems:

@@ -1,66 +1,70 @@
-"""Price records as written by people: YAML read strictly, numbers as numbers, every fault named by file and place.
-
-PyYAML alone takes the last of two equal keys without a word; a price list must not. Text such as ``25e-6``, which YAML
-1.1 calls a string, becomes a number where the record's dataclass asks for one.
-"""
+"""Price records: a YAML file as a frozen dataclass, every fault named with its place in the file."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from configs.errors import InputError
+from configs.yaml_source import Node, describe_value, load_yaml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
-Record = TypeVar("Record")
+Status = Literal["published", "secondary", "derived", "modelled", "estimate", "fitted"]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1)]
+
+T = TypeVar("T")
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Safe YAML in which a key may stand once."""
+@dataclass(frozen=True, kw_only=True)
+class Strict:
+    """A record of which every key is a field."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key {key!r} stands twice",
-                    problem_mark=key_node.start_mark,
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """The mapping in one YAML file.
+@dataclass(frozen=True, kw_only=True)
+class Model(Strict):
+    """A record of coefficients.
 
-    Raises ``InputError`` where the file is missing, is not YAML, repeats a key or is not a mapping.
+    Parameters
+    ----------
+    description : what it describes
+    status, source : how the numbers were found, and where
+    cite : keys of the papers behind it
     """
-    try:
-        record = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise InputError(f"{place}: {error.problem}") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{path}: a mapping is needed (got {type(record).__name__})")
-    return record
+
+    description: str
+    status: Status
+    source: str
+    cite: tuple[str, ...]
 
 
-def build(kind: type[Record], record: Mapping[str, Any], path: Path) -> Record:
-    """A frozen dataclass from a mapping; ``InputError`` with one line per missing, unknown or impossible entry."""
+def read_record(type_: type[T], path: Path) -> T:
+    """The record in one YAML file. Raises InputError with a line for every fault, as ``build`` does."""
+    return build(type_, load_yaml(path))
+
+
+def build(type_: type[T], node: Node) -> T:
+    """A frozen dataclass from the content of a file, its ``kind`` apart, which only names the type of the file.
+
+    Raises InputError with one line for each missing, unknown or impossible entry.
+    """
+    plain = {key: value for key, value in node.plain().items() if key != "kind"}
     try:
-        return TypeAdapter(kind).validate_python(dict(record))
+        return TypeAdapter(type_).validate_json(json.dumps(plain), strict=True)
     except ValidationError as error:
-        raise InputError(
-            f"{path}: {'.'.join(str(part) for part in fault['loc']) or 'record'}: {fault['msg']}"
-            + ("" if fault["type"] == "missing" else f" (got {fault['input']!r})")
-            for fault in error.errors()
-        ) from error
+        problems = []
+        for fault in error.errors():
+            below = node
+            for step in fault["loc"]:
+                below = below.child(step) or below
+            got = "" if fault["type"] == "missing" else f" (got {describe_value(below)})"
+            problems.append(f"{below.origin}: {'.'.join(map(str, fault['loc'])) or 'record'}: {fault['msg']}{got}")
+        raise InputError(problems) from error

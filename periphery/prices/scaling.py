@@ -2,34 +2,30 @@
 
 Digital logic follows the polynomials of Stillmaker and Baas, Integration 58, 74 (2017), doi 10.1016/j.vlsi.2017.02.002:
 energy ``a V^2 + b V + c`` and delay ``d3 V^3 + d2 V^2 + d1 V + d0``, each relative, and a table of area ratios; the
-scale from one node to another is the quotient of the two, each at its own supply. Analog circuits shrink less: powers
+scale from one node to another is the quotient of the two, each at its supply. Analog circuits shrink less: powers
 of the node taken from a regression over published converters (Andrulis et al., arXiv 2404.06553). All coefficients
-stand in ``configs/technology``. Nodes between two of the table are interpolated on logarithmic axes, and the note says
-so; nodes outside the table are refused.
+are in ``configs/technology``. Nodes between two of the table are interpolated on logarithmic axes, as the note
+says; nodes outside the table are refused.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, ClassVar, Literal
-
-from pydantic import ConfigDict, Field
+from typing import Literal
 
 from configs.errors import InputError
-from periphery.prices.records import CONFIGS, build, read_record
+from periphery.prices.records import CONFIGS, Model, Positive, Strict, read_record
 
 Family = Literal["HP", "LP"]
 Rule = Literal["logic", "analog", "none"]
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
 
 @dataclass(frozen=True)
 class Scaling:
-    """Factors by which a figure is multiplied when it moves to another node; ``note`` says how, for the report."""
+    """Factors by which a figure is multiplied when it moves to another node; ``note`` describes it, for the report."""
 
     energy: float
     delay: float
@@ -40,11 +36,24 @@ class Scaling:
 UNSCALED = Scaling(1.0, 1.0, 1.0, "")
 
 
-@dataclass(frozen=True, kw_only=True)
-class NodeFit:
-    """Polynomial coefficients of one node, highest power of the supply first; ``vdd_V`` is its nominal supply."""
+def refuse_outside(low_nm: float, high_nm: float, node_nm: float, reach: str) -> None:
+    """Raise InputError for a node outside what a rule reaches; ``reach``: what it is, for the message."""
+    if not low_nm <= node_nm <= high_nm:
+        raise InputError(f"node_nm: {low_nm:g} to {high_nm:g} nm{reach} (got {node_nm:g})")
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+def neighbours(nodes_nm: Collection[float], node_nm: float, reach: str) -> tuple[float, float]:
+    """The tabulated nodes on either side, larger first; both are ``node_nm`` where the table has it.
+
+    Raises InputError outside the table, as ``refuse_outside`` does.
+    """
+    refuse_outside(min(nodes_nm), max(nodes_nm), node_nm, reach)
+    return min(node for node in nodes_nm if node >= node_nm), max(node for node in nodes_nm if node <= node_nm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeFit(Strict):
+    """Polynomial coefficients of one node, highest power of the supply first; ``vdd_V`` is its nominal supply."""
 
     vdd_V: Positive
     energy_HP: tuple[float, float, float]
@@ -54,19 +63,13 @@ class NodeFit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StillmakerBaas2017:
+class StillmakerBaas2017(Model):
     """Stillmaker and Baas's fits to HSpice of predictive technology models.
 
     ``nodes``: node in nm to its fits; ``area``: multiply an area at the outer node by ``area[outer][inner]``;
     ``vdd_span``: largest relative distance from a node's nominal supply at which its fit is used.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    description: str
-    status: str
-    source: str
-    cite: tuple[str, ...]
     vdd_span: Positive
     nodes: dict[float, NodeFit]
     area: dict[float, dict[float, Positive]]
@@ -103,22 +106,11 @@ class StillmakerBaas2017:
             f"scaled {self._where(from_nm, from_V)} -> {self._where(to_nm, to_V)} by Stillmaker & Baas 2017, {family}",
         )
 
-    def neighbours(self, node_nm: float) -> tuple[float, float]:
-        """The tabulated nodes on either side, larger first; both are ``node_nm`` where the table has it.
-
-        Raises ``InputError`` outside the table.
-        """
-        larger = [node for node in self.nodes if node >= node_nm]
-        smaller = [node for node in self.nodes if node <= node_nm]
-        if not larger or not smaller:
-            raise InputError(
-                f"node_nm: {min(self.nodes):g} to {max(self.nodes):g} nm, the span of the table for digital logic "
-                f"(got {node_nm:g})"
-            )
-        return min(larger), max(smaller)
+    def _neighbours(self, node_nm: float) -> tuple[float, float]:
+        return neighbours(self.nodes, node_nm, ", the span of the table for digital logic")
 
     def _between(self, node_nm: float, value: Callable[[float], float]) -> float:
-        larger, smaller = self.neighbours(node_nm)
+        larger, smaller = self._neighbours(node_nm)
         if larger == smaller:
             return value(larger)
         share = math.log(larger / node_nm) / math.log(larger / smaller)
@@ -139,7 +131,7 @@ class StillmakerBaas2017:
         return factor
 
     def _where(self, node_nm: float, vdd_V: float | None) -> str:
-        larger, smaller = self.neighbours(node_nm)
+        larger, smaller = self._neighbours(node_nm)
         if larger != smaller:
             supply = "nominal supply" if vdd_V is None else f"{vdd_V:g} V"
             return f"{node_nm:g} nm ({supply}; interpolated between {larger:g} and {smaller:g} nm)"
@@ -147,15 +139,9 @@ class StillmakerBaas2017:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnalogPowerLaw:
+class AnalogPowerLaw(Model):
     """Analog circuits: energy and area as powers of the node; their speed is set by the clock, not by the node."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    description: str
-    status: str
-    source: str
-    cite: tuple[str, ...]
     energy_exponent: Positive
     area_exponent: Positive
     min_node_nm: Positive
@@ -164,11 +150,7 @@ class AnalogPowerLaw:
     def scale(self, from_nm: float, to_nm: float) -> Scaling:
         """Factors from one node to another; ``InputError`` outside the nodes of the regression."""
         for node_nm in (from_nm, to_nm):
-            if not self.min_node_nm <= node_nm <= self.max_node_nm:
-                raise InputError(
-                    f"node_nm: {self.min_node_nm:g} to {self.max_node_nm:g} nm, the span of the analog scaling rule "
-                    f"(got {node_nm:g})"
-                )
+            refuse_outside(self.min_node_nm, self.max_node_nm, node_nm, ", the span of the analog scaling rule")
         ratio = to_nm / from_nm
         return Scaling(
             ratio**self.energy_exponent,
@@ -182,15 +164,13 @@ class AnalogPowerLaw:
 @cache
 def stillmaker_baas_2017() -> StillmakerBaas2017:
     """The shipped table for digital logic."""
-    path = CONFIGS / "technology" / "stillmaker_baas_2017.yaml"
-    return build(StillmakerBaas2017, read_record(path), path)
+    return read_record(StillmakerBaas2017, CONFIGS / "technology" / "stillmaker_baas_2017.yaml")
 
 
 @cache
 def analog_power_law() -> AnalogPowerLaw:
     """The shipped rule for analog circuits."""
-    path = CONFIGS / "technology" / "analog_andrulis_2024.yaml"
-    return build(AnalogPowerLaw, read_record(path), path)
+    return read_record(AnalogPowerLaw, CONFIGS / "technology" / "analog_andrulis_2024.yaml")
 
 
 def _unchanged(from_nm: float, to_nm: float, _from_V: float | None) -> Scaling:

@@ -50,14 +50,8 @@ class Ramp:
     def program(cls, design: RampDesign, *, ramps: int, rng: ChipStreams) -> Ramp:
         """Write ``ramps`` copies of a column on every chip, measure them, choose, and trim the bias cells."""
         column, device = design.column, design.column.device
-        cells = design.target_S.to(torch.float32)[None]
-        if column.step == "differential":
-            cells = device.g_min_S + torch.cat([cells, torch.zeros_like(cells)])
-        elif design.paired is not None:
-            least = torch.full_like(cells, device.g_min_S)
-            cells = torch.cat([torch.where(design.paired, device.g_min_S + cells, cells), least])
         each = column.parallel_cells * column.columns
-        target = cells[None, None, :, :, None].expand(1, ramps * column.redundant_columns, -1, -1, each)
+        target = design.cells_S[None, None, :, :, None].expand(1, ramps * column.redundant_columns, -1, -1, each)
         main = device.program(target, rng=rng.child("steps"))
         mismatch = column.capacitor_mismatch * rng.child("capacitors").normal((ramps,))
         ramp = cls(design, main, (), mismatch, identity=rng.child("bias"))
@@ -164,9 +158,9 @@ class Ramp:
         Each trim is programmed to cancel what the measurement before it left, and is switched off on those ramps where
         a second measurement shows that it made the error larger. The measurement itself is averaged until exact.
 
-        They are the cells that the ramp came with: where cells have something of their own (defects, effects), they
+        They are the cells that the ramp came with: where cells differ (defects, effects), they
         keep it, and what belongs to one programming follows from ``identity`` and from how often they were written.
-        Where nothing tells one cell from another, ``rng`` draws what is programmed.
+        Where all cells are alike, ``rng`` draws what is programmed.
         """
         count, ramp = self.design.column.bias_cells, replace(self, bias=(), written=self.written + 1)
         if count % 2:
@@ -182,7 +176,7 @@ class Ramp:
 
     def _write(self, target_S: torch.Tensor, rng: ChipStreams, part: tuple[str | int, ...]) -> Cells:
         device = self.device
-        alike = not device.effects and device.stuck_off_rate == device.stuck_on_rate == 0.0 and device.writable
+        alike = not device.effects and device.writable
         if alike or self.identity is None:
             return device.program(target_S, rng=rng.child(*part))
         return device.program(target_S, rng=self.identity.child(*part), cycle=self.written - 1)
@@ -190,7 +184,7 @@ class Ramp:
     def _trimmed(self, t_s: float, rng: ChipStreams, part: tuple[str | int, ...]) -> Ramp:
         """One more trim: a single cell of either polarity (coarse) or the difference of two cells.
 
-        A correction beyond one cell's range takes several clock periods, which multiplies that trim's own error.
+        A correction beyond one cell's range takes several clock periods, which multiplies the error of that trim.
         """
         device, error, coarse = self.device, self._error_S(t_s), part == ("coarse",)
         window_S = device.g_max_S - device.g_min_S

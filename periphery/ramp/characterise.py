@@ -25,14 +25,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from devices import BlockNoise, ChipStreams, Stream
-from periphery.functions.function import Function, thresholds
+from periphery.functions.function import thresholds
 from periphery.ramp.cells import Ramp
 from periphery.ramp.comparator import Comparator
 from periphery.ramp.converter import RampConversion, RampConverter
-from periphery.ramp.design import RampColumn, RampDesign
+from periphery.ramp.design import RampDesign
 
 POINTS, MARGIN = 2048, 0.06
-SINE_SAMPLES, SINE_PERIODS = 4096, 67  # no common factor: every sample meets another phase
+SINE_SAMPLES, SINE_PERIODS = 4096, 67  # no common factor: every sample has another phase
 BLOCK = 64
 
 
@@ -78,26 +78,22 @@ class Characteristic:
 
 
 def characterise(
-    column: RampColumn,
-    function: Function,
-    bits: int,
+    design: RampDesign,
     *,
     chips: int,
     rng: Stream,
     t_s: float = 0.0,
     recentre: bool = False,
     comparator: Comparator | None = None,
-    samples: torch.Tensor | None = None,
 ) -> Characteristic:
-    """Build the converter on ``chips`` chips, one column each, and measure it ``t_s`` seconds after programming.
+    """Build a ramp (``RampColumn.design``) on ``chips`` chips, one column each, and measure it ``t_s`` seconds after
+    programming.
 
     ``recentre``: the bias cells are programmed again at ``t_s``; ``comparator``: None takes the default one, whose
-    swing spans the ramp; ``samples``: inputs for ``levels: optimal``.
-    Raises InputError for bits outside 1 to 12 or a design that cannot be.
+    swing spans the ramp.
     """
     streams = ChipStreams.of(rng, chips)
     comparator = comparator or Comparator()
-    design = column.design(function, bits, samples=samples)
     ramp = Ramp.program(design, ramps=1, rng=streams.child("ramp"))
     if recentre:
         ramp = ramp.recentred(t_s, streams.child("recentre"))
@@ -107,7 +103,7 @@ def characterise(
         RampConverter(each, comparator, offset, volts_per_z).read(t_s) for each in (ramp, replace(ramp, bias=()))
     )
     # One threshold spans nothing: one bit is measured where two bits would be.
-    ends = design.theta if len(design.theta) > 1 else thresholds(function, 2)
+    ends = design.theta if len(design.theta) > 1 else thresholds(design.function, 2)
     first, last = float(ends[0]), float(ends[-1])
     z = torch.linspace(first - MARGIN * (last - first), last + MARGIN * (last - first), POINTS, dtype=torch.float64)
     inside = (z >= first) & (z <= last)
@@ -120,7 +116,7 @@ def characterise(
         inl=inl_lsb(conversion, design),
         inl_before=inl_lsb(before, design),
         dnl=dnl_lsb(conversion, design),
-        error=((transfer - function.f(z)) / function.lsb(bits))[:, inside],
+        error=((transfer - design.function.f(z)) / design.function.lsb(design.bits))[:, inside],
         enob=effective_bits(conversion, design, rng=streams.child("sine")),
         missing=missing_codes(conversion, design),
         falls=ramp.read(t_s).falls()[:, 0],

@@ -1,4 +1,4 @@
-"""The comparator of a column, and what holds the product in front of it while the ramp runs."""
+"""The comparator of a column, and the capacitor that keeps the product while the ramp runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Comparator:
     delay_compensated : start the counter later by the whole clock periods nearest to the delay
     hold_F : capacitor that holds the product, whose sampling noise ``sqrt(kT / C)`` adds to every conversion [F]; None
     is a noiseless one
-    hold_leak_s : time constant with which the held product leaks to zero while the ramp runs [s]; None holds it
+    hold_leak_s : time constant with which the sampled product leaks to zero while the ramp runs [s]; None for no leak
     temperature_K : temperature of the circuit, for the sampling noise [K]
     """
 

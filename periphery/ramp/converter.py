@@ -1,11 +1,11 @@
 """Converting with a ramp: many columns, one table.
 
 The comparators of all columns on a ramp watch the same ramp, so a conversion is a search in one sorted table of
-``2^n - 1`` thresholds. Noise of the ramp's own cells is common to all columns of that conversion: it moves the table.
-Offset and noise of the comparators are each column's own.
+``2^n - 1`` thresholds. Noise of the ramp's cells is common to all columns of that conversion: it moves the table.
+Offset and noise of the comparators differ from column to column.
 
-The answer of a late comparator and a leaking held voltage move the table as well (``ramp_errors``): both depend on
-where along the ramp a column crosses, and on nothing else.
+A late comparator and a leaking capacitor move the table as well (``periphery.ramp.timing``): both depend on where along
+the ramp a column crosses, and on nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 
 from devices import BlockNoise
-from periphery.adc.chain import with_noise
+from periphery.adc.base import with_noise
 from periphery.functions.function import output_levels
 from periphery.ramp.cells import Ramp
 from periphery.ramp.comparator import Comparator
@@ -74,7 +74,7 @@ class RampConversion:
 
     ``levels`` and ``table``: ``(chips, ramps, L - 1)`` [z], in ramp order and as running maximum; ``walk_sigma``:
     ``(chips, ramps, start_cells + L - 1)`` [z] or None; ``sigma_z``, ``hold_sigma_z``: noise of a decision and of the
-    held product [z]; ``words_of`` and ``outputs``: code and value by number of steps passed, where these are not the
+    sampled product [z]; ``words_of`` and ``outputs``: code and value by number of steps passed, where these are not the
     number itself and ``low + number * lsb``.
     """
 

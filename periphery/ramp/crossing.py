@@ -1,13 +1,13 @@
-"""The search behind a conversion, compiled: how many thresholds lie at or below what the comparator sees.
+"""The search behind a conversion, compiled: how many thresholds are at or below what the comparator sees.
 
 One pass adds offset and noise and looks the code up, so nothing the size of the conversions is written but the codes.
-A uniform grid over the table's range tells, for every bucket, how many thresholds lie in the buckets below; only those
+A uniform grid over the table's range gives, for every bucket, how many thresholds are in the buckets below; only those
 of the bucket itself are compared. That is exact: the bucket of a number is a rising function of it in floating point
-too, so thresholds of lower buckets lie below what is seen, and those of higher buckets above. Where no bucket holds two
+too, so thresholds of lower buckets are below what is seen, and those of higher buckets above. Where no bucket has two
 thresholds (at 8 buckets a threshold, the smallest step is above an eighth of the mean) one comparison settles it.
 
 A short table is counted through, all columns beside each other, as the comparators do it: that needs no grid. Where
-every sample has a ramp of its own (noise of the ramp's cells), a grid serves one row of columns only, and counting pays
+every sample has a separate ramp (noise of the ramp's cells), a grid serves one row of columns only, and counting pays
 for longer tables.
 """
 
@@ -20,17 +20,18 @@ import numpy as np
 import torch
 from numba import njit
 
-FINENESS, FINENESS_OWN = 8, 2
-COUNTED, COUNTED_OWN = 12, 40
+# With one ramp for all samples, and with a ramp for every sample.
+FINENESS, FINENESS_EACH = 8, 2
+COUNTED, COUNTED_EACH = 12, 40
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _buckets(values: Any, low: Any, per_unit: Any, top: Any, bucket: Any) -> None:
-    """Bucket of each value, 0 to ``top``; not-a-number falls into the first, where no threshold lies below it."""
+    """Bucket of each value, 0 to ``top``; not-a-number falls into the first, where no threshold is below it."""
     for k in range(values.size):
-        place = (values[k] - low) * per_unit
-        place = place if place > np.float32(0.0) else np.float32(0.0)
-        bucket[k] = np.int32(place if place < top else top)
+        at = (values[k] - low) * per_unit
+        at = at if at > np.float32(0.0) else np.float32(0.0)
+        bucket[k] = np.int32(at if at < top else top)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -112,17 +113,17 @@ def _rise(levels: Any, walk_sigma: Any, walk: Any, table: Any) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _convert(
-    z: Any, offset: Any, variance: Any, sigma2: Any, xi: Any, levels: Any, walk_sigma: Any, walk: Any, codes: Any
-) -> None:
-    """Arrays as in ``first_crossing``; ``variance``, ``xi`` and ``walk`` may have size 0."""
+def _convert(z: Any, offset: Any, noise: Any, levels: Any, steps: Any, codes: Any) -> None:
+    """Arrays as in ``first_crossing``; ``noise``: variance, sigma^2 and xi, and ``steps``: walk_sigma and walk, of
+    which ``variance``, ``xi`` and ``walk`` may have size 0."""
+    (variance, sigma2, xi), (walk_sigma, walk) = noise, steps
     chips, samples, ramps, columns = z.shape
     sigma = np.float32(math.sqrt(sigma2))
     nothing = np.empty(0, np.float32)
-    own = walk.size > 0
+    each = walk.size > 0
     count = levels.shape[2]
-    fineness = FINENESS_OWN if own else FINENESS
-    counted = count <= (COUNTED_OWN if own else COUNTED)
+    fineness = FINENESS_EACH if each else FINENESS
+    counted = count <= (COUNTED_EACH if each else COUNTED)
     seen, table = np.empty(columns, np.float32), np.empty(count, np.float32)
     below = np.empty(fineness * (count + 1), np.uint16)
     padded = np.empty(2 * count, np.float32)
@@ -130,7 +131,7 @@ def _convert(
     grid = (np.float32(0.0), np.float32(0.0), np.float32(0.0), 1)
     for chip in range(chips):
         for ramp in range(ramps):
-            if not own:
+            if not each:
                 table = levels[chip, ramp]
                 grid = _grid(table, fineness, bucket, below, padded)
             for sample in range(samples):
@@ -143,7 +144,7 @@ def _convert(
                     xi[chip, sample, ramp] if xi.size else nothing,
                     seen,
                 )
-                if own:
+                if each:
                     _rise(levels[chip, ramp], walk_sigma[chip, ramp], walk[chip, sample, ramp], table)
                     if not counted:
                         grid = _grid(table, fineness, bucket, below, padded)
@@ -153,7 +154,7 @@ def _convert(
                     _look_up(seen, grid, below, padded, bucket, codes[chip, sample, ramp])
 
 
-NOTHING = np.empty((0, 0, 0, 0), np.float32)
+NOTHING = np.empty((1, 0, 0, 0), np.float32)
 
 
 def first_crossing(
@@ -171,7 +172,7 @@ def first_crossing(
 
     ``levels``: (chips, ramps, thresholds), rising where there is no ``walk``; ``offset``: (chips, 1, ramps, columns).
     ``xi``: standard normal numbers in the shape of ``z``, scaled by ``sqrt(variance + sigma^2)``; None adds no noise.
-    ``walk``: standard normal numbers (chips, n, ramps, cells) for the steps of every conversion's own ramp, scaled by
+    ``walk``: standard normal numbers (chips, n, ramps, cells) for the steps of the ramp of every conversion, scaled by
     ``walk_sigma`` (chips, ramps, cells); the last ``thresholds`` cells are steps, those before them the start.
     """
     shape = z.shape
@@ -179,12 +180,16 @@ def first_crossing(
     _convert(
         _array(z),
         _array(offset.expand(shape[0], 1, *shape[2:])[:, 0]),
-        NOTHING if variance is None else _array(variance),
-        np.float32(sigma**2),
-        NOTHING if xi is None else _array(xi),
+        (
+            NOTHING if variance is None else _array(variance),
+            np.float32(sigma**2),
+            NOTHING if xi is None else _array(xi),
+        ),
         _array(levels),
-        _array(walk_sigma) if walk_sigma is not None else np.empty((0, 0, 0), np.float32),
-        _array(walk) if walk is not None else NOTHING,
+        (
+            NOTHING[0] if walk_sigma is None else _array(walk_sigma),
+            NOTHING if walk is None else _array(walk),
+        ),
         codes,
     )
     return torch.from_numpy(codes)

@@ -13,7 +13,7 @@ capacitors, ``C_ramp / C_product = u x_lsb / s``, a design value with a mismatch
 the middle threshold is exact (one-point calibration). Cells ``1 .. L - 1`` each lift the ramp to the next threshold.
 
 A step is ``m`` clock periods of one or several parallel cells, plain or as a differential pair, because the steps of
-one function span more (9x at 5 bits, 71x at 8 bits for a sigmoid) than a cell's on/off ratio. ``small_steps`` says what
+one function span more (9x at 5 bits, 71x at 8 bits for a sigmoid) than a cell's on/off ratio. ``small_steps`` sets what
 becomes of steps smaller than the smallest conductance. What does not fit is lost and reported.
 
 Architecture: Yang et al., Nat. Commun. 16, 1136 (2025), doi 10.1038/s41467-025-56254-6. Its circuit equations are not
@@ -44,7 +44,7 @@ class RampColumn:
     levels : outputs ``uniform``, or ``optimal`` for measured samples (least squared error of the output)
     step : ``plain`` (one polarity) or ``differential`` (a step is the difference of two cells)
     parallel_cells : cells of one column that share one step
-    columns : memristor columns whose charges add on one integrator; each brings its own cells to every step
+    columns : memristor columns whose charges add on one integrator; each adds cells to every step
     start_cells : cells that share the start; more of them average their drift
     small_steps : what makes a step smaller than the smallest conductance. ``clocks``: the smallest step fits a cell
     and larger ones take several clock periods. The others take one clock period a step, the largest all of its cells
@@ -173,7 +173,7 @@ class RampDesign:
     ``theta``: ideal thresholds ``(steps,)`` [z], ``2^bits - 1`` of them for a rising function; ``unit_S``: ramp siemens
     clocks per unit of z; ``clocks``: clock periods of every cell, ``(start_cells + steps,)``, negative at the start
     cells (their polarity is turned); ``target_S``: the same shape; ``lost_steps``: steps that the cells cannot make,
-    the start among them where its cells would have to lie below ``g_min``; ``lost_z``: the input range lost with steps;
+    the start among them where its cells would have to be below ``g_min``; ``lost_z``: the input range lost with steps;
     ``decisions``: outputs at the thresholds ``(steps,)``; ``words``, ``outputs``: code and output value after each
     number of steps passed ``(steps + 1,)``; ``used``: cells that a step drives, where not all; ``paired``: steps that
     are differences of two cells, where not all or none. The last two in the shape of ``clocks``.
@@ -215,6 +215,25 @@ class RampDesign:
         if self.paired is not None:
             return torch.stack([plus, plus & self.paired[:, None]])
         return torch.stack([plus, plus]) if self.column.step == "differential" else plus[None]
+
+    @property
+    def cells_S(self) -> torch.Tensor:
+        """Targets of one cell of every step, ``(polarities, start_cells + steps)``, float32 [S]."""
+        target, least_S = self.target_S.to(torch.float32), self.column.device.g_min_S
+        if self.column.step == "differential":
+            return least_S + torch.stack([target, torch.zeros_like(target)])
+        if self.paired is not None:
+            least = torch.full_like(target, least_S)
+            return torch.stack([torch.where(self.paired, least_S + target, target), least])
+        return target[None]
+
+    @property
+    def loss_S(self) -> float:
+        """``sum |clocks| G`` over the cells at their targets, bias cells left out [S clocks]; times ``V_read^2 T_clk``
+        it is the ohmic loss of one ramp [J]."""
+        present, each = self.present, self.column.parallel_cells * self.column.columns
+        driven = self.cells_S * (each if present is None else present.sum(-1))
+        return float((driven.double() * self.clocks.abs()).sum())
 
     @property
     def cells(self) -> int:

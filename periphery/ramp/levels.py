@@ -1,4 +1,4 @@
-"""Output levels placed where the data are: the quantiser of least squared error for a measured distribution."""
+"""Output levels put where the data are: the quantiser of least squared error for a measured distribution."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def optimal_levels(function: Function, bits: int, samples: torch.Tensor) -> torc
     """The ``2^bits`` outputs that represent ``f(samples)`` with the least mean squared error, rising, float64.
 
     ``samples``: inputs z as they occur, any shape. Lloyd's iteration on the outputs, referred to the output because
-    that is what the next layer sees: every level is the mean of the outputs nearest to it, every threshold lies
+    that is what the next layer sees: every level is the mean of the outputs nearest to it, every threshold is
     half-way between two levels, until neither moves. Raises InputError where the samples have fewer distinct outputs
     than levels.
 
@@ -35,18 +35,11 @@ def optimal_levels(function: Function, bits: int, samples: torch.Tensor) -> torc
     for _ in range(ROUNDS):
         ends = torch.searchsorted(y, 0.5 * (levels[1:] + levels[:-1]))
         ends = torch.cat([ends.new_zeros(1), ends, ends.new_full((1,), len(y))])
-        held = torch.diff(ends)
-        means = torch.diff(total[ends]) / held.clamp_min(1)
-        moved = torch.where(held > 0, means, levels)
+        members = torch.diff(ends)
+        means = torch.diff(total[ends]) / members.clamp_min(1)
+        moved = torch.where(members > 0, means, levels)
         still = float((moved - levels).abs().max()) <= 1e-12 * (function.high - function.low)
         levels = moved
         if still:
             break
     return levels
-
-
-def mean_squared_error(function: Function, levels: torch.Tensor, samples: torch.Tensor) -> float:
-    """Mean squared distance of ``f(samples)`` from the nearest of the rising ``levels``."""
-    y = function.f(samples.double().flatten()).clamp(function.low, function.high)
-    nearest = levels[torch.bucketize(y, 0.5 * (levels[1:] + levels[:-1]), right=True)]
-    return float((nearest - y).square().mean())

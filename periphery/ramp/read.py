@@ -41,7 +41,3 @@ class RampRead:
         """Steps at which the ramp falls back, ``(chips, ramps)``: stuck cells and differential steps can make some."""
         path = torch.cat([self.start[..., None], self.levels], dim=-1)
         return (torch.diff(path, dim=-1) < 0.0).sum(-1)
-
-    def outputs(self) -> torch.Tensor:
-        """Output value after each number of steps passed, ``(steps + 1,)``."""
-        return self.design.outputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,7 +22,7 @@ LAWS = {
         activation_off_eV=0.06, activation_on_eV=0.02, activation_sd_eV=0.005
     ),
 }
-ROWS, COLUMNS = 48, 32
+ROWS, COLUMNS, INPUTS = 48, 32, 400
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,6 @@ def temperature_sweep(
     temperatures_K: Sequence[float],
     adc_bits: int,
     v_read_V: float,
-    inputs: int = 400,
     rng: ChipStreams,
 ) -> list[TemperatureShift]:
     """Codes of random products on chips that were programmed at one temperature and are read at others.
@@ -54,88 +53,72 @@ def temperature_sweep(
     the temperature of reading, and a converter of ``adc_bits`` whose reference keeps still. Cells follow the
     ``temperature`` effect of their device; where weights and ramp have none, each of ``LAWS`` in turn.
     """
-    own = [_has_temperature(device) for device in (weights, column.device)]
-    if any(own) and not all(own):
+    has = [any(isinstance(effect, Temperature) for effect in device.effects) for device in (weights, column.device)]
+    if any(has) and not all(has):
         raise ValueError("weights and ramp: a temperature effect on one asks for one on the other (got one of two)")
-    laws: dict[str, Temperature | None] = {"of the device": None} if all(own) else {**LAWS}
-    return [
-        shift
-        for law, effect in laws.items()
-        for shift in _one_law(
-            law,
-            _with(weights, effect),
-            replace(column, device=_with(column.device, effect)),  # type: ignore[arg-type]
-            function,
-            bits,
-            temperatures_K,
-            adc_bits,
-            v_read_V,
-            inputs,
-            rng,
-        )
-    ]
-
-
-def _has_temperature(device: Device) -> bool:
-    return any(isinstance(effect, Temperature) for effect in device.effects)
-
-
-def _with(device: Device, effect: Temperature | None) -> Device:
-    return device if effect is None else replace(device, effects=(*device.effects, effect))
-
-
-def _one_law(
-    law: str,
-    weights: Device,
-    column: RampColumn,
-    function: Function,
-    bits: int,
-    temperatures_K: Sequence[float],
-    adc_bits: int,
-    v_read_V: float,
-    inputs: int,
-    rng: ChipStreams,
-) -> list[TemperatureShift]:
-    first = next(effect for effect in weights.effects if isinstance(effect, Temperature))
-    design = column.design(function, bits)
-    widest = float(design.theta.abs().max())
     draw = torch.Generator().manual_seed(0)
     matrix = torch.randn((ROWS, COLUMNS), generator=draw)
-    counts = torch.randint(-15, 16, (1, inputs, ROWS), generator=draw).float()
-    array = Array.program(
-        matrix,
-        device=weights,
-        encoding=DifferentialPair(),
-        tile_of_column=torch.zeros(COLUMNS, dtype=torch.long),
-        rng=rng.child("weights"),
-    )
-    ramp = Ramp.program(design, ramps=1, rng=rng.child("ramp"))
-    per_z = 0.35 * widest / (counts @ matrix).std() / array.encoded.scale_S
-    lsb = 2.0 * widest / 2**adc_bits
+    counts = torch.randint(-15, 16, (1, INPUTS, ROWS), generator=draw).float()
+    laws: dict[str, tuple[Temperature, ...]] = {"of the device": ()} if all(has) else {k: (v,) for k, v in LAWS.items()}
+    shifts = []
+    for law, effects in laws.items():
+        cells, steps = (replace(each, effects=(*each.effects, *effects)) for each in (weights, column.device))
+        array = Array.program(
+            matrix,
+            device=cells,
+            encoding=DifferentialPair(),
+            tile_of_column=torch.zeros(COLUMNS, dtype=torch.long),
+            rng=rng.child("weights"),
+        )
+        design = replace(column, device=steps).design(function, bits)
+        widest = float(design.theta.abs().max())
+        ramp = Ramp.program(design, ramps=1, rng=rng.child("ramp"))
+        per_z = 0.35 * widest / (counts @ matrix).std() / array.encoded.scale_S
+        programmed_K = next(effect.programmed_K for effect in cells.effects if isinstance(effect, Temperature))
+        reads = {at_K: replace(array, device=cells.at_K(at_K)) for at_K in (programmed_K, *temperatures_K)}
+        charge = {
+            at_K: (hot.read(0.0, v_read_V=v_read_V).product(counts) * per_z).flatten(1).double()
+            for at_K, hot in reads.items()
+        }
+        fixed = (2.0 * widest / 2**adc_bits, 2.0 ** (adc_bits - 1))
+        found = _shifts(charge, ramp, programmed_K, temperatures_K, fixed=fixed, rng=rng)
+        shifts += [TemperatureShift(law, *shift) for shift in found]
+    return shifts
 
-    def charge(temperature_K: float) -> torch.Tensor:
-        hot = replace(array, device=weights.at_K(temperature_K))
-        return (hot.read(0.0, v_read_V=v_read_V).product(counts) * per_z).flatten(1).double()
 
-    def fixed(z: torch.Tensor) -> torch.Tensor:
-        return torch.floor(z / lsb + 0.5).clamp(-(2.0 ** (adc_bits - 1)), 2.0 ** (adc_bits - 1) - 1)
+def _shifts(
+    charge: Mapping[float, torch.Tensor],
+    ramp: Ramp,
+    programmed_K: float,
+    temperatures_K: Sequence[float],
+    *,
+    fixed: tuple[float, float],
+    rng: ChipStreams,
+) -> list[tuple[str, float, float, float]]:
+    """Readout, temperature and shifts of codes, of the ``charge`` at each temperature [z]; ``fixed``: step and half the
+    codes of the converter whose reference keeps still."""
+    lsb, half = fixed
 
-    def looked_up(levels: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    def converted(z: torch.Tensor) -> torch.Tensor:
+        return torch.floor(z / lsb + 0.5).clamp(-half, half - 1)
+
+    def looked_up(ramp: Ramp, z: torch.Tensor) -> torch.Tensor:
+        levels = ramp.read(0.0).thresholds()
         return torch.searchsorted(levels[:, 0].contiguous(), z.contiguous(), right=True).double()
 
-    start = charge(first.programmed_K)
-    before = {"ramp": looked_up(ramp.at_K(first.programmed_K).read(0.0).thresholds(), start), "fixed": fixed(start)}
+    start = charge[programmed_K]
+    before = {"ramp": looked_up(ramp.at_K(programmed_K), start), "fixed": converted(start)}
     shifts = []
     for temperature_K in temperatures_K:
-        now = charge(temperature_K)
+        now = charge[temperature_K]
         there = ramp.at_K(temperature_K)
         again = there.recentred(0.0, rng.child("recentred", float(temperature_K).hex()))
         for readout, codes, was in (
-            ("ramp", looked_up(there.read(0.0).thresholds(), now), before["ramp"]),
-            ("ramp, bias cells programmed again", looked_up(again.read(0.0).thresholds(), now), before["ramp"]),
-            ("fixed reference", fixed(now), before["fixed"]),
+            ("ramp", looked_up(there, now), before["ramp"]),
+            ("ramp, bias cells programmed again", looked_up(again, now), before["ramp"]),
+            ("fixed reference", converted(now), before["fixed"]),
         ):
             moved = codes - was
             away = float((torch.sign(start) * moved).mean())
-            shifts.append(TemperatureShift(law, readout, temperature_K, away, float(moved.square().mean().sqrt())))
+            shifts.append((readout, temperature_K, away, float(moved.square().mean().sqrt())))
     return shifts

@@ -35,7 +35,7 @@ def read_voltage_sweep(
 
     Product and ramp are charge from the same ``V_read``, so both voltages grow with it; comparator ``offset_V`` and
     ``noise_V`` (both ``(chips, inputs)``; zeros to switch them off) and a fixed reference do not. A fixed-reference
-    converter of ``adc_bits`` over the same range should shift as the gain says: ``z (V / V_design - 1) / LSB``.
+    converter of ``adc_bits`` over the same range should shift by the gain: ``z (V / V_design - 1) / LSB``.
     """
     chips, inputs = offset_V.shape
     widest = float(ramp.design.theta.abs().max())

@@ -1,4 +1,4 @@
-"""What time does to a ramp: steps that settle, comparators that answer late, held voltages that leak.
+"""What time does to a ramp: steps that settle, comparators that decide late, sampled voltages that leak.
 
 All three change the level at which a column's code changes, by an amount that follows from the ramp itself; the search
 for the code stays a search in one table.
@@ -56,9 +56,9 @@ def delayed(
 
 
 def leaked(levels: torch.Tensor, clocks: torch.Tensor, tau_clocks: torch.Tensor | float) -> torch.Tensor:
-    """Inputs at which the code changes when the product's held voltage leaks to zero with ``tau_clocks`` meanwhile.
+    """Inputs at which the code changes when the product's sampled voltage leaks to zero with ``tau_clocks`` meanwhile.
 
-    A column that held z at the start holds ``z exp(-t / tau)`` at the end of step k, so it takes a larger z to reach
+    A column with z at the start has ``z exp(-t / tau)`` at the end of step k, so it takes a larger z to reach
     the same level: the threshold is the level times ``exp(t_k / tau)``.
     """
     return levels * torch.exp(clocks.cumsum(0).double() / torch.as_tensor(tau_clocks, dtype=torch.float64))

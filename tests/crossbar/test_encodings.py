@@ -12,19 +12,12 @@ from crossbar import ENCODINGS, Array, BitSlices, DifferentialPair, Encoding, Of
 from crossbar.wires import FoldedNoise, Wires, effective_conductance
 from devices import PCM, ChipStreams, Device, Gaussian, Ideal, Stream, TaOx
 from devices.rram_milo import MiloRRAM
+from tests.registry import every, named
 
 ROWS, COLUMNS = 12, 7
-KINDS: dict[str, Encoding] = {
-    "pair": DifferentialPair(),
-    "balanced pair": DifferentialPair(balanced=True),
-    "three cells": DifferentialPair(cells=3),
-    "scale per column": DifferentialPair(scale="column"),
-    "offset column": OffsetColumn(),
-    "offset column of two cells": OffsetColumn(cells=2),
-    "slices as charge": BitSlices(slice_bits=3, weight_bits=12),
-    "slices apart": BitSlices(slice_bits=4, weight_bits=12, combine="digital"),
-}
-ALL = pytest.mark.parametrize("encoding", KINDS.values(), ids=KINDS.keys())
+APART = BitSlices(slice_bits=4, weight_bits=12, combine="digital")
+SEVERAL = [DifferentialPair(cells=3), OffsetColumn(cells=2), BitSlices(slice_bits=3, weight_bits=12), APART]
+ALL = pytest.mark.parametrize("encoding", [*every(ENCODINGS), *SEVERAL], ids=named)
 
 
 def weights_of(seed: int = 2, rows: int = ROWS, columns: int = COLUMNS) -> torch.Tensor:
@@ -53,10 +46,6 @@ def array_of(
         tile_rows=8,
         wires=wires,
     )
-
-
-def test_every_kind_is_tried() -> None:
-    assert {type(encoding) for encoding in KINDS.values()} == set(ENCODINGS.values())
 
 
 @ALL
@@ -129,8 +118,8 @@ def test_errors_of_cells_side_by_side_average() -> None:
 def test_a_scale_of_its_own_uses_the_whole_window_in_every_column() -> None:
     weights = weights_of() * torch.logspace(0, -3, COLUMNS, dtype=torch.float64)
     device = Ideal()
-    shared, own = (array_of(DifferentialPair(scale=s), device, weights=weights) for s in ("tile", "column"))
-    top = own.encoded.target_S.amax(dim=(0, 1))
+    shared, each = (array_of(DifferentialPair(scale=s), device, weights=weights) for s in ("tile", "column"))
+    top = each.encoded.target_S.amax(dim=(0, 1))
     torch.testing.assert_close(top, torch.full_like(top, device.g_max_S))
     assert float(shared.encoded.target_S.amax(dim=(0, 1)).min()) < 0.2 * device.g_max_S
     clipped = array_of(DifferentialPair(scale="column", clip_quantile=0.75), device, weights=weights)
@@ -222,6 +211,6 @@ def test_what_has_no_matrix_is_refused_with_the_reason() -> None:
     with pytest.raises(ValueError, match=r"alpha_beta.* use method 'exact'"):
         array_of(DifferentialPair(), TaOx(), wires=Wires(r_word_ohm=500.0, method="alpha_beta")).read(0.0)
     with pytest.raises(ValueError, match="3 slices of this encoding are converted apart"):
-        array_of(KINDS["slices apart"], PCM()).read(0.0)
+        array_of(APART, PCM()).read(0.0)
     with pytest.raises(ValueError, match="slice_bits must be at most weight_bits = 2"):
         BitSlices(slice_bits=4, weight_bits=2)

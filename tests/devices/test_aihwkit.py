@@ -126,10 +126,10 @@ def test_the_peers_wan_model_is_not_rescaled_from_its_reference_and_ours_is() ->
 
 @needs_aihwkit
 def test_a_guest_model_draws_what_our_own_kind_draws() -> None:
-    guest, own = at_level(PCM_GUEST, 12.5e-6, SAMPLES), at_level(PCM(), 12.5e-6, SAMPLES)
-    assert same(guest.programmed_S * 1e6, own.programmed_S * 1e6)
-    assert same(guest.state["nu"], own.state["nu"])
-    assert same(PCM_GUEST.conductance_S(guest, DAY_S) * 1e6, PCM().conductance_S(own, DAY_S) * 1e6)
+    guest, ours = at_level(PCM_GUEST, 12.5e-6, SAMPLES), at_level(PCM(), 12.5e-6, SAMPLES)
+    assert same(guest.programmed_S * 1e6, ours.programmed_S * 1e6)
+    assert same(guest.state["nu"], ours.state["nu"])
+    assert same(PCM_GUEST.conductance_S(guest, DAY_S) * 1e6, PCM().conductance_S(ours, DAY_S) * 1e6)
 
 
 @needs_aihwkit
@@ -261,6 +261,6 @@ def test_a_model_without_a_range_must_be_given_one() -> None:
     class Bare(Sinking):
         g_max: Any = None
 
-    with pytest.raises(InputError, match="Bare has no g_max: g_max_S must say what it is"):
+    with pytest.raises(InputError, match=r"Bare has no g_max: give g_max_S \[S\]"):
         AihwkitNoise.of(Bare())
     assert AihwkitNoise.of(Bare(), g_max_S=1e-5).g_max_S == 1e-5

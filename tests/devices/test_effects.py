@@ -15,11 +15,11 @@ from scipy import integrate
 from devices import PCM, Cells, ChipStreams, Device, Gaussian, Ideal, InputError, Stream, TaOx
 from devices.effects import (
     AnyEffect,
-    Levels,
+    ConductanceSpread,
+    DiscreteLevels,
     ProgramVerify,
     ReadDisturb,
     Retention,
-    Spread,
     Stuck,
     Temperature,
 )
@@ -48,7 +48,7 @@ def correlation(a: torch.Tensor, b: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("law", ["gaussian", "lognormal"])
 def test_spread_has_the_moments_of_a_product_of_two_factors(law: str) -> None:
-    g = cells_of(with_effects(Spread(device_sd=0.1, cycle_sd=0.05, law=law))).programmed_S / HALF_S  # type: ignore[arg-type]
+    g = cells_of(with_effects(ConductanceSpread(device_sd=0.1, cycle_sd=0.05, law=law))).programmed_S / HALF_S  # type: ignore[arg-type]
     if law == "gaussian":
         sd = math.sqrt((1 + 0.1**2) * (1 + 0.05**2) - 1)
     else:
@@ -59,17 +59,17 @@ def test_spread_has_the_moments_of_a_product_of_two_factors(law: str) -> None:
 
 
 def test_spread_between_devices_survives_programming_again_and_spread_between_cycles_does_not() -> None:
-    device, cycle = with_effects(Spread(device_sd=0.1)), with_effects(Spread(cycle_sd=0.1))
+    device, cycle = with_effects(ConductanceSpread(device_sd=0.1)), with_effects(ConductanceSpread(cycle_sd=0.1))
     assert torch.equal(cells_of(device, 1000).programmed_S, cells_of(device, 1000, cycle=3).programmed_S)
     assert abs(correlation(*(cells_of(cycle, cycle=c).programmed_S for c in (0, 1)))) < 0.004
-    both = with_effects(Spread(device_sd=0.1, cycle_sd=0.05))
+    both = with_effects(ConductanceSpread(device_sd=0.1, cycle_sd=0.05))
     again = correlation(*(cells_of(both, cycle=c).programmed_S for c in (1, 2)))
     expected = 0.1**2 / ((1 + 0.1**2) * (1 + 0.05**2) - 1)
     assert again == pytest.approx(expected, abs=0.003)
 
 
 def test_programming_again_draws_a_new_error_and_new_slow_noise_for_the_same_defects() -> None:
-    device = PCM(stuck_off_rate=0.01, effects=(Stuck(on_rate=0.02),))
+    device = PCM(effects=(Stuck(off_rate=0.01), Stuck(on_rate=0.02)))
     first, second = (cells_of(device, 100_000, cycle=c, at_S=10e-6) for c in (0, 1))
     assert first.stuck is not None
     assert second.stuck is not None
@@ -81,14 +81,15 @@ def test_programming_again_draws_a_new_error_and_new_slow_noise_for_the_same_def
 
 
 def test_an_effect_more_moves_no_random_number_of_the_others() -> None:
-    plain = PCM(effects=(Spread(device_sd=0.1),))
-    more = PCM(effects=(Spread(device_sd=0.1), Spread(device_sd=0.0), Retention(per_decade=0.0), Stuck()))
+    plain = PCM(effects=(ConductanceSpread(device_sd=0.1),))
+    off = (ConductanceSpread(device_sd=0.0), Retention(per_decade=0.0), Stuck())
+    more = PCM(effects=(*plain.effects, *off))
     a, b = (device.conductance_S(cells_of(device, 1000, at_S=10e-6), DAY_S) for device in (plain, more))
     assert torch.equal(a, b)
 
 
 def test_effects_that_are_off_change_no_bit() -> None:
-    off = (Spread(), Retention(per_decade=0.0), ReadDisturb(), Stuck(), Temperature())
+    off = (ConductanceSpread(), Retention(per_decade=0.0), ReadDisturb(), Stuck(), Temperature())
     for device in (PCM(), Gaussian(sigma_absolute=0.02, drift_mean=0.05), TaOx()):
         target = torch.linspace(device.g_min_S, device.g_max_S, 501)[None]
         for t_s in (0.0, DAY_S):
@@ -100,8 +101,8 @@ def test_effects_that_are_off_change_no_bit() -> None:
 
 
 def test_levels_snap_to_the_nearest_and_say_what_that_took() -> None:
-    device = with_effects(Levels(count=11))
-    target = 100e-6 * chips().child("targets").uniform((SAMPLES,), dtype=torch.float64)
+    device = with_effects(DiscreteLevels(count=11))
+    target = 100e-6 * chips().child("targets").uniform_like(torch.empty(1, SAMPLES, dtype=torch.float64))
     cells = device.program(target, rng=chips())
     step = 10e-6
     assert cells.asked_S is not None
@@ -114,13 +115,13 @@ def test_levels_snap_to_the_nearest_and_say_what_that_took() -> None:
 
 
 def test_listed_levels_are_kept_and_must_suit_the_device() -> None:
-    listed = with_effects(Levels(values_S=(0.0, 10e-6, 100e-6)))
+    listed = with_effects(DiscreteLevels(values_S=(0.0, 10e-6, 100e-6)))
     g = listed.program(torch.tensor([[4e-6, 6e-6, 54e-6, 56e-6, 100e-6]]), rng=chips()).programmed_S
     torch.testing.assert_close(g, torch.tensor([[0.0, 10e-6, 10e-6, 100e-6, 100e-6]]))
     with pytest.raises(ValueError, match=r"values_S must lie in \[0.0001, 0.0004\] S \(got 5e-05 to 0.0003 S\)"):
-        TaOx(effects=(Levels(values_S=(50e-6, 300e-6)),))
+        TaOx(effects=(DiscreteLevels(values_S=(50e-6, 300e-6)),))
     with pytest.raises(ValueError, match=r"values_S must hold at least two levels in ascending order"):
-        Levels(values_S=(2e-6, 1e-6))
+        DiscreteLevels(values_S=(2e-6, 1e-6))
 
 
 @pytest.mark.parametrize("rest_S", [None, 80e-6])
@@ -180,7 +181,7 @@ def test_read_disturb_counts_reads(law: str) -> None:
 def test_conductance_at_two_temperatures_is_correlated_as_its_activation_energies_imply() -> None:
     """Lognormal spread s at programming, energies of spread d: cov(ln G1, ln G2) = s^2 + d^2 b1 b2."""
     thermal = Temperature(activation_off_eV=0.1, activation_on_eV=0.1, activation_sd_eV=0.02)
-    device = with_effects(Spread(device_sd=0.05, law="lognormal"), thermal)
+    device = with_effects(ConductanceSpread(device_sd=0.05, law="lognormal"), thermal)
     cells = cells_of(device)
     b1, b2 = ((1.0 / kelvin - 1.0 / 300.0) / BOLTZMANN_EV_PER_K for kelvin in (260.0, 360.0))
     cold, hot = (device.at_K(kelvin).conductance_S(cells, 0.0).log() for kelvin in (260.0, 360.0))
@@ -230,8 +231,8 @@ def test_read_noise_scales_with_temperature() -> None:
 
 def test_a_kind_with_noise_of_its_own_meets_each_effect_once() -> None:
     class Noisy(TaOx):
-        def read_sigma_S(self, g_S: torch.Tensor) -> torch.Tensor:
-            return 2.0 * super().read_sigma_S(g_S)
+        def fast_noise_S(self, g_S: torch.Tensor) -> torch.Tensor:
+            return 2.0 * super().fast_noise_S(g_S)
 
     device = Noisy(effects=(Temperature(temperature_K=600.0, read_noise_exponent=1.0),))
     torch.testing.assert_close(device.read_sigma_S(torch.ones(2)), torch.full((2,), 4 * 0.14e-6))
@@ -239,7 +240,7 @@ def test_a_kind_with_noise_of_its_own_meets_each_effect_once() -> None:
 
 def test_a_stuck_cell_neither_ages_nor_spreads() -> None:
     effects = (
-        Spread(device_sd=0.1),
+        ConductanceSpread(device_sd=0.1),
         Retention(per_decade=0.1),
         Stuck(off_rate=0.1, on_rate=0.2, off_S=1e-6, on_S=90e-6),
     )
@@ -308,9 +309,9 @@ def test_a_pickled_map_is_not_opened(tmp_path: Path) -> None:
             (Temperature(), Stuck()),
             r"order of a cell's life, .*: stuck \(fault\) before temperature \(reading\)",
         ),
-        ((Spread(), ProgramVerify()), r"program_verify \(write\) before spread \(cell\)"),
-        ((Retention(), Levels()), r"levels \(aim\) before retention \(ageing\)"),
-        ((Levels(), Levels()), r"effects may hold levels once"),
+        ((ConductanceSpread(), ProgramVerify()), r"program_verify \(write\) before spread \(cell\)"),
+        ((Retention(), DiscreteLevels()), r"levels \(aim\) before retention \(ageing\)"),
+        ((DiscreteLevels(), DiscreteLevels()), r"effects may hold levels once"),
         ((Stuck(off_S=200e-6),), r"off_S must lie below on_S = 0.0001 S \(got 0.0002 S\)"),
         ((ProgramVerify(start_S=200e-6),), r"start_S must not exceed g_max_S = 0.0001 S \(got 0.0002 S\)"),
         ((ProgramVerify(tolerance_S=1e-3),), r"tolerance_S must be below the range of 0.0001 S"),
@@ -333,13 +334,13 @@ def test_parameters_that_would_do_nothing_or_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="list a temperature effect"):
         PCM().at_K(350.0)
     with pytest.raises(ValueError, match="programmed with 0 effects, not 1"):
-        with_effects(Spread()).conductance_S(cells_of(Ideal(), 3), 0.0)
+        with_effects(ConductanceSpread()).conductance_S(cells_of(Ideal(), 3), 0.0)
 
 
 def test_a_list_of_effects_is_read_and_bounded_as_every_record() -> None:
     adapter: TypeAdapter[tuple[AnyEffect, ...]] = TypeAdapter(tuple[AnyEffect, ...])
     read = adapter.validate_python([{"kind": "levels", "count": 8}, {"kind": "stuck", "off_rate": 0.01}])
-    assert read == (Levels(count=8), Stuck(off_rate=0.01))
+    assert read == (DiscreteLevels(count=8), Stuck(off_rate=0.01))
     for bad in ({"kind": "spread", "device_sd": -0.1}, {"kind": "stuck", "off_rate": 1.5}, {"kind": "radiation"}):
         with pytest.raises(ValidationError):
             adapter.validate_python([bad])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from devices import ChipStreams, Gaussian, Ideal, Stream, TaOx
-from devices.effects import ProgramVerify, Spread, Stuck, WriteRecord
+from devices.effects import ConductanceSpread, ProgramVerify, Stuck, WriteRecord
 
 TARGETS_S = torch.arange(100, 401, 50, dtype=torch.float64) * 1e-6
 
@@ -74,7 +74,7 @@ def test_verifying_takes_the_place_of_the_devices_own_error() -> None:
     assert cells.write is not None
     assert cells.write.not_converged_share == 0.0
     assert float((cells.programmed_S - 50e-6).abs().max()) < 1e-6 + 6 * 0.14e-6
-    spread = Gaussian(effects=(verify, Spread(device_sd=0.1)))
+    spread = Gaussian(effects=(verify, ConductanceSpread(device_sd=0.1)))
     g = spread.program(torch.full((1, 50_000), 50e-6, dtype=torch.float64), rng=chips()).programmed_S
     assert float(g.std() / g.mean()) == pytest.approx(0.1, rel=0.02)
 

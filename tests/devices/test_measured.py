@@ -1,4 +1,4 @@
-"""Measured tables: their moments come back, nothing outside them is made up, and a bad file is told its line."""
+"""Measured tables: their moments come back, nothing outside them is made up, and errors in a file name its line."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import yaml
 from scipy import stats
 
 from devices import ChipStreams, InputError, Measured, Stream
-from devices.effects import Spread
+from devices.effects import ConductanceSpread
 from devices.measured_csv import read_measurements
 
-HOUSE = Path(__file__).parents[2]
-HONG_CSV = HOUSE / "tests" / "reference" / "hong2025_3c.csv"
-WORKBOOK = HOUSE.parent / "shared" / "data" / "devices" / "readc" / "SourceData_Fig_3.xlsx"
+ROOT = Path(__file__).parents[2]
+HONG_CSV = ROOT / "tests" / "reference" / "hong2025_3c.csv"
+WORKBOOK = ROOT.parent / "shared" / "data" / "devices" / "readc" / "SourceData_Fig_3.xlsx"
 SAMPLES = 1_000_000
 TWO_LEVELS = {"g_min_S": 10e-6, "g_max_S": 20e-6, "target_S": (10e-6, 20e-6)}
 
@@ -101,7 +101,7 @@ def test_one_moment_says_nothing_about_retention_so_that_cells_stay() -> None:
 
 
 def test_spread_of_cells_comes_on_top_of_the_table() -> None:
-    g = cells_at(Measured(effects=(Spread(device_sd=0.05),)), 200e-6, (0.0,), 200_000)[0]
+    g = cells_at(Measured(effects=(ConductanceSpread(device_sd=0.05),)), 200e-6, (0.0,), 200_000)[0]
     assert float(g.std()) == pytest.approx(math.hypot(2.979e-6, 0.05 * 199.401e-6), rel=0.01)
 
 
@@ -232,7 +232,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_record_of_hong_holds_the_moments_of_the_published_samples() -> None:
-    record = yaml.safe_load((HOUSE / "configs" / "devices" / "measured_hong.yaml").read_text(encoding="utf-8"))
+    record = yaml.safe_load((ROOT / "configs" / "devices" / "measured_hong.yaml").read_text(encoding="utf-8"))
     found = Measured.from_csv(HONG_CSV)
     for values in (record, {key: getattr(Measured(), key) for key in ("target_S", "mean_S", "sigma_S")}):
         for key in ("target_S", "mean_S", "sigma_S"):

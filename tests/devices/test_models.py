@@ -1,4 +1,4 @@
-"""The simpler cells: what their parameters say is what is drawn."""
+"""The simpler cells: what is drawn follows from their parameters."""
 
 from __future__ import annotations
 

@@ -59,12 +59,12 @@ def test_averaging_reads_takes_fast_noise_away_and_leaves_slow_noise(name: str) 
     cells = [at_level(device, g_S, 100_000) for g_S in (device.g_max_S, device.g_min_S)]
     slow = ROWS * sum(float(device.conductance_S(each, DAY_S).var()) for each in cells)
     level = float(device.conductance_S(cells[0], DAY_S).mean()), float(device.conductance_S(cells[1], DAY_S).mean())
-    own = ROWS * sum(float(device.read_sigma_S(torch.tensor(g_S))) ** 2 for g_S in level)
-    assert float(fast.mean()) == pytest.approx(own, rel=0.02)
-    assert float(charges.var(0).mean()) == pytest.approx(own, rel=0.02)
+    of_reads = ROWS * sum(float(device.read_sigma_S(torch.tensor(g_S))) ** 2 for g_S in level)
+    assert float(fast.mean()) == pytest.approx(of_reads, rel=0.02)
+    assert float(charges.var(0).mean()) == pytest.approx(of_reads, rel=0.02)
     columns = CHIPS * COLUMNS
-    assert float(charges.mean(0).var()) == pytest.approx(slow + own / READS, rel=5 * math.sqrt(2 / columns))
-    assert slow > 10 * own / READS
+    assert float(charges.mean(0).var()) == pytest.approx(slow + of_reads / READS, rel=5 * math.sqrt(2 / columns))
+    assert slow > 10 * of_reads / READS
 
 
 @pytest.mark.parametrize("name", sorted(NOISY))

@@ -43,7 +43,7 @@ def test_draws_of_chips_are_uncorrelated_and_standard_normal() -> None:
 
 
 def test_uniform_draws_fill_the_unit_interval() -> None:
-    draws = ChipStreams.of(Stream.root(0), 1).uniform((200_000,))
+    draws = ChipStreams.of(Stream.root(0), 1).uniform_like(torch.empty(1, 200_000))
     assert float(draws.min()) >= 0.0
     assert float(draws.max()) < 1.0
     assert abs(float(draws.mean()) - 0.5) < 5 * math.sqrt(1 / 12 / 200_000)

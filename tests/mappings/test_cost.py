@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import InputError
-from mappings.actions import Action, Actions, Instance, Task
+from mappings.actions import Action, Actions, Instance, ScheduledTask
 from mappings.cost import CostLine, price, shares, summarise
 from periphery.prices.component import Area, Component, Latency, Leakage, Price, component, load_components
 
@@ -37,7 +37,7 @@ def one_step(count: float = 3.0, instances: float = 2.0, steps: float = 1.0) -> 
     return Actions(
         (Action("lstm", "toy", "run", count),),
         (Instance("lstm", "toy", instances),),
-        (Task("lstm", "run", "digital", 0.0, 1e-9),),
+        (ScheduledTask("lstm", "run", "digital", 0.0, 1e-9),),
         steps=steps,
         ops=10.0,
     )
@@ -60,7 +60,7 @@ def test_isaacs_table_adds_up_to_its_chip() -> None:
     actions = Actions(
         tuple(Action("chip", name, "run", part["groups"]) for name, part in parts.items()),
         tuple(Instance("chip", name, part["groups"]) for name, part in parts.items()),
-        (Task("chip", "cycle", "arrays", 0.0, cycle_s),),
+        (ScheduledTask("chip", "cycle", "arrays", 0.0, cycle_s),),
         steps=cycles,
     )
     lines = price(actions, node_nm=16, components=components)
@@ -107,7 +107,7 @@ def test_totals_follow_counts(parts: list[tuple[float, float]], steps: int) -> N
     actions = Actions(
         tuple(Action("lstm", f"part{k}", "run", count) for k, (count, _) in enumerate(parts)),
         tuple(Instance("lstm", f"part{k}", pieces) for k, (_, pieces) in enumerate(parts)),
-        (Task("lstm", "run", "digital", 0.0, 1e-9),),
+        (ScheduledTask("lstm", "run", "digital", 0.0, 1e-9),),
         steps=steps,
     )
     latency_s = steps * 1e-9

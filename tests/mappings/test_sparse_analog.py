@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from crossbar import BitSlices, DifferentialPair, OffsetColumn
+from crossbar import BitSlices, DifferentialPair, OffsetColumn, OneCell
 from devices import PCM, Gaussian, Ideal, InputError, Stream, TaOx
 from devices.effects import ProgramVerify
 from mappings.sparse import (
     Lengths,
     Merge,
-    OneCell,
     SparseChip,
     SparseMapping,
     accuracy,

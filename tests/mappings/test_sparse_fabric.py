@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 from scipy import sparse
 
 from devices import InputError, Stream
@@ -19,6 +20,9 @@ from mappings.sparse import (
     VERSIONS,
     Fabric,
     FabricRun,
+    Instructions,
+    Merge,
+    SparseChip,
     Version,
     fabric_actions,
     partial_products,
@@ -215,3 +219,30 @@ def test_cost_has_a_price_for_every_count() -> None:
     dram = sum(line.energy_J for line in lines if line.component == "dram")
     assert dram == pytest.approx(64e-12 * (run.dram_read_B + run.dram_write_B))
     assert cost["energy_J"] > dram
+
+
+def numbers_of(record: type) -> list[tuple[type, str]]:
+    """Fields of a record that hold one number."""
+    hints = get_type_hints(record)
+    return [
+        (record, each.name) for each in fields(record) if hints[each.name] in (int, float, int | None, float | None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "name"), [pair for record in (Fabric, Instructions, SparseChip, Merge) for pair in numbers_of(record)]
+)
+def test_no_number_of_the_machine_or_the_chip_is_unbounded(record: type, name: str) -> None:
+    for wrong in (float("inf"), float("nan"), 1e300, 10**300, -1.0):
+        with pytest.raises(ValidationError):
+            TypeAdapter(record).validate_python({name: wrong})
+
+
+@pytest.mark.parametrize("bytes_", [1, 64])
+@pytest.mark.parametrize("scratchpad", [1024, 1 << 28])
+def test_the_smallest_and_largest_tables_give_the_product(bytes_: int, scratchpad: int) -> None:
+    fabric = Fabric(scratchpad_bytes=scratchpad, tag_bytes=bytes_, value_bytes=bytes_)
+    a = sparse.eye_array(20, format="csr")
+    for version in VERSIONS.values():
+        run = run_smash(a, a, fabric=fabric, version=version)
+        assert run.products == 20

@@ -161,13 +161,48 @@ def test_min_plus_keeps_a_stored_zero_as_a_way_of_no_length() -> None:
     np.testing.assert_array_equal(spgemm(ways, on, semiring="min_plus").toarray(), [[3.0, 0.0], [0.0, 0.0]])
 
 
-def test_bool_is_the_boolean_semiring_and_small_integers_do_not_wrap_at_eight_bits() -> None:
+TYPES = (bool, *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), np.float32, np.float64)
+
+
+@pytest.mark.parametrize("of_a", TYPES)
+@pytest.mark.parametrize("of_b", TYPES)
+def test_types_and_wrapping_integers_are_those_of_scipy(of_a: Any, of_b: Any) -> None:
+    draw = Stream.root(3).numpy()
+
+    def drawn(shape: tuple[int, int], of: Any) -> Any:
+        kind = np.dtype(of)
+        if kind.kind == "b":
+            values = draw.random(shape) < 0.5
+        elif kind.kind == "f":
+            values = draw.standard_normal(shape).astype(kind)
+        else:
+            values = draw.integers(np.iinfo(kind).min, np.iinfo(kind).max, shape, kind, endpoint=True)
+        return sparse.csr_array(np.where(draw.random(shape) < 0.6, values, kind.type(0)))
+
+    a, b = drawn((6, 40), of_a), drawn((40, 5), of_b)
+    ours, theirs = spgemm(a, b), a @ b
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours.toarray(), theirs.toarray())
+
+
+def test_bool_is_the_boolean_semiring_and_a_wider_type_keeps_small_integers_from_wrapping() -> None:
     full = np.ones((2, 300), np.int8)
     assert spgemm(full.astype(bool), full.T.astype(bool)).dtype == bool
-    counts = spgemm(full, full.T)
+    counts = spgemm(full, full.T, dtype=np.int32)
     assert counts.dtype == np.int32
     assert counts.toarray().max() == 300
     assert spgemm(full, full.T, dtype=np.float32).dtype == np.float32
+    lengths = spgemm(np.full((1, 1), 100, np.int8), np.full((1, 1), 100, np.int8), semiring="min_plus")
+    assert lengths.toarray() == 200
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo", "bsr", "dia", "lil", "dok"])
+@pytest.mark.parametrize("shape", [(0, 0, 0), (0, 3, 2), (3, 0, 2), (2, 3, 0), (1, 1, 1), (4, 6, 2)])
+def test_every_format_and_empty_shapes(kind: str, shape: tuple[int, int, int]) -> None:
+    draw = Stream.root(5).numpy()
+    dense = [np.where(draw.random(part) < 0.5, draw.random(part), 0.0) for part in (shape[:2], shape[1:])]
+    a, b = (sparse.coo_array(part).asformat(kind) for part in dense)
+    np.testing.assert_allclose(spgemm(a, b).toarray(), dense[0] @ dense[1])
 
 
 def test_class_and_sortedness_of_the_result() -> None:
@@ -212,6 +247,9 @@ def test_hopeless_product_is_refused_from_a_sample_of_rows(monkeypatch: pytest.M
     assert said == pytest.approx(exact, rel=0.3)
 
 
+EYE64 = np.eye(2, dtype=np.uint64)
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -219,7 +257,8 @@ def test_hopeless_product_is_refused_from_a_sample_of_rows(monkeypatch: pytest.M
         (lambda: spgemm(np.eye(2), np.eye(2), semiring="times"), r"plus_times, min_plus, boolean \(got 'times'\)"),
         (lambda: spgemm(np.eye(2), np.eye(2), threads=0), r"threads: at least 1 \(got 0\)"),
         (lambda: spgemm(np.eye(2) * 1j, np.eye(2)), r"float32 or float64 \(got complex128\)"),
-        (lambda: spgemm(np.eye(2), np.eye(2, dtype=np.uint64), dtype=np.uint64), r"\(got uint64\)"),
+        (lambda: spgemm(np.eye(2), np.eye(2), dtype=np.longdouble), r"\(got float128\)"),
+        (lambda: spgemm(EYE64, EYE64, semiring="min_plus"), r"uint64 \(not for lengths\).*\(got uint64\)"),
         (lambda: spgemm(np.ones(3), np.eye(3)), r"A: a matrix of numbers \(got 1 dimensions of float64\)"),
     ],
 )
@@ -235,6 +274,39 @@ def test_index_out_of_range_is_refused_and_not_followed(which: str) -> None:
     operands = (bad, good) if which == "A" else (good, bad)
     with pytest.raises(InputError, match=f"{which}: column indices from 0 to 2"):
         spgemm(*operands)
+
+
+LIES = {
+    "csr": {
+        "indices": [(0, 10**9, 2), (0, -1, 2), (0, 2**32 + 1, 2), (0.0, 1.0, 2.0)],
+        "indptr": [(1, 1, 2, 3), (0, 2, 1, 3), (0, 2**32 + 1, 2, 3), (0, 1, 2, 2**40)],
+    },
+    "csc": {"indices": [(0, 10**9, 2), (0, -1, 2), (0, 2**32 + 1, 2)], "indptr": [(0, 10**9, 2, 3), (0, 2, 1, 3)]},
+    "bsr": {"indices": [(0, 10**8, 2), (0, -(10**8), 2)], "indptr": [(0, 10**8, 2, 3), (0, 1)]},
+    "coo": {"coords": [((0, 1, 10**9), (0, 1, 2)), ((0, 1, 2), (0, 1, -1)), ((0, 1), (0, 1))]},
+    "dia": {"offsets": [(10**9,), (-(10**9),), (0, 1), (0.5,)]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "wrong"),
+    [(kind, name, wrong) for kind, parts in LIES.items() for name, values in parts.items() for wrong in values],
+)
+def test_no_format_lets_an_index_through_that_does_not_fit(kind: str, name: str, wrong: Any) -> None:
+    good = sparse.eye_array(3, format="csr")
+    matrix = good.asformat(kind)
+    setattr(matrix, name, tuple(map(np.array, wrong)) if name == "coords" else np.array(wrong))
+    for pair in ((matrix, good), (good, matrix)):
+        with pytest.raises(InputError, match=r"^spgemm: [AB]: "):
+            spgemm(*pair)
+
+
+def test_a_product_too_large_names_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product, "CHECKED_FROM_BYTES", 0)
+    monkeypatch.setattr(product, "available_bytes", lambda: 1000)
+    a = random_csr(400, 400, 6000, 1)
+    with pytest.raises(product.ProductTooLarge, match=r"a part of A's rows may fit, spgemm\(A\[:n\], B\), or dtype"):
+        spgemm(a, a)
 
 
 def test_limits_of_the_paths_fit_their_keys() -> None:

@@ -2,29 +2,81 @@
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 import mho
+from crossbar import SPARSE_ENCODINGS
+from mho.listings import LISTINGS, listing
 from periphery.ramp.cells import Ramp
 
 PUBLIC = """
 ACTIVATIONS ADC ADCS ADC_PRICES AihwkitNoise AmplitudeDAC Array Bank BitSerial BitSlices BlockNoise CCO CMO CellState
 Cells Characteristic Chip ChipStreams Comparator Compensation Component ConventionalADC Cordic DEVICES DRIVERS
-DenseLayer Device DifferentialPair Driver EFFECTS ENCODINGS Effect Encoding FUNCTIONS Flash FormedTaOx Function Gaussian
-Grid Ideal InputError KeywordSpotting LIF Levels LinearRamp LogNormal Measured MembraneCapacitor MiloRRAM NodeWires
-OffsetColumn Output PCM PCMHermes1 PCMHermes2 PWMDriver PiecewiseLinear ProgramVerify Quantiser RampColumn RampConverter
-RangeCalibration ReadDisturb RecurrentLayer Result Retention SAR SIGMOID SONOS SenseAmp Spread Stream Stuck TANH TaOx
-Table Temperature WORKLOADS WanCubic WanQuartic Weights Wires adc_price alpha_beta characterise effective_conductance
-from_callable from_csv identity kappa load_components load_run named_function read_config read_variance run
-run_search run_sweep Site solve spgemm
+ConductanceSpread DenseLayer Device DifferentialPair DiscreteLevels Driver EFFECTS ENCODINGS Effect Encoding FUNCTIONS
+Flash FormedTaOx Function Gaussian Grid Ideal InputError KeywordSpotting LIF LinearRamp LogNormal LookUpTable Measured
+MembraneCapacitor MiloRRAM NodeWires OffsetColumn OutputConverter PCM PCMHermes1 PCMHermes2 PWMDriver PiecewiseLinear
+ProgramVerify Quantiser RampColumn RampConverter RangeCalibration ReadDisturb RecurrentLayer Result Resume Retention SAR
+SIGMOID SONOS SenseAmp Site Stream Stuck TANH TaOx Temperature WORKLOADS WanCubic WanQuartic Weights Wires adc_price
+alpha_beta characterise effective_conductance from_callable from_csv identity kappa load_components load_run
+named_function read_config read_variance run run_search run_sweep solve spgemm
 """
 
 
 def test_public_names_are_these_and_no_others() -> None:
     assert sorted(mho.__all__) == sorted(PUBLIC.split())
     assert all(hasattr(mho, name) for name in mho.__all__)
+    assert set(mho.__all__) <= set(dir(mho))
+    with pytest.raises(AttributeError, match="'mho' has no attribute 'Ramp'"):
+        mho.Ramp  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_type_checkers_are_offered_the_same_names() -> None:
+    """A stub exports what it imports ``as`` the same name, and what it assigns."""
+    tree = ast.parse(Path(mho.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imported = [each for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names]
+    assigned = [ast.unparse(node.targets[0]) for node in tree.body if isinstance(node, ast.Assign)]
+    assert sorted([each.name for each in imported if each.asname == each.name] + assigned) == sorted(mho.__all__)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import mho; mho.__all__, dir(mho), mho.InputError",
+        "sys.argv[1:] = ['--help']; from mho.cli import main; main()",
+        "sys.argv[1:] = ['--version']; from mho.cli import main; main()",
+        *(f"sys.argv[1:] = ['list', '{kind}']; from mho.cli import main; main()" for kind in LISTINGS),
+    ],
+)
+def test_what_does_not_compute_loads_no_heavy_library(code: str) -> None:
+    heavy = {"torch", "pandas", "matplotlib", "scipy", "numba", "sklearn", "numpy"}
+    watch = f"import atexit, sys; atexit.register(lambda: print('LOADED', sorted({heavy} & set(sys.modules))))"
+    done = subprocess.run([sys.executable, "-c", f"{watch}; {code}"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+@pytest.mark.parametrize(
+    ("kind", "registry"),
+    [
+        *(("effects", mho.EFFECTS), ("encodings", mho.ENCODINGS | SPARSE_ENCODINGS), ("drivers", mho.DRIVERS)),
+        *(("activations", mho.ACTIVATIONS), ("functions", mho.FUNCTIONS), ("adc-prices", mho.ADC_PRICES)),
+        ("converters", {"ramp": None, **mho.ADCS}),
+    ],
+)
+def test_listings_made_from_the_source_hold_what_the_registries_hold(kind: str, registry: dict[str, object]) -> None:
+    rows = listing(kind)
+    assert list(rows) == list(registry)
+    for name, text in rows.items():
+        assert text
+        if kind != "adc-prices" and isinstance(registry[name], type):
+            head = " ".join((registry[name].__doc__ or "").split())
+            assert head.replace("``", "").startswith(text)
 
 
 def test_every_public_name_says_what_it_is() -> None:
@@ -44,7 +96,7 @@ def test_a_device_and_a_ramp_in_a_few_lines() -> None:
 
 
 def test_an_array_with_effects_and_wires_in_a_few_lines() -> None:
-    cells = mho.PCM(effects=(mho.Levels(count=16), mho.Stuck(off_rate=0.01)))
+    cells = mho.PCM(effects=(mho.DiscreteLevels(count=16), mho.Stuck(off_rate=0.01)))
     array = mho.Array.program(
         torch.eye(8),
         device=cells,
@@ -58,9 +110,7 @@ def test_an_array_with_effects_and_wires_in_a_few_lines() -> None:
 
 def test_a_function_of_ones_own_a_linear_converter_and_its_range_in_a_few_lines() -> None:
     found = mho.characterise(
-        mho.RampColumn(device=mho.TaOx()),
-        mho.from_callable("cube", lambda z: z**3, -1.0, 1.0),
-        4,
+        mho.RampColumn(device=mho.TaOx()).design(mho.from_callable("cube", lambda z: z**3, -1.0, 1.0), 4),
         chips=8,
         rng=mho.Stream.root(0),
     )

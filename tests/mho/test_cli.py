@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mho import cli
+from tests.mho.command import mho
 from workloads.recordings.clips import LABELS
 
 RATE = 16_000
@@ -30,17 +30,6 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
             wave = 0.1 * draw.standard_normal(RATE) * np.sin(np.arange(RATE) / (20 + number))
             soundfile.write(folder / label / name, wave, RATE, subtype="PCM_16")
     return folder
-
-
-def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of one command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["mho", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    code = stop.value.code
-    out, err = capsys.readouterr()
-    return (code if isinstance(code, int) else 0), out, err
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:

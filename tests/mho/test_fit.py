@@ -14,8 +14,8 @@ from devices import AnyDevice, Gaussian, LogNormal, Measured
 from devices.candidates import fits
 from devices.fitting import Fit
 from devices.measured_csv import read_measurements
-from mho import cli
 from mho.config.read import read
+from tests.mho.command import mho
 
 HONG_CSV = Path(__file__).parents[1] / "reference" / "hong2025_3c.csv"
 LEVELS_US = np.array([10.0, 20.0, 40.0, 60.0, 80.0])
@@ -196,16 +196,6 @@ def test_write_verified_memristors_fill_their_window() -> None:
     assert found["gaussian_absolute"].device.sigma_absolute * 400e-6 == pytest.approx(2.76e-6, rel=0.02)  # type: ignore[attr-defined]
 
 
-def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of one command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["mho", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    out, err = capsys.readouterr()
-    return (stop.value.code if isinstance(stop.value.code, int) else 0), out, err
-
-
 def test_fit_writes_a_record_that_validates_and_can_be_drawn(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -255,7 +245,7 @@ def test_times_and_the_assumption_about_them_stand_in_the_record(
     record = tmp_path / "mine.yaml"
     code, out, _ = mho(capsys, "fit", tmp_path / "m.csv", "-o", record)
     assert code == 0
-    assert "No count column: nothing can be said about the goodness of fit" in out
+    assert "No count column: the goodness of fit cannot be judged" in out
     device = read(str(record), AnyDevice, folder="devices").value
     assert (device.t_s, device.correlation) == ((1.0, 60.0), 1.0)
     assert "that each keeps its rank is an assumption" in device.source

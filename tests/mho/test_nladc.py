@@ -7,23 +7,13 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
-from mho import cli
-
-
-def mho(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of one command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["mho", "show", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
+from tests.mho.command import mho
 
 
 def test_figures_and_picture_of_a_converter(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     picture = tmp_path / "gelu.png"
     arguments = ("NLADC", "--function", "gelu", "--bits", 5, "--device", "rram_taox", "--chips", 8, "--plot", picture)
-    code, out, err = mho(capsys, *arguments)
+    code, out, err = mho(capsys, "show", *arguments)
     assert (code, err) == (0, f"{picture}\n")
     lines = out.splitlines()
     assert lines[0] == "NLADC: gelu, 5-bit, uniform levels, cells rram_taox"
@@ -36,17 +26,17 @@ def test_figures_and_picture_of_a_converter(capsys: pytest.CaptureFixture[str], 
     shape = matplotlib.image.imread(picture).shape
     assert shape[0] > 800
     assert shape[1] > 1200
-    assert mho(capsys, *arguments)[1] == out, "the same seed gives the same figures"
+    assert mho(capsys, "show", *arguments)[1] == out, "the same seed gives the same figures"
 
 
 def test_a_table_a_range_samples_and_other_fields(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     table, inputs = tmp_path / "knee.csv", tmp_path / "inputs.txt"
     table.write_text("x,y\n-2,0\n0,0.5\n1,2\n", encoding="utf-8")
     inputs.write_text("\n".join(str(-1 + k / 50) for k in range(100)), encoding="utf-8")
-    code, out, _ = mho(capsys, "NLADC", "--function", table, "--bits", 4, "--chips", 2)
+    code, out, _ = mho(capsys, "show", "NLADC", "--function", table, "--bits", 4, "--chips", 2)
     assert (code, out.splitlines()[0]) == (0, "NLADC: knee, 4-bit, uniform levels, cells rram_taox")
     code, out, _ = mho(
-        capsys, "NLADC", "--function", "softplus", "--range", -2, 2, "--levels", "optimal", "--samples", inputs,
+        capsys, "show", "NLADC", "--function", "softplus", "--range", -2, 2, "--levels", "optimal", "--samples", inputs,
         "--bits", 3, "--chips", 2, "--set", "redundant_columns=2", "--set", "reorder=true", "--device", "pcm",
         "--time", 3600, "--recentre",
     )  # fmt: skip
@@ -69,7 +59,7 @@ def test_a_table_a_range_samples_and_other_fields(capsys: pytest.CaptureFixture[
             "sqrt, gelu, silu (got softplux)",
         ),
         (["--levels", "optimal"], "levels: optimal needs samples of the inputs (got none)"),
-        (["--levels", "best"], "levels: Input should be 'uniform' or 'optimal' (got best)"),
+        (["--levels", "best"], "--levels best: levels: must be one of uniform, optimal (got the text 'best')"),
         (
             ["--function", "identity", "--range", "nan", "1"],
             "function identity: the range's low end must lie below its high end (got nan to 1)",
@@ -80,16 +70,27 @@ def test_a_table_a_range_samples_and_other_fields(capsys: pytest.CaptureFixture[
         ),
         (["--chips", "0"], "--chips: must be a whole number from 1 to 4096 (got 0)"),
         (["--time", "-1"], "--time: must be at least 0 s (got -1)"),
-        (["--set", "redundant_columns=99"], "redundant_columns: Input should be less than or equal to 64 (got 99)"),
-        (["--set", "reorder"], "--set reorder: must be KEY=VALUE"),
+        (
+            ["--set", "redundant_columns=99"],
+            "--set redundant_columns=99: redundant_columns: must be a whole number from 1 to 64 (got 99)",
+        ),
+        (
+            ["--set", "reorder=off"],
+            "--set reorder=off: reorder: must be true or false (got the text 'off'); did you mean false?",
+        ),
+        (
+            ["--set", "reorder"],
+            "--set reorder: must be a path and a value, as in chip.bits=4 or variants[0].chip.bits=4",
+        ),
         (["--set", "device=pcm"], "--set device: is what --device names"),
+        (["--set", "device.kind=pcm"], "--set device: is what --device names"),
         (["--plot", "picture.xyz"], None),
     ],
 )
 def test_what_cannot_be_built_is_one_message(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], message: str | None
 ) -> None:
-    code, out, err = mho(capsys, "NLADC", "--chips", 2, *arguments)
+    code, out, err = mho(capsys, "show", "NLADC", "--chips", 2, *arguments)
     assert code == 2
     if message is None:
         assert err.startswith("mho: picture.xyz: the ending must be one of ")
@@ -100,7 +101,7 @@ def test_what_cannot_be_built_is_one_message(
 def test_a_table_that_turns_has_no_inverse(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("0,0\n1,1\n2,0.5\n", encoding="utf-8")
-    code, out, err = mho(capsys, "NLADC", "--function", table)
+    code, out, err = mho(capsys, "show", "NLADC", "--function", table)
     assert (code, out) == (2, "")
     assert err == (
         f"mho: {table}:3: y must go one way (got 0.5 after 1): it rises before and falls here, so an output has "
@@ -110,7 +111,7 @@ def test_a_table_that_turns_has_no_inverse(capsys: pytest.CaptureFixture[str], t
 
 def test_one_bit_of_one_chip_has_a_picture_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     picture = tmp_path / "one.png"
-    code, out, _ = mho(capsys, "NLADC", "--function", "relu", "--bits", 1, "--chips", 1, "--plot", picture)
+    code, out, _ = mho(capsys, "show", "NLADC", "--function", "relu", "--bits", 1, "--chips", 1, "--plot", picture)
     assert code == 0
     assert out.splitlines()[2:4] == [
         "1 step, 1 clock, 7 cells, 1 step lost",
@@ -122,10 +123,10 @@ def test_one_bit_of_one_chip_has_a_picture_too(capsys: pytest.CaptureFixture[str
 def test_an_unsorted_table_is_named_with_its_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("0,0\n2,1\n1,2\n", encoding="utf-8")
-    code, _, err = mho(capsys, "NLADC", "--function", table)
+    code, _, err = mho(capsys, "show", "NLADC", "--function", table)
     assert (code, err) == (2, f"mho: {table}:3: x must rise from line to line (got 1 after 2)\n")
 
 
 def test_options_of_the_converter_beside_another_record_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = mho(capsys, "rram_taox", "--bits", 3)
+    code, _, err = mho(capsys, "show", "rram_taox", "--bits", 3)
     assert (code, err) == (2, "mho: --bits: belongs to mho show NLADC (got it beside rram_taox)\n")

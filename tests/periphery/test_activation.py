@@ -22,9 +22,9 @@ from periphery import (
     Function,
     LinearRamp,
     LookUpConverter,
+    LookUpTable,
     PiecewiseLinear,
     Quantiser,
-    Table,
     from_callable,
     identity,
 )
@@ -90,7 +90,7 @@ def test_a_function_without_exponentials_is_refused() -> None:
 
 
 def test_a_table_that_bears_the_name_of_an_exponential_is_refused_too() -> None:
-    """Else a unit that computes tanh would stand in for what the user tabulated."""
+    """Else a unit that computes tanh would replace what the user tabulated."""
     mine = from_callable("tanh", lambda z: z.clamp(-0.5, 0.5), -1.0, 1.0)
     with pytest.raises(InputError, match=r"cordic computes sigmoid, tanh and exp \(got 'tanh'\)"):
         Cordic().evaluate(mine, torch.zeros(1), 1.0)
@@ -102,7 +102,7 @@ def chain(activation: Activation, bits: int = 5) -> LookUpConverter:
 
 def test_a_precise_unit_gives_the_tables_codes_and_a_coarse_one_does_not() -> None:
     z = torch.linspace(-4, 3.99, 1001)
-    table = chain(Table()).look_up(z)
+    table = chain(LookUpTable()).look_up(z)
     for precise in (PiecewiseLinear(segments=512, bits=20), Cordic(iterations=20, bits=24)):
         assert float((chain(precise).look_up(z) != table).float().mean()) < 0.005
     for coarse in (PiecewiseLinear(segments=4, bits=6), Cordic(iterations=3, bits=6)):
@@ -123,7 +123,7 @@ def test_the_registry_is_what_yaml_may_hold() -> None:
     adapter: TypeAdapter[Activation] = TypeAdapter(AnyActivation)
     for kind, type_ in ACTIVATIONS.items():
         assert type(adapter.validate_python({"kind": kind})) is type_
-    assert adapter.validate_python({}) == Table()
+    assert adapter.validate_python({}) == LookUpTable()
     for bad in ({"kind": "spline"}, {"kind": "cordic", "bits": 40}, {"kind": "piecewise_linear", "segments": 1}):
         with pytest.raises(ValidationError):
             adapter.validate_python(bad)

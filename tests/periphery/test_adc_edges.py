@@ -60,7 +60,7 @@ def test_an_offset_in_volts_is_another_share_of_an_lsb_in_a_column_of_another_ra
     z = torch.linspace(-4.2, 4.2, 3001)
     flash = Flash(offset_V=0.02, noise_V=noise_V).build(grid, Bank(1, 2, 2, 1.0), rng=chips())
     codes = flash.codes(z[None, :, None, None].expand(1, -1, 1, 2), None, BlockNoise(chips(), [0], 3001))[0, :, 0]
-    for column, own in enumerate(ideal):
-        table = torch.arange(1, 16) * own.lsb.float()[0] + (own.first * own.lsb).float()[0] - flash.offset_V[0, 0, 0]
+    for column, grid in enumerate(ideal):
+        table = torch.arange(1, 16) * grid.lsb.float()[0] + (grid.first * grid.lsb).float()[0] - flash.offset_V[0, 0, 0]
         clear = ((z[:, None] - table).abs() > 1e-4).all(1)
         assert torch.equal(codes[clear, column], (z[:, None] >= table).sum(1).int()[clear])

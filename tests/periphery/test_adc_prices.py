@@ -45,17 +45,17 @@ def test_neurosim_sar_returns_its_eight_bit_row(node_nm: float, energy_pJ: float
 
 
 def test_isaacs_converter_is_its_own_at_32_nm_and_scaled_elsewhere() -> None:
-    own = adc_price("isaac2016").price(8, 1.2e9, 32)
-    assert own.energy_J == pytest.approx(2e-3 / 1.2e9, rel=1e-4)
-    assert own.area_m2 == pytest.approx(1200e-12)
-    assert own.status == "secondary"
+    part = adc_price("isaac2016").price(8, 1.2e9, 32)
+    assert part.energy_J == pytest.approx(2e-3 / 1.2e9, rel=1e-4)
+    assert part.area_m2 == pytest.approx(1200e-12)
+    assert part.status == "secondary"
     moved = adc_price("isaac2016").price(8, 1.2e9, 16)
-    assert moved.energy_J == pytest.approx(own.energy_J * 0.5**1.880037)
+    assert moved.energy_J == pytest.approx(part.energy_J * 0.5**1.880037)
     assert moved.status == "derived"
     assert "scaled 32 nm -> 16 nm as analog" in moved.source
     narrow = adc_price("isaac2016").price(5, 1.2e9, 32)
     assert narrow.status == "estimate"
-    assert narrow.energy_J == pytest.approx(own.energy_J * 5 / 8)
+    assert narrow.energy_J == pytest.approx(part.energy_J * 5 / 8)
 
 
 def test_the_models_differ_on_the_same_conversion_as_much_as_is_known() -> None:

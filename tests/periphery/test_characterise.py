@@ -1,4 +1,4 @@
-"""The bench: known converters give the figures that their definitions say."""
+"""Converters of given errors have the figures of their definitions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from devices import PCM, Gaussian, Ideal, InputError, Stream, TaOx
+from devices.effects import Stuck
 from periphery import FUNCTIONS, SIGMOID, TANH, Comparator, Function, RampColumn, identity
 from periphery.ramp.characterise import Characteristic, characterise
 
@@ -18,7 +19,8 @@ IDEAL = RampColumn(device=Ideal(), capacitor_mismatch=0.0, max_clocks=4096)
 
 
 def measured(column: RampColumn, function: Function, bits: int, chips: int = 8, **options: object) -> Characteristic:
-    return characterise(column, function, bits, chips=chips, rng=Stream.root(4), **options)  # type: ignore[arg-type]
+    design = column.design(function, bits)
+    return characterise(design, chips=chips, rng=Stream.root(4), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bits", [1, 2, 5, 8, 10])
@@ -63,7 +65,7 @@ def test_a_straight_gain_error_is_a_triangle_of_inl_around_the_trimmed_middle() 
 
 
 def test_dnl_sums_to_inl_and_missing_codes_are_steps_of_no_width() -> None:
-    column = RampColumn(device=TaOx(stuck_off_rate=0.06), capacitor_mismatch=0.0)
+    column = RampColumn(device=TaOx(effects=(Stuck(off_rate=0.06),)), capacitor_mismatch=0.0)
     found = measured(column, TANH, 5, 64, comparator=QUIET)
     torch.testing.assert_close(found.dnl.cumsum(-1), found.inl[:, 1:] - found.inl[:, :1], rtol=0.0, atol=1e-9)
     dead = (found.dnl < -1.0 + 1e-6).sum(-1)
@@ -73,7 +75,7 @@ def test_dnl_sums_to_inl_and_missing_codes_are_steps_of_no_width() -> None:
 
 
 def test_a_folded_function_misses_a_code_only_where_both_branches_do() -> None:
-    column = RampColumn(device=TaOx(stuck_off_rate=0.1), capacitor_mismatch=0.0)
+    column = RampColumn(device=TaOx(effects=(Stuck(off_rate=0.1),)), capacitor_mismatch=0.0)
     found = measured(column, FUNCTIONS["gelu"], 8, 16, comparator=QUIET)
     turn = int(found.design.words.argmin())
     assert torch.isnan(found.dnl[:, turn - 1]).all()

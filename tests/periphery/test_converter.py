@@ -62,7 +62,7 @@ def test_cells_without_error_make_the_ideal_quantiser(name: str, bits: int, z: l
     function, conversion = IDEAL[name, bits]
     theta = thresholds(function, bits)
     inputs = torch.tensor(z, dtype=torch.float64)
-    # Cells are held in single precision: within their rounding of a threshold, either code is right.
+    # Cells are in single precision: within their rounding of a threshold, either code is right.
     inputs = inputs[(inputs[:, None] - theta).abs().amin(1) > 3e-5]
     if not len(inputs):
         return
@@ -96,7 +96,7 @@ def test_without_errors_every_function_range_and_resolution_is_the_ideal_quantis
     reach = float(theta.abs().max())
     first, last = float(theta[0]), float(theta[-1])
     inputs = first + torch.tensor(shares, dtype=torch.float64) * max(last - first, 1.0)
-    # Cells are held in single precision: within their rounding of a threshold, either code is right.
+    # Cells are in single precision: within their rounding of a threshold, either code is right.
     inputs = inputs[(inputs[:, None] - theta).abs().amin(1) > 4e-6 * max(reach, 1.0)]
     at = conversion.table[0, 0, [int(share * (len(theta) - 1)) for share in picked]]
     below = torch.nextafter(at, torch.tensor(-math.inf))
@@ -241,9 +241,9 @@ def test_noise_of_the_ramp_is_common_to_all_columns_of_a_conversion() -> None:
     assert abs(float(ramps[0, 1])) < 5 / math.sqrt(samples)
     both = conversion_of(noisy, identity(1.0), 8, columns=3, comparator=Comparator(offset_V=0.0, noise_V=2e-3))
     codes = both.codes(torch.full((1, samples, 1, 3), 0.4), None, noise_of(1, samples))[0, :, 0].double()
-    own = (2e-3 / 0.1 / (2.0 / 256)) ** 2
+    separate = (2e-3 / 0.1 / (2.0 / 256)) ** 2
     common = float(torch.cov(codes.T)[0, 1])
-    assert float(torch.corrcoef(codes.T)[0, 1]) == pytest.approx(common / (common + own + 1 / 12), abs=0.03)
+    assert float(torch.corrcoef(codes.T)[0, 1]) == pytest.approx(common / (common + separate + 1 / 12), abs=0.03)
 
 
 def test_noise_of_the_ramp_accumulates_along_it() -> None:

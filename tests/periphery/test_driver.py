@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from devices import BlockNoise, ChipStreams, InputError, Stream
 from periphery import DRIVERS, AmplitudeDAC, AnyDriver, BitSerial, Driver, PWMDriver
 from periphery.prices.component import load_components
+from tests.registry import erring, every, named
 
 
 @given(bits=st.integers(2, 8), x_max=st.floats(0.1, 10.0), x=st.floats(-20.0, 20.0))
@@ -43,18 +44,12 @@ def chips(count: int) -> ChipStreams:
     return ChipStreams.of(Stream.root(11), count)
 
 
-ALL = [
-    PWMDriver(),
-    AmplitudeDAC(),
-    AmplitudeDAC(signed="bipolar"),
-    BitSerial(),
-    BitSerial(signed="twos_complement", bit_clocks=3),
-]
+ALL = [*every(DRIVERS), BitSerial(signed="twos_complement", bit_clocks=3)]
 
 
-@pytest.mark.parametrize("driver", ALL, ids=lambda d: f"{d.kind}-{d.signed}")
+@pytest.mark.parametrize("driver", ALL, ids=named)
 @given(bits=st.integers(2, 10))
-def test_every_driver_stands_for_the_same_numbers(driver: AnyDriver, bits: int) -> None:
+def test_every_driver_stands_for_the_same_numbers(driver: Driver, bits: int) -> None:
     x = torch.linspace(-1.5, 1.5, 101)
     counts = driver.counts(x, bits)
     assert torch.equal(counts, PWMDriver().counts(x, bits))
@@ -108,8 +103,7 @@ def test_times_of_the_drivers() -> None:
     assert AmplitudeDAC(settle_s=2e-9, signed="bipolar").drive_clocks(5) == 10
     assert BitSerial().drive_clocks(8) == 14
     assert BitSerial(signed="twos_complement", bit_clocks=4).drive_clocks(8) == 32
-    assert BitSerial(accumulation="digital").digital_accumulation
-    assert not any(driver.digital_accumulation for driver in ALL)
+    assert [driver for driver in ALL if driver.digital_accumulation] == [BitSerial(accumulation="digital")]
 
 
 def test_loss_of_an_amplitude_goes_with_the_square_of_the_voltage() -> None:
@@ -167,8 +161,17 @@ def test_jitter_of_two_edges_widens_every_pulse() -> None:
     assert float(driven[..., 1].std()) == pytest.approx(2**0.5 * 0.1, rel=5 / 100_000**0.5)
 
 
-@pytest.mark.parametrize("driver", ALL, ids=lambda d: f"{d.kind}-{d.signed}")
-def test_what_drivers_do_and_need_has_a_price(driver: AnyDriver) -> None:
+@pytest.mark.parametrize("driver", erring(DRIVERS, 0.1), ids=named)
+def test_lines_of_other_chips_move_no_bit(driver: Driver) -> None:
+    counts, few = driver.counts(torch.linspace(-1.0, 1.0, 24), 5).reshape(1, 8, 3), ChipStreams(chips(4).streams[2:3])
+    many, alone = (driver.build(3, 5, rng=rng).driven(counts, BlockNoise(rng, [7, 9], 4)) for rng in (chips(4), few))
+    assert torch.equal(many[2:3], alone)
+    assert not torch.equal(many[:1], many[1:2])
+    assert not driver.exact
+
+
+@pytest.mark.parametrize("driver", ALL, ids=named)
+def test_what_drivers_do_and_need_has_a_price(driver: Driver) -> None:
     records = load_components()
     for name, actions in driver.actions(5, rows=72, pulses=30, clocks=200).items():
         for action, count in actions.items():
@@ -195,8 +198,8 @@ def test_the_registry_is_what_yaml_may_hold() -> None:
 
 
 @pytest.mark.parametrize("bits", [0, 1, 13, 2.5])
-@pytest.mark.parametrize("driver", ALL, ids=lambda d: f"{d.kind}-{d.signed}")
-def test_bits_out_of_reach_are_refused(driver: AnyDriver, bits: int) -> None:
+@pytest.mark.parametrize("driver", ALL, ids=named)
+def test_bits_out_of_reach_are_refused(driver: Driver, bits: int) -> None:
     for use in (lambda: driver.counts(torch.ones(2), bits), lambda: driver.phases(bits), lambda: driver.lsb(bits)):
         with pytest.raises(InputError, match=rf"bits: 2 to 12 for a signed input \(got {bits}\)"):
             use()

@@ -192,7 +192,7 @@ def test_a_table_is_straight_between_its_points_and_saturates_outside(tmp_path: 
     torch.testing.assert_close(thresholds(turning, 5), thresholds(FUNCTIONS["gelu"], 5), rtol=0.0, atol=1e-4)
 
 
-def said(refused: Callable[[], object]) -> list[str]:
+def lines_of(refused: Callable[[], object]) -> list[str]:
     with pytest.raises(InputError) as error:
         refused()
     return list(error.value.problems)
@@ -201,7 +201,7 @@ def said(refused: Callable[[], object]) -> list[str]:
 @pytest.mark.parametrize("bits", [0, -1, 13, 2.5, True, math.nan, math.inf, None, "5"])
 def test_bits_outside_one_to_twelve_are_refused(bits: int) -> None:
     for refused in (lambda: thresholds(SIGMOID, bits), lambda: output_levels(TANH, bits)):
-        assert said(refused) == [f"bits must be a whole number from 1 to 12 (got {bits})"]
+        assert lines_of(refused) == [f"bits must be a whole number from 1 to 12 (got {bits})"]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_bits_outside_one_to_twelve_are_refused(bits: int) -> None:
     ],
 )
 def test_what_cannot_be_converted_is_explained(refused: Callable[[], object], text: str) -> None:
-    assert said(refused) == [text]
+    assert lines_of(refused) == [text]
 
 
 @pytest.mark.parametrize(
@@ -303,9 +303,9 @@ def test_a_table_that_is_no_function_is_refused_with_its_line(
 ) -> None:
     path = tmp_path / "table.csv"
     path.write_text(content, encoding="utf-8")
-    assert said(lambda: from_csv(path)) == [f"{path}{problem}" for problem in problems]
+    assert lines_of(lambda: from_csv(path)) == [f"{path}{problem}" for problem in problems]
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none.csv"
-    assert said(lambda: from_csv(path)) == [f"{path}: must be a CSV table of x and y (No such file or directory)"]
+    assert lines_of(lambda: from_csv(path)) == [f"{path}: must be a CSV table of x and y (No such file or directory)"]

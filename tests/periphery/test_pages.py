@@ -1,4 +1,4 @@
-"""The pages on converters and on the ramp say what the code does: options, defaults, kinds and prices."""
+"""The pages on converters and on the ramp agree with the code: options, defaults, kinds and prices."""
 
 from __future__ import annotations
 

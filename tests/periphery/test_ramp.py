@@ -16,6 +16,7 @@ from benchmarks.nladc_table import BITS
 from benchmarks.nladc_table import table as functions_table
 from benchmarks.ramp_inl import table
 from devices import PCM, ChipStreams, Gaussian, Ideal, Stream, TaOx
+from devices.effects import Stuck
 from periphery import SIGMOID, TANH, Function, RampColumn, identity, named_function, thresholds
 from periphery.ramp.cells import Ramp
 
@@ -228,7 +229,7 @@ def test_calibration_lowers_the_mean_inl_by_moving_the_whole_ramp() -> None:
 
 def test_stuck_off_cells_are_mended_at_the_middle_only() -> None:
     """Calibration shifts; a step that is missing stays missing."""
-    device = TaOx(stuck_off_rate=0.05)
+    device = TaOx(effects=(Stuck(off_rate=0.05),))
     ramp = Ramp.program(RampColumn(device=device, capacitor_mismatch=0.0).design(SIGMOID, 5), ramps=1, rng=chips(300))
     assert ramp.steps.stuck is not None
     raw, trimmed = replace(ramp, bias=()).read(0.0), ramp.read(0.0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from devices import PCM, BlockNoise, ChipStreams, InputError, Stream, TaOx
-from devices.effects import Spread, Stuck
+from devices.effects import ConductanceSpread, Stuck
 from periphery import SIGMOID, Comparator, RampColumn, RampConverter, from_callable
 from periphery.ramp.cells import Ramp
 
@@ -30,7 +30,7 @@ def test_jitter_of_the_bias_cells_is_that_of_their_clock_periods() -> None:
 
 
 def test_bias_cells_programmed_again_are_the_same_cells() -> None:
-    device = PCM(effects=(Spread(device_sd=0.05), Stuck(off_rate=0.3)))
+    device = PCM(effects=(ConductanceSpread(device_sd=0.05), Stuck(off_rate=0.3)))
     ramp = Ramp.program(RampColumn(device=device).design(SIGMOID, 5), ramps=2, rng=chips(20))
     again = ramp.recentred(3600.0, chips(20).child("later"))
     twice = again.recentred(7200.0, chips(20).child("later"))

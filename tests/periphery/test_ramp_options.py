@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from devices import PCM, BlockNoise, ChipStreams, Gaussian, Ideal, InputError, Stream, TaOx
-from devices.effects import Temperature
+from devices.effects import Stuck, Temperature
 from periphery import (
     FUNCTIONS,
     SIGMOID,
@@ -26,7 +26,7 @@ from periphery import (
     quantised,
 )
 from periphery.ramp.cells import Ramp
-from periphery.ramp.levels import mean_squared_error, optimal_levels
+from periphery.ramp.levels import optimal_levels
 from periphery.ramp.order import following_order, sorted_order
 from periphery.ramp.timing import delayed, leaked, settled
 
@@ -82,6 +82,12 @@ def test_optimal_levels_meet_both_conditions_of_lloyd_and_beat_even_ones() -> No
     uniform = torch.linspace(-1, 1, 100_001, dtype=torch.float64)
     even = optimal_levels(identity(1.0), 4, uniform)
     torch.testing.assert_close(torch.diff(even), torch.full((15,), 0.125, dtype=torch.float64), rtol=0.0, atol=1e-4)
+
+
+def mean_squared_error(function: Function, levels: torch.Tensor, samples: torch.Tensor) -> float:
+    """Mean squared distance of ``f(samples)`` from the nearest of the rising ``levels``."""
+    y = function.f(samples.double()).clamp(function.low, function.high)
+    return float((levels - y[:, None]).abs().amin(1).square().mean())
 
 
 def test_max_quantiser_of_a_normal_distribution() -> None:
@@ -178,7 +184,7 @@ def largest_inl(column: RampColumn, function: Function, bits: int, count: int) -
 
 
 def test_redundant_columns_give_the_best_of_their_number_and_mend_stuck_cells() -> None:
-    device = TaOx(stuck_off_rate=0.02)
+    device = TaOx(effects=(Stuck(off_rate=0.02),))
     whole = 0.98**32  # of one ramp's start and steps; a dead cell costs about its step, one LSB
     for r in (1, 3, 8):
         inl = largest_inl(RampColumn(device=device, redundant_columns=r), SIGMOID, 5, 300)
@@ -189,7 +195,9 @@ def test_redundant_columns_give_the_best_of_their_number_and_mend_stuck_cells() 
 
 
 def test_choosing_among_columns_takes_the_one_that_was_measured_best() -> None:
-    column = RampColumn(device=TaOx(stuck_off_rate=0.05), redundant_columns=4, calibrate=False, capacitor_mismatch=0.0)
+    column = RampColumn(
+        device=TaOx(effects=(Stuck(off_rate=0.05),)), redundant_columns=4, calibrate=False, capacitor_mismatch=0.0
+    )
     design = column.design(TANH, 5)
     ramp = Ramp.program(design, ramps=3, rng=chips(5))
     assert ramp.choice is not None
@@ -341,7 +349,7 @@ def test_sampling_noise_of_the_holding_capacitor_adds_to_the_decision() -> None:
 
 
 def test_stuck_cells_of_a_differential_ramp_make_it_fall_and_the_first_crossing_counts() -> None:
-    column = RampColumn(device=TaOx(stuck_off_rate=0.1), step="differential", capacitor_mismatch=0.0)
+    column = RampColumn(device=TaOx(effects=(Stuck(off_rate=0.1),)), step="differential", capacitor_mismatch=0.0)
     read = Ramp.program(column.design(TANH, 5), ramps=1, rng=chips(50)).read(0.0)
     falls = read.falls()
     path = torch.cat([read.start[..., None], read.levels], -1).numpy()

@@ -23,7 +23,6 @@ def swept(column: RampColumn = COLUMN, *temperatures_K: float, weights: TaOx | N
         temperatures_K=temperatures_K,
         adc_bits=5,
         v_read_V=0.2,
-        inputs=150,
         rng=ChipStreams.of(Stream.root(2), 2),
     )
 

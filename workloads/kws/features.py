@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal, cast
 
-import librosa.filters
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -94,6 +93,8 @@ class MFCC:
 
     @cached_property
     def _window(self) -> torch.Tensor:
+        import librosa.filters
+
         window = librosa.filters.get_window("hann", self.window, fftbins=True)
         before = (self.n_fft - self.window) // 2
         padded = np.pad(window, (before, self.n_fft - self.window - before))
@@ -101,6 +102,8 @@ class MFCC:
 
     @cached_property
     def _mel(self) -> torch.Tensor:
+        import librosa.filters
+
         basis = librosa.filters.mel(
             sr=RATE_HZ,
             n_fft=self.n_fft,
@@ -120,7 +123,7 @@ class MFCC:
     ) -> torch.Tensor:
         """Coefficients (n, frames, n_mfcc) of waveforms (n, samples), float32 in [-1, 1).
 
-        ``warp`` (n,) tells which of the factors ``warps`` stretches each clip's filter bank; None leaves it alone.
+        ``warp`` (n,): which of the factors ``warps`` stretches each clip's filter bank; None leaves it alone.
         """
         padded = torch.nn.functional.pad(waveforms, (self.n_fft // 2, self.n_fft // 2))
         frames = padded.unfold(1, self.n_fft, self.hop) * self._window
@@ -143,6 +146,8 @@ def _warped_mel(how: MFCC, factor: float) -> torch.Tensor:
     """The filter bank with its frequencies stretched by ``factor`` up to 4.8 kHz, and linearly to Nyquist above."""
     if factor == 1.0:
         return how._mel
+    import librosa
+
     nyquist = RATE_HZ / 2
     knee = 4800.0 * min(factor, 1.0) / factor
     edges = librosa.mel_frequencies(how.n_mels + 2, fmin=how.f_min_Hz, fmax=how.f_max_Hz)
@@ -191,7 +196,7 @@ def cached_mfcc(clips: Clips, parameters: MFCC) -> tuple[Features, tuple[str, ..
 
 @dataclass(frozen=True, eq=False)
 class Normaliser:
-    """Brings coefficients into [-1, 1], the range of the drivers; what lies outside is clipped and counted.
+    """Brings coefficients into [-1, 1], the range of the drivers; what is outside is clipped and counted.
 
     ``utterance``: subtract the mean of the clip, divide by ``std_scale`` times its standard deviation, both over all
     frames and coefficients (github.com/Intelligent-Microsystems-Lab/QuantizedLSTM). ``corpus``: the same for each

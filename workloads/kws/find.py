@@ -54,7 +54,7 @@ def find_clips(
     """The clips of a run, from the first of: ``data``, ``MHO_DATA``, the cache, the network, the embedded default.
 
     What the user names must be right: it is never replaced in silence, and ``InputError`` says what is wrong with it.
-    Where the network fails, a note in the clips says why the default stands in. ``progress`` follows the synthesiser.
+    Where the network fails, a note in the clips says why the default is taken. ``progress`` follows the synthesiser.
     """
     finding = finding or Finding()
     chosen, origin = (data, "--data") if data else (os.environ.get("MHO_DATA") or None, "MHO_DATA")
@@ -70,7 +70,7 @@ def find_clips(
     if path:
         return load_speech_commands(path, seed=seed)
     clips = spoken_clips(seed=seed, how=spoken, progress=progress)
-    note = f"Speech Commands was not at hand (no --data, no MHO_DATA, nothing in the cache; {reason})."
+    note = f"Speech Commands was not found (no --data, no MHO_DATA, nothing in the cache; {reason})."
     return replace(clips, notes=(*clips.notes, note))
 
 
@@ -83,11 +83,11 @@ def locate(path: Path, origin: str) -> Path:
         raise InputError(f"{origin}: {path}: no such file or folder; allowed: Speech Commands as {ALLOWED}")
     if path.is_file() or any((path / label).is_dir() for label in LABELS):
         return path
-    held = sorted(path.glob("speech_commands*")) if path.is_dir() else []
-    for inner in held:
+    inside = sorted(path.glob("speech_commands*")) if path.is_dir() else []
+    for inner in inside:
         if inner.is_file() and inner.name.endswith(_SUFFIXES):
             return inner
-    for inner in held:
+    for inner in inside:
         if inner.is_dir():
             return locate(inner, origin)
     what = "an empty folder" if path.is_dir() and not any(path.iterdir()) else "neither is in it"

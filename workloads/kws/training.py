@@ -15,7 +15,7 @@ from devices import Stream
 from mappings.network.aware import Aware
 from workloads.kws.model import KeywordNet
 from workloads.kws.variation import Variation, varied
-from workloads.result import Progress
+from workloads.running import RunOptions
 
 Share = Annotated[float, Interval(ge=0.0, le=1.0)]
 
@@ -98,15 +98,15 @@ def train(
     aware: Aware | None,
     rng: Stream,
     name: str,
-    progress: Progress,
-    device: str = "cpu",
+    options: RunOptions,
 ) -> tuple[KeywordNet, list[dict[str, Any]]]:
     """One stage; returns the network as trained, and a row of the learning curve for every check.
 
     The last weights are kept: the schedule ends at a learning rate of zero, and neither validation nor test part
-    chooses among them. ``aware``: None trains in software. ``device``: where training runs; the network comes back on
+    chooses among them. ``aware``: None trains in software, on the device of the ``options``; the network comes back on
     the CPU.
     """
+    device = options.device if aware is None else "cpu"
     net = copy.deepcopy(net).to(device)
     rows: list[dict[str, Any]] = []
     if stage.steps == 0:
@@ -146,7 +146,7 @@ def train(
                 }
             )
             started, loss_sum, counted = time.perf_counter(), 0.0, 0
-            progress(f"training, {name}", step + 1, stage.steps)
+            options.progress(f"training, {name}", step + 1, stage.steps)
     return net.cpu(), rows
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from configs.errors import InputError
 from workloads.recordings.events import Recordings
 
-# Cells of the histogram that is held at a time.
+# Cells of the histogram that is in memory at a time.
 _BLOCK = 1 << 24
 
 
@@ -77,7 +77,7 @@ class Spikes:
     counts : (active,) int32, events that fell on that line in that step; a binary drive ignores it
     offsets : (recordings * steps + 1,) int64
     shape : (polarities, rows, columns) of the word lines
-    seen : share of the recordings' events that lie within window, polarity and steps [1]
+    seen : share of the recordings' events that fall within window, polarity and steps [1]
     """
 
     lines: NDArray[np.int32]
@@ -107,11 +107,15 @@ class Spikes:
 
     def dense(self, rows: slice | None = None, dtype: type[np.generic] = np.uint8) -> NDArray[Any]:
         """Ones where a line is active: (recordings, steps, inputs)."""
-        return self._spread(rows or slice(None), None, np.dtype(dtype))
-
-    def dense_counts(self, rows: slice | None = None) -> NDArray[np.int32]:
-        """Events of each line in each step: (recordings, steps, inputs)."""
-        return self._spread(rows or slice(None), self.counts, np.dtype(np.int32))
+        start, stop, stride = (rows or slice(None)).indices(len(self))
+        if stride != 1:
+            raise ValueError(f"rows: a slice without a stride (got {rows})")
+        stop = max(start, stop)
+        out = np.zeros((stop - start, self.steps, self.inputs), dtype)
+        edges = self.offsets[start * self.steps : stop * self.steps + 1]
+        step = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
+        out.reshape(-1, self.inputs)[step, self.lines[int(edges[0]) : int(edges[-1])]] = 1
+        return out
 
     def event_counts(self) -> NDArray[np.int64]:
         """Events of each line over all steps, (recordings, inputs): what a read-out without a reservoir would see."""
@@ -130,18 +134,6 @@ class Spikes:
         at = np.repeat(first - offsets[:-1], active) + np.arange(offsets[-1])
         return replace(self, lines=self.lines[at], counts=self.counts[at], offsets=offsets)
 
-    def _spread(self, rows: slice, values: NDArray[np.int32] | None, dtype: np.dtype[Any]) -> NDArray[Any]:
-        start, stop, stride = rows.indices(len(self))
-        if stride != 1:
-            raise ValueError(f"rows: a slice without a stride (got {rows})")
-        stop = max(start, stop)
-        out = np.zeros((stop - start, self.steps, self.inputs), dtype)
-        edges = self.offsets[start * self.steps : stop * self.steps + 1]
-        step = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
-        held = slice(int(edges[0]), int(edges[-1]))
-        out.reshape(-1, self.inputs)[step, self.lines[held]] = 1 if values is None else values[held]
-        return out
-
 
 def binned(recordings: Recordings, how: Binning) -> Spikes:
     """The active word lines of all steps of all recordings.
@@ -157,10 +149,10 @@ def binned(recordings: Recordings, how: Binning) -> Spikes:
     kept = 0
     for first in range(0, len(recordings), block):
         last = min(first + block, len(recordings))
-        held = slice(int(recordings.offsets[first]), int(recordings.offsets[last]))
+        events = slice(int(recordings.offsets[first]), int(recordings.offsets[last]))
         row = np.repeat(np.arange(last - first), recordings.events[first:last])
-        step = _steps(recordings.ticks[held], recordings.durations[first:last][row], how)
-        line = table[recordings.address[held]]
+        step = _steps(recordings.ticks[events], recordings.durations[first:last][row], how)
+        line = table[recordings.address[events]]
         inside = (line >= 0) & (step < how.steps)
         cell = ((row * how.steps + step) * inputs + line)[inside]
         histogram = np.bincount(cell, minlength=(last - first) * how.steps * inputs)
@@ -196,11 +188,11 @@ def _line_of_address(sensor: tuple[int, int, int], shape: tuple[int, int, int], 
     polarities, rows, columns = sensor
     p, y, x = np.meshgrid(*(np.arange(side) for side in sensor), indexing="ij")
     inside = np.ones(sensor, bool)
-    for place, side in ((y, rows), (x, columns)):
+    for pixel, side in ((y, rows), (x, columns)):
         if how.crop is not None and side > 1:
             # The window's first pixel is ceil((side - crop) / 2): 9 for 16 of 34, as in the paper.
-            place -= -(-(side - how.crop) // 2)
-            inside &= (place >= 0) & (place < how.crop)
+            pixel -= -(-(side - how.crop) // 2)
+            inside &= (pixel >= 0) & (pixel < how.crop)
     if polarities > 1 and how.polarity in ("off", "on"):
         inside &= p == (how.polarity == "on")
     line = (y // how.pool) * shape[2] + x // how.pool

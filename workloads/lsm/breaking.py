@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Len
 
 from configs.errors import InputError
-from devices.effects import Retention
+from devices.effects import Retention, Stuck
 from devices.taox_formed import FormedTaOx
 from mappings.liquid.liquid import Liquid
 from workloads.lsm.readout import AnyReadout
@@ -34,7 +34,7 @@ What = Literal[
 
 
 @dataclass(frozen=True)
-class Point:
+class OperatingPoint:
     """One setting: the ``chip`` on which the ``readout`` is trained right after forming, and as what it is tested.
 
     ``later``: the same chip at the test, where something else is true of it by then; ``t_s``: seconds after forming.
@@ -52,20 +52,20 @@ class Swept:
 
     ``column``: its name in the table, unit included; ``text``: what it is; ``of``: its value as configured, None where
     the chip has no such thing; ``at``: the setting with another value; ``log``: drawn and interpolated on a logarithmic
-    axis; ``chosen``: a user chooses it, so its accuracy on validation recordings is told as well.
+    axis; ``chosen``: a user chooses it, so its accuracy on validation recordings is given as well.
     """
 
     column: str
     text: str
-    of: Callable[[Point], float | None]
-    at: Callable[[Point, float], Point]
+    of: Callable[[OperatingPoint], float | None]
+    at: Callable[[OperatingPoint, float], OperatingPoint]
     log: bool = False
     whole: bool = False
     chosen: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class ParameterSweep:
     """One quantity and its values.
 
     Parameters
@@ -80,23 +80,38 @@ class Sweep:
     values: Annotated[tuple[float, ...], Len(1)]
 
 
-def _device(point: Point, **changes: Any) -> Point:
-    return replace(point, chip=replace(point.chip, device=replace(point.chip.device, **changes)))
+def _chip(point: OperatingPoint, **changes: Any) -> OperatingPoint:
+    return replace(point, chip=replace(point.chip, **changes))
 
 
-def _neuron(point: Point, **changes: Any) -> Point:
-    return replace(point, chip=replace(point.chip, neuron=replace(point.chip.neuron, **changes)))
+def _device(point: OperatingPoint, **changes: Any) -> OperatingPoint:
+    return _chip(point, device=replace(point.chip.device, **changes))
 
 
-def _lost(point: Point, share: float) -> Point:
+def _neuron(point: OperatingPoint, **changes: Any) -> OperatingPoint:
+    return _chip(point, neuron=replace(point.chip.neuron, **changes))
+
+
+def _lost(point: OperatingPoint, share: float) -> OperatingPoint:
     """Cells relax toward 0 S, each at its own pace, in proportion to the logarithm of time."""
     device, chip = point.chip.device, point.chip
     how = Retention(law="log", rest_S=0.0, per_decade=share / math.log10(1.0 + TEN_YEARS_S), source="swept")
-    aged = replace(chip, device=replace(device, effects=(*device.effects, how)))
+    aged = replace(chip, device=device.with_effect(how))
     return replace(point, later=aged, t_s=TEN_YEARS_S)
 
 
-def _formed(point: Point) -> float | None:
+def _stuck_share(point: OperatingPoint) -> float:
+    return next((effect.off_rate for effect in point.chip.device.effects if isinstance(effect, Stuck)), 0.0)
+
+
+def _stuck(point: OperatingPoint, share: float) -> OperatingPoint:
+    device = point.chip.device
+    others = tuple(effect for effect in device.effects if not isinstance(effect, Stuck))
+    stuck = replace(device, effects=others).with_effect(Stuck(off_rate=share))
+    return replace(point, chip=replace(point.chip, device=stuck))
+
+
+def _formed(point: OperatingPoint) -> float | None:
     device = point.chip.device
     return device.forming_V if isinstance(device, FormedTaOx) else None
 
@@ -126,20 +141,20 @@ SWEPT: dict[What, Swept] = {
         column="adc_bits",
         text="bits of the converter behind every bit line",
         of=lambda p: None if p.chip.adc_bits is None or p.chip.read_path != "board" else float(p.chip.adc_bits),
-        at=lambda p, value: replace(p, chip=replace(p.chip, adc_bits=int(value))),
+        at=lambda p, value: _chip(p, adc_bits=int(value)),
         whole=True,
     ),
     "stuck_cells": Swept(
         column="stuck_share",
-        text="share of cells that stay at 0 S, known when the read-out is trained",
-        of=lambda p: p.chip.device.stuck_off_rate,
-        at=lambda p, value: _device(p, stuck_off_rate=value),
+        text="share of cells that stay at 0 S already when the read-out is trained",
+        of=_stuck_share,
+        at=_stuck,
     ),
     "stuck_later": Swept(
         column="stuck_later_share",
         text="share of cells that fail to 0 S after the read-out was trained",
-        of=lambda p: p.chip.device.stuck_off_rate,
-        at=lambda p, value: replace(p, later=_device(p, stuck_off_rate=value).chip),
+        of=_stuck_share,
+        at=lambda p, value: replace(p, later=_stuck(p, value).chip),
     ),
     "retention": Swept(
         column="lost_share",
@@ -158,7 +173,7 @@ SWEPT: dict[What, Swept] = {
         column="neurons",
         text="neurons of the liquid",
         of=lambda p: float(p.chip.neurons),
-        at=lambda p, value: replace(p, chip=replace(p.chip, neurons=int(value))),
+        at=lambda p, value: _chip(p, neurons=int(value)),
         log=True,
         whole=True,
         chosen=True,
@@ -173,7 +188,7 @@ SWEPT: dict[What, Swept] = {
         column="gain_per_uS",
         text="membrane input for one microsiemens of an active weight",
         of=lambda p: p.chip.gain_per_uS,
-        at=lambda p, value: replace(p, chip=replace(p.chip, gain_per_uS=value)),
+        at=lambda p, value: _chip(p, gain_per_uS=value),
         log=True,
         chosen=True,
     ),
@@ -188,7 +203,7 @@ SWEPT: dict[What, Swept] = {
 }
 
 
-def points(sweep: Sweep, start: Point) -> tuple[float, list[tuple[float, Point]]]:
+def points(sweep: ParameterSweep, start: OperatingPoint) -> tuple[float, list[tuple[float, OperatingPoint]]]:
     """The configured value, and all values in rising order with their settings.
 
     Raises ``InputError`` for a quantity that the chip does not have, and for values that it cannot take.
@@ -197,7 +212,7 @@ def points(sweep: Sweep, start: Point) -> tuple[float, list[tuple[float, Point]]
     configured = swept.of(start)
     if configured is None:
         raise InputError(f"sweeps: {sweep.what}: the configured chip or read-out has none to sweep")
-    found: list[tuple[float, Point]] = []
+    found: list[tuple[float, OperatingPoint]] = []
     for value in sorted({configured, *sweep.values}):
         if value < 0.0 or (swept.whole and value != int(value)):
             kind = "whole numbers" if swept.whole else "numbers"

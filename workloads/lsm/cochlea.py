@@ -2,7 +2,7 @@
 
 Each channel is a gammatone filter of fourth order, realised as four equal complex poles (V. Hohmann, Acta Acustica 88,
 433 (2002)), with the bandwidth of human hearing (B. Glasberg and B. Moore, Hear. Res. 47, 103 (1990), doi
-10.1016/0378-5955(90)90170-T). Half-wave rectification and a low-pass stand for the hair cell; its loudness, compressed,
+10.1016/0378-5955(90)90170-T). Half-wave rectification and a low-pass model the hair cell; its loudness, compressed,
 drives a leaky integrate-and-fire neuron, or crosses levels. One compiled pass over all sounds; channels fill the
 processor's vectors.
 """
@@ -195,19 +195,19 @@ def cochlea_events(sounds: Sounds, how: Cochlea, *, progress: Callable[[int, int
     """Spikes of all ``sounds``; ``progress`` is called with the sounds done and the sounds in all.
 
     Sensor (polarities, 1, channels): one polarity for ``lif``, OFF and ON for ``level_crossing``. Several spikes of a
-    frame lie evenly within it.
+    frame are spaced evenly within it.
     """
     ticks: list[NDArray[np.int32]] = []
     address: list[NDArray[np.int32]] = []
     events = np.zeros(len(sounds), np.int64)
     frame = how.frame / RATE_HZ / Recordings.TICK_S
     for number in range(len(sounds)):
-        held = slice(int(sounds.offsets[number]), int(sounds.offsets[number + 1]))
-        counts = _spikes(sounds.samples[held].astype(np.float32) / np.float32(FULL_SCALE), how)
+        samples = slice(int(sounds.offsets[number]), int(sounds.offsets[number + 1]))
+        counts = _spikes(sounds.samples[samples].astype(np.float32) / np.float32(FULL_SCALE), how)
         at, polarity, channel = np.nonzero(counts.transpose(1, 0, 2))
         many = counts[polarity, at, channel].astype(np.int64)
-        place = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
-        t = (np.repeat(at, many) + (place + 0.5) / np.repeat(many, many)) * frame
+        order = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+        t = (np.repeat(at, many) + (order + 0.5) / np.repeat(many, many)) * frame
         rising = np.argsort(t, kind="stable")
         ticks.append(t[rising].astype(np.int32))
         address.append((np.repeat(polarity, many) * how.channels + np.repeat(channel, many))[rising].astype(np.int32))
@@ -220,7 +220,7 @@ def cochlea_events(sounds: Sounds, how: Cochlea, *, progress: Callable[[int, int
         ticks=np.concatenate(ticks),
         address=np.concatenate(address),
         offsets=np.concatenate([[0], np.cumsum(events)]).astype(np.int64),
-        # Whole frames, so that the last spike of the last frame lies before the end.
+        # Whole frames, so that the last spike of the last frame is before the end.
         durations=np.ceil(-(-np.diff(sounds.offsets) // how.frame) * frame - 1e-3).astype(np.int32),
     )
 

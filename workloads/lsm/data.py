@@ -1,4 +1,4 @@
-"""Which recordings a liquid sees or hears, as active word lines, and who is tested."""
+"""Which recordings a liquid gets, as active word lines, and who is tested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workloads.lsm.find import find_events
 from workloads.lsm.saccades import Saccades
 from workloads.lsm.split import official_split, speaker_folds, stratified_folds
 from workloads.recordings.events import Recordings
-from workloads.result import Progress
+from workloads.running import Progress
 from workloads.split import Split
 
 SplitName = Literal["folds", "official", "speakers"]

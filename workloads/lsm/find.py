@@ -1,8 +1,8 @@
-"""Which recordings a liquid state machine hears and sees: the user's, else the embedded default.
+"""Which recordings a liquid state machine gets: the user's, else the embedded default.
 
-What the user names is told by what it is: event files (``*.bin``, HDF5, CSV), speech (WAV) or pictures (idx). No public
-archive is fetched: none of N-MNIST, SHD, N-TIDIGITS and FSDD is on record here with a SHA-256, and an archive that is
-not pinned could be another one tomorrow. The report says which of these the data is.
+What the user names is recognised by its content: event files (``*.bin``, HDF5, CSV), speech (WAV) or pictures (idx). No
+public archive is fetched: none of N-MNIST, SHD, N-TIDIGITS and FSDD has a SHA-256 here, and an archive that is not
+pinned could be another one tomorrow. The report says which of these the data is.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from configs.errors import InputError
 from devices.streams import Stream
 from workloads.lsm.cochlea import Cochlea, cached_cochlea_events
 from workloads.lsm.saccades import Saccades, cached_saccade_events
-from workloads.recordings.archives import members
-from workloads.recordings.events import TEST, TRAIN, Recordings
+from workloads.recordings.archives import TEST, TRAIN, members
+from workloads.recordings.events import Recordings
 from workloads.recordings.images import PATTERN, load_idx, sklearn_digits
 from workloads.recordings.nmnist import load_nmnist
 from workloads.recordings.sounds import load_sounds
@@ -61,7 +61,7 @@ def find_events(
     if chosen:
         path = locate(Path(chosen).expanduser(), origin, wanted)
         return _loaded(path, wanted, rng, cochlea, saccades, progress)
-    note = "No recordings were named (no --data, no MHO_DATA): the embedded default stands in for them."
+    note = "No recordings were named (no --data, no MHO_DATA): the embedded default is taken."
     if wanted == "audio":
         sounds = spoken_digits(seed=rng.key, how=counting, progress=progress)
         found = cached_cochlea_events(sounds, cochlea or Cochlea(), progress=progress)
@@ -72,22 +72,22 @@ def find_events(
 
 
 def kind_of(path: Path) -> Kind | None:
-    """What a file, folder or archive holds, by the name of the first file of a known kind; None for none of them."""
+    """What a file, folder or archive has, by the name of its first file of these kinds; None for none of them."""
     if path.name.lower().endswith(SUFFIXES):
         return "hdf5"
     if path.is_file() and path.suffix.lower() == ".csv":
         return "csv"
     if path.is_file() and "images" in path.name and "idx3" in path.name:
         return "pictures"
-    places = [path]
+    folders = [path]
     if path.is_dir():
         if any(path.glob(PATTERN)):
             return "pictures"
         if any(inner.name.lower().endswith(SUFFIXES) for inner in path.iterdir() if inner.is_file()):
             return "hdf5"
-        places += [inner for inner in sorted(path.iterdir()) if inner.name.lower() in (TRAIN, TEST) and inner.is_dir()]
-    for place in places:
-        for member in members(place):
+        folders += [inner for inner in sorted(path.iterdir()) if inner.name.lower() in (TRAIN, TEST) and inner.is_dir()]
+    for folder in folders:
+        for member in members(folder):
             found = _KINDS.get(member.path.suffix.lower())
             if found and not member.path.name.startswith("."):
                 return found
@@ -95,7 +95,7 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def locate(path: Path, origin: str, wanted: Wanted) -> Path:
-    """The data that ``path`` is, or holds under a usual name (``nmnist*``, ``spoken_digits*`` ...).
+    """The data that ``path`` is, or has under a usual name (``nmnist*``, ``spoken_digits*`` ...).
 
     Raises ``InputError`` that names ``origin``, where the path was given.
     """

@@ -1,4 +1,4 @@
-"""Chips that see recordings, and read-outs that learn from what their neurons do."""
+"""Chips that get recordings, and read-outs that learn from what their neurons do."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Answered:
 
 @dataclass(frozen=True)
 class Judge:
-    """The recordings as all chips see them, and who of them is trained on and tested.
+    """The recordings as all chips get them, and which of them are trained on and tested.
 
-    Features are (chips, recordings, features); where they belong to some recordings alone, ``rows`` are their numbers.
+    Features are (chips, recordings, features); where they are of some recordings alone, ``rows`` are their numbers.
     """
 
     spikes: Spikes
@@ -74,20 +74,20 @@ class Judge:
         rows: Ints | None = None,
         validate: bool = False,
     ) -> Learnt:
-        """A read-out for each chip and each part of a split, held in its bits.
+        """A read-out for each chip and each part of a split, its weights in its bits.
 
         ``validate`` leaves the validation part out of the training, to be judged on it.
         """
-        place, held = self._places(rows)
+        row_of, present = self._rows_of(rows)
         learnt: Learnt = []
-        for chip, own in enumerate(features):
+        for chip, rates in enumerate(features):
             learnt.append([])
             for number, part in enumerate(self.parts[split]):
                 chosen = part.train if validate else np.concatenate([part.train, part.validation])
-                at = place[chosen][place[chosen] >= 0]
+                at = row_of[chosen][row_of[chosen] >= 0]
                 rng = self.rng.child("read-out", split, number, chip)
-                trained = readout.fit(own[at], self.classes[held][at], rng=rng)
-                learnt[chip].append(trained.held(readout.bits, own[at]))
+                trained = readout.fit(rates[at], self.classes[present][at], rng=rng)
+                learnt[chip].append(trained.in_bits(readout.bits, rates[at]))
         return learnt
 
     def answer(
@@ -99,23 +99,23 @@ class Judge:
         rows: Ints | None = None,
         validate: bool = False,
     ) -> Answered:
-        """What these read-outs say of the recordings that are tested, or with ``validate`` of the validation part."""
-        place, held = self._places(rows)
-        classes = self.classes[held]
+        """What these read-outs answer for the tested recordings, or with ``validate`` for the validation part."""
+        row_of, present = self._rows_of(rows)
+        classes = self.classes[present]
         answers = np.full(features.shape[:2], -1, np.int64)
         right, asked = np.zeros((2, len(features), len(self.parts[split])), np.int64)
         for number, part in enumerate(self.parts[split]):
             chosen = part.validation if validate else part.test
-            at = place[chosen][place[chosen] >= 0]
-            for chip, own in enumerate(features):
-                said = learnt[chip][number].predict(own[at])
-                answers[chip, at] = said
-                right[chip, number], asked[chip, number] = (said == classes[at]).sum(), len(at)
+            at = row_of[chosen][row_of[chosen] >= 0]
+            for chip, rates in enumerate(features):
+                answer = learnt[chip][number].predict(rates[at])
+                answers[chip, at] = answer
+                right[chip, number], asked[chip, number] = (answer == classes[at]).sum(), len(at)
         return Answered(answers, right / np.maximum(asked, 1), right.sum(1) / np.maximum(asked.sum(1), 1))
 
-    def _places(self, rows: Ints | None) -> tuple[Ints, Ints]:
-        """Where each recording stands among the features, -1 for nowhere; and the recordings that have some."""
-        held = np.arange(len(self.classes)) if rows is None else rows
-        place = np.full(len(self.classes), -1)
-        place[held] = np.arange(len(held))
-        return place, held
+    def _rows_of(self, rows: Ints | None) -> tuple[Ints, Ints]:
+        """The row of features of each recording, -1 where it has none; and the recordings that have some."""
+        present = np.arange(len(self.classes)) if rows is None else rows
+        row_of = np.full(len(self.classes), -1)
+        row_of[present] = np.arange(len(present))
+        return row_of, present

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from workloads.lsm.breaking import LOSS, SWEPT, What
-from workloads.result import Panel
+from workloads.result import INTERVAL, Panel
 from workloads.statistics import crossing
 
 NOT_REACHED = "not reached"
@@ -40,113 +41,71 @@ def limits(sweeps: dict[What, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 def panels(tables: dict[str, pd.DataFrame], steps: int) -> tuple[Panel, ...]:
     """Panels beyond accuracy and cost, of those ``tables`` that are there; ``steps`` of a recording."""
-    first = "Liquid and no liquid"
+    first, cost = "Liquid and no liquid", "Energy and training beside other hardware"
+    text = (
+        "Accuracy with its 95 % interval over liquids: guessing one of the classes, a read-out of event counts without "
+        "any liquid, liquids in software, and every variant on its chips."
+    )
     shown = [
-        Panel(
-            section=first,
-            text="Accuracy with its 95 % interval over liquids: guessing one of the classes, a read-out of event "
-            "counts without any liquid, liquids in software, and every variant on its chips.",
-            table="compared",
-            kind="bars",
-            x="system",
-            y="accuracy",
-            by="tested_on",
-            low="low",
-            high="high",
-            share=True,
-        ),
-        Panel(section=first, text="The same as numbers.", table="compared", kind="table"),
-        Panel(
-            section=first,
-            text="Several read-outs of the same firing rates. The paper's schedules of the linear one are made for "
-            "larger sets than those at hand.",
-            table="readouts",
-            kind="table",
-        ),
-        Panel(
-            section="Spikes",
-            text=f"One recording a panel over {steps} steps: active word lines below, neurons above them.",
-            table="raster",
-            kind="scatter",
-            x="step",
-            y="line",
-            by="spikes_of",
-            facet="recording",
-        ),
-        Panel(
-            section="Spikes",
-            text="Shares of word lines and neurons that are active in a step, of neurons that never fire, and of "
-            "those that fire in nine steps of ten.",
-            table="activity",
-            kind="table",
-        ),
-        Panel(
-            section="Feature map",
-            text="Every recording on the default variant's first chip in the plane of the two largest principal "
-            "components (in brackets their shares of the variance), coloured by its class; and without a liquid.",
-            table="feature_map",
-            kind="scatter",
-            x="component_1",
-            y="component_2",
-            by="label",
-            facet="features",
-        ),
+        Panel(first, text, "compared", "bars", "system", "accuracy", by="tested_on", **INTERVAL, share=True),
+        Panel(first, "The same as numbers.", "compared"),
     ]
-    cost = "Energy and training beside other hardware"
-    shown += [
-        Panel(
-            section=cost,
-            text="Energy of one recording on each variant, and of the same network on a graphics processor that "
-            "computes every product of every step, by three prices: 0.48 pJ a multiply-accumulate (op_esgnn, derived "
-            "from the group's earlier paper), and an A100 at its single- and half-precision peak (flop_fp32, "
-            "flop_fp16). Only neurons on capacitors come near the published 23.34; converters and amplifiers of a "
-            "board take more than the digital products. The paper leaves open its read voltage, the processor's price, "
-            "and whether converters, read-out and static power are counted.",
-            table="energy",
-            kind="table",
-        ),
-        Panel(
-            section=cost,
-            text="Multiply-accumulates of training: a read-out of a fixed liquid, and a network of its size "
-            "trained through time. The liquid's own pass over the recordings is not counted.",
-            table="training",
-            kind="table",
-        ),
-    ]
+    text = (
+        "Several read-outs of the same firing rates. The paper's schedules of the linear one are made for larger sets "
+        "than the one used here."
+    )
+    shown.append(Panel(first, text, "readouts"))
+    text = f"One recording a panel over {steps} steps: active word lines below, neurons above them."
+    shown.append(Panel("Spikes", text, "raster", "scatter", "step", "line", by="spikes_of", facet="recording"))
+    text = (
+        "Shares of word lines and neurons that are active in a step, of neurons that never fire, and of those that "
+        "fire in nine steps of ten."
+    )
+    shown.append(Panel("Spikes", text, "activity"))
+    text = (
+        "Every recording on the default variant's first chip in the plane of the two largest principal components (in "
+        "brackets their shares of the variance), coloured by its class; and without a liquid."
+    )
+    x, y = "component_1", "component_2"
+    shown.append(Panel("Feature map", text, "feature_map", "scatter", x, y, by="label", facet="features"))
+    text = (
+        "Energy of one recording on each variant, and of the same network on a graphics processor that computes every "
+        "product of every step, by three prices: 0.48 pJ a multiply-accumulate (op_esgnn, derived from the group's "
+        "earlier paper), and an A100 at its single- and half-precision peak (flop_fp32, flop_fp16). Only neurons on "
+        "capacitors come near the published 23.34; converters and amplifiers of a board take more than the digital "
+        "products. The paper leaves open its read voltage, the processor's price, and whether converters, read-out and "
+        "static power are counted."
+    )
+    shown.append(Panel(cost, text, "energy"))
+    text = (
+        "Multiply-accumulates of training: a read-out of a fixed liquid, and a network of its size trained through "
+        "time. The liquid's own pass over the recordings is not counted."
+    )
+    shown.append(Panel(cost, text, "training"))
+    return tuple(panel for panel in (*shown, *_breaking(tables)) if panel.table in tables)
+
+
+def _breaking(tables: dict[str, pd.DataFrame]) -> Iterator[Panel]:
+    """What each sweep shows, with the configured value and the limits marked."""
+    if "limits" not in tables:
+        return
     head = "Where it breaks"
-    if "limits" in tables:
-        shown.append(
-            Panel(
-                section=head,
-                text=f"Where each quantity, alone, has cost {100 * LOSS:g} points of accuracy (going down and "
-                "going up from the configured value, between two points of the sweep).",
-                table="limits",
-                kind="table",
-            )
-        )
-    lost = tables["limits"].to_dict("records") if "limits" in tables else []
+    text = (
+        f"Where each quantity, alone, has cost {100 * LOSS:g} points of accuracy (going down and going up from the "
+        "configured value, between two points of the sweep)."
+    )
+    yield Panel(head, text, "limits")
+    lost = {row["quantity"]: row for row in tables["limits"].to_dict("records")}
     for what, swept in SWEPT.items():
-        name = f"sweep_{what}"
-        if name not in tables:
+        if f"sweep_{what}" not in tables:
             continue
-        limit = next(row for row in lost if row["quantity"] == swept.column)
+        limit = lost[swept.column]
         marks = {"configured": float(limit["configured"])}
         for side in ("breaks_below", "breaks_above"):
             if limit[side] != NOT_REACHED:
                 marks["-5 points" + (" " if "-5 points" in marks else "")] = float(limit[side])
-        shown.append(
-            Panel(
-                section=head,
-                text=f"{swept.text[0].upper()}{swept.text[1:]}. Mean over chips, shaded from the worst to the best.",
-                table=name,
-                kind="lines",
-                x=swept.column,
-                y="accuracy",
-                low="least",
-                high="most",
-                log_x=swept.log,
-                share=True,
-                marks=marks,
-            )
-        )
-    return tuple(panel for panel in shown if panel.table in tables)
+        text = f"{swept.text[0].upper()}{swept.text[1:]}. Mean over chips, shaded from the worst to the best."
+        yield Panel(
+            head, text, f"sweep_{what}", "lines", swept.column, "accuracy", low="least", high="most",
+            log_x=swept.log, share=True, marks=marks,
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What learns beside a liquid: one layer of weights on firing rates, and the few bits in which a chip holds it.
+"""What learns beside a liquid: one layer of weights on firing rates, and the few bits in which a chip stores it.
 
 The liquid is random and fixed; a read-out sees how often each neuron fired and names the class. Three ways to find its
 weights: ridge regression and logistic regression (scikit-learn), and gradient descent as in Lin et al., doi
@@ -16,8 +16,6 @@ import torch
 from annotated_types import Gt, Interval, Len
 from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, RidgeClassifier, RidgeClassifierCV
 
 from configs.errors import InputError
 from devices.streams import Stream
@@ -49,7 +47,7 @@ class Standard:
 @dataclass(frozen=True)
 class Trained:
     """A linear read-out of plain firing rates: ``weights`` (classes, features), ``bias`` (classes,), and the numbers of
-    the classes that it tells apart, ``classes`` (classes,)."""
+    the classes between which it decides, ``classes`` (classes,)."""
 
     weights: Floats
     bias: Floats
@@ -58,8 +56,8 @@ class Trained:
     @classmethod
     def folded(cls, weights: Floats, bias: Floats, classes: Ints, standard: Standard) -> Trained:
         """The read-out of plain rates that equals ``weights``, ``bias`` on standardised ones."""
-        own = weights / standard.deviation
-        return cls(own, bias - own @ standard.mean, classes)
+        plain = weights / standard.deviation
+        return cls(plain, bias - plain @ standard.mean, classes)
 
     def scores(self, features: NDArray[Any]) -> Floats:
         """Score of every class (n, classes)."""
@@ -73,8 +71,8 @@ class Trained:
         """Share of ``features`` (n, features) whose class is right [1]."""
         return float((self.predict(features) == classes).mean())
 
-    def held(self, bits: int | None, features: NDArray[Any]) -> Trained:
-        """The same as a chip holds it: weights of ``bits`` bits, sign included, evenly spaced up to the largest.
+    def in_bits(self, bits: int | None, features: NDArray[Any]) -> Trained:
+        """The same as a chip stores it: weights of ``bits`` bits, sign included, evenly spaced up to the largest.
 
         A neuron that hardly ever fires gets a weight that none of the others comes near. So each neuron's counter has a
         power of two of its own, a shift, by which its rate is brought to the size of the others': ``features`` (n,
@@ -97,7 +95,7 @@ class Readout:
 
     Parameters
     ----------
-    bits : bits in which a chip holds each weight, sign included; None: floating point
+    bits : bits in which a chip stores each weight, sign included; None: floating point
     """
 
     bits: Annotated[int, Interval(ge=2, le=24)] | None = 8
@@ -107,14 +105,14 @@ class Readout:
 
         Raises ``InputError`` for fewer than two classes.
         """
-        known = np.unique(classes)
-        if len(known) < 2:
-            raise InputError(f"a read-out tells at least 2 classes apart (got {len(known)} in its training part)")
+        present = np.unique(classes)
+        if len(present) < 2:
+            raise InputError(f"a read-out tells at least 2 classes apart (got {len(present)} in its training part)")
         standard = Standard.fit(features)
-        weights, bias = self._solve(standard.apply(features), np.searchsorted(known, classes), rng)
+        weights, bias = self._solve(standard.apply(features), np.searchsorted(present, classes), rng)
         if len(weights) == 1:
             weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
-        return Trained.folded(weights, bias, known, standard)
+        return Trained.folded(weights, bias, present, standard)
 
     def _solve(self, x: Floats, y: Ints, rng: Stream) -> tuple[Floats, Floats]:
         """Weights (classes, features) and bias (classes,) for standardised ``x``; two classes may share a row."""
@@ -134,6 +132,8 @@ class Ridge(Readout):
     penalties: Annotated[tuple[Positive, ...], Len(1)] = (100.0,)
 
     def _solve(self, x: Floats, y: Ints, rng: Stream) -> tuple[Floats, Floats]:
+        from sklearn.linear_model import RidgeClassifier, RidgeClassifierCV
+
         many = len(self.penalties) > 1
         model = RidgeClassifierCV(alphas=self.penalties) if many else RidgeClassifier(alpha=self.penalties[0])
         model.fit(x, y)
@@ -156,6 +156,9 @@ class Logistic(Readout):
     tolerance: Positive = 1e-2
 
     def _solve(self, x: Floats, y: Ints, rng: Stream) -> tuple[Floats, Floats]:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
         with warnings.catch_warnings():
             # What is left after this many steps is far below a recording's worth; the penalty decides more.
             warnings.simplefilter("ignore", ConvergenceWarning)

@@ -33,7 +33,7 @@ _GUESS = 8_000
 
 @dataclass(frozen=True, kw_only=True)
 class Saccades:
-    """The camera and its path. Path, threshold and noise are fitted to the 880 N-MNIST recordings at hand (docs).
+    """The camera and its path. Path, threshold and noise are fitted to 880 recordings of N-MNIST (docs).
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Saccades:
     saccade_s : duration of each of the three saccades, which start and end slowly [s]
     frames : positions that are simulated; events between two of them are interpolated in time
     ink : ``bright`` on a dark screen, or ``dark`` on a bright one. In N-MNIST polarity 1 trails the moving ink, as
-        behind dark ink; whether the screen or the sign was inverted is not known here
+        behind dark ink; whether the screen or the sign was inverted is an open question
     background : light of the dark parts, to which full brightness adds 1
     threshold : change of the light's logarithm for an event [1]
     threshold_sigma : spread of the thresholds over the camera's pixels, relative [1]
@@ -65,7 +65,7 @@ class Saccades:
     noise_Hz: Annotated[float, Ge(0.0)] = 0.2
 
     def path_px(self) -> NDArray[np.float64]:
-        """Where the picture's centre stands relative to the sensor's, (frames + 1, 2) as (x, y), y down."""
+        """The picture's centre relative to the sensor's, (frames + 1, 2) as (x, y), y down."""
         corners = np.array([(-0.5, -0.5), (0.0, 0.5), (0.5, -0.5), (-0.5, -0.5)]) * (self.base_px, self.height_px)
         along = np.linspace(0.0, 3.0, self.frames + 1)
         leg = np.minimum(along.astype(int), 2)
@@ -76,23 +76,16 @@ class Saccades:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _watch(
-    pixels: Any,
-    path: Any,
-    zoom: Any,
-    screen: Any,
-    sign: Any,
-    theta: Any,
-    frame_s: Any,
-    blind_s: Any,
-    side: int,
-    out: Any,
+    pixels: Any, path: Any, zoom: float, light: tuple[Any, Any], theta: Any, frame_s: Any, blind_s: Any, out: Any
 ) -> int:
     """Events of one picture, (t, polarity, y, x) rows of ``out`` as float32; their number, or -1 where it is full.
 
-    ``pixels`` (rows, columns) with a rim of zeros, 0 to 1, which add ``sign`` times as much to the light of the empty
-    screen, ``screen``; ``theta`` (2, side, side).
+    ``light``: that of the empty screen, and how much ``pixels`` (rows, columns), 0 to 1 with a rim of zeros, add to it;
+    ``theta`` (2, side, side).
     """
     rows, columns = pixels.shape
+    screen, sign = light
+    side = theta.shape[1]
     quiet = np.float32(np.log(screen))
     reference = np.full((side, side), quiet)
     before = np.full((side, side), quiet)
@@ -153,9 +146,8 @@ def saccade_events(
     pictures done and the pictures in all.
     """
     side, total_s, blind_s = how.side, 3.0 * how.saccade_s, np.float32(how.refractory_s)
-    frame_s = total_s / how.frames
-    sign = np.float32(1.0 if how.ink == "bright" else -1.0)
-    screen = np.float32(how.background + (how.ink == "dark"))
+    frame_s = np.float32(total_s / how.frames)
+    light = np.float32(how.background + (how.ink == "dark")), np.float32(1.0 if how.ink == "bright" else -1.0)
     spread = 1.0 + how.threshold_sigma * rng.child("thresholds").numpy().standard_normal((2, side, side))
     theta = (how.threshold * np.maximum(spread, 0.2)).astype(np.float32)
     path, zoom = how.path_px(), how.width_px / images.pixels.shape[2]
@@ -166,7 +158,7 @@ def saccade_events(
     for number in range(len(images)):
         pixels = np.pad(images.pixels[number].astype(np.float32) / np.float32(images.full), 1)
         while True:
-            count = _watch(pixels, path, zoom, screen, sign, theta, np.float32(frame_s), blind_s, side, out)
+            count = _watch(pixels, path, zoom, light, theta, frame_s, blind_s, out)
             if count >= 0:
                 break
             out = np.empty((2 * len(out), 4), np.float32)

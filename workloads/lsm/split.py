@@ -1,4 +1,4 @@
-"""Who trains and who is tested: the official parts, speakers never heard before, or all recordings in turn.
+"""Who trains and who is tested: the official parts, speakers who are not in training, or all recordings in turn.
 
 Each split has a validation part of its own, cut from what is left for training: nothing is ever chosen on what is
 tested.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from devices.streams import Stream
-from workloads.recordings.events import TEST, TRAIN
+from workloads.recordings.archives import TEST, TRAIN
 from workloads.split import Indices, Split
 
 
@@ -48,12 +48,12 @@ def stratified_folds(data: Labelled, folds: int, *, rng: Stream, validation: flo
     if not 2 <= folds <= smallest:
         raise InputError(f"{data.data_name}: folds: allowed are 2 to {smallest}, the smallest class (got {folds})")
     fold = np.empty(len(data.classes), np.int64)
-    dealt = 0
+    assigned = 0
     for number in np.unique(data.classes):
         rows = rng.child("folds", int(number)).numpy().permutation(np.flatnonzero(data.classes == number))
         # Dealing goes on where the class before stopped, so that the folds are of one size as well.
-        fold[rows] = (np.arange(len(rows)) + dealt) % folds
-        dealt += len(rows)
+        fold[rows] = (np.arange(len(rows)) + assigned) % folds
+        assigned += len(rows)
     return [
         _with_validation(data, np.flatnonzero(fold != k), np.flatnonzero(fold == k), rng.child("fold", k), validation)
         for k in range(folds)
@@ -64,7 +64,7 @@ def speaker_folds(data: Labelled, *, rng: Stream, folds: int | None = None, vali
     """Splits in which nobody who is tested was heard in training or validation; ``folds`` None leaves out one by one.
 
     Validation recordings come from speakers of the training part. Raises ``InputError`` where the speakers are not
-    known or too few.
+    named or too few.
     """
     speakers = sorted(set(data.groups.tolist()))
     if "" in speakers or len(speakers) < 2:
@@ -85,9 +85,9 @@ def speaker_folds(data: Labelled, *, rng: Stream, folds: int | None = None, vali
 def _with_validation(data: Labelled, train: Indices, test: Indices, rng: Stream, share: float) -> Split:
     if not 0.0 <= share < 1.0:
         raise InputError(f"validation: allowed is a share from 0 to below 1 (got {share:g})")
-    held: list[Indices] = []
+    chosen: list[Indices] = []
     for number in np.unique(data.classes):
         rows = train[data.classes[train] == number]
-        held.append(rng.child("validation", int(number)).numpy().permutation(rows)[: round(share * len(rows))])
-    validation = np.sort(np.concatenate(held)).astype(np.int64)
+        chosen.append(rng.child("validation", int(number)).numpy().permutation(rows)[: round(share * len(rows))])
+    validation = np.sort(np.concatenate(chosen)).astype(np.int64)
     return Split(np.setdiff1d(train, validation), validation, test)

@@ -12,13 +12,15 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, cast
 
 from configs.errors import InputError
 
+TRAIN, TEST = "train", "test"
+PROBLEMS_SHOWN = 10
 LARGEST_MEMBER_BYTES = 64 << 20
 ALLOWED = "a folder, .tar.xz, .tar.gz, .tar or .zip"
 _DAMAGE = (
@@ -41,10 +43,33 @@ class Member:
     read: Callable[[], bytes]
 
 
+def shortened(problems: Sequence[str], source: object, what: str = "files") -> list[str]:
+    """The first problems of a set's files, and how many more there are."""
+    more = len(problems) - PROBLEMS_SHOWN
+    return [*problems[:PROBLEMS_SHOWN], *([f"{source}: {more} more {what} are bad in such ways"] if more > 0 else [])]
+
+
+def members_by_class(source: Path, ending: str) -> Iterator[tuple[Member, tuple[str, ...]]]:
+    """Every file of an ending with the parts of its path; where there are folders ``train`` and ``test``, those come
+    before the class, and files are looked for one level deeper."""
+    parts = [path for path in sorted(source.glob("*")) if path.name.lower() in (TRAIN, TEST) and path.is_dir()]
+    for folder in parts or [source]:
+        for member in members(folder):
+            if member.path.suffix.lower() == ending and not member.path.name.startswith("."):
+                yield member, (*((folder.name,) if parts else ()), *member.path.parts)
+
+
+def part_class_and_name(path: tuple[str, ...]) -> tuple[str, str, str]:
+    """Part, class and name of a recording from its path; the first two are empty where the path has none."""
+    part = path[-3].lower() if len(path) > 2 and path[-3].lower() in (TRAIN, TEST) else ""
+    label = path[-2] if len(path) > 1 else ""
+    return part, label, "/".join(path[-3 if part else -2 :])
+
+
 def members(source: Path) -> Iterator[Member]:
     """Every regular file of a folder (two levels deep) or of an archive, in the order of the archive.
 
-    An archive is told by its first bytes, not by its name. Raises ``InputError`` for a missing or foreign file, a
+    An archive is recognised by its first bytes, not by its name. Raises ``InputError`` for a missing or foreign file, a
     damaged archive and an unsafe member. An ``OSError`` of ``read`` in a folder concerns that one file.
     """
     if source.is_dir():

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InputError
+from workloads.recordings.wav import resample
 
 # From speak_lib.h of eSpeak NG 1.52.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -30,9 +32,18 @@ _RATE, _PITCH, _RANGE = 1, 3, 4
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 MISSING = (
-    "no speech data is at hand and the synthesiser for the embedded default is not installed: "
+    "no speech data was found and the synthesiser for the embedded default is not installed: "
     "pip install 'mho[speech]', or give Speech Commands with --data PATH"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How a word is spoken: pace, pitch and its range are drawn evenly from (low, high), in the units of eSpeak NG."""
+
+    words_per_minute: tuple[int, int] = (120, 220)
+    pitch: tuple[int, int] = (30, 70)
+    pitch_range: tuple[int, int] = (30, 80)
 
 
 class Espeak:
@@ -40,7 +51,7 @@ class Espeak:
 
     def __init__(self) -> None:
         try:
-            import espeakng_loader  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415 (an optional extra)
+            import espeakng_loader  # type: ignore[import-untyped,unused-ignore]  # an optional extra
         except ImportError:
             raise InputError(MISSING) from None
         self._folder = tempfile.TemporaryDirectory(prefix="mho-espeak-", ignore_cleanup_errors=True)
@@ -96,6 +107,19 @@ class Espeak:
         if not self._pieces:
             return np.zeros(0, np.float32)
         return np.concatenate(self._pieces).astype(np.float32) / np.float32(32768.0)
+
+    def utter(self, text: str, how: Manner, draw: np.random.Generator) -> NDArray[np.float32]:
+        """The spoken ``text`` at 16 kHz from its first to its last sound, at a pace and pitch of its own."""
+        spoken = self.say(
+            text,
+            words_per_minute=int(draw.integers(*how.words_per_minute)),
+            pitch=int(draw.integers(*how.pitch)),
+            pitch_range=int(draw.integers(*how.pitch_range)),
+            seed=int(draw.integers(2**31)),
+        )
+        wave = resample(spoken, self.rate_Hz)
+        loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max(initial=1e-3))
+        return wave[loud[0] : loud[-1] + 1] if len(loud) else wave[:0]
 
     def _hear(self, wave: Any, count: int, _events: Any) -> int:
         if wave and count > 0:

@@ -1,39 +1,34 @@
-"""Recordings of events: which pixel or channel spoke, when, in which direction; what they show, and where from."""
+"""Recordings of events: which pixel or channel sent one, when, in which direction; what they show, and where from."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InputError
+from workloads.recordings.archives import shortened
+from workloads.recordings.labelled import Labelled
 
-TRAIN, TEST = "train", "test"
 LONGEST_S = 2_000.0
-PROBLEMS_SHOWN = 10
 
 
-@dataclass(frozen=True, eq=False)
-class Recordings:
-    """``n`` recordings of address events, laid end to end; recording ``i`` holds ``offsets[i]:offsets[i + 1]``.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Recordings(Labelled):
+    """``n`` recordings of address events, end to end; recording ``i`` is ``offsets[i]:offsets[i + 1]``.
 
     Parameters
     ----------
     ticks : (events,) int32, time since the start of the recording in units of ``TICK_S``, rising within a recording
     address : (events,) int32, ``(polarity * rows + y) * columns + x`` of the sensor
     offsets : (n + 1,) int64
-    durations : (n,) int32, length of each recording [ticks]; every event lies before its end
-    classes : (n,) int64 into ``labels``
-    groups : (n,) str, who spoke or wrote; empty where it is not known
-    names : (n,) str, unique within the set
+    durations : (n,) int32, length of each recording [ticks]; every event is before its end
+    groups : (n,) str, who spoke or wrote; empty where nobody is named
     parts : (n,) str, ``train`` or ``test`` where the data set has an official split, else empty
     sensor : (polarities, rows, columns); a cochlea of 64 channels is (1, 1, 64). Polarity 1 is ON, 0 is OFF
-    notes : sentences that the report repeats; ``source`` and ``bibtex`` name the origin
     """
 
     TICK_S: ClassVar[float] = 1e-6
@@ -42,17 +37,9 @@ class Recordings:
     address: NDArray[np.int32]
     offsets: NDArray[np.int64]
     durations: NDArray[np.int32]
-    classes: NDArray[np.int64]
     groups: NDArray[np.str_]
-    names: NDArray[np.str_]
     parts: NDArray[np.str_]
     sensor: tuple[int, int, int]
-    labels: tuple[str, ...]
-    data_name: str
-    source: str
-    bibtex: str
-    synthetic: bool = False
-    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.classes)
@@ -61,18 +48,9 @@ class Recordings:
         if len(self.parts) != n or len(self.ticks) != len(self.address) or self.offsets[-1] != len(self.ticks):
             raise ValueError(f"{self.data_name}: parts for each recording, a time and an address for each event")
 
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of everything that the recordings hold: what was read, not which file it came from."""
-        whole = hashlib.sha256(repr((self.labels, self.sensor)).encode())
-        for array in (self.ticks, self.address, self.offsets, self.durations, self.classes):
-            whole.update(np.ascontiguousarray(array).data)
-        for strings in (self.groups, self.names, self.parts):
-            whole.update("\0".join(strings.tolist()).encode())
-        return whole.hexdigest()
+    def _content(self) -> tuple[object, Iterable[NDArray[Any]], Iterable[NDArray[np.str_]]]:
+        arrays = self.ticks, self.address, self.offsets, self.durations, self.classes
+        return (self.labels, self.sensor), arrays, (self.groups, self.names, self.parts)
 
     @property
     def t_s(self) -> NDArray[np.float64]:
@@ -104,12 +82,6 @@ class Recordings:
         """Length of each recording (n,) [s]."""
         return np.asarray(self.durations * self.TICK_S, np.float64)
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """Recordings of each class, by its label."""
-        found = np.bincount(self.classes, minlength=len(self.labels))
-        return {label: int(count) for label, count in zip(self.labels, found, strict=True)}
-
     def select(self, rows: Sequence[int] | NDArray[Any]) -> Recordings:
         """The recordings of ``rows`` (indices or a mask), in that order."""
         chosen = np.asarray(rows)
@@ -128,7 +100,7 @@ class Recordings:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """One recording as a file holds it: times in whatever order [s], and addresses that nobody has checked yet.
+    """One recording as a file has it: times in whatever order [s], and addresses that are not checked yet.
 
     ``where`` names it in a message. ``duration_s`` is its length, or None for that of its last event.
     """
@@ -180,10 +152,9 @@ def gathered(
             order = np.argsort(ticks, kind="stable")
             ticks, address = ticks[order], address[order]
         good.append(((one.part, labels.index(one.label), one.name), one, ticks, address))
-    if len(found) > PROBLEMS_SHOWN:
-        found = [*found[:PROBLEMS_SHOWN], f"{data_name}: {len(found) - PROBLEMS_SHOWN} more recordings are bad so"]
+    found = shortened(found, data_name, "recordings")
     if not found and not good:
-        found = [f"{data_name}: holds no recording"]
+        found = [f"{data_name}: has no recording"]
     if found:
         raise InputError(found)
     good.sort(key=lambda row: row[0])
@@ -213,16 +184,16 @@ def _fault(one: Stored, sensor: tuple[int, int, int]) -> str:
     """What is wrong with a recording, or nothing."""
     t_s = np.asarray(one.t_s, np.float64)
     if not len(t_s):
-        return "holds no event"
-    places = (("x", one.x, sensor[2]), ("y", one.y, sensor[1]), ("polarity", one.polarity, sensor[0]))
-    for name, values, _ in places:
+        return "has no event"
+    sides = (("x", one.x, sensor[2]), ("y", one.y, sensor[1]), ("polarity", one.polarity, sensor[0]))
+    for name, values, _ in sides:
         if values is not None and len(values) != len(t_s):
             return f"allowed is one {name} for each of {len(t_s)} times (got {len(values)})"
     wrong = ~((t_s >= 0.0) & (t_s <= LONGEST_S))
     if wrong.any():
         at = int(np.argmax(wrong))
         return f"event {at}: allowed are times from 0 to {LONGEST_S:g} s (got {t_s[at]:g})"
-    for name, values, side in places:
+    for name, values, side in sides:
         if values is None:
             continue
         wrong = ~((np.asarray(values) >= 0) & (np.asarray(values) < side))

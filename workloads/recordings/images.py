@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from configs.errors import InputError
-from workloads.recordings.events import TEST, TRAIN
+from workloads.recordings.archives import TEST, TRAIN
+from workloads.recordings.labelled import Labelled
 
 MNIST_SOURCE = "Y. LeCun et al., Gradient-based learning applied to document recognition, doi 10.1109/5.726791 (MNIST)"
 DIGITS_SOURCE = (
@@ -26,45 +26,31 @@ IMAGES, LABELS = 2051, 2049
 PATTERN = "*images*idx3*"
 
 
-@dataclass(frozen=True, eq=False)
-class Images:
-    """``n`` grey pictures: ``pixels`` (n, rows, columns) uint8 with ink at ``full``; ``classes`` (n,) into ``labels``.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Images(Labelled):
+    """``n`` grey pictures: ``pixels`` (n, rows, columns) uint8 with ink at ``full``.
 
-    ``parts`` (n,): ``train``, ``test`` or empty. ``names`` (n,).
+    ``parts`` (n,): ``train``, ``test`` or empty.
     """
 
     pixels: NDArray[np.uint8]
-    classes: NDArray[np.int64]
-    names: NDArray[np.str_]
     parts: NDArray[np.str_]
-    labels: tuple[str, ...]
     full: int
-    data_name: str
-    source: str
-    bibtex: str
 
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the pictures and their labels."""
-        whole = hashlib.sha256(repr((self.labels, self.pixels.shape, self.full)).encode())
-        whole.update(np.ascontiguousarray(self.pixels).data)
-        whole.update(np.ascontiguousarray(self.classes).data)
-        for strings in (self.names, self.parts):
-            whole.update("\0".join(strings.tolist()).encode())
-        return whole.hexdigest()
+    def _content(self) -> tuple[object, Iterable[NDArray[Any]], Iterable[NDArray[np.str_]]]:
+        return (self.labels, self.pixels.shape, self.full), (self.pixels, self.classes), (self.names, self.parts)
 
 
 def sklearn_digits() -> Images:
     """The 1797 digits of 8 x 8 pixels and 17 grey levels that come with scikit-learn; no official split."""
-    held = load_digits()
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
     return Images(
-        pixels=held.images.astype(np.uint8),
-        classes=held.target.astype(np.int64),
-        names=np.array([f"{label}/{number:05d}" for number, label in enumerate(held.target.tolist())]),
-        parts=np.array([""] * len(held.target)),
+        pixels=digits.images.astype(np.uint8),
+        classes=digits.target.astype(np.int64),
+        names=np.array([f"{label}/{number:05d}" for number, label in enumerate(digits.target.tolist())]),
+        parts=np.array([""] * len(digits.target)),
         labels=tuple("0123456789"),
         full=16,
         data_name="scikit-learn digits",
@@ -80,25 +66,25 @@ def load_idx(source: Path, *, data_name: str = "") -> Images:
     """
     paths = sorted(source.glob(PATTERN)) if source.is_dir() else [source]
     if not paths:
-        raise InputError(f"{source}: holds no pictures; allowed: *-images-idx3-ubyte, as it is or with .gz")
+        raise InputError(f"{source}: has no pictures; allowed: *-images-idx3-ubyte, as it is or with .gz")
     pixels: list[NDArray[np.uint8]] = []
     classes: list[NDArray[np.int64]] = []
     names: list[str] = []
     parts: list[str] = []
     for path in paths:
         beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-        found, told = _idx(path, IMAGES), _idx(beside, LABELS)
-        if len(found) != len(told):
-            raise InputError(f"{beside}: allowed are labels for each of {len(found)} pictures (got {len(told)})")
+        found, given = _idx(path, IMAGES), _idx(beside, LABELS)
+        if len(found) != len(given):
+            raise InputError(f"{beside}: allowed are labels for each of {len(found)} pictures (got {len(given)})")
         if pixels and found.shape[1:] != pixels[0].shape[1:]:
             raise InputError(f"{path}: allowed are {pixels[0].shape[1:]} pixels, as in {paths[0]}")
         part = TRAIN if TRAIN in path.name else TEST if path.name.startswith(("t10k", TEST)) else ""
         pixels.append(found)
-        classes.append(told.astype(np.int64))
+        classes.append(given.astype(np.int64))
         names += [
-            f"{part or path.name.split('-')[0]}/{label}/{number:05d}" for number, label in enumerate(told.tolist())
+            f"{part or path.name.split('-')[0]}/{label}/{number:05d}" for number, label in enumerate(given.tolist())
         ]
-        parts += [part] * len(told)
+        parts += [part] * len(given)
     every = np.concatenate(classes)
     return Images(
         pixels=np.concatenate(pixels),
@@ -127,8 +113,8 @@ def _idx(path: Path, magic: int) -> NDArray[np.uint8]:
     if len(data) < 4 + 4 * sides or struct.unpack(">I", data[:4])[0] != magic:
         raise InputError(f"{path}: allowed is an idx file of magic number {magic} (got first bytes {data[:4]!r})")
     shape = struct.unpack(f">{sides}I", data[4 : 4 + 4 * sides])
-    held = len(data) - 4 - 4 * sides
-    if held != int(np.prod(shape)):
-        what = "truncated" if held < int(np.prod(shape)) else "overlong"
-        raise InputError(f"{path}: a {what} idx file: its header promises {int(np.prod(shape))} bytes (got {held})")
+    size_B = len(data) - 4 - 4 * sides
+    if size_B != int(np.prod(shape)):
+        what = "truncated" if size_B < int(np.prod(shape)) else "overlong"
+        raise InputError(f"{path}: a {what} idx file: its header promises {int(np.prod(shape))} bytes (got {size_B})")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * sides).reshape(shape)

@@ -2,13 +2,12 @@
 
 An event is 5 bytes: x, y, then 24 bits, big endian: one of polarity (1 is ON) and 23 of time in microseconds. A row of
 240 is no pixel but marks an overflow of the camera's clock and delays everything after it by 2^13 us. Format and data:
-G. Orchard et al., Front. Neurosci. 9:437 (2015), doi 10.3389/fnins.2015.00437; the overflow is known from readers of
+G. Orchard et al., Front. Neurosci. 9:437 (2015), doi 10.3389/fnins.2015.00437; the overflow is documented in readers of
 the format alone (the authors' MATLAB script, and the library Tonic).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, Member, members
-from workloads.recordings.events import TEST, TRAIN, Recordings
+from workloads.recordings.archives import ALLOWED, Member, members_by_class, part_class_and_name, shortened
+from workloads.recordings.events import Recordings
 
 SOURCE = (
     "G. Orchard et al., Converting Static Image Datasets to Spiking Neuromorphic Datasets Using Saccades, "
@@ -31,7 +30,6 @@ OVERFLOW_ROW = 240
 OVERFLOW_TICKS = 1 << 13
 # Readout of a camera may swap neighbours; what runs back further than this is another file's end or plain damage.
 DISORDER_TICKS = 1_000
-PROBLEMS_SHOWN = 10
 _BLOCK_BYTES = 32 << 20
 
 
@@ -104,7 +102,7 @@ class _Reading:
                 f"(got {ticks[at]} us after {latest[at]} us)",
             )
         for number in np.flatnonzero(size == 0).tolist():
-            found.setdefault(number, "holds no event")
+            found.setdefault(number, "has no event")
         self.problems += [f"{files[number][0].where}: {text}" for number, text in sorted(found.items())]
         return set(found)
 
@@ -118,8 +116,8 @@ def load_nmnist(source: Path, *, sensor: tuple[int, int, int] = SENSOR, data_nam
     """
     reading = _Reading(sensor)
     waiting: list[tuple[Member, tuple[str, str, str], bytes]] = []
-    held = 0
-    for member, parts in _files(source):
+    waiting_B = 0
+    for member, path in members_by_class(source, ".bin"):
         try:
             data = member.read()
         except OSError as error:
@@ -130,37 +128,19 @@ def load_nmnist(source: Path, *, sensor: tuple[int, int, int] = SENSOR, data_nam
                 f"{member.where}: a truncated event file: allowed is a multiple of {EVENT_BYTES} bytes, got {len(data)}"
             )
             continue
-        waiting.append((member, _key(parts), data))
-        held += len(data)
-        if held >= _BLOCK_BYTES:
+        waiting.append((member, part_class_and_name(path), data))
+        waiting_B += len(data)
+        if waiting_B >= _BLOCK_BYTES:
             reading.decode(waiting)
-            waiting, held = [], 0
+            waiting, waiting_B = [], 0
     if waiting:
         reading.decode(waiting)
-    problems = reading.problems[:PROBLEMS_SHOWN]
-    if len(reading.problems) > PROBLEMS_SHOWN:
-        problems.append(f"{source}: {len(reading.problems) - PROBLEMS_SHOWN} more files are bad in such ways")
+    problems = shortened(reading.problems, source)
     if not problems and not reading.keys:
-        problems.append(f"{source}: holds no event file; allowed: [Train|Test]/CLASS/*.bin in {ALLOWED}")
+        problems.append(f"{source}: has no event file; allowed: [Train|Test]/CLASS/*.bin in {ALLOWED}")
     if problems:
         raise InputError(problems)
     return _gather(reading, data_name or source.name)
-
-
-def _files(source: Path) -> Iterator[tuple[Member, tuple[str, ...]]]:
-    """Every event file with the parts of its path; a folder of parts is one level deeper than ``members`` looks."""
-    inner = [path for path in sorted(source.glob("*")) if path.name.lower() in (TRAIN, TEST) and path.is_dir()]
-    for place in inner if source.is_dir() and inner else [source]:
-        for member in members(place):
-            if member.path.suffix.lower() == ".bin" and not member.path.name.startswith("."):
-                yield member, (*((place.name,) if inner else ()), *member.path.parts)
-
-
-def _key(parts: tuple[str, ...]) -> tuple[str, str, str]:
-    """(part, class, name) of a file from its path."""
-    part = parts[-3].lower() if len(parts) > 2 and parts[-3].lower() in (TRAIN, TEST) else ""
-    label = parts[-2] if len(parts) > 1 else ""
-    return part, label, "/".join(parts[-3 if part else -2 :])
 
 
 def _gather(reading: _Reading, data_name: str) -> Recordings:

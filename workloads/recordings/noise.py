@@ -10,7 +10,7 @@ from scipy import fft  # type: ignore[import-untyped,unused-ignore]
 
 from workloads.recordings.wav import RATE_HZ
 
-# Power falls as f^-exponent: resistors, most rooms, wind and traffic.
+# Power falls as f^-exponent: resistors, most indoor noise, wind and traffic.
 COLOURS = (0.0, 1.0, 2.0)
 
 

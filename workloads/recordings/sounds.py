@@ -1,6 +1,6 @@
-"""Recordings of speech of any length: who said what, as waveforms that a cochlea may listen to.
+"""Recordings of speech of any length: who spoke which word, as waveforms for a cochlea.
 
-Any folder or archive of WAV files serves. Where every name reads ``CLASS_SPEAKER_INDEX.wav`` and tells more than one
+Any folder or archive of WAV files serves. Where every name reads ``CLASS_SPEAKER_INDEX.wav`` and there is more than one
 class, the class is taken from it, as in the Free Spoken Digit Dataset (Z. Jackson et al.,
 github.com/Jakobovski/free-spoken-digit-dataset), whose official test part is the index 0 to 4. Else the class is the
 folder's name.
@@ -8,20 +8,19 @@ folder's name.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, Member, members
-from workloads.recordings.events import PROBLEMS_SHOWN, TEST, TRAIN
+from workloads.recordings.archives import ALLOWED, TEST, TRAIN, members_by_class, part_class_and_name, shortened
+from workloads.recordings.labelled import Labelled
 from workloads.recordings.speech_commands import speaker_of
 from workloads.recordings.wav import RATE_HZ, decode_wav
 
@@ -32,50 +31,26 @@ SHORTEST_S, LONGEST_S = 0.02, 60.0
 _NAME = re.compile(r"([^_]+)_(?!nohash)([^_]+)_(\d+)\.wav", re.IGNORECASE)
 
 
-@dataclass(frozen=True, eq=False)
-class Sounds:
-    """``n`` sounds laid end to end; sound ``i`` holds ``samples[offsets[i]:offsets[i + 1]]``, int16 at 16 kHz.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sounds(Labelled):
+    """``n`` sounds end to end; sound ``i`` is ``samples[offsets[i]:offsets[i + 1]]``, int16 at 16 kHz.
 
-    ``classes`` (n,) into ``labels``; ``groups`` (n,) speakers, empty where the name does not tell; ``names`` (n,);
-    ``parts`` (n,): ``train``, ``test`` or empty.
+    ``groups`` (n,): speakers, empty where the name gives none; ``parts`` (n,): ``train``, ``test`` or empty.
     """
 
     samples: NDArray[np.int16]
     offsets: NDArray[np.int64]
-    classes: NDArray[np.int64]
     groups: NDArray[np.str_]
-    names: NDArray[np.str_]
     parts: NDArray[np.str_]
-    labels: tuple[str, ...]
-    data_name: str
-    source: str
-    bibtex: str
-    synthetic: bool = False
-    notes: tuple[str, ...] = ()
 
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of everything that is heard and of its labels."""
-        whole = hashlib.sha256(repr(self.labels).encode())
-        for array in (self.samples, self.offsets, self.classes):
-            whole.update(np.ascontiguousarray(array).data)
-        for strings in (self.groups, self.names, self.parts):
-            whole.update("\0".join(strings.tolist()).encode())
-        return whole.hexdigest()
+    def _content(self) -> tuple[object, Iterable[NDArray[Any]], Iterable[NDArray[np.str_]]]:
+        arrays = self.samples, self.offsets, self.classes
+        return self.labels, arrays, (self.groups, self.names, self.parts)
 
     @property
     def length_s(self) -> NDArray[np.float64]:
         """Length of each sound (n,) [s]."""
         return np.asarray(np.diff(self.offsets) / RATE_HZ, np.float64)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Sounds of each class, by its label."""
-        found = np.bincount(self.classes, minlength=len(self.labels))
-        return {label: int(count) for label, count in zip(self.labels, found, strict=True)}
 
 
 def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
@@ -85,8 +60,8 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
     """
     problems: list[str] = []
     counted: Counter[str] = Counter()
-    heard: list[tuple[str, tuple[str, ...], NDArray[np.int16]]] = []
-    for member, parts in _files(source):
+    decoded: list[tuple[str, tuple[str, ...], NDArray[np.int16]]] = []
+    for member, parts in members_by_class(source, ".wav"):
         try:
             sound = decode_wav(member.read())
         except OSError as error:
@@ -105,20 +80,21 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
             counted[f"resampled to 16 kHz (from {sound.stored_rate_Hz / 1e3:g} kHz)"] += 1
         if sound.stored_channels != 1:
             counted["mixed down to mono"] += 1
-        heard.append((member.where, parts, sound.samples))
-    told = [_NAME.fullmatch(parts[-1]) for _, parts, _ in heard]
-    by_name = all(told) and len({match[1] for match in told if match}) > 1
+        decoded.append((member.where, parts, sound.samples))
+    names = [_NAME.fullmatch(parts[-1]) for _, parts, _ in decoded]
+    by_name = all(names) and len({match[1] for match in names if match}) > 1
     found: list[tuple[tuple[str, str, str], str, NDArray[np.int16]]] = []
-    for where, parts, samples in heard if not problems else ():
-        (part, label, name), speaker = _by_name(parts[-1]) if by_name else _by_folder(parts)
+    for where, parts, samples in decoded if not problems else ():
+        (part, label, name), speaker = (
+            _by_name(parts[-1]) if by_name else (part_class_and_name(parts), speaker_of(parts[-1]))
+        )
         if label:
             found.append(((part, label, name), speaker, samples))
         else:
             problems.append(f"{where}: allowed is CLASS_SPEAKER_INDEX.wav, or a folder for each class (got neither)")
-    if len(problems) > PROBLEMS_SHOWN:
-        problems = [*problems[:PROBLEMS_SHOWN], f"{source}: {len(problems) - PROBLEMS_SHOWN} more files are bad so"]
+    problems = shortened(problems, source)
     if not problems and not found:
-        problems.append(f"{source}: holds no WAV file; allowed: CLASS_SPEAKER_INDEX.wav or CLASS/*.wav in {ALLOWED}")
+        problems.append(f"{source}: has no WAV file; allowed: CLASS_SPEAKER_INDEX.wav or CLASS/*.wav in {ALLOWED}")
     if problems:
         raise InputError(problems)
     notes = tuple(f"{count} recordings were {change}." for change, count in sorted(counted.items()))
@@ -161,23 +137,7 @@ def gathered_sounds(
     )
 
 
-def _files(source: Path) -> Iterator[tuple[Member, tuple[str, ...]]]:
-    """Every WAV file with the parts of its path; a folder of parts is one level deeper than ``members`` looks."""
-    inner = [path for path in sorted(source.glob("*")) if path.name.lower() in (TRAIN, TEST) and path.is_dir()]
-    for place in inner if source.is_dir() and inner else [source]:
-        for member in members(place):
-            if member.path.suffix.lower() == ".wav" and not member.path.name.startswith("."):
-                yield member, (*((place.name,) if inner else ()), *member.path.parts)
-
-
 def _by_name(file: str) -> tuple[tuple[str, str, str], str]:
     """((part, class, name), speaker) as the file's name has them."""
     label, speaker, number = file.split("_")
     return (TEST if int(number.partition(".")[0]) < TEST_INDICES else TRAIN, label, file), speaker
-
-
-def _by_folder(parts: tuple[str, ...]) -> tuple[tuple[str, str, str], str]:
-    """((part, class, name), speaker) as the path has them."""
-    part = parts[-3].lower() if len(parts) > 2 and parts[-3].lower() in (TRAIN, TEST) else ""
-    label = parts[-2] if len(parts) > 1 else ""
-    return (part, label, "/".join(parts[-3 if part else -2 :])), speaker_of(parts[-1])

@@ -1,4 +1,4 @@
-"""Where data comes from: the user's own file, a cache on this machine, or one short attempt at the network.
+"""Where data comes from: the user's file, a cache on this machine, or one short attempt at the network.
 
 The cache is a folder of whole files: each is written under another name and renamed, so a killed run leaves no half
 file behind, and a damaged one is made again with a note. Arrays are stored as npz without pickle: a data file never
@@ -93,7 +93,7 @@ def fetch(remote: RemoteFile, *, within_s: float = 9.0, progress: bool = True) -
 
 
 def _ask(url: str, within_s: float) -> None:
-    """Ask the server for the file's header; a thread, since a name look-up knows no time limit of its own."""
+    """Ask the server for the file's header; a thread, since a name look-up has no time limit."""
     answer: list[str] = []
 
     def ask() -> None:
@@ -119,7 +119,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if "NameResolution" in str(error):
-        return "its name is not known here: no network"
+        return "its name cannot be resolved: no network"
     return type(error).__name__
 
 

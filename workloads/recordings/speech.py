@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from configs.errors import InputError
 from devices.streams import Stream
 from workloads.recordings.clips import CLIP_SAMPLES, KEYWORDS, LABELS, OTHER_WORDS, SILENCE, UNKNOWN, Clips
-from workloads.recordings.espeak import Espeak
+from workloads.recordings.espeak import Espeak, Manner
 from workloads.recordings.noise import decibels, generated_noise, rms
 from workloads.recordings.sources import remembered
-from workloads.recordings.wav import RATE_HZ, resample, to_int16
+from workloads.recordings.wav import RATE_HZ, to_int16
 
 # Variants of eSpeak NG 1.52 that sound like a person, one of each family of look-alikes: a speaker is one variant, so
 # no vocal tract is heard in both training and test. Those with a breath filter (f2, f3, f5, Alicia, sandro, victor) are
@@ -45,20 +45,17 @@ SOURCE = "synthetic: words spoken by the voices of eSpeak NG {version} (github.c
 BIBTEX = "espeakng"
 
 
-@dataclass(frozen=True)
-class Spoken:
+@dataclass(frozen=True, kw_only=True)
+class Spoken(Manner):
     """How much is spoken, and over what: ``repeats`` of each class by each of ``voices`` voices.
 
-    A word lies within ``max_shift_s`` of the middle of its second. Speech peaks at ``peak_dB`` (full scale is 0) over
+    A word is within ``max_shift_s`` of the middle of its second. Speech peaks at ``peak_dB`` (full scale is 0) over
     coloured noise at ``snr_dB``; ``_silence_`` is such noise alone with a root mean square of ``silence_dB``. Ranges
     (low, high) are drawn from uniformly.
     """
 
     voices: int = 59
     repeats: int = 4
-    words_per_minute: tuple[int, int] = (120, 220)
-    pitch: tuple[int, int] = (30, 70)
-    pitch_range: tuple[int, int] = (30, 80)
     peak_dB: tuple[float, float] = (-24.0, -3.0)
     snr_dB: tuple[float, float] = (10.0, 40.0)
     max_shift_s: float = 0.1
@@ -134,16 +131,7 @@ def _speak(
 
 def _utter(espeak: Espeak, word: str, how: Spoken, draw: np.random.Generator) -> NDArray[np.float32]:
     """One word near the middle of its second, at its own pace, pitch, intonation and loudness."""
-    spoken = espeak.say(
-        word + str(draw.choice(ENDINGS)),
-        words_per_minute=int(draw.integers(*how.words_per_minute)),
-        pitch=int(draw.integers(*how.pitch)),
-        pitch_range=int(draw.integers(*how.pitch_range)),
-        seed=int(draw.integers(2**31)),
-    )
-    wave = resample(spoken, espeak.rate_Hz)
-    loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max(initial=1e-3))
-    wave = wave[loud[0] : loud[-1] + 1][:CLIP_SAMPLES] if len(loud) else wave[:0]
+    wave = espeak.utter(word + str(draw.choice(ENDINGS)), how, draw)[:CLIP_SAMPLES]
     peak = np.abs(wave).max(initial=1e-3)
     clip = np.zeros(CLIP_SAMPLES, np.float32)
     spare = CLIP_SAMPLES - len(wave)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from devices.streams import Stream
-from workloads.recordings.archives import members
+from workloads.recordings.archives import members, shortened
 from workloads.recordings.clips import CLIP_SAMPLES, KEYWORDS, LABELS, SILENCE, UNKNOWN, Clips
 from workloads.recordings.wav import RATE_HZ, Sound, centred, decode_wav
 
@@ -29,7 +29,6 @@ SOURCE = "P. Warden, Speech Commands: A Dataset for Limited-Vocabulary Speech Re
 BIBTEX = "warden2018"
 SEGMENT_S = 5.0
 UNKNOWN_AT_MOST = 6000
-PROBLEMS_SHOWN = 10
 
 _SPEAKER = re.compile(r"(?:^|_)([^_]+)_nohash_")
 
@@ -73,7 +72,7 @@ class _Reading:
 def load_speech_commands(source: Path, *, seed: int = 0, data_name: str = "") -> Clips:
     """All clips of a Speech Commands folder or archive, in 12 classes, each one second of 16-bit samples at 16 kHz.
 
-    ``seed`` keys which clips of the other words stand for ``_unknown_`` and where noise is cut. Raises ``InputError``
+    ``seed`` keys which clips of the other words count as ``_unknown_`` and where noise is cut. Raises ``InputError``
     naming every bad file (ten, then a count), a class without clips, an empty folder, or an unsafe archive.
     """
     reading = _Reading()
@@ -108,7 +107,7 @@ def load_speech_commands(source: Path, *, seed: int = 0, data_name: str = "") ->
             entry = (-rank, f"{folder}/{name}", data, member.where)
             (heapq.heappush if len(ranked) < UNKNOWN_AT_MOST else heapq.heappushpop)(ranked, entry)
     if not files:
-        raise InputError(f"{source}: holds no WAV file; allowed: a folder for each of the classes {' '.join(LABELS)}")
+        raise InputError(f"{source}: has no WAV file; allowed: a folder for each of the classes {' '.join(LABELS)}")
     mean_size = round(sum(reading.count(word) for word in KEYWORDS) / len(KEYWORDS))
     for _, name, data, where in sorted(ranked, reverse=True)[: max(0, mean_size - reading.count(UNKNOWN))]:
         reading.add(UNKNOWN, name, speaker_of(name), data, where)
@@ -147,9 +146,7 @@ def _cut_silence(reading: _Reading, count: int, stream: Stream) -> None:
 
 
 def _check(source: Path, reading: _Reading) -> None:
-    problems = reading.problems[:PROBLEMS_SHOWN]
-    if len(reading.problems) > PROBLEMS_SHOWN:
-        problems.append(f"{source}: {len(reading.problems) - PROBLEMS_SHOWN} more files are bad in such ways")
+    problems = shortened(reading.problems, source)
     for label in LABELS if not problems else ():
         if not reading.count(label):
             instead = {

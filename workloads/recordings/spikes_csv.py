@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, members
-from workloads.recordings.events import LONGEST_S, TEST, TRAIN, Recordings, Stored, gathered
+from workloads.recordings.archives import ALLOWED, TEST, TRAIN, members_by_class, part_class_and_name
+from workloads.recordings.events import LONGEST_S, Recordings, Stored, gathered
 
 TIMES = {"t": 1.0, "t_s": 1.0, "t_us": 1e-6}
 NUMBERS = ("x", "channel", "y", "p")
@@ -40,7 +40,7 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
         except InputError as error:
             problems += error.problems
     if not problems and not stored:
-        problems.append(f"{source}: holds no events; allowed: CSV files in {ALLOWED}, or one CSV file")
+        problems.append(f"{source}: has no events; allowed: CSV files in {ALLOWED}, or one CSV file")
     notes: tuple[str, ...] = ()
     if sensor is None:
         sensor = (_side(one.polarity for one in stored), _side(one.y for one in stored), _side(one.x for one in stored))
@@ -69,11 +69,8 @@ def _files(source: Path) -> Iterator[tuple[str, tuple[str, ...], bytes]]:
     if source.is_file() and source.suffix.lower() == ".csv":
         yield str(source), (source.name,), source.read_bytes()
         return
-    inner = [path for path in sorted(source.glob("*")) if path.name.lower() in (TRAIN, TEST) and path.is_dir()]
-    for place in inner if source.is_dir() and inner else [source]:
-        for member in members(place):
-            if member.path.suffix.lower() == ".csv" and not member.path.name.startswith("."):
-                yield member.where, (*((place.name,) if inner else ()), *member.path.parts), member.read()
+    for member, path in members_by_class(source, ".csv"):
+        yield member.where, path, member.read()
 
 
 def _recordings(where: str, parts: tuple[str, ...], data: bytes) -> Iterator[Stored]:
@@ -91,17 +88,9 @@ def _recordings(where: str, parts: tuple[str, ...], data: bytes) -> Iterator[Sto
                 f"{where}:1: allowed is a column 'recording' and a column 'label', or a folder for each class "
                 f"(got {', '.join(table.columns)})"
             )
-        named = [(parts[-2], parts[-3].lower() if len(parts) > 2 and parts[-3].lower() in (TRAIN, TEST) else "")]
-        yield Stored(
-            where=where,
-            name="/".join(parts[-3:] if named[0][1] else parts[-2:]),
-            label=named[0][0],
-            t_s=t_s,
-            x=x,
-            y=columns.get("y"),
-            polarity=columns.get("p"),
-            part=named[0][1],
-        )
+        part, label, name = part_class_and_name(parts)
+        y, polarity = columns.get("y"), columns.get("p")
+        yield Stored(where, name, label, t_s, x, y, polarity, part=part)
         return
     if "label" not in table:
         raise InputError(f"{where}:1: allowed is a column 'label' beside 'recording' (got {', '.join(table.columns)})")
@@ -110,24 +99,24 @@ def _recordings(where: str, parts: tuple[str, ...], data: bytes) -> Iterator[Sto
     edges = np.searchsorted(numbers[order], np.arange(len(names) + 1))
     for number, name in enumerate(names):
         rows = order[edges[number] : edges[number + 1]]
-        said: dict[str, str] = {}
+        about: dict[str, str] = {}
         for column in ("label", "group", "part"):
             values = sorted(set(table[column].iloc[rows].astype(str))) if column in table else [""]
             if len(values) > 1:
                 raise InputError(f"{where}: recording {name!r}: allowed is one {column} (got {', '.join(values[:4])})")
-            said[column] = values[0]
-        if said["part"] not in ("", TRAIN, TEST):
-            raise InputError(f"{where}: recording {name!r}: part: allowed are train and test (got {said['part']!r})")
+            about[column] = values[0]
+        if about["part"] not in ("", TRAIN, TEST):
+            raise InputError(f"{where}: recording {name!r}: part: allowed are train and test (got {about['part']!r})")
         yield Stored(
             where=f"{where}: recording {name!r}",
             name=str(name),
-            label=said["label"],
+            label=about["label"],
             t_s=t_s[rows],
             x=x[rows],
             y=columns["y"][rows] if "y" in columns else None,
             polarity=columns["p"][rows] if "p" in columns else None,
-            group=said["group"],
-            part=said["part"],
+            group=about["group"],
+            part=about["part"],
         )
 
 
@@ -163,7 +152,7 @@ def _numbers(where: str, table: pd.DataFrame, name: str) -> np.ndarray[Any, Any]
     if wrong.any():
         at = int(np.argmax(wrong))
         what = "a number" if name in TIMES else "a whole number from 0"
-        # A header is line 1, and the first event stands on line 2.
+        # A header is line 1, and the first event is on line 2.
         raise InputError(f"{where}:{at + 2}: {name}: allowed is {what} (got {str(table[name].iloc[at])!r})")
     return values if name in TIMES else values.astype(np.int64)
 

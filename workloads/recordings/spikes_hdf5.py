@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from configs.errors import InputError
-from workloads.recordings.events import TEST, TRAIN, Recordings, Stored, gathered
+from workloads.recordings.archives import TEST, TRAIN
+from workloads.recordings.events import Recordings, Stored, gathered
 
 SHD_CHANNELS = 700
 TIDIGITS_CHANNELS = 64
@@ -47,7 +48,7 @@ def load_spikes_hdf5(source: Path, *, channels: int | None = None, data_name: st
     ``InputError`` for a file of another layout, a damaged one, and every bad recording.
     """
     try:
-        import h5py  # noqa: PLC0415 (an optional extra)
+        import h5py  # an optional extra
     except ImportError:
         raise InputError(MISSING) from None
     paths = [source]

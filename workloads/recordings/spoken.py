@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from devices.streams import Stream
-from workloads.recordings.espeak import Espeak
-from workloads.recordings.events import TEST, TRAIN
+from workloads.recordings.archives import TEST, TRAIN
+from workloads.recordings.espeak import Espeak, Manner
 from workloads.recordings.noise import decibels
 from workloads.recordings.sounds import Sounds, gathered_sounds
 from workloads.recordings.sources import remembered
 from workloads.recordings.speech import ACCENTS, VARIANTS
-from workloads.recordings.wav import resample, to_int16
+from workloads.recordings.wav import to_int16
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SOURCE = "synthetic: digits spoken by the voices of eSpeak NG {version} (github.com/espeak-ng/espeak-ng)"
@@ -31,20 +31,16 @@ NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class Counting:
+@dataclass(frozen=True, kw_only=True)
+class Counting(Manner):
     """``repeats`` of each digit by each of ``voices`` voices; the first ``tests`` repeats are the test part.
 
-    Pace, pitch and its range are drawn evenly from (low, high), in the units of eSpeak NG; noise lies ``snr_dB`` under
-    the speech.
+    Noise is ``snr_dB`` below the speech, drawn evenly from (low, high).
     """
 
     voices: int = 20
     repeats: int = 6
     tests: int = 1
-    words_per_minute: tuple[int, int] = (120, 220)
-    pitch: tuple[int, int] = (30, 70)
-    pitch_range: tuple[int, int] = (30, 80)
     snr_dB: tuple[float, float] = (15.0, 40.0)
 
     def __post_init__(self) -> None:
@@ -107,18 +103,9 @@ def _speak(
 
 def _utter(espeak: Espeak, word: str, how: Counting, draw: np.random.Generator) -> NDArray[np.int16]:
     """One word from its first to its last sound, at its own pace and pitch, over a little noise."""
-    spoken = espeak.say(
-        word,
-        words_per_minute=int(draw.integers(*how.words_per_minute)),
-        pitch=int(draw.integers(*how.pitch)),
-        pitch_range=int(draw.integers(*how.pitch_range)),
-        seed=int(draw.integers(2**31)),
-    )
-    wave = resample(spoken, espeak.rate_Hz)
-    loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max(initial=1e-3))
-    if len(loud) < 2:
-        raise InputError(f"eSpeak NG said nothing for {word!r}")
-    wave = wave[loud[0] : loud[-1] + 1]
+    wave = espeak.utter(word, how, draw)
+    if len(wave) < 2:
+        raise InputError(f"eSpeak NG was silent for {word!r}")
     wave = wave * np.float32(0.5 / np.abs(wave).max())
     hiss = draw.standard_normal(len(wave)).astype(np.float32)
     level = np.sqrt(np.mean(wave**2)) * decibels(np.asarray(-draw.uniform(*how.snr_dB)))

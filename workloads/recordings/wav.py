@@ -23,7 +23,7 @@ _UNKNOWN_LENGTH = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Sound:
-    """Samples (n,) as int16 at ``RATE_HZ``, and what the file held before resampling and mixing."""
+    """Samples (n,) as int16 at ``RATE_HZ``, and what the file had before resampling and mixing."""
 
     samples: NDArray[np.int16]
     stored_rate_Hz: int
@@ -62,11 +62,11 @@ def _check_riff(data: bytes) -> None:
     at = 12
     while at + 8 <= len(data):
         kind, size = data[at : at + 4], struct.unpack_from("<I", data, at + 4)[0]
-        held = len(data) - at - 8
+        size_B = len(data) - at - 8
         if kind == b"data":
             # Recorders that write to a pipe leave this length open.
-            if size != _UNKNOWN_LENGTH and size > held:
-                raise ValueError(f"a truncated WAV file (its header promises {size} bytes of samples, it holds {held})")
+            if size != _UNKNOWN_LENGTH and size > size_B:
+                raise ValueError(f"a truncated WAV file (its header promises {size} bytes of samples, it has {size_B})")
             return
         at += 8 + size + size % 2
     raise ValueError("a truncated WAV file (it ends before its samples)")
@@ -79,7 +79,7 @@ def resample(wave: NDArray[np.float32], rate_Hz: int) -> NDArray[np.float32]:
 
 
 def to_int16(wave: NDArray[np.float32]) -> NDArray[np.int16]:
-    """A wave in [-1, 1) rounded to 16 bits; what lies outside is limited to the largest code."""
+    """A wave in [-1, 1) rounded to 16 bits; what is outside is limited to the largest code."""
     return np.asarray(np.clip(np.rint(wave * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1), np.int16)
 
 

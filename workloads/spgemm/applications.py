@@ -36,7 +36,7 @@ class Applied:
     """
 
     matrix: Matrix
-    place: Path | None
+    folder: Path | None
     variants: tuple[str, ...]
     default: str
     rng: Stream
@@ -171,13 +171,13 @@ def _first(row: Any, scores: Any, column: Any) -> NDArray[np.int64]:
     """Entries among the first picks of their row, by falling score."""
     order = np.lexsort((column, -scores, row))
     sorted_row = row[order]
-    place = np.arange(order.size) - np.searchsorted(sorted_row, sorted_row)
-    return np.asarray(order[place < PICKS])
+    folder = np.arange(order.size) - np.searchsorted(sorted_row, sorted_row)
+    return np.asarray(order[folder < PICKS])
 
 
 def gcn(given: Applied, multiply: Multiply) -> Outcome:
-    """One layer of a graph network on a citation graph that lies in the data's folder with features and labels."""
-    graph = citations(given.place, given.matrix)
+    """One layer of a graph network on a citation graph in the data's folder that has features and labels."""
+    graph = citations(given.folder, given.matrix)
     if graph is None:
         return Outcome(
             notes=[
@@ -185,7 +185,7 @@ def gcn(given: Applied, multiply: Multiply) -> Outcome:
                 "NAME_test_index.txt."
             ]
         )
-    return Outcome(rows=layer(graph, given.variants, multiply))
+    return Outcome(layer(graph, given.variants, multiply), list(graph.notes))
 
 
 APPLICATIONS: dict[Application, Callable[[Applied, Multiply], Outcome]] = {

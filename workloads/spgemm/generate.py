@@ -6,14 +6,38 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 from numpy.typing import NDArray
 from scipy import sparse
 
+from configs.errors import InputError
 from devices.streams import Stream
+from mappings.sparse.exact.memory import SHARE, available_bytes
 from workloads.spgemm.matrices import Matrix, tidy
+from workloads.spgemm.matrix_market import LINE_BYTES
 
 CHUNK = 1 << 22
+LARGEST_SCALE, MOST_EDGES = 26, 1 << 28
+"""Graph500's smallest graph has 2^26 rows; edges are limited by what drawing them takes."""
+EDGE_BYTES = 64
+"""Memory for each edge while a graph is drawn: row, column, and both as one number, sorted."""
+Rows = Annotated[int, Interval(ge=1, le=1 << LARGEST_SCALE)]
+
+
+def _check_edges(name: str, edges: float) -> None:
+    """ValueError for more edges than any machine should draw."""
+    if not edges <= MOST_EDGES:
+        raise ValueError(f"{name}: at most {MOST_EDGES:,} edges in all (got {edges:g})")
+
+
+def _check_memory(edges: int, size: int) -> None:
+    """InputError where the graph would not fit the memory that is free."""
+    needed, free = EDGE_BYTES * edges + LINE_BYTES * size, available_bytes()
+    if free is not None and needed > SHARE * free:
+        raise InputError(
+            f"graph: {edges:,} edges over {size:,} rows and columns take {needed / 1e9:.1f} GB to draw; allowed are "
+            f"{SHARE * free / 1e9:.1f} GB, {SHARE:.0%} of the memory that is free: choose fewer rows or edges"
+        )
 
 
 def _pattern(i: NDArray[np.int64], j: NDArray[np.int64], shape: tuple[int, int]) -> Any:
@@ -36,8 +60,8 @@ class RMAT:
     """
 
     kind: Literal["rmat"] = "rmat"
-    scale: Annotated[int, Interval(ge=1, le=30)] = 14
-    edge_factor: Annotated[float, Gt(0.0)] = 8.0
+    scale: Annotated[int, Interval(ge=1, le=LARGEST_SCALE)] = 14
+    edge_factor: Annotated[float, Interval(gt=0.0, le=1e9)] = 8.0
     a: Annotated[float, Interval(ge=0, le=1)] = 0.57
     b: Annotated[float, Interval(ge=0, le=1)] = 0.19
     c: Annotated[float, Interval(ge=0, le=1)] = 0.19
@@ -45,12 +69,14 @@ class RMAT:
     def __post_init__(self) -> None:
         if self.a + self.b + self.c > 1.0 + 1e-12:
             raise ValueError(f"a + b + c must be at most 1 (got {self.a + self.b + self.c:g})")
+        _check_edges("edge_factor x 2^scale", self.edge_factor * 2.0 ** min(self.scale, LARGEST_SCALE))
 
     def draw(self, *, rng: Stream) -> Matrix:
         """One graph (values 1), from the stream alone."""
         size, generator = 1 << self.scale, rng.numpy()
         edges = round(self.edge_factor * size)
-        parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        _check_memory(edges, 2 * size)
+        parts = [(np.empty(0, np.int64), np.empty(0, np.int64))]
         for start in range(0, edges, CHUNK):
             i = np.zeros(min(CHUNK, edges - start), np.int64)
             j = np.zeros_like(i)
@@ -78,18 +104,20 @@ class ErdosRenyi:
     """
 
     kind: Literal["erdos_renyi"] = "erdos_renyi"
-    rows: Annotated[int, Ge(1)] = 16384
-    columns: Annotated[int, Ge(1)] | None = None
-    per_row: Annotated[float, Gt(0.0)] = 8.0
+    rows: Rows = 16384
+    columns: Rows | None = None
+    per_row: Annotated[float, Interval(gt=0.0, le=1 << LARGEST_SCALE)] = 8.0
 
     def __post_init__(self) -> None:
         if self.per_row > (self.columns or self.rows):
             raise ValueError(f"per_row must be at most the {self.columns or self.rows} columns (got {self.per_row:g})")
+        _check_edges("rows x per_row", self.rows * self.per_row)
 
     def draw(self, *, rng: Stream) -> Matrix:
         """One matrix (values 1), from the stream alone: entries of a row follow the binomial law."""
         columns, generator = self.columns or self.rows, rng.numpy()
         cells = self.rows * columns
+        _check_memory(round(self.rows * self.per_row), self.rows + columns)
         wanted = int(generator.binomial(cells, self.per_row / columns))
         dense = wanted > cells // 2
         kept = np.empty(0, np.int64)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +9,20 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 
+from configs.bounded import read_unpacked
 from configs.errors import InputError
-from workloads.spgemm.matrix_market import Values, edge_list, matrix_market
+from workloads.spgemm.archives import member_of, npz
+from workloads.spgemm.edge_list import edge_list
+from workloads.spgemm.matrix_market import Values, matrix_market
+from workloads.spgemm.number_lines import LARGEST_WHOLE
 
-FORMS = ".mtx, .mtx.gz, .npz (scipy.sparse.save_npz), or a list of edges (.txt, .edges, .el, .tsv, .csv, also .gz)"
 EDGES = (".txt", ".edges", ".el", ".tsv", ".csv")
+ARCHIVES = (".tar", ".tgz")
+PACKED = (".gz", ".xz", ".bz2")
+FORMS = (
+    ".mtx, .mtx.gz, .npz (scipy.sparse.save_npz), .tar.gz as SuiteSparse and KONECT pack it, or a list of edges "
+    f"({', '.join(EDGES)}, also .gz)"
+)
 
 
 @dataclass(frozen=True)
@@ -29,12 +35,14 @@ class Matrix:
     csr : CSR array of float64, columns rising in each row, no duplicates
     values : "pattern" (all 1), "integer" or "real", as the file declares them
     source : path, or the words "generated: ..."
+    notes : what was decided on reading, or left out
     """
 
     name: str
     csr: Any
     values: Values
     source: str
+    notes: tuple[str, ...] = ()
 
     def transposed(self) -> Matrix:
         """The transpose, under the name that papers give it."""
@@ -50,59 +58,55 @@ def tidy(csr: Any) -> Any:
     return sparse.csr_array(arrays, shape=csr.shape)
 
 
+def stem(path: Path) -> str:
+    """A file's name without the endings that say how it is packed and what it holds."""
+    name = path.name
+    for endings in (PACKED, ARCHIVES, (".mtx", ".npz", *EDGES)):
+        name = next((name[: -len(end)] for end in endings if name.lower().endswith(end)), name)
+    return name
+
+
 def read_matrix(path: Path | str) -> Matrix:
-    """The matrix in a file: Matrix Market, SciPy's npz or a list of edges, by its ending; gzip where it ends in .gz.
+    """The matrix in a file: Matrix Market, SciPy's npz, a list of edges or an archive with one of them, by its ending.
+
+    What is packed by gzip, xz or bzip2 is unpacked. Duplicates are added in float64, whatever type they have.
 
     Raises ``InputError``, one line with file and line number, for a broken or foreign file: counts that are not as
-    announced, indices out of range, values that are not finite, complex values, truncated gzip data.
+    announced, indices out of range, values that are not finite, whole numbers from 2^53 on, complex values, packed data
+    cut short, sizes beyond the memory.
     """
     path = Path(path)
-    endings = path.name.lower().removesuffix(".gz")
-    if endings.endswith(".npz") and not path.name.lower().endswith(".gz"):
-        csr, values = _npz(path)
-    elif endings.endswith(".mtx"):
-        csr, values = matrix_market(_text(path), str(path))
-    elif endings.endswith(EDGES):
-        csr, values = edge_list(_text(path), str(path))
-    else:
+    ending = path.name.lower()
+    ending = next((ending[: -len(end)] for end in PACKED if ending.endswith(end)), ending)
+    file = str(path)
+    notes: tuple[str, ...] = ()
+    if not ending.endswith((".npz", ".mtx", *ARCHIVES, *EDGES)):
         raise InputError(f"{path}: {FORMS} (got {path.suffix!r})")
-    name = Path(endings).stem if endings != path.name.lower() else path.stem
-    name = path.name[: len(name)]
-    return Matrix(name, tidy(csr), values, str(path))
+    data = read_unpacked(path)
+    if ending.endswith(ARCHIVES):
+        member, data, notes = member_of(data, file, stem(path))
+        file, ending = f"{file}/{member}", member.lower()
+    if ending.endswith(".npz"):
+        matrix, values = npz(data, file)
+    elif ending.endswith(".mtx"):
+        matrix, values = matrix_market(_text(data), file)
+    else:
+        matrix, values, more = edge_list(_text(data), file)
+        notes += more
+    csr = tidy(matrix)
+    if csr.nnz and not np.isfinite(csr.data).all():
+        raise InputError(f"{file}: values whose sum over duplicates is finite (got {np.inf})")
+    if csr.nnz and values != "real" and np.abs(csr.data).max() >= LARGEST_WHOLE:
+        raise InputError(f"{file}: integers whose sum over duplicates is below 2^53 in size (got larger)")
+    return Matrix(stem(path), csr, values, str(path), tuple(f"{path.name}: {note}." for note in notes))
 
 
-def _text(path: Path) -> bytes:
-    """The bytes of a text file, decompressed where its name ends in .gz."""
-    parts: list[bytes] = []
-    try:
-        if path.suffix.lower() != ".gz":
-            return path.read_bytes().replace(b"\r\n", b"\n")
-        with gzip.open(path) as file:
-            while part := file.read(1 << 20):
-                parts.append(part)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        line = 1 + sum(part.count(b"\n") for part in parts)
-        raise InputError(f"{path}:{line}: whole gzip data (from this line on: {error})") from error
-    except OSError as error:
-        raise InputError(f"{path}: a file that can be read ({error.strerror or error})") from error
-    return b"".join(parts).replace(b"\r\n", b"\n")
-
-
-def _npz(path: Path) -> tuple[Any, Values]:
-    try:
-        csr = sparse.csr_array(sparse.load_npz(path))
-        csr.check_format(full_check=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: a file that can be read ({error.strerror})") from error
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: a sparse matrix written by scipy.sparse.save_npz ({reason})") from error
-    if csr.dtype.kind not in "biuf":
-        raise InputError(f"{path}: data: real numbers (got {csr.dtype})")
-    if not np.isfinite(csr.data).all():
-        raise InputError(f"{path}: data: finite numbers (got {csr.data[~np.isfinite(csr.data)][0]})")
-    values: Values = "real" if csr.dtype.kind == "f" else "integer"
-    return csr.astype(np.float64), "pattern" if bool((csr.data == 1).all()) else values
+def _text(data: bytes) -> bytes:
+    """Text as ASCII with one kind of line's end: byte order marks, UTF-16 and carriage returns are put right."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        data = data.decode("utf-16", "replace").encode()
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
 
 
 def factors(a: Matrix, product: Literal["A*A", "A*A^T", "A*B"], b: Matrix | None = None) -> tuple[Matrix, Matrix]:

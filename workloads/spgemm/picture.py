@@ -1,4 +1,4 @@
-"""B as it stands on tiles: where its nonzeros lie, and the outlines of the tiles."""
+"""B on tiles: where its nonzeros are, and the outlines of the tiles."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PICTURES: tuple[tuple[str, Layout, Order], ...] = (
 
 
 def outlines(b: Any, chip: SparseChip, shown: int) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """Nonzeros by word line and place across, rectangles of tiles, and what the picture leaves out.
+    """Nonzeros by word line and position across, rectangles of tiles, and what the picture leaves out.
 
-    Across stand B's own columns for blocks; compacted tiles stand side by side in the order of their group's columns.
+    Across are B's columns for blocks; compacted tiles are side by side in the order of their group's columns.
     """
     points, boxes, part = [], [], []
     height, width = chip.rows, chip.values_per_row
@@ -39,15 +39,15 @@ def outlines(b: Any, chip: SparseChip, shown: int) -> tuple[pd.DataFrame, pd.Dat
         seen = group < max(1, most)
         x0, y0 = across[seen] * width, group[seen] * height
         boxes.append(pd.DataFrame({"mapping": name, "x0": x0, "y0": y0, "x1": x0 + width, "y1": y0 + height}))
-        held = np.flatnonzero(seen[tiles.cell_tile])
-        some = held[:: max(1, -(-held.size // shown))]
+        nonzeros = np.flatnonzero(seen[tiles.cell_tile])
+        some = nonzeros[:: max(1, -(-nonzeros.size // shown))]
         of = tiles.cell_tile[some]
-        place = {
+        position = {
             "bit_line": across[of] * width + tiles.cell_line[some],
             "word_line": group[of] * height + tiles.cell_row[some],
         }
-        points.append(pd.DataFrame({"mapping": name, **place}))
-        if held.size > some.size or not seen.all():
+        points.append(pd.DataFrame({"mapping": name, **position}))
+        if nonzeros.size > some.size or not seen.all():
             part.append(f"{name}: {some.size:,} of {b.nnz:,} nonzeros and {int(seen.sum())} of {group.size} tiles")
     sentence = (
         f"The picture of the matrix shows a part of it ({'; '.join(part)})."

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from annotated_types import Ge, Interval, Len
 from scipy import sparse
 
-from crossbar import DifferentialPair
 from devices import Ideal, InputError, Stream
 from mappings.sparse import (
     DATAFLOWS,
-    Fabric,
     SparseAccuracy,
-    SparseChip,
     SparseMapping,
     accuracy,
     count,
@@ -30,208 +25,55 @@ from mappings.sparse import (
     spgemm,
 )
 from mappings.sparse.exact.memory import SHARE, available_bytes
+from mappings.sparse.exact.product import ProductTooLarge
 from mappings.sparse.fabric.machine import VERSIONS
 from mappings.sparse.fabric.run import FabricRun
-from mappings.sparse.tiles.cells import AnySparseEncoding
 from mappings.sparse.tiles.compute import compute
-from mappings.sparse.tiles.counting import SparseCounts
-from mappings.sparse.tiles.grouping import Order
-from mappings.sparse.tiles.layout import Layout
 from mappings.sparse.tiles.writing import TileWrites
 from periphery.adc.quantiser import Quantiser
-from workloads.result import Progress, Result, silent
-from workloads.running import check_variants, timed
-from workloads.spgemm.applications import Application, Applied, apply
-from workloads.spgemm.data import Factors, Found, SparseData
-from workloads.spgemm.tables import Tables
+from workloads.result import Result
+from workloads.running import ExperimentRun, RunOptions
+from workloads.spgemm.applications import Applied, apply
+from workloads.spgemm.data import Factors, Found
+from workloads.spgemm.settings import SparseProduct, SparseVariant
+from workloads.spgemm.tables import Ends, SparseTables
 
 ENTRY_BYTES = 60
 """Memory of one entry of C while it is compared: indices, exact and found values, errors."""
-VersionName = Literal["v1", "v2", "v3", "v3_mixed"]
-FlowName = Literal["inner", "outer", "row_sorted", "row_dense"]
+SMALLER = "a run compares all of it: give a smaller matrix, or run where more memory is free"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reals:
-    """What takes the place of a chip's own settings where a matrix holds anything but 0 and 1.
-
-    Parameters
-    ----------
-    encoding : of values of both signs; for B
-    input_bits : of inputs with their sign; for A
-    adc_bits : of the converter; never below the chip's own
-    scale, input_scale : values that share a full scale, as in ``SparseMapping``
-    """
-
-    encoding: AnySparseEncoding = DifferentialPair()
-    input_bits: Annotated[int, Interval(ge=2, le=12)] = 8
-    adc_bits: Annotated[int, Interval(ge=1, le=12)] = 8
-    scale: Literal["matrix", "tile", "row"] = "row"
-    input_scale: Literal["matrix", "row"] = "row"
-
-    def on(self, mapping: SparseMapping, a: Any, b: Any) -> SparseMapping:
-        """The mapping for A and B; itself where both are 0/1."""
-        plain_a, plain_b = (bool((matrix.data == 1.0).all()) for matrix in (a, b))
-        if plain_a and plain_b:
-            return mapping
-        chip = replace(mapping.chip, adc_bits=max(self.adc_bits, mapping.chip.adc_bits))
-        if not plain_b:
-            chip = replace(chip, encoding=self.encoding)
-        if not plain_a or self.scale == "row":
-            chip = replace(chip, input_bits=max(self.input_bits, chip.input_bits))
-        scale = self.scale if not plain_b else mapping.scale
-        return replace(mapping, chip=chip, scale=scale, input_scale=self.input_scale)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SparseVariant:
-    """One way to multiply: its chip says only what differs from the experiment's.
-
-    Parameters
-    ----------
-    name : how reports call it
-    default : exactly one variant is the headline
-    aim : allowed relative error
-    layout, order, scale, input_scale : as in ``SparseMapping``
-    """
-
-    name: str
-    chip: SparseChip
-    default: bool = False
-    aim: Annotated[float, Ge(0.0)] | None = None
-    layout: Layout = "compact"
-    order: Order = "greedy"
-    scale: Literal["matrix", "tile", "row"] = "matrix"
-    input_scale: Literal["matrix", "row"] = "matrix"
-
-    @property
-    def mapping(self) -> SparseMapping:
-        """For 0/1 matrices."""
-        return SparseMapping(
-            chip=self.chip, layout=self.layout, order=self.order, scale=self.scale, input_scale=self.input_scale
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SparseMeans:
-    """One way to lay B on tiles, compared on the headline's chip."""
-
-    name: str
-    layout: Layout
-    order: Order
-
-
-@dataclass(frozen=True, kw_only=True)
-class SparseEvaluation:
-    """How products are judged.
-
-    Parameters
-    ----------
-    chips : chips of each variant
-    times_s : seconds after B was written [s]; cells that do not drift are judged at the first alone
-    most_products : partial products that one variant computes on all its chips and times together; a larger product is
-        judged on fewer chips, at least one, and the report says so
-    grid_bits, grid_rows : converter bits and rows driven at once, of which every pair is judged on one default chip
-    grid_products, grid_nonzeros : partial products of each of these, and nonzeros of B; of a larger product evenly
-        spaced rows and columns of C are judged
-    layouts : mappings compared
-    other_products : products of further matrices up to this size are computed, larger ones only counted
-    shown : nonzeros drawn at most in each picture of the matrix
-    """
-
-    chips: Annotated[int, Interval(ge=1, le=10_000)] = 4
-    times_s: Annotated[tuple[Annotated[float, Ge(0.0)], ...], Len(1)] = (0.0,)
-    most_products: Annotated[float, Ge(1.0)] = 4e7
-    grid_bits: tuple[Annotated[int, Interval(ge=1, le=12)], ...] = (3, 4, 6, 8)
-    grid_rows: tuple[Annotated[int, Ge(1)], ...] = (8, 16, 32, 64, 128)
-    grid_products: Annotated[float, Ge(1.0)] = 3e5
-    grid_nonzeros: Annotated[float, Ge(1.0)] = 3e4
-    layouts: tuple[SparseMeans, ...] = (
-        SparseMeans(name="blocks (GraphR)", layout="blocks", order="natural"),
-        SparseMeans(name="blocks, Cuthill-McKee", layout="blocks", order="rcm"),
-        SparseMeans(name="compacted", layout="compact", order="natural"),
-        SparseMeans(name="compacted, min-hash", layout="compact", order="minhash"),
-        SparseMeans(name="compacted, clustered", layout="compact", order="greedy"),
-    )
-    other_products: Annotated[float, Ge(0.0)] = 5e6
-    shown: Annotated[int, Interval(ge=100, le=50_000)] = 4000
-
-    def __post_init__(self) -> None:
-        if self.times_s[0] != 0.0 or list(self.times_s) != sorted(set(self.times_s)):
-            raise ValueError(f"times_s must rise from 0 (got {', '.join(map(str, self.times_s))})")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SparseProduct:
-    """C = A B with B in the cells and A's rows as inputs, beside the same product on SMASH's fabric."""
-
-    kind: Literal["spgemm"] = "spgemm"
-    name: str = "spgemm"
-    description: str = ""
-    cite: tuple[str, ...] = ()
-    seed: Annotated[int, Ge(0)] = 0
-    data: SparseData = SparseData()
-    chip: SparseChip = SparseChip()
-    reals: Reals = Reals()
-    variants: Annotated[tuple[SparseVariant, ...], Len(1)]
-    fabric: Fabric = Fabric()
-    versions: tuple[VersionName, ...] = ("v1", "v2", "v3", "v3_mixed")
-    dataflows: tuple[FlowName, ...] = ("outer", "row_sorted", "row_dense", "inner")
-    evaluation: SparseEvaluation = SparseEvaluation()
-    applications: tuple[Application, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_variants(self.variants)
-
-    @property
-    def default(self) -> SparseVariant:
-        """The headline."""
-        return next(variant for variant in self.variants if variant.default)
-
-    def run(
-        self,
-        *,
-        data: Path | None = None,
-        weights: Path | None = None,
-        device: str = "cpu",
-        progress: Progress = silent,
-    ) -> Result:
-        """Run the experiment. Raises ``InputError`` for ``weights``, and for a product that does not fit the memory."""
-        if weights is not None:
-            raise InputError("--weights: a sparse product has none; its matrices are given by --data")
-        return SparseExperimentRun(self, device, progress).run(data)
+def run(settings: SparseProduct, options: RunOptions) -> Result:
+    """Run the experiment. Raises ``InputError`` for weights, and for a product that does not fit the memory."""
+    options.refuse_weights("a sparse product has none; its matrices are given by --data")
+    return SparseExperimentRun(settings, options).run()
 
 
 @dataclass
-class SparseExperimentRun:
-    """The state of one run."""
+class SparseExperimentRun(ExperimentRun[SparseProduct]):
+    """Matrices, exact product, variants, mappings, fabric, precision, further matrices, applications."""
 
-    how: SparseProduct
-    device: str
-    progress: Progress
-    stages: dict[str, float] = field(default_factory=dict)
     threads: int = field(default_factory=torch.get_num_threads)
 
     def __post_init__(self) -> None:
-        self.rng = Stream.root(self.how.seed)
+        self.rng = Stream.root(self.settings.seed)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the seconds of the body to one stage."""
-        with timed(self.stages, name):
+        """Add the seconds of the body to one stage, and report that it is done."""
+        with super().stage(name):
             yield
         self.progress(name, 1, 1)
 
-    def run(self, data: Path | None) -> Result:
-        """Matrices, exact product, variants, mappings, fabric, precision, further matrices, applications."""
-        how = self.how
+    def run(self) -> Result:
+        """The whole job."""
+        how = self.settings
         with self.stage("matrices"):
-            found = how.data.find(data, rng=self.rng)
+            found = how.data.find(self.options.data, rng=self.rng)
         with self.stage("exact product"):
             exact = self._exact(found.main)
-        tables = Tables(how, found, exact)
-        if self.device != "cpu":
-            tables.note(f"--device {self.device} changes nothing here: sparse products are simulated on the CPU.")
+        tables = SparseTables(how, found, exact)
+        tables.refuse_device(self.options.device, "sparse products")
         a, b = found.main.a.csr, found.main.b.csr
         for number, variant in enumerate(how.variants):
             with self.stage(f"chips: {variant.name}"):
@@ -252,35 +94,35 @@ class SparseExperimentRun:
             with self.stage(what):
                 applied = apply(what, self._applied(found), self._analog)
                 tables.applied(what, applied)
-        return tables.result(self.stages)
+        return tables.finished(self.stages)
 
     def _mapping(self, variant: SparseVariant, factors: Factors) -> SparseMapping:
-        return self.how.reals.on(variant.mapping, factors.a.csr, factors.b.csr)
+        return self.settings.reals.on(variant.mapping, factors.a.csr, factors.b.csr)
 
     def _exact(self, factors: Factors) -> Any:
         """A B in float64; ``InputError`` that names the file where it is too large."""
         try:
             exact = spgemm(factors.a.csr, factors.b.csr, threads=self.threads)
-        except InputError as error:
-            raise InputError(f"{factors.a.source}: {problem}" for problem in error.problems) from error
+        except ProductTooLarge as error:
+            raise InputError(f"{factors.a.source}: {error.size}; {SMALLER}") from error
         free = available_bytes()
         needed = ENTRY_BYTES * exact.nnz
         if free is not None and needed > SHARE * free:
             raise InputError(
                 f"{factors.a.source}: the product's {exact.nnz:,} entries take {needed / 1e9:.1f} GB while they are "
-                f"compared; allowed are {SHARE * free / 1e9:.1f} GB, {SHARE:.0%} of the memory that is free"
+                f"compared; allowed are {SHARE * free / 1e9:.1f} GB, {SHARE:.0%} of the memory that is free; {SMALLER}"
             )
         return exact
 
-    def _variant(self, variant: SparseVariant, found: Found, exact: Any, tables: Tables) -> None:
+    def _variant(self, variant: SparseVariant, found: Found, exact: Any, tables: SparseTables) -> None:
         """One variant on its chips at all times, and once on ideal cells."""
-        judged = self.how.evaluation
+        judged, name = self.settings.evaluation, variant.name
         mapping = self._mapping(variant, found.main)
         ready = plan(found.main.a.csr, found.main.b.csr, mapping)
         counts = count(ready, exact, threads=self.threads)
         times = judged.times_s if mapping.chip.device.drifts else judged.times_s[:1]
-        room = int(judged.most_products // max(1, found.main.products * len(times)))
-        chips = max(1, min(judged.chips, room))
+        affordable = int(judged.most_products // max(1, found.main.products * len(times)))
+        chips = max(1, min(judged.chips, affordable))
         if chips < judged.chips:
             tables.note(
                 f"{variant.name}: {chips} of {judged.chips} chips, since all together would compute more than "
@@ -292,25 +134,25 @@ class SparseExperimentRun:
                 writes = TileWrites([], [])
                 stream = self.rng.child("chip", chip)
                 values, *ends = compute(ready, exact, rng=stream, t_s=t_s, threads=self.threads, writes=writes)
-                tables.judged(variant, "analog", chip, t_s, _errors(values, exact), *_shares(ends, counts))
+                tables.judged(name, "analog", chip, t_s, _errors(values, exact), Ends.of(ends, counts))
                 written = written or writes.total(mapping.chip.tiles)
         ideal = plan(found.main.a.csr, found.main.b.csr, as_ideal(mapping))
         values, *ends = compute(ideal, exact, rng=self.rng.child("ideal"), threads=self.threads)
-        tables.judged(variant, "quantised", -1, 0.0, _errors(values, exact), *_shares(ends, counts))
+        tables.judged(name, "quantised", -1, 0.0, _errors(values, exact), Ends.of(ends, counts))
         tables.hardware(variant, ready, counts, sparse_actions(counts, mapping, written=written))
 
-    def _layouts(self, factors: Factors, exact: Any, tables: Tables) -> None:
+    def _layouts(self, factors: Factors, exact: Any, tables: SparseTables) -> None:
         """The same chip under other mappings: counted, since an ideal chip computes the same under all of them."""
-        default = self.how.default
-        for means in self.how.evaluation.layouts:
+        default = self.settings.default
+        for means in self.settings.evaluation.layouts:
             mapping = self._mapping(replace(default, layout=means.layout, order=means.order), factors)
             ready = plan(factors.a.csr, factors.b.csr, mapping)
             counts = count(ready, exact, threads=self.threads)
             tables.layout(factors.a.name, means, counts, sparse_actions(counts, mapping), mapping)
 
-    def _fabric(self, a: Any, b: Any, exact: Any, tables: Tables) -> None:
+    def _fabric(self, a: Any, b: Any, exact: Any, tables: SparseTables) -> None:
         """SMASH and other dataflows on the same digital block."""
-        how, entries = self.how, np.diff(exact.indptr).astype(np.int64)
+        how, entries = self.settings, np.diff(exact.indptr).astype(np.int64)
         runs: list[FabricRun] = []
         for name in how.versions:
             try:
@@ -321,9 +163,9 @@ class SparseExperimentRun:
             runs.append(DATAFLOWS[flow](a, b, entries, fabric=how.fabric))
         tables.fabric(runs)
 
-    def _grid(self, factors: Factors, exact: Any, tables: Tables) -> None:
+    def _grid(self, factors: Factors, exact: Any, tables: SparseTables) -> None:
         """Error against converter bits and rows driven at once, on rows of C that are evenly spaced."""
-        judged, a, b = self.how.evaluation, factors.a.csr, factors.b.csr
+        judged, a, b = self.settings.evaluation, factors.a.csr, factors.b.csr
         if not judged.grid_bits or not judged.grid_rows:
             return
         across = max(1, round(b.nnz / judged.grid_nonzeros))
@@ -336,7 +178,7 @@ class SparseExperimentRun:
                 f"{exact.shape[1]} columns of C, evenly spaced."
             )
         part = spgemm(a, b, threads=self.threads)
-        base = self._mapping(self.how.default, factors)
+        base = self._mapping(self.settings.default, factors)
         for bits in judged.grid_bits:
             for rows in judged.grid_rows:
                 if rows > base.chip.rows:
@@ -349,35 +191,29 @@ class SparseExperimentRun:
                     values, _, _ = compute(ready, part, rng=self.rng.child("chip", 0), threads=self.threads)
                     tables.grid(cells, bits, rows, _errors(values, part))
 
-    def _other(self, factors: Factors, tables: Tables) -> None:
+    def _other(self, factors: Factors, tables: SparseTables) -> None:
         """A further matrix: all mappings counted, and one default chip computed where it is small enough."""
         exact = self._exact(factors)
         self._layouts(factors, exact, tables)
-        mapping = self._mapping(self.how.default, factors)
+        mapping = self._mapping(self.settings.default, factors)
         ready = plan(factors.a.csr, factors.b.csr, mapping)
         found: SparseAccuracy | None = None
-        if factors.products <= self.how.evaluation.other_products:
+        if factors.products <= self.settings.evaluation.other_products:
             stream = self.rng.child("chip", 0)
             found = _errors(compute(ready, exact, rng=stream, threads=self.threads)[0], exact)
         tables.other(factors, exact, found)
 
     def _applied(self, found: Found) -> Applied:
-        variants = {variant.name: variant for variant in self.how.variants}
-        return Applied(found.main.a, found.place, tuple(variants), self.how.default.name, self.rng)
+        variants = {variant.name: variant for variant in self.settings.variants}
+        return Applied(found.main.a, found.folder, tuple(variants), self.settings.default.name, self.rng)
 
     def _analog(self, name: str, a: Any, b: Any) -> Any:
         """C on the first chip of a variant, right after writing."""
-        variant = next(variant for variant in self.how.variants if variant.name == name)
+        variant = next(variant for variant in self.settings.variants if variant.name == name)
         exact = spgemm(a, b, threads=self.threads)
-        ready = plan(a, b, self.how.reals.on(variant.mapping, a, b))
+        ready = plan(a, b, self.settings.reals.on(variant.mapping, a, b))
         values = compute(ready, exact, rng=self.rng.child("chip", 0), threads=self.threads)[0]
         return sparse.csr_array((values, exact.indices, exact.indptr), shape=exact.shape)
-
-
-def _shares(ends: Sequence[int], counts: SparseCounts) -> tuple[float, float]:
-    """Shares of conversions beyond the converter's codes, and of additions that met the end of an accumulator."""
-    outside, overflowed = ends
-    return outside / max(1.0, counts.conversions), overflowed / max(1.0, counts.touched)
 
 
 def _errors(values: Any, exact: Any) -> SparseAccuracy:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mappings.actions import Actions
-from mappings.cost import CostLine, price, shares, summarise
+from mappings.cost import price, summarise
 from mappings.sparse import (
     FabricRun,
     Plan,
@@ -20,23 +21,17 @@ from mappings.sparse import (
     fabric_actions,
     sparse_components,
 )
-from mappings.trace import trace
-from periphery.prices.component import load_components
-from workloads.result import Result
+from periphery.prices.component import Component, load_components
+from workloads.ledger import LayerOnChip, Ledger, Priced, cited
+from workloads.result import ERROR, SHARE, Comparison, Data, Quality, Result, VariantResult
 from workloads.spgemm.applications import Application, Outcome
 from workloads.spgemm.data import Factors, Found
 from workloads.spgemm.panels import panels
 from workloads.spgemm.picture import outlines
+from workloads.spgemm.settings import SparseMeans, SparseProduct, SparseVariant
+from workloads.statistics import interval
 
-if TYPE_CHECKING:
-    from workloads.spgemm.run import SparseMeans, SparseProduct, SparseVariant
-
-METRICS: dict[str, dict[str, Any]] = {
-    "relative_error": {"higher_is_better": False, "unit": "1"},
-    "exact_share": {"higher_is_better": True, "unit": "1"},
-    "missing_share": {"higher_is_better": False, "unit": "1"},
-    "false_share": {"higher_is_better": False, "unit": "1"},
-}
+FIGURES = {"relative_error": ERROR, "exact_share": SHARE, "missing_share": ERROR, "false_share": ERROR}
 SOFTWARE = {"relative_error": 0.0, "exact_share": 1.0, "missing_share": 0.0, "false_share": 0.0}
 COUNTED = (
     "variant", "tiles", "passes", "utilisation", "rows_at_once", "exact_by_design", "activations", "conversions",
@@ -61,94 +56,59 @@ def figures(found: SparseAccuracy) -> dict[str, float]:
     }
 
 
+@dataclass(frozen=True)
+class Ends:
+    """Shares of conversions beyond the converter's codes, and of additions that met the end of an accumulator."""
+
+    outside_share: float
+    overflowed_share: float
+
+    @classmethod
+    def of(cls, numbers: Sequence[int], counts: SparseCounts) -> Ends:
+        """From how many of both there were."""
+        outside, overflowed = numbers
+        return cls(outside / max(1.0, counts.conversions), overflowed / max(1.0, counts.touched))
+
+
 @dataclass
-class Tables:
-    """Rows by table, and what the headline figures need."""
+class SparseTables(Ledger):
+    """``found``: the matrices; ``exact``: C without error; ``mappings``: by variant."""
 
     experiment: SparseProduct
     found: Found
     exact: Any
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    totals: dict[str, dict[str, float]] = field(default_factory=dict)
-    lines: dict[str, list[CostLine]] = field(default_factory=dict)
     mappings: dict[str, SparseMapping] = field(default_factory=dict)
-    cite: set[str] = field(default_factory=set)
-    events: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.notes.extend(self.found.notes)
-        self.add(
-            "accuracy",
-            variant="",
-            stage="software",
-            split=0,
-            chip=-1,
-            t_s=0.0,
-            **SOFTWARE,
-            outside_share=0.0,
-            overflowed_share=0.0,
-        )
+        self.note(*self.found.notes)
+        row = {"variant": "", "stage": "software", "split": 0, "chip": -1, "t_s": 0.0}
+        self.add("accuracy", **row, **SOFTWARE, outside_share=0.0, overflowed_share=0.0)
 
-    def add(self, table: str, **row: Any) -> None:
-        """One row more."""
-        self.rows.setdefault(table, []).append(row)
-
-    def note(self, sentence: str) -> None:
-        """A sentence that the reader must see, once."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
-
-    def judged(
-        self,
-        variant: SparseVariant,
-        stage: str,
-        chip: int,
-        t_s: float,
-        found: SparseAccuracy,
-        outside: float,
-        overflowed: float,
-    ) -> None:
-        """One product of one chip at one time; what met the end of a converter or an accumulator is said."""
-        if stage == "analog" and outside > 0.0:
-            self.note(
-                f"{variant.name}: some conversions lie beyond the converter's codes (outside_share in accuracy.csv)."
-            )
-        if stage == "analog" and overflowed > 0.0:
-            self.note(f"{variant.name}: some sums met the end of an accumulator (overflowed_share in accuracy.csv).")
-        row = {"variant": variant.name, "stage": stage, "split": 0, "chip": chip, "t_s": t_s}
+    def judged(self, variant: str, stage: str, chip: int, t_s: float, found: SparseAccuracy, ends: Ends) -> None:
+        """One product of one chip at one time; a note where it met the end of a converter or an accumulator."""
+        if stage == "analog" and ends.outside_share > 0.0:
+            self.note(f"{variant}: some conversions are beyond the converter's codes (outside_share in accuracy.csv).")
+        if stage == "analog" and ends.overflowed_share > 0.0:
+            self.note(f"{variant}: some sums met the end of an accumulator (overflowed_share in accuracy.csv).")
+        row = {"variant": variant, "stage": stage, "split": 0, "chip": chip, "t_s": t_s}
         more = {"bias": found.bias, "largest_error": found.largest, "bitwise_share": found.exact_share}
-        self.add("accuracy", **row, **figures(found), outside_share=outside, overflowed_share=overflowed, **more)
+        self.add("accuracy", **row, **figures(found), **asdict(ends), **more)
 
     def hardware(self, variant: SparseVariant, ready: Plan, counts: SparseCounts, actions: Actions) -> None:
         """Layout, counts and cost of one variant."""
-        mapping, name = ready.mapping, variant.name
-        lines = self._priced(actions, mapping, name)
-        total = summarise(lines, actions.latency_s, actions.ops)
-        self.totals[name], self.lines[name], self.mappings[name] = total, lines, mapping
-        chip = mapping.chip
-        self.add(
-            "layers",
-            variant=name,
-            layer="tiles",
+        name, self.mappings[variant.name] = variant.name, ready.mapping
+        chip = ready.mapping.chip
+        self.cite |= {*chip.cite, *chip.device.cite}
+        tiles = LayerOnChip(
+            name="tiles",
+            actions=actions,
             rows=chip.rows,
             columns=chip.columns,
             cells=min(counts.tiles, chip.tiles) * chip.rows * chip.columns,
             tiles=counts.tiles,
-            steps=1,
-            ops=actions.ops,
-            area_m2=total["area_m2"],
-            energy_J=total["energy_J"],
-            leakage_W=total["leakage_W"],
-            latency_s=total["latency_s"],
-            clipped_weights=0.0,
-            clipped_inputs=0.0,
         )
-        self.rows.setdefault("components", []).extend(asdict(line) for line in lines)
-        for task in actions.tasks:
-            times = {"start_s": task.start_s, "duration_s": task.duration_s}
-            self.add("schedule", variant=name, layer=task.layer, task=task.name, resource=task.resource, **times)
+        priced = Priced.of([tiles], node_nm=chip.node_nm, components=sparse_components(chip))
+        self.price(variant, priced, shown="one product")
         self.add(
             "counts",
             variant=name,
@@ -158,19 +118,8 @@ class Tables:
             **counts.row(),
         )
         for window, row in enumerate(counts.per_window.to_dict("records")):
-            self.add(
-                "windows",
-                system=name,
-                window=window,
-                entries=row["entries"],
-                updates=row["atomics"],
-                probes=row["probes"],
-                collisions=row["collisions"],
-                probes_per_update=row["probes"] / max(1, row["atomics"]),
-                tables=row["tables"],
-            )
+            self._window(name, window, row["atomics"], row, tables=row["tables"])
         if variant.default:
-            self.events = trace(actions.tasks, title=f"{self.experiment.name}: one product, {name}")
             parts = {
                 "tiles": counts.tile_s,
                 "atomics": counts.merge_s,
@@ -180,15 +129,21 @@ class Tables:
             slow = max(parts, key=lambda part: parts[part])
             took = ", ".join(f"{part} {seconds * 1e6:.3g} us" for part, seconds in parts.items())
             self.note(f"{name}: of its latency, {slow} takes most ({took}, of which all but writing overlap).")
-            self.system(f"tiles, {name}", "analog", total, counts.dram_read_B + counts.dram_write_B, counts.touched)
-        for sentence in actions.notes:
-            self.note(f"{name}: {sentence}.")
+            self.system(
+                f"tiles, {name}", "analog", self.costs[name], counts.dram_read_B + counts.dram_write_B, counts.touched
+            )
 
-    def _priced(self, actions: Actions, mapping: SparseMapping, variant: str = "") -> list[CostLine]:
-        records = sparse_components(mapping.chip)
-        lines = price(actions, node_nm=mapping.chip.node_nm, components=records, variant=variant)
-        self.cite |= {key for line in lines if line.component in records for key in records[line.component].cite}
-        return lines
+    def _window(self, system: str, window: int, updates: Any, row: dict[Any, Any], *, tables: Any) -> None:
+        """What merging takes in one window of C; of ``row`` its entries, probes and collisions."""
+        found = {"entries": row["entries"], "updates": updates, "probes": row["probes"]}
+        share = row["probes"] / max(1, updates)
+        more = {"collisions": row["collisions"], "probes_per_update": share, "tables": tables}
+        self.add("windows", system=system, window=window, **found, **more)
+
+    def _total(self, actions: Actions, node_nm: float, components: Mapping[str, Component]) -> dict[str, float]:
+        lines = price(actions, node_nm=node_nm, components=components)
+        self.cite |= cited(lines, components)
+        return summarise(lines, actions.latency_s, actions.ops)
 
     def system(self, name: str, kind: str, total: dict[str, float], moved_B: float, updates: float) -> None:
         """One machine that makes this product."""
@@ -199,7 +154,7 @@ class Tables:
         self, matrix: str, means: SparseMeans, counts: SparseCounts, actions: Actions, mapping: SparseMapping
     ) -> None:
         """One mapping of one matrix."""
-        total = summarise(self._priced(actions, mapping), actions.latency_s, actions.ops)
+        total = self._total(actions, mapping.chip.node_nm, sparse_components(mapping.chip))
         self.add(
             "mappings",
             matrix=matrix,
@@ -223,27 +178,14 @@ class Tables:
         chip, block = self.mappings[self.experiment.default.name].chip, self.experiment.fabric
         records = load_components()
         for run in runs:
-            actions = fabric_actions(run, block)
-            lines = price(actions, node_nm=chip.node_nm, components=records)
-            self.cite |= {key for line in lines for key in records[line.component].cite}
-            total = summarise(lines, actions.latency_s, actions.ops)
+            total = self._total(fabric_actions(run, block), chip.node_nm, records)
             self.system(run.approach, "fabric", total, run.dram_read_B + run.dram_write_B, float(run.atomics))
             row = run.row() | {"energy_J": total["energy_J"], "area_m2": total["area_m2"]}
             self.add("fabric", **row)
             if run.per_window is None:
                 continue
             for each in run.per_window.to_dict("records"):
-                self.add(
-                    "windows",
-                    system=run.approach,
-                    window=each["window"],
-                    entries=each["entries"],
-                    updates=each["products"],
-                    probes=each["probes"],
-                    collisions=each["collisions"],
-                    probes_per_update=each["probes"] / max(1, each["products"]),
-                    tables=1,
-                )
+                self._window(run.approach, each["window"], each["products"], each, tables=1)
         slowest = max((row["time_s"] for row in self.rows.get("fabric", [])), default=0.0)
         for row in self.rows.get("fabric", []):
             row["gain_over_slowest"] = slowest / row["time_s"] if row["time_s"] else 0.0
@@ -254,11 +196,11 @@ class Tables:
 
     def other(self, factors: Factors, exact: Any, found: SparseAccuracy | None) -> None:
         """A further matrix on the headline's chip."""
-        nothing = dict.fromkeys(METRICS, float("nan"))
+        nothing = dict.fromkeys(FIGURES, float("nan"))
         self.add("matrices", **_sizes(factors, exact), **(nothing if found is None else figures(found)))
 
     def picture(self, b: Any, chip: SparseChip) -> None:
-        """B as it stands in the tiles of three mappings."""
+        """B on the tiles of three mappings."""
         points, boxes, sentence = outlines(b, chip, self.experiment.evaluation.shown)
         self.frames |= {"picture": points, "picture_tiles": boxes}
         self.note(sentence)
@@ -266,105 +208,85 @@ class Tables:
     def applied(self, what: Application, outcome: Outcome) -> None:
         """What an application found."""
         self.rows.setdefault(what, []).extend(outcome.rows)
-        for sentence in outcome.notes:
-            self.note(sentence)
+        self.note(*outcome.notes)
 
-    def result(self, stages: dict[str, float]) -> Result:
+    def finished(self, stages: dict[str, float]) -> Result:
         """Everything, once all is done."""
         how, main = self.experiment, self.found.main
         default = how.default.name
         self._compared()
-        self._said()
-        accuracy = pd.DataFrame(self.rows["accuracy"])
-        size = _sizes(main, self.exact)
-        chips = accuracy[(accuracy["variant"] == default) & (accuracy["stage"] == "analog") & (accuracy["t_s"] == 0.0)]
-        headline = {metric: float(chips[metric].mean()) for metric in METRICS}
+        self._caveats()
+        self.estimated_prices()
+        accuracy, size = pd.DataFrame(self.rows["accuracy"]), _sizes(main, self.exact)
+        headline = _means(_rows(accuracy, default, "analog", 0.0))
         self.rows["matrices"] = [size | headline, *self.rows.get("matrices", [])]
-        tables = {name: pd.DataFrame(rows) for name, rows in self.rows.items() if rows} | self.frames
+        tables = self.tables()
         tables |= _shorter(tables, main.a.name, {variant.name for variant in how.variants if not variant.default})
-        record = {
-            "name": main.name,
-            "digest": main.digest,
-            "synthetic": self.found.synthetic,
-            "source": self.found.source,
-            "note": " ".join(self.found.notes),
-            "train": None,
-            "test": None,
-            "splits": 1,
-        }
-        metrics = {
-            "data": {key: record[key] for key in ("name", "digest", "synthetic", "train", "test", "splits")} | size,
-            "metrics": METRICS,
-            "software": SOFTWARE,
-            "quantised": self._means(accuracy, default, "quantised", 0.0),
-            "variants": [self._variant(variant, accuracy) for variant in how.variants],
-            "comparisons": [self._comparison(variant, accuracy) for variant in how.variants],
-            "notes": self.notes,
-            "labels": [],
-        }
-        self.cite |= set(how.cite)
-        for mapping in self.mappings.values():
-            self.cite |= {*mapping.chip.cite, *mapping.chip.device.cite}
-        return Result(
-            metrics, tables, self.events, record, dict(stages), tuple(sorted(self.cite - {""})), panels(tables, default)
+        data = Data(
+            name=main.name,
+            digest=main.digest,
+            synthetic=self.found.synthetic,
+            source=self.found.source,
+            note=" ".join(self.found.notes),
+            train=None,
+            test=None,
+            splits=1,
+        )
+        metrics = self.metrics(
+            FIGURES,
+            data.model_copy(update=size),
+            software=SOFTWARE,
+            quantised=_means(_rows(accuracy, default, "quantised", 0.0)),
+            variants=[self._variant(variant, accuracy) for variant in how.variants],
+            comparisons=[self._comparison(variant, accuracy) for variant in how.variants],
+            labels=(),
+            panels=panels(tables, default),
+        )
+        return self.result(metrics, tables, data, stages)
+
+    def _variant(self, variant: SparseVariant, accuracy: pd.DataFrame) -> VariantResult:
+        mine, mapping = _rows(accuracy, variant.name, "analog"), self.mappings[variant.name]
+        return VariantResult(
+            name=variant.name,
+            default=variant.default,
+            device=mapping.chip.device.kind,
+            bits=mapping.chip.adc_bits,
+            layout=mapping.layout,
+            order=mapping.order,
+            quality=tuple(
+                Quality.of(float(t_s), len(rows), {metric: rows[metric] for metric in FIGURES})  # type: ignore[arg-type]
+                for t_s, rows in mine.groupby("t_s")
+            ),
+            cost=self.costs[variant.name],
         )
 
-    def _means(self, accuracy: pd.DataFrame, variant: str, stage: str, t_s: float) -> dict[str, float]:
-        rows = accuracy[(accuracy["variant"] == variant) & (accuracy["stage"] == stage) & (accuracy["t_s"] == t_s)]
-        return {metric: float(rows[metric].mean()) for metric in METRICS}
-
-    def _variant(self, variant: SparseVariant, accuracy: pd.DataFrame) -> dict[str, Any]:
-        mine = accuracy[(accuracy["variant"] == variant.name) & (accuracy["stage"] == "analog")]
-        quality = []
-        for t_s, rows in mine.groupby("t_s"):
-            spread = {m: {"mean": float(rows[m].mean()), "std": float(rows[m].std(ddof=0))} for m in METRICS}
-            quality.append({"t_s": t_s, "chips": len(rows), **spread})
-        mapping = self.mappings[variant.name]
-        return {
-            "name": variant.name,
-            "default": variant.default,
-            "device": mapping.chip.device.kind,
-            "bits": mapping.chip.adc_bits,
-            "layout": mapping.layout,
-            "order": mapping.order,
-            "quality": quality,
-            "cost": self.totals[variant.name],
-        }
-
-    def _comparison(self, variant: SparseVariant, accuracy: pd.DataFrame) -> dict[str, Any]:
+    def _comparison(self, variant: SparseVariant, accuracy: pd.DataFrame) -> Comparison:
         """Relative error of the chips: its difference from exact software is itself."""
-        rows = accuracy[
-            (accuracy["variant"] == variant.name) & (accuracy["stage"] == "analog") & (accuracy["t_s"] == 0.0)
-        ]
-        values = rows["relative_error"].to_numpy()
-        half = 0.0
-        if len(values) > 1:
-            from_t = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}.get(len(values), 2.262)
-            half = from_t * float(values.std(ddof=1)) / len(values) ** 0.5
-        mean = float(values.mean())
-        return {
-            "name": variant.name,
-            "text": f"{variant.name} minus the exact kernel; 95 % interval over {len(values)} chips",
-            "metric": "relative_error",
-            "mean": mean,
-            "low": mean - half,
-            "high": mean + half,
-            "n": len(values),
-            "pairs": len(values),
-            "aim": None if variant.aim is None else -variant.aim,
-        }
+        values = _rows(accuracy, variant.name, "analog", 0.0)["relative_error"].to_numpy()
+        mean, low, high = interval(values)
+        return Comparison(
+            name=variant.name,
+            text=f"{variant.name} minus the exact kernel; 95 % interval over {len(values)} chips",
+            metric="relative_error",
+            mean=mean,
+            low=low,
+            high=high,
+            n=len(values),
+            pairs=len(values),
+            aim=None if variant.aim is None else -variant.aim,
+        )
 
     def _compared(self) -> None:
         """Every mapping of the headline's matrix by the first of them, quantity by quantity."""
-        own = [row for row in self.rows.get("mappings", []) if row["matrix"] == self.found.main.a.name]
-        for row in own:
+        ours = [row for row in self.rows.get("mappings", []) if row["matrix"] == self.found.main.a.name]
+        for row in ours:
             for quantity in COMPARED:
-                base = float(own[0][quantity])
+                base = float(ours[0][quantity])
                 ratio = float(row[quantity]) / base if base else 1.0
                 shown = quantity.rsplit("_", 1)[0] if quantity.endswith(("_J", "_s", "_m2")) else quantity
                 self.add("mapping_ratios", quantity=shown.replace("_", " "), mapping=row["mapping"], times_first=ratio)
 
-    def _said(self) -> None:
+    def _caveats(self) -> None:
         """What a reader must know of these figures."""
         main, default = self.found.main, self.experiment.default.name
         self.note(
@@ -387,13 +309,6 @@ class Tables:
             "Energy, latency and area are of one product, with B written for it: a B that stays spares the writing "
             "(component cell_write, task 'write B')."
         )
-        found = shares(self.lines[default], "status")
-        for status in ("fitted", "estimate"):
-            if status in found:
-                self.note(
-                    f"{default}: prices marked {status!r} make {found[status].energy_share:.1%} of its energy and "
-                    f"{found[status].area_share:.1%} of its area."
-                )
 
 
 def _shorter(tables: dict[str, pd.DataFrame], matrix: str, others: set[str]) -> dict[str, pd.DataFrame]:
@@ -408,6 +323,16 @@ def _shorter(tables: dict[str, pd.DataFrame], matrix: str, others: set[str]) -> 
     if "mappings" in tables:
         out["own_mappings"] = tables["mappings"][tables["mappings"]["matrix"] == matrix]
     return out
+
+
+def _rows(accuracy: pd.DataFrame, variant: str, stage: str, t_s: float | None = None) -> pd.DataFrame:
+    """Chips of one variant, at one time or at all."""
+    rows = accuracy[(accuracy["variant"] == variant) & (accuracy["stage"] == stage)]
+    return rows if t_s is None else rows[rows["t_s"] == t_s]
+
+
+def _means(rows: pd.DataFrame) -> dict[str, float]:
+    return {metric: float(rows[metric].mean()) for metric in FIGURES}
 
 
 def _sizes(factors: Factors, exact: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Two liquids that learn to mean the same: what one sees and the other hears of a digit come to lie side by side.
+"""Two liquids that learn to mean the same: what one sees and the other hears of a digit is projected side by side.
 
-Each liquid's rates go through a projection of their own into one space. A contrastive loss draws a picture and a sound
+Each liquid's rates are projected into one space. A contrastive loss draws a picture and a sound
 of one digit together and others apart; a sound then finds the picture whose projection has the largest product with its
 own, also for digits that neither projection has met. Protocol and sizes: N. Lin et al., doi 10.1038/s43588-024-00751-z,
 and the authors' scripts. Their loss is not published; ``simple`` is the public pattern that its surroundings follow.
@@ -115,7 +115,7 @@ class Projections:
         return torch.nn.functional.normalize(out, dim=-1) if self.normalised else out
 
     def retrieval(self, part: Both) -> NDArray[np.float64]:
-        """Share of sounds whose nearest picture, by the largest product, shows the digit that is said (models,)."""
+        """Share of sounds whose nearest picture, by the largest product, shows the digit that is spoken (models,)."""
         with torch.no_grad():
             seen = self.layer(0, self.standard(0, part.seen.features))
             heard = self.layer(1, self.standard(1, part.heard.features))
@@ -178,14 +178,14 @@ def learn(
 
     A model's bits depend on its own stream and features alone.
     """
-    held = Projections.start(how, train, rngs)
-    leaves = [*held.weights, *held.biases]
+    projections = Projections.start(how, train, rngs)
+    leaves = [*projections.weights, *projections.biases]
     for leaf in leaves:
         leaf.requires_grad_()
     adam = torch.optim.Adam(leaves, lr=how.learning_rate)
     matched = torch.from_numpy(pairs(train.seen.classes, train.heard.classes))
     classes = torch.from_numpy(train.heard.classes)
-    ready = held.standard(0, train.seen.features), held.standard(1, train.heard.features)
+    ready = projections.standard(0, train.seen.features), projections.standard(1, train.heard.features)
     draws = [rng.child("order").torch() for rng in rngs]
     models = torch.arange(len(rngs))[:, None]
     losses, shares = [], {name: [] for name in judged}  # type: ignore[var-annotated]
@@ -195,7 +195,7 @@ def learn(
         batches = order.split(how.batch, dim=1)
         for rows in batches:
             pair = matched[rows]
-            projected = [held.layer(number, ready[number][models, pair[..., number]]) for number in (0, 1)]
+            projected = [projections.layer(number, ready[number][models, pair[..., number]]) for number in (0, 1)]
             loss = contrastive_loss(how, projected[0], projected[1], classes[pair[..., 1]])
             adam.zero_grad()
             loss.sum().backward()
@@ -203,7 +203,7 @@ def learn(
             total += loss.detach()
         losses.append((total / len(batches)).numpy())
         for name, part in judged.items():
-            shares[name].append(held.retrieval(part))
+            shares[name].append(projections.retrieval(part))
         if progress:
             progress(epoch + 1, how.epochs)
     return Epochs(np.stack(losses).astype(np.float64), {name: np.stack(found) for name, found in shares.items()})

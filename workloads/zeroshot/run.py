@@ -2,141 +2,43 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from annotated_types import Ge, Interval, Len
 from numpy.typing import NDArray
 
 from devices import ChipStreams, InputError, Stream
 from mappings.liquid.actions import LiquidActivity
-from mappings.liquid.liquid import Liquid
-from workloads.kws.run import one_thread
-from workloads.lsm.binning import NTIDIGITS_BINNING, Spikes, binned
-from workloads.lsm.breaking import Point, Sweep, What, points
+from workloads.lsm.binning import Spikes, binned
+from workloads.lsm.breaking import OperatingPoint, ParameterSweep, What, points
+from workloads.lsm.chips import NO_WEIGHTS, as_software, fits, read_exactly
+from workloads.lsm.cost import liquid_cost
 from workloads.lsm.data import EventData
 from workloads.lsm.readout import Ridge
-from workloads.lsm.run import as_software, fits, read_exactly, refuse_weights
 from workloads.recordings.events import Recordings
-from workloads.result import Progress, Result, silent
-from workloads.running import check_variants, timed
+from workloads.result import Result
+from workloads.running import ExperimentRun, RunOptions, one_thread
 from workloads.zeroshot.learning import Both, Contrastive, Epochs, Sense, learn
+from workloads.zeroshot.settings import TwoLiquids, ZeroShot, ZeroShotVariant
 from workloads.zeroshot.tables import ZeroShotTables
 
 PARTS = ("validation", "seen", "unseen")
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TwoLiquids:
-    """The liquid that sees (``image``) and the one that hears (``audio``)."""
+def run(settings: ZeroShot, options: RunOptions) -> Result:
+    """Run the experiment; ``options.data`` is a folder that holds both, such as ``nmnist*`` and ``spoken_digits*``.
 
-    image: Liquid = Liquid(gain_per_uS=0.3)
-    audio: Liquid = Liquid(inputs=64, gain_per_uS=0.1)
-
-    def each(self) -> tuple[Liquid, Liquid]:
-        """Both, the image's first."""
-        return self.image, self.audio
-
-
-@dataclass(frozen=True, kw_only=True)
-class ZeroShotVariant:
-    """One pair of liquids to compare.
-
-    Parameters
-    ----------
-    name : how reports call it
-    default : exactly one variant is the headline
-    aim : allowed loss of the first metric against software, in points
+    Raises ``InputError`` for weights: nothing in a liquid is loaded.
     """
-
-    name: str
-    chip: TwoLiquids
-    default: bool = False
-    aim: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ZeroShotEvaluation:
-    """How retrieval is judged.
-
-    Parameters
-    ----------
-    chips : seeds: pairs of chips, each with projections of its own start and order, and as many in software
-    per_class : at most so many test recordings of a class and sense, as the paper's 100
-    sweep_chips, sweep_epochs : seeds and epochs at each point of a sweep
-    methods : further ways to learn, judged on the headline's rates
-    """
-
-    chips: Annotated[int, Interval(ge=1, le=1000)] = 8
-    per_class: Annotated[int, Ge(1)] = 100
-    sweep_chips: Annotated[int, Interval(ge=1, le=1000)] = 2
-    sweep_epochs: Annotated[int, Interval(ge=1, le=10_000)] = 10
-    methods: tuple[Contrastive, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ZeroShot:
-    """Sounds of digits find pictures of them, learnt on some digits and asked of others as well.
-
-    Parameters
-    ----------
-    image, audio : the recordings. Test recordings of seen digits are those of the first part of the first split; what
-        is never trained on, all recordings of unseen digits, is all asked
-    seen, unseen : labels of digits
-    learning : how the projections learn; the epoch is chosen on validation recordings of seen digits
-    """
-
-    kind: Literal["zeroshot"] = "zeroshot"
-    name: str = "zeroshot"
-    description: str = ""
-    cite: tuple[str, ...] = ()
-    seed: Annotated[int, Ge(0)] = 0
-    image: EventData = EventData(sense="vision", folds=4, validation=0.15)
-    audio: EventData = EventData(sense="audio", splits=("official",), binning=NTIDIGITS_BINNING)
-    seen: Annotated[tuple[str, ...], Len(2)] = ("1", "2", "3", "4", "5", "6", "7")
-    unseen: Annotated[tuple[str, ...], Len(2)] = ("8", "9")
-    learning: Contrastive = Contrastive()
-    chip: TwoLiquids = TwoLiquids()
-    variants: Annotated[tuple[ZeroShotVariant, ...], Len(1)]
-    evaluation: ZeroShotEvaluation = ZeroShotEvaluation()
-    sweeps: tuple[Sweep, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_variants(self.variants)
-        if set(self.seen) & set(self.unseen):
-            raise ValueError(f"unseen must not hold what is seen (got {', '.join(set(self.seen) & set(self.unseen))})")
-        if any(sweep.what in ("readout_bits", "stuck_later", "retention", "time") for sweep in self.sweeps):
-            raise ValueError("sweeps must be of what is true before training, and not of read-out bits")
-
-    @property
-    def default(self) -> ZeroShotVariant:
-        """The headline."""
-        return next(variant for variant in self.variants if variant.default)
-
-    def run(
-        self,
-        *,
-        data: Path | None = None,
-        weights: Path | None = None,
-        device: str = "cpu",
-        progress: Progress = silent,
-    ) -> Result:
-        """Run the experiment; ``data`` is a folder that holds both, such as ``nmnist*`` and ``spoken_digits*``.
-
-        Raises ``InputError`` for ``weights``: nothing in a liquid is loaded.
-        """
-        refuse_weights(weights)
-        if data is not None and not data.is_dir():
-            raise InputError(f"--data: {data}: allowed is a folder that holds pictures or events, and sounds")
-        with one_thread():
-            return ZeroShotRun(self, device, progress).run(data)
+    options.refuse_weights(NO_WEIGHTS)
+    if options.data is not None and not options.data.is_dir():
+        raise InputError(f"--data: {options.data}: allowed is a folder that holds pictures or events, and sounds")
+    with one_thread():
+        return ZeroShotRun(settings, options).run()
 
 
 @dataclass(frozen=True)
@@ -149,31 +51,20 @@ class Rows:
 
 
 @dataclass
-class ZeroShotRun:
-    """The state of one run."""
+class ZeroShotRun(ExperimentRun[ZeroShot]):
+    """Both senses, software and chips, further ways to learn, sweeps, cost."""
 
-    experiment: ZeroShot
-    device: str
-    progress: Progress
-    stages: dict[str, float] = field(default_factory=dict)
-    workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
-
-    def stage(self, name: str) -> AbstractContextManager[None]:
-        """Add the seconds of the body to one stage."""
-        return timed(self.stages, name)
-
-    def run(self, data: Path | None) -> Result:
-        """Both senses, software and chips, further ways to learn, sweeps, cost."""
-        how = self.experiment
-        swept = {sweep.what: points(sweep, Point(how.default.chip.image, Ridge())) for sweep in how.sweeps}
+    def run(self) -> Result:
+        """The whole job."""
+        how, data = self.settings, self.options.data
+        swept = {sweep.what: points(sweep, OperatingPoint(how.default.chip.image, Ridge())) for sweep in how.sweeps}
         with self.stage("recordings"):
             senses = self._sense(how.image, data), self._sense(how.audio, data)
             for variant in how.variants:
                 for name, chip, sense in zip(("image", "audio"), variant.chip.each(), senses, strict=True):
                     fits(chip, sense.spikes, f"variants[{variant.name}].chip.{name}")
         tables = ZeroShotTables(how, [sense.recordings for sense in senses], [sense.rows for sense in senses])
-        if self.device != "cpu":
-            tables.note(f"--device {self.device} changes nothing here: liquids are simulated on the CPU.")
+        tables.refuse_device(self.options.device, "liquids")
         chips, work = how.evaluation.chips, []
         with self.stage("liquids"):
             raw = tuple(
@@ -192,7 +83,7 @@ class ZeroShotRun:
                     work.append((variant.name, "quantised", how.learning, self._rates(senses, exact, chips)))
                     work += [(f"{n}", "method", method, rates) for n, method in enumerate(how.evaluation.methods)]
                 self._hardware(variant, senses, tables)
-        with ThreadPoolExecutor(self.workers) as pool:
+        with ThreadPoolExecutor(self.options.workers) as pool:
             with self.stage("projections"):
                 learnt = pool.map(lambda one: self._learn(one[2], senses, one[3]), work)
                 for number, ((name, stage, method, _), epochs) in enumerate(zip(work, learnt, strict=True)):
@@ -204,12 +95,12 @@ class ZeroShotRun:
                 for number, ((what, value), epochs) in enumerate(zip(jobs, done, strict=True)):
                     tables.sweep_point(what, swept[what][0], value, epochs)
                     self.progress("sweeps", number + 1, len(jobs))
-        return tables.result(self.stages)
+        return tables.finished(self.stages)
 
-    def _sense(self, data: EventData, place: Path | None) -> Rows:
-        """Recordings of one sense, dealt out."""
-        how = self.experiment
-        recordings = data.find(place, self.progress)
+    def _sense(self, data: EventData, path: Path | None) -> Rows:
+        """Recordings of one sense, and which of them are trained on and asked."""
+        how = self.settings
+        recordings = data.find(path, self.progress)
         for label in (*how.seen, *how.unseen):
             if label not in recordings.labels:
                 raise InputError(
@@ -230,16 +121,16 @@ class ZeroShotRun:
             "seen": few(part.test, seen),
             "unseen": few(np.arange(len(classes)), unseen),
         }
-        for name, held in rows.items():
+        for name, chosen in rows.items():
             lacking = [
-                recordings.labels[k] for k in (unseen if name == "unseen" else seen) if not (classes[held] == k).any()
+                recordings.labels[k] for k in (unseen if name == "unseen" else seen) if not (classes[chosen] == k).any()
             ]
             if lacking:
                 raise InputError(f"{recordings.data_name}: no {name} recording of {', '.join(lacking)}")
         return Rows(recordings, binned(recordings, data.binning), rows)
 
     def _streams(self, sense: str, chips: int, *, software: bool = False) -> ChipStreams:
-        root = Stream.root(self.experiment.seed).child("software" if software else "chips", sense)
+        root = Stream.root(self.settings.seed).child("software" if software else "chips", sense)
         return ChipStreams.of(root, chips)
 
     def _rates(
@@ -247,39 +138,43 @@ class ZeroShotRun:
     ) -> tuple[torch.Tensor, ...]:
         """Firing rates (chips, n, neurons) of both liquids."""
         found = []
-        for name, own, sense in zip(("image", "audio"), chip.each(), senses, strict=True):
+        for name, liquid, sense in zip(("image", "audio"), chip.each(), senses, strict=True):
             streams = self._streams(name, chips, software=software)
-            made = as_software(own).software(streams) if software else own.program(streams)
+            made = as_software(liquid).software(streams) if software else liquid.program(streams)
             found.append(made.run(sense.spikes, rng=streams).features)
         return tuple(found)
 
     def _learn(self, how: Contrastive, senses: tuple[Rows, Rows], rates: tuple[torch.Tensor, ...]) -> Epochs:
         whole = [Sense(of, sense.recordings.classes) for of, sense in zip(rates, senses, strict=True)]
-        held = {
+        chosen = {
             name: Both(*(one.select(sense.rows[name]) for one, sense in zip(whole, senses, strict=True)))
             for name in ("train", *PARTS)
         }
-        root = Stream.root(self.experiment.seed).child("projections")
+        root = Stream.root(self.settings.seed).child("projections")
         rngs = [root.child(number) for number in range(len(rates[0]))]
-        return learn(how, held["train"], {name: held[name] for name in PARTS}, rngs=rngs)
+        return learn(how, chosen["train"], {name: chosen[name] for name in PARTS}, rngs=rngs)
 
     def _hardware(self, variant: ZeroShotVariant, senses: tuple[Rows, Rows], tables: ZeroShotTables) -> None:
-        """Cost of both liquids, from the spikes on the first chip."""
-        for name, own, sense in zip(("image", "audio"), variant.chip.each(), senses, strict=True):
+        """Cost of both liquids, from the spikes on the first chip; a projection is priced as a read-out of 8 bits."""
+        costs, activity = [], []
+        for name, liquid, sense in zip(("image", "audio"), variant.chip.each(), senses, strict=True):
             streams = self._streams(name, 1)
-            made = own.program(streams)
+            made = liquid.program(streams)
             read = made.read()
             run = made.run(sense.spikes, rng=streams, read=read)
-            tables.hardware(variant, name, own, LiquidActivity.of(run, read), run, sense.spikes)
+            width, busy = self.settings.learning.dimensions, LiquidActivity.of(run, read)
+            costs.append(liquid_cost(liquid, busy, steps=run.steps, classes=width, bits=8, prefix=f"{name} "))
+            activity.append((name, run, sense.spikes))
+        tables.hardware(variant, costs, activity)
 
     def _swept(self, what: What, value: float, configured: float, senses: tuple[Rows, Rows]) -> Epochs:
         """Both liquids with one quantity changed."""
-        chip, how = self.experiment.default.chip, self.experiment.evaluation
+        chip, how = self.settings.default.chip, self.settings.evaluation
         if value != configured:
             image, audio = (
-                dict(points(Sweep(what=what, values=(value,)), Point(own, Ridge()))[1])[value].chip
-                for own in chip.each()
+                dict(points(ParameterSweep(what=what, values=(value,)), OperatingPoint(liquid, Ridge()))[1])[value].chip
+                for liquid in chip.each()
             )
             chip = replace(chip, image=image, audio=audio)
-        few = replace(self.experiment.learning, epochs=how.sweep_epochs)
+        few = replace(self.settings.learning, epochs=how.sweep_epochs)
         return self._learn(few, senses, self._rates(senses, chip, how.sweep_chips))

@@ -15,6 +15,8 @@ from scipy import sparse
 
 from configs.errors import InputError
 from mappings.sparse.exact import kernel
+from mappings.sparse.exact.indices import check_indices
+from mappings.sparse.exact.kernel import PLUS_TIMES
 from mappings.sparse.exact.memory import SHARE, available_bytes
 from mappings.sparse.exact.semiring import SEMIRINGS, Semiring
 
@@ -59,8 +61,9 @@ def spgemm(
         Duplicates, unsorted rows, explicit zeros and 64-bit indices are allowed.
     semiring : "plus_times"; "min_plus" (shortest paths; a missing entry is infinite, and nan is no length); "boolean"
         (true where the values of some pair are both not 0)
-    dtype : type of products and sums: bool, int32, int64, float32 or float64. By default the one that both convert to,
-        at least 32 bits wide; integers wrap as NumPy's do, and bool means the boolean semiring.
+    dtype : type of products and sums: bool, an integer of 8 to 64 bits, float32 or float64. By default the one that
+        both convert to, as in SciPy, and integers wrap in it as NumPy's do: choose a wider one for sums of small ones.
+        bool means the boolean semiring; lengths (min_plus) are at least 32 bits wide.
     threads : at most so many; by default as many as torch uses. The result does not depend on it.
     sort : whether columns must rise within each row; some rows are quicker without.
 
@@ -69,7 +72,8 @@ def spgemm(
     in stored order, so the result equals SciPy's to the last bit, apart from such zeros, which SciPy drops.
 
     Raises ``InputError`` for shapes that do not multiply, indices out of range, types other than these, and a result
-    larger than four fifths of the free memory, whose size is computed first.
+    larger than four fifths of the free memory, whose size is computed first. Indices are compared with the shape before
+    compiled code follows them, in one pass beside the count of products.
     """
     if semiring not in SEMIRINGS:
         raise InputError(f"spgemm: semiring: {', '.join(SEMIRINGS)} (got {semiring!r})")
@@ -79,13 +83,14 @@ def spgemm(
     _conform(a, b)
     values = np.dtype(dtype) if dtype is not None else np.result_type(a.dtype, b.dtype)
     ring = SEMIRINGS["boolean" if values.kind == "b" and semiring == "plus_times" else semiring]
-    chosen = _supported(values, ring, given=dtype is not None)
-    operands = _Operands(a, b, chosen)
+    values = _result_type(values, ring)
+    operands = _Operands(a, b, values)
     most = torch.get_num_threads() if threads is None else threads
     data, indices, indptr = _compute(operands, ring, min(most, 1 + operands.products // WORTH_A_THREAD), sort)
     kind = sparse.csr_array if isinstance(A, sparse.sparray) or not sparse.issparse(A) else sparse.csr_matrix
     shape = (a.shape[0], b.shape[1])
-    return _assemble(kind, data.view(bool) if ring.boolean else data, indices, indptr, shape, sort)
+    same_size = data.dtype.itemsize == values.itemsize
+    return _assemble(kind, data.view(values) if same_size else data.astype(values), indices, indptr, shape, sort)
 
 
 @cache
@@ -109,14 +114,21 @@ def _assemble(
 
 
 def _csr(matrix: Any, name: str) -> Any:
-    """``matrix`` as CSR; that which is CSR already is not copied."""
-    if sparse.issparse(matrix) and matrix.format == "csr" and matrix.ndim == 2:
-        return matrix
+    """``matrix`` as CSR; that which is CSR already is not copied, and its indices are checked by the survey."""
     if not sparse.issparse(matrix):
         matrix = np.asarray(matrix)
     if matrix.ndim != 2 or matrix.dtype.kind not in "biufc":
         raise InputError(f"spgemm: {name}: a matrix of numbers (got {matrix.ndim} dimensions of {matrix.dtype})")
-    return sparse.csr_array(matrix)
+    if not sparse.issparse(matrix):
+        return sparse.csr_array(matrix)
+    if matrix.format != "csr":
+        check_indices(matrix, f"spgemm: {name}")
+        return sparse.csr_array(matrix)
+    pointers, indices = matrix.indptr, matrix.indices
+    fits = pointers.shape == (matrix.shape[0] + 1,) and indices.shape == matrix.data.shape and indices.ndim == 1
+    if not fits or pointers[0] != 0 or pointers.dtype.kind not in "iu" or indices.dtype.kind not in "iu":
+        raise InputError(f"spgemm: {name}: its index arrays do not fit its shape {matrix.shape}")
+    return matrix
 
 
 def _conform(a: Any, b: Any) -> None:
@@ -127,16 +139,43 @@ def _conform(a: Any, b: Any) -> None:
         )
 
 
-def _supported(values: np.dtype[Any], ring: Semiring, *, given: bool) -> np.dtype[Any]:
-    """The kernel's type for values of this one."""
+def _result_type(values: np.dtype[Any], ring: Semiring) -> np.dtype[Any]:
+    """The type of C: ``values``, at least 32 bits wide where it is a length, or the narrowest float that holds it."""
     if ring.boolean:
-        return np.dtype(np.uint8)
-    allowed = "iu" if given else "biu"
+        return np.dtype(bool)
     if values.kind == "f" and values.itemsize <= 8:
         return np.dtype(np.float32 if values.itemsize <= 4 else np.float64)
-    if values.kind in allowed and np.can_cast(values, np.int64):
+    if values.kind in "iu" and ring.code == PLUS_TIMES:
+        return values.newbyteorder("=")
+    if values.kind in "iu" and np.can_cast(values, np.int64):
         return np.dtype(np.int32 if np.can_cast(values, np.int32) else np.int64)
-    raise InputError(f"spgemm: dtype: bool, int32, int64, float32 or float64 (got {values}); choose one by dtype=")
+    raise InputError(
+        f"spgemm: dtype: bool, int8 to int64, uint8 to uint64 (not for lengths), float32 or float64 (got {values}); "
+        "choose one by dtype="
+    )
+
+
+def _as_kernel(data: NDArray[Any], values: np.dtype[Any]) -> NDArray[Any]:
+    """Values in one of the types that are compiled; integers modulo 2^n are the same signed and unsigned."""
+    if values.kind == "b":
+        return np.asarray(data != 0).view(np.uint8)
+    data = data.astype(values, copy=False)
+    if values.kind == "f":
+        return data
+    wide = np.dtype(np.int64 if values.itemsize == 8 else np.int32)
+    return data.view(wide) if values.itemsize == wide.itemsize else data.astype(wide)
+
+
+def _as_pointers(array: NDArray[Any], pointer: Any, most: int, name: str, shape: tuple[int, int]) -> NDArray[Any]:
+    """Indices in the kernel's type; where that is narrower, below ``most`` alone, since a cast would wrap others."""
+    narrower = array.dtype.itemsize > np.dtype(pointer).itemsize
+    if narrower and array.size and not 0 <= int(array.min()) <= int(array.max()) < most:
+        raise _outside(name, shape)
+    return array.astype(pointer, copy=False)
+
+
+def _outside(name: str, shape: tuple[int, int]) -> InputError:
+    return InputError(f"spgemm: {name}: column indices from 0 to {shape[1] - 1}, row pointers that rise (got others)")
 
 
 class _Operands:
@@ -147,25 +186,18 @@ class _Operands:
         widest = max(self.rows, self.columns, b.shape[0], a.indices.size, b.indices.size)
         pointer, unsigned = (np.int32, np.uint32) if widest < 2**31 else (np.int64, np.uint64)
         self.index = np.int32 if self.columns < 2**31 else np.int64
-        for matrix, name in ((a, "A"), (b, "B")):
-            if matrix.indptr.size != matrix.shape[0] + 1 or matrix.indices.size != matrix.data.size:
-                raise InputError(f"spgemm: {name}: its index arrays do not fit its shape {matrix.shape}")
-        self.a_ptr, self.b_ptr = a.indptr.astype(pointer, copy=False), b.indptr.astype(pointer, copy=False)
-        self.a_idx = a.indices.astype(pointer, copy=False).view(unsigned)
-        self.b_idx = b.indices.astype(pointer, copy=False).view(unsigned)
-        if dtype == np.uint8:
-            self.a_val, self.b_val = (a.data != 0).view(np.uint8), (b.data != 0).view(np.uint8)
-        else:
-            self.a_val, self.b_val = a.data.astype(dtype, copy=False), b.data.astype(dtype, copy=False)
+        self.a_ptr = _as_pointers(a.indptr, pointer, a.indices.size + 1, "A", a.shape)
+        self.b_ptr = _as_pointers(b.indptr, pointer, b.indices.size + 1, "B", b.shape)
+        self.a_idx = _as_pointers(a.indices, pointer, a.shape[1], "A", a.shape).view(unsigned)
+        self.b_idx = _as_pointers(b.indices, pointer, b.shape[1], "B", b.shape).view(unsigned)
+        self.a_val, self.b_val = _as_kernel(a.data, dtype), _as_kernel(b.data, dtype)
         self.work = np.empty(self.rows + 1, np.int64)
         products, self.bound, self.sorted_b = kernel.survey(
             self.a_ptr, self.a_idx, self.b_ptr, self.b_idx, self.columns, self.work
         )
         if products < 0:
             matrix, name = ((a, "A"), (b, "B"))[-products - 1]
-            raise InputError(
-                f"spgemm: {name}: column indices from 0 to {matrix.shape[1] - 1}, row pointers that rise (got others)"
-            )
+            raise _outside(name, matrix.shape)
         self.products: int = products
 
     @property
@@ -272,10 +304,18 @@ def _count(
         _refuse(int(counts.sum()), ab, free, "")
 
 
+class ProductTooLarge(InputError):
+    """C would not fit the memory; ``size`` says how large it is."""
+
+    def __init__(self, size: str) -> None:
+        self.size = size
+        super().__init__(f"spgemm: {size}; a part of A's rows may fit, spgemm(A[:n], B), or dtype=float32")
+
+
 def _refuse(entries: int, ab: _Operands, free: int, about: str) -> None:
     needed = entries * ab.entry_bytes
     if needed > SHARE * free:
-        raise InputError(
-            f"spgemm: the product of {ab.rows} x {ab.columns} would hold {about}{entries:,} entries, or "
+        raise ProductTooLarge(
+            f"the product of {ab.rows} x {ab.columns} would hold {about}{entries:,} entries, or "
             f"{needed / 1e9:.1f} GB; allowed are {SHARE * free / 1e9:.1f} GB, {SHARE:.0%} of the memory that is free"
         )

@@ -13,9 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 
 Hash = Literal["low_order", "high_order", "mixed"]
+Cycles = Annotated[float, Interval(ge=0.0, le=1e6)]
+Bytes = Annotated[int, Interval(ge=1, le=64)]
+Many = Annotated[int, Interval(ge=1, le=4096)]
 HASHES: dict[Hash, int] = {"low_order": 0, "high_order": 1, "mixed": 2}
 
 
@@ -36,14 +39,14 @@ class Instructions:
     match : one step of two pointers along a row and a column (inner product)
     """
 
-    nonzero: Annotated[float, Ge(0.0)] = 10.0
-    product: Annotated[float, Ge(0.0)] = 6.0
-    probe: Annotated[float, Ge(0.0)] = 4.0
-    token: Annotated[float, Ge(0.0)] = 6.0
-    scan: Annotated[float, Ge(0.0)] = 3.0
-    sort: Annotated[float, Ge(0.0)] = 6.0
-    write: Annotated[float, Ge(0.0)] = 4.0
-    match: Annotated[float, Ge(0.0)] = 4.0
+    nonzero: Cycles = 10.0
+    product: Cycles = 6.0
+    probe: Cycles = 4.0
+    token: Cycles = 6.0
+    scan: Cycles = 3.0
+    sort: Cycles = 6.0
+    write: Cycles = 4.0
+    match: Cycles = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +71,21 @@ class Fabric:
     index_bytes : of a column index or row pointer in DRAM
     """
 
-    clock_Hz: Annotated[float, Gt(0.0)] = 1e9
-    pipelines: Annotated[int, Ge(1)] = 4
-    threads_per_pipeline: Annotated[int, Ge(1)] = 16
-    scratchpad_bytes: Annotated[int, Ge(1024)] = 4 << 20
-    scratchpad_cycles: Annotated[float, Ge(0.0)] = 10.0
-    tag_bytes: Annotated[int, Ge(1)] = 8
-    value_bytes: Annotated[int, Ge(1)] = 8
-    atomic_units: Annotated[int, Ge(1)] = 8
-    atomic_cycles: Annotated[float, Gt(0.0)] = 2.0
-    atomic_latency_cycles: Annotated[float, Ge(0.0)] = 20.0
-    dram_bandwidth_B_s: Annotated[float, Gt(0.0)] = 35.2e9
-    dram_latency_s: Annotated[float, Ge(0.0)] = 100e-9
-    dram_granularity_B: Annotated[int, Ge(1)] = 8
-    loads_in_flight: Annotated[float, Ge(1.0)] = 4.0
-    index_bytes: Annotated[int, Ge(1)] = 4
+    clock_Hz: Annotated[float, Interval(ge=1e3, le=1e12)] = 1e9
+    pipelines: Many = 4
+    threads_per_pipeline: Many = 16
+    scratchpad_bytes: Annotated[int, Interval(ge=1024, le=1 << 28)] = 4 << 20
+    scratchpad_cycles: Cycles = 10.0
+    tag_bytes: Bytes = 8
+    value_bytes: Bytes = 8
+    atomic_units: Many = 8
+    atomic_cycles: Annotated[float, Interval(gt=0.0, le=1e6)] = 2.0
+    atomic_latency_cycles: Cycles = 20.0
+    dram_bandwidth_B_s: Annotated[float, Interval(ge=1e3, le=1e15)] = 35.2e9
+    dram_latency_s: Annotated[float, Interval(ge=0.0, le=1.0)] = 100e-9
+    dram_granularity_B: Many = 8
+    loads_in_flight: Annotated[float, Interval(ge=1.0, le=1e6)] = 4.0
+    index_bytes: Bytes = 4
     instructions: Instructions = field(default_factory=Instructions)
 
     @property
@@ -124,7 +127,7 @@ class Version:
 
     name: str
     dynamic: bool = False
-    token_nonzeros: Annotated[int, Ge(1)] = 1
+    token_nonzeros: Annotated[int, Interval(ge=1, le=1 << 31)] = 1
     hash: Hash = "low_order"
     fill: Annotated[float, Interval(gt=0.0, le=0.95)] = 0.5
     overlapped: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from mappings.actions import Action, Actions, Instance, Schedule, Task
+from mappings.actions import Action, Actions, Instance, Schedule, ScheduledTask
 from mappings.sparse.tiles.chip import SparseChip, SparseMapping
 from mappings.sparse.tiles.counting import SparseCounts
 from mappings.sparse.tiles.writing import Written
@@ -127,7 +127,7 @@ def _instances(counts: SparseCounts, mapping: SparseMapping, adc: str, width: in
     return found + list(chip.driver.instances(chip.input_bits, rows=arrays * chip.rows).items())
 
 
-def _schedule(counts: SparseCounts, written: Written | None, layer: str) -> tuple[Task, ...]:
+def _schedule(counts: SparseCounts, written: Written | None, layer: str) -> tuple[ScheduledTask, ...]:
     schedule = Schedule(layer)
     write_s = counts.write_s if written is None else written.time_s
     ready = schedule.add(f"write B ({counts.passes}x)", "write drivers", write_s)

@@ -16,11 +16,12 @@ import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 
+from crossbar import AnySparseEncoding, OneCell
 from devices import AnyDevice, Ideal, InputError
 from mappings.sparse.fabric.machine import Fabric, Hash
-from mappings.sparse.tiles.cells import AnySparseEncoding, OneCell, Parts, parts_of
+from mappings.sparse.tiles.cells import Parts, parts_of
 from mappings.sparse.tiles.grouping import Order
 from mappings.sparse.tiles.layout import Layout
 from periphery.adc.kinds import AnyADC
@@ -81,7 +82,7 @@ class SparseChip:
     source: str = ""
     cite: tuple[str, ...] = ()
     node_nm: Annotated[float, Interval(ge=7, le=130)] = 16.0
-    tiles: Annotated[int, Ge(1)] = 4096
+    tiles: Annotated[int, Interval(ge=1, le=1 << 24)] = 4096
     rows: Annotated[int, Interval(ge=1, le=4096)] = 128
     columns: Annotated[int, Interval(ge=2, le=4096)] = 128
     device: AnyDevice = Ideal()
@@ -91,12 +92,12 @@ class SparseChip:
     adc: AnyADC = Quantiser()
     adc_bits: Annotated[int, Interval(ge=1, le=12)] = 6
     adc_price: str = "andrulis2024"
-    adc_rate_per_s: Annotated[float, Gt(0.0)] = 1e8
+    adc_rate_per_s: Annotated[float, Interval(ge=1.0, le=1e12)] = 1e8
     columns_per_adc: Annotated[int, Interval(ge=1, le=4096)] = 8
-    adc_swing_V: Annotated[float, Gt(0.0)] = 0.5
-    rows_at_once: Annotated[int, Ge(1)] | None = None
-    lsb_units: Annotated[float, Gt(0.0)] | None = None
-    write_rows_at_once: Annotated[int, Ge(1)] = 1
+    adc_swing_V: Annotated[float, Interval(ge=1e-3, le=100.0)] = 0.5
+    rows_at_once: Annotated[int, Interval(ge=1, le=4096)] | None = None
+    lsb_units: Annotated[float, Interval(ge=1e-9, le=1e9)] | None = None
+    write_rows_at_once: Annotated[int, Interval(ge=1, le=4096)] = 1
     compensation: Literal["off", "tile"] = "off"
     merge: Merge = field(default_factory=Merge)
 

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from crossbar import Array
+from crossbar import Array, RelativeWeights
 from crossbar.array import Tiling
 from devices import BlockNoise, Cells, ChipStreams, Ideal, Stream
 from mappings.actions import Actions
@@ -179,7 +179,8 @@ def _programmed(ready: Plan, *, rng: Stream, t_s: float, writes: TileWrites | No
             torch.from_numpy(of_tile * width + tiles.cell_line[cells]),
         ] = torch.from_numpy(level[cells])
         tile_of_column = torch.arange(numbers.size).repeat_interleave(width)
-        encoded = chip.encoding.lay(dense, torch.ones(dense.shape[1]), 0.0, chip.device, tile_of_column)
+        values = RelativeWeights(dense, torch.ones(dense.shape[1]), tile_of_column)
+        encoded = chip.encoding.lay(values, chip.device)
         target = encoded.target_S
         own = target[..., : dense.shape[1]].unflatten(2, (numbers.size, width)).permute(2, 0, 1, 3)
         if encoded.reference is not None:

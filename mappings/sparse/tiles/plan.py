@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from configs.errors import InputError
-from mappings.sparse.tiles.cells import OneCell, Parts
+from crossbar import OneCell, RelativeWeights
+from mappings.sparse.tiles.cells import Parts
 from mappings.sparse.tiles.chip import SparseChip, SparseMapping
 from mappings.sparse.tiles.grouping import ORDERS, order
 from mappings.sparse.tiles.kernel import bucket
@@ -173,7 +174,7 @@ def _check(mapping: SparseMapping, b: Any) -> None:
         raise InputError("encoding: a sparse product's scale is the mapping's (scale), and nothing of B is clipped")
     if not chip.driver.exact:
         raise InputError("driver: jitter, mismatch, offset and noise of word-line drivers are not in sparse products")
-    if not chip.device.linear and chip.driver.kind == "amplitude":
+    if not chip.device.linear and chip.driver.amplitude:
         raise InputError("driver: pulses (pwm, bit_serial) on cells whose current is not proportional to the voltage")
 
 
@@ -262,7 +263,7 @@ def rest_load_S(plan: Plan) -> tuple[NDArray[np.float32], float]:
     chip, parts = plan.chip, plan.parts
     level = torch.from_numpy(np.concatenate([plan.level, np.zeros(1, np.float32)]))[None]
     tile = torch.zeros(level.shape[1], dtype=torch.long)
-    target = chip.encoding.lay(level, torch.ones(level.shape[1]), 0.0, chip.device, tile).target_S
+    target = chip.encoding.lay(RelativeWeights(level, torch.ones(level.shape[1]), tile), chip.device).target_S
     cells = target[:, 0, : level.shape[1]].sum(0).double().numpy()
     reference = float(target[:, 0, level.shape[1] :].sum())
     idle = chip.values_per_row * float(cells[-1]) + reference

@@ -18,8 +18,8 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from devices import InputError
-from mho.sweep.engines.engine import PINNED, Closing, Engine, Here, Local, WorkerDied, told
+from configs.errors import InputError
+from mho.sweep.engines.engine import PINNED, Closing, Engine, Here, Local, WorkerDied, translated
 
 Kind = Literal["local", "dask", "ray"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -31,7 +31,7 @@ _KEPT = "all points finished so far are kept, and the sweep resumes"
 
 @dataclass(frozen=True)
 class Site:
-    """Where a sweep computes: which engine, with how many workers of its own, or at which address."""
+    """Where a sweep computes: which engine, with how many workers started for it, or at which address."""
 
     kind: Kind = "local"
     workers: int = 1
@@ -46,7 +46,7 @@ class Site:
             raise InputError(f"--address: belongs to --engine dask or ray (got {self.address} with --engine local)")
         if self.address is not None and self.workers != 1:
             raise InputError(
-                f"-j: counts workers started here; at --address the cluster has its own (got {self.workers})"
+                f"-j: counts workers started here; at --address the cluster decides how many (got {self.workers})"
             )
 
     def open(self) -> Engine:
@@ -66,13 +66,13 @@ class Dask(Closing):
 
     def __init__(self, workers: int, address: str | None) -> None:
         try:
-            import dask  # noqa: PLC0415
-            import distributed  # noqa: PLC0415
+            import dask
+            import distributed
         except ImportError as error:
             raise InputError("--engine dask: needs distributed: pip install 'mho[dask]'") from error
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self._died = distributed.scheduler.KilledWorker
-        self._place = address or "this machine"
+        self._site = address or "this machine"
         self._cluster: Any = None
         if address is not None:
             _knock(address, "Dask", "tcp", "tls")
@@ -103,31 +103,31 @@ class Dask(Closing):
         problems = [
             f"--address {address}: worker {name} must have 1 thread (got {about['nthreads']}): "
             f"dask worker {address} --nworkers N --nthreads 1"
-            for name, about in self._held().items()
+            for name, about in self._about_workers().items()
             if about["nthreads"] != 1
         ]
         if problems:
             self.close()
             raise InputError(problems)
 
-    def _held(self) -> dict[str, Any]:
-        held: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
-        return held
+    def _about_workers(self) -> dict[str, Any]:
+        workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        return workers
 
     @property
     def workers(self) -> int:
         """How many workers the scheduler has now."""
-        return len(self._held())
+        return len(self._about_workers())
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         """Queue the task with the scheduler."""
-        return told(self._executor.submit(function, task), self._meant)
+        return translated(self._executor.submit(function, task), self._meant)
 
     def _meant(self, error: BaseException) -> BaseException:
         if isinstance(error, self._died):
             return WorkerDied()
         if isinstance(error, CancelledError):
-            return ConnectionError(f"the Dask scheduler at {self._place} is gone; {_KEPT}")
+            return ConnectionError(f"the Dask scheduler at {self._site} is gone; {_KEPT}")
         return _fatal(error)
 
     def close(self) -> None:
@@ -141,11 +141,11 @@ class Ray(Closing):
     """Worker processes of a Ray cluster, one CPU a task."""
 
     def __init__(self, workers: int, address: str | None) -> None:
-        # Ray says otherwise that it will some day treat a task without GPUs differently.
+        # Ray warns otherwise that it will some day treat a task without GPUs differently.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
-            import ray  # noqa: PLC0415
+            import ray
         except ImportError as error:
             raise InputError("--engine ray: needs ray: pip install 'mho[ray]'") from error
         self._ray: Any = ray
@@ -167,9 +167,9 @@ class Ray(Closing):
                 "RAY_AUTH_MODE=token in the environment"
             ) from None
         if threading.current_thread() is threading.main_thread():
-            # Ray puts its own handler there, which ends the process with a dump of its stack.
+            # Ray installs another handler there, which ends the process with a dump of its stack.
             signal.signal(signal.SIGTERM, terminated)
-        # Ray tells of its processes on standard output, which is for results.
+        # Ray reports on its processes on standard output, which is for results.
         self._aside = redirect_stdout(sys.stderr)
         self._aside.__enter__()
         self._run = self._ray.remote(num_cpus=1, max_retries=0)(_called)
@@ -181,7 +181,7 @@ class Ray(Closing):
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         """Queue the task with the cluster."""
-        return told(self._run.remote(function, task).future(), self._meant)
+        return translated(self._run.remote(function, task).future(), self._meant)
 
     def _meant(self, error: BaseException) -> BaseException:
         errors = self._ray.exceptions
@@ -198,8 +198,8 @@ class Ray(Closing):
 
 def _knock(address: str, engine: str, *schemes: str) -> None:
     """Raise InputError where nothing listens: the engines themselves would try for minutes, or end in a traceback."""
-    scheme, found, place = address.rpartition("://")
-    host, _, port = place.rpartition(":")
+    scheme, found, rest = address.rpartition("://")
+    host, _, port = rest.rpartition(":")
     if (found and scheme not in schemes) or not host or not port.isdigit():
         forms = " or ".join(("host:port", *(f"{each}://host:port" for each in schemes)))
         raise InputError(f"--address: must be {forms} for {engine} (got {address})")
@@ -211,7 +211,7 @@ def _knock(address: str, engine: str, *schemes: str) -> None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Processes started here do not hear Ctrl-C, which the terminal sends to all: the sweep ends them itself."""
+    """Processes started here do not receive Ctrl-C, which the terminal sends to all: the sweep ends them itself."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

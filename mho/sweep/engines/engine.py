@@ -1,6 +1,6 @@
 """Where tasks run: in this process, in worker processes of this machine (loky), or on a Dask or Ray cluster.
 
-Every engine takes the same tasks and gives the same futures, so that nothing else of a sweep knows which one it has.
+Every engine takes the same tasks and gives the same futures, so that nothing else of a sweep depends on the engine.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Local(Closing):
                     self.workers, env=PINNED, initializer=_end_with, initargs=(os.getpid(),)
                 )
             try:
-                return told(self._pool.submit(function, task), _broken)
+                return translated(self._pool.submit(function, task), _broken)
             except BrokenProcessPool:
                 self.close()
         raise WorkerDied("workers die as soon as they are started")
@@ -110,8 +110,8 @@ class Local(Closing):
             pool.shutdown(wait=True, kill_workers=True)
 
 
-def told(inner: Any, means: Callable[[BaseException], BaseException]) -> Future[Any]:
-    """The future of an engine with what its exceptions mean to a sweep."""
+def translated(inner: Any, means: Callable[[BaseException], BaseException]) -> Future[Any]:
+    """The future of an engine with its exceptions as those of a sweep."""
     outer: Future[Any] = Future()
 
     def hand_over(done: Any) -> None:

@@ -1,4 +1,4 @@
-"""A SLURM job array for a sweep: one shard a task, each with a folder of its own, joined by a last job.
+"""A SLURM job array for a sweep: one shard a task, each with one folder, joined by a last job.
 
 SQLite's write-ahead log needs a local disk or one machine, so shards never share a store; the script that joins them
 reads each folder after its task has ended. A shard that the queue killed is resumed by submitting the script again.
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from devices import InputError
+from configs.errors import InputError
 from mho.files import write_atomic
 
 _MOST_SHARDS = 100_000
@@ -55,7 +55,7 @@ def write(
 ) -> None:
     """Write the array script, and make the folder of its logs.
 
-    ``options`` are sbatch's own, such as ``--time=4:00:00``. Raises InputError for what is no number of shards.
+    ``options`` are those of sbatch, such as ``--time=4:00:00``. Raises InputError for what is no number of shards.
     """
     if not 1 <= shards <= min(_MOST_SHARDS, points):
         raise InputError(

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from mho.files import write_atomic
 from mho.report import published
@@ -32,7 +31,7 @@ _CARDS = 4
 def write(folder: Path, output: Path | None = None, *, study: Study | None = None, aims: Aims | None = None) -> Path:
     """Write the page of the sweep in ``folder``, whole or not at all, and return where.
 
-    ``study`` is the sweep where it is at hand (else the folder's own sheet is read again); ``aims`` the objectives and
+    ``study`` is the sweep where it is at hand (else the sheet in the folder is read again); ``aims`` the objectives and
     limits of a search. Raises InputError for a folder that holds no sweep, and for an aim that no point gives.
     """
     target = output or folder / PAGE
@@ -42,6 +41,8 @@ def write(folder: Path, output: Path | None = None, *, study: Study | None = Non
 
 def html(found: Reading, aims: Aims | None = None) -> str:
     """The page as text. No script, style, font or picture comes from elsewhere."""
+    from plotly.offline import get_plotlyjs
+
     if aims is not None:
         aims.refuse_unknown(list(found.outputs))
         named = (*aims.objectives, *(name for name in aims.constraints if name not in aims.objectives))
@@ -89,28 +90,28 @@ def embedded(data: dict[str, Any]) -> str:
         ("\u2029", "\\u2029"),
     ):
         text = text.replace(sign, code)
-    # A lone surrogate, as a path of a foreign file system may hold, has no place in UTF-8.
+    # A lone surrogate, as a path of a foreign file system may hold, cannot be written in UTF-8.
     return re.sub(r"[\ud800-\udfff]", "\ufffd", text)
 
 
 def failures(found: Reading) -> list[tuple[str, int, str]]:
     """Errors of failed points, how many points each has, and the first of them in words."""
-    said: dict[str, list[int]] = {}
+    failed: dict[str, list[int]] = {}
     for number, state in enumerate(found.states):
         if state == "failed":
-            said.setdefault(found.errors[number], []).append(number)
-    ordered = sorted(said.items(), key=lambda item: -len(item[1]))
-    return [(error, len(held), words(found, held[0])) for error, held in ordered]
+            failed.setdefault(found.errors[number], []).append(number)
+    ordered = sorted(failed.items(), key=lambda item: -len(item[1]))
+    return [(error, len(points), words(found, points[0])) for error, points in ordered]
 
 
 def words(found: Reading, number: int) -> str:
     """One point by its coordinates."""
-    said = [
+    parts = [
         f"{label_of(path)} {_value(path, values[number])}"
         for path, values in found.coordinates.items()
         if values[number] is not ABSENT
     ]
-    return ", ".join(said) or "the base itself"
+    return ", ".join(parts) or "the base itself"
 
 
 def _value(path: str, value: Any) -> str:
@@ -128,12 +129,12 @@ def axes_in_words(found: Reading) -> list[tuple[str, str]]:
         present = [value for value in values if value is not ABSENT]
         texts = list(payload.texts_of(present).values())
         if present and all(payload.is_number(value) for value in present) and len(texts) > payload.FEW:
-            said = f"{len(texts)} values from {min(present):.6g} to {max(present):.6g}"
+            text = f"{len(texts)} values from {min(present):.6g} to {max(present):.6g}"
         else:
-            said = ", ".join(texts[: payload.FEW]) + (
+            text = ", ".join(texts[: payload.FEW]) + (
                 f" and {len(texts) - payload.FEW} more" * (len(texts) > payload.FEW)
             )
-        rows.append((path, said + ("; at some points only" if len(present) < len(values) else "")))
+        rows.append((path, text + ("; at some points only" if len(present) < len(values) else "")))
     return rows
 
 
@@ -146,9 +147,9 @@ def cards(found: Reading, aims: Aims | None) -> list[tuple[str, str, str]]:
         values = np.where(usable, found.outputs[name], np.nan)
         if way is None or not np.isfinite(values).any() or float(np.nanmax(values)) == float(np.nanmin(values)):
             continue
-        place = int(np.nanargmax(values) if way == "maximize" else np.nanargmin(values))
+        best_at = int(np.nanargmax(values) if way == "maximize" else np.nanargmin(values))
         best = "highest" if way == "maximize" else "lowest"
-        rows.append((f"{best} {label_of(name)}", in_unit(float(values[place]), unit_of(name)), words(found, place)))
+        rows.append((f"{best} {label_of(name)}", in_unit(float(values[best_at]), unit_of(name)), words(found, best_at)))
     return rows[:_CARDS]
 
 
@@ -157,6 +158,6 @@ def in_unit(value: float, unit: str) -> str:
     return quantity(value, unit) if unit in PREFIXED else f"{rounded(value)} {unit}".rstrip()
 
 
-def shown_figure(name: str, figure: published.Figure | None) -> str:
+def shown_figure(name: str, figure: published.PublishedFigure | None) -> str:
     """A published figure in a cell of a table."""
     return "–" if figure is None else in_unit(figure.value, unit_of(name))

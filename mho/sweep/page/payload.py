@@ -1,6 +1,6 @@
 """A reading as the page's script takes it: axes with their levels, outputs with unit and direction, one column each.
 
-What a script shows must stay light: of very many points a fixed sample is handed over, and the page says so.
+What a script shows must stay light: of very many points the page gets a fixed sample, which it states.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_LEVELS = 40  # of a number, beyond which its values are no levels to choos
 _MOST_MAIN = 8  # outputs whose shares of variance are found
 _LONGEST = 80
 SAMPLES = "samples"  # the dimension of settings that are drawn together
-FEW = 12  # values of an axis, up to which all are said
+FEW = 12  # values of an axis, up to which all are listed
 
 
 def build(found: Reading, aims: Aims | None, chips: dict[str, Published]) -> dict[str, Any]:
@@ -83,10 +83,10 @@ def _sample(found: Reading, aims: Aims | None) -> NDArray[np.int64]:
 def texts_of(values: list[Any]) -> dict[str, str]:
     """What a reader sees of each value of an axis, by its JSON text; no two values look alike."""
     keys = {_key(value): value for value in values if value is not ABSENT}
-    said = {key: _cut(short(value) if value is not None else "none") for key, value in keys.items()}
-    said |= {key: str(value).lower() for key, value in keys.items() if isinstance(value, bool)}
-    met = Counter(said.values())
-    return {key: _cut(key, 400) if met[text] > 1 else text for key, text in said.items()}
+    texts = {key: _cut(short(value) if value is not None else "none") for key, value in keys.items()}
+    texts |= {key: str(value).lower() for key, value in keys.items() if isinstance(value, bool)}
+    met = Counter(texts.values())
+    return {key: _cut(key, 400) if met[text] > 1 else text for key, text in texts.items()}
 
 
 def _cut(text: str, most: int = _LONGEST) -> str:
@@ -113,7 +113,7 @@ def _axis(found: Reading, path: str, shown: NDArray[np.int64]) -> dict[str, Any]
         "unit": unit_of(path),
         "prefixed": unit_of(path) in PREFIXED and path.rsplit(".", 1)[-1] != "t_s",
         "numeric": numeric,
-        # Sampled settings are drawn together, and yet each is an axis of its own.
+        # Sampled settings are drawn together, and yet each is one axis.
         "of": path if group.name == SAMPLES else group.name,
         "leads": group.name == SAMPLES or group.paths[0] == path,
     }
@@ -128,10 +128,10 @@ def _axis(found: Reading, path: str, shown: NDArray[np.int64]) -> dict[str, Any]
         number_of = {value: number for number, value in enumerate(distinct)}
         axis |= {"levels": levels, "numbers": distinct}
         return axis | {"values": [-1 if keys[index] is None else number_of[values[index]] for index in shown]}
-    said = texts_of(values)
-    place = {key: number for number, key in enumerate(said)}
-    axis |= {"many": False, "levels": list(said.values())}
-    return axis | {"values": [-1 if (key := keys[index]) is None else place[key] for index in shown]}
+    texts = texts_of(values)
+    position = {key: number for number, key in enumerate(texts)}
+    axis |= {"many": False, "levels": list(texts.values())}
+    return axis | {"values": [-1 if (key := keys[index]) is None else position[key] for index in shown]}
 
 
 def _output(found: Reading, name: str, aims: Aims | None, shown: NDArray[np.int64]) -> dict[str, Any]:
@@ -152,12 +152,12 @@ def _output(found: Reading, name: str, aims: Aims | None, shown: NDArray[np.int6
 
 
 def numbers(values: NDArray[Any]) -> list[float | None]:
-    """JSON knows no NaN."""
+    """JSON has no NaN."""
     return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def marks(found: Reading, names: list[str], chips: dict[str, Published]) -> list[dict[str, Any]]:
-    """Published chips that two outputs of this sweep can stand beside. On synthetic data an accuracy stands alone."""
+    """Published chips that compare with two outputs of this sweep. On synthetic data an accuracy compares with none."""
     comparable = [name for name in names if not (found.synthetic and "accuracy" in name)]
     return [mark for chip in chips.values() for mark in chip.marks(comparable, found.kind)]
 
@@ -190,5 +190,5 @@ def _factor(found: Reading, paths: tuple[str, ...], usable: NDArray[np.bool_]) -
         below = min(present) - (max(present) - min(present) or 1.0)
         return Factor(np.array([below if value is ABSENT else value for (value,) in rows], dtype=float))
     keys = ["\0".join("" if value is ABSENT else _key(value) for value in row) for row in rows]
-    place = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    return Factor(np.array([place[key] for key in keys], dtype=float), ordered=False)
+    position = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return Factor(np.array([position[key] for key in keys], dtype=float), ordered=False)

@@ -1,8 +1,8 @@
 """What a sweep's folder holds, as a report needs it: its axes, its points in their order, and what was left out.
 
-The sheet that the folder keeps says which points belong to the sweep; rows that other sheets have left there are
-counted and not shown. Where the sheet cannot be read again (its base was a file that is gone, say), the points are
-those that the rows themselves tell.
+The sheet that the folder keeps lists the points that belong to the sweep; rows that other sheets have left there are
+counted and not shown. Where the sheet cannot be read again (for example, its base was a file that is gone), the points
+are those of the rows.
 """
 
 from __future__ import annotations
@@ -11,33 +11,25 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
-from configs.yaml_source import dump_yaml
-from devices import InputError
-from mho.sweep.plan import Point
-from mho.sweep.store import Store, Told
+from configs.errors import InputError
+from configs.yaml_source import dump_yaml, parse_mapping
+from mho.sweep.plan import Dimension, Point
+from mho.sweep.store import Store, StoredResult
 from mho.sweep.study import Study
 from mho.sweep.template import VARIANT
 
 #: The value of an axis at a point at which it does not exist.
 ABSENT = "\0absent"
 _SPREAD = "_std"
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """What multiplies the points: the settings that change together."""
-
-    name: str
-    paths: tuple[str, ...]
 
 
 @dataclass
@@ -54,8 +46,8 @@ class Reading:
     wanted : outputs that the sheet names
     notes : what runs noted, and at how many points
     left_out : rows of the folder that belong to no point of this sweep
-    remarks : what a reader should know about how the folder was read
-    judged : stale means other than the code and data of now, and not of the newest point
+    remarks : how the folder was read, where that matters to a reader
+    judged : stale is other than the code and data of now, and not of the newest point
     """
 
     folder: Path
@@ -89,7 +81,7 @@ class Reading:
 
     @property
     def synthetic(self) -> int:
-        """At how many points a note says that the data were made and not recorded."""
+        """At how many points a note states that the data were made and not recorded."""
         return max((count for text, count in self.notes if "synthetic" in text.lower()), default=0)
 
     @property
@@ -105,9 +97,9 @@ def read(folder: Path, study: Study | None = None) -> Reading:
     of now, and otherwise by the code of the newest point.
     """
     with Store(folder, create=False) as store:
-        sheets, told = store.sheets(), {one.digest: one for one in store.told()}
-        asked, known = store.known()
-        first = next(store.rows(list(told)[:1]), None)
+        sheets, stored = store.sheets(), {one.digest: one for one in store.results()}
+        asked, statuses = store.statuses()
+        first = next(store.rows(list(stored)[:1]), None)
     name, text, _ = sheets[-1] if sheets else (str(folder), "", "")
     found, judge = Reading(folder, Path(name).stem or folder.name, text=text, judged=study is not None), study
     if study is None and text:
@@ -115,29 +107,29 @@ def read(folder: Path, study: Study | None = None) -> Reading:
         if study is None:
             found.remarks.append(
                 f"The sweep's file could not be read again ({why}); the points are those that the folder holds, and "
-                "none can be told to be missing."
+                "none can be listed as missing."
             )
     if study is None:
-        points, rows = _by_rows(told, sheets, text)
+        points, rows = _by_rows(stored, sheets, text)
         _describe(found, text)
         found.kind = str(first.config.get("kind") or "") if first is not None else ""
         paths = dict.fromkeys(path for point in points for path, _ in point.coordinates)
         found.dimensions = [Dimension(path, (path,)) for path in paths]
     else:
         points = sorted(study.points, key=lambda point: point.index)
-        rows, remark = _by_study(study, points, told, asked)
+        rows, remark = _by_study(study, points, stored, asked)
         found.remarks += remark
         found.kind, sweep = study.kind, study.sheet.sweep
         found.description, found.wanted = sweep.description, sweep.outputs
         named = [Dimension(VARIANT, (VARIANT,))] if sweep.variants else []
-        found.dimensions = [*named, *(Dimension(each.name, each.paths) for each in study.plan.dimensions)]
-    found.left_out = len(told) - len({one.digest for one in rows if one is not None})
+        found.dimensions = [*named, *study.plan.dimensions]
+    found.left_out = len(stored) - len({one.digest for one in rows if one is not None})
     _fill(found, points, rows)
     newest = max((one for one in rows if one is not None), key=lambda one: one.finished, default=None)
     for number, one in enumerate(rows):
         if one is None or newest is None or one.state != "done":
             continue
-        if not (judge.counts(known[one.digest], points[number]) if judge else one.code == newest.code):
+        if not (judge.counts(statuses[one.digest], points[number]) if judge else one.code == newest.code):
             found.states[number] = "stale"
     return found
 
@@ -145,15 +137,15 @@ def read(folder: Path, study: Study | None = None) -> Reading:
 def of_table(about: Reading, frame: pd.DataFrame, paths: Sequence[str]) -> Reading:
     """The trials of a search, one row each, as points: ``about`` with the table's figures and states.
 
-    ``paths`` are the columns that are settings; those of numbers are outputs, but for the trial's own number; ``state``
-    (done, pruned or failed) and ``error`` are what they say. Figures of a pruned trial are of a cheap look, and are
-    listed but not drawn.
+    ``paths`` are the columns that are settings; those of numbers are outputs, but for the number of the trial;
+    ``state`` (done, pruned or failed) and ``error`` are those of the trial. Figures of a pruned trial are of a cheap
+    look, and are listed but not drawn.
     """
-    own = ("trial", "feasible", "front", "rung", "state", "error")
+    others = ("trial", "feasible", "front", "rung", "state", "error")
     figures = {
         str(name): pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         for name in frame.columns
-        if name not in (*own, *paths)
+        if name not in (*others, *paths)
     }
     return replace(
         about,
@@ -200,14 +192,14 @@ def _again(name: str, text: str) -> tuple[Study | None, str]:
 
 
 def _by_study(
-    study: Study, points: Sequence[Point], told: Mapping[str, Told], asked: Mapping[str, str]
-) -> tuple[list[Told | None], list[str]]:
-    rows = [told.get(asked.get(study.asked(point), "")) for point in points]
-    if any(row is not None for row in rows) or not told:
+    study: Study, points: Sequence[Point], stored: Mapping[str, StoredResult], asked: Mapping[str, str]
+) -> tuple[list[StoredResult | None], list[str]]:
+    rows = [stored.get(asked.get(study.asked(point), "")) for point in points]
+    if any(row is not None for row in rows) or not stored:
         return rows, []
     # The base or a record has changed since: what was asked for then has other keys now.
-    newest: dict[str, Told] = {}
-    for one in sorted(told.values(), key=lambda one: one.finished):
+    newest: dict[str, StoredResult] = {}
+    for one in sorted(stored.values(), key=lambda one: one.finished):
         newest[_key(one.coordinates)] = one
     rows = [newest.get(_key(point.coordinates)) for point in points]
     return rows, [
@@ -217,21 +209,18 @@ def _by_study(
 
 
 def _by_rows(
-    told: Mapping[str, Told], sheets: Sequence[tuple[str, str, str]], text: str
-) -> tuple[list[Point], list[Told | None]]:
-    """Points as the rows tell them; where several sheets worked here, those since this one began."""
+    stored: Mapping[str, StoredResult], sheets: Sequence[tuple[str, str, str]], text: str
+) -> tuple[list[Point], list[StoredResult | None]]:
+    """Points by the rows; where several sheets worked here, those since this one began."""
     others = len({each[1] for each in sheets}) > 1
     since = min((started for _, one, started in sheets if one == text), default="") if others else ""
-    rows = sorted((one for one in told.values() if one.finished >= since), key=lambda one: one.finished)
+    rows = sorted((one for one in stored.values() if one.finished >= since), key=lambda one: one.finished)
     return [Point(number, one.coordinates) for number, one in enumerate(rows)], list(rows)
 
 
 def _describe(found: Reading, text: str) -> None:
-    try:
-        plain = yaml.safe_load(text) or {}
-    except yaml.YAMLError:
-        return
-    if isinstance(plain, dict):
+    with suppress(InputError):
+        plain = parse_mapping(text.encode(), found.title, found.folder).plain()
         found.description = str(plain.get("description") or "")
         wanted = plain.get("outputs") or ()
         found.wanted = tuple(str(each) for each in wanted) if isinstance(wanted, list) else ()
@@ -241,7 +230,7 @@ def _key(coordinates: Iterable[tuple[str, Any]]) -> str:
     return json.dumps([[path, value] for path, value in coordinates], sort_keys=True)
 
 
-def _fill(found: Reading, points: Sequence[Point], rows: Sequence[Told | None]) -> None:
+def _fill(found: Reading, points: Sequence[Point], rows: Sequence[StoredResult | None]) -> None:
     size = len(points)
     given = [dict(point.coordinates) for point in points]
     found.coordinates = {path: [each.get(path, ABSENT) for each in given] for path in found.paths}
@@ -273,7 +262,7 @@ def _fill(found: Reading, points: Sequence[Point], rows: Sequence[Told | None]) 
     found.notes, found.codes = notes.most_common(), codes.most_common()
 
 
-def _by_chip(one: Told) -> dict[str, list[float]]:
+def _by_chip(one: StoredResult) -> dict[str, list[float]]:
     """Figures of single chips, of outputs that are the mean over them."""
     chips = one.artefacts.get("chips")
     if not isinstance(chips, dict):

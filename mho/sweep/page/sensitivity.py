@@ -33,13 +33,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestRegressor
 
 _FEWEST = 20  # points for a forest
 _MOST = 1000  # points that a forest is grown on
 _TREES = 50
 _PERMUTATIONS = 2
-_GROUPS = 12  # distinct numbers up to which each is a group of its own
+_GROUPS = 12  # distinct numbers up to which each is one group
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Factor:
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares of one output's variance by axis; None where there is nothing to tell them from.
+    """Shares of one output's variance by axis; None where nothing decides them.
 
     ``explained`` is the share of variance that the forest behind ``total`` explains out of bag; None on a grid.
     """
@@ -68,8 +67,8 @@ def shares(factors: Mapping[str, Factor], output: NDArray[Any], *, forest: bool 
     """First-order and total shares of the output's variance for each axis, over points where it is available."""
     whole = np.isfinite(output)
     y = np.asarray(output, dtype=float)[whole]
-    held = {name: Factor(factor.values[whole], factor.ordered) for name, factor in factors.items()}
-    varied = {name: factor for name, factor in held.items() if len(np.unique(factor.values)) > 1}
+    complete = {name: Factor(factor.values[whole], factor.ordered) for name, factor in factors.items()}
+    varied = {name: factor for name, factor in complete.items() if len(np.unique(factor.values)) > 1}
     still: dict[str, float | None] = dict.fromkeys(factors, 0.0)
     # Of a constant the last bits may differ.
     if len(y) < 2 or float(np.ptp(y)) <= 1e-12 * float(np.abs(y).max()) or not varied:
@@ -97,11 +96,11 @@ def _grid(factors: Sequence[Factor], y: NDArray[Any]) -> NDArray[Any] | None:
     shape = [len(levels) for levels, _ in codes]
     if math.prod(shape) != len(y):
         return None
-    place = np.ravel_multi_index([inverse.reshape(-1) for _, inverse in codes], shape)
-    if len(np.unique(place)) != len(y):
+    flat = np.ravel_multi_index([inverse.reshape(-1) for _, inverse in codes], shape)
+    if len(np.unique(flat)) != len(y):
         return None
     cells = np.empty(len(y))
-    cells[place] = y
+    cells[flat] = y
     return cells.reshape(shape)
 
 
@@ -139,6 +138,8 @@ def correlation_ratio(groups: NDArray[Any], y: NDArray[Any]) -> float | None:
 
 
 def _forest(factors: Sequence[Factor], y: NDArray[Any]) -> tuple[list[float], float]:
+    from sklearn.ensemble import RandomForestRegressor
+
     rng = np.random.default_rng(0)
     chosen = np.sort(rng.permutation(len(y))[:_MOST])
     x = np.stack([factor.values[chosen] for factor in factors], axis=1)

@@ -89,7 +89,7 @@ function absent(id, text) {
 
 function say(id, text) { document.getElementById(id + "-caption").textContent = text; }
 
-const decades = (values) => { const held = values.filter((value) => value > 0); return held.length ? Math.log10(most(held) / least(held)) : 0; };
+const decades = (values) => { const positive = values.filter((value) => value > 0); return positive.length ? Math.log10(most(positive) / least(positive)) : 0; };
 
 function fits(scale, values) {
   if (scale !== "auto") { return scale; }

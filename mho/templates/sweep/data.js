@@ -41,7 +41,7 @@ function coded(axis) {
     const inner = edges.slice(1, -1);
     codes = axis.values.map((value) => value === null ? -1 : inner.filter((edge) => value > edge).length);
     levels = apart((digits) => inner.concat(0).map((_, k) => plain(edges[k] * size.factor, digits) + " to " + plain(edges[k + 1] * size.factor, digits)));
-    numbers = levels.map((_, k) => { const held = axis.values.filter((value, i) => codes[i] === k); return held.length ? mean(held) : edges[k]; });
+    numbers = levels.map((_, k) => { const inside = axis.values.filter((value, i) => codes[i] === k); return inside.length ? mean(inside) : edges[k]; });
   } else {
     codes = axis.values;
     levels = axis.levels.slice();

@@ -27,7 +27,7 @@ DRAWN.front = function () {
   const sx = scaleOf(points.map((i) => x.values[i]), x), sy = scaleOf(points.map((i) => y.values[i]), y);
   const about = (i) => AXES.filter((axis) => textAt(axis, i) !== ABSENT).map((axis) => safe(axis.label + " " + textAt(axis, i))).concat(
     "<b>" + safe(x.label) + " " + plain(x.values[i] * sx.factor, 4) + " " + sx.unit, safe(y.label) + " " + plain(y.values[i] * sy.factor, 4) + " " + sy.unit + "</b>").join("<br>");
-  const part = (held, more) => ({x: held.map((i) => x.values[i] * sx.factor), y: held.map((i) => y.values[i] * sy.factor), text: held.map(about), mode: "markers", hovertemplate: "%{text}<extra></extra>", ...more});
+  const part = (points, more) => ({x: points.map((i) => x.values[i] * sx.factor), y: points.map((i) => y.values[i] * sy.factor), text: points.map(about), mode: "markers", hovertemplate: "%{text}<extra></extra>", ...more});
   const look = theme(), traces = [];
   traces.push(part(front, {mode: "lines", name: "front", line: {color: look.ink, width: 1.6, shape: up(wayX) ? "vh" : "hv"}, hoverinfo: "skip", hovertemplate: undefined, text: undefined}));
   let dominated = feasible.filter((i) => !on.has(i));
@@ -35,7 +35,7 @@ DRAWN.front = function () {
   if (hidden > 0) { const every = dominated.length / MOST_PALE; dominated = [...Array(MOST_PALE).keys()].map((k) => dominated[Math.floor(k * every)]); }
   const levels = colour ? coded(colour) : {codes: [], levels: [""]};
   levels.levels.forEach((level, k) => {
-    const mine = (held) => colour ? held.filter((i) => levels.codes[i] === k) : held;
+    const mine = (points) => colour ? points.filter((i) => levels.codes[i] === k) : points;
     const look = {color: nth(PALETTE, k), symbol: nth(SHAPES, k)}, name = safe(colour ? level : "points"), pale = mine(dominated), best = mine(front);
     if (pale.length) { traces.push(part(pale, {name, legendgroup: name, showlegend: !best.length, opacity: 0.42, marker: {...look, size: 7}, meta: "dominated"})); }
     if (best.length) { traces.push(part(best, {name, legendgroup: name, marker: {...look, size: 11, line: {color: theme().ink, width: 1.2}}, meta: "front"})); }
@@ -43,14 +43,14 @@ DRAWN.front = function () {
   const infeasible = points.filter((i) => DATA.feasible && !DATA.feasible[i]).slice(0, MOST_PALE);
   if (infeasible.length) { traces.push(part(infeasible, {name: "not feasible", opacity: 0.5, marker: {symbol: "x-thin-open", color: look.soft, size: 7, line: {width: 1.4}}, meta: "infeasible"})); }
   for (const analog of [true, false]) {
-    const held = chips.filter((chip) => chip.analog === analog);
-    if (!held.length || state["front.chips"] === "no") { continue; }
-    const first = held.map((chip, k) => held.findIndex((other) => other.chip === chip.chip) === k);
-    traces.push({x: held.map((chip) => chip.figures[x.name].value * sx.factor), y: held.map((chip) => chip.figures[y.name].value * sy.factor), mode: narrow() ? "markers" : "markers+text", cliponaxis: false,
-      name: analog ? "published, analog" : "published, digital", // One name a chip; how it was operated is said on pointing at it.
-      text: held.map((chip, k) => first[k] ? safe(chip.chip) : ""), hovertext: held.map((chip) => safe(chip.label)), textposition: held.map((_, k) => first.slice(0, k).filter(Boolean).length % 2 ? "bottom center" : "top center"), textfont: {size: 10, color: look.soft}, meta: "published",
+    const published = chips.filter((chip) => chip.analog === analog);
+    if (!published.length || state["front.chips"] === "no") { continue; }
+    const first = published.map((chip, k) => published.findIndex((other) => other.chip === chip.chip) === k);
+    traces.push({x: published.map((chip) => chip.figures[x.name].value * sx.factor), y: published.map((chip) => chip.figures[y.name].value * sy.factor), mode: narrow() ? "markers" : "markers+text", cliponaxis: false,
+      name: analog ? "published, analog" : "published, digital", // One name a chip; pointing at it shows how it was operated.
+      text: published.map((chip, k) => first[k] ? safe(chip.chip) : ""), hovertext: published.map((chip) => safe(chip.label)), textposition: published.map((_, k) => first.slice(0, k).filter(Boolean).length % 2 ? "bottom center" : "top center"), textfont: {size: 10, color: look.soft}, meta: "published",
       marker: {symbol: analog ? "star-diamond-open" : "square-open", color: look.ink, size: 10, line: {width: 1.6}},
-      customdata: held.map((chip) => [x, y].map((output) => { const figure = chip.figures[output.name]; return safe(output.label + ": " + figure.value + " (" + figure.status + ": " + figure.source + ")"); }).join("<br>")),
+      customdata: published.map((chip) => [x, y].map((output) => { const figure = chip.figures[output.name]; return safe(output.label + ": " + figure.value + " (" + figure.status + ": " + figure.source + ")"); }).join("<br>")),
       hovertemplate: "<b>%{hovertext}</b><br>%{customdata}<extra></extra>"});
   }
   const every = (axis) => traces.flatMap((trace) => trace[axis]);

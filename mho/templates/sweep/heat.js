@@ -22,14 +22,14 @@ DRAWN.heat = function () {
     text: values.map((row) => row.map((value) => value === null ? "" : plain(value))), texttemplate: few ? "%{text}" : undefined, xgap: 2, ygap: 2,
     colorscale: "Viridis", hoverongaps: false, colorbar: {title: {text: safe(headed(z.label, size.unit)), side: "right"}, thickness: 14, outlinewidth: 0, tickcolor: look.soft, ...(log ? decadeTicks(values.flat().filter(finite)) : {})},
     customdata: rows.map((row) => columns.map((column) => {
-      const held = at(row, column) || [];
-      return held.length > 1 ? held.length + " points, from " + plain(least(held) * size.factor) + " to " + plain(most(held) * size.factor) : "one point";
+      const inside = at(row, column) || [];
+      return inside.length > 1 ? inside.length + " points, from " + plain(least(inside) * size.factor) + " to " + plain(most(inside) * size.factor) : "one point";
     })),
     hovertemplate: safe(x.label) + " %{x}<br>" + safe(y.label) + " %{y}<br><b>%{text} " + size.unit + "</b><br>%{customdata}<extra></extra>",
   }], {height: Math.max(300, Math.min(760, 130 + 46 * rows.length)),
     xaxis: axisStyle({type: "category", title: {text: safe(named(x))}, showgrid: false}), yaxis: axisStyle({type: "category", title: {text: safe(named(y))}, showgrid: false})});
   const empty = values.flat().filter((value) => value === null).length;
-  say("heat", (over.length ? "Each cell is the mean over " + listed(over.map((axis) => axis.label)) + "; pointing at it shows the least and the greatest." : [...cells.values()].some((held) => held.length > 1) ? "Each cell is the mean of the points in its bin." : "Each cell is one point.")
+  say("heat", (over.length ? "Each cell is the mean over " + listed(over.map((axis) => axis.label)) + "; pointing at it shows the least and the greatest." : [...cells.values()].some((inside) => inside.length > 1) ? "Each cell is the mean of the points in its bin." : "Each cell is one point.")
     + (empty ? " " + empty + " of " + values.flat().length + " cells hold no finished point and stay empty." : "")
     + (log ? " Colours are logarithmic." : ""));
 };

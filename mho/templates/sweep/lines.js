@@ -48,7 +48,7 @@ DRAWN.lines = function () {
   show("lines", traces, panelled(shown, panels, place, {type, decades: decades(traces.filter((trace) => trace.name).flatMap((trace) => trace.y)), title: {text: safe(headed(y.label, size.unit))}},
     [series ? safe(series.label) : "", spread.brief].filter(Boolean).join(", ")));
   say("lines", [
-    over.length ? "Each mark is the mean over " + listed(over.map((axis) => axis.label)) + "." : [...groups.values()].some((group) => [...group.at.values()].some((held) => held.length > 1)) ? "Each mark is the mean of the points in its bin." : "Each mark is one point.",
+    over.length ? "Each mark is the mean over " + listed(over.map((axis) => axis.label)) + "." : [...groups.values()].some((group) => [...group.at.values()].some((inside) => inside.length > 1)) ? "Each mark is the mean of the points in its bin." : "Each mark is one point.",
     spread.words, place.words, shown.length > 1 ? "Panels share their axes." : ""].filter(Boolean).join(" "));
 };
 
@@ -61,7 +61,7 @@ function spreadOf(wanted, output, over) {
   if (kind === "auto") { kind = output.spread ? "chips" : over.length ? "rest" : "none"; }
   const around = (width) => (rows, middle) => { const half = width(rows); return [middle - half, middle + half]; };
   if (kind === "chips" && output.spread) {
-    return {ends: around((rows) => { const held = rows.map((i) => output.spread[i]).filter(finite); return held.length ? Math.sqrt(mean(held.map((s) => s * s))) : 0; }),
+    return {ends: around((rows) => { const spreads = rows.map((i) => output.spread[i]).filter(finite); return spreads.length ? Math.sqrt(mean(spreads.map((s) => s * s))) : 0; }),
       brief: "± 1 std over " + chips, words: "The band or bar is ± 1 standard deviation over " + chips + " (of several points, the root of the mean square)."};
   }
   if (kind === "seeds" && seeds) {
@@ -73,7 +73,7 @@ function spreadOf(wanted, output, over) {
       brief: "± 1 std over " + safe(listed(over.map((axis) => axis.label))), words: "The band or bar is ± 1 standard deviation over " + listed(over.map((axis) => axis.label)) + "."};
   }
   if (kind === "range" && over.length) {
-    return {ends: (rows) => { const held = rows.map((i) => output.values[i]); return [least(held), most(held)]; },
+    return {ends: (rows) => { const figures = rows.map((i) => output.values[i]); return [least(figures), most(figures)]; },
       brief: "least to greatest over " + safe(listed(over.map((axis) => axis.label))), words: "The band or bar reaches from the least to the greatest over " + listed(over.map((axis) => axis.label)) + "."};
   }
   const missing = {chips: "No figures of single chips are kept for this output.", seeds: "No seeds differ at a mark.", rest: "Nothing else differs at a mark.", range: "Nothing else differs at a mark."};
@@ -84,21 +84,21 @@ function spreadOf(wanted, output, over) {
 function horizontal(axis, points) {
   const {numbers, levels, codes} = coded(axis), times = timed(axis);
   let scale = state["lines.xscale"];
-  const held = [...new Set(points.map((i) => codes[i]))].map((code) => numbers ? numbers[code] : null);
+  const present = [...new Set(points.map((i) => codes[i]))].map((code) => numbers ? numbers[code] : null);
   if (scale === "auto" && axis.numeric) {
-    const positive = held.filter((value) => value > 0);
-    scale = fits("auto", positive) === "log" ? (positive.length === held.length ? "log" : "steps") : "linear";
+    const positive = present.filter((value) => value > 0);
+    scale = fits("auto", positive) === "log" ? (positive.length === present.length ? "log" : "steps") : "linear";
   }
   if (!axis.numeric || scale === "steps") {
     return {type: "category", at: (code) => levels[code], title: named(axis), order: levels.filter((level) => level !== APART),
       words: axis.many ? "Values along the horizontal axis are in equally filled bins." : axis.numeric ? "Values along the horizontal axis stand in equal steps." : ""};
   }
-  const size = scaleOf(held, axis);
+  const size = scaleOf(present, axis);
   // Few values are ticks themselves: times in words, and whole numbers without halves between them.
   const marked = [...new Set(points.map((i) => codes[i]))].filter((code) => scale !== "log" || numbers[code] > 0);
-  const own = held.length <= 10 && (times || held.every(Number.isInteger));
-  const ticks = own ? {tickvals: marked.map((code) => numbers[code] * size.factor), ticktext: marked.map((code) => times ? levels[code] : plain(numbers[code] * size.factor, 6))} : {};
-  return {type: scale, decades: decades(held), at: (code) => numbers[code] * size.factor, title: times ? axis.label : headed(axis.label, size.unit), ticks,
+  const exact = present.length <= 10 && (times || present.every(Number.isInteger));
+  const ticks = exact ? {tickvals: marked.map((code) => numbers[code] * size.factor), ticktext: marked.map((code) => times ? levels[code] : plain(numbers[code] * size.factor, 6))} : {};
+  return {type: scale, decades: decades(present), at: (code) => numbers[code] * size.factor, title: times ? axis.label : headed(axis.label, size.unit), ticks,
     words: axis.many ? "Values along the horizontal axis are in equally filled bins, drawn at their means." : ""};
 }
 

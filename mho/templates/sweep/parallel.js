@@ -8,9 +8,9 @@ function columnsOf() {
   const axes = AXES.map((axis) => {
     const {codes, levels} = coded(axis);
     if (axis.many) {
-      const held = axis.values.filter(finite), low = least(held), high = most(held), log = fits("auto", held) === "log";
+      const present = axis.values.filter(finite), low = least(present), high = most(present), log = fits("auto", present) === "log";
       const to = (value) => log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low || 1);
-      const size = scaleOf(held, axis);
+      const size = scaleOf(present, axis);
       return {key: axis.path, label: named(axis), at: (i) => axis.values[i] === null ? null : to(axis.values[i]), ticks: [[0, plain(low * size.factor)], [1, plain(high * size.factor)]]};
     }
     const last = Math.max(1, levels.length - 1), few = Math.ceil(levels.length / 12);
@@ -18,8 +18,8 @@ function columnsOf() {
       ticks: levels.map((level, k) => [levels.length > 1 ? k / last : 0.5, level]).filter((_, k) => k % few === 0)};
   });
   const outputs = wanted.slice(0, 7).map(outputOf).map((output) => {
-    const held = output.values.filter((value, i) => usable(i) && finite(value)), size = scaleOf(held, output);
-    const log = fits("auto", held) === "log", low = held.length ? least(held) : 0, high = held.length ? most(held) : 1;
+    const present = output.values.filter((value, i) => usable(i) && finite(value)), size = scaleOf(present, output);
+    const log = fits("auto", present) === "log", low = present.length ? least(present) : 0, high = present.length ? most(present) : 1;
     const to = (value) => high === low ? 0.5 : log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
     const from = (share) => log ? low * (high / low) ** share : low + share * (high - low);
     return {key: output.name, label: headed(output.label, size.unit), output: true, at: (i) => finite(output.values[i]) ? to(output.values[i]) : null,
@@ -51,11 +51,11 @@ function element(name, attributes, parent, text) {
 const GEOMETRY = {top: 92, height: 300, left: 92, step: 112};
 
 DRAWN.parallel = function () {
-  const box = document.getElementById("parallel"), held = columns();
+  const box = document.getElementById("parallel"), drawn = columns();
   box.replaceChildren();
-  if (held.length < 2) { return say("parallel", "Parallel coordinates need an axis and an output, or two of either."); }
-  const {top, height, left} = GEOMETRY, step = Math.max(GEOMETRY.step, Math.floor((box.clientWidth - 224) / (held.length - 1)));
-  const width = left + step * (held.length - 1) + 132, tint = held.find((column) => column.key === state["parallel.colour"]) || held[held.length - 1];
+  if (drawn.length < 2) { return say("parallel", "Parallel coordinates need an axis and an output, or two of either."); }
+  const {top, height, left} = GEOMETRY, step = Math.max(GEOMETRY.step, Math.floor((box.clientWidth - 224) / (drawn.length - 1)));
+  const width = left + step * (drawn.length - 1) + 132, tint = drawn.find((column) => column.key === state["parallel.colour"]) || drawn[drawn.length - 1];
   const svg = element("svg", {viewBox: `0 0 ${width} ${top + height + 26}`, width, height: top + height + 26, role: "group", "aria-label": "Parallel coordinates"}, box);
   let points = chosen().filter(usable);
   const total = points.length;
@@ -64,11 +64,11 @@ DRAWN.parallel = function () {
   const x = (k) => left + k * step, y = (share) => top + (1 - share) * height;
   points.forEach((i) => {
     let path = "", pen = "M";
-    held.forEach((column, k) => { const at = column.at(i); if (at === null) { pen = "M"; } else { path += pen + x(k) + " " + y(at).toFixed(1); pen = "L"; } });
+    drawn.forEach((column, k) => { const at = column.at(i); if (at === null) { pen = "M"; } else { path += pen + x(k) + " " + y(at).toFixed(1); pen = "L"; } });
     const share = tint.at(i);
     element("path", {d: path, stroke: share === null ? "currentColor" : shade(share), "data-point": i}, lines);
   });
-  held.forEach((column, k) => upright(svg, column, x(k), y));
+  drawn.forEach((column, k) => upright(svg, column, x(k), y));
   mark();
 };
 
@@ -82,12 +82,12 @@ function upright(svg, column, x, y) {
   for (const [share, text] of column.ticks) { element("text", {x: x - 6, y: y(share) + 4, "text-anchor": "end", class: "tick"}, group, text.length > 15 ? text.slice(0, 14) + "…" : text); }
   const range = element("rect", {x: x - 8, width: 16, class: "range", rx: 3}, group), target = element("rect", {x: x - 14, y: top - 6, width: 28, height: height + 12, class: "target"}, group);
   function place() {
-    const held = brushes[column.key];
-    range.setAttribute("visibility", held ? "visible" : "hidden");
-    group.setAttribute("aria-valuenow", held ? Math.round(50 * (held[0] + held[1])) : 50);
-    group.setAttribute("aria-valuetext", held ? `from ${Math.round(100 * held[0])} to ${Math.round(100 * held[1])} % of the axis` : "everything");
+    const span = brushes[column.key];
+    range.setAttribute("visibility", span ? "visible" : "hidden");
+    group.setAttribute("aria-valuenow", span ? Math.round(50 * (span[0] + span[1])) : 50);
+    group.setAttribute("aria-valuetext", span ? `from ${Math.round(100 * span[0])} to ${Math.round(100 * span[1])} % of the axis` : "everything");
     group.setAttribute("aria-label", column.label);
-    if (held) { range.setAttribute("y", y(held[1])); range.setAttribute("height", Math.max(3, y(held[0]) - y(held[1]))); }
+    if (span) { range.setAttribute("y", y(span[1])); range.setAttribute("height", Math.max(3, y(span[0]) - y(span[1]))); }
   }
   function put(low, high) {
     brushes[column.key] = [Math.max(0, Math.min(low, high)), Math.min(1, Math.max(low, high))];
@@ -101,8 +101,8 @@ function upright(svg, column, x, y) {
   target.addEventListener("pointermove", (event) => { if (from !== null && Math.abs(share(event) - from) > 0.01) { put(from, share(event)); } });
   target.addEventListener("pointerup", (event) => { const short = Math.abs(share(event) - from) <= 0.01; from = null; if (short) { clear(); } else { DRAWN.table(); } });
   group.addEventListener("keydown", (event) => {
-    const move = {ArrowUp: 0.05, ArrowDown: -0.05}[event.key], held = brushes[column.key] || [0, 1];
-    if (event.key === "Escape") { clear(); } else if (move && event.shiftKey) { put(held[0], Math.max(held[0] + 0.02, held[1] + move)); } else if (move && !brushes[column.key]) { put(...(move > 0 ? [0.5, 1] : [0, 0.5])); } else if (move) { put(held[0] + move, held[1] + move); } else { return; }
+    const move = {ArrowUp: 0.05, ArrowDown: -0.05}[event.key], span = brushes[column.key] || [0, 1];
+    if (event.key === "Escape") { clear(); } else if (move && event.shiftKey) { put(span[0], Math.max(span[0] + 0.02, span[1] + move)); } else if (move && !brushes[column.key]) { put(...(move > 0 ? [0.5, 1] : [0, 0.5])); } else if (move) { put(span[0] + move, span[1] + move); } else { return; }
     event.preventDefault();
     DRAWN.table();
   });

@@ -18,7 +18,7 @@ function tableColumns() {
   return texts.concat(axes, outputs, errors);
 }
 
-// A filter as a test: words are looked for; >, <, =, != and a..b compare, in the heading's unit or with one of their own.
+// A filter as a test: words are looked for; >, <, =, != and a..b compare, in the heading's unit or with a unit of theirs.
 const AMOUNT = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(\S*)$/i;
 function amount(text, column) {
   const found = AMOUNT.exec(text.trim().replace("−", "-"));
@@ -53,11 +53,11 @@ function tester(text, column) {
   return (i) => column.text(i).toLowerCase().includes(wanted);
 }
 
-function tableRows(held) {
-  const tests = held.map((column) => tester(state["filter." + column.key] || "", column)).filter(Boolean);
+function tableRows(shown) {
+  const tests = shown.map((column) => tester(state["filter." + column.key] || "", column)).filter(Boolean);
   const active = Object.keys(brushes).length > 0;
   const rows = chosen().filter((i) => tests.every((test) => test(i)) && (!active || (usable(i) && brushed(i))));
-  const by = held.find((column) => column.key === state["table.sort"]), sign = state["table.way"] === "down" ? -1 : 1;
+  const by = shown.find((column) => column.key === state["table.sort"]), sign = state["table.way"] === "down" ? -1 : 1;
   if (!by) { return rows; }
   // What is not available stands last, whichever way.
   const compare = by.value
@@ -68,8 +68,8 @@ function tableRows(held) {
 
 let tableHead = "";
 DRAWN.table = function () {
-  const held = tableColumns(), table = document.getElementById("points");
-  if (tableHead !== held.map((column) => column.key).join("\n")) { heads(table, held); tableHead = held.map((column) => column.key).join("\n"); }
+  const shown = tableColumns(), table = document.getElementById("points");
+  if (tableHead !== shown.map((column) => column.key).join("\n")) { heads(table, shown); tableHead = shown.map((column) => column.key).join("\n"); }
   for (const head of table.querySelectorAll("th[data-key]")) {
     const mine = head.dataset.key === state["table.sort"];
     head.setAttribute("aria-sort", mine ? (state["table.way"] === "down" ? "descending" : "ascending") : "none");
@@ -77,15 +77,15 @@ DRAWN.table = function () {
   for (const input of table.querySelectorAll("input")) {
     const text = state["filter." + input.dataset.key] || "";
     if (input.value !== text) { input.value = text; }
-    input.setAttribute("aria-invalid", tester(text, held.find((column) => column.key === input.dataset.key)) === null);
+    input.setAttribute("aria-invalid", tester(text, shown.find((column) => column.key === input.dataset.key)) === null);
   }
-  const rows = tableRows(held), size = Number(state["table.size"]), pages = Math.max(1, Math.ceil(rows.length / size));
+  const rows = tableRows(shown), size = Number(state["table.size"]), pages = Math.max(1, Math.ceil(rows.length / size));
   const page = Math.min(pages, Math.max(1, Number(state["table.page"]) || 1)), body = table.tBodies[0];
   body.replaceChildren(...rows.slice((page - 1) * size, page * size).map((i) => {
     const row = document.createElement("tr");
     row.dataset.point = i;
     row.className = STATES[DATA.states[i]];
-    for (const column of held) {
+    for (const column of shown) {
       const cell = row.insertCell();
       cell.textContent = column.text(i);
       cell.className = column.value ? "num" : column.wide ? "source" : "";
@@ -99,9 +99,9 @@ DRAWN.table = function () {
   say("table", rows.length + " of " + COUNT + " points" + ranges + ".");
 };
 
-function heads(table, held) {
+function heads(table, shown) {
   const row = document.createElement("tr"), filters = document.createElement("tr");
-  for (const column of held) {
+  for (const column of shown) {
     const head = document.createElement("th"), button = document.createElement("button");
     head.dataset.key = column.key;
     head.scope = "col";
@@ -132,11 +132,11 @@ function heads(table, held) {
 
 // The rows as filtered and sorted, plain SI figures, under the names that results.csv has.
 function csvText() {
-  const held = tableColumns();
+  const shown = tableColumns();
   // A text that a spreadsheet would take for a formula is kept a text.
   const cell = (value) => { let text = String(value); if (/^[=+@\t\r]/.test(text) || /^-[^\d.]/.test(text)) { text = "'" + text; } return /[",\n\r]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text; };
   const raw = (column, i) => column.value ? (finite(column.value(i)) ? column.value(i) : "") : column.text(i) === ABSENT ? "" : column.text(i);
-  return [held.map((column) => cell(column.key)).join(",")].concat(tableRows(held).map((i) => held.map((column) => cell(raw(column, i))).join(","))).join("\n") + "\n";
+  return [shown.map((column) => cell(column.key)).join(",")].concat(tableRows(shown).map((i) => shown.map((column) => cell(raw(column, i))).join(","))).join("\n") + "\n";
 }
 
 function takeAway() {

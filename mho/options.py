@@ -1,0 +1,63 @@
+"""Options and arguments that several commands have in common."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class ComputeDevice(str, Enum):
+    """Where training runs."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class EngineName(str, Enum):
+    """Where the points of a sweep are computed."""
+
+    local = "local"
+    dask = "dask"
+    ray = "ray"
+
+
+class ReportFormat(str, Enum):
+    """What ``mho report`` writes."""
+
+    html = "html"
+    csv = "csv"
+    json = "json"
+    markdown = "markdown"
+    parquet = "parquet"
+    trace = "trace"
+
+
+Experiment = Annotated[
+    str, typer.Argument(help="A YAML file, or the name of a shipped experiment (mho list experiments).")
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one value, e.g. chip.bits=4 or variants[taox_4bit].chip.weights.device=pcm. May be repeated.",
+    ),
+]
+Recordings = Annotated[Path | None, typer.Option(help="Recordings, as for mho run.")]
+Results = Annotated[
+    Path | None, typer.Option("-o", "--output", help="Folder of the results; runs/NAME by default. It resumes.")
+]
+File = Annotated[Path | None, typer.Option("-o", "--output", help="File to write; else standard output.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of the summary.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, how many points and how long.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Compute failed points again.")]
+Workers = Annotated[int, typer.Option("-j", help="Worker processes; each computes with one thread.")]
+Engine = Annotated[EngineName, typer.Option(help="Where points are computed: processes of this machine, Dask, or Ray.")]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Of a running Dask scheduler (tcp://host:8786) or Ray cluster; without it, one is started."),
+]

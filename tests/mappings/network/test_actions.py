@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.fit_prices import KWS, NODE_NM, T_CLK_S, FrontEndFit, fit_front_end, measured_case
+from mappings.actions import Actions
+from mappings.cost import price, shares, summarise
+from mappings.network.actions import DenseShape, RecurrentShape, dense_actions, recurrent_actions
+from mappings.step import StepActivity, StepTiming
+from periphery.prices.adc import adc_component
+from periphery.prices.component import Component, load_components
+
+BUSY = StepActivity(
+    array_ohmic_J=3e-10,
+    row_pulses=60,
+    row_clocks=220,
+    gate_compare_steps=2112,
+    ramp_ohmic_J=1e-12,
+    state_ohmic_J=2e-12,
+    state_pulses=32,
+    state_clocks=96,
+    state_compare_steps=528,
+)
+TIMING = StepTiming(
+    t_clk_s=1e-9,
+    input_clocks=30,
+    gate_ramp_clocks=37,
+    state_drive_clocks=16,
+    state_ramp_clocks=37,
+    adc_latency_s=1e-8,
+    multiply_s=6e-10,
+    add_s=6e-10,
+    lookup_s=8e-10,
+    control_s=2e-8,
+)
+
+
+def layer(**changes: Any) -> RecurrentShape:
+    values: dict[str, Any] = {
+        "layer": "lstm",
+        "cell": "lstm",
+        "inputs": 40,
+        "hidden": 32,
+        "bias_rows": 1,
+        "row_tiles": 1,
+        "column_tiles": 1,
+        "cells": 2 * 73 * 128,
+        "bits": 5,
+        "state_bits": 10,
+        "readout": "ramp",
+        "ramps": 3,
+        "ramp_cells": 111,
+    }
+    return RecurrentShape(**(values | changes))
+
+
+def counts(step: Actions) -> dict[tuple[str, str], float]:
+    return {(line.component, line.action): line.count for line in step.actions}
+
+
+def pieces(step: Actions) -> dict[str, float]:
+    return {line.component: line.count for line in step.instances}
+
+
+def components(shape: RecurrentShape | DenseShape) -> dict[str, Component]:
+    shipped = load_components()
+    if shape.linear:
+        record = adc_component(shape.adc_model, bits=shape.code_bits, rate_per_s=1e8, node_nm=NODE_NM)
+        shipped[record.name] = record
+    return shipped
+
+
+def test_ramp_step_drives_converts_and_updates_in_the_published_order() -> None:
+    step = recurrent_actions(layer(), BUSY, TIMING)
+    order = [task.name for task in sorted(step.tasks, key=lambda task: (task.start_s, task.end_s))]
+    milestones = [
+        "reset and hand over",
+        "drive inputs (+)",
+        "drive inputs (-)",
+        "ramp for gates",
+        "c = f c + i a",
+        "drive c",
+        "ramp for tanh(c)",
+        "h = o tanh(c)",
+    ]
+    assert [name for name in order if name in milestones] == milestones
+    # control 20 + input 30 + ramp 37 + (8 + 1.2) + drive 16 + ramp 37 + (8 + 0.6)
+    assert step.latency_s == pytest.approx((20 + 30 + 37 + 9.2 + 16 + 37 + 8.6) * 1e-9)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("readout", ["ramp", "conventional"])
+def test_no_resource_does_two_things_at_once(cell: str, readout: str) -> None:
+    step = recurrent_actions(layer(cell=cell, readout=readout), BUSY, TIMING)
+    ends: dict[str, float] = {}
+    for task in step.tasks:
+        assert task.start_s >= ends.get(task.resource, 0.0) - 1e-18
+        ends[task.resource] = task.end_s
+
+
+def test_gates_of_one_column_each() -> None:
+    ramp = recurrent_actions(layer(), BUSY, TIMING)
+    assert pieces(ramp)["comparator"] == 128 + 32
+    assert pieces(ramp)["cell_array"] == 2 * 73 * 128 + 2 * 32
+    assert counts(ramp)["column_front_end", "clock"] == 128 * (30 + 37) + 32 * (16 + 37)
+    assert counts(ramp)["comparator", "step"] == 2112 + 528
+    assert counts(ramp)["cell_array", "read_J"] == pytest.approx(3e-10 + 2e-12)
+    assert counts(ramp)["multiplier", "bit_product"] == 32 * (5 * 10 + 2 * 5 * 5)
+    assert ramp.ops == 18432
+    assert "lookup" not in pieces(ramp)
+
+
+def test_conventional_readout_shares_adcs_and_looks_up_every_activation() -> None:
+    shape = layer(readout="conventional", ramps=0, ramp_cells=0)
+    step = recurrent_actions(shape, BUSY, TIMING)
+    assert pieces(step)[shape.adc] == 16
+    assert counts(step)[shape.adc, "convert"] == 128
+    assert counts(step)["lookup", "evaluate"] == 128 + 32
+    assert not {"comparator", "ramp_cells"} & set(pieces(step))
+    assert "state_ramp" not in {task.resource for task in step.tasks}
+    (conversion,) = [task for task in step.tasks if task.resource == "adc"]
+    assert conversion.duration_s == pytest.approx(8 * 1e-8)
+    alone = recurrent_actions(replace(shape, columns_per_adc=1), BUSY, TIMING)
+    assert pieces(alone)[shape.adc] == 128
+    assert alone.latency_s < step.latency_s
+
+
+def test_gru_drives_its_rows_twice_and_has_no_state_ramp() -> None:
+    gru, rnn = (recurrent_actions(layer(cell=cell), BUSY, TIMING) for cell in ("gru", "rnn"))
+    drives = [task.name for task in gru.tasks if task.resource == "word_lines"]
+    assert drives == ["drive inputs (+)", "drive inputs (-)"] * 2
+    assert counts(gru)["code_latch", "write_bit"] == 3 * 32 * 5
+    assert pieces(gru)["comparator"] == 96
+    assert counts(gru)["multiplier", "bit_product"] == 3 * 25 * 32
+    assert gru.latency_s > 2 * (30 + 37) * 1e-9
+    assert "multiplier" not in pieces(rnn)
+    assert rnn.latency_s == pytest.approx((20 + 30 + 37) * 1e-9)
+
+
+def test_charge_sums_need_switches_and_digital_sums_need_adcs() -> None:
+    charge = recurrent_actions(layer(row_tiles=3), BUSY, TIMING)
+    assert counts(charge)["column_switch", "close"] == 3 * 128
+    assert charge.latency_s == recurrent_actions(layer(), BUSY, TIMING).latency_s
+    shape = layer(row_tiles=3, partial_sums="digital")
+    digital = recurrent_actions(shape, BUSY, TIMING)
+    assert counts(digital)[shape.adc, "convert"] == 3 * 128
+    assert shape.sum_bits == 7
+    single = recurrent_actions(layer(readout="conventional"), BUSY, TIMING)
+    assert counts(digital)["adder", "add_bit"] == counts(single)["adder", "add_bit"] + 2 * 128 * 7
+    assert "ramp_cells" not in pieces(digital)
+    assert digital.notes == (
+        "lstm: 3 row tiles; each part is converted linearly by an ordinary ADC, added digitally and looked up, "
+        "so the nonlinear ramp is not used here",
+    )
+    assert "summed as charge" in charge.notes[0]
+    assert not recurrent_actions(layer(), BUSY, TIMING).notes
+
+
+def test_dense_layer_has_a_linear_ramp_and_no_activation() -> None:
+    values: dict[str, Any] = {
+        "layer": "output",
+        "inputs": 32,
+        "outputs": 12,
+        "bias_rows": 1,
+        "row_tiles": 1,
+        "column_tiles": 1,
+        "cells": 2 * 33 * 12,
+        "bits": 8,
+        "ramps": 1,
+        "ramp_cells": 261,
+    }
+    ramp = dense_actions(DenseShape(**values, readout="ramp"), BUSY, TIMING)
+    conventional = dense_actions(DenseShape(**values, readout="conventional"), BUSY, TIMING)
+    assert ramp.ops == 2 * 32 * 12
+    assert pieces(ramp)["comparator"] == 12
+    for step in (ramp, conventional):
+        assert not {"lookup", "multiplier", "register"} & set(pieces(step))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("readout", ["ramp", "conventional"])
+@pytest.mark.parametrize(("row_tiles", "partial_sums"), [(1, "charge"), (2, "charge"), (2, "digital")])
+def test_every_count_has_a_price(cell: str, readout: str, row_tiles: int, partial_sums: str) -> None:
+    shape = layer(cell=cell, readout=readout, row_tiles=row_tiles, partial_sums=partial_sums, adc_bits=8)
+    step = recurrent_actions(shape, BUSY, TIMING)
+    lines = price(step, node_nm=NODE_NM, components=components(shape))
+    named = {(line.component, line.action) for line in lines}
+    assert set(counts(step)) <= named
+    assert summarise(lines, step.latency_s, step.ops)["energy_J"] > BUSY.array_ohmic_J
+    keys = [(line.component, line.action) for line in step.actions]
+    assert len(keys) == len(set(keys))
+    assert len(pieces(step)) == len(step.instances)
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(2, 8), st.sampled_from(["lstm", "gru", "rnn"]))
+def test_a_larger_layer_never_needs_less(inputs: int, hidden: int, bits: int, cell: str) -> None:
+    gates = {"lstm": 4, "gru": 3, "rnn": 1}[cell]
+
+    def step(hidden: int) -> Actions:
+        cells = 2 * (inputs + hidden) * gates * hidden
+        shape = layer(cell=cell, inputs=inputs, hidden=hidden, bits=bits, bias_rows=0, cells=cells)
+        return recurrent_actions(shape, BUSY, TIMING)
+
+    small, large = step(hidden), step(hidden + 1)
+    assert all(pieces(large)[name] >= count for name, count in pieces(small).items())
+    assert large.latency_s >= small.latency_s
+    assert large.ops > small.ops
+
+
+def test_a_shape_without_tiles_is_refused() -> None:
+    with pytest.raises(ValueError, match="lstm: row_tiles: at least 1 \\(got 0\\)"):
+        layer(row_tiles=0)
+
+
+def test_shipped_fitted_prices_are_those_of_the_fit() -> None:
+    shipped = load_components()
+    fit = fit_front_end(measured_case(5), KWS[5], shipped)
+    front_end, controller = shipped["column_front_end"], shipped["controller"]
+    assert front_end.price("clock").energy_J == pytest.approx(fit.energy_per_clock_J, rel=2e-3)
+    assert controller.at(NODE_NM).latency_s == pytest.approx(fit.control_s, rel=2e-3)
+    fitted = {
+        name
+        for name, record in shipped.items()
+        for p in (*record.actions.values(), record.area, record.latency)
+        if p.status == "fitted"
+    }
+    assert fitted == {"column_front_end", "controller"}
+
+
+def test_one_kws_step_at_five_bits_is_the_published_row() -> None:
+    case = measured_case(5)
+    cost = case.cost(load_components())
+    assert cost["latency_s"] == pytest.approx(161e-9, rel=5e-3)
+    assert cost["energy_J"] == pytest.approx(0.595e-9, rel=5e-3)
+    assert cost["area_m2"] == pytest.approx(0.003e-6, rel=0.05)
+    assert cost["tops_per_W"] == pytest.approx(31.0, rel=0.02)
+
+
+def test_the_eight_bit_step_is_predicted_within_fifteen_percent() -> None:
+    fit = fit_front_end(measured_case(5), KWS[5], load_components())
+    cost = measured_case(8).cost(fit.applied(load_components()))
+    assert cost["latency_s"] == pytest.approx(KWS[8].latency_s, rel=0.15)
+    assert cost["energy_J"] == pytest.approx(KWS[8].energy_J, rel=0.15)
+
+
+def test_a_row_below_the_sourced_prices_leaves_nothing_to_fit() -> None:
+    case = measured_case(5)
+    with pytest.raises(ValueError, match="without front ends, above the row's 1e-10 J"):
+        fit_front_end(case, replace(KWS[5], energy_J=1e-10), load_components())
+    with pytest.raises(ValueError, match="without control, above the row's 1e-07 s"):
+        fit_front_end(case, replace(KWS[5], latency_s=1e-7), load_components())
+    assert isinstance(fit_front_end(case, KWS[5], load_components()), FrontEndFit)
+
+
+def test_guesses_weigh_little_on_the_energy_of_the_step() -> None:
+    shipped = load_components()
+    lines = price(measured_case(5).step(shipped), node_nm=NODE_NM, components=shipped)
+    by_status = shares(lines, "status")
+    assert by_status["estimate"].energy_share < 0.05
+    assert sum(share.energy_share for share in by_status.values()) == pytest.approx(1.0)
+    assert TIMING.t_clk_s == T_CLK_S
+
+
+def test_timing_takes_its_latencies_from_the_records() -> None:
+    shape = layer(readout="conventional", bits=4)
+    timing = StepTiming.of(shape, t_clk_s=2e-9, node_nm=NODE_NM, components=components(shape))
+    assert timing.input_clocks == 14
+    assert timing.state_drive_clocks == 8
+    assert timing.adc_latency_s == pytest.approx(1e-8)
+    assert timing.multiply_s == load_components()["multiplier"].at(NODE_NM).latency_s
+    ramp = StepTiming.of(layer(), t_clk_s=1e-9, node_nm=NODE_NM, components=load_components(), gate_ramp_clocks=37)
+    assert ramp.adc_latency_s == 0.0
+    assert ramp.gate_ramp_clocks == 37

@@ -1,0 +1,98 @@
+"""A fully connected layer read by a linear ramp."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+import torch
+
+from devices import PCM, BlockNoise, ChipStreams, Ideal, InputError, Stream, TaOx
+from mappings.activity import Activity
+from mappings.chip import Chip, OutputConverter, Weights
+from mappings.contract import WordFormat
+from mappings.network.dense import DenseLayer
+from periphery import ConventionalADC, RampColumn
+
+Readout = Literal["ramp", "conventional"]
+INPUTS, OUTPUTS, SAMPLES = 20, 12, 40
+IDEAL = Chip(
+    bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()), output=OutputConverter(bits=8)
+).idealised()  # fmt: skip
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def outputs(chip: Chip, *, chips: int = 1, limit: float = 8.0, activity: Activity | None = None) -> torch.Tensor:
+    rng = ChipStreams.of(Stream.root(3), chips)
+    layer = DenseLayer.from_torch(0.4 * normal(OUTPUTS, INPUTS), normal(OUTPUTS, seed=1), limit=limit)
+    counts = chip.driver.counts(normal(SAMPLES, INPUTS, seed=2), chip.bits).expand(chips, -1, -1)
+    read = layer.map(chip).program(rng=rng).at(0.0)
+    return read.run(counts, noise=BlockNoise(rng, [0, 1], 20), activity=activity)
+
+
+def exact(chip: Chip) -> torch.Tensor:
+    x = chip.driver.counts(normal(SAMPLES, INPUTS, seed=2), chip.bits) * chip.driver.lsb(chip.bits)
+    return torch.nn.functional.linear(x, 0.4 * normal(OUTPUTS, INPUTS), normal(OUTPUTS, seed=1))
+
+
+@pytest.mark.parametrize("readout", ["ramp", "conventional"])
+@pytest.mark.parametrize("columns", [512, 5])
+def test_ideal_outputs_are_the_linear_layer_within_half_a_code(readout: Readout, columns: int) -> None:
+    y = outputs(replace(IDEAL, readout=readout, columns=columns))[0]
+    wanted = exact(IDEAL)
+    lsb = 16.0 / 2**8
+    assert float((y - wanted.clamp(-8.0, 8.0 - lsb)).abs().max()) <= lsb / 2 * 1.001
+
+
+def test_outputs_beyond_the_limit_saturate() -> None:
+    y = outputs(IDEAL, limit=1.0)[0]
+    wanted = exact(IDEAL)
+    assert torch.all(y[wanted > 1.0] == 1.0 - 2.0 / 2**8)
+    assert torch.all(y[wanted < -1.0] == -1.0)
+
+
+def test_digital_partial_sums_err_by_one_rounding_a_tile() -> None:
+    chip = replace(IDEAL, readout="conventional", rows=6, partial_sums="digital", adc=ConventionalADC(bits=10))
+    y, wanted = outputs(chip)[0], exact(IDEAL)
+    tiles, lsb = 4, 16.0 / 2**10
+    assert float((y - wanted).abs().max()) <= tiles * lsb / 2 + 16.0 / 2**8 / 2
+
+
+def test_a_ramp_refuses_digital_partial_sums() -> None:
+    with pytest.raises(InputError) as caught:
+        outputs(replace(IDEAL, rows=6, partial_sums="digital"))
+    assert str(caught.value).startswith("chip.partial_sums: the ramp of a dense layer converts whole sums: 2")
+    assert "take partial_sums: charge, or readout: conventional" in str(caught.value)
+
+
+@pytest.mark.parametrize("device", [TaOx(), PCM()], ids=["taox", "pcm"])
+def test_activity_counts_what_was_driven_and_compared(device: TaOx | PCM) -> None:
+    chip = replace(IDEAL, weights=Weights(device=device), columns=5)
+    seen = Activity()
+    y = outputs(chip, chips=2, activity=seen)
+    counts = chip.driver.counts(normal(SAMPLES, INPUTS, seed=2), chip.bits)
+    rng = ChipStreams.of(Stream.root(3), 2)
+    layer = DenseLayer.from_torch(0.4 * normal(OUTPUTS, INPUTS), normal(OUTPUTS, seed=1), limit=8.0)
+    mapped = layer.map(chip)
+    array, bias_rows = mapped.program(rng=rng).matrix.at(0.0).array, mapped.matrix.bias_rows
+    assert seen.samples == 2 * SAMPLES
+    assert seen.sums["row_clocks"] == 2 * (float(counts.abs().sum()) + SAMPLES * bias_rows * 127)
+    assert seen.sums["row_pulses"] == 2 * (float((counts != 0).sum()) + SAMPLES * bias_rows)
+    codes = torch.round((y + 8.0) / (16.0 / 2**8))
+    assert seen.sums["gate_compare_steps"] == float((codes + 1).sum()), "columns that fill up a tile do not convert"
+    driven = torch.cat([counts, torch.full((SAMPLES, bias_rows), 127.0)], dim=1)
+    wanted = (driven.abs().double() @ array.row_S.double().T).mean()
+    assert seen.mean_loss_S(array) == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_the_format_of_the_inputs_replaces_that_of_the_chip() -> None:
+    layer = DenseLayer.from_torch(0.4 * normal(OUTPUTS, INPUTS), None, limit=8.0)
+    mapped = layer.map(IDEAL, inputs=WordFormat(bits=6, limit=2.0))
+    assert mapped.input_words == WordFormat(bits=6, limit=2.0)
+    assert (mapped.shape.bits, mapped.chip.driver.lsb(6)) == (6, WordFormat(bits=6, limit=2.0).lsb)
+    with pytest.raises(InputError, match=r"inputs: word lines of this layer take signed words \(got spike\)"):
+        layer.map(IDEAL, inputs=WordFormat(bits=1, kind="spike"))

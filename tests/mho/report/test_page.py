@@ -1,0 +1,369 @@
+"""The report says what the run's files say, escapes what users wrote, and names what is wrong with a directory."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from configs.errors import InputError
+from mho.report import drift, merit, plots, sections
+from mho.report import page as report
+from mho.report.costs import price_rows
+from mho.report.exports import long_table
+from tests.mho.outline import Outline
+from tests.mho.report.fake_run import TIMES_S, VARIANTS, write_fake_run
+from workloads.result import Comparison, Metric
+
+OPTIONAL = ("schedule", "confusion", "ramp", "ramps", "compensation", "vread", "learning", "prices")
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fake_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="module")
+def page(run_dir: Path) -> str:
+    return report.html(run_dir)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fake_run(tmp_path_factory.mktemp("small") / "run", chips=2)
+
+
+@pytest.fixture
+def broken(small: Path, tmp_path: Path) -> Path:
+    """A run of its own for a test to spoil."""
+    return shutil.copytree(small, tmp_path / "run")
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes seconds; tests of the page's words do without."""
+    monkeypatch.setattr(plots, "svg", lambda name, draw, **size: "<svg></svg>")
+
+
+def edit(path: Path, change: Callable[[Any], None]) -> None:
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+def test_page_is_self_contained_and_its_links_arrive(page: str) -> None:
+    outline = Outline(page)
+    assert outline.fetched == []
+    assert "@import" not in page
+    assert "url(http" not in page
+    assert sorted(set(outline.ids)) == sorted(outline.ids)
+    assert set(outline.inner) <= set(outline.ids)
+    assert page.startswith("<!DOCTYPE html>")
+    assert len(page.encode()) < 3_000_000
+
+
+def test_page_has_every_section_and_nothing_is_missing(page: str) -> None:
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    assert titles == [
+        *("Notes", "Accuracy over time", "Comparisons", "Drift: the PCM cases side by side", "Confusions", "Cost"),
+        *("Ramp ADC beside conventional ADC", "Price models of a conversion", "One step on its resources"),
+        *("The programmed ramp and the ideal function", "Read voltage", "Training"),
+        *("Components, prices and sources", "Provenance"),
+    ]
+    assert 'class="absent"' not in page
+    assert "not available" not in page
+
+
+def test_sections_of_absent_tables_are_left_out_and_the_page_names_these(tmp_path: Path) -> None:
+    page = report.html(write_fake_run(tmp_path / "run", chips=1, omit=tuple(f"{name}.csv" for name in OPTIONAL)))
+    for name in OPTIONAL:
+        assert f"<code>{name}.csv</code>" in page
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    assert titles == [
+        *("Notes", "Accuracy over time", "Comparisons", "Drift: the PCM cases side by side", "Cost"),
+        *("Ramp ADC beside conventional ADC", "Components, prices and sources", "Provenance"),
+    ]
+
+
+def rename_variants(folder: Path, names: dict[str, str]) -> None:
+    for path in [*folder.glob("*.csv"), folder / "metrics.json"]:
+        text = path.read_text()
+        for old, new in names.items():
+            text = re.sub(rf"\b{old}\b", new, text)
+        path.write_text(text)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_sections_follow_what_a_variant_is_and_not_its_name(broken: Path) -> None:
+    """A drift study for phase-change cells called foo; a 4-bit ramp called conventional_x is compared with nothing."""
+    renamed = {
+        "pcm_ramp_taox": "foo",
+        "taox_4bit": "conventional_x",
+        "conventional_adc": "y",
+        "taox_8bit": "pcm_x",
+    }
+    rename_variants(broken, renamed)
+    run = report.load(broken)
+    assert {case["variant"].name for case in drift.drift_cases(run)} == {
+        *("foo", "pcm_ramp_pcm", "pcm_ramp_pcm_compensated", "pcm_ramp_taox_compensated")
+    }
+    other = sections.conventional(run)
+    assert other is not None
+    assert other.name == "y"
+    page = report.html(broken)
+    assert 'id="drift"' in page
+    assert 'id="beside"' in page
+
+    def no_chain(metrics: dict[str, Any]) -> None:
+        for variant in metrics["variants"]:
+            variant["readout"] = "ramp"
+
+    edit(broken / "metrics.json", no_chain)
+    assert 'id="beside"' not in report.html(broken)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_an_old_run_that_does_not_state_what_its_variants_are_has_no_such_sections(broken: Path) -> None:
+    def as_before(metrics: dict[str, Any]) -> None:
+        for variant in metrics["variants"]:
+            for key in ("ramp_device", "readout", "compensation"):
+                del variant[key]
+
+    edit(broken / "metrics.json", as_before)
+    page = report.html(broken)
+    assert 'id="drift"' not in page
+    assert 'id="beside"' not in page
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_banner_only_for_synthetic_data(page: str, tmp_path: Path) -> None:
+    assert 'class="banner"' in page
+    assert "every clip was synthesised by espeak-ng" in page
+    assert 'class="banner"' not in report.html(write_fake_run(tmp_path / "real", synthetic=False, chips=1))
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_text_of_users_is_escaped(broken: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    for path in broken.glob("*.csv"):
+        path.write_text(path.read_text().replace("taox_4bit", evil).replace("sram_buffer", evil))
+    for name in ("metrics.json", "manifest.json", "config.resolved.yaml"):
+        path = broken / name
+        path.write_text(path.read_text().replace("taox_4bit", evil).replace("invented", evil))
+    page = report.html(broken)
+    assert page.count("<script") == 1  # the page's own
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script" not in report.FORMATS["markdown"]([report.load(broken)]).decode()
+
+
+def test_nan_reads_not_available(broken: Path) -> None:
+    def spoil(metrics: dict[str, Any]) -> None:
+        for variant in metrics["variants"]:
+            variant["cost"] = {"area_m2": math.nan, "energy_J": None}
+            for quality in variant["quality"]:
+                quality["accuracy"] = {"mean": math.nan, "std": None}
+        metrics["software"] = {}
+
+    edit(broken / "metrics.json", spoil)
+    accuracy = pd.read_csv(broken / "accuracy.csv")
+    accuracy["accuracy"] = np.nan
+    accuracy.to_csv(broken / "accuracy.csv", index=False)
+    for name in ("ramp", "vread", "learning", "schedule"):  # drawn as in every page, and slow
+        (broken / f"{name}.csv").unlink()
+    page = report.html(broken)
+    assert "<b>not available</b>" in page
+    visible = re.sub(r"(?s)<script.*?</script>|<pre>.*?</pre>|<svg.*?</svg>|data-value=\"[^\"]*\"", "", page)
+    assert not re.search(r"\bnan\b|\bNone\b", visible)
+
+
+def test_interval_counts_splits_not_chips() -> None:
+    values, one = pd.Series([0.8, 0.82, 0.84, 0.86]), pd.Series([0.0] * 4)
+    low, high = merit.interval_of_mean(values, one)
+    # scipy.stats.t.interval(0.95, 3, 0.83, sem): t = 3.182, sem = 0.012910
+    assert low == pytest.approx(0.83 - 0.04108, abs=1e-4)
+    assert high == pytest.approx(0.83 + 0.04108, abs=1e-4)
+    wide = merit.interval_of_mean(values, pd.Series([0.0, 0.0, 1.0, 1.0]))
+    assert wide[1] - wide[0] > 5 * (high - low)
+    assert all(math.isnan(bound) for bound in merit.interval_of_mean(values[:1], one[:1]))
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "better", "verdict"),
+    [
+        (-0.01, -0.015, -0.005, True, "met"),
+        (-0.019, -0.03, -0.01, True, "met in the mean; the interval reaches beyond"),
+        (-0.03, -0.04, -0.02, True, "not met"),
+        (0.03, 0.02, 0.04, True, "met"),
+        (0.03, 0.02, 0.04, False, "not met"),
+        (math.nan, None, None, True, "not available"),
+    ],
+)
+def test_verdict_on_a_comparison(mean: float, low: float, high: float, better: bool, verdict: str) -> None:
+    comparison = Comparison(name="x", mean=mean, low=low, high=high, aim=-0.02)
+    assert merit.verdict(comparison, Metric(higher_is_better=better))[0] == verdict
+
+
+def test_drift_sentence_follows_the_figures(run_dir: Path) -> None:
+    run = report.load(run_dir)
+    cases = {case["variant"].name: case for case in drift.drift_cases(run)}
+    assert cases["pcm_ramp_taox"]["loss"]["mean"] == pytest.approx(0.178, abs=0.005)
+    assert [cases[name]["compensated"] for name in ("pcm_ramp_taox", "pcm_ramp_taox_compensated")] == [False, True]
+    assert "nothing corrects the ratio" in cases["pcm_ramp_taox"]["why"]
+    assert "of the same kind of cell" in cases["pcm_ramp_pcm"]["why"]
+    sentence = drift.drift_sentence(run, list(cases.values()))
+    assert sentence.endswith("not by pcm_ramp_taox.")
+    assert "Between programming and 1 month" in sentence
+
+
+def test_confusion_shares_add_up_and_numbers_become_labels(broken: Path) -> None:
+    before = sections.confusion_matrices(report.load(broken))[0]
+    for _, cells in before["rows"]:
+        assert sum(share for _, share in cells) == pytest.approx(1.0)
+    table, labels = pd.read_csv(broken / "confusion.csv"), list(before["labels"])
+    table[["true", "predicted"]] = table[["true", "predicted"]].map(labels.index)
+    table.to_csv(broken / "confusion.csv", index=False)
+    assert sections.confusion_matrices(report.load(broken))[0] == before
+
+
+def test_other_price_model_scales_its_component_alone(run_dir: Path) -> None:
+    run = report.load(run_dir)
+    used, cheaper, _ = price_rows(run)[:3]
+    energy = run.rows("components", variant="taox_5bit", component="integrator")["energy_J"].sum()
+    assert used["total_J"] == run.default.cost["energy_J"]
+    assert used["total_J"] - cheaper["total_J"] == pytest.approx(energy * (1 - 4.17e-14 / 2.4e-13))
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_totals_that_do_not_add_up_are_said(broken: Path) -> None:
+    assert "components.csv adds up to" not in report.html(broken)
+    edit(broken / "metrics.json", lambda metrics: metrics["variants"][1]["cost"].update(energy_J=1.0))
+    assert "taox_4bit: metrics.json states energy_J = 1.00 J, while components.csv adds up to" in report.html(broken)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("metrics.json", "{", r"metrics\.json:1:2: not valid JSON"),
+        ("metrics.json", "[]", r"metrics\.json: must hold an object \(got list\)"),
+        ("manifest.json", '{"data": {"synthetic": "perhaps"}}', r"manifest\.json: synthetic: .*got 'perhaps'"),
+        ("config.resolved.yaml", "a: [", r"config\.resolved\.yaml:1:5: not readable as YAML"),
+        ("accuracy.csv", "", r"accuracy\.csv: not a readable CSV table"),
+        ("layers.csv", "variant,layer\n", r"layers\.csv: column 'rows', .* missing \(got variant, layer\)"),
+        ("learning.csv", "stage,split,epoch,loss,validation_accuracy,seconds\na,0,x,1,1,1\n",
+         r"learning\.csv:2: epoch: must be a number \(got 'x'\)"),
+        ("vread.csv", "readout,offset_and_noise,v_read_V,mean_shift_lsb,predicted_shift_lsb\nramp,maybe,0,0,0\n",
+         r"vread\.csv:2: offset_and_noise: must be true or false \(got 'maybe'\)"),
+        ("schedule.csv", "variant,layer,task,resource,start_s,duration_s\nghost,l,t,r,0,1\n",
+         r"schedule\.csv: variant 'ghost' is not in metrics\.json"),
+    ],
+)  # fmt: skip
+def test_broken_file_is_named(broken: Path, file: str, text: str, message: str) -> None:
+    (broken / file).write_text(text)
+    with pytest.raises(InputError, match=message):
+        report.load(broken)
+
+
+def test_bad_metrics_are_all_named_at_once(broken: Path) -> None:
+    def spoil(metrics: dict[str, Any]) -> None:
+        metrics["variants"][0]["default"] = False
+        metrics["variants"][2]["quality"][0]["accuracy"] = "good"
+
+    edit(broken / "metrics.json", spoil)
+    with pytest.raises(InputError) as caught:
+        report.load(broken)
+    assert "variants: exactly one must be the default (got 0 of 8)" in caught.value.problems[0]
+    assert "variants.taox_8bit.quality at t_s = 0: accuracy: must be an object" in caught.value.problems[1]
+
+
+def test_no_run_directory(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        report.load(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"not a run directory .*: manifest\.json, metrics\.json, .* missing"):
+        report.load(tmp_path)
+
+
+def test_variant_called_null_stays_a_name(broken: Path) -> None:
+    for path in [*broken.glob("*.csv"), broken / "metrics.json"]:
+        path.write_text(path.read_text().replace("taox_4bit", "null"))
+    run = report.load(broken)
+    assert len(run.rows("layers", variant="null")) == 2
+
+
+def test_csv_stacks_runs_in_one_long_table(run_dir: Path, tmp_path: Path) -> None:
+    second = write_fake_run(tmp_path / "second", seed=1, chips=2)
+    (output,) = report.write([run_dir, second], "csv", tmp_path / "all.csv")
+    table = pd.read_csv(output)
+    assert set(table["run"]) == {str(run_dir), str(second)}
+    assert (table["kind"] == "quality").sum() == 2 * len(VARIANTS) * len(TIMES_S)
+    energy = table[(table["name"] == "energy_J") & (table["variant"] == "taox_5bit") & (table["seed"] == 0)]
+    assert energy["value"].tolist() == [report.load(run_dir).default.cost["energy_J"]]
+    assert energy["unit"].tolist() == ["J"]
+
+
+def test_json_and_trace_hold_the_files_of_the_run(run_dir: Path, tmp_path: Path) -> None:
+    (listed,) = report.write([run_dir], "json", tmp_path / "all.json")
+    assert json.loads(listed.read_text()) == [json.loads((run_dir / "metrics.json").read_text())]
+    (trace,) = report.write([run_dir], "trace", tmp_path / "trace.json")
+    assert trace.read_bytes() == (run_dir / "trace.json").read_bytes()
+
+
+def test_markdown_states_accuracy_cost_and_synthetic_data(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.write([run_dir], "markdown") == []
+    text = capsys.readouterr().out
+    assert "**Synthetic data.**" in text
+    mean = report.load(run_dir).default.quality[0].spread("accuracy").mean
+    assert mean is not None
+    assert f"| taox_5bit (default) | 8 | {100 * mean:.1f} % ±" in text
+    widths = [len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| ")]
+    assert set(widths) == {7, 8}
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_pyarrow(*args: object, **options: object) -> None:
+        raise ImportError("pyarrow")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", no_pyarrow)
+    with pytest.raises(InputError, match=r"pip install 'mho\[parquet\]'"):
+        report.write([run_dir], "parquet", tmp_path / "all.parquet")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InputError, match="needs a file: -o PATH"):
+        report.write([run_dir], "parquet")
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_html_goes_into_each_run_and_other_formats_refuse_several(run_dir: Path, tmp_path: Path) -> None:
+    assert report.write([run_dir]) == [run_dir / "report.html"]
+    with pytest.raises(InputError, match=r"--format html takes one run directory \(got 2\)"):
+        report.write([run_dir, run_dir], "html", tmp_path / "x.html")
+    with pytest.raises(InputError, match=r"--format: must be one of html, csv, .* \(got 'pdf'\)"):
+        report.write([run_dir], "pdf")
+    with pytest.raises(InputError) as caught:
+        report.write([tmp_path / "a", run_dir, tmp_path / "b"], "csv", tmp_path / "all.csv")
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_other_tasks_report_their_own_metric(broken: Path) -> None:
+    def rename(metrics: dict[str, Any]) -> None:
+        metrics["metrics"] = {"relative_error": {"higher_is_better": False, "unit": "1"}}
+        metrics["software"] = metrics["quantised"] = {"relative_error": 0.0}
+        for variant in metrics["variants"]:
+            for quality in variant["quality"]:
+                quality["relative_error"] = quality.pop("accuracy")
+
+    edit(broken / "metrics.json", rename)
+    table = pd.read_csv(broken / "accuracy.csv").rename(columns={"accuracy": "relative_error"})
+    table.to_csv(broken / "accuracy.csv", index=False)
+    page = report.html(broken)
+    assert "<h2>Relative error over time</h2>" in page
+    assert long_table([report.load(broken)]).query("kind == 'quality'")["name"].unique().tolist() == ["relative_error"]

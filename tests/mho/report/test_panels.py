@@ -1,0 +1,96 @@
+"""Panels that a workload asks for, drawn from its tables."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from devices import InputError
+from mho.report import page as report
+from tests.mho.report.fake_run import write_fake_run
+from workloads.result import Panel
+
+SWEEP = pd.DataFrame(
+    {
+        "sigma": [0.0, 0.1, 0.2] * 2,
+        "accuracy": [0.9, 0.85, 0.5, 0.91, 0.9, 0.8],
+        "low": [0.89, 0.8, 0.4, 0.9, 0.88, 0.7],
+        "high": [0.91, 0.9, 0.6, 0.92, 0.92, 0.9],
+        "energy_J": [1e-9, 2e-9, 3e-9] * 2,
+        "variant": ["taox_5bit"] * 3 + ["taox_4bit"] * 3,
+        "row": range(6),
+        "column": [0, 1, 2, 2, 1, 0],
+    }
+)
+BOXES = pd.DataFrame({"x0": [0], "y0": [0], "x1": [2], "y1": [3]})
+PANELS = (
+    Panel(
+        section="Where it breaks",
+        text="Accuracy over noise.",
+        table="sweep",
+        kind="lines",
+        x="sigma",
+        y="accuracy",
+        low="low",
+        high="high",
+        by="variant",
+        share=True,
+        marks={"configured": 0.1},
+    ),
+    Panel(section="Where it breaks", text="Rows of it.", table="sweep", kind="table", columns=("sigma", "accuracy")),
+    Panel(section="More", text="Energy.", table="sweep", kind="bars", x="variant", y="energy_J"),
+    Panel(
+        section="More", text="Heat.", table="sweep", kind="heat", x="sigma", y="variant", value="accuracy", share=True
+    ),
+    Panel(section="More", text="Spy.", table="sweep", kind="spy", x="column", y="row", boxes="boxes"),
+    Panel(section="More", text="Counts.", table="sweep", kind="histogram", x="accuracy", facet="variant"),
+    Panel(section="More", text="Points.", table="sweep", kind="scatter", x="energy_J", y="accuracy", log_x=True),
+)
+
+
+def a_run(folder: Path, panels: tuple[Panel, ...] = PANELS) -> Path:
+    run = write_fake_run(folder, omit=("vread.csv", "learning.csv"))
+    SWEEP.to_csv(run / "sweep.csv", index=False)
+    BOXES.to_csv(run / "boxes.csv", index=False)
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["panels"] = [asdict(panel) for panel in panels]
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    return run
+
+
+def test_every_panel_is_drawn_under_its_head(tmp_path: Path) -> None:
+    page = report.html(a_run(tmp_path / "run"))
+    assert page.index("<h2>Where it breaks</h2>") < page.index("<h2>More</h2>")
+    for panel in PANELS:
+        assert panel.text in page
+    assert page.count('id="panel') >= 2
+    assert "configured" in page
+    assert "<td>0.850</td>" in page
+    assert "energy [nJ]" in page
+
+
+def test_a_panel_without_its_table_or_column_is_refused(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", (Panel(section="A", text="", table="sweep", kind="bars", x="sigma", y="power_W"),))
+    with pytest.raises(
+        InputError, match=r"sweep\.csv: column 'power_W', which a panel of 'A' shows, is missing \(got "
+    ):
+        report.html(run)
+    run = a_run(tmp_path / "other", (Panel(section="A", text="", table="nothing", kind="table"),))
+    with pytest.raises(InputError, match=r"nothing\.csv: not a readable CSV table"):
+        report.html(run)
+
+
+def test_sections_are_those_of_the_tables_that_a_run_wrote_whatever_its_kind(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    page = report.html(run)
+    assert "<h2>Read voltage</h2>" not in page
+    assert "<h2>Confusions</h2>" in page
+    config = run / "config.resolved.yaml"
+    config.write_text(config.read_text() + "\nkind: lsm\n")
+    page = report.html(run)
+    assert "<h2>Confusions</h2>" in page
+    assert "<h2>Cost</h2>" in page

@@ -1,0 +1,66 @@
+"""The worked examples of docs/extending.md run as printed, and the figure of the architecture is that of the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mho
+from periphery import ADCS
+from workloads import WORKLOADS
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+REGISTRIES: tuple[dict[str, Any], ...] = (mho.DEVICES, ADCS, WORKLOADS)
+
+
+@pytest.fixture
+def registries() -> Iterator[None]:
+    before = [dict(registry) for registry in REGISTRIES]
+    yield
+    for registry, entries in zip(REGISTRIES, before, strict=True):
+        registry.clear()
+        registry.update(entries)
+
+
+def examples() -> list[tuple[str, str, str]]:
+    """Head, Python and YAML of each section of the page that has both."""
+    found = []
+    for section in (DOCS / "extending.md").read_text(encoding="utf-8").split("\n## ")[1:]:
+        blocks = dict(re.findall(r"```(python|yaml)\n(.*?)```", section, flags=re.S))
+        found.append((section.split("\n")[0], blocks["python"], blocks["yaml"]))
+    return found
+
+
+@pytest.mark.parametrize(("head", "code", "yaml"), examples(), ids=[head for head, _, _ in examples()])
+def test_a_worked_example_runs(head: str, code: str, yaml: str, registries: None, tmp_path: Path) -> None:
+    if "kws_tiny" in yaml:
+        pytest.importorskip("espeakng_loader", reason="without it there are no words to recognise")
+    module = type(sys)("example")
+    sys.modules["example"] = module
+    try:
+        exec(compile(code, head, "exec", dont_inherit=True), module.__dict__)
+        (tmp_path / "mine.yaml").write_text(yaml, encoding="utf-8")
+        found = mho.run(tmp_path / "mine.yaml", output=tmp_path / "run")
+    finally:
+        del sys.modules["example"]
+    assert len(found["variants"]) >= 1
+    assert all(variant["cost"]["energy_J"] > 0.0 for variant in found["variants"])
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+
+
+def test_three_kinds_of_extension_are_shown() -> None:
+    assert [head for head, _, _ in examples()] == ["A device", "A converter", "A workload"]
+    python = examples()[-1][1]
+    assert len(python.splitlines()) <= 150, "a workload is about 150 lines"
+
+
+def test_the_figure_of_the_architecture_is_drawn_from_the_code() -> None:
+    run = "import runpy; print(runpy.run_path('architecture.py')['svg'](), end='')"
+    drawn = subprocess.run([sys.executable, "-c", run], cwd=DOCS, capture_output=True, text=True, check=True).stdout
+    assert drawn == (DOCS / "architecture.svg").read_text(encoding="utf-8"), "run python docs/architecture.py"

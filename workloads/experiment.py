@@ -1,0 +1,68 @@
+"""What the settings of all experiments share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
+
+from annotated_types import Ge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One piece of hardware to compare: its chip says only what differs from the experiment's.
+
+    Parameters
+    ----------
+    name : how reports call it
+    default : exactly one variant is the headline
+    """
+
+    name: str
+    default: bool = False
+
+
+V = TypeVar("V", bound=Variant)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(Generic[V]):
+    """A subclass adds ``data``, ``chip``, ``variants`` (a tuple) and whatever else its job needs.
+
+    Parameters
+    ----------
+    name : of the run directory and the report
+    description : one sentence for listings
+    cite : keys of papers in ``configs/references.bib`` on which the experiment rests
+    seed : of everything random
+    """
+
+    kind: str
+    name: str
+    description: str = ""
+    cite: tuple[str, ...] = ()
+    seed: Annotated[int, Ge(0)] = 0
+
+    def __post_init__(self) -> None:
+        names = [variant.name for variant in self.each]
+        if len(set(names)) < len(names):
+            raise ValueError(f"variants need different names (got {', '.join(names)})")
+        if sum(variant.default for variant in self.each) != 1:
+            raise ValueError("exactly one variant must have default: true")
+
+    @property
+    def each(self) -> tuple[V, ...]:
+        """All variants."""
+        found: tuple[V, ...] = vars(self)["variants"]
+        return found
+
+    @property
+    def default(self) -> V:
+        """The variant of which headlines speak."""
+        return next(variant for variant in self.each if variant.default)
+
+
+def rising_from_zero(times_s: tuple[float, ...]) -> None:
+    """Raise ``ValueError`` unless times after programming [s] rise from 0."""
+    if times_s[0] != 0.0 or list(times_s) != sorted(set(times_s)):
+        raise ValueError(f"times_s must rise from 0 (got {', '.join(map(str, times_s))})")

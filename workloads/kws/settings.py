@@ -1,0 +1,154 @@
+"""Keyword spotting: which recordings, features, network, training and chips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval, Len
+
+from devices import InputError
+from mappings.chip import CellState, Chip
+from workloads.experiment import Experiment, Variant
+from workloads.kws.augment import Augmentation
+from workloads.kws.features import MFCC
+from workloads.kws.hardware import LAYERS
+from workloads.kws.model import Model
+from workloads.kws.training import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeywordData:
+    """Which recordings, and how speakers are split.
+
+    Parameters
+    ----------
+    full : download the 35-word training set (2.4 GB) rather than the 12-class test set
+    splits : number of speaker splits; each trains its own network and its own chips
+    split_seed : seed of the first split, apart from the experiment's seed; the others follow on
+    fractions : shares of training, validation and test speakers
+    clips : at most so many clips, drawn evenly from all classes; None takes all
+    """
+
+    full: bool = False
+    splits: Annotated[int, Interval(ge=1, le=100)] = 1
+    split_seed: Annotated[int, Ge(0)] = 0
+    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    clips: Annotated[int, Ge(24)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Sound to numbers in [-1, 1].
+
+    Parameters
+    ----------
+    mfcc : cepstral coefficients
+    normalisation : ``utterance`` (one mean and deviation a clip), ``corpus`` (one per coefficient, of the training
+        part) or ``cepstral`` (per clip and coefficient, then ``corpus``)
+    std_scale : so many standard deviations are full scale
+    augmentation : variation of the training clips
+    """
+
+    mfcc: MFCC = MFCC()
+    normalisation: Literal["utterance", "corpus", "cepstral"] = "cepstral"
+    std_scale: Annotated[float, Interval(gt=0.0, le=10.0)] = 3.0
+    augmentation: Augmentation = Augmentation()
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeywordVariant(Variant):
+    """One piece of hardware to compare: its chip says only what differs from the experiment's.
+
+    Parameters
+    ----------
+    chip : of this variant
+    aim : allowed loss against software, in points of accuracy, where the experiment states one
+    aim_t_s : time at which that aim counts [s]
+    """
+
+    chip: Chip
+    aim: float | None = None
+    aim_t_s: Annotated[float, Ge(0.0)] = 0.0
+
+    def __post_init__(self) -> None:
+        found: list[str] = []
+        try:
+            self.chip.check_layers()
+        except InputError as error:
+            found += error.problems
+        unknown = [layer for layer in self.chip.weights.stuck_maps if layer not in LAYERS]
+        if unknown:
+            found.append(f"weights.stuck_maps: layers are {' and '.join(LAYERS)} (got {', '.join(unknown)})")
+        if found:
+            raise InputError(f"chip.{problem}" for problem in found)
+
+    def times_s(self, all_s: tuple[float, ...]) -> tuple[float, ...]:
+        """The times at which its chips are read: one is enough where nothing changes."""
+        return all_s if self.chip.drifts else all_s[:1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How chips are judged.
+
+    Parameters
+    ----------
+    chips : chips of each variant
+    times_s : times after programming [s]; a variant none of whose cells drifts is read at the first one alone
+    block : clips that share a stream of read noise (changing it changes the noise that is drawn)
+    batch : clips in memory together (changes nothing but memory)
+    """
+
+    chips: Annotated[int, Interval(ge=1, le=100000)] = 8
+    times_s: Annotated[tuple[Annotated[float, Ge(0.0)], ...], Len(1)] = (0.0, 3600.0, 86400.0, 2592000.0)
+    block: Annotated[int, Interval(ge=1, le=4096)] = 64
+    batch: Annotated[int, Ge(1)] = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeywordSpotting(Experiment[KeywordVariant]):
+    """Twelve spoken commands by a small recurrent network whose gates a nonlinear ramp converts."""
+
+    kind: Literal["kws"] = "kws"
+    name: str = "kws"
+    data: KeywordData = KeywordData()
+    features: Features = Features()
+    model: Model = Model()
+    training: Training = Training()
+    chip: Chip
+    variants: Annotated[tuple[KeywordVariant, ...], Len(1)]
+    evaluation: Evaluation = Evaluation()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        late: dict[str, list[str]] = {}
+        for variant in self.variants:
+            for cell in variant.chip.cells:
+                for number, t_s in enumerate(self.evaluation.times_s):
+                    try:
+                        cell.check_time(t_s)
+                    except InputError as error:
+                        late.setdefault(f"evaluation.times_s[{number}]: {cell.kind}: {error}", []).append(variant.name)
+        if late:
+            raise InputError(f"{problem}; in {', '.join(dict.fromkeys(names))}" for problem, names in late.items())
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """What of a chip a network is trained for: variants of one format share one network."""
+
+    bits: int
+    state: CellState
+    x_max: float
+    bias: str
+
+    @classmethod
+    def of(cls, chip: Chip) -> NumberFormat:
+        """The format of ``chip``."""
+        return cls(chip.bits, chip.state, chip.driver.x_max, chip.bias)
+
+    @property
+    def stream(self) -> str:
+        """Name of the random stream of its training; it never changes."""
+        return repr(self).replace(type(self).__name__, "Format", 1)
