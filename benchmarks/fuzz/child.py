@@ -198,7 +198,7 @@ def _run(case: Case, top: Path, work: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        from mho.cli import main  # noqa: PLC0415 (imported by the parent, before it forks)
+        from mho.cli import main  # the parent has imported it before it forks
 
         sys.argv = ["mho", *case.arguments]
         main()

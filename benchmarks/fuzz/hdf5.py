@@ -75,7 +75,7 @@ def hdf5_files() -> dict[str, bytes]:
     found = {name: hdf5(_heidelberg(**dict(change))) for name, change in odd.items()}
 
     def external(file: Any) -> None:
-        _heidelberg(**{"labels": np.zeros(24, np.uint8)})(file)
+        _heidelberg()(file)
         del file["labels"]
         file.create_dataset("labels", (24,), np.uint8, external=[("/etc/passwd", 0, 24)])
 

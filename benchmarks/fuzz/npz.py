@@ -75,8 +75,8 @@ def arrays() -> dict[str, bytes]:
         for form in ("csr", "csc")
         for name, change in wrong.items()
     }
-    places = {"row": two, "col": two, **one}
-    for name, change in {
+    places: dict[str, Any] = {"row": two, "col": two, **one}
+    odd: dict[str, dict[str, Any]] = {
         "good": {},
         "row 1e9": {"row": [0, 10**9]},
         "row -5": {"row": [0, -5]},
@@ -85,28 +85,28 @@ def arrays() -> dict[str, bytes]:
         "2^40 rows": {"shape": [2**40] * 2},
         "row 0.5": {"row": [0.5, 1.0]},
         "uint8 that wraps": {"row": [0, 0], "col": [0, 0], "data": np.array([200, 100], np.uint8)},
-    }.items():
-        found[f"coo {name}"] = npz(format=b"coo", **{**places, **change})
-    lines = {"offsets": [0], "data": [[1.0, 2.0]], "shape": [2, 2]}
-    for name, change in {
+    }
+    found |= {f"coo {name}": npz(format=b"coo", **{**places, **change}) for name, change in odd.items()}
+    lines: dict[str, Any] = {"offsets": [0], "data": [[1.0, 2.0]], "shape": [2, 2]}
+    odd = {
         "good": {},
         "offset 1e9": {"offsets": [10**9]},
         "two offsets": {"offsets": [0, 1]},
         "offset 2^63 - 1": {"offsets": [2**63 - 1]},
         "1e10 rows": {"shape": [10**10] * 2},
         "offset 0.5": {"offsets": [0.5]},
-    }.items():
-        found[f"dia {name}"] = npz(format=b"dia", **{**lines, **change})
-    blocks = {"indices": two, "indptr": [0, 1, 2], "shape": [4, 4], "data": np.ones((2, 2, 2))}
-    for name, change in {
+    }
+    found |= {f"dia {name}": npz(format=b"dia", **{**lines, **change}) for name, change in odd.items()}
+    blocks: dict[str, Any] = {"indices": two, "indptr": [0, 1, 2], "shape": [4, 4], "data": np.ones((2, 2, 2))}
+    odd = {
         "good": {},
         "index 1e8": {"indices": [0, 10**8]},
         "index -1e8": {"indices": [0, -(10**8)]},
         "pointer 1e8": {"indptr": [0, 10**8, 2]},
         "shape": {"shape": [5, 5]},
         "blocks of nothing": {"data": np.ones((2, 0, 0))},
-    }.items():
-        found[f"bsr {name}"] = npz(format=b"bsr", **{**blocks, **change})
+    }
+    found |= {f"bsr {name}": npz(format=b"bsr", **{**blocks, **change}) for name, change in odd.items()}
     for form in (b"lil", b"dok", b"foo", b"\xff\xfe", b"", 5, [b"csr", b"csc"], "csr"):
         found[f"format {form!r}"] = npz(format=form, **rows)
     for name in ("format", *rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,10 @@ def _listed() -> dict[str, bytes]:
     good = network()
     head, data = parts(good)
 
-    def other(change: Callable[[dict[str, np.ndarray[Any, Any]]], object]) -> bytes:
-        tensors = dict(good)
-        change(tensors)
-        return stored(*parts(tensors))
+    def other(changes: Mapping[str, Any]) -> bytes:
+        """The good network with other tensors; None leaves one out."""
+        tensors = {**good, **changes}
+        return stored(*parts({name: tensor for name, tensor in tensors.items() if tensor is not None}))
 
     def typed(kind: str, first: str = "lstm.weight_ih_l0") -> bytes:
         return stored({**head, first: {**head[first], "dtype": kind}}, data)
@@ -93,26 +93,17 @@ def _listed() -> dict[str, bytes]:
         "LSTM of 24": stored(*parts(network(4, 24))),
     }
     for name, value in {"NaN": np.nan, "infinite": np.inf, "1e38": 1e38, "zero": 0.0, "denormal": 1e-42}.items():
-        found[f"first {name}"] = other(
-            lambda tensors, value=value: tensors.update({"lstm.weight_ih_l0": np.full((16, 40), value, np.float32)})
-        )
-        found[f"output {name}"] = other(
-            lambda tensors, value=value: tensors.update({"output.weight": np.full((12, 4), value, np.float32)})
-        )
-        found[f"bias {name}"] = other(
-            lambda tensors, value=value: tensors.update({"lstm.bias_ih_l0": np.full(16, value, np.float32)})
-        )
-    found |= {f"without {name}": other(lambda tensors, name=name: tensors.pop(name)) for name in good}
+        for tensor in ("lstm.weight_ih_l0", "output.weight", "lstm.bias_ih_l0"):
+            found[f"{tensor} {name}"] = other({tensor: np.full(good[tensor].shape, value, np.float32)})
+    found |= {f"without {name}": other({name: None}) for name in good}
     found |= {
-        "one more tensor": other(lambda tensors: tensors.update({"x": np.zeros(3)})),
-        "two layers": other(lambda tensors: tensors.update({"lstm.weight_ih_l1": np.zeros((16, 4))})),
-        "scalars": other(lambda tensors: tensors.update({name: np.float32(1.0).reshape(()) for name in good})),
-        "no elements": other(lambda tensors: tensors.update({name: np.zeros((0, 4)) for name in good})),
-        "transposed": other(lambda tensors: tensors.update({"output.weight": good["output.weight"].T})),
-        "both biases 3e38": other(
-            lambda tensors: tensors.update({f"lstm.bias_{which}_l0": np.full(16, 3e38) for which in ("ih", "hh")})
-        ),
-        "two readouts": other(lambda tensors: tensors.update({"fc.weight": good["output.weight"]})),
+        "one more tensor": other({"x": np.zeros(3)}),
+        "two layers": other({"lstm.weight_ih_l1": np.zeros((16, 4))}),
+        "scalars": other({name: np.ones(()) for name in good}),
+        "no elements": other({name: np.zeros((0, 4)) for name in good}),
+        "transposed": other({"output.weight": good["output.weight"].T}),
+        "both biases 3e38": other({f"lstm.bias_{which}_l0": np.full(16, 3e38) for which in ("ih", "hh")}),
+        "two readouts": other({"fc.weight": good["output.weight"]}),
         "a pickle of torch": b"PK\x03\x04" + bytes(1000),
         "metadata of markup": stored({"__metadata__": {"x": "<script>"}, **head}, data),
         "metadata a list": stored({"__metadata__": [1], **head}, data),

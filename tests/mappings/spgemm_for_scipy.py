@@ -1,8 +1,8 @@
 """A pytest plugin for SciPy's own tests: every product of two sparse matrices is ``mho.spgemm``'s.
 
 What spgemm does not take (complex and wider numbers, 1-D factors) stays SciPy's and is counted. The counts are written
-to the file that ``SPGEMM_COUNTS`` names: products replaced, products left to SciPy, and by type of the result those
-that spgemm gives a sign that no factor has.
+to the file that ``SPGEMM_COUNTS`` names: products replaced, products left to SciPy, and those whose values are of
+another type or not the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scipy.sparse._compressed import _cs_matrix
 import mho
 
 counts: Counter[str] = Counter()
-signs: Counter[str] = Counter()
+differ: Counter[str] = Counter()
 
 
 def _replaced(usual: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -35,10 +35,11 @@ def _replaced(usual: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             counts["SciPy's"] += 1
             return theirs
         counts["replaced"] += 1
-        if self.dtype.kind in "bu" and other.dtype.kind in "bu" and ours.nnz and ours.data.min() < 0:
-            signs[f"{self.dtype} x {other.dtype}"] += 1
-        # SciPy keeps the narrow type of its factors, where spgemm takes 32 bits, and drops what sums to 0.
-        ours.eliminate_zeros()
+        ours.eliminate_zeros()  # SciPy drops what sums to 0
+        plain = csr_array(theirs)
+        plain.eliminate_zeros()
+        if ours.dtype != theirs.dtype or (ours != plain).nnz:
+            differ[f"{self.dtype} x {other.dtype}: {ours.dtype}, not {theirs.dtype}"] += 1
         return theirs.__class__(ours.astype(theirs.dtype))
 
     return product
@@ -49,4 +50,4 @@ def pytest_configure(config: Any) -> None:
 
 
 def pytest_unconfigure(config: Any) -> None:
-    Path(os.environ["SPGEMM_COUNTS"]).write_text(json.dumps({**counts, "signs": signs}))
+    Path(os.environ["SPGEMM_COUNTS"]).write_text(json.dumps({**counts, "differ": differ}))
