@@ -4,9 +4,10 @@
     python -m benchmarks.same_bytes compare FOLDER FOLDER
 
 What is compared, of the jobs that both folders hold: ``metrics.json``, ``trace.json`` and every CSV of each run
-directory. What may differ: wall times (``wall_s`` of ``metrics.json``, ``seconds`` of ``learning.csv``), and sentences
-(captions of panels, notes, texts of comparisons). ``--intervals-of NAME`` leaves out the intervals of that job, where
-their formula was mended. Bits are compared, so both folders have to be made on one machine with one set of packages.
+directory. What may differ: the digest of the configuration (a setting that is new or gone changes it), wall times
+(``wall_s`` of ``metrics.json``, ``seconds`` of ``learning.csv``), and sentences (captions of panels, notes, texts of
+comparisons). ``--intervals-of NAME`` leaves out the intervals of that job, where their formula was mended. Bits are
+compared, so both folders have to be made on one machine with one set of packages.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def _canonical(path: Path, *, loose: bool) -> list[str]:
 
 def _plain(value: Any, *, loose: bool) -> Any:
     if isinstance(value, dict):
-        gone = SENTENCES | {"wall_s"} | ({"low", "high"} if loose else set())
+        gone = SENTENCES | {"wall_s", "config_digest"} | ({"low", "high"} if loose else set())
         return {key: _plain(item, loose=loose) for key, item in value.items() if key not in gone}
     if isinstance(value, list):
         return [_plain(item, loose=loose) for item in value]
