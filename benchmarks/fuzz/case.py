@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -76,6 +77,7 @@ class Case:
     encoding: str = "utf-8"
 
 
+T = TypeVar("T")
 Generator = Callable[[int, Path, Path], Case]
 """Makes the input of a number in a folder; the third argument holds ``base`` runs, made once."""
 
@@ -88,6 +90,12 @@ def start(kind: str, number: int) -> random.Random:
 def turn(number: int, given: int) -> int | None:
     """Which of ``given`` listed inputs a number is: listed and random ones take turns until the list is at its end."""
     return number // 2 if number % 2 == 0 and number // 2 < given else None
+
+
+def from_list(number: int, inputs: Mapping[str, T]) -> tuple[str, T] | None:
+    """The input of the list whose turn it is, with its name; None where it is a random one's."""
+    listed = turn(number, len(inputs))
+    return None if listed is None else list(inputs.items())[listed]
 
 
 def small(name: str, folder: Path) -> str:

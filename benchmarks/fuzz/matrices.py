@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.fuzz import npz
-from benchmarks.fuzz.case import Case, small, start, turn
+from benchmarks.fuzz.case import Case, from_list, small, start
 from benchmarks.fuzz.changes import NUMBERS, bent
 from benchmarks.fuzz.packing import gzip_of_zeros
 
@@ -181,9 +181,8 @@ def _listed() -> dict[str, bytes]:
 
 def case(number: int, folder: Path, base: Path) -> Case:
     rng = start("matrices", number)
-    listed = turn(number, len(_listed()))
-    if listed is not None:
-        about, data = list(_listed().items())[listed]
+    if listed := from_list(number, _listed()):
+        about, data = listed
         name = about.split(" ")[0]
     else:
         kinds = ["a.mtx", "a.mtx", "n.npz", "n.npz", "e.txt", "e.csv", "a.mtx.gz"]

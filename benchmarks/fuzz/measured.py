@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fuzz.case import Case, start, turn
+from benchmarks.fuzz.case import Case, from_list, start
 from benchmarks.fuzz.changes import bent, cell
 
 TOKENS = [b",", b"\n", b'"', b"-", b"9" * 20, b"e9", b"nan", b"\0", b"\r", b" ", b"inf", b";", b"\xff", b"1e300", b"0"]
@@ -166,9 +166,8 @@ def _listed() -> dict[str, bytes]:
 
 def case(number: int, folder: Path, base: Path) -> Case:
     rng = start("measured", number)
-    listed = turn(number, len(_listed()))
-    if listed is not None:
-        about, data = list(_listed().items())[listed]
+    if listed := from_list(number, _listed()):
+        about, data = listed
     else:
         name = rng.choice(["fit: summary", "fit: cells and times", "fit: good", "function: good", "samples: good"])
         data = _listed()[name]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fuzz.case import Case, small, start, turn, write
+from benchmarks.fuzz.case import Case, from_list, small, start, write
 from benchmarks.fuzz.changes import bent
 from benchmarks.fuzz.packing import gzip_of_zeros
 
@@ -63,9 +63,8 @@ def _listed() -> dict[str, tuple[bytes, bytes]]:
 
 def case(number: int, folder: Path, base: Path) -> Case:
     rng = start("pictures", number)
-    listed = turn(number, len(_listed()))
-    if listed is not None:
-        about, files = list(_listed().items())[listed]
+    if listed := from_list(number, _listed()):
+        about, files = listed
     else:
         about, files = "bytes changed", _listed()["good"]
         which = rng.random() < 0.5

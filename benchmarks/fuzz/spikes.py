@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from benchmarks.fuzz.case import Case, events, recordings, small, start, turn, write
+from benchmarks.fuzz.case import Case, events, from_list, recordings, small, start, write
 from benchmarks.fuzz.changes import bent, cell
 from benchmarks.fuzz.hdf5 import hdf5_files
 
@@ -121,9 +121,8 @@ def _listed() -> dict[str, bytes]:
 
 def case(number: int, folder: Path, base: Path) -> Case:
     rng = start("spikes", number)
-    listed = turn(number, len(_listed()))
-    if listed is not None:
-        about, data = list(_listed().items())[listed]
+    if listed := from_list(number, _listed()):
+        about, data = listed
     elif rng.random() < 0.4:
         rows = table()
         about = f"csv: {cell(rng, rows)}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmarks.fuzz.case import CLIP_SAMPLES, KEYWORDS, Case, clips, small, start, turn, wav, write
+from benchmarks.fuzz.case import CLIP_SAMPLES, KEYWORDS, Case, clips, from_list, small, start, wav, write
 from benchmarks.fuzz.changes import bent
 
 PLACE = "yes/s0_nohash_0.wav"
@@ -103,9 +103,8 @@ def _listed() -> dict[str, bytes]:
 
 def case(number: int, folder: Path, base: Path) -> Case:
     rng = start("wav", number)
-    listed = turn(number, len(_listed()))
-    if listed is not None:
-        about, data = list(_listed().items())[listed]
+    if listed := from_list(number, _listed()):
+        about, data = listed
     else:
         source, good = rng.choice([(name, data) for name, data in _listed().items() if 100 < len(data) < 100_000])
         # Nine changes of ten are in the headers.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz.case import Case, clips, small, start, turn, write
+from benchmarks.fuzz.case import Case, clips, from_list, small, start, write
 from benchmarks.fuzz.changes import bent, changed
 
 HIDDEN, INPUTS, CLASSES = 4, 40, 12
@@ -123,9 +123,8 @@ def _listed() -> dict[str, bytes]:
 
 def case(number: int, folder: Path, base: Path) -> Case:
     rng = start("weights", number)
-    listed = turn(number, len(_listed()))
-    if listed is not None:
-        about, blob = list(_listed().items())[listed]
+    if listed := from_list(number, _listed()):
+        about, blob = listed
     else:
         head, data = parts(network(), rng.choice(["F32", "F32", "F16", "F64"]))
         if rng.random() < 0.5:

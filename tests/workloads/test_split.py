@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from configs.errors import InputError
 from workloads.recordings.clips import Clips
+from workloads.recordings.labelled import Origin
 from workloads.recordings.speech_commands import load_speech_commands
 from workloads.split import Split, speaker_groups, split_by_speaker
 
@@ -25,9 +26,7 @@ def clips_of(rows: list[tuple[int, int, int]], labels: int) -> Clips:
         classes=np.array([label for label, _, _ in rows], np.int64),
         speakers=np.array([f"s{speaker}" if speaker else "" for _, speaker, _ in rows]),
         names=np.array([str(row) for row in range(len(rows))]),
-        data_name="made up",
-        source="",
-        bibtex="",
+        origin=Origin("made up"),
         labels=tuple(f"w{label}" for label in range(labels)),
     )
 

@@ -191,7 +191,7 @@ class KeywordTables(Ledger):
             )
         quantised = accuracy[(accuracy.variant == self.experiment.default.name) & (accuracy.stage == "quantised")]
         data = clips.data(*self.sizes, self.experiment.data.splits)
-        self.cite.add(clips.bibtex)
+        self.cite.add(clips.origin.bibtex)
         metrics = self.metrics(
             FIGURES,
             data,

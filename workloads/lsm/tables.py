@@ -163,7 +163,7 @@ class LiquidTables(Ledger):
         tables = self.tables()
         first = self.parts[self.headline]
         data = found.data(len(first[0].train) + len(first[0].validation), sum(len(part.test) for part in first))
-        self.cite.add(found.bibtex)
+        self.cite.add(found.origin.bibtex)
         metrics = self.metrics(
             {self.metric(split): SHARE for split in self.parts},
             data,

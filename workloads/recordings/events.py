@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from workloads.recordings.archives import TEST, TRAIN, shortened
-from workloads.recordings.labelled import Labelled
+from workloads.recordings.labelled import Labelled, Origin
 
 LONGEST_S = 2_000.0
 LARGEST_SIDE = 4_096
@@ -49,9 +49,9 @@ class Recordings(Labelled):
     def __post_init__(self) -> None:
         n = len(self.classes)
         if len(self.offsets) != n + 1 or not len(self.durations) == len(self.groups) == len(self.names) == n:
-            raise ValueError(f"{self.data_name}: offsets, durations, groups and names for each of {n} recordings")
+            raise ValueError(f"{self.origin.name}: offsets, durations, groups and names for each of {n} recordings")
         if len(self.parts) != n or len(self.ticks) != len(self.address) or self.offsets[-1] != len(self.ticks):
-            raise ValueError(f"{self.data_name}: parts for each recording, a time and an address for each event")
+            raise ValueError(f"{self.origin.name}: parts for each recording, a time and an address for each event")
 
     def _content(self) -> tuple[object, Iterable[NDArray[Any]], Iterable[NDArray[np.str_]]]:
         arrays = self.ticks, self.address, self.offsets, self.durations, self.classes
@@ -127,9 +127,7 @@ def gathered(
     *,
     sensor: tuple[int, int, int],
     labels: tuple[str, ...],
-    data_name: str,
-    source: str,
-    bibtex: str,
+    origin: Origin,
     problems: Sequence[str] = (),
     notes: tuple[str, ...] = (),
 ) -> Recordings:
@@ -141,10 +139,10 @@ def gathered(
     found = list(problems)
     if not all(1 <= side <= most for side, most in zip(sensor, (2, LARGEST_SIDE, LARGEST_SIDE), strict=True)):
         found.append(
-            f"{data_name}: allowed are 1 or 2 polarities and a sensor of at most {LARGEST_SIDE} x {LARGEST_SIDE} "
+            f"{origin.name}: allowed are 1 or 2 polarities and a sensor of at most {LARGEST_SIDE} x {LARGEST_SIDE} "
             f"(got {sensor[0]} of {sensor[2]} x {sensor[1]})"
         )
-        raise InputError(shortened(found, data_name, "recordings"))
+        raise InputError(shortened(found, origin.name, "recordings"))
     good: list[tuple[tuple[str, int, str], Stored, NDArray[np.int32], NDArray[np.int32]]] = []
     unsorted = 0
     for one in stored:
@@ -163,12 +161,12 @@ def gathered(
             order = np.argsort(ticks, kind="stable")
             ticks, address = ticks[order], address[order]
         good.append(((one.part, labels.index(one.label), one.name), one, ticks, address))
-    found = shortened(found, data_name, "recordings")
+    found = shortened(found, origin.name, "recordings")
     if not found and not good:
-        found = [f"{data_name}: has no recording"]
+        found = [f"{origin.name}: has no recording"]
     names = Counter(one.name for _, one, _, _ in good)
     if not found and len(names) < len(good):
-        found = [f"{data_name}: allowed is one recording of each name (got {names.most_common(1)[0][0]!r} twice)"]
+        found = [f"{origin.name}: allowed is one recording of each name (got {names.most_common(1)[0][0]!r} twice)"]
     if found:
         raise InputError(found)
     good.sort(key=lambda row: row[0])
@@ -189,9 +187,7 @@ def gathered(
         parts=np.array([one.part for _, one, _, _ in good]),
         sensor=sensor,
         labels=labels,
-        data_name=data_name,
-        source=source,
-        bibtex=bibtex,
+        origin=origin,
         notes=notes,
     )
 

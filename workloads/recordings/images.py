@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from configs.bounded import printable, read_unpacked
 from configs.errors import InputError
 from workloads.recordings.archives import TEST, TRAIN
-from workloads.recordings.labelled import Labelled
+from workloads.recordings.labelled import Labelled, Origin
 
 MNIST_SOURCE = "Y. LeCun et al., Gradient-based learning applied to document recognition, doi 10.1109/5.726791 (MNIST)"
 DIGITS_SOURCE = (
@@ -54,9 +54,7 @@ def sklearn_digits() -> Images:
         parts=np.array([""] * len(digits.target)),
         labels=tuple("0123456789"),
         full=16,
-        data_name="scikit-learn digits",
-        source=DIGITS_SOURCE,
-        bibtex="alpaydin1998",
+        origin=Origin("scikit-learn digits", DIGITS_SOURCE, "alpaydin1998"),
     )
 
 
@@ -94,9 +92,7 @@ def load_idx(source: Path, *, data_name: str = "") -> Images:
         parts=np.array(parts),
         labels=tuple(str(number) for number in range(max(10, int(every.max(initial=0)) + 1))),
         full=255,
-        data_name=data_name or printable(source.name),
-        source=MNIST_SOURCE,
-        bibtex="lecun1998",
+        origin=Origin(data_name or printable(source.name), MNIST_SOURCE, "lecun1998"),
     )
 
 

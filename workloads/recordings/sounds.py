@@ -22,7 +22,7 @@ from configs.bounded import printable
 from configs.errors import InputError
 from workloads.recordings.archives import ALLOWED, TEST, TRAIN, members_by_class, part_class_and_name, shortened
 from workloads.recordings.events import unused_parts
-from workloads.recordings.labelled import Labelled
+from workloads.recordings.labelled import Labelled, Origin
 from workloads.recordings.speech_commands import speaker_of
 from workloads.recordings.wav import ENDINGS, RATE_HZ, decode_wav
 
@@ -105,9 +105,11 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
     fsdd = by_name and {label for (_, label, _), _, _ in found} <= set(DIGITS)
     return gathered_sounds(
         found,
-        data_name=data_name or printable(source.name),
-        source=FSDD_SOURCE if fsdd else f"speech of {printable(source.name)}",
-        bibtex="fsdd" if fsdd else "",
+        origin=Origin(
+            data_name or printable(source.name),
+            FSDD_SOURCE if fsdd else f"speech of {printable(source.name)}",
+            "fsdd" if fsdd else "",
+        ),
         notes=notes,
     )
 
@@ -115,10 +117,7 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
 def gathered_sounds(
     found: list[tuple[tuple[str, str, str], str, NDArray[np.int16]]],
     *,
-    data_name: str,
-    source: str,
-    bibtex: str,
-    synthetic: bool = False,
+    origin: Origin,
     notes: tuple[str, ...] = (),
 ) -> Sounds:
     """Sounds of ((part, label, name), speaker, samples), ordered by the first."""
@@ -134,10 +133,7 @@ def gathered_sounds(
         names=np.array([name for (_, _, name), _, _ in rows]),
         parts=np.array([part for (part, _, _), _, _ in rows]),
         labels=labels,
-        data_name=data_name,
-        source=source,
-        bibtex=bibtex,
-        synthetic=synthetic,
+        origin=origin,
         notes=notes,
     )
 

@@ -103,7 +103,7 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
         for label in (*how.seen, *how.unseen):
             if label not in recordings.labels:
                 raise InputError(
-                    f"seen, unseen: allowed are labels of {recordings.data_name}, {', '.join(recordings.labels)} "
+                    f"seen, unseen: allowed are labels of {recordings.origin.name}, {', '.join(recordings.labels)} "
                     f"(got {label!r})"
                 )
         part = next(iter(data.parts(recordings).values()))[0]
@@ -125,7 +125,7 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
                 recordings.labels[k] for k in (unseen if name == "unseen" else seen) if not (classes[chosen] == k).any()
             ]
             if lacking:
-                raise InputError(f"{recordings.data_name}: no {name} recording of {', '.join(lacking)}")
+                raise InputError(f"{recordings.origin.name}: no {name} recording of {', '.join(lacking)}")
         return Rows(recordings, binned(recordings, data.binning), rows)
 
     def _streams(self, sense: str, chips: int, *, software: bool = False) -> ChipStreams:

@@ -112,16 +112,16 @@ class ZeroShotTables(Ledger):
         self._caveats(sizes)
         self.estimated_prices()
         data = Data(
-            name=f"{image.data_name} and {audio.data_name}",
+            name=f"{image.origin.name} and {audio.origin.name}",
             digest=f"{image.digest[:32]}{audio.digest[:32]}",
-            synthetic=image.synthetic or audio.synthetic,
-            source=f"{image.source}; {audio.source}",
+            synthetic=image.origin.synthetic or audio.origin.synthetic,
+            source=f"{image.origin.source}; {audio.origin.source}",
             note=" ".join([*image.notes, *audio.notes]),
             train=sizes[1]["train"],
             test=sizes[1]["seen"] + sizes[1]["unseen"],
             splits=1,
         )
-        self.cite |= {image.bibtex, audio.bibtex}
+        self.cite |= {image.origin.bibtex, audio.origin.bibtex}
         tables = self.tables()
         metrics = self.metrics(
             FIGURES,

@@ -18,6 +18,7 @@ from workloads.kws import find
 from workloads.kws.find import find_clips, locate
 from workloads.recordings.archives import ALLOWED
 from workloads.recordings.clips import CLIP_SAMPLES, KEYWORDS, LABELS, OTHER_WORDS, SILENCE, UNKNOWN, Clips
+from workloads.recordings.labelled import Origin
 from workloads.recordings.speech_commands import load_speech_commands, speaker_of
 from workloads.recordings.wav import decode_wav
 
@@ -87,7 +88,7 @@ def test_the_shared_clips_have_12_classes_and_73_speakers() -> None:
     samples, _ = sf.read(TINY / clips.names[0], dtype="int16")
     np.testing.assert_array_equal(clips.waveforms[0], samples)
     assert clips.notes == ()
-    assert not clips.synthetic
+    assert not clips.origin.synthetic
 
 
 @pytest.mark.parametrize("name", ["words.tar.xz", "words.tar.gz", "words.tar", "words.zip"])
@@ -104,7 +105,10 @@ def test_digest_tells_waveforms_speakers_and_names_apart(folder: Path) -> None:
 
     def remade(**other: np.ndarray) -> str:
         given = {key: getattr(clips, key) for key in ("waveforms", "classes", "speakers", "names")}
-        return Clips(**{**given, **other}, data_name="", source="", bibtex="").digest
+        return Clips(
+            **{**given, **other},
+            origin=Origin(""),
+        ).digest
 
     assert remade() == clips.digest
     assert len({clips.digest, remade(waveforms=changed), remade(speakers=clips.speakers[::-1])}) == 3
