@@ -108,13 +108,7 @@ class TileMap:
 
 
 def lay(
-    b: Any,
-    *,
-    layout: Layout,
-    rows: int,
-    columns: int,
-    row_order: Ints | None = None,
-    column_order: Ints | None = None,
+    b: Any, *, layout: Layout, rows: int, columns: int, row_order: Ints | None = None, column_order: Ints | None = None
 ) -> TileMap:
     """Put the CSR matrix ``b`` (without duplicates) on tiles of ``rows`` word lines and ``columns`` bit lines.
 
