@@ -1,4 +1,4 @@
-"""One polarity of cells for values that are never negative, and what each encoding's conversions stand for.
+"""One polarity of cells for values that are never negative, and what each encoding's conversions mean.
 
 An activation's column current is brought into *units*: counts of the input times steps of the lowest digit of a part
 of the weight. A 0/1 matrix under 0/1 inputs gives whole numbers of units, one for each partial product.
@@ -24,8 +24,8 @@ class OneCell(Encoding):
         W / w_max = q / (2^b - 1),   q = sum_p d_p 2^(k p),   G_p = g_min + (g_max - g_min) d_p / (2^k - 1)
 
     An off cell conducts ``g_min``, which is no weight. Its sum over the driven rows is taken off either by a
-    **reference column** of off cells a digit and tile, which follows drift and costs bit lines and the reference's own
-    spread and noise, or **digitally** (``reference: digital``): the number of driven rows, which the control knows,
+    **reference column** of off cells a digit and tile, which follows drift and costs bit lines and the reference's
+    spread and noise, or **digitally** (``reference: digital``): the number of driven rows, which the control counts,
     times the nominal ``g_min``; the mean of what off cells really conduct then stays in. What neither takes off is the
     off cells' spread: it grows with the root of the rows driven at once, and limits them.
 

@@ -20,7 +20,7 @@ def _fill(c_ptr: Any, c_idx: Any, hits: Any, window_of_row: Any, slots: int, cap
           out: Any) -> None:  # fmt: skip
     """Put every entry of each window into its table, in the order of C, by linear probing.
 
-    How far all entries together lie from where they belong does not depend on the order in which they came (W. W.
+    How far all entries together are from where they belong does not depend on the order in which they came (W. W.
     Peterson, IBM J. Res. Dev. 1, 130, 1957, doi 10.1147/rd.12.0130); each of an entry's words walks that far.
     Runs of full slots are joined as they grow, so that a walk past thousands of them is not walked here.
     """
