@@ -26,8 +26,8 @@ _LARGEST = np.float32(np.finfo(np.float32).max)
 
 
 def on_grid(rows: torch.Tensor) -> torch.Tensor:
-    """``rows`` (chips, rows, columns) rounded to multiples of a power of two for each chip, so that no sum over any of its
-    rows needs more than the 24 bits of a single-precision number.
+    """``rows`` (chips, rows, columns) rounded to multiples of a power of two for each chip, so that no sum over any of
+    its rows needs more than the 24 bits of a single-precision number.
 
     For the 456 rows of the paper the grid is 2^-12 uS, a thousandth of the noise of one cell's read.
     """
