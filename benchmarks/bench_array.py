@@ -121,12 +121,12 @@ def test_64_chips_of_an_lstm_step_by_step(side_by_side: SideBySide) -> None:
     chip = Chip(weights=Weights(device=DEVICE), ramp=RampColumn(device=DEVICE))
     torch.manual_seed(0)
     w_ih, w_hh, bias, _ = torch.nn.LSTM(40, 32, batch_first=True).parameters()
-    layer = RecurrentLayer.from_torch("lstm", w_ih, w_hh, bias, chip=chip)
+    mapped = RecurrentLayer.from_torch("lstm", w_ih, w_hh, bias).map(chip)
     counts = chip.driver.counts(torch.rand(32, 49, 40) * 2 - 1, chip.bits)
     many = ChipStreams.of(Stream.root(0), CHIPS)
-    together = layer.program(chip, rng=many).read(DAY_S)
+    together = mapped.program(rng=many).at(DAY_S)
     alone_rng = ChipStreams.of(Stream.root(0), 1)
-    alone = layer.program(chip, rng=alone_rng).read(DAY_S)
+    alone = mapped.program(rng=alone_rng).at(DAY_S)
 
     def run(read: object, rng: ChipStreams) -> torch.Tensor:
         with torch.no_grad():

@@ -44,8 +44,7 @@ def test_evaluation_on_chips(name: str, side_by_side: SideBySide) -> None:
     chip = VARIANTS[name]
     lstm, weights, x = lstm_and_clips(CLIPS)
     rng = ChipStreams.of(Stream.root(0), CHIPS)
-    layer = RecurrentLayer.from_torch("lstm", *weights, chip=chip)
-    read = layer.program(chip, rng=rng).read(2592000.0)
+    read = RecurrentLayer.from_torch("lstm", *weights).map(chip).program(rng=rng).at(2592000.0)
     counts, many = chip.driver.counts(x, chip.bits), x.repeat(CHIPS, 1, 1)
 
     def work() -> torch.Tensor:

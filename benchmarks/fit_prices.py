@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from devices import TaOx
 from mappings.actions import Actions
 from mappings.cost import Key, price, shares, summarise
-from mappings.network.actions import RecurrentShape, StepActivity, StepTiming, recurrent_actions
+from mappings.network.actions import RecurrentShape, recurrent_actions
+from mappings.step import StepActivity, StepTiming
 from periphery import SIGMOID, TANH, RampColumn
 from periphery.prices.component import Component, load_components
 

@@ -1,4 +1,4 @@
-"""What the simulated hardware was seen doing: the part of a cost that depends on the data."""
+"""What the simulated hardware did in a run: the part of a cost that depends on the data."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from periphery.drivers import AnyDriver
 
 @dataclass
 class Activity:
-    """What the hardware was seen doing: sums over chips, samples and steps, and how many of those there were.
+    """What the hardware did: sums over chips, samples and steps, and how many of those there were.
 
     Numbers are added in double precision, and whole ones where drivers count (pulses, clock periods, comparator
     steps): those sums are exact, so they do not depend on how samples were batched. ``row_clocks``: ``(chips, rows)``,
     clock periods that each word line was driven, weighted by the square of its voltage over V_read; ``valid``: samples
-    of the present batch that count; the rest fill up its last block; ``seen``: pre-activations by converter, or None.
+    of the present batch that count; the rest fill up its last block; ``recorded``: pre-activations by group of columns,
+    or None where they are not kept.
     """
 
     samples: float = 0.0
     valid: int | None = None
     sums: dict[str, float] = field(default_factory=dict)
     row_clocks: torch.Tensor | None = None
-    seen: dict[str, list[torch.Tensor]] | None = None
+    recorded: dict[str, list[torch.Tensor]] | None = None
 
-    def watch(self, name: str, z: torch.Tensor) -> None:
-        """Keep pre-activations, where somebody asked to see them."""
-        if self.seen is not None:
-            self.seen.setdefault(name, []).append(z)
+    def record(self, name: str, z: torch.Tensor) -> None:
+        """Keep pre-activations, where they are recorded."""
+        if self.recorded is not None:
+            self.recorded.setdefault(name, []).append(z)
 
     def add(self, name: str, value: torch.Tensor) -> None:
         """Add all elements of ``value`` to one of the sums."""

@@ -1,4 +1,4 @@
-"""The chip on which a layer is laid out: cells, drivers, converters and the formats between them."""
+"""The chip that a layer is mapped to: cells, drivers, converters and the formats between them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from crossbar.wires import Wires
 from devices import AnyDevice, Ideal, InputError
 from devices.effects import STAGES, Stuck
 from mappings.chip_wires import AnyWires, NodeWires
+from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
@@ -59,7 +60,7 @@ class CellState:
     Parameters
     ----------
     bits : width of the stored state, sign included
-    limit : largest magnitude that it can hold
+    limit : largest magnitude that can be stored
     drive_limit : magnitude that takes the longest pulse when the state is driven into the second ramp's columns
     """
 
@@ -92,7 +93,7 @@ class Compensation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class OutputConverter:
     """Conversion of the output layer: an ordinary linear ramp.
 
     Parameters
@@ -116,9 +117,9 @@ class Chip:
     bias : ``row`` adds word lines that are always driven; ``none`` drops the bias
     rows, columns : most word lines and most weight columns (bit-line pairs) of one tile
     partial_sums : how a layer with more rows than one tile is summed. ``charge``: the tiles of one column share an
-        integrator, so the nonlinear conversion sees the whole sum. ``digital``: each tile is converted linearly and the
-        words are added before a look-up; a ramp that computes the activation of a partial sum would be wrong, so this
-        needs the conventional readout
+        integrator, so the nonlinear conversion acts on the whole sum. ``digital``: each tile is converted linearly and
+        the words are added before a look-up; a ramp that computes the activation of a partial sum would be wrong, so
+        this needs the conventional readout
     wires : resistance of word and bit lines, drivers and sense inputs, in ohms or by technology node; none by default
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
@@ -142,8 +143,24 @@ class Chip:
     adc: ConventionalADC = ConventionalADC()
     state: CellState = CellState()
     compensation: Compensation = Compensation()
-    output: Output = Output()
+    output: OutputConverter = OutputConverter()
     lanes: Annotated[int, Interval(ge=1, le=65536)] = 4
+
+    @property
+    def tile(self) -> Tile:
+        """One array of the chip with the circuits around it."""
+        linear = self.readout == "conventional"
+        return Tile(
+            rows=self.rows,
+            columns=self.columns,
+            device=self.weights.device,
+            encoding=self.weights.encoding,
+            driver=self.driver,
+            adc=self.adc.converter if linear else None,
+            adc_bits=self.adc_bits if linear else None,
+            columns_per_adc=self.adc.columns_per_adc if linear else None,
+            wires=self.lines,
+        )
 
     @property
     def adc_bits(self) -> int:
@@ -152,7 +169,7 @@ class Chip:
 
     @property
     def cells(self) -> tuple[AnyDevice, ...]:
-        """The kinds of cells that are read: those of the weights and, where there is a ramp, its own."""
+        """The kinds of cells that are read: those of the weights and, where there is a ramp, those of the ramp."""
         return (self.weights.device, self.ramp.device) if self.readout == "ramp" else (self.weights.device,)
 
     @property
@@ -193,12 +210,12 @@ class Chip:
 
     @property
     def columns_per_ramp(self) -> int | None:
-        """Columns that watch one ramp at most; None is all of a tile, as it is for ordinary converters."""
+        """Columns that one ramp serves at most; None is all of a tile, as it is for ordinary converters."""
         return self.ramp.columns_per_ramp if self.readout == "ramp" else None
 
     @property
     def follows_data(self) -> bool:
-        """Whether a converter's range or levels are chosen for data that a layer sees."""
+        """Whether a converter's range or levels are chosen for the data of a layer."""
         if self.readout == "ramp":
             return self.ramp.levels == "optimal"
         return self.adc.calibration is not None
@@ -233,7 +250,7 @@ class Chip:
         )
 
     def check_layers(self) -> None:
-        """Raise InputError, with every reason, where no layer can be laid on this chip whatever its size."""
+        """Raise InputError, with every reason, where no layer of any size fits this chip."""
         cells, encoding, found = self.weights.device, self.weights.encoding, []
         if not cells.writable:
             found.append(

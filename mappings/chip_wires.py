@@ -1,6 +1,6 @@
 """The wires of a chip: resistances as given, or those that follow from a technology node.
 
-A record with ``kind: ohms`` (which need not be said) holds resistances; one with ``kind: node`` holds the sides of a
+A record with ``kind: ohms`` (the default) gives resistances; one with ``kind: node`` gives the sides of a
 cell in widths of a line, and becomes resistances by NeuroSim's table (``crossbar.wires.technology``).
 """
 
@@ -38,8 +38,8 @@ class NodeWires:
     node_nm : technology node, 5 to 130; that of the chip where not given [nm]
     cell_width_F, cell_height_F : sides of a cell along the word line and along the bit line, in widths of a line [1]
     barrier : take the diffusion barrier off the cross-section of the metal
-    r_driver_ohm, r_sense_ohm : resistance of the driver of a word line and of the input that holds a bit line [ohm]
-    driver : the end of the word lines at which the drivers stand
+    r_driver_ohm, r_sense_ohm : resistance of the driver of a word line, and of the sense input of a bit line [ohm]
+    driver : the end of the word lines at which the drivers are
     sense : the end of the bit lines at which currents are sensed
     method : ``exact`` folds the wires into the matrix, ``alpha_beta`` does so in closed form with an error; ``auto`` is
         exact

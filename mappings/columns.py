@@ -1,4 +1,4 @@
-"""Columns of a layer, the tiles they stand on, and the converters they share."""
+"""Columns of a layer, cut by tiles, and the converters that they share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from devices import BlockNoise, ChipStreams, Ideal
 from mappings.activity import Activity
 from mappings.chip import Chip
-from mappings.matrix import PreActivation
+from mappings.matrix import MatrixRead, PreActivation
 from periphery import Function, LookUpConverter, RampColumn, RampConversion, RampConverter, RampDesign, thresholds
 from periphery.adc.base import BuiltADC
 from periphery.adc.kinds import Quantiser
@@ -20,10 +20,10 @@ from periphery.ramp.cells import Ramp
 
 @dataclass(frozen=True)
 class ColumnGroup:
-    """Neighbouring columns that compute one function, cut by tiles; every piece has a ramp of its own.
+    """Neighbouring columns that compute one function, cut by tiles; every piece has one ramp.
 
     ``columns``: ``(ramps, width)`` column numbers, the last piece padded by repeating its last column; ``order``:
-    where each column of the group stands in the flattened pieces.
+    the position of each column of the group in the flattened pieces.
     """
 
     function: Function
@@ -72,85 +72,111 @@ class ColumnGroup:
         return flat if self.ramps == 1 else flat[..., self.order]
 
 
+@dataclass(frozen=True, kw_only=True)
+class MappedConverter:
+    """The converters of one group on paper: what they convert, over which range, by which ramp.
+
+    Parameters
+    ----------
+    name : what they are called in a list of parts
+    stream, renewal : names of the random streams of the converters and, under that of a time, of bias cells that are
+        programmed again
+    bits, adc_bits : resolution of the output, and of a linear converter
+    range_z : largest pre-activation of a linear converter, either sign
+    ends_z : ends of the range of converters as they are built, numbers or one for each column; None for ideal ones
+    clipped : share of the calibration data beyond the ends [1]
+    design : the ramp on paper; None where converters are linear
+    """
+
+    name: str
+    group: ColumnGroup
+    chip: Chip
+    stream: tuple[str | int, ...]
+    renewal: tuple[str | int, ...]
+    bits: int
+    adc_bits: int
+    range_z: float
+    volts_per_z: float
+    design: RampDesign | None = None
+    ends_z: tuple[float | torch.Tensor, float | torch.Tensor] | None = None
+    clipped: float = 0.0
+
+    def following(self, data_z: torch.Tensor | None) -> MappedConverter:
+        """The same converters with the ramp's design, and with ranges and levels that follow the data.
+
+        ``data_z``: pre-activations ``(..., ramps, width)``; used where the chip calibrates ranges or chooses levels.
+        """
+        chip = self.chip
+        if chip.readout == "ramp":
+            samples = None if data_z is None or chip.ramp.levels == "uniform" else data_z.flatten()
+            return replace(self, design=chip.ramp.design(self.group.function, self.bits, samples=samples))
+        if chip.adc.calibration is not None and data_z is not None:
+            found = chip.adc.calibration.ranges(data_z, self.adc_bits, chip.adc.converter.grid_levels)
+            return replace(
+                self,
+                ends_z=(found.low_z, found.high_z),
+                clipped=found.clipped_share,
+                range_z=float(torch.maximum(found.high_z.abs().max(), found.low_z.abs().max())),
+            )
+        if chip.adc.converter != Quantiser() or chip.adc.calibration is not None:
+            return replace(self, ends_z=(-self.range_z, self.range_z))
+        return self
+
+    def build(self, rng: ChipStreams) -> GroupConverter:
+        """Program the group's ramps and draw the comparators of its columns; ``rng``: the layer's streams."""
+        chip, group, rng = self.chip, self.group, rng.child(*self.stream)
+        offset = chip.comparator.offset_V * rng.child("comparators").normal((group.ramps, group.width))
+        ramp = adc = None
+        if self.design is not None:
+            programmed = Ramp.program(self.design, ramps=group.ramps, rng=rng.child("ramp"))
+            ramp = RampConverter(programmed, chip.comparator, offset, self.volts_per_z, chip.driver.t_clk_s)
+        if self.ends_z is not None:
+            adc = chip.adc.build(
+                chip.adc.grid(self.adc_bits, *self.ends_z),
+                ramps=group.ramps,
+                columns=group.width,
+                volts_per_z=self.volts_per_z,
+                rng=rng.child("adc"),
+            )
+        return GroupConverter(self, ramp, offset, adc)
+
+
 @dataclass(frozen=True)
 class GroupConverter:
     """The converters of one group as built on every chip: ramps with comparators, or linear converters and a table."""
 
-    group: ColumnGroup
-    chip: Chip
-    bits: int
-    adc_bits: int
-    range_z: float
+    mapped: MappedConverter
     ramp: RampConverter | None
     offset_V: torch.Tensor
-    volts_per_z: float
     adc: BuiltADC | None = None
-    clipped: float = 0.0
 
-    @classmethod
-    def build(
-        cls,
-        group: ColumnGroup,
-        chip: Chip,
-        *,
-        bits: int,
-        volts_per_z: float,
-        rng: ChipStreams,
-        adc_bits: int | None = None,
-        range_z: float | None = None,
-        seen_z: torch.Tensor | None = None,
-    ) -> GroupConverter:
-        """Program the group's ramps and draw the comparators of its columns.
-
-        ``adc_bits`` and ``range_z`` replace what the chip says of a conventional converter; ``seen_z``, pre-activations
-        ``(..., ramps, width)``, are what its ranges are calibrated on, or a ramp's levels chosen for, where the chip
-        asks for that.
-        """
-        offset = chip.comparator.offset_V * rng.child("comparators").normal((group.ramps, group.width))
-        ramp = None
-        if chip.readout == "ramp":
-            samples = None if seen_z is None or chip.ramp.levels == "uniform" else seen_z.flatten()
-            design = chip.ramp.design(group.function, bits, samples=samples)
-            programmed = Ramp.program(design, ramps=group.ramps, rng=rng.child("ramp"))
-            ramp = RampConverter(programmed, chip.comparator, offset, volts_per_z, chip.driver.t_clk_s)
-        adc_bits, range_z = adc_bits or chip.adc_bits, range_z or chip.adc.range_z
-        built, clipped = None, 0.0
-        if chip.readout == "conventional" and (chip.adc.converter != Quantiser() or chip.adc.calibration is not None):
-            ends: tuple[float | torch.Tensor, float | torch.Tensor] = -range_z, range_z
-            if chip.adc.calibration is not None and seen_z is not None:
-                found = chip.adc.calibration.ranges(seen_z, adc_bits, chip.adc.converter.grid_levels)
-                ends, clipped = (found.low_z, found.high_z), found.clipped_share
-                range_z = float(torch.maximum(found.high_z.abs().max(), found.low_z.abs().max()))
-            built = chip.adc.build(
-                chip.adc.grid(adc_bits, *ends),
-                ramps=group.ramps,
-                columns=group.width,
-                volts_per_z=volts_per_z,
-                rng=rng.child("adc"),
-            )
-        return cls(group, chip, bits, adc_bits, range_z, ramp, offset, volts_per_z, built, clipped)
+    @property
+    def group(self) -> ColumnGroup:
+        """The columns that are converted."""
+        return self.mapped.group
 
     @property
     def design(self) -> RampDesign | None:
-        """The ramp on paper, or None for a conventional converter."""
+        """The ramp on paper, or None for a linear converter."""
         return None if self.ramp is None else self.ramp.ramp.design
 
-    def read(self, t_s: float, factor: torch.Tensor | float = 1.0) -> RampConversion | LookUpConverter:
+    def at(self, t_s: float, factor: torch.Tensor | float = 1.0) -> RampConversion | LookUpConverter:
         """The converters at ``t_s``; ``factor`` (a number or ``(chips, ramps, 1)``) scales the reference."""
         if self.ramp is not None:
             return self.ramp.read(t_s, factor)
-        gain = 1.0 if self.chip.adc.converter.ratiometric else self.chip.driver.supply_gain
+        mapped, chip = self.mapped, self.mapped.chip
+        gain = 1.0 if chip.adc.converter.ratiometric else chip.driver.supply_gain
         scale = gain / factor[:, None] if isinstance(factor, torch.Tensor) else gain / factor
         return LookUpConverter(
-            self.group.function,
-            self.adc_bits,
-            self.bits,
-            self.range_z,
-            self.offset_V / self.volts_per_z,
-            self.chip.comparator.noise_V / self.volts_per_z,
+            mapped.group.function,
+            mapped.adc_bits,
+            mapped.bits,
+            mapped.range_z,
+            self.offset_V / mapped.volts_per_z,
+            chip.comparator.noise_V / mapped.volts_per_z,
             scale,
             self.adc,
-            self.chip.adc.activation,
+            chip.adc.activation,
         )
 
     def reading(self, chip: Chip) -> GroupConverter:
@@ -166,17 +192,18 @@ class GroupConverter:
         """The same converters with the bias cells of their ramps programmed again at ``t_s``."""
         if self.ramp is None:
             return self
-        return replace(self, ramp=replace(self.ramp, ramp=self.ramp.ramp.recentred(t_s, rng)))
+        ramp = self.ramp.ramp.recentred(t_s, rng.child(*self.mapped.renewal))
+        return replace(self, ramp=replace(self.ramp, ramp=ramp))
 
     def linearised(self, codes: torch.Tensor) -> torch.Tensor:
         """What a calibration reads from codes: ``g^-1`` of the output, not finite at the end codes.
 
-        Codes of a ramp count the thresholds below, so for levels of its own or a function that turns back, the middle
-        between two thresholds stands for what lies there.
+        Codes of a ramp count the thresholds below, so for optimal levels or a function that turns back, the middle
+        between two thresholds represents the inputs between them.
         """
-        design = self.design
-        if design is None or (design.uniform and self.group.function.rises):
-            levels = self.group.function.inverse(output_levels(self.group.function, self.bits)).float()
+        design, function = self.design, self.group.function
+        if design is None or (design.uniform and function.rises):
+            levels = function.inverse(output_levels(function, self.mapped.bits)).float()
         else:
             theta = torch.nn.functional.pad(design.theta, (1, 1), value=torch.nan)
             levels = (0.5 * (theta[1:] + theta[:-1])).float()
@@ -212,7 +239,7 @@ def codes_of(
     """Convert the group's columns of a layer's pre-activation to codes ``(chips, n, ramps, width)``.
 
     Several parts are the row tiles, weight slices or input bits of a column, whose words are added digitally: each is
-    converted linearly, with noise and offset, over its share of the range, and the look-up sees the sum. ``trim``,
+    converted linearly, with noise and offset, over its share of the range, and the look-up takes the sum. ``trim``,
     ``(chips, ramps, width)``, divides every column's pre-activation: on its integrator where a ramp converts it, as a
     digital word otherwise. ``activity`` counts the steps that linear converters with comparators took.
     """
@@ -239,3 +266,70 @@ def codes_of(
         words.append(word if share == 1.0 else word * share)
     total = words[0] if len(words) == 1 else torch.stack(words).sum(dim=0)
     return conversion.look_up(total if trim is None else total / trim)
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Drift compensation of all groups: ``ramp``, ``(chips, ramps, 1)`` or 1, and ``column``, ``(chips, ramps,
+    width)``; empty where references are not scaled or columns not trimmed."""
+
+    ramp: Sequence[torch.Tensor | float] = ()
+    column: Sequence[torch.Tensor] = ()
+
+
+@dataclass(frozen=True)
+class ColumnsRead:
+    """A matrix and the converters of all its columns at one time.
+
+    ``trims``: for each group what divides the pre-activation of its columns, ``(chips, ramps, width)``, or None.
+    """
+
+    matrix: MatrixRead
+    groups: tuple[ColumnGroup, ...]
+    conversions: tuple[RampConversion | LookUpConverter, ...]
+    trims: tuple[torch.Tensor | None, ...]
+
+    @classmethod
+    def of(cls, matrix: MatrixRead, converters: Sequence[GroupConverter], t_s: float, factors: Factors) -> ColumnsRead:
+        """Converters at ``t_s`` whose references and columns are scaled by ``factors``."""
+        ramp = factors.ramp or [1.0] * len(converters)
+        return cls(
+            matrix,
+            tuple(converter.group for converter in converters),
+            tuple(converter.at(t_s, factor) for converter, factor in zip(converters, ramp, strict=True)),
+            tuple(factors.column or [None] * len(converters)),
+        )
+
+    def codes(
+        self,
+        counts: torch.Tensor,
+        noise: BlockNoise,
+        activity: Activity | None = None,
+        *,
+        converted: Sequence[int] | None = None,
+        used: Sequence[int] | None = None,
+    ) -> list[torch.Tensor]:
+        """Codes for ``counts (chips | 1, n, rows)``, one tensor ``(chips, n, ramps, width)`` for each group.
+
+        ``converted``: numbers of the groups that are converted, all by default; ``used``: those whose codes are used,
+        all that are converted by default. ``activity`` counts the product and the codes that are used.
+        """
+        converted = range(len(self.groups)) if converted is None else converted
+        parts = self.matrix.pre_activation(counts, noise)
+        codes = {
+            k: codes_of(self.conversions[k], self.groups[k], parts, noise, trim=self.trims[k], activity=activity)
+            for k in converted
+        }
+        if activity is not None:
+            activity.drive(counts[:, : activity.valid], self.matrix.driver, self.matrix.bits)
+            for k in converted if used is None else used:
+                activity.record(str(k), parts[0].z)
+                activity.add("gate_compare_steps", self.groups[k].scatter(codes[k])[:, : activity.valid] + 1)
+        return list(codes.values())
+
+    def values(self, codes: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Values of the codes of all groups, ``(chips, n, columns of the group)`` each."""
+        return [
+            group.scatter(conversion.values(code))
+            for group, conversion, code in zip(self.groups, self.conversions, codes, strict=True)
+        ]

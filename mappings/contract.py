@@ -1,8 +1,8 @@
-"""What everything that lies on tiles answers, in four steps from a weight to a result.
+"""What everything on tiles answers, in four steps from a weight to a result.
 
     Layer            what     weights and function, no chip         shapes, parameters
     MappedLayer      where    tiles, columns, converters; no cell   actions(activity), utilisation
-    ProgrammedLayer  written  the cells of N chips                  at(t_s), write cost
+    ProgrammedLayer  written  the cells of N chips                  at(t_s), cells as written
     LayerRead        read     the cells at one time                 run(inputs, noise=..., activity=...)
 
     layer.map(chip, inputs=WordFormat(...)) -> MappedLayer
@@ -17,11 +17,11 @@ sparse matrix. Cost is count x price: ``MappedLayer.actions`` counts, ``mappings
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from devices import ChipStreams
+from devices import Cells, ChipStreams
 from mappings.actions import Actions
 from mappings.tile import TileGrid
 from periphery.prices.component import Component
@@ -44,8 +44,13 @@ class WordFormat:
 
     @property
     def full_scale(self) -> int:
-        """The largest count that a word stands for."""
+        """The count that means ``limit``, the largest one."""
         return (1 << self.bits - 1) - 1 if self.kind == "signed" else (1 << self.bits) - 1
+
+    @property
+    def lsb(self) -> float:
+        """The value of one count."""
+        return self.limit / self.full_scale
 
 
 class Layer(ABC):
@@ -71,7 +76,7 @@ class Layer(ABC):
         """Find where the layer goes on the tiles of ``chip``; nothing is drawn, no cell is made.
 
         ``inputs``: the format of its inputs, the chip's by default; a sparse layer takes the matrix that comes in.
-        Raises InputError, with every reason, where the chip cannot hold the layer.
+        Raises InputError, with every reason, where the layer does not fit the chip.
         """
 
 
@@ -93,8 +98,8 @@ class MappedLayer(ABC):
     def actions(self, activity: Any = None) -> Actions:
         """What one step does: counts, instances and schedule.
 
-        ``activity``: means of what a run was seen to do, with the conductances that it met; None takes the layer's stated
-        assumptions about conductances and inputs, and a note of the result says which.
+        ``activity``: means of what was observed in a run, with the conductances that it met; with None the layer's
+        assumptions about conductances and inputs are taken instead, and a note of the result names them.
         """
 
     @abstractmethod
@@ -102,11 +107,27 @@ class MappedLayer(ABC):
         """Write the layer once on each chip of ``rng``."""
 
 
-class ProgrammedLayer(ABC):
-    """A layer as written on a batch of chips; any number of readings see the same cells.
+@dataclass(frozen=True, kw_only=True)
+class WrittenCells:
+    """Cells of one part of a layer that are written in the same way.
 
-    ``mapped``: where the layer is.
+    Parameters
+    ----------
+    part : what they are for
+    device : their kind
+    cells : as they left programming
+    rows_at_once, columns_at_once : cells of an array that are written together
     """
+
+    part: str
+    device: str
+    cells: Sequence[Cells]
+    rows_at_once: int = 1
+    columns_at_once: int = 1
+
+
+class ProgrammedLayer(ABC):
+    """A layer as written on a batch of chips; any number of readings are of the same cells."""
 
     mapped: MappedLayer
 
@@ -114,8 +135,12 @@ class ProgrammedLayer(ABC):
     def at(self, t_s: float) -> LayerRead:
         """The same chips ``t_s`` seconds after they were written.
 
-        Raises InputError for a time at which nothing is known of the cells.
+        Raises InputError for a time for which nothing is published about the cells.
         """
+
+    def written(self) -> Sequence[WrittenCells]:
+        """The cells of every part that programming wrote, for what writing took; none where forming left them."""
+        return ()
 
 
 class LayerRead(ABC):

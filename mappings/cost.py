@@ -1,7 +1,7 @@
 """Cost is count x price: every action and every instance becomes one line with its source.
 
 Energy of one inference is dynamic energy plus leakage: each component that leaks has a line ``leakage`` whose count is
-instances x seconds and whose unit price is the power of one instance. Costs stand in the order area, energy, leakage,
+instances x seconds and whose unit price is the power of one instance. Costs are in the order area, energy, leakage,
 latency.
 """
 
@@ -59,7 +59,7 @@ def price(
 ) -> list[CostLine]:
     """The price of one layer in one inference, at CMOS node ``node_nm``.
 
-    ``latency_s`` is how long the layer is supplied in one inference, which sets its leakage energy; by default its own
+    ``latency_s`` is how long the layer is supplied in one inference, which sets its leakage energy; by default its
     steps, while a layer that waits for others leaks as long as they run. Components stated at another node are scaled.
 
     Raises ``InputError`` naming every component or action without a price: nothing is free by omission.
@@ -162,7 +162,7 @@ def summarise(lines: Iterable[CostLine], latency_s: float, ops: float) -> dict[s
 
 
 def shares(lines: Iterable[CostLine], by: Key) -> dict[str, Share]:
-    """Area and energy by component, group, layer or status: what a guess weighs, what a bar of the breakdown shows."""
+    """Area and energy by component, group, layer or status: the bars of a breakdown, and what rests on guesses."""
     rows = list(lines)
     area_m2 = sum(row.area_m2 for row in rows)
     energy_J = sum(row.energy_J for row in rows)

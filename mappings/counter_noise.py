@@ -1,9 +1,9 @@
 """Gaussian noise as a pure function of where and when it is read: chip, recording, step, column.
 
 A counter goes through Philox4x32-10 (J. Salmon et al., SC 2011, doi 10.1145/2063384.2063405) and comes out as four
-words, two Box-Muller pairs. Nothing is carried from draw to draw, so a read sees the same noise in whatever order,
+words, two Box-Muller pairs. Nothing is carried from draw to draw, so a read has the same noise in whatever order,
 batch or engine it is computed. Logarithm, sine and cosine are polynomials, since a loop over a library's function does
-not vectorise; they are exact to a few units in the last place, and the largest number is 5.8.
+not vectorise; they are exact to a few units of the last digit, and the largest number is 5.8.
 """
 
 from __future__ import annotations

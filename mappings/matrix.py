@@ -9,33 +9,177 @@ bits of an input that are.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
 from crossbar import Array, ArrayRead
+from crossbar.encoding import Encoded
 from devices import BlockNoise, ChipStreams, InputError, Stream
 from mappings.chip import Chip
+from mappings.tile import TileGrid
 from periphery.drivers import AnyDriver
 from periphery.drivers.base import DriverRead, full_scale
 from periphery.drivers.bit_serial import BitSerial
 
 
-def rows_of(weight: torch.Tensor, bias: torch.Tensor | None, *, chip: Chip) -> tuple[torch.Tensor, int]:
-    """Rows of word lines for ``weight (outputs, inputs)``, as ``(rows, outputs)``, and how many of them carry the bias.
+@dataclass(frozen=True)
+class WeightMatrix:
+    """Weights and biases before any hardware; tensors on the meta device have a shape and no values.
 
-    The bias sits on word lines driven at full scale. One line carries at most the largest weight of the matrix, so a
-    large bias takes several lines. Raises InputError for a bias that the chip has no line for.
+    ``blocks``: ``(columns, inputs)`` each, side by side along the inputs; ``bias``: ``(columns,)`` or None; ``order``:
+    ``(columns,)``, the row of the blocks for each column of the array, where not that of its number.
     """
-    rows = [weight.detach().float().T]
-    bias_rows = 0
-    if bias is not None and chip.bias == "none" and bool((bias != 0).any()):
-        raise InputError("bias: none: the layer has a bias that is not zero, and this chip has no word line for it")
-    if bias is not None and chip.bias == "row":
-        level = bias.detach().float() / chip.driver.x_max
-        largest = float(rows[0].abs().max()) or float(level.abs().max()) or 1.0
-        bias_rows = max(1, int(torch.ceil(level.abs().max() / largest - 1e-6)))
-        rows.append((level / bias_rows).expand(bias_rows, -1))
-    return torch.cat(rows).contiguous(), bias_rows
+
+    blocks: tuple[torch.Tensor, ...]
+    bias: torch.Tensor | None = None
+    order: torch.Tensor | None = None
+
+    @property
+    def columns(self) -> int:
+        """Sums that are formed."""
+        return self.blocks[0].shape[0]
+
+    @property
+    def inputs(self) -> int:
+        """Values that every sum is formed of, the bias left out."""
+        return sum(block.shape[1] for block in self.blocks)
+
+    @property
+    def parameters(self) -> int:
+        """Weights, biases included."""
+        return self.columns * (self.inputs + (self.bias is not None))
+
+    @property
+    def real(self) -> bool:
+        """Whether the weights have values."""
+        return not any(block.is_meta for block in self.blocks)
+
+    def largest(self) -> torch.Tensor:
+        """Largest ``|W|`` of every column, in the order of the blocks, ``(columns,)``."""
+        ends = [end for block in self.blocks for end in (block.detach().amax(dim=1), -block.detach().amin(dim=1))]
+        return torch.stack(ends).amax(dim=0).float()
+
+    def bias_rows(self, chip: Chip) -> int:
+        """Word lines that carry the bias, driven at full scale.
+
+        One line carries at most the largest weight of the matrix, so a large bias takes several lines; one is assumed
+        where weights have no values. Raises InputError for a bias that the chip has no line for.
+        """
+        if self.bias is None:
+            return 0
+        if chip.bias == "none":
+            if self.real and bool((self.bias != 0).any()):
+                raise InputError(
+                    "bias: none: the layer has a bias that is not zero, and this chip has no word line for it"
+                )
+            return 0
+        if not self.real:
+            return 1
+        level = (self.bias.detach().float() / chip.driver.x_max).abs().max()
+        largest = float(self.largest().max()) or float(level) or 1.0
+        return max(1, int(torch.ceil(level / largest - 1e-6)))
+
+    def rows(self, bias_rows: int, x_max: float) -> torch.Tensor:
+        """The matrix by word lines, ``(inputs + bias_rows, columns)``; ``x_max`` is the input at full scale."""
+        weight = self.blocks[0] if len(self.blocks) == 1 else torch.cat(self.blocks, dim=1)
+        bias = self.bias
+        if self.order is not None:
+            weight, bias = weight[self.order], None if bias is None else bias[self.order]
+        rows = [weight.detach().float().T]
+        if bias is not None and bias_rows:
+            rows.append((bias.detach().float() / x_max / bias_rows).expand(bias_rows, -1))
+        return torch.cat(rows).contiguous()
+
+
+@dataclass(frozen=True)
+class MappedMatrix:
+    """Where a matrix goes on the tiles of a chip: word lines, columns, cells; no cell is made."""
+
+    weights: WeightMatrix
+    chip: Chip
+    bias_rows: int
+
+    @classmethod
+    def of(cls, weights: WeightMatrix, chip: Chip) -> MappedMatrix:
+        """Find the word lines of the matrix; raises InputError for a bias that the chip has no line for."""
+        return cls(weights, chip, weights.bias_rows(chip))
+
+    @property
+    def rows(self) -> int:
+        """Word lines, those of the bias included."""
+        return self.weights.inputs + self.bias_rows
+
+    @property
+    def columns(self) -> int:
+        """Weight columns."""
+        return self.weights.columns
+
+    @property
+    def grid(self) -> TileGrid:
+        """The tiles that the matrix takes."""
+        return self.chip.tile.grid(self.rows, self.columns)
+
+    @property
+    def tile_of_column(self) -> torch.Tensor:
+        """The column of tiles of each column, ``(columns,)``."""
+        return torch.arange(self.columns) // self.chip.columns
+
+    @cached_property
+    def values(self) -> torch.Tensor:
+        """Weights and biases, ``(rows, columns)``."""
+        return self.weights.rows(self.bias_rows, self.chip.driver.x_max)
+
+    def encoded(self, levels: torch.Tensor) -> Encoded:
+        """One column of weights at ``levels (n,)`` of full scale, alone on a tile: what the encoding makes of them."""
+        one = torch.zeros(1, dtype=torch.long)
+        chip = self.chip
+        return chip.weights.encoding.lay(levels[:, None], torch.ones(1), 0.0, chip.weights.device, one)
+
+    @cached_property
+    def format(self) -> Encoded:
+        """Planes, parts and significances of the encoding, by the example of a weight of zero."""
+        return self.encoded(torch.zeros(1))
+
+    @property
+    def cells(self) -> int:
+        """Cells of one chip, those of reference columns in every row tile included."""
+        references = self.format.target_S.shape[-1] - 1
+        return self.format.planes * self.rows * (self.columns + references * self.grid.column_tiles)
+
+    def program(self, *, rng: ChipStreams) -> ProgrammedMatrix:
+        """Write the matrix on every chip; weights have one scale for each column of tiles."""
+        tile = self.chip.tile
+        array = Array.program(
+            self.values,
+            device=tile.device,
+            encoding=self.chip.weights.encoding,
+            tile_of_column=self.tile_of_column,
+            tile_rows=tile.rows,
+            wires=tile.wires,
+            rng=rng,
+        )
+        drivers = self.chip.driver.build(self.rows, self.chip.bits, rng=rng.child("drivers"))
+        return ProgrammedMatrix(self, array, drivers, self._ranges(array.encoded))
+
+    def _ranges(self, encoded: Encoded) -> tuple[float, ...]:
+        """What share of a whole product's spread each slice's product has, on calibration inputs and ideal cells.
+
+        Low digits of the weights look random, so their sums do not shrink as their significance does.
+        """
+        if encoded.parts == 1:
+            return (1.0,)
+        counts, lsb = calibration_counts(self.values, self.chip)[0], self.chip.driver.lsb(self.chip.bits)
+        scale = lsb / encoded.scale_S
+        whole = float((counts @ self.values * lsb).square().mean().sqrt())
+        shares = []
+        for part in range(encoded.parts):
+            digits = sum(
+                weight * encoded.target_S[p] for p, weight in enumerate(encoded.significance) if encoded.part[p] == part
+            )
+            spread = float((counts @ digits * scale).square().mean().sqrt())
+            shares.append(spread / whole if whole > 0 and spread > 0 else 1.0)
+        return tuple(shares)
 
 
 def calibration_counts(matrix: torch.Tensor, chip: Chip) -> torch.Tensor:
@@ -52,7 +196,7 @@ def calibration_counts(matrix: torch.Tensor, chip: Chip) -> torch.Tensor:
 
 
 def check_chip(chip: Chip, rows: int, what: str) -> None:
-    """Raise InputError where a layer of so many rows cannot stand on this chip; ``what`` is its ramp, in words."""
+    """Raise InputError where a layer of so many rows does not fit this chip; ``what`` names its ramp."""
     try:
         chip.check_layers()
     except InputError as error:
@@ -67,58 +211,24 @@ def check_chip(chip: Chip, rows: int, what: str) -> None:
 
 
 @dataclass(frozen=True)
-class MappedMatrix:
-    """A matrix ``(rows, columns)`` written on every chip of a batch.
+class ProgrammedMatrix:
+    """A matrix as written on every chip of a batch.
 
     ``ranges``: for each slice of a weight that is converted apart, its share of the converter's range [1].
     """
 
-    matrix: torch.Tensor
-    chip: Chip
+    mapped: MappedMatrix
     array: Array
     drivers: DriverRead
     ranges: tuple[float, ...] = (1.0,)
 
-    @classmethod
-    def program(cls, matrix: torch.Tensor, chip: Chip, *, rng: ChipStreams) -> MappedMatrix:
-        """Write the matrix; every column of tiles has a weight scale of its own."""
-        array = Array.program(
-            matrix,
-            device=chip.weights.device,
-            encoding=chip.weights.encoding,
-            tile_of_column=torch.arange(matrix.shape[1]) // chip.columns,
-            tile_rows=chip.rows,
-            wires=chip.lines,
-            rng=rng,
-        )
-        drivers = chip.driver.build(matrix.shape[0], chip.bits, rng=rng.child("drivers"))
-        mapped = cls(matrix, chip, array, drivers)
-        return mapped if array.encoded.parts == 1 else replace(mapped, ranges=tuple(mapped._ranges()))
-
-    def _ranges(self) -> list[float]:
-        """What share of a whole product's spread each slice's product has, on calibration inputs and ideal cells.
-
-        Low digits of the weights look random, so their sums do not shrink as their significance does.
-        """
-        counts, encoded = calibration_counts(self.matrix, self.chip)[0], self.array.encoded
-        scale = self.chip.driver.lsb(self.chip.bits) / encoded.scale_S
-        whole = float((counts @ self.matrix * self.chip.driver.lsb(self.chip.bits)).square().mean().sqrt())
-        shares = []
-        for part in range(encoded.parts):
-            digits = sum(
-                weight * encoded.target_S[p] for p, weight in enumerate(encoded.significance) if encoded.part[p] == part
-            )
-            spread = float((counts @ digits * scale).square().mean().sqrt())
-            shares.append(spread / whole if whole > 0 and spread > 0 else 1.0)
-        return shares
-
-    def reading(self, chip: Chip) -> MappedMatrix:
+    def reading(self, chip: Chip) -> ProgrammedMatrix:
         """The same matrix, its cells read at the temperature of ``chip``."""
         return replace(self, array=replace(self.array, device=chip.weights.device))
 
-    def read(self, t_s: float) -> MatrixRead:
+    def at(self, t_s: float) -> MatrixRead:
         """The matrix ``t_s`` seconds after programming, in units of pre-activation per clock period."""
-        chip = self.chip
+        chip = self.mapped.chip
         scale = (chip.driver.lsb(chip.bits) / self.array.encoded.scale_S).float()
         levels = 2 ** (chip.bits - 1) - 1 if chip.driver.kind == "amplitude" else None
         parts = self.array.read_parts(t_s, v_read_V=chip.driver.v_read_V, amplitude_levels=levels)
@@ -147,7 +257,7 @@ class PreActivation:
 
 @dataclass(frozen=True)
 class MatrixRead:
-    """A mapped matrix at one time."""
+    """A matrix at one time."""
 
     parts: tuple[ArrayRead, ...]
     tile_rows: int
@@ -168,9 +278,9 @@ class MatrixRead:
         One entry, or one for each row tile, slice and input bit where these are converted apart and added digitally.
         Products run block by block, so that the number of blocks moves no bit. Noise that columns share is in ``z``.
         """
-        seen = counts if self.driver.exact else self.drivers.driven(counts, noise)
-        chips, n, rows = seen.shape
-        blocks = seen.reshape(chips, n // noise.block, noise.block, rows)
+        driven = counts if self.driver.exact else self.drivers.driven(counts, noise)
+        chips, n, rows = driven.shape
+        blocks = driven.reshape(chips, n // noise.block, noise.block, rows)
         height = self.tile_rows if self.digital else rows
         found: list[PreActivation] = []
         for inputs, squares, share in self._drives(blocks):

@@ -1,7 +1,7 @@
 """The parts of one step of a layer on tiles: drive, convert, compute.
 
-Each part counts its actions and takes its place in time. A layer is a sequence of these parts
-(``mappings.network.actions``). Prices stand in ``configs/components``.
+Each part counts its actions and has its start in time. A layer is a sequence of these parts
+(``mappings.network.actions``). Prices are in ``configs/components``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from periphery.prices.component import Component, component
 
 @dataclass(frozen=True, kw_only=True)
 class LayerShape(ABC):
-    """What stands on the chip for one layer.
+    """What one layer needs on the chip.
 
     Parameters
     ----------
@@ -65,14 +65,7 @@ class LayerShape(ABC):
     groups: int = 1
 
     def __post_init__(self) -> None:
-        for name in (
-            "row_tiles",
-            "column_tiles",
-            "cells",
-            "bits",
-            "columns_per_adc",
-            "lanes",
-        ):
+        for name in ("row_tiles", "column_tiles", "cells", "bits", "columns_per_adc", "lanes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{self.layer}: {name}: at least 1 (got {getattr(self, name)!r})")
 
@@ -107,8 +100,8 @@ class LayerShape(ABC):
         return self.conversions_per_column > 1
 
     @property
-    def standing_columns(self) -> int:
-        """Columns that need a front end of their own: those of every row tile and slice that is converted apart."""
+    def front_ends(self) -> int:
+        """Columns with a front end each: those of every row tile and slice that is converted apart."""
         return self.columns * self.tile_parts * self.slices
 
     @property
@@ -122,7 +115,7 @@ class LayerShape(ABC):
         if not self.linear:
             return 0
         shared = 1 if isinstance(self.converter, LinearRamp) else self.columns_per_adc  # a comparator for every column
-        return math.ceil(self.standing_columns / shared)
+        return math.ceil(self.front_ends / shared)
 
     @property
     def code_bits(self) -> int:
@@ -269,10 +262,10 @@ class LayerStep:
         return self.look_up(f"activation of {name}", columns, after=after) if self.activation else after
 
     def _convert(self, name: str, columns: int, after: ScheduledTask) -> ScheduledTask:
-        """One round of ordinary ADCs over ``columns`` columns that stand side by side."""
+        """One round of ordinary ADCs over ``columns`` columns side by side."""
         shape, timing = self.shape, self.timing
         rounds = math.ceil(columns / shape.adcs)
-        # A column's integrator has to hold its charge until its turn at the shared ADC: on average half the rounds.
+        # A column's integrator keeps its charge until its turn at the shared ADC: on average half the rounds.
         self.front_end_clocks += columns * (rounds + 1) / 2 * timing.adc_latency_s / timing.t_clk_s
         self.conversions += columns
         self.rounds += 1.0
@@ -321,7 +314,6 @@ class LayerStep:
         """Everything that does not depend on the order in time, and the whole as one record."""
         shape, timing = self.shape, self.timing
         tiles = shape.row_tiles * shape.column_tiles
-        standing = shape.standing_columns
         self.act("cell_array", "read_J", activity.array_ohmic_J)
         self.act("word_line", "cell_pulse", activity.row_pulses * shape.cells / shape.rows)
         tiled = shape.column_tiles
@@ -336,8 +328,8 @@ class LayerStep:
         self.need("cell_array", shape.cells)
         self.need("word_line", shape.rows * shape.column_tiles)
         self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.rows * tiled))
-        self.need("column_front_end", standing * shape.branches)
-        self.need("code_latch", standing * shape.code_bits)
+        self.need("column_front_end", shape.front_ends * shape.branches)
+        self.need("code_latch", shape.front_ends * shape.code_bits)
         self.need("shared_counter", shape.bits * tiles)
         self.need("controller", 1)
         if shape.row_tiles > 1 and shape.tile_parts == 1:
@@ -352,10 +344,10 @@ class LayerStep:
                 ramps=self.rounds * ramps,
             )
             self.ledger.act_all(did)
-            stands = shape.converter.instances(
-                shape.adc, shape.code_bits, adcs=shape.adcs, columns=shape.standing_columns, ramps=ramps
+            needs = shape.converter.instances(
+                shape.adc, shape.code_bits, adcs=shape.adcs, columns=shape.front_ends, ramps=ramps
             )
-            self.ledger.need_all(stands)
+            self.ledger.need_all(needs)
             if self.activation:
                 self.ledger.need_all(shape.unit.instances(shape.lanes))
             if shape.sums_digitally:

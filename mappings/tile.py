@@ -19,7 +19,7 @@ class TileGrid:
     ----------
     row_tiles, column_tiles : tiles above each other, and side by side; a sparse matrix has one row of tiles
     rows, columns : word lines and columns of one tile
-    used : places of all tiles that hold something
+    used : crossings of a word line and a column at which a value is stored, over all tiles
     """
 
     row_tiles: int
@@ -35,7 +35,7 @@ class TileGrid:
 
     @property
     def utilisation(self) -> float:
-        """Share of the places that hold something [1]; 0 where there is no tile."""
+        """Share of the crossings at which a value is stored [1]; 0 where there is no tile."""
         return self.used / (self.tiles * self.rows * self.columns) if self.tiles else 0.0
 
 
@@ -45,7 +45,7 @@ class Tile:
 
     Parameters
     ----------
-    rows, columns : word lines, and columns that each hold one value of a row
+    rows, columns : word lines, and columns of one value a row, each of as many bit lines as a value has cells
     device, encoding : the cell, and how a value becomes cells; None where cells keep what forming left
     driver : of the word lines; None where lines are driven by spikes
     adc, adc_bits, columns_per_adc : the linear converter, and columns that take turns on one; None where there is none

@@ -40,7 +40,7 @@ from devices.effects import (
     Stuck,
     Temperature,
 )
-from mappings.chip import CellState, Chip, Compensation, Output, Weights
+from mappings.chip import CellState, Chip, Compensation, OutputConverter, Weights
 from mappings.chip_wires import NodeWires
 from mappings.network.dense import DenseLayer
 from mappings.network.recurrent import RecurrentLayer
@@ -141,7 +141,7 @@ __all__ = [
     "MiloRRAM",
     "NodeWires",
     "OffsetColumn",
-    "Output",
+    "OutputConverter",
     "PCM",
     "PCMHermes1",
     "PCMHermes2",

@@ -1,4 +1,4 @@
-"""What one step of a recurrent or dense layer does on its tiles, how long each part takes, and what has to stand there.
+"""What one step of a recurrent or dense layer does on its tiles, how long each part takes, and what it needs there.
 
 One step with the **nonlinear ramp** readout (Yang et al., Nat. Commun. 16, 1136, 2025, doi 10.1038/s41467-025-56254-6;
 the order of the steps is this project's reconstruction, since the paper's Supplement is not at hand):
@@ -7,7 +7,7 @@ the order of the steps is this project's reconstruction, since the paper's Suppl
    integrator sums charge;
 2. one ramp a function, from a column of cells, rises past all columns at once; a comparator a column stops the code;
 3. LSTM only: ``c = f c + i a`` in saturating fixed point; c goes back to charge as a pulse width on two cells a unit
-   (one phase of ``2^(bits - 1)`` clocks), and a second ramp converts tanh(c) on integrators and comparators of its own;
+   (one phase of ``2^(bits - 1)`` clocks), and a second ramp converts tanh(c) on further integrators and comparators;
    ``h = o tanh(c)``, rounded to the inputs' bits.
 
 A **GRU** takes two passes, since r gates h before the candidate's product: first z and r, then the digital ``r h``,
@@ -17,11 +17,11 @@ With the **conventional** readout, ADCs shared by several columns convert one co
 look-up does every activation, tanh(c) included; there is no second ramp.
 
 **Partial sums.** A nonlinear conversion of a part of a sum is wrong. A layer on several row tiles therefore either sums
-charge (``charge``: the tiles' columns share one integrator through switches, and everything above holds), or converts
-each tile's part with an ordinary ADC, adds digitally and looks the activation up (``digital``), whatever ``readout``
-says.
+charge (``charge``: the tiles' columns share one integrator through switches, and everything above applies), or converts
+each tile's part with an ordinary ADC, adds digitally and looks the activation up (``digital``), whatever the
+``readout``.
 
-Counts only: prices stand in ``configs/components``.
+Counts only: prices are in ``configs/components``.
 """
 
 from __future__ import annotations
@@ -32,23 +32,21 @@ from typing import Literal
 from mappings.actions import Actions
 from mappings.step import LayerShape, LayerStep, StepActivity, StepTiming
 
-__all__ = [
-    "DenseShape",
-    "RecurrentShape",
-    "StepActivity",
-    "StepTiming",
-    "dense_actions",
-    "recurrent_actions",
-]
+Cell = Literal["lstm", "gru", "rnn"]
 
-GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+# Gates in the order of the columns: those with a sigmoid, those with a tanh.
+GATES: dict[Cell, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "lstm": (("i", "f", "o"), ("g",)),
+    "gru": (("r", "z"), ("n",)),
+    "rnn": ((), ("h",)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentShape(LayerShape):
     """A recurrent layer: inputs + hidden + bias_rows rows, gates x hidden columns, a cell state of ``state_bits``."""
 
-    cell: Literal["lstm", "gru", "rnn"]
+    cell: Cell
     inputs: int
     hidden: int
     state_bits: int
@@ -61,7 +59,7 @@ class RecurrentShape(LayerShape):
     @property
     def columns(self) -> int:
         """Gate columns."""
-        return GATES[self.cell] * self.hidden
+        return sum(len(names) for names in GATES[self.cell]) * self.hidden
 
     @property
     def has_state_ramp(self) -> bool:
@@ -132,23 +130,19 @@ def dense_actions(shape: DenseShape, activity: StepActivity, timing: StepTiming)
 
 
 def _count_arithmetic(step: LayerStep, shape: RecurrentShape) -> None:
-    """Multiplications in bit products, additions in bits, and the registers that hold the state."""
+    """Multiplications in bit products, additions in bits, and the registers of the state."""
     bits, hidden = shape.bits, shape.hidden
     if shape.cell == "lstm":
-        products, sums, held = (
-            bits * shape.state_bits + 2 * bits * bits,
-            shape.state_bits + bits,
-            shape.state_bits,
-        )
+        products, sums, stored = bits * shape.state_bits + 2 * bits * bits, shape.state_bits + bits, shape.state_bits
         multiplier, adder = bits * shape.state_bits + bits * bits, shape.state_bits
     elif shape.cell == "gru":
-        products, sums, held = 3 * bits * bits, 3 * bits, bits
+        products, sums, stored = 3 * bits * bits, 3 * bits, bits
         multiplier, adder = 2 * bits * bits, 2 * bits
     else:
         return
     step.act("multiplier", "bit_product", hidden * products)
     step.act("adder", "add_bit", hidden * sums)
-    step.act("register", "write_bit", hidden * held)
+    step.act("register", "write_bit", hidden * stored)
     step.need("multiplier", shape.lanes * multiplier)
     step.need("adder", shape.lanes * adder)
-    step.need("register", hidden * held)
+    step.need("register", hidden * stored)

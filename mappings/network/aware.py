@@ -1,8 +1,8 @@
-"""A recurrent layer as the chip computes it, differentiable: for training that knows the codes and the noise.
+"""A recurrent layer as the chip computes it, differentiable: for training with its codes and its noise.
 
 Every rounding is the one of the converters (``periphery.functions.function``), and its gradient is that of the function
 itself (straight-through). Weights get fresh Gaussian noise for every batch, in units of the largest weight, so one
-trained model suits any device whose spread it has seen. With ``bits = None`` nothing is rounded.
+trained model suits any device of as much spread. With ``bits = None`` nothing is rounded.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch
 from annotated_types import Ge, Gt
 
 from mappings.chip import CellState
+from mappings.network.actions import Cell
 from mappings.network.aware_lstm import LSTMSequence, rules_of
-from mappings.network.recurrent import Cell
 from periphery import SIGMOID, TANH, Function
 
 
@@ -53,7 +53,7 @@ def pulsed(x: torch.Tensor, limit: float, bits: int) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Aware:
-    """What training knows of the hardware.
+    """What training takes from the hardware.
 
     Parameters
     ----------

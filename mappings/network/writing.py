@@ -1,21 +1,16 @@
 """What it took to write a layer, where its cells are written by program-and-verify.
 
-Weights are written in blocks of ``weights.write_rows`` by ``weights.write_columns`` cells, one block after the other,
-each as long as its slowest cell; the few cells of ramps are written one by one. Drivers and converters are not in it.
+Each part of a layer is written block by block (``WrittenCells``), each block as long as its slowest cell. Drivers and
+converters are not in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from devices import Cells
-from devices.effects import WriteRecord
-from mappings.columns import GroupConverter
-from mappings.network.dense import ProgrammedDense
-from mappings.network.recurrent import ProgrammedRecurrent
+from mappings.contract import ProgrammedLayer, WrittenCells
 
 
 @dataclass(frozen=True)
@@ -37,43 +32,23 @@ class WriteLine:
     time_s: float
 
 
-def write_lines(layer: str, programmed: ProgrammedRecurrent | ProgrammedDense) -> list[WriteLine]:
-    """Weights, ramps and the cells of the state of one layer; empty where no cell has ``program_verify``."""
-    chip = programmed.chip
-    lines = []
-    weights, at_once = programmed.matrix.array.cells.write, (chip.weights.write_rows, chip.weights.write_columns)
-    if weights is not None:
-        lines.append(_line(layer, "weights", chip.weights.device.kind, [weights], at_once))
-    for part, cells in _beside_weights(programmed):
-        records = [one.write for one in cells if one.write is not None]
-        if records:
-            lines.append(_line(layer, part, chip.ramp.device.kind, records, (1, 1)))
-    return lines
+def write_lines(programmed: ProgrammedLayer) -> list[WriteLine]:
+    """The parts of one layer; those are left out in which no cell has ``program_verify``."""
+    lines = (_line(programmed.mapped.name, part) for part in programmed.written())
+    return [line for line in lines if line is not None]
 
 
-def _beside_weights(programmed: ProgrammedRecurrent | ProgrammedDense) -> Iterator[tuple[str, list[Cells]]]:
-    """Cells of each ramp with its trims, and of the way back of the cell state."""
-    if isinstance(programmed, ProgrammedDense):
-        named: list[tuple[str, GroupConverter]] = [("linear ramp", programmed.converter)]
-    else:
-        named = [(f"ramp of {converter.group.function.name}", converter) for converter in programmed.converters]
-        named += [("ramp of the cell state", programmed.state)] if programmed.state is not None else []
-        if programmed.state_cells is not None:
-            yield "cell state to charge", [programmed.state_cells]
-    for name, converter in named:
-        if converter.ramp is not None:
-            ramp = converter.ramp.ramp
-            yield name, [ramp.steps, *(trim.cells for trim in ramp.bias)]
-
-
-def _line(layer: str, part: str, device: str, records: Sequence[WriteRecord], at_once: tuple[int, int]) -> WriteLine:
-    totals = [record.total(rows_at_once=at_once[0], columns_at_once=at_once[1]) for record in records]
+def _line(layer: str, part: WrittenCells) -> WriteLine | None:
+    records = [cells.write for cells in part.cells if cells.write is not None]
+    if not records:
+        return None
+    totals = [record.total(rows_at_once=part.rows_at_once, columns_at_once=part.columns_at_once) for record in records]
     pulses = torch.cat([record.iterations.flatten() for record in records]).double()
     settled = torch.cat([record.converged.flatten() for record in records]).double()
     return WriteLine(
         layer=layer,
-        part=part,
-        device=device,
+        part=part.part,
+        device=part.device,
         cells=sum(record.iterations[0].numel() for record in records),
         iterations_mean=float(pulses.mean()),
         iterations_p95=float(pulses.sort().values[int(0.95 * (len(pulses) - 1))]),

@@ -18,7 +18,7 @@ from mho.sweep.study import Study
 from mho.sweep.template import TIME
 from mho.sweep.work import Task, built, perform
 from workloads import KeywordSpotting
-from workloads.kws.hardware import KeywordChips
+from workloads.kws.hardware import mapped_keywords
 from workloads.kws.model import KeywordNet
 from workloads.kws.run import Format, one_thread
 from workloads.kws.training import Batches, Stage, train
@@ -62,8 +62,8 @@ def _keyword(study: Study, points: list[Point], experiment: KeywordSpotting) -> 
         return _timed(again) / _STEPS * stage.steps
 
     def judged() -> None:
-        chips = KeywordChips.program(net, chip, output_limit=1.0, rng=ChipStreams.of(rng, 1))
-        chips.predict(x[:block], 0.0, block=block, batch=block)
+        chips = mapped_keywords(net, chip, output_limit=1.0).program(rng=ChipStreams.of(rng, 1))
+        chips.at(0.0).run(x[:block], block=block, batch=block)
 
     with one_thread(), torch.no_grad():
         one_chip = _timed(judged) / min(block, len(x))

@@ -50,14 +50,8 @@ class Ramp:
     def program(cls, design: RampDesign, *, ramps: int, rng: ChipStreams) -> Ramp:
         """Write ``ramps`` copies of a column on every chip, measure them, choose, and trim the bias cells."""
         column, device = design.column, design.column.device
-        cells = design.target_S.to(torch.float32)[None]
-        if column.step == "differential":
-            cells = device.g_min_S + torch.cat([cells, torch.zeros_like(cells)])
-        elif design.paired is not None:
-            least = torch.full_like(cells, device.g_min_S)
-            cells = torch.cat([torch.where(design.paired, device.g_min_S + cells, cells), least])
         each = column.parallel_cells * column.columns
-        target = cells[None, None, :, :, None].expand(1, ramps * column.redundant_columns, -1, -1, each)
+        target = design.cells_S[None, None, :, :, None].expand(1, ramps * column.redundant_columns, -1, -1, each)
         main = device.program(target, rng=rng.child("steps"))
         mismatch = column.capacitor_mismatch * rng.child("capacitors").normal((ramps,))
         ramp = cls(design, main, (), mismatch, identity=rng.child("bias"))

@@ -217,6 +217,25 @@ class RampDesign:
         return torch.stack([plus, plus]) if self.column.step == "differential" else plus[None]
 
     @property
+    def cells_S(self) -> torch.Tensor:
+        """Targets of one cell of every step, ``(polarities, start_cells + steps)``, float32 [S]."""
+        target, least_S = self.target_S.to(torch.float32), self.column.device.g_min_S
+        if self.column.step == "differential":
+            return least_S + torch.stack([target, torch.zeros_like(target)])
+        if self.paired is not None:
+            least = torch.full_like(target, least_S)
+            return torch.stack([torch.where(self.paired, least_S + target, target), least])
+        return target[None]
+
+    @property
+    def loss_S(self) -> float:
+        """``sum |clocks| G`` over the cells at their targets, bias cells left out [S clocks]; times ``V_read^2 T_clk``
+        it is the ohmic loss of one ramp [J]."""
+        present, each = self.present, self.column.parallel_cells * self.column.columns
+        driven = self.cells_S * (each if present is None else present.sum(-1))
+        return float((driven.double() * self.clocks.abs()).sum())
+
+    @property
     def cells(self) -> int:
         """Memory cells of the ramp, bias cells and redundant columns included."""
         column, present = self.column, self.present

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
 from mappings.chip import Chip, Weights
-from mappings.columns import ColumnGroup, GroupConverter, codes_of, volts_per_z
+from mappings.columns import ColumnGroup, GroupConverter, MappedConverter, codes_of, volts_per_z
 from mappings.matrix import PreActivation
 from periphery import SIGMOID, TANH, PWMDriver, RampColumn, thresholds
 
@@ -18,8 +18,31 @@ def chip_of(**changes: object) -> Chip:
     return Chip(weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx()), **changes)  # type: ignore[arg-type]
 
 
+def built(
+    group: ColumnGroup,
+    chip: Chip,
+    bits: int,
+    rng: ChipStreams,
+    *,
+    volts_per_z: float = 0.1,
+    adc_bits: int | None = None,
+) -> GroupConverter:
+    mapped = MappedConverter(
+        name="ramp",
+        group=group,
+        chip=chip,
+        stream=(),
+        renewal=(),
+        bits=bits,
+        adc_bits=adc_bits or chip.adc_bits,
+        range_z=chip.adc.range_z,
+        volts_per_z=volts_per_z,
+    )
+    return mapped.following(None).build(rng)
+
+
 @given(first=st.integers(0, 20), width=st.integers(1, 40), tile=st.integers(1, 24))
-def test_scatter_undoes_gather_and_every_piece_stands_on_one_tile(first: int, width: int, tile: int) -> None:
+def test_scatter_undoes_gather_and_every_piece_is_on_one_tile(first: int, width: int, tile: int) -> None:
     group = ColumnGroup.cut(TANH, first, first + width, tile)
     z = torch.arange(60.0).expand(2, 3, 60)
     gathered = group.gather(z)
@@ -33,7 +56,7 @@ def test_scatter_undoes_gather_and_every_piece_stands_on_one_tile(first: int, wi
 def test_every_piece_of_a_cut_group_has_a_ramp_of_its_own() -> None:
     group = ColumnGroup.cut(SIGMOID, 0, 10, 4)
     rng = ChipStreams.of(Stream.root(0), 2)
-    converter = GroupConverter.build(group, chip_of(), bits=5, volts_per_z=0.1, rng=rng)
+    converter = built(group, chip_of(), 5, rng)
     assert converter.ramp is not None
     levels = converter.ramp.read(0.0).levels
     assert levels.shape == (2, 3, 31)
@@ -55,9 +78,9 @@ def test_linearised_codes_are_the_input_within_a_code(readout: str) -> None:
     chip = chip_of(readout=readout).idealised()
     group = ColumnGroup.cut(TANH, 0, 1, 512)
     rng = ChipStreams.of(Stream.root(0), 1)
-    converter = GroupConverter.build(group, chip, bits=8, volts_per_z=0.1, rng=rng, adc_bits=12)
+    converter = built(group, chip, 8, rng, adc_bits=12)
     z = torch.linspace(-1.5, 1.5, 301)[None, :, None]
-    codes = codes_of(converter.read(0.0), group, [PreActivation(z)], BlockNoise(rng, [0], 301))
+    codes = codes_of(converter.at(0.0), group, [PreActivation(z)], BlockNoise(rng, [0], 301))
     back = converter.linearised(codes)[0, :, 0, 0]
     # Half an LSB of the output, through the slope 1 - tanh^2 at 1.5, and the linear converter's own step.
     assert float((back - z[0, :, 0]).abs().max()) < 0.5 / 128 / (1 - torch.tensor(1.5).tanh() ** 2) * 1.1 + 8 / 2**13
@@ -79,10 +102,8 @@ def test_a_changed_read_voltage_is_a_gain_for_a_fixed_reference_and_nothing_for_
             comparator=chip_of().idealised().comparator,
             driver=PWMDriver(v_read_V=v),
         )
-        converter = GroupConverter.build(
-            group, chip, bits=8, volts_per_z=volts_per_z(chip, [(TANH, 8)]), rng=rng, adc_bits=12
-        )
-        conversion = converter.read(0.0)
+        converter = built(group, chip, 8, rng, volts_per_z=volts_per_z(chip, [(TANH, 8)]), adc_bits=12)
+        conversion = converter.at(0.0)
         return conversion.values(codes_of(conversion, group, [PreActivation(z)], BlockNoise(rng, [0], 801)))
 
     assert torch.equal(values("ramp", v_read_V), values("ramp", 0.2))

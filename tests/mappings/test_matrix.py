@@ -9,7 +9,7 @@ import torch
 
 from devices import PCM, BlockNoise, ChipStreams, Ideal, InputError, Stream, TaOx
 from mappings.chip import Chip, Weights
-from mappings.matrix import MappedMatrix, PreActivation, rows_of
+from mappings.matrix import MappedMatrix, PreActivation, ProgrammedMatrix, WeightMatrix
 from periphery import PWMDriver, RampColumn
 
 IDEAL = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()))
@@ -28,6 +28,11 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
+def programmed(matrix: torch.Tensor, chip: Chip, chips: int) -> ProgrammedMatrix:
+    """A matrix ``(rows, columns)`` as written."""
+    return MappedMatrix.of(WeightMatrix((matrix.T,)), chip).program(rng=rng(chips))
+
+
 @pytest.mark.parametrize(("size", "bias_rows"), [(0.5, 1), (1.0, 1), (2.4, 3), (7.0, 7)])
 @pytest.mark.parametrize("x_max", [1.0, 2.0])
 def test_a_bias_takes_as_many_full_scale_lines_as_the_largest_weight_needs(
@@ -36,8 +41,9 @@ def test_a_bias_takes_as_many_full_scale_lines_as_the_largest_weight_needs(
     weight = normal(6, 4)
     bias = normal(6, seed=1)
     bias *= size * x_max * weight.abs().max() / bias.abs().max()
-    matrix, count = rows_of(weight, bias, chip=replace(IDEAL, driver=PWMDriver(x_max=x_max)))
-    assert count == bias_rows
+    mapped = MappedMatrix.of(WeightMatrix((weight,), bias), replace(IDEAL, driver=PWMDriver(x_max=x_max)))
+    matrix = mapped.values
+    assert mapped.bias_rows == bias_rows
     assert matrix.shape == (4 + bias_rows, 6)
     assert torch.equal(matrix[:4], weight.T)
     torch.testing.assert_close(matrix[4:].sum(0) * x_max, bias)
@@ -45,12 +51,14 @@ def test_a_bias_takes_as_many_full_scale_lines_as_the_largest_weight_needs(
 
 
 def test_no_bias_rows_without_a_bias_or_where_the_chip_has_none() -> None:
-    assert rows_of(normal(6, 4), None, chip=IDEAL)[1] == 0
+    assert WeightMatrix((normal(6, 4),)).bias_rows(IDEAL) == 0
     bare = replace(IDEAL, bias="none")
-    assert rows_of(normal(6, 4), torch.zeros(6), chip=bare)[1] == 0
+    mapped = MappedMatrix.of(WeightMatrix((normal(6, 4),), torch.zeros(6)), bare)
+    assert mapped.rows == len(mapped.values) == 4
     with pytest.raises(InputError, match="bias: none: the layer has a bias that is not zero, and this chip has no"):
-        rows_of(normal(6, 4), normal(6), chip=bare)
-    assert rows_of(torch.zeros(6, 4), normal(6), chip=IDEAL)[1] == 1, "a matrix of zeros does not ask for endless rows"
+        WeightMatrix((normal(6, 4),), normal(6)).bias_rows(bare)
+    nothing = WeightMatrix((torch.zeros(6, 4),), normal(6))
+    assert nothing.bias_rows(IDEAL) == 1, "a matrix of zeros does not ask for endless rows"
 
 
 @pytest.mark.parametrize("columns", [512, 5])
@@ -59,7 +67,7 @@ def test_ideal_cells_give_the_weighted_sum_of_the_quantised_inputs(columns: int,
     chip = replace(IDEAL, columns=columns, driver=PWMDriver(x_max=x_max))
     weights, x = normal(9, 12), normal(1, 20, 9, seed=1)
     counts = chip.driver.counts(x, 8)
-    parts = MappedMatrix.program(weights, chip, rng=rng(2)).read(0.0).pre_activation(counts, quiet(10))
+    parts = programmed(weights, chip, 2).at(0.0).pre_activation(counts, quiet(10))
     (part,) = parts
     z, variance = part.z, part.variance
     wanted = counts[0].double() * chip.driver.lsb(8) @ weights.double()
@@ -70,12 +78,12 @@ def test_ideal_cells_give_the_weighted_sum_of_the_quantised_inputs(columns: int,
 def test_read_noise_of_a_pre_activation_is_that_of_its_cells() -> None:
     """sigma_z = x_lsb / s sqrt(2 sum N^2) sigma_G where all cells have one read noise."""
     chip = replace(IDEAL, weights=Weights(device=TaOx()))
-    mapped = MappedMatrix.program(normal(9, 4), chip, rng=rng(1))
+    written = programmed(normal(9, 4), chip, 1)
     counts = chip.driver.counts(normal(1, 6, 9, seed=1), 8)
-    (part,) = mapped.read(0.0).pre_activation(counts, quiet(6))
+    (part,) = written.at(0.0).pre_activation(counts, quiet(6))
     variance = part.variance
     assert variance is not None
-    per_S = chip.driver.lsb(8) / mapped.array.encoded.scale_S
+    per_S = chip.driver.lsb(8) / written.array.encoded.scale_S
     wanted = 2 * (0.14e-6 * per_S) ** 2 * counts.square().sum(-1, keepdim=True)
     torch.testing.assert_close(variance, wanted.expand_as(variance))
 
@@ -87,7 +95,7 @@ def test_charge_of_row_tiles_is_one_sum_and_digital_words_are_one_a_tile(device:
 
     def parts(**changes: object) -> list[PreActivation]:
         small = replace(chip, **changes)  # type: ignore[arg-type]
-        return MappedMatrix.program(normal(13, 6), small, rng=rng(2)).read(3600.0).pre_activation(counts, quiet(4))
+        return programmed(normal(13, 6), small, 2).at(3600.0).pre_activation(counts, quiet(4))
 
     (one,), (shared,) = parts(), parts(rows=5)
     (whole, variance), (charge, charge_variance) = (one.z, one.variance), (shared.z, shared.variance)
@@ -106,7 +114,7 @@ def test_charge_of_row_tiles_is_one_sum_and_digital_words_are_one_a_tile(device:
 def test_blocks_taken_apart_or_together_have_the_same_bits() -> None:
     chip = replace(IDEAL, weights=Weights(device=TaOx()))
     for mode in ("charge", "digital"):
-        read = MappedMatrix.program(normal(13, 7), replace(chip, rows=5, partial_sums=mode), rng=rng(3)).read(0.0)
+        read = programmed(normal(13, 7), replace(chip, rows=5, partial_sums=mode), 3).at(0.0)
         counts = chip.driver.counts(normal(1, 30, 13, seed=1), 8)
         whole = read.pre_activation(counts, quiet(5))
         for first in range(0, 30, 5):

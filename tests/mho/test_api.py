@@ -12,13 +12,13 @@ from periphery.ramp.cells import Ramp
 PUBLIC = """
 ACTIVATIONS ADC ADCS ADC_PRICES AihwkitNoise AmplitudeDAC Array Bank BitSerial BitSlices BlockNoise CCO CMO CellState
 Cells Characteristic Chip ChipStreams Comparator Compensation Component ConventionalADC Cordic DEVICES DRIVERS
-DenseLayer Device DifferentialPair Driver EFFECTS ENCODINGS Effect Encoding FUNCTIONS Flash FormedTaOx Function Gaussian
-Grid Ideal InputError KeywordSpotting LIF Levels LinearRamp LogNormal Measured MembraneCapacitor MiloRRAM NodeWires
-OffsetColumn Output PCM PCMHermes1 PCMHermes2 PWMDriver PiecewiseLinear ProgramVerify Quantiser RampColumn RampConverter
-RangeCalibration ReadDisturb RecurrentLayer Result Retention SAR SIGMOID SONOS SenseAmp Spread Stream Stuck TANH TaOx
-Table Temperature WORKLOADS WanCubic WanQuartic Weights Wires adc_price alpha_beta characterise effective_conductance
-from_callable from_csv identity kappa load_components load_run named_function read_config read_variance run
-run_search run_sweep Site solve spgemm
+DenseLayer Device DifferentialPair Driver EFFECTS ENCODINGS Effect Encoding FUNCTIONS Flash FormedTaOx Function
+Gaussian Grid Ideal InputError KeywordSpotting LIF Levels LinearRamp LogNormal Measured MembraneCapacitor MiloRRAM
+NodeWires OffsetColumn OutputConverter PCM PCMHermes1 PCMHermes2 PWMDriver PiecewiseLinear ProgramVerify Quantiser
+RampColumn RampConverter RangeCalibration ReadDisturb RecurrentLayer Result Retention SAR SIGMOID SONOS SenseAmp Spread
+Stream Stuck TANH TaOx Table Temperature WORKLOADS WanCubic WanQuartic Weights Wires adc_price alpha_beta characterise
+effective_conductance from_callable from_csv identity kappa load_components load_run named_function read_config
+read_variance run run_search run_sweep Site solve spgemm
 """
 
 

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from devices import InputError, Stream
+from mappings.network.actions import Cell
 from mappings.network.aware import Aware
-from mappings.network.recurrent import Cell
 
 FORGET_BIAS = 1.0
 GATE_BLOCKS: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}

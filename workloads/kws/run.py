@@ -14,12 +14,14 @@ import torch
 from annotated_types import Ge, Interval, Len
 
 from devices import ChipStreams, InputError, Stream
+from mappings.activity import Activity
 from mappings.chip import CellState, Chip
 from mappings.network.aware import Aware
+from mappings.network.network import ProgrammedNetwork
 from workloads.kws.augment import Augmentation, augmented_mfcc
 from workloads.kws.features import MFCC, Normaliser, cached_mfcc
 from workloads.kws.find import Finding, find_clips
-from workloads.kws.hardware import LAYERS, KeywordChips, Seen
+from workloads.kws.hardware import LAYERS, mapped_keywords
 from workloads.kws.model import KeywordNet, Model, load_weights
 from workloads.kws.tables import Tables
 from workloads.kws.training import Batches, Stage, Training, accuracy_of, logits_of, train
@@ -198,9 +200,9 @@ class Format:
 class Judged:
     """One variant's chips, its accuracy on an ideal chip, and the answers of the real ones at each time."""
 
-    chips: KeywordChips
+    chips: ProgrammedNetwork
     ideal: float
-    seen: Seen = field(default_factory=Seen)
+    seen: dict[str, Activity] = field(default_factory=dict)
     answers: list[tuple[float, torch.Tensor, list[float | torch.Tensor]]] = field(default_factory=list)
 
 
@@ -332,38 +334,31 @@ class KeywordRun:
             start = net if variant.chip.bias == "row" else net.without_bias()
             with torch.no_grad(), named(variant):
                 rng = ChipStreams.of(Stream.root(0).child("rehearsal"), 1)
-                chips = KeywordChips.program(start, variant.chip, output_limit=1.0, rng=rng)
+                chips = mapped_keywords(start, variant.chip, output_limit=1.0).program(rng=rng)
                 for t_s in variant.times_s(self.experiment.evaluation.times_s):
-                    chips.recurrent.read(t_s)
-                    chips.output.read(t_s)
+                    chips.at(t_s)
 
     def _evaluate(self, variant: Variant, net: KeywordNet, data: Prepared, rng: Stream) -> Judged:
         """One variant on its chips at every time, and once on an ideal chip."""
         how, chip = self.experiment.evaluation, variant.chip
         limit = float(logits_of(net, data.batches.x_validation).abs().max())
         with torch.no_grad(), named(variant):
-            ideal = KeywordChips.program(
-                net,
-                chip.idealised(),
-                output_limit=limit,
-                rng=ChipStreams.of(rng.child("ideal"), 1),
-                calibration=data.batches.x[0, :CALIBRATION].float(),
+            calibration = data.batches.x[0, :CALIBRATION].float()
+            ideal, chips = (
+                mapped_keywords(net, kind, output_limit=limit, calibration=calibration).program(rng=streams)
+                for kind, streams in (
+                    (chip.idealised(), ChipStreams.of(rng.child("ideal"), 1)),
+                    (chip, ChipStreams.of(rng.child("hardware"), how.chips)),
+                )
             )
-            answers, _ = ideal.predict(data.x_test, 0.0, block=how.block, batch=how.batch)
-            right = float((answers[0] == data.y_test).float().mean())
-            chips = KeywordChips.program(
-                net,
-                chip,
-                output_limit=limit,
-                rng=ChipStreams.of(rng.child("hardware"), how.chips),
-                calibration=data.batches.x[0, :CALIBRATION].float(),
-            )
-            judged = Judged(chips, right)
+            answers = ideal.at(0.0).run(data.x_test, block=how.block, batch=how.batch).argmax(-1)
+            judged = Judged(chips, float((answers[0] == data.y_test).float().mean()))
             times = variant.times_s(how.times_s)
             for number, t_s in enumerate(times):
+                read = chips.at(t_s)
                 seen = judged.seen if number == 0 else None
-                answers, factors = chips.predict(data.x_test, t_s, block=how.block, batch=how.batch, seen=seen)
-                judged.answers.append((t_s, answers, factors))
+                answers = read.run(data.x_test, block=how.block, batch=how.batch, activity=seen).argmax(-1)
+                judged.answers.append((t_s, answers, list(read.layers["recurrent"].factors)))
                 self.progress(f"chips, {variant.name}", number + 1, len(times))
         return judged
 

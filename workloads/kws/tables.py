@@ -12,11 +12,11 @@ from scipy import stats
 
 from devices import SONOS, Device
 from devices.effects import Stuck, Temperature
+from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.chip_wires import NodeWires
 from mappings.cost import CostLine, price, shares, summarise
-from mappings.network.dense import ProgrammedDense
-from mappings.network.recurrent import ProgrammedRecurrent
+from mappings.network.network import ProgrammedNetwork
 from mappings.network.writing import write_lines
 from mappings.trace import trace
 from periphery import Function, RampConverter
@@ -24,7 +24,6 @@ from periphery.functions.function import threshold_levels
 from periphery.prices.adc import ADC_PRICES, adc_price
 from periphery.ramp.read_temperature import temperature_sweep
 from periphery.ramp.read_voltage import read_voltage_sweep
-from workloads.kws.hardware import LAYERS, KeywordChips, Seen
 from workloads.kws.panels import panels_of
 from workloads.recordings.clips import Clips
 from workloads.result import Result
@@ -84,7 +83,7 @@ class Tables:
         t_s: float,
         answers: torch.Tensor,
         factors: list[float | torch.Tensor],
-        chips: KeywordChips,
+        chips: ProgrammedNetwork,
         *,
         first: bool,
     ) -> None:
@@ -92,7 +91,7 @@ class Tables:
         right = (answers == data.y_test).double().mean(dim=1)
         for chip, accuracy in enumerate(right.tolist()):
             self._accuracy(variant.name, "analog", data.number, chip, t_s, accuracy)
-        for converter, factor in zip(chips.recurrent.converters, factors, strict=True):
+        for converter, factor in zip(chips.layers["recurrent"].converters, factors, strict=True):
             if isinstance(factor, torch.Tensor):
                 for chip, value in enumerate(factor.mean(dim=(1, 2)).tolist()):
                     self.add(
@@ -113,28 +112,28 @@ class Tables:
                 true, predicted = divmod(index, len(labels))
                 self.add("confusion", variant=variant.name, true=labels[true], predicted=labels[predicted], count=count)
 
-    def hardware(self, variant: Variant, data: Prepared, chips: KeywordChips, seen: Seen, *, steps: int) -> None:
+    def hardware(
+        self, variant: Variant, data: Prepared, chips: ProgrammedNetwork, seen: dict[str, Activity], *, steps: int
+    ) -> None:
         """Cost, layout, ramps and read-voltage sweep of one variant, from the first split."""
         if variant.name in self.costs:
             return
-        chip, records = variant.chip, chips.components()
-        for converter in chips.recurrent.converters:
-            if converter.adc is not None and chip.adc.calibration is not None:
+        chip, records = variant.chip, chips.mapped.components()
+        for converter in chips.mapped.layers["recurrent"].converters:
+            if converter.ends_z is not None and chip.adc.calibration is not None:
                 self.note(
                     f"{variant.name}: converters of {converter.group.function.name} columns have ranges calibrated on "
                     f"training clips ({chip.adc.calibration.method}, per {chip.adc.calibration.per}), which clip "
                     f"{converter.clipped:.2%} of what an ideal chip gives there."
                 )
-        layers = chips.actions(seen, recurrent_steps=steps)
+        layers = list(chips.mapped.actions(chips.observed(seen), steps=steps).values())
         latency_s = sum(layer.latency_s * layer.steps for layer in layers)
         lines: list[CostLine] = []
-        both: tuple[ProgrammedRecurrent | ProgrammedDense, ...] = (chips.recurrent, chips.output)
-        for actions, programmed in zip(layers, both, strict=True):
+        for actions, (layer, programmed) in zip(layers, chips.layers.items(), strict=True):
             own = price(actions, node_nm=chip.node_nm, components=records, latency_s=latency_s, variant=variant.name)
             lines += own
             step = summarise(own, actions.latency_s, actions.ops)
-            layer = actions.tasks[0].layer
-            shape = programmed.shape(layer)
+            shape = programmed.mapped.shape
             self.add(
                 "layers",
                 variant=variant.name,
@@ -178,12 +177,12 @@ class Tables:
         self.cite.update(chip.cited)
         if chip.readout == "ramp":
             self._ramps(variant, chips)
-        self._written(variant, both)
+        self._written(variant, chips)
         self._taken_for_granted(variant)
 
-    def _written(self, variant: Variant, layers: tuple[ProgrammedRecurrent | ProgrammedDense, ...]) -> None:
+    def _written(self, variant: Variant, chips: ProgrammedNetwork) -> None:
         """What writing took, where cells are written by program-and-verify."""
-        lines = [line for name, one in zip(LAYERS, layers, strict=True) for line in write_lines(name, one)]
+        lines = [line for layer in chips.layers.values() for line in write_lines(layer)]
         for line in lines:
             self.add("writes", variant=variant.name, **asdict(line))
         if lines:
@@ -217,7 +216,7 @@ class Tables:
     def _accuracy(self, variant: str, stage: str, split: int, chip: int, t_s: float, accuracy: float) -> None:
         self.add("accuracy", variant=variant, stage=stage, split=split, chip=chip, t_s=t_s, accuracy=accuracy)
 
-    def _prices(self, variant: Variant, chips: KeywordChips) -> None:
+    def _prices(self, variant: Variant, chips: ProgrammedNetwork) -> None:
         """What each price model says of one conversion of this variant's gates."""
         chip = variant.chip
         bits = chip.adc_bits if chip.readout == "conventional" else chip.bits
@@ -235,8 +234,8 @@ class Tables:
             )
         if chip.readout == "ramp":
             lines = [x for x in self.cost_lines[variant.name] if x.layer == "recurrent" and x.group == "adc"]
-            shape = chips.recurrent.shape("recurrent")
-            per_step = shape.columns + (shape.hidden if shape.has_state_ramp else 0)
+            recurrent = chips.mapped.layers["recurrent"]
+            per_step = recurrent.shape.columns + (recurrent.state.group.last if recurrent.state else 0)
             steps = next(row["steps"] for row in self.rows["layers"] if row["variant"] == variant.name)
             self.add(
                 "prices",
@@ -250,16 +249,17 @@ class Tables:
                 "it includes the integrators and computes the activation",
             )
 
-    def _ramps(self, variant: Variant, chips: KeywordChips) -> None:
+    def _ramps(self, variant: Variant, chips: ProgrammedNetwork) -> None:
         """Ramps as programmed: thresholds, nonlinearity, what was lost."""
-        for converter in (*chips.recurrent.converters, chips.output.converter):
+        recurrent, output = chips.layers["recurrent"], chips.layers["output"]
+        for converter in (*recurrent.converters, *output.converters):
             ramp, design = converter.ramp, converter.design
             assert ramp is not None
             assert design is not None
             raw, calibrated = replace(ramp.ramp, bias=()).read(0.0), ramp.ramp.read(0.0)
             inl = {"raw": raw.inl_lsb()[:, 0], "calibrated": calibrated.inl_lsb()[:, 0]}
             name = design.function.name
-            array = chips.recurrent.matrix.array if name != "identity" else chips.output.matrix.array
+            array = (recurrent if name != "identity" else output).matrix.array
             per_z = float(array.encoded.scale_S[0]) / variant.chip.driver.lsb(variant.chip.bits)
             self.add(
                 "ramps",
@@ -305,7 +305,7 @@ class Tables:
                 self._read_voltages(variant, ramp, chips)
                 self._temperatures(variant, design.function, chips)
 
-    def _read_voltages(self, variant: Variant, ramp: RampConverter, chips: KeywordChips) -> None:
+    def _read_voltages(self, variant: Variant, ramp: RampConverter, chips: ProgrammedNetwork) -> None:
         comparator, driver = variant.chip.comparator, variant.chip.driver
         inputs = READ_VOLTAGE_INPUTS
         draw = chips.rng.child("read voltage")
@@ -321,7 +321,7 @@ class Tables:
             ):
                 self.add("vread", **asdict(shift))
 
-    def _temperatures(self, variant: Variant, function: Function, chips: KeywordChips) -> None:
+    def _temperatures(self, variant: Variant, function: Function, chips: ProgrammedNetwork) -> None:
         chip = variant.chip
         weights, own = without_maps(chip.weights.device), []
         for device in (weights, chip.ramp.device):

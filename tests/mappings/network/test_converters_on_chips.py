@@ -17,8 +17,6 @@ from periphery.adc.activation import Cordic, PiecewiseLinear
 from periphery.adc.calibration import RangeCalibration
 from periphery.adc.kinds import ADCS, SAR, LinearRamp, Quantiser
 from periphery.drivers import PWMDriver
-from periphery.prices.adc import adc_component
-from periphery.prices.component import load_components
 
 INPUTS, HIDDEN, SAMPLES, STEPS = 7, 5, 16, 6
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
@@ -35,14 +33,13 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def layer_of(chip: Chip, cell: str = "lstm") -> RecurrentLayer:
+def layer_of(cell: str = "lstm") -> RecurrentLayer:
     gates = {"lstm": 4, "gru": 3, "rnn": 1}[cell] * HIDDEN
     return RecurrentLayer.from_torch(
         cell,  # type: ignore[arg-type]
         normal(gates, INPUTS),
         normal(gates, HIDDEN, seed=1),
         normal(gates, seed=2) / 2,
-        chip=chip,
     )
 
 
@@ -51,10 +48,9 @@ def counts_of(chip: Chip) -> torch.Tensor:
 
 
 def hidden(chip: Chip, chips: int = 1, cell: str = "lstm", activity: Activity | None = None) -> torch.Tensor:
-    layer, counts = layer_of(chip, cell), counts_of(chip)
-    seen = layer.seen_by(chip, counts) if chip.follows_data else None
-    read = layer.program(chip, rng=rng(chips), seen=seen).read(0.0)
-    return read.run(counts, noise=BlockNoise(rng(chips).child("read"), [0], SAMPLES), activity=activity)
+    counts = counts_of(chip)
+    read = layer_of(cell).map(chip, calibration=counts).program(rng=rng(chips)).at(0.0)
+    return read.run(counts, noise=BlockNoise(rng(chips).child("read"), [0], SAMPLES), activity=activity)[:, :, -1]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ADCS if kind != "sense_amp"])
@@ -92,22 +88,19 @@ def test_ranges_calibrated_on_data_resolve_more_than_a_wide_one(cell: str, per: 
 def test_what_a_calibrated_range_clips_is_known() -> None:
     narrow = RangeCalibration(method="percentile", percentile=80.0)
     chip = replace(LINEAR, adc=replace(LINEAR.adc, calibration=narrow))
-    layer = layer_of(chip)
-    programmed = layer.program(chip, rng=rng(), seen=layer.seen_by(chip, counts_of(chip)))
-    assert [c.clipped for c in programmed.converters] == pytest.approx([0.2, 0.2], abs=0.03)
+    mapped = layer_of().map(chip, calibration=counts_of(chip))
+    assert [c.clipped for c in mapped.converters] == pytest.approx([0.2, 0.2], abs=0.03)
 
 
 def test_levels_chosen_for_the_data_lose_less_of_it() -> None:
     """At 3 bits, thresholds where small inputs are against thresholds evenly over the output."""
     chip = replace(RAMP, bits=3, ramp=RampColumn(device=Ideal(), levels="optimal"))
-    layer, counts = layer_of(chip), counts_of(chip)
-    seen = {name: 0.3 * z for name, z in layer.seen_by(chip, counts).items()}
+    mapped = layer_of().map(chip, calibration=counts_of(chip)).converters[0]
+    z = 0.3 * mapped.group.gather(layer_of().pre_activations(chip, counts_of(chip))["0"])[None]
     errors = {}
     for levels in ("uniform", "optimal"):
-        built = replace(chip, ramp=replace(chip.ramp, levels=levels))
-        converter = layer.program(built, rng=rng(), seen=seen).converters[0]
-        z = seen["0"][None]
-        conversion = converter.read(0.0)
+        built = replace(mapped, chip=replace(chip, ramp=replace(chip.ramp, levels=levels)))
+        conversion = built.following(z[0]).build(rng()).at(0.0)
         y = conversion.values(conversion.codes(z, None, BlockNoise(rng(), [0], z.shape[1])))
         errors[levels] = float((y - torch.sigmoid(z)).square().mean())
     assert errors["optimal"] < 0.5 * errors["uniform"]
@@ -118,13 +111,13 @@ def test_levels_chosen_for_the_data_lose_less_of_it() -> None:
                          ids=["optimal levels", "calibrated range"])  # fmt: skip
 def test_a_chip_that_follows_data_asks_for_it(chip: Chip) -> None:
     with pytest.raises(InputError, match="need calibration inputs"):
-        layer_of(chip).program(chip, rng=rng())
+        layer_of().map(chip)
 
 
 @pytest.mark.parametrize("per_ramp", [1, 3, 4])
 def test_few_columns_to_a_ramp_take_more_ramps_and_compute_the_same(per_ramp: int) -> None:
     chip = replace(RAMP, columns=8, ramp=replace(COLUMN, columns_per_ramp=per_ramp))
-    groups = layer_of(chip).groups(chip)
+    groups = layer_of().groups(chip)
     assert all(group.width <= per_ramp for group in groups)
     numbers = torch.arange(4 * HIDDEN)
     for group in groups:
@@ -141,8 +134,7 @@ def test_compensation_reads_codes_of_optimal_levels() -> None:
     compensation = replace(RAMP.compensation, mode="global")
     ramp = RampColumn(device=Ideal(), levels="optimal")
     chip = replace(RAMP, weights=Weights(device=device), ramp=ramp, compensation=compensation)
-    layer = layer_of(chip)
-    read = layer.program(chip, rng=rng(), seen=layer.seen_by(chip, counts_of(chip))).read(2592000.0)
+    read = layer_of().map(chip, calibration=counts_of(chip)).program(rng=rng()).at(2592000.0)
     shrunk = (1 + 2592000.0) ** -0.05
     for factor in read.factors:
         assert float(factor) == pytest.approx(shrunk, rel=0.1)  # type: ignore[arg-type]
@@ -152,13 +144,9 @@ def test_converters_and_units_are_counted_timed_and_stand_on_the_chip() -> None:
     """A linear ramp: a comparator a column, all at once, steps by the codes; a SAR: shared, one after the other."""
 
     def counted(chip: Chip) -> tuple[dict[str, float], dict[str, float], float]:
-        activity, layer = Activity(), layer_of(chip, "rnn")
-        programmed = layer.program(chip, rng=rng())
-        programmed.read(0.0).run(counts_of(chip), noise=BlockNoise(rng(), [0], SAMPLES), activity=activity)
-        records = load_components()
-        adc = adc_component(chip.adc.price, bits=chip.adc_bits, rate_per_s=chip.adc.rate_per_s, node_nm=chip.node_nm)
-        records[adc.name] = adc
-        found = programmed.actions("layer", activity, records)
+        activity, programmed = Activity(), layer_of("rnn").map(chip).program(rng=rng())
+        programmed.at(0.0).run(counts_of(chip), noise=BlockNoise(rng(), [0], SAMPLES), activity=activity)
+        found = programmed.mapped.actions(programmed.observed(activity))
         (turn,) = [task.duration_s for task in found.tasks if task.resource == "adc"]
         act = {f"{line.component}.{line.action}": line.count for line in found.actions}
         return act, {line.component: line.count for line in found.instances}, turn

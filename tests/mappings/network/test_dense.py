@@ -10,14 +10,15 @@ import torch
 
 from devices import PCM, BlockNoise, ChipStreams, Ideal, InputError, Stream, TaOx
 from mappings.activity import Activity
-from mappings.chip import Chip, Output, Weights
+from mappings.chip import Chip, OutputConverter, Weights
+from mappings.contract import WordFormat
 from mappings.network.dense import DenseLayer
 from periphery import ConventionalADC, RampColumn
 
 Readout = Literal["ramp", "conventional"]
 INPUTS, OUTPUTS, SAMPLES = 20, 12, 40
 IDEAL = Chip(
-    bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()), output=Output(bits=8)
+    bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()), output=OutputConverter(bits=8)
 ).idealised()  # fmt: skip
 
 
@@ -27,11 +28,10 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def outputs(chip: Chip, *, chips: int = 1, limit: float = 8.0, activity: Activity | None = None) -> torch.Tensor:
     rng = ChipStreams.of(Stream.root(3), chips)
-    layer = DenseLayer.from_torch(0.4 * normal(OUTPUTS, INPUTS), normal(OUTPUTS, seed=1), chip=chip, limit=limit)
+    layer = DenseLayer.from_torch(0.4 * normal(OUTPUTS, INPUTS), normal(OUTPUTS, seed=1), limit=limit)
     counts = chip.driver.counts(normal(SAMPLES, INPUTS, seed=2), chip.bits).expand(chips, -1, -1)
-    read = layer.program(chip, rng=rng).read(0.0)
-    top = 2 ** (chip.bits - 1) - 1
-    return read.run(counts, full_scale=top, noise=BlockNoise(rng, [0, 1], 20), activity=activity)
+    read = layer.map(chip).program(rng=rng).at(0.0)
+    return read.run(counts, noise=BlockNoise(rng, [0, 1], 20), activity=activity)
 
 
 def exact(chip: Chip) -> torch.Tensor:
@@ -76,13 +76,23 @@ def test_activity_counts_what_was_driven_and_compared(device: TaOx | PCM) -> Non
     y = outputs(chip, chips=2, activity=seen)
     counts = chip.driver.counts(normal(SAMPLES, INPUTS, seed=2), chip.bits)
     rng = ChipStreams.of(Stream.root(3), 2)
-    layer = DenseLayer.from_torch(0.4 * normal(OUTPUTS, INPUTS), normal(OUTPUTS, seed=1), chip=chip, limit=8.0)
-    array = layer.program(chip, rng=rng).matrix.read(0.0).array
+    layer = DenseLayer.from_torch(0.4 * normal(OUTPUTS, INPUTS), normal(OUTPUTS, seed=1), limit=8.0)
+    mapped = layer.map(chip)
+    array, bias_rows = mapped.program(rng=rng).matrix.at(0.0).array, mapped.matrix.bias_rows
     assert seen.samples == 2 * SAMPLES
-    assert seen.sums["row_clocks"] == 2 * (float(counts.abs().sum()) + SAMPLES * layer.bias_rows * 127)
-    assert seen.sums["row_pulses"] == 2 * (float((counts != 0).sum()) + SAMPLES * layer.bias_rows)
+    assert seen.sums["row_clocks"] == 2 * (float(counts.abs().sum()) + SAMPLES * bias_rows * 127)
+    assert seen.sums["row_pulses"] == 2 * (float((counts != 0).sum()) + SAMPLES * bias_rows)
     codes = torch.round((y + 8.0) / (16.0 / 2**8))
     assert seen.sums["gate_compare_steps"] == float((codes + 1).sum()), "columns that fill up a tile do not convert"
-    driven = torch.cat([counts, torch.full((SAMPLES, layer.bias_rows), 127.0)], dim=1)
+    driven = torch.cat([counts, torch.full((SAMPLES, bias_rows), 127.0)], dim=1)
     wanted = (driven.abs().double() @ array.row_S.double().T).mean()
     assert seen.mean_loss_S(array) == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_the_format_of_the_inputs_replaces_that_of_the_chip() -> None:
+    layer = DenseLayer.from_torch(0.4 * normal(OUTPUTS, INPUTS), None, limit=8.0)
+    mapped = layer.map(IDEAL, inputs=WordFormat(bits=6, limit=2.0))
+    assert mapped.input_words == WordFormat(bits=6, limit=2.0)
+    assert (mapped.shape.bits, mapped.chip.driver.lsb(6)) == (6, WordFormat(bits=6, limit=2.0).lsb)
+    with pytest.raises(InputError, match=r"inputs: word lines of this layer take signed words \(got spike\)"):
+        layer.map(IDEAL, inputs=WordFormat(bits=1, kind="spike"))

@@ -17,7 +17,8 @@ from devices.effects import Levels, ProgramVerify, Retention, Spread, Stuck, Tem
 from mappings.chip import Chip, Compensation, Weights
 from mappings.chip_wires import NodeWires
 from mappings.network.dense import DenseLayer
-from mappings.network.recurrent import ProgrammedRecurrent, RecurrentLayer
+from mappings.network.layer import ProgrammedMatrixLayer
+from mappings.network.recurrent import RecurrentLayer
 from mappings.network.writing import write_lines
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.drivers import PWMDriver
@@ -44,15 +45,15 @@ def on(chip: Chip, device: Device, **changes: object) -> Chip:
     return replace(cells, **changes)  # type: ignore[arg-type]
 
 
-def layer(chip: Chip, chips: int = 1) -> ProgrammedRecurrent:
+def layer(chip: Chip, chips: int = 1) -> ProgrammedMatrixLayer:
     weights = normal(4 * HIDDEN, INPUTS), normal(4 * HIDDEN, HIDDEN, seed=1), normal(4 * HIDDEN, seed=2)
-    return RecurrentLayer.from_torch("lstm", *weights, chip=chip).program(chip, rng=streams(chips))
+    return RecurrentLayer.from_torch("lstm", *weights).map(chip, name="recurrent").program(rng=streams(chips))
 
 
 def hidden(chip: Chip, chips: int = 1, t_s: float = 0.0) -> torch.Tensor:
     counts = chip.driver.counts(normal(SAMPLES, STEPS, INPUTS, seed=3) / 2, chip.bits)
     noise = BlockNoise(streams(chips).child("read"), [0], SAMPLES)
-    return layer(chip, chips).read(t_s).run(counts, noise=noise)
+    return layer(chip, chips).at(t_s).run(counts, noise=noise)[:, :, -1]
 
 
 WRITTEN = sorted(kind for kind in DEVICES if DEVICES[kind].writable)
@@ -107,16 +108,16 @@ NO_MATRIX = "no one matrix for all inputs, as a layer needs"
 )
 def test_what_no_layer_can_do_is_refused_with_the_reason(chip: Chip, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        layer(chip).read(0.0)
+        layer(chip).at(0.0)
     assert message in str(caught.value)
 
 
 def test_a_time_beyond_what_is_known_of_a_device_is_refused() -> None:
     programmed = layer(on(RAMP, DEVICES["rram_wan_aihwkit"]()))
     with pytest.raises(InputError, match=r"t_s must be at most 172800 s, the last time published .*got 2.592e\+06 s"):
-        programmed.read(30 * DAY_S)
+        programmed.at(30 * DAY_S)
     with pytest.raises(InputError, match=r"t_s must be at least 0 \(got -1.0\)"):
-        programmed.read(-1.0)
+        programmed.at(-1.0)
 
 
 SLOW = PCM(programming_scale=0.0, drift_scale=0.0, slow_noise_scale=1.0, read_noise_S=0.0)
@@ -133,11 +134,11 @@ def test_slow_noise_does_not_average_out_over_the_steps_of_one_inference_and_fas
 
     def outputs(device: Device) -> torch.Tensor:
         chip = replace(LINEAR, weights=Weights(device=device))  # type: ignore[arg-type]
-        dense = DenseLayer.from_torch(normal(40, 30) / 8, None, chip=chip, limit=4.0)
+        dense = DenseLayer.from_torch(normal(40, 30) / 8, None, limit=4.0)
         counts = chip.driver.counts(normal(1, 1, 30, seed=1).clamp(-1, 1), chip.bits).expand(1, READS, -1)
         rng = streams(CHIPS)
         noise = BlockNoise(rng.child("read"), [0], READS)
-        return dense.program(chip, rng=rng).read(DAY_S).run(counts, full_scale=127, noise=noise).double()
+        return dense.map(chip).program(rng=rng).at(DAY_S).run(counts, noise=noise).double()
 
     found = outputs(replace(SLOW, slow_noise_scale=slow, read_noise_S=fast_S))
     lone = outputs(replace(SLOW, slow_noise_scale=slow)) if slow else None
@@ -173,7 +174,7 @@ def test_compensation_measures_what_heat_does_against_the_temperature_of_program
     cold = hidden(LINEAR)
     for baseline in ("noisy", "exact"):
         warm = replace(chip, compensation=replace(chip.compensation, baseline=baseline))
-        for factor in layer(warm).read(0.0).factors:
+        for factor in layer(warm).at(0.0).factors:
             assert float(torch.as_tensor(factor).mean()) == pytest.approx(GAIN, abs=1.5 / 128)
         assert float((hidden(warm) - cold).abs().mean()) < 0.5
     off = replace(chip, compensation=Compensation(mode="off"))
@@ -208,7 +209,7 @@ def test_a_chip_drifts_where_something_that_is_read_does() -> None:
 
 
 def test_a_map_of_each_layer_reaches_its_cells_and_may_be_larger(tmp_path: Path) -> None:
-    rows, columns = layer(RAMP).matrix.matrix.shape
+    rows, columns = layer(RAMP).mapped.matrix.values.shape
     map_ = np.zeros((2, rows + 7, columns + 3), dtype=int)
     map_[1, 2, 5], map_[0, 0, 0], map_[0, rows, 0] = 1, -1, 1
     np.save(tmp_path / "map.npy", map_)
@@ -233,7 +234,7 @@ def test_lines_of_writing_are_sums_over_the_cells_that_were_written() -> None:
     programmed = layer(chip, 3)
     record = programmed.matrix.array.cells.write
     assert record is not None
-    weights, *others = write_lines("recurrent", programmed)
+    weights, *others = write_lines(programmed)
     assert weights.cells == programmed.matrix.array.cell_count
     assert weights.iterations_mean == pytest.approx(float(record.iterations.double().mean()))
     assert weights.energy_J == pytest.approx(float(record.energy_J.double().sum() / 3))
@@ -249,16 +250,16 @@ def test_lines_of_writing_are_sums_over_the_cells_that_were_written() -> None:
     assert [line.cells for line in ramps] == [one.design.cells for one in programmed.ramps if one.design]
     assert bias > 0
     slow = replace(chip, weights=replace(chip.weights, write_columns=1))
-    one_by_one = write_lines("recurrent", layer(slow, 3))[0]
+    one_by_one = write_lines(layer(slow, 3))[0]
     assert one_by_one.energy_J == weights.energy_J
     assert one_by_one.time_s == pytest.approx(float(record.time_s.double().sum() / 3))
     assert weights.time_s < one_by_one.time_s / 8
-    assert write_lines("recurrent", layer(on(RAMP, TaOx()))) == []
+    assert write_lines(layer(on(RAMP, TaOx()))) == []
 
 
 def test_verifying_gives_up_on_what_lies_below_the_state_after_a_reset() -> None:
     device = TaOx(g_min_S=0.0, effects=(ProgramVerify(start_S=95e-6, start_sd_S=0.0),))
-    weights = write_lines("recurrent", layer(replace(RAMP, weights=Weights(device=device))))[0]
+    weights = write_lines(layer(replace(RAMP, weights=Weights(device=device))))[0]
     assert weights.not_converged_share > 0.5, "one cell of every pair is asked to be at 0 S"
     assert weights.iterations_p95 == 20.0
 

@@ -76,12 +76,12 @@ def test_without_rounding_it_is_torchs_lstm() -> None:
 def test_training_and_ideal_chip_agree_code_by_code(cell: str, bits: int) -> None:
     chip = Chip(bits=bits, weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx())).idealised()
     w_ih, w_hh, bias = weights(cell, seed=3)
-    layer = RecurrentLayer.from_torch(cell, w_ih, w_hh, bias, chip=chip)  # type: ignore[arg-type]
+    layer = RecurrentLayer.from_torch(cell, w_ih, w_hh, bias)  # type: ignore[arg-type]
     x = torch.randn((16, 12, INPUTS), generator=torch.Generator().manual_seed(4)).clamp(-1, 1)
     rng = ChipStreams.of(Stream.root(0), 1)
     with torch.no_grad():
         counts = chip.driver.counts(x, bits)
-        h = layer.program(chip, rng=rng).read(0.0).run(counts, noise=BlockNoise(rng, [0], 16))[0]
+        h = layer.map(chip).program(rng=rng).at(0.0).run(counts, noise=BlockNoise(rng, [0], 16))[0, :, -1]
         trained = Aware(bits=bits, state=chip.state).hidden(
             cell,
             x,
@@ -102,11 +102,16 @@ def test_training_drives_the_range_of_the_chip(x_max: float) -> None:
         bits=5, weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx()), driver=PWMDriver(x_max=x_max)
     ).idealised()
     w_ih, w_hh, bias = weights("lstm", seed=3)
-    layer = RecurrentLayer.from_torch("lstm", w_ih, w_hh, bias, chip=chip)
+    layer = RecurrentLayer.from_torch("lstm", w_ih, w_hh, bias)
     x = torch.randn((16, 12, INPUTS), generator=torch.Generator().manual_seed(4)).clamp(-x_max, x_max)
     rng = ChipStreams.of(Stream.root(0), 1)
     with torch.no_grad():
-        h = layer.program(chip, rng=rng).read(0.0).run(chip.driver.counts(x, 5), noise=BlockNoise(rng, [0], 16))[0]
+        h = (
+            layer.map(chip)
+            .program(rng=rng)
+            .at(0.0)
+            .run(chip.driver.counts(x, 5), noise=BlockNoise(rng, [0], 16))[0, :, -1]
+        )
         aware = Aware(bits=5, state=chip.state, x_max=x_max)
         trained = aware.hidden("lstm", x, w_ih, w_hh, bias, generator=torch.Generator())
     assert ((h - trained * 15 / x_max).abs() < 1e-3).float().mean() > 0.97

@@ -13,16 +13,13 @@ from crossbar.wires import Wires
 from devices import BlockNoise, ChipStreams, Gaussian, Ideal, InputError, Stream, TaOx
 from mappings.activity import Activity
 from mappings.chip import Chip, Compensation, Weights
-from mappings.matrix import MappedMatrix
+from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix
 from mappings.network.dense import DenseLayer
 from mappings.network.recurrent import RecurrentLayer
-from mappings.step import StepTiming
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.drivers import AnyDriver, PWMDriver
 from periphery.drivers.amplitude import AmplitudeDAC
 from periphery.drivers.bit_serial import BitSerial
-from periphery.prices.adc import adc_component
-from periphery.prices.component import load_components
 
 INPUTS, HIDDEN, SAMPLES, STEPS = 9, 6, 16, 5
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
@@ -39,12 +36,16 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def hidden(chip: Chip, chips: int = 1, t_s: float = 0.0) -> torch.Tensor:
-    layer = RecurrentLayer.from_torch(
-        "rnn", normal(HIDDEN, INPUTS), normal(HIDDEN, HIDDEN, seed=1), normal(HIDDEN, seed=2), chip=chip
-    )
+    weights = normal(HIDDEN, INPUTS), normal(HIDDEN, HIDDEN, seed=1), normal(HIDDEN, seed=2)
     counts = chip.driver.counts(normal(SAMPLES, STEPS, INPUTS, seed=3) / 2, chip.bits)
     rng = streams(chips)
-    return layer.program(chip, rng=rng).read(t_s).run(counts, noise=BlockNoise(rng.child("read"), [0], SAMPLES))
+    read = RecurrentLayer.from_torch("rnn", *weights).map(chip).program(rng=rng).at(t_s)
+    return read.run(counts, noise=BlockNoise(rng.child("read"), [0], SAMPLES))[:, :, -1]
+
+
+def programmed(matrix: torch.Tensor, chip: Chip) -> ProgrammedMatrix:
+    """A matrix ``(rows, columns)`` as written."""
+    return MappedMatrix.of(WeightMatrix((matrix.T,)), chip).program(rng=streams())
 
 
 SLICED = BitSlices(slice_bits=4, weight_bits=12, combine="digital")
@@ -73,10 +74,10 @@ def test_words_of_parts_add_up_to_the_sum(changes: dict[str, Any]) -> None:
     """12-bit converters over each part's share of the range: the 8-bit codes of the sum move by two at most."""
 
     def codes(chip: Chip) -> torch.Tensor:
-        layer = DenseLayer.from_torch(normal(HIDDEN, INPUTS), None, chip=chip, limit=8.0)
+        layer = DenseLayer.from_torch(normal(HIDDEN, INPUTS), None, limit=8.0)
         counts = chip.driver.counts(normal(1, 400, INPUTS, seed=3), chip.bits)
-        read = layer.program(chip, rng=streams()).read(0.0)
-        return read.run(counts, full_scale=127, noise=BlockNoise(streams(), [0], 400)) / (16.0 / 256)
+        read = layer.map(chip).program(rng=streams()).at(0.0)
+        return read.run(counts, noise=BlockNoise(streams(), [0], 400)) / (16.0 / 256)
 
     difference = (codes(replace(LINEAR, **changes)) - codes(LINEAR)).abs()
     assert float(difference.max()) <= 2.0
@@ -110,7 +111,7 @@ def test_read_noise_of_bits_read_one_by_one_is_smaller_than_of_one_long_pulse() 
     chip = replace(RAMP, weights=Weights(device=device))
     variances = []
     for driver in (PWMDriver(), BitSerial()):
-        read = MappedMatrix.program(normal(9, 4), replace(chip, driver=driver), rng=streams()).read(0.0)
+        read = programmed(normal(9, 4), replace(chip, driver=driver)).at(0.0)
         (part,) = read.pre_activation(torch.full((1, 4, 9), 127.0), BlockNoise(streams(), [0], 4))
         assert part.variance is not None
         variances.append(part.variance)
@@ -121,7 +122,7 @@ def test_read_noise_of_bits_read_one_by_one_is_smaller_than_of_one_long_pulse() 
 def test_noise_of_a_reference_column_is_one_draw_for_its_columns() -> None:
     device = TaOx(read_noise_S=5e-6)
     chip = replace(RAMP, columns=3, weights=Weights(device=device, encoding=OffsetColumn()))
-    read = MappedMatrix.program(normal(9, 6), chip, rng=streams()).read(0.0)
+    read = programmed(normal(9, 6), chip).at(0.0)
     counts = torch.full((1, 4000, 9), 20.0)
     (part,) = read.pre_activation(counts, BlockNoise(streams(), [0], 4000))
     seen = part.z[0] / part.z[0].std(0)
@@ -145,18 +146,13 @@ def test_wires_weaken_the_hidden_state_and_a_driver_with_offsets_moves_it() -> N
 
 def counted(chip: Chip) -> tuple[dict[str, float], dict[str, float], int]:
     """Actions and instances of one product of a dense layer, and how often its converters take a turn."""
-    layer = DenseLayer.from_torch(normal(HIDDEN, INPUTS), None, chip=chip, limit=4.0)
+    layer = DenseLayer.from_torch(normal(HIDDEN, INPUTS), None, limit=4.0)
     rng = streams()
-    programmed = layer.program(chip, rng=rng)
+    programmed = layer.map(chip).program(rng=rng)
     seen = Activity()
     counts = chip.driver.counts(normal(1, SAMPLES, INPUTS, seed=3), chip.bits)
-    programmed.read(0.0).run(counts, full_scale=127, noise=BlockNoise(rng, [0], SAMPLES), activity=seen)
-    records = load_components()
-    adc = adc_component(
-        chip.adc.price, bits=programmed.converter.adc_bits, rate_per_s=chip.adc.rate_per_s, node_nm=chip.node_nm
-    )
-    records[adc.name] = adc
-    found = programmed.actions("layer", seen, records)
+    programmed.at(0.0).run(counts, noise=BlockNoise(rng, [0], SAMPLES), activity=seen)
+    found = programmed.mapped.actions(programmed.observed(seen))
     act = {f"{line.component}.{line.action}": line.count for line in found.actions}
     turns = sum(task.resource == "adc" for task in found.tasks)
     return act, {line.component: line.count for line in found.instances}, turns
@@ -185,15 +181,7 @@ def test_parts_are_counted_timed_and_priced() -> None:
 @pytest.mark.parametrize("driver", [AmplitudeDAC(pulse_clocks=3, settle_s=1e-9), BitSerial(bit_clocks=2)], ids=str)
 def test_a_product_takes_as_long_as_its_driver(driver: AnyDriver) -> None:
     chip = replace(LINEAR, driver=driver)
-    shape = (
-        DenseLayer.from_torch(normal(HIDDEN, INPUTS), None, chip=chip, limit=4.0)
-        .program(chip, rng=streams())
-        .shape("layer")
-    )
-    records = load_components()
-    adc = adc_component(shape.adc_model, bits=shape.code_bits, rate_per_s=1e8, node_nm=16)
-    records[adc.name] = adc
-    timing = StepTiming.of(shape, t_clk_s=1e-9, node_nm=16, components=records)
+    timing = DenseLayer.from_torch(normal(HIDDEN, INPUTS), None, limit=4.0).map(chip).timing
     assert timing.input_clocks == driver.drive_clocks(8) == {"amplitude": 8, "bit_serial": 28}[driver.kind]
 
 
@@ -201,18 +189,18 @@ def test_gains_of_columns_are_measured_and_trimmed() -> None:
     """Columns whose cells shrank by different amounts: one factor a ramp leaves them, one a column does not."""
     device = Gaussian(drift_mean=0.05, drift_sd=0.0, g_min_S=1e-6, g_max_S=100e-6)
     rng, t_s, gains = streams(2), 2592000.0, torch.linspace(0.8, 1.2, 32)
-    layer = RecurrentLayer.from_torch("rnn", normal(32, 20), normal(32, 32, seed=1) / 3, None, chip=RAMP)
+    layer = RecurrentLayer.from_torch("rnn", normal(32, 20), normal(32, 32, seed=1) / 3, None)
     left = {}
     for mode, baseline in (("global", "noisy"), ("per_column", "noisy"), ("per_column", "exact")):
         compensation = Compensation(mode=mode, baseline=baseline, vectors=256)  # type: ignore[arg-type]
         chip = replace(RAMP, weights=Weights(device=device), compensation=compensation)
-        programmed = layer.program(chip, rng=rng)
-        array = programmed.matrix.array
+        programmed = layer.map(chip).program(rng=rng)
+        array, values = programmed.matrix.array, programmed.mapped.matrix.values
         bent = replace(array, cells=replace(array.cells, programmed_S=array.cells.programmed_S * gains))
-        read = replace(programmed, matrix=replace(programmed.matrix, array=bent)).read(t_s)
-        seen = read.matrix.array.difference_S / chip.driver.lsb(8)
-        shrunk = (seen * layer.matrix).sum(1) / layer.matrix.square().sum(0)
-        (ramp,), (trim,) = read.factors, read.trims
+        read = replace(programmed, matrix=replace(programmed.matrix, array=bent)).at(t_s)
+        seen = read.columns.matrix.array.difference_S / chip.driver.lsb(8)
+        shrunk = (seen * values).sum(1) / values.square().sum(0)
+        (ramp,), (trim,) = read.factors, read.columns.trims
         assert isinstance(ramp, torch.Tensor)
         assert (trim is None) == (mode == "global")
         total = ramp[:, :, 0] if trim is None else ramp[:, :, 0] * trim[:, 0]

@@ -14,7 +14,10 @@ import torch
 from devices import PCM, BlockNoise, ChipStreams, Ideal, InputError, Stream, TaOx
 from mappings.activity import Activity
 from mappings.chip import CellState, Chip, Compensation, Weights
-from mappings.network.recurrent import Cell, Factors, RecurrentLayer
+from mappings.network.actions import Cell
+from mappings.network.layer import MatrixLayerRead
+from mappings.network.recurrent import RecurrentLayer
+from mappings.network.recurrent_run import RecurrentRead
 from periphery import Comparator, ConventionalADC, PWMDriver, RampColumn
 
 Readout = Literal["ramp", "conventional"]
@@ -58,13 +61,13 @@ def run(
 ) -> torch.Tensor:
     """Hidden states after the last step, ``(chips, samples, hidden)``."""
     rng = ChipStreams.of(Stream.root(5), chips)
-    read = RecurrentLayer.from_torch(cell, *weights(cell), chip=chip).program(chip, rng=rng).read(t_s)
+    read = RecurrentLayer.from_torch(cell, *weights(cell)).map(chip).program(rng=rng).at(t_s)
     counts = chip.driver.counts(inputs(), chip.bits)
     parts = []
     for first in range(0, SAMPLES // block, together):
         noise = BlockNoise(rng.child("read"), range(first, first + together), block)
         parts.append(read.run(counts[first * block : (first + together) * block], noise=noise, activity=activity))
-    return torch.cat(parts, dim=1) * chip.driver.lsb(chip.bits)
+    return torch.cat(parts, dim=1)[:, :, -1] * chip.driver.lsb(chip.bits)
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
@@ -109,15 +112,15 @@ def test_ideal_eight_bit_layer_approaches_floating_point(cell: Cell, readout: Re
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_readout_of_several_steps_is_their_mean_in_whole_pulses(cell: Cell) -> None:
+def test_the_states_of_all_steps_are_those_of_shorter_sequences(cell: Cell) -> None:
     chip = replace(REAL, weights=Weights(device=TaOx(read_noise_S=0.0)), comparator=Comparator(noise_V=0.0), ramp=QUIET)
     rng = ChipStreams.of(Stream.root(5), 2)
-    read = RecurrentLayer.from_torch(cell, *weights(cell), chip=chip).program(chip, rng=rng).read(0.0)
+    read = RecurrentLayer.from_torch(cell, *weights(cell)).map(chip).program(rng=rng).at(0.0)
     counts, noise = chip.driver.counts(inputs(), chip.bits), BlockNoise(rng, [0], SAMPLES)
-    last = [read.run(counts[:, : STEPS - back], noise=noise) for back in range(3)]
-    mean = read.run(counts, noise=noise, readout_steps=3)
-    assert torch.equal(mean, torch.round(torch.stack(last).sum(0) / 3))
-    assert not torch.equal(mean, last[0])
+    states = read.run(counts, noise=noise)
+    assert states.shape == (2, SAMPLES, STEPS, HIDDEN)
+    for steps in (1, STEPS - 1):
+        assert torch.equal(read.run(counts[:, :steps], noise=noise)[:, :, -1], states[:, :, steps - 1])
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -156,10 +159,10 @@ def test_digital_partial_sums_do_not_saturate_where_only_the_sum_is_large() -> N
     adc = ConventionalADC(bits=12, range_z=2.0)
     chip = replace(IDEAL, bias="none", readout="conventional", rows=4, partial_sums="digital", adc=adc)
     w_ih, w_hh = torch.full((1, 8), 0.45), torch.zeros(1, 1)
-    layer = RecurrentLayer.from_torch("rnn", w_ih, w_hh, None, chip=chip)
+    layer = RecurrentLayer.from_torch("rnn", w_ih, w_hh, None)
     rng = ChipStreams.of(Stream.root(0), 1)
     counts = torch.full((1, 1, 8), 127.0)
-    h = layer.program(chip, rng=rng).read(0.0).run(counts, noise=BlockNoise(rng, [0], 1))
+    h = layer.map(chip).program(rng=rng).at(0.0).run(counts, noise=BlockNoise(rng, [0], 1))
     assert float(h) / 127 == pytest.approx(math.tanh(3.6), abs=1.5 / 127)
 
 
@@ -204,7 +207,7 @@ def test_batch_and_chips_beside_move_no_bit_of_results_or_energy(cell: Cell, nam
     assert torch.equal(whole, more[:2])
     assert torch.equal(whole[:1], alone)
     rng = ChipStreams.of(Stream.root(5), 2)
-    array = RecurrentLayer.from_torch(cell, *weights(cell), chip=chip).program(chip, rng=rng).matrix.read(0.0).array
+    array = RecurrentLayer.from_torch(cell, *weights(cell)).map(chip).program(rng=rng).matrix.at(0.0).array
     figures = [json.dumps([one.samples, one.sums, one.mean_loss_S(array)], sort_keys=True) for one in seen]
     assert figures[0] == figures[1] == figures[2]
     assert len({float(h) for h in whole.flatten()}) > 3
@@ -270,9 +273,9 @@ def test_a_wider_input_range_only_coarsens_the_pulses(cell: Cell) -> None:
 
 def test_what_is_fed_back_saturates_at_the_drivers_range() -> None:
     chip = replace(IDEAL, driver=PWMDriver(x_max=0.25), bias="none")
-    layer = RecurrentLayer.from_torch("rnn", torch.full((1, 1), 4.0), torch.zeros(1, 1), None, chip=chip)
+    layer = RecurrentLayer.from_torch("rnn", torch.full((1, 1), 4.0), torch.zeros(1, 1), None)
     rng = ChipStreams.of(Stream.root(0), 1)
-    h = layer.program(chip, rng=rng).read(0.0).run(torch.full((1, 1, 1), 127.0), noise=BlockNoise(rng, [0], 1))
+    h = layer.map(chip).program(rng=rng).at(0.0).run(torch.full((1, 1, 1), 127.0), noise=BlockNoise(rng, [0], 1))
     assert float(h) == 127.0
 
 
@@ -283,7 +286,7 @@ def pcm_layer(ramp: PCM | TaOx, mode: str, chips: int = 16, **changes: Any) -> t
         ramp=RampColumn(device=ramp),
         compensation=Compensation(mode=mode, vectors=256, **changes),  # type: ignore[arg-type]
     )
-    return RecurrentLayer.from_torch("lstm", *weights("lstm"), chip=chip), chip, ChipStreams.of(Stream.root(5), chips)
+    return RecurrentLayer.from_torch("lstm", *weights("lstm")), chip, ChipStreams.of(Stream.root(5), chips)
 
 
 @pytest.mark.parametrize("readout", ["ramp", "conventional"])
@@ -291,10 +294,10 @@ def test_compensation_measures_by_how_much_the_array_has_shrunk(readout: Readout
     """PCM weights after a month under a ramp that does not drift: the factor is the slope of the weights themselves,
     G(t) on G(0), chip by chip, as seen through six-bit codes."""
     layer, chip, rng = pcm_layer(TaOx(), "global")
-    programmed = layer.program(replace(chip, readout=readout, adc=ConventionalADC(bits=8)), rng=rng)
-    read = programmed.read(MONTH_S)
-    start, now = (programmed.matrix.read(t).array.difference_S for t in (0.0, MONTH_S))
-    for group, factor in zip(read.groups, read.factors, strict=True):
+    programmed = layer.map(replace(chip, readout=readout, adc=ConventionalADC(bits=8))).program(rng=rng)
+    read = programmed.at(MONTH_S)
+    start, now = (programmed.matrix.at(t).array.difference_S for t in (0.0, MONTH_S))
+    for group, factor in zip(read.columns.groups, read.factors, strict=True):
         assert isinstance(factor, torch.Tensor)
         before, after = (m[..., group.first : group.last] for m in (start, now))
         true = (before * after).sum((1, 2)) / before.square().sum((1, 2))
@@ -310,17 +313,15 @@ def test_compensated_thresholds_meet_the_drifted_weights() -> None:
     """What the codes see is z(t) over threshold(t): with the factor their scale is that of the start within a few
     percent, without it it is off by the whole drift."""
     layer, chip, rng = pcm_layer(TaOx(), "global")
-    programmed = layer.program(chip, rng=rng)
-    on, off = (
-        programmed.read(MONTH_S),
-        programmed._read(MONTH_S, programmed.converters, Factors([1.0, 1.0]), programmed.state),
-    )
-    start = programmed.matrix.read(0.0).array.difference_S
-    now = on.matrix.array.difference_S
+    programmed = layer.map(chip).program(rng=rng)
+    chips = (chip, replace(chip, compensation=Compensation(mode="off")))
+    on, off = (replace(programmed, mapped=replace(programmed.mapped, chip=one)).at(MONTH_S) for one in chips)
+    start = programmed.matrix.at(0.0).array.difference_S
+    now = on.columns.matrix.array.difference_S
     shrunk = (start * now).sum((1, 2)) / start.square().sum((1, 2))
-    fresh = programmed.converters[0].read(0.0)
+    fresh = programmed.converters[0].at(0.0)
     for read, low, high in ((on, 0.95, 1.05), (off, 1.5, 3.0)):
-        conversion = read.conversions[0]
+        conversion = read.columns.conversions[0]
         spread = (conversion.levels[:, 0, -1] - conversion.levels[:, 0, 0]) / (  # type: ignore[union-attr]
             fresh.levels[:, 0, -1] - fresh.levels[:, 0, 0]  # type: ignore[union-attr]
         )
@@ -330,15 +331,16 @@ def test_compensated_thresholds_meet_the_drifted_weights() -> None:
 def test_a_ramp_of_the_same_cells_drifts_with_the_weights() -> None:
     """Ratiometric: after a month weights and thresholds have both shrunk to about half, and their ratio by little."""
     layer, chip, rng = pcm_layer(PCM(), "off", chips=32)
-    programmed = layer.program(chip, rng=rng)
-    start, now = (programmed.matrix.read(t).array.difference_S for t in (0.0, MONTH_S))
+    programmed = layer.map(chip).program(rng=rng)
+    start, now = (programmed.matrix.at(t).array.difference_S for t in (0.0, MONTH_S))
     weights_scale = (start * now).sum((1, 2)) / start.square().sum((1, 2))
-    before, after = (programmed.converters[0].read(t).levels[:, 0] for t in (0.0, MONTH_S))  # type: ignore[union-attr]
+    before, after = (programmed.converters[0].at(t).levels[:, 0] for t in (0.0, MONTH_S))  # type: ignore[union-attr]
     ramp_scale = (after[:, -1] - after[:, 0]) / (before[:, -1] - before[:, 0])
     assert float(weights_scale.mean()) < 0.65
     assert float(ramp_scale.mean()) < 0.65
     assert float((ramp_scale / weights_scale).mean()) == pytest.approx(1.0, abs=0.06)
-    compensated = replace(programmed, chip=replace(chip, compensation=Compensation(mode="global"))).read(MONTH_S)
+    compensating = replace(programmed.mapped, chip=replace(chip, compensation=Compensation(mode="global")))
+    compensated = replace(programmed, mapped=compensating).at(MONTH_S)
     for factor in compensated.factors:
         assert isinstance(factor, torch.Tensor)
         assert float(factor.mean()) == pytest.approx(1.0, abs=0.06)
@@ -346,16 +348,19 @@ def test_a_ramp_of_the_same_cells_drifts_with_the_weights() -> None:
 
 def test_compensation_recentres_all_ramps_that_drift_the_one_of_the_state_included() -> None:
     layer, chip, rng = pcm_layer(PCM(), "global", chips=32)
-    centred = layer.program(chip, rng=rng).read(MONTH_S)
-    drifted = layer.program(replace(chip, compensation=Compensation(mode="global", recentre=False)), rng=rng).read(
-        MONTH_S
-    )
-    for old, new in zip(
-        (*drifted.conversions, drifted.state_conversion), (*centred.conversions, centred.state_conversion), strict=True
-    ):
-        middle = old.levels.shape[-1] // 2  # type: ignore[union-attr]
-        ideal = -1 / 64 if old.low < 0 else 0.0  # type: ignore[union-attr]
-        errors = [float((c.levels[:, 0, middle] - math.atanh(ideal)).abs().mean()) for c in (old, new)]  # type: ignore[union-attr]
+    centred = layer.map(chip).program(rng=rng).at(MONTH_S)
+    still = replace(chip, compensation=Compensation(mode="global", recentre=False))
+    drifted = layer.map(still).program(rng=rng).at(MONTH_S)
+
+    def conversions(read: MatrixLayerRead) -> list[Any]:
+        assert isinstance(read, RecurrentRead)
+        assert read.state is not None
+        return [*read.columns.conversions, read.state.conversion]
+
+    for old, new in zip(conversions(drifted), conversions(centred), strict=True):
+        middle = old.levels.shape[-1] // 2
+        ideal = -1 / 64 if old.low < 0 else 0.0
+        errors = [float((c.levels[:, 0, middle] - math.atanh(ideal)).abs().mean()) for c in (old, new)]
         assert errors[1] < 0.5 * errors[0]
 
 
@@ -364,17 +369,17 @@ def test_drift_compensation_brings_the_hidden_state_back() -> None:
     errors = {}
     for mode in ("off", "global"):
         layer, chip, rng = pcm_layer(TaOx(), mode)
-        programmed = layer.program(chip, rng=rng)
+        programmed = layer.map(chip).program(rng=rng)
         counts = chip.driver.counts(inputs(), chip.bits)
-        h = [programmed.read(t).run(counts, noise=BlockNoise(rng, [0], SAMPLES)) for t in (0.0, MONTH_S)]
+        h = [programmed.at(t).run(counts, noise=BlockNoise(rng, [0], SAMPLES)) for t in (0.0, MONTH_S)]
         errors[mode] = float((h[0] - h[1]).square().mean().sqrt())
     assert errors["global"] < 0.6 * errors["off"]
 
 
 def test_reading_at_whole_seconds_is_reading_at_that_time() -> None:
     layer, chip, rng = pcm_layer(PCM(), "global", chips=2)
-    programmed = layer.program(chip, rng=rng)
-    for a, b in zip(programmed.read(3600).factors, programmed.read(3600.0).factors, strict=True):
+    programmed = layer.map(chip).program(rng=rng)
+    for a, b in zip(programmed.at(3600).factors, programmed.at(3600.0).factors, strict=True):
         assert isinstance(a, torch.Tensor)
         assert isinstance(b, torch.Tensor)
         assert torch.equal(a, b)

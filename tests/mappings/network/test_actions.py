@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 from benchmarks.fit_prices import KWS, NODE_NM, T_CLK_S, FrontEndFit, fit_front_end, measured_case
 from mappings.actions import Actions
 from mappings.cost import price, shares, summarise
-from mappings.network.actions import (
-    DenseShape,
-    RecurrentShape,
-    StepActivity,
-    StepTiming,
-    dense_actions,
-    recurrent_actions,
-)
+from mappings.network.actions import DenseShape, RecurrentShape, dense_actions, recurrent_actions
+from mappings.step import StepActivity, StepTiming
 from periphery.prices.adc import adc_component
 from periphery.prices.component import Component, load_components
 

@@ -1,0 +1,143 @@
+"""What a layer is taken to do where nothing was run: assumptions about inputs and weights, from which a cost follows.
+
+Inputs, and weights without values, are taken as normally distributed about zero. Cells are at their targets: the mean
+conductance of any encoding follows from a histogram of the weights over the full scale of their tile, whose bins the
+encoding turns into cells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from annotated_types import Interval
+from numba import njit
+
+from mappings.matrix import MappedMatrix, WeightMatrix
+from mappings.step import LayerShape, StepActivity
+from periphery.drivers.base import full_scale
+
+BINS = 2001  # an odd number: weights of zero are in the middle of a bin
+SAMPLES = 1024
+FEW = 1 << 20  # weights of which a quantile is taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumed:
+    """Means that only a run can measure; all of them are estimates.
+
+    Parameters
+    ----------
+    input_size : mean size of the inputs, and of a cell state, over full scale [1]
+    weight_size : mean size of weights over the largest one of their tile, where they have no values [1]; the largest
+        of some 20,000 normally distributed ones is 4 standard deviations
+    code_share : steps that a comparator takes until it stops, over all codes [1]
+    """
+
+    input_size: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.25
+    weight_size: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.2
+    code_share: Annotated[float, Interval(gt=0.0, le=1.0)] = 0.5
+
+    def note(self, matrix: MappedMatrix) -> str:
+        """The sentence that goes with a cost."""
+        weights = "the layer's weights" if matrix.weights.real else f"weights of mean size {self.weight_size:g}"
+        return (
+            f"no run was observed; assumed (estimates): inputs of mean size {self.input_size:g} of full scale, cells "
+            f"at their targets for {weights}, comparators that stop after {self.code_share:g} of the codes"
+        )
+
+    def activity(
+        self,
+        matrix: MappedMatrix,
+        shape: LayerShape,
+        *,
+        passes: int,
+        output_bits: int,
+        states: int,
+        ramp_loss_S: float,
+    ) -> StepActivity:
+        """One step of ``passes`` products whose sums become codes of ``output_bits``.
+
+        ``states``: cell states that go back to charge; ``ramp_loss_S``: of all ramps [S clocks].
+        """
+        driver, bits, device = matrix.chip.driver, shape.bits, matrix.chip.ramp.device
+        top = torch.tensor([float(full_scale(bits))])
+        counts = torch.round(_normal(self.input_size) * top)
+        quantum_J = driver.v_read_V**2 * driver.t_clk_s
+
+        def rows(of: Callable[[torch.Tensor, int], torch.Tensor]) -> float:
+            """The sum over word lines of what one of them does."""
+            mean, full = float(of(counts, bits).mean()), float(of(top, bits))
+            return passes * (matrix.weights.inputs * mean + matrix.bias_rows * full)
+
+        conversions = shape.columns * shape.conversions_per_column if shape.linear else 0
+        state_clocks = states * float(counts.abs().mean())
+        return StepActivity(
+            array_ohmic_J=rows(driver.loss_counts) * self.row_S(matrix) * quantum_J,
+            row_pulses=rows(driver.pulses),
+            row_clocks=rows(driver.driven_clocks),
+            gate_compare_steps=shape.columns * self.code_share * 2**output_bits,
+            adc_steps=conversions * self.code_share * 2**shape.code_bits,
+            ramp_ohmic_J=ramp_loss_S * quantum_J,
+            state_ohmic_J=state_clocks * device.g_max_S * quantum_J,
+            state_pulses=states * float((counts != 0).float().mean()),
+            state_clocks=state_clocks,
+            state_compare_steps=states * self.code_share * 2**bits,
+        )
+
+    def row_S(self, matrix: MappedMatrix) -> float:
+        """Mean conductance of all cells on one word line [S]."""
+        levels, share = self._levels(matrix)
+        cells = matrix.encoded(levels).target_S.double()
+        weights = float((cells[..., 0].sum(0) * share).sum())
+        references = float(cells[..., 1:].sum((0, 2))[0]) * matrix.grid.column_tiles
+        return weights * matrix.columns + references
+
+    def _levels(self, matrix: MappedMatrix) -> tuple[torch.Tensor, torch.Tensor]:
+        """Levels of weights over full scale, and the share of the weights at each."""
+        if not matrix.weights.real:
+            levels = _normal(self.weight_size)
+            return levels, torch.full((len(levels),), 1.0 / len(levels), dtype=torch.float64)
+        half = (BINS - 1) // 2
+        per_unit = (half / _full_scale(matrix)).cpu().numpy()
+        found = np.zeros(BINS, dtype=np.int64)
+        for block in matrix.weights.blocks:
+            _count(block.detach().cpu().float().contiguous().numpy(), per_unit, np.float32(half + 0.5), found)
+        levels = torch.arange(-half, half + 1) / half
+        return levels, torch.from_numpy(found / found.sum())
+
+
+def _normal(size: float) -> torch.Tensor:
+    """Quantiles of a normal distribution of mean size ``size``, clipped to [-1, 1]."""
+    share = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
+    return (torch.erfinv(2.0 * share - 1.0) * (math.sqrt(math.pi) * size)).clamp(-1.0, 1.0).float()
+
+
+def _full_scale(matrix: MappedMatrix) -> torch.Tensor:
+    """Weight at full scale of every row of the blocks, ``(columns,)``."""
+    weights, encoding = matrix.weights, matrix.chip.weights.encoding
+    order = torch.arange(weights.columns) if weights.order is None else weights.order
+    if encoding.clip_quantile == 1.0:
+        rows = weights.largest()[order][None]
+    else:
+        step = max(1, weights.parameters // FEW)
+        some = WeightMatrix(tuple(block[:, ::step] for block in weights.blocks), None, weights.order)
+        rows = some.rows(0, 1.0)
+    full = torch.empty(weights.columns)
+    full[order] = encoding.full_scale(rows, matrix.tile_of_column)
+    return full
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _count(weights: Any, per_unit: Any, middle: Any, found: Any) -> None:
+    """Add the weights ``(columns, inputs)`` to the bins ``found``; ``per_unit (columns,)``: bins for each unit."""
+    columns, inputs = weights.shape
+    top = found.shape[0] - 1
+    for j in range(columns):
+        scale = per_unit[j]
+        for i in range(inputs):
+            found[min(max(int(weights[j, i] * scale + middle), 0), top)] += 1

@@ -1,0 +1,364 @@
+"""What dense and recurrent layers have in common: one weight matrix, and converters for groups of its columns."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
+
+import torch
+
+from devices import BlockNoise, Cells, ChipStreams, InputError, Stream
+from mappings.actions import Actions
+from mappings.activity import Activity
+from mappings.chip import Chip
+from mappings.columns import ColumnGroup, ColumnsRead, Factors, GroupConverter, MappedConverter
+from mappings.compensation import followed_factor, measured_factors
+from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, WordFormat, WrittenCells
+from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix, check_chip
+from mappings.network.assumed import Assumed
+from mappings.step import LayerShape, StepActivity, StepTiming
+from mappings.tile import TileGrid
+from periphery import LookUpConverter, RampConversion, RampDesign
+from periphery.prices.adc import adc_component
+from periphery.prices.component import Component, load_components
+
+Shape = TypeVar("Shape", bound=LayerShape)
+
+
+class MatrixLayer(Layer):
+    """A layer of one weight matrix; ``converts`` names the ramp that its sums go through."""
+
+    weights: WeightMatrix
+    converts: ClassVar[str]
+
+    @property
+    def parameters(self) -> int:
+        """Weights, biases included."""
+        return self.weights.parameters
+
+    def follows_data(self, chip: Chip) -> bool:
+        """Whether ranges or levels of the converters are chosen for data on this chip."""
+        return False
+
+    def map(
+        self,
+        chip: Chip,
+        *,
+        name: str = "layer",
+        inputs: WordFormat | None = None,
+        calibration: torch.Tensor | None = None,
+    ) -> MappedMatrixLayer:
+        """Find the tiles, columns and converters of the layer.
+
+        ``inputs``: the format of its inputs, the chip's by default; ``calibration``: inputs in clock periods, as
+        ``run`` takes them, for ranges and levels that follow data. Raises InputError where the layer does not fit
+        the chip, and where it follows data and there is none.
+        """
+        if inputs is not None:
+            if inputs.kind != "signed":
+                raise InputError(f"inputs: word lines of this layer take signed words (got {inputs.kind})")
+            chip = replace(chip, bits=inputs.bits, driver=replace(chip.driver, x_max=inputs.limit))
+        matrix = MappedMatrix.of(self.weights, chip.as_written)
+        check_chip(chip, matrix.rows, self.converts)
+        data: dict[str, torch.Tensor] = {}
+        if self.follows_data(chip):
+            if calibration is None:
+                raise InputError(
+                    "chip: ranges calibrated on data and optimal levels need calibration inputs (got none): "
+                    "layer.map(chip, calibration=counts)"
+                )
+            data = self.pre_activations(chip, calibration)
+        return self.on_tiles(chip, name, matrix, data)
+
+    @abstractmethod
+    def on_tiles(
+        self, chip: Chip, name: str, matrix: MappedMatrix, data: Mapping[str, torch.Tensor]
+    ) -> MappedMatrixLayer:
+        """The layer with its converters; ``data``: by the number of a group, pre-activations that they follow."""
+
+    def ideal(self, chip: Chip, counts: torch.Tensor, activity: Activity | None = None) -> torch.Tensor:
+        """What one ideal chip of the same formats gives for inputs ``(1, n, ...)`` in clock periods."""
+        rng = ChipStreams.of(Stream.root(0).child("calibration"), 1)
+        read, noise = self.map(chip.plain()).program(rng=rng).at(0.0), BlockNoise(rng, [0], counts.shape[1])
+        return read.run(counts, noise=noise, activity=activity)
+
+    def pre_activations(self, chip: Chip, counts: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Pre-activations ``(samples, columns)`` at the conversions of each group on an ideal chip of these formats.
+
+        ``counts``: calibration inputs ``([1,] n, steps, inputs)`` in clock periods. Keys are the numbers of the groups
+        of columns, ``"0"`` and ``"1"``: what ranges and optimal levels are chosen for.
+        """
+        activity = Activity(recorded={})
+        self.ideal(chip, counts.reshape(1, *counts.shape[-3:]), activity)
+        return {name: torch.cat(z, dim=1)[0] for name, z in (activity.recorded or {}).items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappedMatrixLayer(MappedLayer):
+    """Where a layer goes.
+
+    Parameters
+    ----------
+    chip : as its cells are read; matrix and converters have the chip at the temperature of writing
+    converters : of each group of columns
+    state : of the cell state that comes back as charge, on an LSTM with a ramp; else None
+    """
+
+    measures_drift: ClassVar[bool] = False  # whether its converters measure by how much the array has shrunk
+
+    layer: MatrixLayer
+    name: str
+    chip: Chip
+    matrix: MappedMatrix
+    converters: tuple[MappedConverter, ...]
+    state: MappedConverter | None = None
+
+    @property
+    def grid(self) -> TileGrid:
+        """Tiles that the layer takes, and how full they are."""
+        return self.matrix.grid
+
+    @property
+    def input_words(self) -> WordFormat:
+        """The format of the inputs, in clock periods of the word lines."""
+        return WordFormat(bits=self.chip.bits, limit=self.chip.driver.x_max)
+
+    @property
+    def output_words(self) -> WordFormat | None:
+        """The format of what a run gives; None for values."""
+        return None
+
+    @property
+    def passes(self) -> int:
+        """Products of the matrix in one step."""
+        return 1
+
+    @property
+    @abstractmethod
+    def shape(self) -> LayerShape:
+        """What the layer needs on the chip, in the words of the price list."""
+
+    def shaped(self, kind: Callable[..., Shape], **fields: Any) -> Shape:
+        """A shape of this kind, from what all kinds share and its further ``fields``."""
+        chip, matrix, encoded = self.chip, self.matrix, self.matrix.format
+        ramps = self._ramps()
+        return kind(
+            layer=self.name,
+            bias_rows=matrix.bias_rows,
+            row_tiles=self.grid.row_tiles,
+            column_tiles=self.grid.column_tiles,
+            cells=matrix.cells,
+            driver=chip.driver,
+            converter=chip.adc.converter,
+            unit=chip.adc.activation,
+            groups=sum(converter.group.ramps for converter in self.converters),
+            slices=encoded.parts,
+            slice_shift_bits=encoded.shift_bits,
+            branches=encoded.branches,
+            bits=chip.bits,
+            readout=chip.readout,
+            ramps=sum(count for count, _ in ramps),
+            ramp_cells=sum(count * design.cells for count, design in ramps),
+            columns_per_adc=chip.adc.columns_per_adc,
+            adc_model=chip.adc.price,
+            adc_bits=self.converters[0].adc_bits,
+            partial_sums=chip.partial_sums,
+            lanes=chip.lanes,
+            **fields,
+        )
+
+    def _ramps(self) -> list[tuple[int, RampDesign]]:
+        """How many ramps there are of each design."""
+        both = (*self.converters, *([self.state] if self.state else []))
+        return [(one.group.ramps, one.design) for one in both if one.design is not None]
+
+    def components(self) -> dict[str, Component]:
+        """The price list, with the converter that the chip names."""
+        records, adc, shape = load_components(), self.chip.adc, self.shape
+        if shape.linear:
+            record = adc_component(
+                adc.price, bits=shape.code_bits, rate_per_s=adc.rate_per_s, node_nm=self.chip.node_nm
+            )
+            records[record.name] = record
+        return records
+
+    @property
+    def timing(self) -> StepTiming:
+        """How long each part of a step takes."""
+        gates = [converter.design.ramp_clocks for converter in self.converters if converter.design]
+        return StepTiming.of(
+            self.shape,
+            t_clk_s=self.chip.driver.t_clk_s,
+            node_nm=self.chip.node_nm,
+            components=self.components(),
+            gate_ramp_clocks=max(gates, default=0),
+            state_ramp_clocks=self.state.design.ramp_clocks if self.state and self.state.design else 0,
+        )
+
+    def actions(self, activity: StepActivity | None = None) -> Actions:
+        """What one step does: counts, instances and schedule.
+
+        ``activity``: what a run was observed to do (``ProgrammedMatrixLayer.observed``), or ``expected`` under other
+        assumptions; None takes the default ones, and a note of the result names them.
+        """
+        if activity is not None:
+            return self.step(activity)
+        assumed = Assumed()
+        found = self.step(self.expected(assumed))
+        return replace(found, notes=(*found.notes, f"{self.name}: {assumed.note(self.matrix)}"))
+
+    @abstractmethod
+    def step(self, activity: StepActivity) -> Actions:
+        """Counts and schedule of one step in the order of its parts."""
+
+    def program(self, *, rng: ChipStreams) -> ProgrammedMatrixLayer:
+        """Write cells, ramps and comparators of the layer once on ``len(rng)`` chips."""
+        cells, device = None, self.chip.ramp.device
+        if self.state is not None:
+            top = torch.full((1, self.state.group.last), device.g_max_S)
+            cells = device.program(top, rng=rng.child("state cells"))
+        return ProgrammedMatrixLayer(
+            mapped=self,
+            matrix=self.matrix.program(rng=rng.child("weights")),
+            converters=tuple(converter.build(rng) for converter in self.converters),
+            rng=rng,
+            state=None if self.state is None else self.state.build(rng),
+            state_cells=cells,
+        )
+
+    @abstractmethod
+    def read(self, columns: ColumnsRead, factors: Factors, chips: int, state: StateRead | None) -> MatrixLayerRead:
+        """So many chips of the layer at one time, from their matrix and converters."""
+
+    def expected(self, assumed: Assumed) -> StepActivity:
+        """What one step is taken to do under these assumptions."""
+        return assumed.activity(
+            self.matrix,
+            self.shape,
+            passes=self.passes,
+            output_bits=self.converters[0].bits,
+            states=self.state.group.last if self.state else 0,
+            ramp_loss_S=sum(count * design.loss_S for count, design in self._ramps()),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgrammedMatrixLayer(ProgrammedLayer):
+    """A layer as written on a batch of chips; it can be read at any time, and gives the same chips each time.
+
+    ``state_cells``: the cells through which a cell state comes back as charge, ``(chips, hidden)``.
+    """
+
+    mapped: MappedMatrixLayer
+    matrix: ProgrammedMatrix
+    converters: tuple[GroupConverter, ...]
+    rng: ChipStreams
+    state: GroupConverter | None = None
+    state_cells: Cells | None = None
+
+    @property
+    def ramps(self) -> list[GroupConverter]:
+        """All converters that have a ramp, the one of tanh(c) last."""
+        return [c for c in (*self.converters, self.state) if c is not None and c.ramp is not None]
+
+    def at(self, t_s: float, *, before: Sequence[torch.Tensor | float] = ()) -> MatrixLayerRead:
+        """The layer ``t_s`` seconds after programming, compensated where the chip does so.
+
+        Cells are read at the temperature of the chip; they were written, and ramps calibrated, at that of programming.
+        ``before``: factors of the layers in front; a layer that measures no drift itself follows their mean.
+        """
+        mapped, chip = self.mapped, self.mapped.chip
+        converters, state = self.renewed(t_s)
+        if chip.compensation.mode == "off":
+            factors = Factors([1.0] * len(converters))
+        elif mapped.measures_drift:
+            factors = measured_factors(self.matrix, self.converters, converters, t_s, chip=chip, rng=self.rng)
+        else:
+            factors = Factors([followed_factor(before, converter.group.ramps) for converter in converters])
+        read_state = None
+        if state is not None and self.state_cells is not None:
+            device = chip.ramp.device
+            gain = (device.conductance_S(self.state_cells, t_s) / device.g_max_S)[:, None]
+            read_state = StateRead(state.group, state.at(t_s), gain)
+        columns = ColumnsRead.of(self.matrix.reading(chip).at(t_s), converters, t_s, factors)
+        return mapped.read(columns, factors, len(self.rng), read_state)
+
+    def renewed(self, t_s: float) -> tuple[list[GroupConverter], GroupConverter | None]:
+        """Converters of columns and of the state, bias cells programmed again at ``t_s`` where the chip does so."""
+        chip = self.mapped.chip
+        converters = [converter.reading(chip) for converter in self.converters]
+        state = self.state and self.state.reading(chip)
+        if chip.ramp_moves(t_s):
+            rng = self.rng.child("recentre", float(t_s).hex())
+            converters = [converter.recentred(t_s, rng) for converter in converters]
+            state = state and state.recentred(t_s, rng)
+        return converters, state
+
+    def observed(self, activity: Activity) -> StepActivity:
+        """Means per step of what was observed in a run, with the ohmic losses of the cells as they were written."""
+        chip = self.mapped.chip
+        quantum_J = chip.driver.v_read_V**2 * chip.driver.t_clk_s
+        ramps = [converter.reading(chip).ramp for converter in self.ramps]
+        return StepActivity(
+            array_ohmic_J=activity.mean_loss_S(self.matrix.reading(chip).at(0.0).array) * quantum_J,
+            row_pulses=activity.mean("row_pulses"),
+            row_clocks=activity.mean("row_clocks"),
+            gate_compare_steps=activity.mean("gate_compare_steps"),
+            adc_steps=activity.mean("adc_steps"),
+            ramp_ohmic_J=quantum_J * sum(float(c.ramp.read(0.0).loss_S.sum(1).mean()) for c in ramps if c),
+            state_ohmic_J=activity.mean("state_clocks") * chip.ramp.device.g_max_S * quantum_J,
+            state_pulses=activity.mean("state_pulses"),
+            state_clocks=activity.mean("state_clocks"),
+            state_compare_steps=activity.mean("state_compare_steps"),
+        )
+
+    def written(self) -> list[WrittenCells]:
+        """Weights in blocks; the few cells of the state, and each ramp with its trims, one by one."""
+        weights, ramp = self.mapped.chip.weights, self.mapped.chip.ramp.device.kind
+        parts = [
+            WrittenCells(
+                part="weights",
+                device=weights.device.kind,
+                cells=[self.matrix.array.cells],
+                rows_at_once=weights.write_rows,
+                columns_at_once=weights.write_columns,
+            )
+        ]
+        if self.state_cells is not None:
+            parts.append(WrittenCells(part="cell state to charge", device=ramp, cells=[self.state_cells]))
+        for converter in self.ramps:
+            if converter.ramp is not None:
+                of = converter.ramp.ramp
+                cells = [of.steps, *(trim.cells for trim in of.bias)]
+                parts.append(WrittenCells(part=converter.mapped.name, device=ramp, cells=cells))
+        return parts
+
+
+@dataclass(frozen=True)
+class StateRead:
+    """The way of a cell state back to charge and to its tanh: one pair of cells a unit, and a second ramp.
+
+    ``gain``: conductance of the cells over the largest one, ``(chips, 1, hidden)``.
+    """
+
+    group: ColumnGroup
+    conversion: RampConversion | LookUpConverter
+    gain: torch.Tensor
+
+
+@dataclass(frozen=True)
+class MatrixLayerRead(LayerRead):
+    """A layer on so many chips at one time.
+
+    ``factors``: for each group what scales its converters against drift, ``(chips, ramps, 1)``, or 1.
+    """
+
+    columns: ColumnsRead
+    factors: tuple[torch.Tensor | float, ...]
+    chips: int
+
+    @abstractmethod
+    def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
+        """Outputs ``(chips, n, ...)`` for inputs ``(chips | 1, n, ...)`` in clock periods."""

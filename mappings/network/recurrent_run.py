@@ -1,0 +1,88 @@
+"""A recurrent layer on its chips at one time, run over whole sequences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from devices import BlockNoise
+from mappings.activity import Activity
+from mappings.chip import Chip
+from mappings.columns import codes_of
+from mappings.matrix import PreActivation
+from mappings.network.actions import RecurrentShape
+from mappings.network.layer import MatrixLayerRead, StateRead
+from periphery import LookUpConverter
+
+
+@dataclass(frozen=True)
+class RecurrentRead(MatrixLayerRead):
+    """A recurrent layer at one time, ready to run; ``state``: of an LSTM with a ramp."""
+
+    shape: RecurrentShape
+    chip: Chip
+    state: StateRead | None
+
+    def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
+        """Run whole sequences: the hidden states of all steps, ``(chips, n, steps, hidden)`` clock periods.
+
+        ``inputs``: pulse widths ``([chips | 1,] n, steps, inputs)`` in clock periods, ``n`` a multiple of the block.
+        ``activity`` counts what the first ``activity.valid`` samples did (all of them by default), since the last block
+        may be filled up.
+        """
+        shape, hidden = self.shape, self.shape.hidden
+        n, steps = inputs.shape[-3:-1]
+        fed_back = slice(shape.inputs, shape.inputs + hidden)
+        v = torch.zeros((self.chips, n, shape.rows))
+        v[..., fed_back.stop :] = float(2 ** (self.chip.bits - 1) - 1)
+        c = torch.zeros((self.chips, n, hidden))
+        states = torch.empty((self.chips, n, steps, hidden))
+        first_pass = (0,) if shape.cell == "gru" else None
+        for t in range(steps):
+            v[..., : shape.inputs] = inputs[..., t, :]
+            gates = self.columns.values(self.columns.codes(v, noise, activity, used=first_pass))
+            if activity is not None:
+                activity.samples += c[:, : activity.valid, 0].numel()
+            if shape.cell == "lstm":
+                i, f, o = gates[0].split(hidden, dim=-1)
+                c = self._stored((f * c).addcmul_(i, gates[1]))
+                h = o * self._tanh_of_state(c, noise, activity)
+            elif shape.cell == "gru":
+                r, u = gates[0].split(hidden, dim=-1)
+                second = v.clone()
+                second[..., fed_back] = self._pulses(r * c)
+                (code,) = self.columns.codes(second, noise, activity, converted=(1,))
+                candidate = self.columns.groups[1].scatter(self.columns.conversions[1].values(code))
+                h = c = self._stored((1.0 - u) * candidate + u * c)
+            else:
+                h = gates[0]
+            states[:, :, t] = v[..., fed_back] = self._pulses(h)
+        return states
+
+    def _pulses(self, h: torch.Tensor) -> torch.Tensor:
+        """Pulse widths that feed ``h`` back to the word lines; the driver's range limits them."""
+        return self.chip.driver.counts(h, self.chip.bits)
+
+    def _stored(self, c: torch.Tensor) -> torch.Tensor:
+        """A cell state as its register keeps it: whole steps, saturating."""
+        state = self.chip.state
+        lsb = 2.0 * state.limit / 2**state.bits
+        return torch.round(c / lsb).mul_(lsb).clamp_(-state.limit, state.limit - lsb)
+
+    def _tanh_of_state(self, c: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
+        """tanh of the cell state: a pulse into one cell pair per unit and the second ramp, or a look-up."""
+        if self.state is None:
+            table = self.columns.conversions[-1]
+            assert isinstance(table, LookUpConverter)
+            return table.values(table.look_up(c))
+        group, conversion, top = self.state.group, self.state.conversion, 2 ** (self.chip.bits - 1) - 1
+        per_clock = top / self.chip.state.drive_limit
+        pulses = torch.round(c * per_clock).clamp_(-top, top)
+        codes = codes_of(conversion, group, [PreActivation(pulses * (self.state.gain / per_clock))], noise)
+        if activity is not None:
+            real = slice(activity.valid)
+            activity.add("state_pulses", pulses[:, real] != 0)
+            activity.add("state_clocks", pulses[:, real].abs())
+            activity.add("state_compare_steps", group.scatter(codes)[:, real] + 1)
+        return group.scatter(conversion.values(codes))

@@ -1,0 +1,145 @@
+"""A cost without a run: beside the cost of a run, and from histograms beside cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from crossbar import Array, BitSlices, DifferentialPair, Encoding, OffsetColumn
+from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
+from mappings.activity import Activity
+from mappings.chip import Chip, Weights
+from mappings.contract import Layer
+from mappings.cost import price, summarise
+from mappings.matrix import MappedMatrix, WeightMatrix
+from mappings.network.actions import GATES, Cell
+from mappings.network.assumed import Assumed
+from mappings.network.dense import DenseLayer
+from mappings.network.layer import MappedMatrixLayer
+from mappings.network.recurrent import RecurrentLayer
+from mappings.step import StepActivity
+from periphery import TANH, ConventionalADC, RampColumn
+from periphery.adc.kinds import LinearRamp
+from periphery.drivers.amplitude import AmplitudeDAC
+from periphery.drivers.bit_serial import BitSerial
+from periphery.ramp.cells import Ramp
+
+INPUTS, HIDDEN, SAMPLES, STEPS = 60, 40, 16, 12
+CHIP = Chip(rows=64, columns=48, weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx()))
+LINEAR = replace(CHIP, readout="conventional")
+CHIPS = {
+    "ramp": CHIP,
+    "shared converters": LINEAR,
+    "linear ramps": replace(LINEAR, adc=ConventionalADC(bits=8, converter=LinearRamp())),
+    "digital sums": replace(LINEAR, partial_sums="digital"),
+    "amplitudes": replace(LINEAR, driver=AmplitudeDAC()),
+    "bits, offset columns": replace(CHIP, driver=BitSerial(), weights=Weights(device=TaOx(), encoding=OffsetColumn())),
+}
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def layer_of(kind: str, device: str = "cpu") -> Layer:
+    if kind == "dense":
+        weights = normal(HIDDEN, INPUTS) / 8, normal(HIDDEN, seed=1) / 8
+        return DenseLayer.from_torch(*(one.to(device) for one in weights), limit=4.0)
+    cell: Cell = kind  # type: ignore[assignment]
+    columns = sum(len(names) for names in GATES[cell]) * HIDDEN
+    tensors = normal(columns, INPUTS) / 8, normal(columns, HIDDEN, seed=1) / 8, normal(columns, seed=2) / 8
+    return RecurrentLayer.from_torch(cell, *(one.to(device) for one in tensors))
+
+
+def cost_of(mapped: MappedMatrixLayer, activity: StepActivity | None) -> dict[str, float]:
+    actions = mapped.actions(activity)
+    lines = price(actions, node_nm=16.0, components=mapped.components())
+    return summarise(lines, actions.latency_s, actions.ops)
+
+
+@pytest.mark.parametrize("kind", ["dense", *GATES])
+@pytest.mark.parametrize("name", CHIPS)
+def test_energy_without_a_run_is_within_a_third_of_that_of_a_run_and_the_rest_is_equal(kind: str, name: str) -> None:
+    """Inputs of a third of full scale, as features are: area and latency do not depend on data at all."""
+    mapped = layer_of(kind).map(CHIPS[name])
+    assert isinstance(mapped, MappedMatrixLayer)
+    rng, activity = ChipStreams.of(Stream.root(0), 2), Activity()
+    programmed = mapped.program(rng=rng)
+    shape = (1, SAMPLES, INPUTS) if kind == "dense" else (SAMPLES, STEPS, INPUTS)
+    counts = mapped.chip.driver.counts(normal(*shape, seed=3) / 3, mapped.chip.bits)
+    programmed.at(0.0).run(counts, noise=BlockNoise(rng.child("read"), [0], SAMPLES), activity=activity)
+    run = cost_of(mapped, programmed.observed(activity))
+    by_shape = layer_of(kind, "meta").map(CHIPS[name])
+    assert isinstance(by_shape, MappedMatrixLayer)
+    for assumed in (cost_of(mapped, None), cost_of(by_shape, None)):
+        assert assumed["energy_J"] == pytest.approx(run["energy_J"], rel=1 / 3)
+        assert {key: assumed[key] for key in ("area_m2", "latency_s", "leakage_W", "ops")} == {
+            key: run[key] for key in ("area_m2", "latency_s", "leakage_W", "ops")
+        }
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        DifferentialPair(),
+        DifferentialPair(balanced=True, cells=2),
+        DifferentialPair(scale="column"),
+        DifferentialPair(clip_quantile=0.95),
+        OffsetColumn(cells=2),
+        BitSlices(),
+    ],
+    ids=str,
+)
+def test_mean_conductance_of_a_row_follows_from_the_histogram_of_the_weights(encoding: Encoding) -> None:
+    device = TaOx(programming_noise_S=0.0, read_noise_S=0.0)
+    chip = replace(CHIP, weights=Weights(device=device, encoding=encoding))  # type: ignore[arg-type]
+    blocks = normal(100, 70), normal(100, 90, seed=1).abs()
+    order = torch.randperm(100, generator=torch.Generator().manual_seed(2))
+    matrix = MappedMatrix.of(WeightMatrix(blocks, None, order), chip)
+    array = Array.program(
+        matrix.values,
+        device=device,
+        encoding=encoding,
+        tile_of_column=matrix.tile_of_column,
+        rng=ChipStreams.of(Stream.root(0), 1),
+    )
+    assert Assumed().row_S(matrix) == pytest.approx(float(array.read(0.0).row_S.mean()), rel=2e-3)
+    assert matrix.cells == array.cell_count
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"step": "differential"}, {"small_steps": "differential"}, {"small_steps": "parallel", "parallel_cells": 4}],
+    ids=str,
+)
+def test_the_loss_of_a_ramp_on_paper_is_that_of_its_cells_without_errors(changes: dict[str, Any]) -> None:
+    column = RampColumn(device=Ideal(g_min_S=1e-6, g_max_S=1e-4), calibrate=False, **changes)
+    design = column.design(TANH, 5)
+    ramp = Ramp.program(design, ramps=1, rng=ChipStreams.of(Stream.root(0), 1))
+    assert design.loss_S == pytest.approx(float(ramp.read(0.0).loss_S), rel=1e-5)
+
+
+def test_assumptions_can_be_replaced_and_are_named() -> None:
+    mapped = layer_of("lstm").map(CHIP, name="gates")
+    assert isinstance(mapped, MappedMatrixLayer)
+    (tiles, note) = mapped.actions().notes
+    assert tiles.startswith("gates: 2 row tiles")
+    assert note == (
+        "gates: no run was observed; assumed (estimates): inputs of mean size 0.25 of full scale, cells at their "
+        "targets for the layer's weights, comparators that stop after 0.5 of the codes"
+    )
+    quiet = mapped.expected(Assumed(input_size=0.05))
+    assert cost_of(mapped, quiet)["energy_J"] < cost_of(mapped, None)["energy_J"]
+    assert len(mapped.actions(quiet).notes) == 1
+    by_shape = layer_of("lstm", "meta").map(CHIP)
+    assert "cells at their targets for weights of mean size 0.2," in by_shape.actions().notes[-1]
+
+
+def test_a_bias_of_unknown_size_takes_one_row() -> None:
+    mapped = layer_of("dense", "meta").map(CHIP)
+    assert isinstance(mapped, MappedMatrixLayer)
+    assert mapped.matrix.bias_rows == 1
+    assert mapped.grid.row_tiles == 1
