@@ -97,7 +97,7 @@ class LiquidChip:
 
     @property
     def design_mean_uS(self) -> float:
-        """Mean conductance for which the converter is laid out, that of a working cell, in whole 2^-12 uS [uS]."""
+        """Mean conductance for which the converter is sized, that of a working cell, in whole 2^-12 uS [uS]."""
         if isinstance(self.device, FormedTaOx):
             share = self.device.formed_share
             mean_S = share * self.device.formed_S + (1.0 - share) * self.device.unformed_S

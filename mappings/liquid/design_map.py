@@ -1,7 +1,7 @@
 """Where a liquid works: rate, spectral radius and memory against weight scale and threshold.
 
 Too small a weight, and nothing fires; too large, and every spike sets off more than itself, so that the past is lost in
-the liquid's own activity. Between the two it remembers its input. Memory is the linear memory capacity
+what the liquid does by itself. Between the two it remembers its input. Memory is the linear memory capacity
 
     MC = sum over delays k of r^2(y_k(t), v(t - k)),     y_k a ridge regression on the neurons' counts in window t,
 

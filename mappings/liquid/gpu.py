@@ -82,25 +82,25 @@ class _Group:
         """Counts, lines driven, conversions clipped, and the raster (of no steps where it is not recorded)."""
         inputs = self._inputs()
         replay = self._replayed(self._step) if self.device.type == "cuda" else self._step
-        seen = []
+        rasters = []
         for step in range(self.spikes.steps):
             self.driven[..., : self.read.inputs] = inputs[:, step]
             for name, source in self.sources.items():
                 self.z[name].copy_(source.normal(self.z[name].shape[2:])[:, : self.n])
             replay()
             if self.record:
-                seen.append(self.fired.to(torch.uint8))
-        raster = torch.stack(seen, dim=2).cpu() if seen else torch.zeros((self.chips, self.n, 0, self.width))
+                rasters.append(self.fired.to(torch.uint8))
+        raster = torch.stack(rasters, dim=2).cpu() if rasters else torch.zeros((self.chips, self.n, 0, self.width))
         return self.counts.cpu(), self.reads.cpu(), self.clipped.cpu(), raster
 
     def _inputs(self) -> torch.Tensor:
         """Ones where a line is active, (recordings, steps, inputs), one byte each."""
         steps, inputs = self.spikes.steps, self.read.inputs
         edges = self.spikes.offsets[self.first * steps : (self.first + self.n) * steps + 1]
-        place = np.repeat(np.arange(len(edges) - 1), np.diff(edges)) * inputs
-        place += self.spikes.lines[int(edges[0]) : int(edges[-1])]
+        active = np.repeat(np.arange(len(edges) - 1), np.diff(edges)) * inputs
+        active += self.spikes.lines[int(edges[0]) : int(edges[-1])]
         dense = torch.zeros(self.n * steps * inputs, dtype=torch.uint8, device=self.device)
-        dense[torch.from_numpy(place).to(self.device)] = 1
+        dense[torch.from_numpy(active).to(self.device)] = 1
         return dense.reshape(self.n, steps, inputs)
 
     def _replayed(self, step: Callable[[], None]) -> Callable[[], None]:
@@ -120,7 +120,7 @@ class _Group:
         return graph.replay
 
     def _step(self) -> None:
-        """One step in place: from the lines driven to the neurons that fire and the lines that they drive next."""
+        """One step of the state: from the lines driven to the neurons that fire and the lines that they drive next."""
         how, read = self.read.neurons.design, self.read
         x = self._columns()
         free = self.waiting == 0
@@ -128,10 +128,10 @@ class _Group:
             x = x * free
         kept = torch.where(self.fired > 0, float(np.float32(how.decay) * np.float32(how.residue)), _f32(how.decay))
         self.membrane.mul_(kept).add_(x * _f32(read.gain_per_uS))
-        seen = self.membrane
+        compared = self.membrane
         if "decisions" in self.z:
-            seen = seen + _f32(how.noise) * self.z["decisions"]
-        fired = seen > self.threshold
+            compared = compared + _f32(how.noise) * self.z["decisions"]
+        fired = compared > self.threshold
         if how.refractory_steps > 0:
             fired = fired & free
             waiting = self.waiting.sub(1).clamp_min_(0)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from devices import Cells, ChipStreams, FormedTaOx, InputError
 from mappings.actions import Actions
-from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, WordFormat
+from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, WordFormat, WrittenCells
 from mappings.liquid.actions import LiquidReadout, reservoir_actions
 from mappings.liquid.chip import US, LiquidChip, LiquidShape
 from mappings.liquid.gpu import run_torch
@@ -177,6 +177,13 @@ class ProgrammedLiquid(ProgrammedLayer):
     neurons: Neurons
     cells: Cells | None
     ideal_uS: torch.Tensor | None
+
+    def written(self) -> tuple[WrittenCells, ...]:
+        """All cells, where they were written and not formed."""
+        device = self.mapped.chip.device
+        if self.cells is None or isinstance(device, FormedTaOx):
+            return ()
+        return (WrittenCells(part="weights", device=device.kind, cells=(self.cells,)),)
 
     def conductance_uS(self, t_s: float = 0.0) -> torch.Tensor:
         """Cells (chips, rows, columns) ``t_s`` seconds after forming, fast noise apart [uS]; ValueError in software."""

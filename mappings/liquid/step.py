@@ -26,8 +26,8 @@ _LARGEST = np.float32(np.finfo(np.float32).max)
 
 
 def on_grid(rows: torch.Tensor) -> torch.Tensor:
-    """``rows`` (chips, rows, columns) rounded to multiples of a power of two, each chip's own, so that no sum over any
-    of its rows needs more than the 24 bits of a single-precision number.
+    """``rows`` (chips, rows, columns) rounded to multiples of a power of two for each chip, so that no sum over any of
+    its rows needs more than the 24 bits of a single-precision number.
 
     For the 456 rows of the paper the grid is 2^-12 uS, a thousandth of the noise of one cell's read.
     """
@@ -139,13 +139,13 @@ class Neuron(NamedTuple):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _convert(row: Any, z: Any, noisy: Any, base: Any, per_code: Any, top: Any) -> int:
-    """Codes of the columns of one tile, in place; how many lie at an end of the range that they have passed."""
+    """Codes of the columns of one tile, in place; how many are at an end of the range that they have passed."""
     lost = 0
     for i in range(row.shape[0]):
-        seen = row[i] + base
+        current = row[i] + base
         if noisy:
-            seen += z[i]
-        code = np.floor(seen * per_code + _HALF)
+            current += z[i]
+        code = np.floor(current * per_code + _HALF)
         bounded = _0 if code < _0 else code
         bounded = top if bounded > top else bounded
         lost += 1 if code != bounded else 0
@@ -219,7 +219,7 @@ def _fire(how: Any, recording: Any, step: Any, neuron: Any) -> int:
     if how.refractory > 0:
         for j in range(neurons):
             x[j] = x[j] if waiting[j] == 0 else -_LARGEST
-    # Eight comparisons a word, since few of them hold anything: neurons fire rarely.
+    # Eight comparisons a word, since few of them are not zero: neurons fire rarely.
     for j in range(neurons):
         over[j] = x[j] > how.threshold[j]
     last = 0
@@ -306,7 +306,7 @@ def run_events(how: Any, rows: Any, row_variance: Any, recordings: Any, first: A
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def fill_inputs(block: Any, edges: Any, recordings: Any, step: Any, first: Any) -> None:
-    """Ones where a line is active in this step, in place of those of the step before; ``lit`` has the neurons that
+    """Ones where a line is active in this step, and no longer where it was a step before; ``lit`` has the neurons that
     drive lines of each row tile, and the inputs are added."""
     driven, lit, lines, offsets = block.driven, block.lit, recordings.lines, recordings.offsets
     for i in range(driven.shape[0]):

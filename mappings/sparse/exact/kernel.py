@@ -8,7 +8,7 @@ Every row of C chooses how its partial products meet:
 - *dense*: one slot a column, added to without asking whether it is empty; which slots were touched is written beside
   it, as one byte a column where the row is well filled, else as one bit a column and one byte for 64 of them, so that
   reading the touched slots in order costs next to nothing and sorts the row;
-- *hash*: a table of the row's own size with linear probing, then a sort, where a slot a column would not fit the cache.
+- *hash*: a table of the row's size with linear probing, then a sort, where a slot a column would not fit the cache.
 
 Indices are unsigned throughout: for a signed one, compiled code first asks whether it counts from the end.
 
@@ -160,7 +160,7 @@ def sample(stride: int, a_ptr: Any, a_idx: Any, b_ptr: Any, b_idx: Any, columns:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def move(array: Any, start: int, stop: int, to: int) -> None:
-    """Bring ``array[start:stop]`` forward to ``to``, which lies before it."""
+    """Bring ``array[start:stop]`` forward to ``to``, which is before it."""
     for n in range(stop - start):
         array[to + n] = array[start + n]
 

@@ -261,22 +261,22 @@ def _compute(
     free = available_bytes() if upper_bytes > CHECKED_FROM_BYTES else None
     if (free is not None and upper_bytes > SHARE * free / 2) or (threads > 1 and ab.products < MEET * ab.bound):
         _count(ab, blocks, counts, free, threads)
-        places = [0, *np.cumsum([counts[first + 1 : last + 1].sum() for first, last in blocks]).tolist()]
+        begins = [0, *np.cumsum([counts[first + 1 : last + 1].sum() for first, last in blocks]).tolist()]
     else:
-        places = [0, *np.cumsum([ab.at_most(first, last) for first, last in blocks[:-1]]).tolist(), ab.bound]
-    indices = np.empty(places[-1], ab.index)
-    data = np.empty(places[-1], ab.a_val.dtype)
+        begins = [0, *np.cumsum([ab.at_most(first, last) for first, last in blocks[:-1]]).tolist(), ab.bound]
+    indices = np.empty(begins[-1], ab.index)
+    data = np.empty(begins[-1], ab.a_val.dtype)
     unsigned = indices.view(np.uint32 if ab.index is np.int32 else np.uint64)
     empty, factors = ring.empty(data.dtype), ab.factors
     ends = _side_by_side(
         [
             partial(kernel.multiply, ring.code, first, last, factors, empty, sort, (counts, unsigned, data), at)
-            for (first, last), at in zip(blocks, places, strict=False)
+            for (first, last), at in zip(blocks, begins, strict=False)
         ],
         threads,
     )
     filled = ends[0]
-    for start, end in zip(places[1:-1], ends[1:], strict=True):
+    for start, end in zip(begins[1:-1], ends[1:], strict=True):
         if start > filled:
             _side_by_side([partial(kernel.move, array, start, end, filled) for array in (unsigned, data)], threads)
         filled += end - start

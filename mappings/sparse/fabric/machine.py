@@ -1,7 +1,7 @@
 """The machine on which SMASH runs, as parameters: one block of many slow threads around a scratchpad with atomics.
 
 Modelled on one core ("block") of Intel's PIUMA. What is published about the silicon is taken from there; the thesis
-simulated a configuration of its own, whose figures are not established, so its numbers may differ. Everything marked
+simulated another configuration, whose figures are not established, so its numbers may differ. Everything marked
 *estimate* is our choice, and ``benchmarks/smash_sensitivity.py`` shows what each is worth.
 
 K. Shivdikar, "SMASH: Sparse Matrix Atomic Scratchpad Hashing", arXiv:2105.14156 (2021);
@@ -100,7 +100,7 @@ class Fabric:
 
     @property
     def bytes_per_cycle(self) -> float:
-        """DRAM bandwidth in the block's own time."""
+        """DRAM bandwidth in bytes a clock period."""
         return self.dram_bandwidth_B_s / self.clock_Hz
 
     @property
@@ -119,7 +119,7 @@ class Fabric:
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """How the product is laid out on the block.
+    """How the product is shared out on the block.
 
     Parameters
     ----------

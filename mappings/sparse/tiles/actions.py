@@ -16,14 +16,14 @@ from mappings.sparse.tiles.writing import Written
 BANK_BYTES, LIST_BYTES = 1 << 16, 1 << 11
 """Memory in one ``merge_bank`` and in one ``index_bank``."""
 SCALE_BITS = 16
-"""Of the factor by which words are multiplied where tiles or rows have scales of their own; an estimate."""
+"""Of the factor by which words are multiplied where tiles or rows have separate scales; an estimate."""
 
 
 def product_actions(
     counts: SparseCounts, mapping: SparseMapping, *, name: str, written: Written | None, notes: tuple[str, ...] = ()
 ) -> Actions:
     """Actions, instances and schedule of one product. ``written``: what a modelled write loop took, where there is one;
-    otherwise every place of a tile costs the ``cell_write`` record's price."""
+    otherwise every cell of a tile costs the ``cell_write`` record's price."""
     ledger = ActionLedger(name)
     driver, bits = mapping.chip.driver, mapping.chip.input_bits
     wrote = ("write", counts.cells_written) if written is None else ("write_J", written.energy_J)
@@ -40,7 +40,7 @@ def product_actions(
     _schedule(ledger.schedule, counts, written)
     note = (
         f"{counts.tiles} tiles of {mapping.chip.rows} x {mapping.chip.columns} cells, {counts.utilisation:.2%} of "
-        f"their places filled, written in {counts.passes} pass{'es' if counts.passes > 1 else ''}"
+        f"their crossings filled, written in {counts.passes} pass{'es' if counts.passes > 1 else ''}"
     )
     return ledger.close(ops=2.0 * counts.products, notes=(note, *notes))
 

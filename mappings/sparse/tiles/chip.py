@@ -6,7 +6,7 @@ takes a second phase only where it has negative inputs. **B's nonzeros are cells
 or an offset for signs.
 
 Every row of a tile that row i of A needs is driven at once, up to ``rows_at_once``; more rows take more activations.
-The limit is the converter's: the largest sum of so many rows has to lie in its range. It is the off cells' limit, too,
+The limit is the converter's: the largest sum of so many rows has to be in its range. It is the off cells' limit, too,
 whose spread no reference takes off.
 """
 
@@ -71,12 +71,12 @@ class SparseChip:
     adc, adc_bits : the converter and its resolution
     adc_price, adc_rate_per_s : price model, and conversions per second of one converter [1/s]
     columns_per_adc : values side by side that take turns on one converter
-    adc_swing_V : integrator voltage at full scale, to which the converter's own errors in volts relate [V]; an estimate
-    rows_at_once : rows driven in one activation at most; None: as many as the converter's codes can tell apart
+    adc_swing_V : integrator voltage at full scale, to which the converter's errors in volts relate [V]; an estimate
+    rows_at_once : rows driven in one activation at most; None: as many as the converter's codes distinguish
     lsb_units : one step of the converter [units]; None: the largest sum of ``rows_at_once`` rows reaches the last code,
         but no step below one unit where sums are whole numbers of them
     write_rows_at_once : word lines of one array that are written together
-    compensation : ``tile``: each tile's converter reference follows the mean gain of its own cells at the time of
+    compensation : ``tile``: each tile's converter reference follows the mean gain of its cells at the time of
         reading, found by comparing what they conduct with what they were meant to; the error of measuring it is left
         out. ``off``: the reference stays
     """

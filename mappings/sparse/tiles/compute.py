@@ -1,6 +1,6 @@
 """C = A B computed by cells: every activation's current, its noise, its code, and the atomic merge of the words.
 
-Tiles are written some at a time, each from streams of its own, by the device's own model with all its effects, off
+Tiles are written some at a time, each from separate streams, by the device's model with all its effects, off
 cells and reference columns included; the same cells answer every activation. Then rows of A pass over these tiles, and
 their words go to C at once. So memory holds A, B, C and a few tiles, and the result depends on neither batch nor
 threads.
@@ -149,12 +149,12 @@ def _converted(
     blocks = -(-(int(words.read.max()) + 1) // BLOCK)
     values, outside = np.zeros_like(z), 0
     for slot in range(z.shape[1]):
-        seen = torch.zeros(1, blocks * BLOCK, 1, product.tiles.columns)
+        charge = torch.zeros(1, blocks * BLOCK, 1, product.tiles.columns)
         driven = np.isfinite(z[:, slot])
         read, line = (torch.from_numpy(index[driven].astype(np.int64)) for index in (words.read, words.line))
-        seen[0, read, 0, line] = torch.from_numpy(z[driven, slot]).float()
+        charge[0, read, 0, line] = torch.from_numpy(z[driven, slot]).float()
         noise = BlockNoise(streams.child("convert", repr(float(t_s)), slot), range(blocks), BLOCK)
-        codes = built.codes(seen, None, noise)
+        codes = built.codes(charge, None, noise)
         values[driven, slot] = built.words(codes)[0, :, 0].double()[read, line].numpy() * lsb[slot % len(lsb)]
         size = z[driven, slot]
         outside += int((size >= range_.highest + 0.5).sum() + (size < range_.lowest - 1.5).sum())

@@ -1,6 +1,6 @@
 """What a sparse product does on the chip, counted activation by activation, without any conductance.
 
-Time is a bound, not a cycle-accurate simulation. Tiles of a pass work side by side, each through its own activations
+Time is a bound, not a cycle-accurate simulation. Tiles of a pass work side by side, each through its activations
 one after the other: inputs are driven, then the converters of the tile take turns on the touched bit lines. They meet
 at the end of every window of rows. A window lasts as long as its slowest tile, its atomic updates or its DRAM traffic,
 whichever is longest; before each pass, arrays are written side by side, row by row.
@@ -37,7 +37,7 @@ class SparseCounts:
     Parameters
     ----------
     tiles, passes, lines : tiles that B takes, times that the chip is written, bit lines that hold something
-    nonzeros, utilisation : of B, and the share of the tiles' places that they fill [1]
+    nonzeros, utilisation : of B, and the share of the tiles' crossings that they fill [1]
     rows_at_once : rows driven in one activation at most
     entries : of C
     activations, row_drives : one tile at a time, and the word lines driven in them
@@ -48,7 +48,7 @@ class SparseCounts:
     pulses, driven_clocks : of all word lines
     loss_S_clocks : sum of conductance times clock periods at V_read, off cells and untouched bit lines included
     probes, collisions : slots looked at in the scratchpad, and those of them with another tag
-    cells_written : places of all tiles, off cells included, with their reference columns
+    cells_written : cells of all tiles, off cells included, with their reference columns
     index_read_B : bytes of column lists read: a bit line a product, a column a word
     dram_read_B, dram_write_B : A in every pass, B once; words of a later pass meet those of the earlier ones in DRAM,
         at most every entry of a window

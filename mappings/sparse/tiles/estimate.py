@@ -10,9 +10,9 @@ in row i, b_k in row k of B and c_j in its column j:
 (5) activations         sum_i sum_t E[ceil(X / rows_at_once)],   X Poisson of mean r_i (drives of tile t) / nnz(A)
 (6) words               sum_i sum_g sum_j 1 - exp(-P_ig c_j / nnz(B)),   P_ig = r_i sum_k a_k b_k / nnz(A)
 
-each over histograms of the lengths. Real matrices have communities: rows of a group share more columns than (2) says,
-and a row of A drives more of one group than (5) says, so tiles, activations and words come out too large there. With
-``tiles``, B's own tiles take the place of (2) to (4), and each of its bit lines that of (6): only A stays random.
+each over histograms of the lengths. Real matrices have communities: rows of a group share more columns than (2) has it,
+and a row of A drives more of one group than (5) has it, so tiles, activations and words come out too large there. With
+``tiles``, B's tiles replace (2) to (4), and each of its bit lines (6): only A stays random.
 ``sample`` needs the matrices instead of lengths, and is right about both: it walks through some rows of A.
 """
 
@@ -222,7 +222,7 @@ def _counts(lengths: Lengths, mapping: SparseMapping, model: _Expected) -> Spars
     passes = max(1, -(-tiles // chip.tiles))
     grid = TileGrid(row_tiles=1, column_tiles=tiles, rows=chip.rows, columns=chip.values_per_row, used=nnz_b)
     per_read = touched / max(model.activations, 1e-30)
-    # Touched lines fall on the tile's converters at random; the mean load of those that are busy stands for the
+    # Touched lines fall on the tile's converters at random; the mean load of those that are busy is taken for the
     # busiest one's, which is larger.
     turns = -np.expm1(-per_read / chip.adcs_per_tile) * chip.adcs_per_tile
     rounds = model.activations * len(parts) * max(1.0, per_read / max(turns, 1e-30))
@@ -278,7 +278,7 @@ def _counts(lengths: Lengths, mapping: SparseMapping, model: _Expected) -> Spars
 def sample(A: Any, B: Any, mapping: SparseMapping, *, products: float = 1e7, threads: int = 1) -> SparseCounts:
     """Counts of evenly spaced rows of A with about so many products, times what they leave out.
 
-    Tiles are B's own, exactly. ``entries`` and all counts of activations are unbiased up to how evenly rows of A are
+    Tiles are those of B, exactly. ``entries`` and all counts of activations are unbiased up to how evenly rows of A are
     spaced; times are scaled alike, so the share of a slowest tile stays that of the sample. The whole product where it
     has no more products than asked for.
     """

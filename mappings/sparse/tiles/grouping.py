@@ -31,7 +31,7 @@ Order = Literal["natural", "packed", "rcm", "leading", "minhash", "greedy"]
 Ints = NDArray[np.int64]
 SIGNATURES = 4
 HUB_GROUPS = 32
-"""A column in more rows than so many groups hold tells no two rows apart: it is left out of the greedy search."""
+"""A column in more rows than so many groups hold distinguishes no two rows: it is left out of the greedy search."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _gather(ptr: Any, idx: Any, t_ptr: Any, t_idx: Any, by_length: Any, group: i
     score = np.zeros(height, np.int64)
     before, after = np.full(height, -1, np.int64), np.full(height, -1, np.int64)
     head = np.full(longest + 2, -1, np.int64)
-    placed = np.zeros(height, np.bool_)
+    taken = np.zeros(height, np.bool_)
     in_group = np.full(t_ptr.size - 1, -1, np.int64)
     met = np.empty(height, np.int64)
     rows = np.empty(by_length.size, np.int64)
@@ -163,10 +163,10 @@ def _gather(ptr: Any, idx: Any, t_ptr: Any, t_idx: Any, by_length: Any, group: i
                 k = best
                 _unlink(k, most, head, before, after)
             else:
-                while placed[by_length[seed]]:
+                while taken[by_length[seed]]:
                     seed += 1
                 k = by_length[seed]
-            placed[k] = True
+            taken[k] = True
             rows[at] = k
             at += 1
             for p in range(ptr[k], ptr[k + 1]):
@@ -176,7 +176,7 @@ def _gather(ptr: Any, idx: Any, t_ptr: Any, t_idx: Any, by_length: Any, group: i
                 in_group[j] = g
                 for q in range(t_ptr[j], t_ptr[j + 1]):
                     other = t_idx[q]
-                    if placed[other]:
+                    if taken[other]:
                         continue
                     n = score[other]
                     if n > 0:

@@ -120,6 +120,17 @@ class Words(NamedTuple):
     z: Any
 
 
+class Walk(NamedTuple):
+    """One activation after the other on one tile: where each word line's cells begin, the activation's word lines and
+    positions in A's arrays, the phase that last touched each bit line, and the bit lines of the present one."""
+
+    row_ptr: Any
+    lines: Any
+    sources: Any
+    mark: Any
+    touched: Any
+
+
 class Converter(NamedTuple):
     """One step in each part [units], and the lowest and highest code, in steps from zero."""
 
@@ -200,9 +211,15 @@ def pointers(tiles: Any, t: Any, row_ptr: Any) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _next(p: Any, stop: Any, entries: Any, row_ptr: Any, lines: Any, sources: Any) -> Any:
-    """Word lines of one activation from entry ``p`` on, at most as many as ``lines`` can take; how many, and the entry
-    after."""
+def _walk(tiles: Any, rows_at_once: int, row_ptr: Any) -> Any:
+    lines, sources = np.empty(rows_at_once, np.int64), np.empty(rows_at_once, np.int64)
+    return Walk(row_ptr, lines, sources, np.full(tiles.columns, -1, np.int64), np.empty(tiles.columns, np.int64))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _next(p: Any, stop: Any, entries: Any, walk: Any) -> Any:
+    """Word lines of one activation from entry ``p`` on; how many, and the entry after."""
+    row_ptr, lines, sources, _, _ = walk
     i, n = entries.row[p], 0
     while p < stop and entries.row[p] == i and n < lines.size:
         r = entries.line[p]
@@ -214,11 +231,29 @@ def _next(p: Any, stop: Any, entries: Any, row_ptr: Any, lines: Any, sources: An
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _touch(x: Any, n: Any, cell_line: Any, walk: Any, stamp: Any) -> Any:
+    """Bit lines that a phase of an activation of ``n`` word lines touches, under counts ``x``; how many."""
+    row_ptr, lines, sources, mark, touched = walk
+    found = 0
+    for m in range(n):
+        if x[sources[m]] == 0:
+            continue
+        r = lines[m]
+        for q in range(row_ptr[r], row_ptr[r + 1]):
+            line = cell_line[q]
+            if mark[line] != stamp:
+                mark[line] = stamp
+                touched[found] = line
+                found += 1
+    return found
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def survey(span: Any, entries: Any, tiles: Any, inputs: Any, rates: Any, tally: Any) -> None:
     """Counts of A's rows ``span[0] .. span[1] - 1`` on all tiles, added to ``tally``."""
     row_ptr, load = np.empty(tiles.rows + 1, np.int64), np.empty(tiles.rows)
-    lines, sources = np.empty(inputs.rows_at_once, np.int64), np.empty(inputs.rows_at_once, np.int64)
-    mark, mark_all = np.full(tiles.columns, -1, np.int64), np.full(tiles.columns, -1, np.int64)
+    walk, mark_all = _walk(tiles, inputs.rows_at_once, row_ptr), np.full(tiles.columns, -1, np.int64)
+    lines, sources, touched = walk.lines, walk.sources, walk.touched
     turns = np.zeros((tiles.columns + rates.columns_per_adc - 1) // rates.columns_per_adc, np.int64)
     drive, cell_line, columns_per_adc, parts = inputs.drive, tiles.cell_line, rates.columns_per_adc, rates.parts
     stamp, activation = 0, 0
@@ -236,7 +271,7 @@ def survey(span: Any, entries: Any, tiles: Any, inputs: Any, rates: Any, tally: 
         window, in_window = np.int64(-1), 0.0
         while p < stop:
             i = np.int64(entries.row[p])
-            n, p = _next(p, stop, entries, row_ptr, lines, sources)
+            n, p = _next(p, stop, entries, walk)
             if n == 0:
                 continue
             if tally.window_of_row[i] != window:
@@ -244,33 +279,25 @@ def survey(span: Any, entries: Any, tiles: Any, inputs: Any, rates: Any, tally: 
                     busy[window] = max(busy[window], in_window)
                 window, in_window = tally.window_of_row[i], 0.0
             activation += 1
-            positive, negative, rounds, driven_phases, touched = 0, 0, 0, 0, 0
+            positive, negative, rounds, driven_phases, words = 0, 0, 0, 0, 0
             for phase in range(drive.shape[0]):
                 stamp += 1
-                turns[:] = 0
                 driven = 0
                 for m in range(n):
                     x = drive[phase, sources[m]]
-                    if x == 0:
-                        continue
-                    driven += 1
-                    if x > 0:
-                        positive = 1
-                    else:
-                        negative = 1
-                    r = lines[m]
-                    for q in range(row_ptr[r], row_ptr[r + 1]):
-                        line = cell_line[q]
-                        if mark[line] == stamp:
-                            continue
-                        mark[line] = stamp
-                        turns[line // columns_per_adc] += 1
-                        count[CONVERSIONS] += parts
-                        if mark_all[line] != activation:
-                            mark_all[line] = activation
-                            touched += 1
-                            j = tiles.line_column[tiles.line_start[t] + line]
-                            tally.hits[_first_at(tally.c_idx, tally.c_ptr[i], tally.c_ptr[i + 1], j)] += 1
+                    driven += x != 0
+                    positive |= x > 0
+                    negative |= x < 0
+                turns[:] = 0
+                for f in range(_touch(drive[phase], n, cell_line, walk, stamp)):
+                    line = touched[f]
+                    turns[line // columns_per_adc] += 1
+                    count[CONVERSIONS] += parts
+                    if mark_all[line] != activation:
+                        mark_all[line] = activation
+                        words += 1
+                        j = tiles.line_column[tiles.line_start[t] + line]
+                        tally.hits[_first_at(tally.c_idx, tally.c_ptr[i], tally.c_ptr[i + 1], j)] += 1
                 if driven:
                     driven_phases += 1
                     rounds += turns.max() * parts
@@ -281,10 +308,10 @@ def survey(span: Any, entries: Any, tiles: Any, inputs: Any, rates: Any, tally: 
                 count[DRIVEN] += inputs.loads[1, source]
                 count[LOSS] += inputs.loads[2, source] * load[r]
             clocks = rates.phase_clocks * driven_phases + rates.sign_clocks * (positive + negative)
-            merged[window] += touched
+            merged[window] += words
             count[ACTIVATIONS] += 1
             count[ROW_DRIVES] += n
-            count[TOUCHED] += touched
+            count[TOUCHED] += words
             count[ROUNDS] += rounds
             count[CLOCKS] += clocks
             in_window += clocks * rates.t_clk_s + rounds * rates.adc_s
@@ -328,17 +355,16 @@ def sums(span: Any, number: Any, entries: Any, tiles: Any, inputs: Any, cells: A
     difference, variance, common = cells.difference[number], cells.variance[number], cells.common[number]
     k0, k1, parts = cells.keys[number, 0], cells.keys[number, 1], difference.shape[0]
     noisy, separate, shared = variance.shape[1] > 0, variance.shape[2] > 1, common.shape[1] > 0
-    lines, sources = np.empty(inputs.rows_at_once, np.int64), np.empty(inputs.rows_at_once, np.int64)
-    mark, mark_all = np.full(tiles.columns, -1, np.int64), np.full(tiles.columns, -1, np.int64)
-    word, touched = np.empty(tiles.columns, np.int64), np.empty(tiles.columns, np.int64)
+    walk = _walk(tiles, inputs.rows_at_once, row_ptr)
+    lines, sources, touched = walk.lines, walk.sources, walk.touched
+    word, mark_all = np.empty(tiles.columns, np.int64), np.full(tiles.columns, -1, np.int64)
     out_row, out_line, out_read, out_z = words
-    cell_line = tiles.cell_line
     stamp, at, activation, before = 0, 0, 0, np.int64(-1)
     p, stop = _entries_of(span, tiles.group[cells.tiles[number]], entries)
     everything = 0
     while p < stop:
         i = np.int64(entries.row[p])
-        n, p = _next(p, stop, entries, row_ptr, lines, sources)
+        n, p = _next(p, stop, entries, walk)
         if n == 0:
             continue
         activation = activation + 1 if i == before else 0
@@ -346,24 +372,15 @@ def sums(span: Any, number: Any, entries: Any, tiles: Any, inputs: Any, cells: A
         everything += 1
         for phase in range(drive.shape[0]):
             stamp += 1
-            found = 0
-            for m in range(n):
-                if drive[phase, sources[m]] == 0:
-                    continue
-                r = lines[m]
-                for q in range(row_ptr[r], row_ptr[r + 1]):
-                    line = cell_line[q]
-                    if mark[line] == stamp:
-                        continue
-                    mark[line] = stamp
-                    touched[found] = line
-                    found += 1
-                    if mark_all[line] != everything:
-                        mark_all[line] = everything
-                        out_row[at], out_line[at], out_read[at] = i, line, everything - 1
-                        out_z[at, :] = np.nan
-                        word[line] = at
-                        at += 1
+            found = _touch(drive[phase], n, tiles.cell_line, walk, stamp)
+            for f in range(found):
+                line = touched[f]
+                if mark_all[line] != everything:
+                    mark_all[line] = everything
+                    out_row[at], out_line[at], out_read[at] = i, line, everything - 1
+                    out_z[at, :] = np.nan
+                    word[line] = at
+                    at += 1
             for part in range(parts):
                 slot = phase * parts + part
                 for f in range(found):

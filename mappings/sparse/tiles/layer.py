@@ -80,7 +80,7 @@ class MappedProduct(ProductLayout, MappedLayer):
 
     def actions(self, activity: SparseCounts | None = None, *, written: Written | None = None) -> Actions:
         """One product. ``activity``: counts of a part of it or an estimate, by default all activations are counted;
-        ``written``: what a modelled write loop took, by default places of tiles are priced."""
+        ``written``: what a modelled write loop took, by default cells are priced."""
         notes = () if activity is not None else ("counted for these matrices, with cells at their targets",)
         counts = self.counts if activity is None else activity
         return product_actions(counts, self.mapping, name=self.name, written=written, notes=notes)
@@ -92,7 +92,7 @@ class MappedProduct(ProductLayout, MappedLayer):
 
 @dataclass(frozen=True, eq=False)
 class ProgrammedProduct(ProgrammedLayer):
-    """B as written on chips. The cells of so many tiles do not fit the memory: each chip's streams stand for them."""
+    """B as written on chips. The cells of so many tiles do not fit the memory: each chip's streams are kept."""
 
     mapped: MappedProduct
     rng: ChipStreams

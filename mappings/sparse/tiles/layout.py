@@ -4,12 +4,12 @@ Word lines first: B's rows are put in some order (``tiles.grouping``), and every
 shares its inputs. A group's bit lines then, by one of two layouts:
 
 - **blocks** (GraphR): the columns of B, in their order, are cut every C of them, and each block that holds anything is
-  a tile of its own, empty columns included;
+  one tile, empty columns included;
 - **compact**: only columns that hold something in this group get a bit line, and that list is cut every C of them.
 
 With the same rows in a group, compact never takes more tiles: a block that is a tile holds at least one such column and
-at most C. The price is a list of columns a tile, which names what a bit line stands for, and so which bit lines an
-activation touches, so that no other one is converted.
+at most C. The price is a list of columns a tile, which names the column of B on each bit line, and so the bit lines
+that an activation touches: no other one is converted.
 
 Everything is kept as arrays over nonzeros, tiles and bit lines: nothing is as large as R x C x tiles.
 
@@ -47,7 +47,7 @@ class TileMap:
     tile_group : group whose inputs tile t sees
     cell_row, cell_line : word line and bit line within its tile, of each nonzero
     cell_entry : the nonzero's position in B's CSR arrays
-    line_start, line_column : bit line l of tile t stands for column ``line_column[line_start[t] + l]`` of B
+    line_start, line_column : bit line l of tile t is column ``line_column[line_start[t] + l]`` of B
     """
 
     layout: Layout
@@ -108,13 +108,7 @@ class TileMap:
 
 
 def lay(
-    b: Any,
-    *,
-    layout: Layout,
-    rows: int,
-    columns: int,
-    row_order: Ints | None = None,
-    column_order: Ints | None = None,
+    b: Any, *, layout: Layout, rows: int, columns: int, row_order: Ints | None = None, column_order: Ints | None = None
 ) -> TileMap:
     """Put the CSR matrix ``b`` (without duplicates) on tiles of ``rows`` word lines and ``columns`` bit lines.
 
@@ -132,10 +126,10 @@ def lay(
     else:
         position[row_order] = np.arange(row_order.size)
     of_entry = np.repeat(np.arange(height), np.diff(b.indptr))
-    place = position[of_entry]
-    if place.size and place.min() < 0:
-        raise ValueError(f"row {int(of_entry[place.argmin()])} of B holds nonzeros and has no word line")
-    group, row = place // rows, place % rows
+    word_line = position[of_entry]
+    if word_line.size and word_line.min() < 0:
+        raise ValueError(f"row {int(of_entry[word_line.argmin()])} of B holds nonzeros and has no word line")
+    group, row = word_line // rows, word_line % rows
     column = b.indices.astype(np.int64)
     if layout == "blocks":
         order = np.arange(width) if column_order is None else column_order.astype(np.int64)

@@ -16,14 +16,16 @@ COLUMNS = ("first_row", "rows", "entries", "atomics", "probes", "collisions", "t
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fill(c_ptr: Any, c_idx: Any, hits: Any, window_of_row: Any, slots: int, capacity: int, hashing: int, bits: int,
-          out: Any) -> None:  # fmt: skip
+def _fill(
+    pattern: Any, hits: Any, window_of_row: Any, slots: int, capacity: int, hashing: int, bits: int, out: Any
+) -> None:
     """Put every entry of each window into its table, in the order of C, by linear probing.
 
-    How far all entries together lie from where they belong does not depend on the order in which they came (W. W.
+    How far all entries together are from where they belong does not depend on the order in which they came (W. W.
     Peterson, IBM J. Res. Dev. 1, 130, 1957, doi 10.1147/rd.12.0130); each of an entry's words walks that far.
     Runs of full slots are joined as they grow, so that a walk past thousands of them is not walked here.
     """
+    c_ptr, c_idx = pattern
     rows_of = np.zeros(out.shape[0], np.int64)
     for i in range(window_of_row.size):
         rows_of[window_of_row[i]] += 1
@@ -67,5 +69,5 @@ def hash_windows(c_ptr: Any, c_idx: Any, hits: Any, window_of_row: Any, columns:
     windows = int(window_of_row.max()) + 1 if window_of_row.size else 0
     out = np.zeros((windows, len(COLUMNS)), np.int64)
     bits = max(1, int(columns - 1).bit_length())
-    _fill(c_ptr, c_idx, hits, window_of_row, merge.fabric.slots(1), merge.capacity, HASHES[merge.hash], bits, out)
+    _fill((c_ptr, c_idx), hits, window_of_row, merge.fabric.slots(1), merge.capacity, HASHES[merge.hash], bits, out)
     return pd.DataFrame(out, columns=list(COLUMNS))

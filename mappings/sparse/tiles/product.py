@@ -92,7 +92,7 @@ class ProductLayout:
 
     @property
     def bits_exact(self) -> bool:
-        """Whether the converter tells all sums apart: whole units, one step each, and none beyond its codes."""
+        """Whether the converter distinguishes all sums: whole units, one step each, and none beyond its codes."""
         fullest = min(self.inputs.rows_at_once, self.tiles.fullest_line)
         most = fullest * float(np.abs(self.inputs.drive).max(initial=0.0)) * np.array(self.parts.top)
         one_step = bool((self.converter.lsb == 1.0).all())
@@ -171,7 +171,7 @@ def tiles_of(b: Any, mapping: SparseMapping) -> TileMap:
 def _check(mapping: SparseMapping, b: Any) -> None:
     chip = mapping.chip
     if chip.merge.accumulator == "fixed" and mapping.scale == "tile":
-        raise InputError("merge: accumulator: float where tiles have scales of their own (got fixed)")
+        raise InputError("merge: accumulator: float where tiles have separate scales (got fixed)")
     if isinstance(chip.encoding, OneCell) and b.nnz and float(b.data.min()) < 0.0:
         raise InputError(
             f"encoding: one_cell holds no negative values (got {b.data.min():g} in B); take differential, offset or "

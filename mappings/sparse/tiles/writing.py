@@ -31,7 +31,7 @@ class Written:
 class WrittenTiles:
     """Some tiles of one chip.
 
-    ``numbers``: which; ``array``: their cells, with tiles in place of chips; ``wanted_S``: what each cell was meant to
+    ``numbers``: which; ``array``: their cells, with tiles as its chips; ``wanted_S``: what each cell was meant to
     be [S]; ``streams``: of each tile.
     """
 
@@ -42,7 +42,7 @@ class WrittenTiles:
 
 
 def write_tiles(product: ProductLayout, *, rng: Stream) -> Iterator[WrittenTiles]:
-    """All tiles of one chip, some at a time, each from streams of its own."""
+    """All tiles of one chip, some at a time, each from separate streams."""
     chip, tiles = product.chip, product.tiles
     height, width = tiles.rows, tiles.columns
     batch = max(1, CELLS_AT_ONCE // (product.parts.planes * height * (width + 1)))

@@ -46,6 +46,7 @@ def test_four_steps(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = mapped.program(rng=CHIPS), mapped.program(rng=CHIPS)
     assert isinstance(one, ProgrammedLayer)
     assert torch.equal(one.conductance_uS(), two.conductance_uS())
+    assert len(one.written()) == (1 if chip.device.writable else 0)
     read, again = one.at(3600.0), one.at(3600.0)
     assert isinstance(read, LayerRead)
     assert torch.equal(read.rows, again.rows)

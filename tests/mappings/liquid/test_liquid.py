@@ -132,7 +132,7 @@ VARIANTS = {
     "every term of a neuron": Liquid(
         neuron=LIF(threshold_sigma=0.5, noise=0.3, residue=0.2, refractory_steps=2, threshold=3.0)
     ),
-    "noise of every cell its own": Liquid(
+    "noise that differs by cell": Liquid(
         inputs=70, neurons=40, array_rows=64, device=SONOS(), gain_per_uS=0.4, adc_bits=12
     ),
 }
@@ -188,11 +188,11 @@ def test_read_noise_grows_with_active_lines_and_is_shared_by_neighbours(
     how = replace(Liquid(read_path="capacitor"), pairing=pairing)
     x = _noise(how, active, 1500)
     variance = active * 2 * 0.26**2
-    # 300,000 numbers, of which neighbours are correlated: the variance is known to about 0.4 %.
+    # 300,000 numbers, of which neighbours are correlated: the variance is estimated within 0.4 %.
     assert x.var() == pytest.approx(variance, rel=0.015)
     assert abs(x.mean()) < 5 * math.sqrt(variance / x.size)
     assert (x[:, 1:] * x[:, :-1]).mean() / variance == pytest.approx(correlation, abs=0.01)
-    assert (x[1:] * x[:-1]).mean() / variance == pytest.approx(0.0, abs=0.01), "recordings have noise of their own"
+    assert (x[1:] * x[:-1]).mean() / variance == pytest.approx(0.0, abs=0.01), "noise differs by recording"
     assert (x**4).mean() / variance**2 == pytest.approx(3.0, abs=0.06)
 
 
@@ -217,12 +217,12 @@ def test_noise_comes_from_philox_and_is_normal() -> None:
 
 def test_rows_on_the_grid_add_up_exactly_in_any_order() -> None:
     rows = Liquid().map().program(rng=chips(2)).weights_uS()
-    held = on_grid(rows)
-    assert float((held - rows).abs().max()) <= 2.0**-13
+    gridded = on_grid(rows)
+    assert float((gridded - rows).abs().max()) <= 2.0**-13
     order = torch.randperm(456, generator=torch.Generator().manual_seed(0))
-    forward = held.cumsum(1)[:, -1]
-    assert torch.equal(forward, held[:, order].cumsum(1)[:, -1])
-    assert torch.equal(forward.double(), held.double().sum(1))
+    forward = gridded.cumsum(1)[:, -1]
+    assert torch.equal(forward, gridded[:, order].cumsum(1)[:, -1])
+    assert torch.equal(forward.double(), gridded.double().sum(1))
 
 
 def test_forming_voltage_thins_the_weights_out() -> None:

@@ -243,8 +243,8 @@ def test_hopeless_product_is_refused_from_a_sample_of_rows(monkeypatch: pytest.M
     exact = (ones(a) @ ones(a)).nnz
     with pytest.raises(InputError, match="would hold about") as refused:
         spgemm(a, a)
-    said = int(str(refused.value).split("about ")[1].split(" ")[0].replace(",", ""))
-    assert said == pytest.approx(exact, rel=0.3)
+    estimated = int(str(refused.value).split("about ")[1].split(" ")[0].replace(",", ""))
+    assert estimated == pytest.approx(exact, rel=0.3)
 
 
 EYE64 = np.eye(2, dtype=np.uint64)

@@ -320,7 +320,7 @@ def test_empty_products() -> None:
             np.eye(2),
             np.eye(2),
             SparseMapping(chip=SparseChip(merge=Merge(accumulator="fixed")), scale="tile"),
-            r"accumulator: float where tiles have scales of their own \(got fixed\)",
+            r"accumulator: float where tiles have separate scales \(got fixed\)",
         ),
     ],
 )
