@@ -21,7 +21,7 @@ from workloads.lsm.settings import LiquidStateMachine, LiquidVariant
 from workloads.recordings.events import Recordings
 from workloads.result import SHARE, Comparison, Quality, Result, VariantResult
 from workloads.split import Split
-from workloads.statistics import interval, principal_plane
+from workloads.statistics import deviation, interval, principal_plane
 
 EPOCHS = 100  # of gradient descent, as in the paper; for counting alone
 RAW = "ridge on event counts"
@@ -62,6 +62,7 @@ class LiquidTables(Ledger):
     def analog(self, variant: LiquidVariant, split: str, t_s: float, answered: Answered) -> None:
         """Chips of one variant at one time."""
         self.accuracies(variant.name, "analog", split, t_s, answered)
+        self.note_one_class(variant.name, t_s, answered.answers, self.recordings.labels)
         if t_s == 0.0 and self.metric(split) == "accuracy":
             labels, tested = self.recordings.labels, answered.answers >= 0
             true = np.broadcast_to(self.recordings.classes, answered.answers.shape)
@@ -89,12 +90,13 @@ class LiquidTables(Ledger):
     def activity(self, name: str, run: LiquidRun) -> None:
         """How busy the word lines and the neurons are."""
         counts = run.counts.numpy()
+        self.note_silence(name, counts)
         self.add(
             "activity",
             liquid=name,
             input_rate=self.spikes.rate,
             firing_rate=float(counts.mean() / run.steps),
-            chips_sd=float(run.rates.numpy().std()),
+            chips_sd=deviation(run.rates.numpy()),
             silent_neurons=float((counts.sum(1) == 0).mean()),
             saturated_neurons=float((counts > 0.9 * run.steps).mean()),
             lines_per_step=float(run.line_reads.double().mean() / run.steps),
@@ -171,6 +173,12 @@ class LiquidTables(Ledger):
             software=self._means(default, "software"),
             quantised=self._means(default, "quantised"),
             baseline=self._means("", "raw"),
+            stages={
+                "software": "liquids in software, others than those of the chips: independent Gaussian weights of the "
+                "cells' spread, no noise, no converter, read-out weights in the same bits",
+                "quantised": f"the liquids of {default}, read without noise or converter",
+                "analog": "liquids on chips",
+            },
             variants=[self._variant(variant) for variant in how.variants],
             comparisons=self._comparisons(),
             labels=found.labels,
@@ -258,7 +266,11 @@ class LiquidTables(Ledger):
             f"The mean share of active word lines in a step is {self.spikes.rate:.2%}; {self.spikes.seen:.1%} of the "
             "events fall on window, polarity and steps that are used."
         )
-        self.note(
-            "Software: independent Gaussian weights of the cells' spread, no noise, no converter, read-out weights in "
-            "the same bits. Ideal chip: the cells of the chips, read without noise or converter."
-        )
+        for split, parts in self.parts.items():
+            used = np.unique(np.concatenate([np.concatenate([p.train, p.validation, p.test]) for p in parts]))
+            unused = np.setdiff1d(np.arange(n), used)
+            if len(unused):
+                whose = ", ".join(sorted({str(part) or "no part" for part in self.recordings.parts[unused]}))
+                self.note(
+                    f"{len(unused)} of {n} recordings ({whose}) are neither trained on nor tested: {SPLITS[split]}."
+                )
