@@ -173,7 +173,7 @@ class Metrics(Record):
     ``software`` and ``quantised`` hold the figures of the headline before any hardware and on an ideal chip;
     ``retrained`` those of the network that these chips hold, in float, where it was trained on after ``software``;
     ``baseline`` and ``chance`` those of a simpler system and of guessing, where the workload has them. ``stages``
-    states for each stage of ``accuracy.csv`` what was computed on what; ``weights`` how a network of the user's was read.
+    states for each stage of ``accuracy.csv`` what was computed on what; ``weights`` how a user's network was read.
     """
 
     experiment: str

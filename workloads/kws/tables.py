@@ -72,7 +72,7 @@ class KeywordTables(Ledger):
             for chip, accuracy in enumerate(right.tolist()):
                 self._accuracy(variant.name, "analog", data.number, chip, t_s, accuracy)
             self._compensation(variant.name, data.number, t_s, factors, one.chips)
-            self.note_one_class(variant.name, t_s, answers, self.clips.labels)
+            self.note_one_class(variant.name, t_s, answers.numpy(), self.clips.labels)
             if number == 0:
                 self._confusion(variant.name, data.y_test, answers)
         if variant.name not in self.costs:

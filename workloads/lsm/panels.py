@@ -43,7 +43,7 @@ def panels(tables: dict[str, pd.DataFrame], steps: int) -> tuple[Panel, ...]:
     """Panels beyond accuracy and cost, of those ``tables`` that are there; ``steps`` of a recording."""
     first, cost = "Liquid and no liquid", "Energy and training beside other hardware"
     text = (
-        "Accuracy with its 95 % interval over liquids (Student's t, cut at 0 and 100 %): guessing one of the classes, a "
+        "Accuracy with its 95 % interval over liquids (Student's t, cut at 0 and 100 %): guessing a class, a "
         "read-out of event counts without any liquid, liquids in software, and every variant on its chips."
     )
     shown = [
