@@ -97,7 +97,7 @@ def test_a_given_network_is_on_the_chips_as_it_is_unless_tuning_is_asked_for(ton
     assert set(tuned.tables["learning"].stage) == {"5 bits"}
     assert tuned.metrics.software == as_it_is.metrics.software
     assert tuned.metrics.retrained["accuracy"] > tuned.metrics.software["accuracy"]
-    with pytest.raises(InputError, match="model.classes: the order of classes of a network given with --weights"):
+    with pytest.raises(InputError, match=r"model\.classes: the order of classes of a network given with"):
         run(replace(how, model=replace(how.model, classes=LABELS)), RunOptions(data=tones))
 
 
@@ -106,7 +106,7 @@ def test_a_mean_over_more_steps_than_there_are_frames_is_refused() -> None:
         InputError, match=r"model.readout_steps: allowed are 1 to 51, the frames of a clip .* \(got 52\)"
     ):
         experiment(model=Model(hidden=12, readout_steps=52))
-    with pytest.raises(InputError, match="model.classes: each of yes, .* is named once \\(got yes\\)"):
+    with pytest.raises(InputError, match=r"model\.classes: each of yes, .* is named once \(got yes\)"):
         experiment(model=Model(hidden=12, classes=("yes",)))
 
 
