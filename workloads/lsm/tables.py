@@ -126,7 +126,7 @@ class LiquidTables(Ledger):
         for what, values in ((f"rates, {whose}", features), ("event counts", counts)):
             plane, (one, two) = principal_plane(values)
             title = f"{what} ({one:.0%} and {two:.0%})"
-            for (x, y), number in zip(plane / np.abs(plane).max(), self.recordings.classes, strict=True):
+            for (x, y), number in zip(plane / (np.abs(plane).max() or 1.0), self.recordings.classes, strict=True):
                 self.add("feature_map", features=title, component_1=x, component_2=y, label=labels[number])
 
     def raster(self, numbers: NDArray[np.int64], spikes: NDArray[np.uint8]) -> None:
@@ -266,6 +266,11 @@ class LiquidTables(Ledger):
             f"The mean share of active word lines in a step is {self.spikes.rate:.2%}; {self.spikes.seen:.1%} of the "
             "events fall on window, polarity and steps that are used."
         )
+        self.note_unused()
+
+    def note_unused(self) -> None:
+        """Recordings that a split neither trains on nor tests, such as a data set's validation part."""
+        n = len(self.recordings)
         for split, parts in self.parts.items():
             used = np.unique(np.concatenate([np.concatenate([p.train, p.validation, p.test]) for p in parts]))
             unused = np.setdiff1d(np.arange(n), used)
