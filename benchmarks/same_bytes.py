@@ -33,7 +33,7 @@ JOBS: dict[str, list[str]] = {
     ],
     "kws": ["run", "kws"],
 }
-SENTENCES = frozenset(("text", "notes", "note", "source", "section"))
+SENTENCES = frozenset(("text", "notes", "note", "source", "section", "stages", "weights"))
 TIMES = {"learning.csv": ["seconds"], "results.csv": ["seconds"]}
 
 

@@ -74,7 +74,7 @@ def run(
 
         from mho.report import page as report
 
-        (folder / "report.html").write_text(report.html(folder), encoding="utf-8")
+        (folder / "report.html").write_text(report.html(folder, published_as=output.resolve()), encoding="utf-8")
         progress("report", 1, 1)
     return metrics
 

@@ -95,6 +95,8 @@ class LiquidExperimentRun(ExperimentRun[LiquidStateMachine]):
             with self.stage("sweeps"):
                 rows = evenly(recordings.classes, how.evaluation.sweep_recordings, judge.rng.child("sweep"))
                 # A recording keeps its noise in any selection, so the headline's rates serve where its chip is swept.
+                if swept and len(rows) < len(recordings):
+                    tables.note(f"Sweeps use {len(rows)} of {len(recordings)} recordings (sweep_recordings).")
                 few = how.evaluation.sweep_chips
                 rates = headline[:few, rows] if few <= len(headline) else None
                 work = [(what, value, point) for what, (_, every) in swept.items() for value, point in every]
