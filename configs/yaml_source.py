@@ -22,8 +22,9 @@ if TYPE_CHECKING:  # another module in each of the supported versions of Python
 
 Scalar = str | int | float | bool | None
 
-# The three bounds keep a hostile file from exhausting memory or the stack; no honest experiment comes near them.
-MAX_BYTES = 8_000_000
+# These bounds keep a hostile file from exhausting memory, the stack or patience (PyYAML reads about 1 MB/s); no honest
+# experiment comes near them.
+MAX_BYTES = 4_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 40
 MAX_DIGITS = 300
@@ -134,6 +135,8 @@ def load_yaml(path: Path | str) -> Node:
 def read_bytes(file: Traversable, name: str) -> bytes:
     """The content of a configuration file of sane size; ``name`` is how messages call it."""
     try:
+        if isinstance(file, Path) and file.exists() and not (file.is_file() or file.is_dir()):
+            raise OSError("it is a pipe or a device, on which reading may never end")
         with file.open("rb") as stream:
             data: bytes = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Gt, Interval
 
 from crossbar import AnyEncoding, BitSlices, DifferentialPair
 from crossbar.array import why_not_folded
@@ -39,8 +39,8 @@ class Weights:
     device: AnyDevice
     encoding: AnyEncoding = DifferentialPair()
     stuck_maps: dict[str, str] = field(default_factory=dict, hash=False)
-    write_rows: Annotated[int, Ge(1)] = 1
-    write_columns: Annotated[int, Ge(1)] = 64
+    write_rows: Annotated[int, Interval(ge=1, le=65536)] = 1
+    write_columns: Annotated[int, Interval(ge=1, le=65536)] = 64
 
     def of_layer(self, layer: str) -> Weights:
         """The same with the mapped defects of one layer among the effects of its cells."""

@@ -1,17 +1,14 @@
 """The command line: ``mho run``, ``sweep``, ``search``, ``report``, ``validate``, ``list``, ``show``, ``fit``,
 ``cite``, ``data`` and ``schema``.
 
-Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 the run failed, 2 the
-input is wrong. Each command imports what it needs when it is called: help and listings load nothing that computes.
+Results go to standard output, progress and messages to standard error; exit codes are those of ``mho.exits``. Each
+command imports what it needs when it is called: help and listings load nothing that computes.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,8 +16,9 @@ import typer
 
 from configs.errors import InputError
 from mho import cli_sweeps
+from mho.exits import exit_codes
 from mho.listings import LISTINGS, listing
-from mho.options import AsJson, ComputeDevice, Experiment, File, Quiet, ReportFormat, Sets
+from mho.options import AsJson, ComputeDevice, Experiment, File, Quiet, ReportFormat, Sets, checked_paths
 
 app = typer.Typer(
     name="mho",
@@ -60,19 +58,28 @@ def run(
     data: Annotated[
         Path | None,
         typer.Option(
+            callback=checked_paths,
             help="Folder or archive of recordings; for sparse products a matrix, or a folder of them. Without it: "
-            "MHO_DATA, the cache, a download, and where all that fails synthetic data, as the report states."
+            "MHO_DATA, the cache, a download, and where all that fails synthetic data, as the report states.",
         ),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Your own trained network (safetensors, torch's names) in place of training.")
+        Path | None,
+        typer.Option(
+            callback=checked_paths, help="Your own trained network (safetensors, torch's names) in place of training."
+        ),
     ] = None,
     device: Annotated[
         ComputeDevice, typer.Option(help="Where training runs; chips are simulated on the CPU.")
     ] = ComputeDevice.cpu,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Run directory to write: metrics, tables, trace.json, report.html."),
+        typer.Option(
+            "-o",
+            "--output",
+            callback=checked_paths,
+            help="Run directory to write: metrics, tables, trace.json, report.html.",
+        ),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -111,12 +118,18 @@ app.command()(cli_sweeps.search)
 
 @app.command(name="report")
 def report_command(
-    run_dirs: Annotated[list[Path], typer.Argument(help="Run directories, or a sweep's folder.", metavar="RUN_DIR...")],
+    run_dirs: Annotated[
+        list[Path],
+        typer.Argument(callback=checked_paths, help="Run directories, or a sweep's folder.", metavar="RUN_DIR..."),
+    ],
     format: Annotated[
         ReportFormat, typer.Option("--format", help="html and trace take one run, the others several.")
     ] = ReportFormat.html,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File to write; else standard output (html: report.html).")
+        Path | None,
+        typer.Option(
+            "-o", "--output", callback=checked_paths, help="File to write; else standard output (html: report.html)."
+        ),
     ] = None,
 ) -> None:
     """Make reports again from the files of finished runs, or of a sweep, finished or not."""
@@ -159,8 +172,9 @@ def show(
     plot: Annotated[
         Path | None,
         typer.Option(
+            callback=checked_paths,
             help="Write a picture: a device's levels and drift, a chip's ramps against their functions, a liquid's "
-            "rate and memory against weight scale and threshold, or the measured converter of NLADC."
+            "rate and memory against weight scale and threshold, or the measured converter of NLADC.",
         ),
     ] = None,
     function: Annotated[
@@ -170,7 +184,9 @@ def show(
     device: Annotated[str, typer.Option(help="NLADC: the ramp's cells (mho list devices).")] = "rram_taox",
     chips: Annotated[int, typer.Option(help="NLADC: chips to build and measure.")] = 64,
     levels: Annotated[str, typer.Option(help="NLADC: uniform, or optimal for the inputs in --samples.")] = "uniform",
-    samples: Annotated[Path | None, typer.Option(help="NLADC: text file of inputs as they occur.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(callback=checked_paths, help="NLADC: text file of inputs as they occur.")
+    ] = None,
     ends: Annotated[
         tuple[float, float] | None, typer.Option("--range", metavar="LOW HIGH", help="NLADC: range of inputs.")
     ] = None,
@@ -219,18 +235,23 @@ def fit(
     csv: Annotated[
         Path,
         typer.Argument(
+            callback=checked_paths,
             help="CSV file: target_S, measured_S (samples), or target_S, mean_S, sigma_S (summary); t_s, cell and "
-            "count if measured. A name may end in _uS."
+            "count if measured. A name may end in _uS.",
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Device record to write; else it is printed.")
+        Path | None,
+        typer.Option("-o", "--output", callback=checked_paths, help="Device record to write; else it is printed."),
     ] = None,
     kind: Annotated[
         str | None, typer.Option(help="The candidate or kind of device to take, in place of the best by BIC.")
     ] = None,
     reads: Annotated[
-        Path | None, typer.Option(help="CSV file of repeated reads (target_S, measured_S), for the read noise.")
+        Path | None,
+        typer.Option(
+            callback=checked_paths, help="CSV file of repeated reads (target_S, measured_S), for the read noise."
+        ),
     ] = None,
 ) -> None:
     """Turn measured conductances into a device, and show how well each candidate fits."""
@@ -291,24 +312,6 @@ def data_get(name: Annotated[str, typer.Argument(help="A name from mho data ls."
     except Unavailable as error:
         typer.echo(f"mho: {error}", err=True)
         raise typer.Exit(1) from None
-
-
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """Turn what can go wrong into one message and an exit code."""
-    try:
-        yield
-    except InputError as error:
-        for problem in error.problems:
-            typer.echo(f"mho: {problem}", err=True)
-        sys.exit(2)
-    except OSError as error:
-        file = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"mho: {file}{error.strerror or error}", err=True)
-        sys.exit(1)
-    except MemoryError as error:
-        typer.echo(f"mho: out of memory {error}; fewer evaluation.chips or a smaller evaluation.batch helps", err=True)
-        sys.exit(1)
 
 
 def main() -> Any:

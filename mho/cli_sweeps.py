@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import errno
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from configs.errors import InputError
-from mho.options import Address, AsJson, DryRun, Engine, EngineName, Quiet, Recordings, Results, RetryFailed, Workers
+from mho.exits import resumable
+from mho.options import (
+    Address,
+    AsJson,
+    DryRun,
+    Engine,
+    EngineName,
+    Quiet,
+    Recordings,
+    Results,
+    RetryFailed,
+    Workers,
+    checked_paths,
+)
 
 
 def sweep(
@@ -26,7 +35,11 @@ def sweep(
     output: Results = None,
     slurm: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write a SLURM array script of --shards tasks in place of running."),
+        typer.Option(
+            callback=checked_paths,
+            metavar="FILE",
+            help="Write a SLURM array script of --shards tasks in place of running.",
+        ),
     ] = None,
     shards: Annotated[int | None, typer.Option(help="With --slurm: tasks of the array; 16 by default.")] = None,
     sbatch: Annotated[
@@ -38,11 +51,18 @@ def sweep(
         bool, typer.Option("--keep-stale", help="Keep points that other code or data made, marked as stale.")
     ] = False,
     merge: Annotated[
-        list[Path] | None, typer.Option(help="Take over the points of another sweep's folder first. May be repeated.")
+        list[Path] | None,
+        typer.Option(
+            callback=checked_paths, help="Take over the points of another sweep's folder first. May be repeated."
+        ),
     ] = None,
     exports: Annotated[
         list[Path] | None,
-        typer.Option("--export", help="Write the table here too: .csv, .parquet or .nc (xarray). May be repeated."),
+        typer.Option(
+            "--export",
+            callback=checked_paths,
+            help="Write the table here too: .csv, .parquet or .nc (xarray). May be repeated.",
+        ),
     ] = None,
     data: Recordings = None,
     as_json: AsJson = False,
@@ -82,7 +102,7 @@ def sweep(
         return
     site, meter = Site(engine.value, workers, address), Meter(quiet=quiet)
     resume, files = command.Resume(retry_failed, keep_stale, tuple(merge or ())), tuple(exports or ())
-    with stoppable():
+    with resumable():
         outcome = command.sweep(
             sweep_file, output=output, site=site, shard=part, data=data, resume=resume, exports=files, meter=meter
         )
@@ -124,43 +144,10 @@ def search(
         typer.echo(command.preview(search_file, trials=trials, data=data))
         return
     site, meter = Site(engine.value, workers, address), Meter(quiet=quiet)
-    with stoppable():
+    with resumable():
         outcome = command.search(
             search_file, output=output, site=site, trials=trials, data=data, retry_failed=retry_failed, meter=meter
         )
     typer.echo(export.as_json(outcome.table) if as_json else command.closing(outcome))
     if outcome.table.state.eq("failed").any():
         raise typer.Exit(1)
-
-
-class _Stopped(KeyboardInterrupt):
-    """A signal that asks the process to end; its workers are ended on the way."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """End a sweep in order on Ctrl-C, or on the SIGTERM of a queue: 128 and the signal's number is the exit code.
-
-    A disk that is full when table and report are written fails the run, as it does while points are written.
-    """
-
-    def stop(number: int, frame: object) -> None:
-        raise _Stopped(number)
-
-    usual = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except KeyboardInterrupt as stopped:
-        typer.echo("mho: stopped; all that is finished is kept, and the same command goes on from there", err=True)
-        raise typer.Exit(128 + getattr(stopped, "number", signal.SIGINT)) from None
-    except InputError as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(cause.errno, "; ".join(error.problems)) from error
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, usual)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import os
+import platform
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -16,6 +18,30 @@ from configs.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+_HOST = re.sub(r"[^\w-]", "_", platform.node())[:60]
+_LEFT = re.compile(r"\.(?P<pid>[1-9][0-9]{0,8})(?:-(?P<host>[\w-]*))?\.part$")
+
+
+def user_path(path: Path | str) -> Path:
+    """A path as users write it, ``~`` and ``~user`` replaced by that home folder; what is there may be missing.
+
+    Raises InputError for a user that does not exist, a link that leads to itself, a name that the file system cannot
+    take, and a folder that may not be looked into.
+    """
+    try:
+        found = Path(path).expanduser()
+        os.stat(found)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except RuntimeError:
+        raise InputError(f"{path}: no such user, or one without a home folder") from None
+    except OSError as error:
+        why = "this link leads to itself" if error.errno == errno.ELOOP else error.strerror or error
+        raise InputError(f"{path}: {why}") from error
+    except ValueError as error:
+        raise InputError(f"{str(path)!r}: the file system takes no such name ({error})") from None
+    return found
+
 
 def write_atomic(path: Path | str, data: bytes) -> None:
     """Put ``data`` at ``path`` so that a reader sees the old file or the whole new one, never a part.
@@ -24,7 +50,7 @@ def write_atomic(path: Path | str, data: bytes) -> None:
     since a rename would replace the device itself. Raises ``InputError`` with one line when the file cannot be written
     or the disk is full; nothing is left behind then.
     """
-    target = Path(path)
+    target = user_path(path)
     if target.is_dir():
         raise InputError(f"{target}: cannot write a file here: it is a folder")
     try:
@@ -75,6 +101,22 @@ def _write_and_rename(target: Path, data: bytes) -> None:
     _flush(target.parent)
 
 
+def sweep_up(folder: Path) -> None:
+    """Remove the hidden folders of runs that were killed: ``.NAME.PID-HOST.part`` whose process is gone.
+
+    Folders of other machines, which may share the disk, are left alone.
+    """
+    for path in folder.glob(".*.part"):
+        found = _LEFT.search(path.name)
+        if found and found["host"] in (None, _HOST) and path.is_dir() and not path.is_symlink():
+            try:
+                os.kill(int(found["pid"]), 0)
+            except ProcessLookupError:
+                shutil.rmtree(path, ignore_errors=True)
+            except (OSError, OverflowError):
+                continue
+
+
 def _flush(folder: Path) -> None:
     """Flush a folder's entries, so that a rename in it survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
@@ -96,15 +138,16 @@ class RunFolder:
     """
 
     def __init__(self, target: Path | str) -> None:
-        self.target = Path(target).resolve()
+        self.target = user_path(target).resolve()
         self._inside = self.target.is_dir() and (os.path.ismount(self.target) or self.target == Path.cwd())
         parent = self.target if self._inside else self.target.parent
-        self._part = parent / f".{self.target.name}.{os.getpid()}.part"
+        self._part = parent / f".{self.target.name}.{os.getpid()}-{_HOST}.part"
 
     def __enter__(self) -> Path:
         self._refuse_foreign_target()
         try:
             self._part.parent.mkdir(parents=True, exist_ok=True)
+            sweep_up(self._part.parent)
             shutil.rmtree(self._part, ignore_errors=True)
             self._part.mkdir()
         except OSError as error:
@@ -156,7 +199,7 @@ class RunFolder:
             os.rename(self.target, old)
         try:
             os.rename(self._part, self.target)
-        except OSError:
+        except BaseException:  # a signal too
             if old.exists():
                 os.rename(old, self.target)
             raise

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from configs.bounded import read_file
 from configs.errors import InputError
 from configs.yaml_source import Node, Origin
 from devices import Stream
@@ -21,6 +22,7 @@ from periphery.ramp.characterise import Characteristic, characterise
 
 NAME = "NLADC"
 MOST_CHIPS = 4096
+_MOST_BYTES = 1 << 28  # of a file of samples
 
 
 def refuse_options(name: str, given: Sequence[str]) -> None:
@@ -109,11 +111,10 @@ def _column(how: ConverterOptions) -> RampColumn:
 
 def _samples(path: Path) -> torch.Tensor:
     """Numbers of a text file, any separation by commas, blanks or lines."""
+    data = read_file(path, most=_MOST_BYTES)
     try:
-        words = path.read_text(encoding="utf-8").replace(",", " ").split()
+        words = data.decode("utf-8").replace(",", " ").split()
         values = np.array([float(word) for word in words])
-    except OSError as error:
-        raise InputError(f"{path}: must be a text file of numbers ({error.strerror})") from None
     except ValueError as error:
         raise InputError(f"{path}: must be a text file of numbers ({error})") from None
     if not len(values) or not np.isfinite(values).all():

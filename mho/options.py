@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from mho.files import user_path
 
 
 class ComputeDevice(str, Enum):
@@ -35,6 +37,13 @@ class ReportFormat(str, Enum):
     trace = "trace"
 
 
+def checked_paths(value: Any) -> Any:
+    """Callback of every option and argument that is a path, or several: each as ``user_path`` takes it."""
+    if isinstance(value, (list, tuple)):
+        return [user_path(each) for each in value]
+    return None if value is None else user_path(value)
+
+
 Experiment = Annotated[
     str, typer.Argument(help="A YAML file, or the name of a shipped experiment (mho list experiments).")
 ]
@@ -46,11 +55,16 @@ Sets = Annotated[
         help="Change one value, e.g. chip.bits=4 or variants[taox_4bit].chip.weights.device=pcm. May be repeated.",
     ),
 ]
-Recordings = Annotated[Path | None, typer.Option(help="Recordings, as for mho run.")]
+Recordings = Annotated[Path | None, typer.Option(callback=checked_paths, help="Recordings, as for mho run.")]
 Results = Annotated[
-    Path | None, typer.Option("-o", "--output", help="Folder of the results; runs/NAME by default. It resumes.")
+    Path | None,
+    typer.Option(
+        "-o", "--output", callback=checked_paths, help="Folder of the results; runs/NAME by default. It resumes."
+    ),
 ]
-File = Annotated[Path | None, typer.Option("-o", "--output", help="File to write; else standard output.")]
+File = Annotated[
+    Path | None, typer.Option("-o", "--output", callback=checked_paths, help="File to write; else standard output.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of the summary.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, how many points and how long.")]

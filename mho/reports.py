@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from configs.errors import InputError
-from mho.files import write_or_print
+from mho.exits import short_of_memory
+from mho.files import user_path, write_or_print
 from mho.sweep.store import FILE
 
 
@@ -15,15 +17,29 @@ def write(folders: Sequence[Path | str], format: str = "html", output: Path | st
 
     Without ``output``, ``html`` goes to ``report.html`` in the folder and everything else to standard output.
     """
-    paths = [Path(folder) for folder in folders]
+    paths = [user_path(folder) for folder in folders]
     sweeps = [path for path in paths if (path / FILE).is_file()]
     if not sweeps:
         from mho.report import page
 
-        return page.write(folders, format, output)
+        with _damaged(paths):
+            return page.write(paths, format, output)
     if len(paths) > 1:
         raise InputError(f"{sweeps[0]}: a sweep is reported alone (got {len(paths)} folders)")
-    return _write_sweep(sweeps[0], format, output)
+    with _damaged(sweeps):
+        return _write_sweep(sweeps[0], format, output)
+
+
+@contextmanager
+def _damaged(folders: Sequence[Path]) -> Iterator[None]:
+    """Files of which no report can be made were changed since: each may be well-formed while they disagree."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, (InputError, OSError)) or short_of_memory(error):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(f"{', '.join(map(str, folders))}: no report can be made of these files ({reason})") from error
 
 
 def _write_sweep(folder: Path, format: str, output: Path | str | None) -> list[Path]:

@@ -20,7 +20,7 @@ import torch
 from configs.yaml_source import dump_yaml
 from devices import InputError
 from mho.config.read import Loaded, digest, read
-from mho.files import RunFolder
+from mho.files import RunFolder, user_path
 from workloads import WORKLOADS, AnyExperiment, Result
 from workloads.running import Progress, RunOptions, silent
 
@@ -58,6 +58,7 @@ def run(
         raise InputError("--device cuda: this machine has no CUDA device that torch can use; take --device cpu")
     work = WORKLOADS[loaded.value.kind].run
     assert work is not None
+    data, weights = (None if path is None else user_path(path) for path in (data, weights))
     options = RunOptions(data=data, weights=weights, device=device, progress=progress)
     if output is None:
         return _metrics(loaded, work(loaded.value, options), clock)
@@ -67,14 +68,15 @@ def run(
         progress("report", 0, 1)
         (folder / "config.resolved.yaml").write_text(dump_yaml(loaded.data), encoding="utf-8")
         for name, table in result.tables.items():
-            table.to_csv(folder / f"{name}.csv", index=False)
-        _write_json(folder / "trace.json", result.trace)
+            table.to_csv(folder / f"{name}.csv", index=False, errors="backslashreplace")
+        _write_json(folder / "trace.json", _plain(result.trace))
         _write_json(folder / "metrics.json", metrics)
-        _write_json(folder / "manifest.json", _manifest(loaded, result, started, clock))
+        _write_json(folder / "manifest.json", _plain(_manifest(loaded, result, started, clock)))
 
         from mho.report import page as report
 
-        (folder / "report.html").write_text(report.html(folder, published_as=output.resolve()), encoding="utf-8")
+        page = report.html(folder, published_as=output.resolve())
+        (folder / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace")
         progress("report", 1, 1)
     return metrics
 
@@ -87,16 +89,18 @@ def config_digest(data: dict[str, Any]) -> str:
 
 def _metrics(loaded: Loaded[AnyExperiment], result: Result, clock: float) -> dict[str, Any]:
     about = {"config_digest": config_digest(loaded.data), "wall_s": round(time.perf_counter() - clock, 3)}
-    found: dict[str, Any] = _finite(result.metrics.model_copy(update=about).model_dump(exclude_unset=True))
+    found: dict[str, Any] = _plain(result.metrics.model_copy(update=about).model_dump(exclude_unset=True))
     return found
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: what is not available is null."""
+def _plain(value: Any) -> Any:
+    """What JSON takes: what is not available is null, and a file's name that is not UTF-8 is escaped."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {_plain(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Experiment(Generic[V]):
     name: str
     description: str = ""
     cite: tuple[str, ...] = ()
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Annotated[int, Interval(ge=0, le=2**63 - 1)] = 0
 
     def __post_init__(self) -> None:
         names = [variant.name for variant in self.each]

@@ -49,7 +49,7 @@ class ConverterBench:
     kind: Literal["nladc"] = "nladc"
     name: str = "nladc"
     description: str = ""
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Annotated[int, Interval(ge=0, le=2**63 - 1)] = 0
     function: str = "sigmoid"
     low: float | None = None
     high: float | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 
 from devices.effects.effect import Effect, Window
 
@@ -28,7 +28,7 @@ class DiscreteLevels(Effect):
     kind: Literal["levels"] = "levels"
     stage: ClassVar[str] = "aim"
 
-    count: Annotated[int, Ge(2)] = 16
+    count: Annotated[int, Interval(ge=2, le=65_536)] = 16
     values_S: tuple[Annotated[float, Ge(0.0)], ...] | None = None
 
     def __post_init__(self) -> None:

@@ -54,7 +54,7 @@ class ProgramVerify(Effect):
     max_iterations: Annotated[int, Interval(ge=1, le=10000)] = 20
     gain: Annotated[float, Gt(0.0)] = 0.5
     late_gain: Annotated[float, Gt(0.0)] = 0.25
-    late_after: Annotated[int, Ge(0)] = 10
+    late_after: Annotated[int, Interval(ge=0, le=10_000)] = 10
     overshoot: Literal["restart", "step"] = "restart"
     reset_gain: Annotated[float, Gt(0.0)] = 0.5
     start_S: Annotated[float, Ge(0.0)] = 95e-6

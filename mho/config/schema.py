@@ -29,6 +29,7 @@ _BOOLEAN_WORDS = {"on": "true", "yes": "true", "y": "true", "off": "false", "no"
 _BEGINS_WITH_PATH = re.compile(r"([A-Za-z_]\w*(?:\.\w+|\[\d+\])*):? ")
 _IN_VARIANT = re.compile(r"variants\[\d+\]\.")
 _SHOWN_CHOICES = 16
+_LONGEST_WORD = 200
 
 
 def dotted(path: Iterable[str | int]) -> str:
@@ -45,6 +46,8 @@ def dotted(path: Iterable[str | int]) -> str:
 
 def suggestion(word: str, choices: Iterable[str]) -> str:
     """``; did you mean ...?`` where one of the choices is close to the word, else nothing."""
+    if len(word) > _LONGEST_WORD:  # the comparison takes the square of it
+        return ""
     by_lower = {choice.lower(): choice for choice in choices}
     close = get_close_matches(word.lower(), by_lower, n=1)
     return f"; did you mean {by_lower[close[0]]}?" if close else ""

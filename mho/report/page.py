@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from configs.bounded import read_file
 from configs.errors import InputError
 from mho.files import write_atomic, write_or_print
 from mho.report import costs, drift, exports, merit, sections
@@ -180,10 +181,9 @@ def _html(runs: Sequence[RunData]) -> bytes:
 
 def _trace(runs: Sequence[RunData]) -> bytes:
     path = _only(runs, "trace").path / "trace.json"
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; the run wrote no schedule") from error
+    if not path.exists():
+        raise InputError(f"{path}: no such file; the run wrote no schedule")
+    return read_file(path)
 
 
 def _json(runs: Sequence[RunData]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -12,8 +13,9 @@ from typing import Any, TypeVar
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
+from configs.bounded import read_file
 from configs.errors import InputError
-from configs.yaml_source import parse_mapping
+from configs.yaml_source import MAX_BYTES, parse_mapping
 from workloads.result import Data, MeanAndStd, Metrics, VariantResult
 
 Read = TypeVar("Read")
@@ -50,6 +52,7 @@ _NUMBERS: dict[str, str] = {
     "prices": "energy_J area_m2",
 }
 _TRUTH: dict[str, str] = {"vread": "offset_and_noise", "prices": "chosen"}
+_MOST_BYTES = 1 << 28  # of one file
 _REQUIRED = ("accuracy", "layers", "components")
 _TRUTH_WORDS = {
     "true": True,
@@ -160,21 +163,38 @@ def _collect(problems: list[str], read: Callable[[], Read]) -> Read | None:
         return None
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, most: int = _MOST_BYTES) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+        return read_file(path, most=most).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: must be text in UTF-8 ({error})") from error
 
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(_text(path))
+        value = json.loads(_text(path), parse_constant=_refused)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}") from error
+    except InputError:
+        raise
+    except (RecursionError, ValueError) as error:  # lists in lists without end, a number of 5,000 digits
+        raise InputError(f"{path}: not JSON of a run: {error}") from error
     if not isinstance(value, dict):
         raise InputError(f"{path}: must hold an object (got {type(value).__name__})")
-    return value
+    return _encodable(value)  # type: ignore[no-any-return]
+
+
+def _refused(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _encodable(value: Any) -> Any:
+    """Half of a surrogate pair, which JSON may hold and no file, is escaped."""
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _located(path: Path, error: ValidationError) -> InputError:
@@ -221,7 +241,7 @@ def _manifest_data(path: Path, manifest: dict[str, Any]) -> None:
 
 
 def _config(path: Path) -> tuple[str, dict[str, Any]]:
-    text = _text(path)
+    text = _text(path, MAX_BYTES)
     return text, parse_mapping(text.encode(), str(path), path.parent).plain()
 
 
@@ -235,10 +255,11 @@ def _empty(name: str) -> pd.DataFrame:
 
 def _table(folder: Path, name: str) -> pd.DataFrame:
     path = folder / f"{name}.csv"
+    text = _text(path)
     try:
         # Everything as text first: pandas would read a variant called "NA" or "null" as missing.
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (ValueError, OSError) as error:
+        frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    except (ValueError, OverflowError) as error:
         raise InputError(f"{path}: not a readable CSV table: {' '.join(str(error).split())}") from error
     lacking = [column for column in _columns(name) if column not in frame]
     if lacking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def _again(name: str, text: str) -> Searcher:
         if sheet_text(searcher.search, searcher.study) == text:
             return searcher
     with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / f"{Path(name).stem or 'search'}.yaml"
+        copy = Path(scratch) / f"{re.sub('[^a-zA-Z0-9_-]', '_', Path(name).stem)[:60] or 'search'}.yaml"
         copy.write_text(text, encoding="utf-8")
         try:
             return Searcher.of(str(copy), trials=trials)

@@ -85,8 +85,8 @@ class Sampler:
 
     method: Method = "tpe"
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1)] = 0
-    startup: Annotated[int, Ge(1)] = 16
-    population: Annotated[int, Ge(2)] = 24
+    startup: Annotated[int, Interval(ge=1, le=MOST_TRIALS)] = 16
+    population: Annotated[int, Interval(ge=2, le=MOST_TRIALS)] = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class Pruning:
     margin : benefit of the doubt, in standard errors of each objective, before a trial counts as dominated
     """
 
-    rungs: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1)]
+    rungs: Annotated[tuple[Annotated[int, Interval(ge=1, le=1_000_000)], ...], Len(1)]
     path: str | None = None
     margin: Annotated[float, Ge(0.0)] = 2.0
 
@@ -135,9 +135,11 @@ class Search:
     constraints: dict[str, Bound] = field(default_factory=dict)
     trials: Annotated[int, Interval(ge=1, le=MOST_TRIALS)]
     batch: Annotated[int, Interval(ge=1, le=1000)] = 8
-    seeds: Annotated[int, Interval(ge=1, le=MOST_POINTS)] | tuple[Annotated[int, Ge(0)], ...] | None = None
+    seeds: (
+        Annotated[int, Interval(ge=1, le=MOST_POINTS)] | tuple[Annotated[int, Interval(ge=0, le=2**63 - 1)], ...] | None
+    ) = None
     t_s: Annotated[float, Ge(0.0)] | None = None
-    chips: Annotated[int, Ge(1)] | None = None
+    chips: Annotated[int, Interval(ge=1, le=100_000)] | None = None
     sampler: Sampler = Sampler()
     pruning: Pruning | None = None
 

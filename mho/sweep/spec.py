@@ -46,7 +46,7 @@ class Axis:
     first: float | None = None
     last: float | None = None
     step: Annotated[float, Gt(0.0)] | None = None
-    count: Annotated[int, Ge(1)] | None = None
+    count: Annotated[int, Interval(ge=1, le=MOST_POINTS)] | None = None
     scale: Scale = "linear"
     zip: Annotated[dict[str, tuple[Any, ...]], Len(1)] | None = None
     when: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -154,8 +154,8 @@ class Samples:
     """
 
     method: Literal["random", "latin_hypercube"] = "latin_hypercube"
-    count: Annotated[int, Ge(1)]
-    seed: Annotated[int, Ge(0)] = 0
+    count: Annotated[int, Interval(ge=1, le=MOST_POINTS)]
+    seed: Annotated[int, Interval(ge=0, le=2**63 - 1)] = 0
     axes: Annotated[dict[str, Draw], Len(1)]
 
     def draws(self) -> dict[str, list[Any]]:
@@ -193,9 +193,11 @@ class Sweep:
     variants: tuple[str, ...] = ()
     axes: dict[str, Axis] = field(default_factory=dict)
     samples: Samples | None = None
-    seeds: Annotated[int, Interval(ge=1, le=MOST_POINTS)] | tuple[Annotated[int, Ge(0)], ...] | None = None
+    seeds: (
+        Annotated[int, Interval(ge=1, le=MOST_POINTS)] | tuple[Annotated[int, Interval(ge=0, le=2**63 - 1)], ...] | None
+    ) = None
     times_s: tuple[Annotated[float, Ge(0.0)], ...] = ()
-    chips: Annotated[int, Ge(1)] | None = None
+    chips: Annotated[int, Interval(ge=1, le=100_000)] | None = None
     outputs: tuple[str, ...] = ()
 
 

@@ -22,12 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from configs.bounded import largest_bytes, too_large
 from configs.errors import InputError
 
 FILE = "sweep.sqlite"
 LAYOUT = 1
 _MARK = 0x6D686F31  # the file's application_id: "mho1"
 _PATIENCE_S = 60.0  # for another process that is writing
+_MOST_OF_A_ROW, _MOST_OF_ALL = 1 << 24, 1 << 28  # unpacked [bytes]
 _AT_ONCE = 500  # SQLite takes at least 999 variables in a statement
 
 _TABLES = """
@@ -171,14 +173,21 @@ class Store:
                 raise OSError(
                     errno.EBUSY, f"another process has kept it locked for {_PATIENCE_S:g} s", str(self.path)
                 ) from error
-            raise OSError(errno.EIO, f"cannot be written or read ({text})", str(self.path)) from error
+            if any(word in text for word in ("disk", "open", "readonly")):
+                raise OSError(errno.EIO, f"cannot be written or read ({text})", str(self.path)) from error
+            raise self._damaged(error) from error
         except sqlite3.IntegrityError:
             raise
-        except (sqlite3.DatabaseError, zlib.error, json.JSONDecodeError) as error:
-            raise InputError(
-                f"{self.path}: is damaged ({error}); it was left as it is. Move it away to start anew, or save its "
-                f"rows with: sqlite3 {FILE} .recover"
-            ) from error
+        except InputError:
+            raise
+        except (sqlite3.DatabaseError, zlib.error, RecursionError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> InputError:
+        return InputError(
+            f"{self.path}: is damaged ({error}); it was left as it is. Move it away to start anew, or save its "
+            f"rows with: sqlite3 {FILE} .recover"
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -291,10 +300,13 @@ class Store:
     def results(self) -> Iterator[StoredResult]:
         """What a report needs of every point, without its configuration."""
         query = "select digest, state, code, coordinates, outputs, artefacts, error, seconds, finished from points"
+        left = largest_bytes(_MOST_OF_ALL)
         with self._clear_messages():
             for digest, state, code, coordinates, outputs, artefacts, *rest in self.db.execute(query):
                 pairs = tuple((path, value) for path, value in json.loads(coordinates))
-                yield StoredResult(digest, state, code, pairs, json.loads(outputs), _unpacked(artefacts), *rest)
+                found, size = _unpacked(artefacts, min(left, _MOST_OF_A_ROW))
+                left -= size
+                yield StoredResult(digest, state, code, pairs, json.loads(outputs), found, *rest)
 
     def sheets(self) -> list[tuple[str, str, str]]:
         """Name, text and start of every sweep that has worked here, in their order."""
@@ -333,7 +345,8 @@ class Store:
 def _row(each: tuple[Any, ...]) -> Row:
     digest, state, code, data, coordinates, outputs, artefacts, config, *rest = each
     pairs = tuple((path, value) for path, value in json.loads(coordinates))
-    return Row(digest, state, code, data, pairs, json.loads(outputs), _unpacked(artefacts), _unpacked(config), *rest)
+    packed = (_unpacked(artefacts)[0], _unpacked(config)[0])
+    return Row(digest, state, code, data, pairs, json.loads(outputs), *packed, *rest)
 
 
 def _refuse_absent(folder: Path) -> None:
@@ -359,5 +372,12 @@ def _packed(value: Any) -> bytes:
     return zlib.compress(_text(value).encode(), 6)
 
 
-def _unpacked(blob: bytes) -> Any:
-    return json.loads(zlib.decompress(blob))
+def _unpacked(blob: bytes, most: int = _MOST_OF_A_ROW) -> tuple[Any, int]:
+    """The content of a packed column, and the bytes that it unpacks to, at most so many."""
+    unpacking, most = zlib.decompressobj(), largest_bytes(most)
+    data = unpacking.decompress(blob, most + 1)
+    if len(data) > most:
+        raise too_large(FILE, most)
+    if not unpacking.eof:
+        raise ValueError("a packed column is cut short")
+    return json.loads(data), len(data)

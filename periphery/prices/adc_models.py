@@ -13,7 +13,7 @@ from configs.errors import InputError
 from periphery.prices.records import Model, Positive, Status
 from periphery.prices.scaling import neighbours, refuse_outside, scale
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=4096)]
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, cast
 
 import numpy as np
 import torch
+from annotated_types import Interval
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -35,7 +36,7 @@ class Augmentation:
     filter bank are stretched, one drawn for each copy (Jaitly and Hinton, ICML workshop 2013).
     """
 
-    copies: int = 5
+    copies: Annotated[int, Interval(ge=0, le=1000)] = 5
     max_shift_s: float = 0.1
     gain_dB: tuple[float, float] = (-6.0, 6.0)
     noise_snr_dB: tuple[float, float] = (5.0, 30.0)

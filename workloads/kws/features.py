@@ -11,10 +11,11 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import torch
+from annotated_types import Interval
 from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped,unused-ignore]
 
@@ -42,9 +43,9 @@ class MFCC:
 
     window_s: float = 0.040
     hop_s: float = 0.020
-    n_fft: int = 640
-    n_mels: int = 40
-    n_mfcc: int = 40
+    n_fft: Annotated[int, Interval(ge=2, le=RATE_HZ)] = 640
+    n_mels: Annotated[int, Interval(ge=1, le=1024)] = 40
+    n_mfcc: Annotated[int, Interval(ge=1, le=1024)] = 40
     f_min_Hz: float = 20.0
     f_max_Hz: float = 7600.0
     top_dB: float = 80.0
@@ -56,7 +57,11 @@ class MFCC:
                 f"hop_s: allowed are values above 0 s (got {self.hop_s:g})",
             ),
             (
-                self.window_s > 0 and self.window <= self.n_fft,
+                self.hop_s <= 0 or 1 <= self.hop_s * RATE_HZ <= RATE_HZ,
+                f"hop_s: allowed is one sample, {1 / RATE_HZ:g} s, to the second of a clip (got {self.hop_s:g} s)",
+            ),
+            (
+                1 <= self.window_s * RATE_HZ <= self.n_fft + 0.5,
                 f"window_s: allowed is at most n_fft samples, {self.n_fft / RATE_HZ:g} s (got {self.window_s:g} s)",
             ),
             (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -28,15 +29,20 @@ class KeywordData:
     full : download the 35-word training set (2.4 GB) rather than the 12-class test set
     splits : number of speaker splits; each trains its own network and its own chips
     split_seed : seed of the first split, apart from the experiment's seed; the others follow on
-    fractions : shares of training, validation and test speakers
+    fractions : shares of training, validation and test speakers: each above 0, of sum 1
     clips : at most so many clips, drawn evenly from all classes; None takes all
     """
 
     full: bool = False
     splits: Annotated[int, Interval(ge=1, le=100)] = 1
-    split_seed: Annotated[int, Ge(0)] = 0
+    split_seed: Annotated[int, Interval(ge=0, le=2**63 - 1)] = 0
     fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
-    clips: Annotated[int, Ge(24)] | None = None
+    clips: Annotated[int, Interval(ge=24, le=10_000_000)] | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.fractions) <= 0.0 or not math.isclose(sum(self.fractions), 1.0, rel_tol=1e-6):
+            got = ", ".join(f"{share:g}" for share in self.fractions)
+            raise InputError(f"fractions: must be three shares above 0 of sum 1 (got {got})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +111,7 @@ class Evaluation:
     chips: Annotated[int, Interval(ge=1, le=100000)] = 8
     times_s: Annotated[tuple[Annotated[float, Ge(0.0)], ...], Len(1)] = (0.0, 3600.0, 86400.0, 2592000.0)
     block: Annotated[int, Interval(ge=1, le=4096)] = 64
-    batch: Annotated[int, Ge(1)] = 512
+    batch: Annotated[int, Interval(ge=1, le=1_000_000)] = 512
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,8 +33,8 @@ class Stage:
     mixup : share of the clips that are mixed with another one [1]
     """
 
-    steps: Annotated[int, Ge(0)]
-    batch: Annotated[int, Ge(2)] = 128
+    steps: Annotated[int, Interval(ge=0, le=10_000_000)]
+    batch: Annotated[int, Interval(ge=2, le=1_000_000)] = 128
     learning_rate: Annotated[float, Gt(0.0)] = 0.03
     warm_up: Annotated[float, Interval(ge=0.0, lt=1.0)] = 0.1
     mixup: Share = 0.5
@@ -70,7 +70,7 @@ class Training:
     label_smoothing: Share = 0.1
     gradient_limit: Annotated[float, Gt(0.0)] = 1.0
     variation: Variation = Variation()
-    checks: Annotated[int, Ge(1)] = 10
+    checks: Annotated[int, Interval(ge=1, le=100_000)] = 10
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ class Variation:
     shift_frames: Annotated[float, Ge(0.0)] = 4.0
     tempo: Annotated[float, Interval(ge=0.0, le=0.5)] = 0.1
     colour: Annotated[float, Ge(0.0)] = 0.1
-    mask_frames: Annotated[int, Ge(0)] = 8
-    mask_coefficients: Annotated[int, Ge(0)] = 6
+    mask_frames: Annotated[int, Interval(ge=0, le=100_000)] = 8
+    mask_coefficients: Annotated[int, Interval(ge=0, le=100_000)] = 6
     recorded_share: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.1
 
 

@@ -42,8 +42,8 @@ class Binning:
     steps: Annotated[int, Interval(ge=1, le=100_000)] = 50
     mode: Literal["duration", "width", "chunk"] = "duration"
     width_s: Annotated[float, Gt(0.0)] = 1e-3
-    crop: Annotated[int, Gt(0)] | None = None
-    pool: Annotated[int, Gt(0)] = 1
+    crop: Annotated[int, Interval(ge=1, le=65_536)] | None = None
+    pool: Annotated[int, Interval(ge=1, le=65_536)] = 1
     polarity: Literal["off", "on", "both", "either"] = "either"
 
     def shape(self, sensor: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge, Interval, Len
+from annotated_types import Interval, Len
 from numpy.typing import NDArray
 
 from devices import Stream
@@ -42,9 +42,9 @@ class EventData:
     sense: Literal["vision", "audio"] = "vision"
     splits: Annotated[tuple[SplitName, ...], Len(1)] = ("folds",)
     folds: Annotated[int, Interval(ge=2, le=100)] = 5
-    split_seed: Annotated[int, Ge(0)] = 0
+    split_seed: Annotated[int, Interval(ge=0, le=2**63 - 1)] = 0
     validation: Annotated[float, Interval(gt=0.0, lt=0.9)] = 0.1
-    recordings: Annotated[int, Ge(20)] | None = None
+    recordings: Annotated[int, Interval(ge=20, le=10_000_000)] | None = None
     binning: Binning = NMNIST_BINNING
     cochlea: Cochlea = Cochlea()
     saccades: Saccades | None = None

@@ -45,7 +45,7 @@ class LiquidEvaluation:
     chips: Annotated[int, Interval(ge=1, le=100_000)] = 16
     times_s: Annotated[tuple[Annotated[float, Ge(0.0)], ...], Len(1)] = (0.0,)
     sweep_chips: Annotated[int, Interval(ge=1, le=1000)] = 4
-    sweep_recordings: Annotated[int, Ge(20)] | None = None
+    sweep_recordings: Annotated[int, Interval(ge=20, le=10_000_000)] | None = None
     readouts: tuple[AnyReadout, ...] = ()
     readout_chips: Annotated[int, Interval(ge=1, le=1000)] = 2
     shown: Annotated[int, Interval(ge=0, le=6)] = 3

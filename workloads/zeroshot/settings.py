@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Interval, Len
+from annotated_types import Interval, Len
 
 from mappings.liquid.liquid import Liquid
 from workloads.experiment import Experiment, Variant
@@ -54,7 +54,7 @@ class ZeroShotEvaluation:
     """
 
     chips: Annotated[int, Interval(ge=1, le=1000)] = 8
-    per_class: Annotated[int, Ge(1)] = 100
+    per_class: Annotated[int, Interval(ge=1, le=1_000_000)] = 100
     sweep_chips: Annotated[int, Interval(ge=1, le=1000)] = 2
     sweep_epochs: Annotated[int, Interval(ge=1, le=10_000)] = 10
     methods: tuple[Contrastive, ...] = ()

@@ -114,7 +114,7 @@ class ZeroShotTables(Ledger):
             unused = len(recordings) - sum(sense.values())
             if unused:
                 self.note(
-                    f"{recordings.data_name}: {unused} of {len(recordings)} recordings are used in no part: other "
+                    f"{recordings.origin.name}: {unused} of {len(recordings)} recordings are used in no part: other "
                     "labels than those seen and unseen, or parts of the data set that are neither trained on nor asked."
                 )
         self._caveats(sizes)

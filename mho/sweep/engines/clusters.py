@@ -12,14 +12,14 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from configs.errors import InputError
-from mho.sweep.engines.engine import PINNED, Closing, Engine, Here, Local, WorkerDied, translated
+from mho.sweep.engines.engine import PINNED, Closing, Engine, Here, Local, WorkerDied, translated, uninterrupted
 
 Kind = Literal["local", "dask", "ray"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -79,7 +79,7 @@ class Dask(Closing):
         else:
             # One try a task: the sweep itself finds out at which point a worker died.
             dask.config.set({"distributed.scheduler.allowed-failures": 0})
-            with _uninterrupted():
+            with uninterrupted():
                 self._cluster = distributed.LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
@@ -207,19 +207,6 @@ def _knock(address: str, engine: str, *schemes: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
     except (OSError, OverflowError) as error:
         raise InputError(f"--address {address}: nothing answers there ({_first_line(error)})") from None
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Processes started here do not receive Ctrl-C, which the terminal sends to all: the sweep ends them itself."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
 
 
 def _called(function: Callable[[Any], Any], task: Any) -> Any:

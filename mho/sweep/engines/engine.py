@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -98,16 +100,30 @@ class Local(Closing):
                     self.workers, env=PINNED, initializer=_end_with, initargs=(os.getpid(),)
                 )
             try:
-                return translated(self._pool.submit(function, task), _broken)
+                with uninterrupted():
+                    return translated(self._pool.submit(function, task), _broken)
             except BrokenProcessPool:
                 self.close()
-        raise WorkerDied("workers die as soon as they are started")
+        raise ConnectionError("worker processes die as soon as they are started; all points finished so far are kept")
 
     def close(self) -> None:
         """Kill the workers: what they had not handed over is computed again by the next run."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, kill_workers=True)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Processes started here do not receive Ctrl-C, which the terminal sends to all: the sweep ends them itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def translated(inner: Any, means: Callable[[BaseException], BaseException]) -> Future[Any]:

@@ -8,6 +8,7 @@ are those of the rows.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -183,7 +184,7 @@ def _again(name: str, text: str) -> tuple[Study | None, str]:
         if dump_yaml(study.sheet.node.plain()) == text:
             return study, ""
     with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / f"{Path(name).stem or 'sweep'}.yaml"
+        copy = Path(scratch) / f"{re.sub('[^a-zA-Z0-9_-]', '_', Path(name).stem)[:60] or 'sweep'}.yaml"
         copy.write_text(text, encoding="utf-8")
         try:
             return Study(str(copy)), ""

@@ -172,7 +172,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
             load_yaml(path)
         assert str(caught.value) == f"{path}: cannot be read: {reason}"
     (tmp_path / "big.yaml").write_bytes(b" " * (MAX_BYTES + 1))
-    with pytest.raises(InputError, match="may hold at most 8000000 bytes"):
+    with pytest.raises(InputError, match="may hold at most 4000000 bytes"):
         load_yaml(tmp_path / "big.yaml")
     with pytest.raises(InputError, match="cannot be read"):
         load_yaml("a\0b.yaml")
