@@ -99,7 +99,7 @@ def test_parts_have_their_fractions_of_each_class_and_of_the_speakers(fractions:
 def test_a_split_depends_on_its_seed_alone() -> None:
     clips = clips_of([(number % 3, 1 + number % 40, number) for number in range(400)], 3)
     first = split_by_speaker(clips, 7)
-    again = split_by_speaker(replace(clips, data_name="another name"), 7)
+    again = split_by_speaker(replace(clips, origin=Origin("another name")), 7)
     np.testing.assert_array_equal(first.test, again.test)
     assert any(not np.array_equal(first.test, split_by_speaker(clips, seed).test) for seed in range(3))
 

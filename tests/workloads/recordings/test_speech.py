@@ -68,7 +68,7 @@ def test_the_default_is_the_same_every_time_and_says_that_it_is_synthetic(cache:
     assert spoken_clips(seed=2, how=FEW).digest != first.digest
     assert first.origin.synthetic
     assert first.notes == (NOTE,)
-    assert "synthetic" in first.source
+    assert "synthetic" in first.origin.source
 
 
 @pytest.mark.usefixtures("spoken")
