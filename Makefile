@@ -11,14 +11,14 @@ PIP := $(PY) -m pip --disable-pip-version-check -qq
 
 export PYTHONUTF8 := 1
 
-.PHONY: help setup run test bench lint clean
+.PHONY: help setup run test bench fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
 	@echo "mho: accuracy, area, energy and latency of analog in-memory computing"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
 	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1: \2/p' Makefile
-	@echo 'PYTHON=python3.12 chooses the interpreter; ARGS="..." is handed on to run, test and bench.'
+	@echo 'PYTHON=python3.12 chooses the interpreter; ARGS="..." is handed on to run, test, bench and fuzz.'
 
 setup: $(READY)  ## make .venv (3.10 to 3.13; a few minutes the first time, instant afterwards)
 
@@ -43,6 +43,9 @@ test: $(READY)  ## run the tests
 
 bench: $(READY)  ## time mho beside its peers and write benchmarks/results.json
 	@$(PY) -m benchmarks $(ARGS)
+
+fuzz: $(READY)  ## answer 10,000 damaged and odd inputs, two at a time; ARGS="--each 80" for fewer
+	@$(PY) -m benchmarks.fuzz $(ARGS)
 
 lint: $(READY)  ## ruff, mypy --strict and the contract of the imports
 	@$(PY) -m ruff check .

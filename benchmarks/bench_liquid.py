@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from devices import ChipStreams, FormedTaOx, Stream
-from mappings.liquid.liquid import ActiveLines, LineSpikes, Liquid, ProgrammedLiquid
+from mappings.liquid.liquid import Liquid, ProgrammedLiquid
+from mappings.liquid.run import ActiveLines, LineSpikes
 from mappings.liquid.step import on_grid
 from workloads.lsm.binning import NMNIST_BINNING, binned
 from workloads.recordings.nmnist import load_nmnist
@@ -39,13 +40,13 @@ def bernoulli(rate: float) -> LineSpikes:
 @pytest.mark.parametrize("rate", [0.2, 0.9])
 def test_liquid(side_by_side: SideBySide, name: str, rate: float) -> None:
     """Beside 50 products of (1000 x 456) and (456 x 200) alone; events are the engine at 20 %, products at 90 %."""
-    made = LIQUIDS[name].program(RNG)
-    read, spikes = made.read(), bernoulli(rate)
+    made = LIQUIDS[name].map().program(rng=RNG)
+    read, spikes = made.at(), bernoulli(rate)
     driven = (torch.rand((RECORDINGS, 456), generator=torch.Generator().manual_seed(0)) < 0.2).float()
     weights = made.weights_uS()[0].contiguous()
     row = side_by_side(
         f"liquid 456 x 200, 1000 recordings of 50 steps, {100 * rate:.0f} % active, {name}",
-        lambda: made.run(spikes, rng=RNG, read=read),
+        lambda: read.run(spikes, noise=RNG),
         "matrix products alone",
         lambda: [driven @ weights for _ in range(STEPS)],
         target_ratio=1.5,
@@ -70,11 +71,11 @@ def with_snntorch(made: ProgrammedLiquid, spikes: ActiveLines) -> Any:
     Its own reset would discard the input of that step too, hence the product with the spikes.
     """
     snntorch = pytest.importorskip("snntorch")
-    how = made.liquid
+    how, chip = made.mapped.reservoir, made.mapped.chip
     weights = on_grid(made.weights_uS())[0] * how.gain_per_uS
     into, back = (torch.nn.Linear(width, how.neurons, bias=False) for width in (how.inputs, how.neurons))
     into.weight.data, back.weight.data = weights[: how.inputs].T.contiguous(), weights[how.inputs :].T.contiguous()
-    sigma = how.device.read_noise_S * 1e6 * how.gain_per_uS
+    sigma = chip.device.read_noise_S * 1e6 * how.gain_per_uS
     leaky = snntorch.Leaky(beta=how.neuron.decay, threshold=how.neuron.threshold, reset_mechanism="none")
     n = (len(spikes.offsets) - 1) // spikes.steps
     dense = np.zeros((n * spikes.steps, how.inputs), np.float32)
@@ -88,7 +89,7 @@ def with_snntorch(made: ProgrammedLiquid, spikes: ActiveLines) -> Any:
             current = into(now) + back(fired)
             if sigma > 0.0:
                 active = now.sum(1, keepdim=True) + fired.sum(1, keepdim=True)
-                current += torch.diff(torch.randn((n, how.columns)) * (sigma * active.sqrt()))
+                current += torch.diff(torch.randn((n, made.mapped.shape.columns)) * (sigma * active.sqrt()))
             fired, membrane = leaky(current, membrane * (1.0 - fired))
             count = count + fired
         return count
@@ -99,17 +100,17 @@ def with_snntorch(made: ProgrammedLiquid, spikes: ActiveLines) -> Any:
 @pytest.mark.parametrize("name", LIQUIDS)
 def test_events_beside_snntorch(side_by_side: SideBySide, name: str) -> None:
     """Real recordings; snnTorch starts from dense spikes made before, and has no converter."""
-    made = LIQUIDS[name].program(RNG)
+    made = LIQUIDS[name].map().program(rng=RNG)
     label, spikes = recordings()
     reference = with_snntorch(made, spikes)
     if name == "no read noise":
-        counts = made.run(spikes, rng=RNG, engine="events").counts[0]
+        counts = made.at().run(spikes, noise=RNG, engine="events").counts[0]
         agree = float((counts == reference()).float().mean())
         assert agree > 0.999, "snnTorch adds in another order: a membrane may end on the other side of its threshold"
-    read = made.read()
+    read = made.at()
     row = side_by_side(
         f"liquid by events, {label}, {name}",
-        lambda: made.run(spikes, rng=RNG, read=read, engine="events"),
+        lambda: read.run(spikes, noise=RNG, engine="events"),
         "snnTorch",
         reference,
         target_ratio=1 / 3,

@@ -5,36 +5,22 @@ python -m benchmarks.gpu_liquid            (a CUDA device is needed; CI has none
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 
+from benchmarks.gpu import seconds
 from devices import ChipStreams, FormedTaOx, Stream
-from mappings.liquid.liquid import LineSpikes, Liquid
+from mappings.liquid.liquid import Liquid
+from mappings.liquid.run import LineSpikes
 
-STEPS, REPEATS = 50, 7
+STEPS = 50
 LIQUIDS = {
     "no read noise": Liquid(device=FormedTaOx(read_noise_S=0.0), read_path="capacitor"),
     "read noise": Liquid(read_path="capacitor"),
     "read noise and 14-bit ADC": Liquid(),
 }
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Median time of ``work`` [s]."""
-    work()
-    found = []
-    for _ in range(REPEATS):
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        work()
-        torch.cuda.synchronize()
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
 
 
 def main() -> None:
@@ -48,19 +34,19 @@ def main() -> None:
         spikes, rng = LineSpikes.of(raster), ChipStreams.of(Stream.root(0), chips)
         driven = (torch.rand((chips, recordings, 456), device="cuda") < rate).float()
         for name, how in LIQUIDS.items():
-            made = how.program(rng)
-            read, weights = made.read(), made.weights_uS().cuda()
+            made = how.map().program(rng=rng)
+            read, weights = made.at(), made.weights_uS().cuda()
 
             def products(weights: torch.Tensor = weights, driven: torch.Tensor = driven) -> None:
                 for _ in range(STEPS):
                     driven @ weights
 
             torch.cuda.reset_peak_memory_stats()
-            mine = seconds(lambda: made.run(spikes, rng=rng, read=read, device="cuda"))  # noqa: B023
+            mine = seconds(lambda: read.run(spikes, noise=rng, device="cuda"))  # noqa: B023
             peak, alone = torch.cuda.max_memory_allocated() / 2**20, seconds(products)
             same = ""
             if name == "no read noise" and chips == 1:
-                counts = [made.run(spikes, rng=rng, read=read, device=where).counts for where in ("cuda", "cpu")]
+                counts = [read.run(spikes, noise=rng, device=where).counts for where in ("cuda", "cpu")]
                 same = f"; counts as on the CPU: {torch.equal(*counts)}"
             print(
                 f"{chips:3} chips x {recordings} recordings, {rate:.0%} active, {name:26} {1e3 * mine:8.2f} ms; "

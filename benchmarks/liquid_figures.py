@@ -13,15 +13,9 @@ import numpy as np
 
 from devices import ChipStreams, Stream
 from mappings.cost import price, shares, summarise
-from mappings.liquid.actions import (
-    GPU_MODELS,
-    LiquidActivity,
-    gpu_actions,
-    liquid_actions,
-    readout_actions,
-    training_cost,
-)
-from mappings.liquid.liquid import LineSpikes, Liquid
+from mappings.liquid.comparison import GPU_MODELS, gpu_actions, training_cost
+from mappings.liquid.liquid import Liquid
+from mappings.liquid.run import LineSpikes
 from periphery.neurons.lif import LIF
 from periphery.prices.component import load_components
 from workloads.lsm.binning import NMNIST_BINNING, binned
@@ -46,12 +40,11 @@ def rates() -> None:
         how = Liquid(inputs=inputs, neurons=neurons, gain_per_uS=gain, neuron=LIF(decay=decay, threshold=threshold))
         chips, recordings = (16, 40) if neurons < 1000 else (2, 8)
         rng = ChipStreams.of(Stream.root(0), chips)
-        made, software = how.program(rng), how.software(rng)
-        read, cells = made.read(), []
+        read, software, cells = how.map().program(rng=rng).at(), how.map().software(rng=rng).at(), []
         for rate in RATES:
             spikes = LineSpikes.of(np.random.default_rng(0).random((recordings, steps, inputs)) < rate)
-            analog = 100 * made.run(spikes, rng=rng, read=read).rates
-            ideal = 100 * software.run(spikes, rng=rng).rates
+            analog = 100 * read.run(spikes, noise=rng).rates
+            ideal = 100 * software.run(spikes, noise=rng).rates
             cells.append(f"{analog.mean():.2g} ± {analog.std():.1g} ({ideal.mean():.2g})")
         print(f"| {name} | {' | '.join(cells)} |")
 
@@ -63,10 +56,9 @@ def energy(source: Path) -> None:
     print(f"\n{len(spikes)} recordings, {100 * spikes.rate:.2f} % of input lines active in a step")
     for path in ("board", "capacitor"):
         how = replace(Liquid(), read_path=path)
-        made = how.program(rng)
-        read = made.read()
-        activity = LiquidActivity.of(made.run(spikes, rng=rng, read=read), read)
-        layers = [liquid_actions(how, activity, steps=50), readout_actions(how, 10, steps=50)]
+        mapped = how.map()
+        activity = mapped.program(rng=rng).at().run(spikes, noise=rng).activity
+        layers = [mapped.actions(activity), mapped.readout(10).actions(steps=50)]
         latency_s = sum(layer.latency_s * layer.steps for layer in layers)
         lines = [
             line for layer in layers for line in price(layer, node_nm=40, components=components, latency_s=latency_s)

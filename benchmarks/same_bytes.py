@@ -33,13 +33,14 @@ JOBS: dict[str, list[str]] = {
     ],
     "kws": ["run", "kws"],
 }
-SENTENCES = frozenset(("text", "notes", "note", "source", "section"))
+SENTENCES = frozenset(("text", "notes", "note", "source", "section", "stages", "weights"))
 TIMES = {"learning.csv": ["seconds"], "results.csv": ["seconds"]}
 
 
 def make(checkout: Path, folder: Path, names: list[str]) -> None:
     """Run the jobs of these names (all by default) with the packages in ``checkout``."""
     environment = {**os.environ, "PYTHONPATH": str(checkout.resolve()), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["MHO_CACHE"] = str(folder.resolve().with_name(f"{folder.name}.cache"))  # no other checkout writes there
     for name in names or JOBS:
         command = [sys.executable, "-m", "mho", *JOBS[name], "-o", str(folder.resolve() / name), "--quiet"]
         if JOBS[name][0] == "sweep":

@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python benchmarks/spgemm_tiles.py [tiles] [accuracy] [merge] [estimates] > tables.md
 
-Matrices lie in ../shared/data/matrices beside the checkout; products are A A, or A A^T where A is not square.
+Matrices are in ../shared/data/matrices beside the checkout; products are A A, or A A^T where A is not square.
 """
 
 from __future__ import annotations
@@ -21,17 +21,15 @@ from devices import PCM, SONOS, AnyDevice, Ideal, Stream, TaOx
 from mappings.cost import price
 from mappings.sparse import (
     Lengths,
+    MappedProduct,
     Merge,
     SparseChip,
     SparseCounts,
+    SparseLayer,
     SparseMapping,
-    count,
     estimate,
     multiply,
-    plan,
     sample,
-    sparse_actions,
-    sparse_components,
 )
 from mappings.sparse.tiles.layout import Layout
 from workloads.spgemm import ErdosRenyi, read_matrix
@@ -55,11 +53,9 @@ def pattern(name: str) -> tuple[Any, Any]:
     return (a, a) if a.shape[0] == a.shape[1] else (a, a.T.tocsr())
 
 
-def energies(counts: SparseCounts, mapping: SparseMapping) -> tuple[float, float, float]:
+def energies(mapped: MappedProduct, counts: SparseCounts) -> tuple[float, float, float]:
     """Energy of the tiles (cells, lines, drivers, converters, column lists, control), of writing them, and of all."""
-    lines = price(
-        sparse_actions(counts, mapping), node_nm=mapping.chip.node_nm, components=sparse_components(mapping.chip)
-    )
+    lines = price(mapped.actions(counts), node_nm=mapped.chip.node_nm, components=mapped.components())
     total = sum(line.energy_J for line in lines if line.action != "leakage")
     writing = sum(line.energy_J for line in lines if line.component == "cell_write")
     beside = sum(
@@ -79,8 +75,8 @@ def tiles_table() -> None:
         seen = []
         for layout, order in LAYOUTS:
             mapping = SparseMapping(chip=CHIP, layout=layout, order=order)
-            counts = count(plan(a, b, mapping))
-            seen.append((counts, *energies(counts, mapping)))
+            mapped = SparseLayer(b).map(mapping, inputs=a)
+            seen.append((mapped.counts, *energies(mapped, mapped.counts)))
         chosen = [seen[0], seen[2], seen[5]]
         cells = [str(one[0].tiles) for one in seen]
         filled = " / ".join(f"{one[0].utilisation:.2%}" for one in chosen)
@@ -120,7 +116,7 @@ def accuracy_table() -> None:
                 mapping = SparseMapping(chip=chip)
                 runs = [multiply(a, b, mapping, rng=Stream.root(0).child(name), t_s=t_s) for _, t_s in TIMES]
                 shares = " | ".join(f"{run.accuracy.rounded_share:.2%}" for run in runs)
-                error, step = runs[-1].accuracy.relative_frobenius, float(runs[0].plan.lsb[0])
+                error, step = runs[-1].accuracy.relative_frobenius, float(runs[0].mapped.converter.lsb[0])
                 print(f"| {name} | {bits} | {rows} | {step:.3g} | {shares} | {error:.2e} |", flush=True)
 
 
@@ -168,18 +164,18 @@ def estimate_table() -> None:
     random = ErdosRenyi(rows=8192, per_row=8.0).draw(rng=Stream.root(0)).csr
     cases = [("Erdős-Rényi", (random, random)), *((name, pattern(name)) for name in ESTIMATED)]
     for name, (a, b) in cases:
-        ready = plan(a, b, mapping)
-        true = count(ready)
+        mapped = SparseLayer(b).map(mapping, inputs=a)
+        true = mapped.counts
         ways: dict[str, Callable[[], SparseCounts]] = {
             "lengths": lambda a=a, b=b: estimate(Lengths.of(a, b), mapping),
-            "lengths and B's tiles": lambda a=a, b=b, t=ready.tiles: estimate(Lengths.of(a, b), mapping, tiles=t),
+            "lengths and B's tiles": lambda a=a, b=b, t=mapped.tiles: estimate(Lengths.of(a, b), mapping, tiles=t),
             "1/16 of A": lambda a=a, b=b, f=true.products: sample(a, b, mapping, products=f / 16),
         }
         for way, make in ways.items():
             found = make()
             ratios = [found.tiles / true.tiles, found.row_drives / true.row_drives]
             ratios += [found.activations / true.activations, found.touched / true.touched]
-            ratios.append(energies(found, mapping)[2] / energies(true, mapping)[2])
+            ratios.append(energies(mapped, found)[2] / energies(mapped, true)[2])
             print(
                 f"| {name} | {true.products:.3g} | {way} | " + " | ".join(f"{r:.2f}" for r in ratios) + " |", flush=True
             )

@@ -2,19 +2,26 @@
 
 A data folder may hold a named pipe, on which reading never ends; a link may lead to itself; a few kilobytes of gzip may
 unpack to gigabytes. Every reader of mho opens its files here, so that each of these is one sentence. The limits are
-generous; the environment variable ``MHO_LARGEST_FILE`` (bytes) raises or lowers all of them.
+generous; what is packed may unpack to a hundred times its size (256 MiB at least). The environment variable
+``MHO_LARGEST_FILE`` (bytes) replaces all of them.
 """
 
 from __future__ import annotations
 
 import bz2
+import csv
 import errno
 import gzip
 import io
 import lzma
 import os
 import stat
+import struct
+import tarfile
+import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
@@ -27,6 +34,11 @@ SURE_BYTES, RATIO = 1 << 28, 100
 """What any packed file may unpack to [bytes], and beyond that, times its size: gzip of zeros reaches 1,000."""
 DAMAGE = (EOFError, OSError, lzma.LZMAError, zlib.error)
 """What the libraries raise for packed data that is damaged or cut short."""
+FAULTS = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError),
+    *(csv.Error, lzma.LZMAError, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error),
+)
+"""What libraries raise somewhere inside for a file that is not as its format says."""
 _PIECE = 1 << 20
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -42,12 +54,12 @@ def largest_bytes(usual: int = LARGEST_BYTES) -> int:
 
     Raises InputError where that variable is not a whole number above 0.
     """
-    said = os.environ.get(VARIABLE, "")
-    if not said:
+    given = os.environ.get(VARIABLE, "")
+    if not given:
         return usual
-    if not (said.isascii() and said.isdigit() and len(said) < 16 and int(said) > 0):
-        raise InputError(f"{VARIABLE}: a number of bytes, at least 1 (got {said!r:.40})")
-    return int(said)
+    if not (given.isascii() and given.isdigit() and len(given) < 16 and int(given) > 0):
+        raise InputError(f"{VARIABLE}: a number of bytes, at least 1 (got {given!r:.40})")
+    return int(given)
 
 
 def largest_unpacked(packed: int, usual: int = LARGEST_BYTES) -> int:
@@ -93,7 +105,7 @@ def read_file(path: Path | str, *, most: int | None = None) -> bytes:
 
 
 def read_unpacked(path: Path | str, *, most: int | None = None) -> bytes:
-    """The same, with gzip, xz or bzip2 unpacked where the first bytes show it; ``most`` holds for what comes out.
+    """The same, with gzip, xz or bzip2 unpacked where the first bytes show it; ``most`` is the limit on what comes out.
 
     Raises InputError also for packed data that is damaged or cut short, with the line up to which it is whole.
     """
@@ -102,14 +114,8 @@ def read_unpacked(path: Path | str, *, most: int | None = None) -> bytes:
 
 def unpacked(data: bytes, name: str, *, most: int | None = None) -> bytes:
     """``data`` unpacked, if it is gzip, xz or bzip2, within the limit; ``name`` is how messages call it."""
-    stream: IO[bytes]
-    if data.startswith(b"\x1f\x8b"):
-        stream = cast(IO[bytes], gzip.GzipFile(fileobj=io.BytesIO(data)))
-    elif data.startswith(b"\xfd7zXZ\x00"):
-        stream = lzma.LZMAFile(io.BytesIO(data))  # noqa: SIM115  of memory alone
-    elif data.startswith(b"BZh"):
-        stream = bz2.BZ2File(io.BytesIO(data))
-    else:
+    stream = unpacking(io.BytesIO(data))
+    if stream is None:
         return data
     most = largest_unpacked(len(data), LARGEST_BYTES if most is None else most)
     limited, parts = LimitedStream(stream, name, most=most), []
@@ -120,6 +126,49 @@ def unpacked(data: bytes, name: str, *, most: int | None = None) -> bytes:
         line = 1 + sum(part.count(b"\n") for part in parts)
         raise InputError(f"{name}:{line}: whole packed data (from this line on: {error})") from None
     return b"".join(parts)
+
+
+def unpacking(file: IO[bytes]) -> IO[bytes] | None:
+    """What unpacks ``file`` as it is read, chosen by its first bytes: gzip, xz or bzip2; None for none of them."""
+    head = file.read(6)
+    file.seek(0)
+    if head.startswith(b"\x1f\x8b"):
+        return cast(IO[bytes], gzip.GzipFile(fileobj=file))
+    if head == b"\xfd7zXZ\x00":
+        return lzma.LZMAFile(file)
+    return bz2.BZ2File(file) if head.startswith(b"BZh") else None
+
+
+@contextmanager
+def one_sentence(name: str, what: str) -> Iterator[None]:
+    """Turns whatever a library raises for a file that is not as it should be into ``name: what (reason)``.
+
+    Around a reader of one format; an InputError passes through as it is.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except FAULTS as error:
+        reason = " ".join(str(error).split())[:200] or "no reason given"
+        raise InputError(f"{name}: {what} ({type(error).__name__}: {printable(reason)})") from error
+
+
+def expanded(path: Path | str) -> Path:
+    """A path with ``~`` and ``~user`` replaced by that home folder; InputError where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{printable(str(path))}: a user of this machine after ~ (this one has no home folder)"
+        ) from None
+
+
+def printable(name: str) -> str:
+    """A file's name for tables and messages: what cannot be printed or is not UTF-8 is written as an escape."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 class LimitedStream(io.RawIOBase):

@@ -80,7 +80,11 @@ class ArrayRead:
         )
 
     def product(self, counts: torch.Tensor) -> torch.Tensor:
-        """Mean of ``q``: ``counts (chips | 1, ..., rows)`` to ``(chips, ..., columns)`` [S clocks]."""
+        """Mean of ``q``: ``counts (chips | 1, ..., rows)`` to ``(chips, ..., columns)`` [S clocks].
+
+        ``counts (rows,)`` and ``(n, rows)`` are inputs of every chip, and give ``(chips, columns)`` and ``(chips, n,
+        columns)``. Raises ValueError for another number of rows or chips.
+        """
         total = _batched(counts, self.difference_S)
         size = counts.abs() if self.higher else counts
         power = counts
@@ -120,13 +124,22 @@ class ArrayRead:
 
 
 def _batched(counts: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """Product of ``(chips | 1, ..., rows)`` with ``(chips, rows, columns)``.
+    """Product of ``(chips | 1, ..., rows)``, ``(n, rows)`` or ``(rows,)`` with ``(chips, rows, columns)``.
 
     Each block of vectors of each chip is a separate product of one fixed shape: adding chips or blocks to the batch
     moves no bit of the others. As tried out, BLAS keeps to that only where columns fill whole vector registers and
     no small product stands alone (it is cut among threads): hence the columns of zeros, and the twin.
     """
-    columns, between = matrix.shape[-1], max(counts.dim() - 3, 0)
+    chips, rows, columns = matrix.shape
+    if counts.dim() == 0 or counts.shape[-1] != rows or (counts.dim() > 2 and counts.shape[0] not in (1, chips)):
+        raise ValueError(
+            f"inputs must be ({rows},), (n, {rows}) or ({chips} or 1, ..., {rows}): {rows} rows on {chips} chips "
+            f"(got {tuple(counts.shape)})"
+        )
+    if counts.dim() < 3:
+        product = _batched(counts.reshape(1, -1, rows), matrix)
+        return product.reshape(chips, *counts.shape[:-1], columns)
+    between = counts.dim() - 3
     filled = torch.nn.functional.pad(matrix, (0, -columns % REGISTER)) if columns % REGISTER else matrix
     filled = filled.reshape(matrix.shape[0], *([1] * between), *filled.shape[1:])
     alone = matrix.shape[0] * counts.shape[:-2].numel() == 1 and counts.shape[-2] < REGISTER
@@ -174,19 +187,31 @@ class Array:
         *,
         device: Device,
         encoding: Encoding,
-        tile_of_column: torch.Tensor,
         rng: ChipStreams,
+        tile_of_column: torch.Tensor | None = None,
         tile_rows: int | None = None,
         wires: Wires | None = None,
     ) -> Array:
         """Write ``weights`` of shape ``(rows, columns)`` on ``len(rng)`` chips; gradients reach ``weights``.
 
-        ``tile_rows``: word lines of one tile, all of them by default; it matters to wires alone. ``wires``: lines with
-        resistance, whose effect is folded into the conductances tile by tile.
+        ``tile_of_column``: the tile of each column, ``(columns,)``, one tile by default; ``tile_rows``: word lines of
+        one tile, all of them by default; it matters to wires alone. ``wires``: lines with resistance, whose effect is
+        folded into the conductances tile by tile.
         """
+        if tile_of_column is None:
+            tile_of_column = torch.zeros(weights.shape[1], dtype=torch.long)
         encoded = encoding.encode(weights, device, tile_of_column=tile_of_column)
         cells = device.program(encoded.target_S[None], rng=rng)
         return cls(device, encoded, cells, Tiling(tile_of_column, tile_rows or weights.shape[0]), wires)
+
+    def multiply(self, x: torch.Tensor, t_s: float = 0.0, *, v_read_V: float | None = None) -> torch.Tensor:
+        """``x W`` as the cells give it ``t_s`` seconds after programming, in units of x and W, fast noise apart.
+
+        ``x``: ``(rows,)``, ``(n, rows)`` or ``(chips | 1, ..., rows)``; returns ``(chips, ..., columns)``. Raises as
+        ``read_parts`` and ``ArrayRead.product`` do.
+        """
+        parts = self.read_parts(t_s, v_read_V=v_read_V)
+        return torch.stack([part.product(x) for part in parts]).sum(0) / self.encoded.scale_S.to(x.dtype)
 
     @property
     def cell_count(self) -> int:

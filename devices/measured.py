@@ -68,16 +68,17 @@ class Measured(Device):
 
         ``fields`` are further fields, such as ``read_noise_S``. Raises InputError for a bad file, with its line.
         """
-        table = read_measurements(path).table()
+        data = read_measurements(path)
+        table = data.table()
         found = {
             "g_min_S": table.target_S[0],
             "g_max_S": table.target_S[-1],
             "target_S": table.target_S,
-            "mean_S": table.mean_S,
+            "mean_S": tuple(tuple(max(0.0, mean_S) for mean_S in row) for row in table.mean_S),
             "sigma_S": table.sigma_S,
             "t_s": table.t_s,
             "status": "fitted",
-            "source": f"table of {table.source}",
+            "source": " ".join([f"table of {table.source}", *data.notes]),
         }
         if table.correlation is not None:
             found["correlation"] = table.correlation

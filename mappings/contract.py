@@ -147,5 +147,9 @@ class LayerRead(ABC):
     """A layer's chips at one time."""
 
     @abstractmethod
-    def run(self, inputs: Any, *, noise: Any, activity: Any = None) -> Any:
-        """What the chips answer to ``inputs``; ``activity`` adds up what they did for it."""
+    def run(self, *inputs: Any, **how: Any) -> Any:
+        """What the chips answer: ``run(inputs, noise=..., activity=...)``, where ``activity`` adds up what they did.
+
+        A kind that answers with a record of its run has the activity there, and takes none; a sparse layer has had its
+        inputs since it was mapped, and its noise since it was programmed.
+        """

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from mho.report.merit import shown
+from mho.report.merit import shown, with_deviation
 from mho.report.quantities import duration, quantity
 from workloads.result import Metric
 
@@ -61,10 +61,13 @@ def summary(metrics: dict[str, Any]) -> str:
     lines = [f"{metrics['experiment']}: {data['name']}{samples}"]
     if data["synthetic"]:
         lines.append("SYNTHETIC DATA: made by a program, not recorded; the figures do not apply to real recordings.")
+    if metrics.get("weights"):
+        lines.append(metrics["weights"])
     kinds = {name: Metric.model_validate(kind) for name, kind in metrics["metrics"].items()}
     for name, kind in kinds.items():
-        ideal = (
-            f"software {shown(kind, metrics['software'][name])}, ideal chip {shown(kind, metrics['quantised'][name])}"
+        stages = {"software": "software", "retrained": "retrained", "quantised": "ideal chip"}
+        ideal = ", ".join(
+            f"{text} {shown(kind, metrics[stage][name])}" for stage, text in stages.items() if metrics.get(stage)
         )
         lines.append(ideal if len(kinds) == 1 else f"{name}: {ideal}")
     rows = []
@@ -73,7 +76,7 @@ def summary(metrics: dict[str, Any]) -> str:
         over_time = "  ".join(
             f"{duration(q['t_s'])}: "
             + ", ".join(
-                f"{shown(kind, q[name]['mean'])} ± {shown(kind, q[name]['std'])}" for name, kind in kinds.items()
+                with_deviation(kind, q[name]["mean"], q[name]["std"], q["chips"]) for name, kind in kinds.items()
             )
             for q in variant["quality"]
         )

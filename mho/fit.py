@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+import warnings
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from configs.errors import InputError
-from configs.yaml_source import dump_yaml
+from configs.plausible import problems, range_of
+from configs.yaml_source import Node, Origin, as_node, dump_yaml
 from devices import AnyDevice, Measured
 from devices.candidates import fits
 from devices.fitting import Fit
@@ -23,6 +26,7 @@ from mho.config.schema import suggestion
 from mho.files import write_atomic
 
 WIDTH = 110
+MOST_LEVELS_SHOWN = 100
 
 
 def fit_file(path: Path, output: Path | None, *, kind: str | None = None, reads: Path | None = None) -> str:
@@ -30,16 +34,51 @@ def fit_file(path: Path, output: Path | None, *, kind: str | None = None, reads:
 
     ``kind`` is a candidate or a kind of device, of which the best candidate is taken; ``reads`` a file of samples that
     repeat the read of one cell a level, for the fast read noise. Returns the tables to print. Raises InputError for a
-    bad file or kind; a record is written whole or not at all.
+    bad file or kind; a record is written whole or not at all, and has nothing that mho would not read again.
     """
     data = read_measurements(path)
-    candidates = fits(data)
+    candidates = [fit for fit in fits(data) if _is_valid(fit)]
+    if not candidates:
+        usual = "{:g} to {:g} S".format(*range_of("g_max_S"))
+        raise InputError(
+            f"{data.name}: must be numbers that a device of some kind can describe, of {usual} (got none that fits)"
+        )
     best = _chosen(candidates, kind, data)
     read_noise_S, read_source = _read_noise(reads)
     text = _record(best, data, read_noise_S, read_source, asked_for=kind is not None)
     if output is not None:
         write_atomic(output, text.encode())
     return _tables(candidates, best, data) + ("" if output is not None else "\n" + text)
+
+
+def _is_valid(fit: Fit) -> bool:
+    """Whether a record of this device can be read again: its numbers are finite, plausible and as its kind allows."""
+    adapter: TypeAdapter[Any] = TypeAdapter(AnyDevice)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydantic warns of what is refused below
+            plain = adapter.dump_python(fit.device, mode="json")
+            adapter.validate_python(plain)
+    except ValueError:
+        return False
+    refused = problems(as_node(plain, Node(None, Origin(fit.name))))
+    return not refused and (not fit.samples or math.isfinite(fit.bic))
+
+
+def _notes(data: Measurements) -> list[str]:
+    """What was read otherwise than written, and means that fall where the targets rise."""
+    table, notes = data.table(), list(data.notes)
+    for row, mean_S in enumerate(table.mean_S):
+        falls = [level for level, step in enumerate(np.diff(mean_S)) if step < 0.0]
+        if falls:
+            low, high = table.target_S[falls[0]], table.target_S[falls[0] + 1]
+            when = f" at {table.t_s[row]:g} s" if table.t_s else ""
+            notes.append(
+                f"The mean falls where the target rises, {len(falls)} times{when}, first from {low:g} to {high:g} S "
+                f"(mean {mean_S[falls[0]]:.3g} to {mean_S[falls[0] + 1]:.3g} S): are columns or units mixed up?"
+            )
+            break
+    return notes
 
 
 def _chosen(candidates: list[Fit], kind: str | None, data: Measurements) -> Fit:
@@ -91,7 +130,8 @@ def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str
     device = replace(
         best.device,
         description=f"{best.name.replace('_', ' ')} fitted to {Path(data.name).name}",
-        source=f"fitted by mho fit to {data.source}; {best.name}, {how}.{kept} {read_source}",
+        source=f"fitted by mho fit to {data.source}; {best.name}, {how}.{kept} {read_source}"
+        + "".join(f" {note}" for note in _notes(data)),
         read_noise_S=float(f"{read_noise_S:.6g}"),
     )
     plain: dict[str, Any] = TypeAdapter(AnyDevice).dump_python(device, mode="json")
@@ -122,6 +162,8 @@ def _tables(candidates: list[Fit], best: Fit, data: Measurements) -> str:
             *([f"{fit.chi2[0]:.1f} / {fit.chi2[1]}", f"{fit.chi2[2]:.2g}"] if fit.chi2 else ["-", "-"]),
         )
     page.print(overview)
+    for note in _notes(data):
+        page.print(f"\n{escape(note)}")
     if not best.samples:
         page.print("\nNo count column: the goodness of fit cannot be judged, and the table is taken as it is.")
     if best.levels:
@@ -143,7 +185,13 @@ def _levels(best: Fit, data: Measurements) -> Table:
     for column in ("target, uS", *(["t, s"] if moving else []), "cells", "mean, uS", "spread, uS", "KS", "p"):
         shown.add_column(column, justify="right", no_wrap=True)
     means, sigmas = np.ravel(table.mean_S), np.ravel(table.sigma_S)
+    worst = sorted(best.levels, key=lambda level: level.p)[:MOST_LEVELS_SHOWN]
+    limit = worst[-1].p if len(best.levels) > MOST_LEVELS_SHOWN else 1.0
+    if limit < 1.0:
+        shown.title = f"{best.name}, the levels that fit worst, {MOST_LEVELS_SHOWN} of {len(best.levels)}"
     for level, mean, sigma in zip(best.levels, means, sigmas, strict=True):
+        if level.p > limit:
+            continue
         shown.add_row(
             f"{level.target_S * 1e6:.6g}",
             *([f"{level.t_s:g}"] if moving else []),

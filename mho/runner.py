@@ -75,7 +75,8 @@ def run(
 
         from mho.report import page as report
 
-        (folder / "report.html").write_text(report.html(folder), encoding="utf-8", errors="backslashreplace")
+        page = report.html(folder, published_as=output.resolve())
+        (folder / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace")
         progress("report", 1, 1)
     return metrics
 

@@ -18,9 +18,10 @@ from mappings.trace import trace
 from periphery.prices.component import Component
 from workloads.experiment import Experiment, Variant
 from workloads.result import Comparison, Data, Metric, Metrics, Panel, Result, VariantResult
-from workloads.statistics import difference
+from workloads.statistics import difference, when
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +172,26 @@ class Ledger:
         """Note that a device other than the CPU changes nothing for ``what`` is simulated."""
         if device != "cpu":
             self.note(f"--device {device} changes nothing here: {what} are simulated on the CPU.")
+
+    def note_one_class(self, name: str, t_s: float, answers: Ints, labels: Sequence[str]) -> None:
+        """Note chips that answer one class alone; ``answers`` (chips, n), below 0 where a recording was not tested."""
+        named: dict[str, int] = {}
+        for chip in answers:
+            found = np.unique(chip[chip >= 0])
+            if len(found) == 1 and len(labels) > 1:
+                named[labels[int(found[0])]] = named.get(labels[int(found[0])], 0) + 1
+        if named:
+            which = ", ".join(f"{count} of {len(answers)} chips {label}" for label, count in named.items())
+            self.note(f"{name}, {when(t_s)}: chips answer one class alone, whatever the recording ({which}).")
+
+    def note_silence(self, name: str, counts: Ints) -> None:
+        """Note liquids in which nothing fires; ``counts`` (chips, recordings, neurons) of spikes."""
+        silent = int((counts.reshape(len(counts), -1).sum(1) == 0).sum())
+        if silent:
+            self.note(
+                f"{name}: no neuron fires in any recording on {silent} of {len(counts)} liquids; what their read-outs "
+                "answer is their bias alone."
+            )
 
     def price(self, variant: Variant, *parts: Priced, shown: str = "one step of each layer") -> None:
         """Cost of one variant; ``parts`` are chips that work side by side, each supplied as long as its own job lasts.

@@ -15,6 +15,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
+from workloads.statistics import deviation
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -32,7 +34,7 @@ class Panel:
     low, high : columns of an interval of y
     facet : column for whose values the panel is drawn again, side by side (at most six)
     log_x, log_y : logarithmic axes
-    share : y (or value) is a share, shown in per cent
+    share : y (or value) is a share, shown in per cent; its interval is cut at 0 and 1, in a table as well
     marks : vertical lines at these x, by name
     boxes : table of rectangles ``x0, y0, x1, y1`` drawn over a ``spy``
     columns : columns of a ``table``, all by default
@@ -75,9 +77,9 @@ class MeanAndStd(Record):
 
     @classmethod
     def of(cls, values: ArrayLike) -> MeanAndStd:
-        """Of these chips, which are all there are: the deviation is that of the sample itself."""
+        """Of these chips, a sample of all that could be made: the deviation is over n - 1, and one chip has none."""
         sample = np.asarray(values, np.float64)
-        return cls(mean=float(sample.mean()), std=float(sample.std()))
+        return cls(mean=float(sample.mean()), std=deviation(sample))
 
 
 class Metric(Record):
@@ -151,7 +153,7 @@ class VariantResult(Record):
 
 
 class Comparison(Record):
-    """A paired difference, variant minus software, with its 95 % interval."""
+    """A difference, variant minus software, with its 95 % interval; ``text`` states what it is over."""
 
     name: str
     t_s: float = 0.0
@@ -169,7 +171,9 @@ class Metrics(Record):
     """``metrics.json`` (DESIGN section 5).
 
     ``software`` and ``quantised`` hold the figures of the headline before any hardware and on an ideal chip;
-    ``baseline`` and ``chance`` those of a simpler system and of guessing, where the workload has them.
+    ``retrained`` those of the network that these chips hold, in float, where it was trained on after ``software``;
+    ``baseline`` and ``chance`` those of a simpler system and of guessing, where the workload has them. ``stages``
+    states for each stage of ``accuracy.csv`` what was computed on what; ``weights`` how a user's network was read.
     """
 
     experiment: str
@@ -178,9 +182,12 @@ class Metrics(Record):
     data: Data = Field(default_factory=Data)
     metrics: dict[str, Metric] = Field(min_length=1)
     software: dict[str, float | None] = Field(default_factory=dict)
+    retrained: dict[str, float | None] = Field(default_factory=dict)
     quantised: dict[str, float | None] = Field(default_factory=dict)
     baseline: dict[str, float | None] = Field(default_factory=dict)
     chance: dict[str, float | None] = Field(default_factory=dict)
+    stages: dict[str, str] = Field(default_factory=dict)
+    weights: str | None = None
     variants: tuple[VariantResult, ...] = Field(min_length=1)
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()

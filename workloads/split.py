@@ -52,12 +52,19 @@ def split_by_speaker(clips: Clips, seed: int, fractions: tuple[float, float, flo
     missing = (_content(counts, part_of) == 0) & (shares > 0)[:, None] & (counts.sum(0) > 0)
     if missing.any():
         raise InputError(
-            f"{clips.data_name}: class '{clips.labels[label]}' has clips of {np.count_nonzero(counts[:, label])} "
+            f"{clips.origin.name}: class '{clips.labels[label]}' has clips of {np.count_nonzero(counts[:, label])} "
             f"speakers, too few to hear it in each part ({', '.join(PARTS)}) with no speaker in two of them"
             for label in np.flatnonzero(missing.any(0))
         )
     parts = part_of[group_of]
     return Split(*(np.flatnonzero(parts == part) for part in range(3)))
+
+
+def listed_split(clips: Clips) -> Split | None:
+    """The split that the data set itself lists, None where it lists none."""
+    if clips.parts is None:
+        return None
+    return Split(*(np.flatnonzero(clips.parts == part) for part in PARTS))
 
 
 def speaker_groups(clips: Clips) -> Indices:

@@ -11,8 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def deviation(values: Sequence[float] | NDArray[Any]) -> float | None:
+    """Standard deviation of a sample, over n - 1; None where a single value has none."""
+    sample = np.asarray(values, np.float64)
+    return float(sample.std(ddof=1)) if len(sample) > 1 else None
+
+
 def interval(values: Sequence[float] | NDArray[Any]) -> tuple[float, float, float]:
-    """Mean of ``values`` and its 95 % interval by Student's t; no width from a single value."""
+    """Mean of ``values`` and its 95 % interval by Student's t; no width from a single value.
+
+    The interval is as computed, so that of a share may reach beyond 0 or 1; whoever shows it cuts it there.
+    """
     sample = np.asarray(values, np.float64)
     mean = float(sample.mean())
     if len(sample) < 2:

@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,8 +33,13 @@ class StoredNetworks:
     folder: Path
     of: str
 
-    def network(self, key: object, start: Net, train: Callable[[], tuple[Net, Rows]]) -> tuple[Net, Rows]:
-        """The network that ``train`` makes of ``start``, and its learning curve, both by ``key``."""
+    def network(
+        self, key: object, start: Net, train: Callable[[], tuple[Net, Rows]], about: Mapping[str, str]
+    ) -> tuple[Net, Rows]:
+        """The network that ``train`` makes of ``start``, and its learning curve, both by ``key``.
+
+        ``about``: metadata of the file, for who reads it elsewhere.
+        """
         name = hashlib.sha256(repr((self.of, key)).encode()).hexdigest()[:32]
         file = self.folder / f"{name}.safetensors"
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +50,7 @@ class StoredNetworks:
                 found = train()
                 tensors = {key: tensor.contiguous() for key, tensor in found[0].state_dict().items()}
                 with written_whole(file) as part:
-                    part.write_bytes(save(tensors, {"learning": json.dumps(found[1])}))
+                    part.write_bytes(save(tensors, {**about, "learning": json.dumps(found[1])}))
         return found
 
 

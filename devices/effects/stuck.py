@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -11,8 +11,12 @@ import numpy as np
 import torch
 from annotated_types import Ge, Interval
 
+from configs.bounded import one_sentence, read_file
 from configs.errors import InputError
+from configs.text_tables import number_of, read_rows
 from devices.effects.effect import Draws, Effect, Faults, Window
+
+LARGEST_MAP_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +74,9 @@ class Stuck(Effect):
 
 
 def read_map(file: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """A map of stuck cells of the given shape, as -1, 0 and 1: the first rows and columns of what the file holds.
+    """A map of stuck cells of the given shape, as -1, 0 and 1: the first rows and columns of the file.
 
-    Raises InputError where the file cannot be read, holds anything else, or has another shape.
+    Raises InputError where the file cannot be read, has anything else, or has another shape.
     """
     name = Path(file).name
     values = _npy(file) if file.lower().endswith(".npy") else _csv(file)
@@ -98,38 +102,29 @@ def read_map(file: str, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def _npy(file: str) -> np.ndarray:
+    data = read_file(file, most=LARGEST_MAP_BYTES)
     try:
-        values = np.load(file, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, EOFError):
-        raise InputError(f"{file}: must be one NumPy array of numbers, without pickled objects") from None
+        with one_sentence(file, "must be one NumPy array of numbers, without pickled objects"):
+            values = np.load(io.BytesIO(data), allow_pickle=False)
+    except MemoryError:  # its header promises more than it has
+        raise InputError(f"{file}: must be one NumPy array of numbers (got the header of a huge one)") from None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":
         raise InputError(f"{file}: must be one NumPy array of numbers (got {getattr(values, 'dtype', type(values))})")
     return values
 
 
 def _csv(file: str) -> np.ndarray:
+    _, mark, lines = read_rows(file, most=LARGEST_MAP_BYTES)
     rows: list[list[float]] = []
-    try:
-        with open(file, newline="", encoding="utf-8-sig") as text:
-            for number, row in enumerate(csv.reader(text), start=1):
-                if not row:
-                    continue
-                try:
-                    rows.append([float(entry) for entry in row])
-                except ValueError:
-                    raise InputError(
-                        f"{file}:{number}: a map holds -1, 0 and 1, separated by commas (got {','.join(row)[:60]})"
-                    ) from None
-                if len(rows[-1]) != len(rows[0]):
-                    raise InputError(
-                        f"{file}:{number}: every row must have {len(rows[0])} cells as the first (got {len(rows[-1])})"
-                    )
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror or error})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: a map is a CSV text file, or a NumPy array in a file named .npy") from None
+    for number, fields in lines:
+        row = [number_of(field, mark) for field in fields]
+        if not np.isfinite(row).all():
+            raise InputError(
+                f"{file}:{number}: a map has -1, 0 and 1, separated by commas (got {','.join(fields)[:60]})"
+            )
+        rows.append(row)
+        if len(row) != len(rows[0]):
+            raise InputError(f"{file}:{number}: every row must have {len(rows[0])} cells as the first (got {len(row)})")
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
 
 

@@ -1,7 +1,7 @@
 """Where a liquid works: rate, spectral radius and memory against weight scale and threshold.
 
 Too small a weight, and nothing fires; too large, and every spike sets off more than itself, so that the past is lost in
-the liquid's own activity. Between the two it remembers its input. Memory is the linear memory capacity
+what the liquid does by itself. Between the two it remembers its input. Memory is the linear memory capacity
 
     MC = sum over delays k of r^2(y_k(t), v(t - k)),     y_k a ridge regression on the neurons' counts in window t,
 
@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from devices import ChipStreams, Stream
-from mappings.liquid.liquid import LineSpikes, Liquid, ProgrammedLiquid
+from mappings.liquid.liquid import Liquid, ProgrammedLiquid
+from mappings.liquid.run import LineSpikes
 
 Values = NDArray[np.float64]
 RIDGE = 1.0
@@ -35,7 +36,7 @@ class Probe:
     Parameters
     ----------
     rate : mean share of input lines active in a step; the default is that of N-MNIST, binned as in the paper
-    window : steps for which a value of the signal holds
+    window : steps for which a value of the signal lasts
     windows : windows of one recording; the first ``delays`` of each only fill the memory
     recordings : independent recordings; the last quarter of them tests the fit
     delays : longest delay, in windows
@@ -57,7 +58,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Point:
+class WorkingPoint:
     """A liquid at one weight scale and threshold, means over chips: spikes per neuron and step [1], spectral radius in
     units of the threshold [1], linear memory capacity [windows]."""
 
@@ -75,13 +76,13 @@ class DesignMap:
     rate: Values
     spectral_radius: Values
     memory: Values
-    configured: Point
+    configured: WorkingPoint
     probe: Probe
 
 
 def spectral_radius(made: ProgrammedLiquid, t_s: float = 0.0) -> Values:
     """Largest eigenvalue of the recurrent weights, in units of the threshold, of every chip (chips,)."""
-    how = made.liquid
+    how = made.mapped.reservoir
     recurrent = made.weights_uS(t_s)[:, how.inputs :].double()
     values = torch.linalg.eigvals(recurrent).abs().amax(dim=1)
     return np.asarray(values.numpy() * how.gain_per_uS / how.neuron.threshold)
@@ -109,16 +110,16 @@ def memory_capacity(counts: Values, signal: Values, *, delays: int) -> float:
     return float(np.clip(np.maximum(r, 0.0) ** 2 - 1.0 / len(wanted), 0.0, None).sum())
 
 
-def measured(how: Liquid, probe: Probe, *, rng: ChipStreams, source: Stream) -> Point:
+def measured(how: Liquid, probe: Probe, *, rng: ChipStreams, source: Stream) -> WorkingPoint:
     """The liquid on the chips of ``rng`` under a probe drawn from ``source``."""
-    made = how.program(rng)
+    made = how.map().program(rng=rng)
     signal, lines = probe.signal(how.inputs, source)
-    run = made.run(lines, rng=rng, record=True)
+    run = made.at().run(lines, noise=rng, record=True)
     assert run.raster is not None
     chips, n, _, neurons = run.raster.shape
     counts = run.raster.numpy().reshape(chips, n, probe.windows, probe.window, neurons).sum(3, dtype=np.float64)
     memory = [memory_capacity(of_chip, signal, delays=probe.delays) for of_chip in counts]
-    return Point(float(run.rates.mean()), float(spectral_radius(made).mean()), float(np.mean(memory)))
+    return WorkingPoint(float(run.rates.mean()), float(spectral_radius(made).mean()), float(np.mean(memory)))
 
 
 def design_map(
@@ -140,9 +141,9 @@ def design_map(
     for row, column in np.ndindex(points, points):
         point = measured(_scaled(how, float(factors[column]), float(factors[row])), probe, rng=rng, source=source)
         grid[row, column] = point.rate, point.spectral_radius, point.memory
-    own = measured(how, probe, rng=rng, source=source)
+    configured = measured(how, probe, rng=rng, source=source)
     gains, thresholds = factors * how.gain_per_uS, factors * how.neuron.threshold
-    return DesignMap(gains, thresholds, grid[..., 0], grid[..., 1], grid[..., 2], own, probe)
+    return DesignMap(gains, thresholds, grid[..., 0], grid[..., 1], grid[..., 2], configured, probe)
 
 
 def _scaled(how: Liquid, gain: float, threshold: float) -> Liquid:

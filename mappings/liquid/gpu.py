@@ -1,9 +1,9 @@
 """The liquid in torch alone, for a GPU: the same steps as ``mappings.liquid.step``, on all chips at once.
 
-Rows lie on a grid on which sums are exact, and every other operation is a plain one in the same order, so counts are
+Rows are on a grid on which sums are exact, and every other operation is a plain one in the same order, so counts are
 those of the compiled engines to the bit, as long as nothing is noisy. Noise comes from torch's generators, one for each
-chip and block of recordings: the agreement is then statistical, and a recording's noise goes with its place. On a CUDA
-device a step is captured once as a graph and replayed: it is a dozen kernels, shorter than their launches.
+chip and block of recordings: the agreement is then statistical, and a recording's noise goes with its position. On a
+CUDA device a step is captured once as a graph and replayed: it is a dozen kernels, shorter than their launches.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy as np
 import torch
 
 from devices import BlockNoise, ChipStreams
-from mappings.liquid.run import BLOCK, ActiveLines, LiquidRead, LiquidRun
-from periphery.neurons.lif import Neurons
+from mappings.liquid.run import BLOCK, ActiveLines, LiquidArrays, LiquidRun
 
 GROUP = 4 * BLOCK
 """Recordings that are on the device at a time; a whole number of blocks of noise."""
+KINDS = (torch.int32, torch.int64, torch.int64, torch.uint8)
+"""Of counts, lines driven, conversions clipped, and the raster."""
 
 
 def run_torch(
-    read: LiquidRead,
-    neurons: Neurons,
+    read: LiquidArrays,
     spikes: ActiveLines,
     *,
     rng: ChipStreams,
@@ -36,16 +36,9 @@ def run_torch(
     ``rng``: a stream for each chip, of its read noise.
     """
     n = (len(spikes.offsets) - 1) // spikes.steps
-    parts = [_Group(read, neurons, spikes, rng, torch.device(device), first, record) for first in range(0, n, GROUP)]
-    counts, reads, clipped, raster = zip(*(part.run() for part in parts), strict=True)
-    return LiquidRun(
-        torch.cat(counts, dim=1).int(),
-        torch.cat(reads, dim=1).long(),
-        torch.cat(clipped, dim=1).long(),
-        torch.cat(raster, dim=1) if record else None,
-        spikes.steps,
-        np.diff(spikes.offsets[:: spikes.steps]),
-    )
+    parts = [_Group(read, spikes, rng, torch.device(device), first, record).run() for first in range(0, n, GROUP)]
+    marks = [torch.cat(mark, dim=1).to(kind) for mark, kind in zip(zip(*parts, strict=True), KINDS, strict=True)]
+    return LiquidRun.of(read, spikes, marks, record=record)
 
 
 class _Group:
@@ -53,16 +46,15 @@ class _Group:
 
     def __init__(
         self,
-        read: LiquidRead,
-        neurons: Neurons,
+        read: LiquidArrays,
         spikes: ActiveLines,
         rng: ChipStreams,
         device: torch.device,
         first: int,
         record: bool,
     ) -> None:
-        self.read, self.neurons, self.spikes, self.device, self.record = read, neurons, spikes, device, record
-        self.first = first
+        self.read, self.spikes, self.device, self.record = read, spikes, device, record
+        self.first, neurons = first, read.neurons
         self.n = min(GROUP, (len(spikes.offsets) - 1) // spikes.steps - first)
         chips, self.width = neurons.threshold.shape
         self.chips, how = chips, neurons.design
@@ -90,25 +82,25 @@ class _Group:
         """Counts, lines driven, conversions clipped, and the raster (of no steps where it is not recorded)."""
         inputs = self._inputs()
         replay = self._replayed(self._step) if self.device.type == "cuda" else self._step
-        seen = []
+        rasters = []
         for step in range(self.spikes.steps):
             self.driven[..., : self.read.inputs] = inputs[:, step]
             for name, source in self.sources.items():
                 self.z[name].copy_(source.normal(self.z[name].shape[2:])[:, : self.n])
             replay()
             if self.record:
-                seen.append(self.fired.to(torch.uint8))
-        raster = torch.stack(seen, dim=2).cpu() if seen else torch.zeros((self.chips, self.n, 0, self.width))
+                rasters.append(self.fired.to(torch.uint8))
+        raster = torch.stack(rasters, dim=2).cpu() if rasters else torch.zeros((self.chips, self.n, 0, self.width))
         return self.counts.cpu(), self.reads.cpu(), self.clipped.cpu(), raster
 
     def _inputs(self) -> torch.Tensor:
         """Ones where a line is active, (recordings, steps, inputs), one byte each."""
         steps, inputs = self.spikes.steps, self.read.inputs
         edges = self.spikes.offsets[self.first * steps : (self.first + self.n) * steps + 1]
-        place = np.repeat(np.arange(len(edges) - 1), np.diff(edges)) * inputs
-        place += self.spikes.lines[int(edges[0]) : int(edges[-1])]
+        active = np.repeat(np.arange(len(edges) - 1), np.diff(edges)) * inputs
+        active += self.spikes.lines[int(edges[0]) : int(edges[-1])]
         dense = torch.zeros(self.n * steps * inputs, dtype=torch.uint8, device=self.device)
-        dense[torch.from_numpy(place).to(self.device)] = 1
+        dense[torch.from_numpy(active).to(self.device)] = 1
         return dense.reshape(self.n, steps, inputs)
 
     def _replayed(self, step: Callable[[], None]) -> Callable[[], None]:
@@ -128,18 +120,18 @@ class _Group:
         return graph.replay
 
     def _step(self) -> None:
-        """One step in place: from the lines driven to the neurons that fire and the lines that they drive next."""
-        how, read = self.neurons.design, self.read
+        """One step of the state: from the lines driven to the neurons that fire and the lines that they drive next."""
+        how, read = self.read.neurons.design, self.read
         x = self._columns()
         free = self.waiting == 0
         if how.refractory_steps > 0:
             x = x * free
         kept = torch.where(self.fired > 0, float(np.float32(how.decay) * np.float32(how.residue)), _f32(how.decay))
         self.membrane.mul_(kept).add_(x * _f32(read.gain_per_uS))
-        seen = self.membrane
+        compared = self.membrane
         if "decisions" in self.z:
-            seen = seen + _f32(how.noise) * self.z["decisions"]
-        fired = seen > self.threshold
+            compared = compared + _f32(how.noise) * self.z["decisions"]
+        fired = compared > self.threshold
         if how.refractory_steps > 0:
             fired = fired & free
             waiting = self.waiting.sub(1).clamp_min_(0)
@@ -169,21 +161,14 @@ class _Group:
                 code = torch.floor(sums * float(np.float32(1.0) / np.float32(read.lsb_uS)) + 0.5)
                 bounded = code.clamp(0.0, float(read.top_code))
                 self.clipped.add_((code != bounded).sum(dim=-1))
-                part = self._differences(bounded) * _f32(read.lsb_uS)
+                part = read.wiring.differences(bounded) * _f32(read.lsb_uS)
             else:
-                part = sums if noise is None else sums + self._differences(noise)
+                part = sums if noise is None else sums + read.wiring.differences(noise)
             total = part if total is None else total + part
         assert total is not None
         return total
 
-    def _differences(self, columns: torch.Tensor) -> torch.Tensor:
-        parts = [
-            columns[..., lo + plus : hi + plus] - columns[..., lo + minus : hi + minus]
-            for lo, hi, plus, minus in self.read.wiring.segments.tolist()
-        ]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-
 
 def _f32(value: float) -> float:
-    """A number as the compiled engines hold it, in single precision."""
+    """A number as the compiled engines have it, in single precision."""
     return float(np.float32(value))

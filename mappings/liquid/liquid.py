@@ -4,9 +4,10 @@
 (2) membrane   u <- decay u (1 - s) + x,   s = 1 where u > threshold
 (3) feature    f_j = (spikes of neuron j) / T
 
-A weight is the difference of two cells on one word line. With ``neighbours`` it is that of adjacent bit lines,
-``W_ij = G_i,j+1 - G_ij``: 201 bit lines serve 200 neurons, and the weights of adjacent neurons share a cell, so their
-correlation is -1/2, and so is that of their read noise. With ``pairs`` every neuron has two bit lines of its own.
+The **reservoir** is what is computed; the **chip** brings the weights, each the difference of two cells on one word
+line. With ``neighbours`` it is that of adjacent bit lines, ``W_ij = G_i,j+1 - G_ij``: 201 bit lines serve 200 neurons,
+and the weights of adjacent neurons share a cell, so their correlation is -1/2, and so is that of their read noise. With
+``pairs`` every neuron has two bit lines to itself.
 
 N. Lin et al., Nat. Comput. Sci. 5, 37-47 (2025), doi 10.1038/s43588-024-00751-z. The paper's figures show 456 x 201
 cells for 256 inputs and 200 neurons; that its weights are neighbours' differences is inferred from them.
@@ -15,66 +16,53 @@ cells for 256 inputs and 200 neurons; that its weights are neighbours' differenc
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import torch
 from annotated_types import Gt, Interval
 from numpy.typing import NDArray
 
-from devices import AnyDevice, Cells, ChipStreams, FormedTaOx
-from mappings.liquid.circuit import LiquidCircuit
+from devices import Cells, ChipStreams, FormedTaOx, InputError
+from mappings.actions import Actions
+from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, WordFormat, WrittenCells
+from mappings.liquid.actions import LiquidReadout, reservoir_actions
+from mappings.liquid.chip import US, LiquidChip, LiquidShape
 from mappings.liquid.gpu import run_torch
-from mappings.liquid.run import ActiveLines, Engine, Job, LineSpikes, LiquidRead, LiquidRun
-from mappings.liquid.step import Wiring, on_grid
-from periphery.neurons.lif import LIF, Neurons
+from mappings.liquid.run import ActiveLines, Job, LiquidActivity, LiquidArrays, LiquidEngine, LiquidRun
+from mappings.liquid.step import on_grid
+from mappings.tile import TileGrid
+from periphery.neurons.lif import LIF, MembraneCapacitor, Neurons
+from periphery.prices.component import Component, load_components
 
-__all__ = ["ActiveLines", "Engine", "LineSpikes", "Liquid", "LiquidRead", "LiquidRun", "ProgrammedLiquid"]
-
-US = 1e6
+INPUT_RATE, FIRING_RATE, STEPS = 0.0861, 0.0675, 50
+"""Assumed activity: input lines and neurons active in a step [1], and steps of a recording, as measured on 880
+recordings of N-MNIST, binned as in the paper (docs/liquid.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Liquid:
-    """A reservoir of spiking neurons between random resistive cells. The defaults are the paper's for N-MNIST.
+class Reservoir(Layer):
+    """A recurrent layer of spiking neurons with fixed random weights. The defaults are the paper's for N-MNIST.
 
     Parameters
     ----------
     inputs, neurons : word lines driven by the data, and neurons, whose spikes drive as many word lines more
-    device : the cells. Formed ones take what breakdown leaves; cells that are written take normal targets, in the
-        middle of their range with ``written_sd`` of it as standard deviation, drawn a chip
-    pairing : ``neighbours`` or ``pairs`` of bit lines
     gain_per_uS : membrane input for one active weight of a microsiemens (``const`` of the paper: 0.07 N-MNIST, 0.08
         N-TIDIGITS)
     neuron : the neuron, in units of the membrane
-    read_path : ``board``: every bit line through a transimpedance amplifier and an ADC, differences and neurons in
-        logic, as on the paper's board; ``capacitor``: the current difference charges a membrane on the chip
-    adc_bits : resolution of the board's ADC (its ADS8324 has 14); None converts exactly
-    adc_lines : active word lines, all at the mean conductance, that fill the ADC's range; None sizes it for all lines
-        of an array at once, beyond which the code stays at its end
-    array_rows, array_columns : cells of one array; what is larger takes several, whose rows are converted apart
-    written_sd : standard deviation of written targets, share of the device's range [1]
-    circuit : voltages, times and formats of its circuits, by which it is priced
     """
 
-    kind: Literal["liquid"] = "liquid"
-    description: str = ""
-    source: str = ""
-    cite: tuple[str, ...] = ()
     inputs: Annotated[int, Interval(ge=1, le=65536)] = 256
     neurons: Annotated[int, Interval(ge=2, le=65536)] = 200
-    device: AnyDevice = FormedTaOx()
-    pairing: Literal["neighbours", "pairs"] = "neighbours"
     gain_per_uS: Annotated[float, Gt(0.0)] = 0.07
     neuron: LIF = LIF()
-    read_path: Literal["board", "capacitor"] = "board"
-    adc_bits: Annotated[int, Interval(ge=2, le=20)] | None = 14
-    adc_lines: Annotated[float, Gt(0.0)] | None = None
-    array_rows: Annotated[int, Interval(ge=2, le=65536)] = 512
-    array_columns: Annotated[int, Interval(ge=2, le=65536)] = 512
-    written_sd: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.15
-    circuit: LiquidCircuit = LiquidCircuit()
+
+    @property
+    def outputs(self) -> int:
+        """Neurons, whose spikes are counted."""
+        return self.neurons
 
     @property
     def rows(self) -> int:
@@ -82,103 +70,137 @@ class Liquid:
         return self.inputs + self.neurons
 
     @property
-    def columns(self) -> int:
-        """Bit lines of all arrays side by side."""
-        return self.wiring.columns
+    def parameters(self) -> int:
+        """Random weights."""
+        return self.rows * self.neurons
+
+    def map(self, chip: LiquidChip, *, name: str = "liquid", inputs: WordFormat | None = None) -> MappedLiquid:
+        """Find where the reservoir goes on arrays of ``chip``. Raises InputError for inputs that are no spikes."""
+        if inputs is not None and inputs.kind != "spike":
+            raise InputError(f"{name}: inputs of kind: spike, a word line is active or not (got {inputs.kind})")
+        return MappedLiquid(self, chip, name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Liquid(Reservoir, LiquidChip):
+    """A reservoir and its chip, in one record of YAML."""
+
+    def map(
+        self, chip: LiquidChip | None = None, *, name: str = "liquid", inputs: WordFormat | None = None
+    ) -> MappedLiquid:
+        """Find where the reservoir goes on arrays of a chip, by default those of the record."""
+        return super().map(self if chip is None else chip, name=name, inputs=inputs)
+
+
+@dataclass(frozen=True)
+class MappedLiquid(MappedLayer):
+    """A reservoir on the arrays of a chip; no cell is formed."""
+
+    reservoir: Reservoir
+    chip: LiquidChip
+    name: str = "liquid"
 
     @property
-    def row_edges(self) -> NDArray[np.int64]:
-        """First word line of every row of arrays, and their end."""
-        return np.append(np.arange(0, self.rows, self.array_rows), self.rows).astype(np.int64)
+    def shape(self) -> LiquidShape:
+        """Word lines, bit lines and arrays."""
+        return LiquidShape(self.reservoir.rows, self.reservoir.neurons, self.chip)
 
     @property
-    def arrays(self) -> int:
-        """Arrays of ``array_rows`` x ``array_columns`` cells that the liquid takes."""
-        per_array = self.array_columns - 1 if self.pairing == "neighbours" else self.array_columns // 2
-        return (len(self.row_edges) - 1) * math.ceil(self.neurons / per_array)
+    def grid(self) -> TileGrid:
+        """Arrays that the weights take; a column of one is a neuron."""
+        return self.shape.grid
+
+    def components(self) -> Mapping[str, Component]:
+        """The price list, which has the board's converters."""
+        return load_components()
 
     @property
-    def wiring(self) -> Wiring:
-        """How bit lines become neurons; neighbours never lie on two arrays."""
-        n = self.neurons
-        if self.pairing == "pairs":
-            return Wiring(n, 2 * n, np.array([[0, n, n, 0]], np.int64))
-        width = self.array_columns - 1
-        segments = [[lo, min(lo + width, n), part + 1, part] for part, lo in enumerate(range(0, n, width))]
-        return Wiring(n, n + len(segments), np.array(segments, np.int64))
+    def neuron(self) -> LIF | MembraneCapacitor:
+        """The neuron's circuit: numbers in logic, or the capacitor that behaves like them under mirrored currents."""
+        how, circuit = self.reservoir, self.chip.circuit
+        if self.chip.read_path == "board":
+            return how.neuron
+        return MembraneCapacitor.of(
+            how.neuron,
+            unit_A=circuit.v_read_V * 1e-6 / how.gain_per_uS * circuit.copy_ratio,
+            t_step_s=circuit.t_step_s,
+            v_threshold_V=circuit.v_threshold_V,
+            v_supply_V=circuit.v_supply_V,
+        )
 
-    @property
-    def cell_sd_S(self) -> float:
-        """Standard deviation of the conductances that make weights; unformed cells not among them [S]."""
-        if isinstance(self.device, FormedTaOx):
-            return self.device.formed_sd_S
-        return self.written_sd * (self.device.g_max_S - self.device.g_min_S)
+    def actions(self, activity: LiquidActivity | None = None) -> Actions:
+        """One step of the reservoir; as many as ``activity`` states, or assumes, make a recording."""
+        notes: tuple[str, ...] = ()
+        if activity is None:
+            how, mean_uS = self.reservoir, self.chip.design_mean_uS
+            spikes = FIRING_RATE * how.neurons
+            load_S = self.shape.columns * mean_uS / US
+            activity = LiquidActivity(lines=INPUT_RATE * how.inputs + spikes, spikes=spikes, load_S=load_S, steps=STEPS)
+            notes = (
+                f"assumed: {INPUT_RATE:.2%} of the input lines and {FIRING_RATE:.2%} of the neurons active in a step, "
+                f"as on N-MNIST; recordings of {STEPS} steps; cells of {mean_uS:.4g} uS, the mean of the design",
+            )
+        return reservoir_actions(self.shape, self.neuron, activity, name=self.name, notes=notes)
 
-    @property
-    def design_mean_uS(self) -> float:
-        """Mean conductance for which the converter is laid out, that of a working cell, in whole 2^-12 uS [uS]."""
-        if isinstance(self.device, FormedTaOx):
-            share = self.device.formed_share
-            mean_S = share * self.device.formed_S + (1.0 - share) * self.device.unformed_S
-        else:
-            mean_S = 0.5 * (self.device.g_min_S + self.device.g_max_S)
-        return max(1.0, round(mean_S * US * 4096.0)) / 4096.0
+    def readout(self, outputs: int, *, bits: int | None = None) -> LiquidReadout:
+        """The digital layer that a linear read-out is; ``bits`` of a weight, by default the circuit's."""
+        bits = self.chip.circuit.readout_bits if bits is None else bits
+        return LiquidReadout(features=self.reservoir.neurons, outputs=outputs, bits=bits, chip=self.chip)
 
-    def program(self, rng: ChipStreams) -> ProgrammedLiquid:
+    def program(self, *, rng: ChipStreams) -> ProgrammedLiquid:
         """Form (or write) the cells of every chip of ``rng`` once, and draw its neurons."""
-        shape, cells = (self.rows, self.columns), rng.child("cells")
-        if isinstance(self.device, FormedTaOx):
-            made = self.device.form(shape, rng=cells)
+        device, shape = self.chip.device, (self.reservoir.rows, self.shape.columns)
+        cells = rng.child("cells")
+        if isinstance(device, FormedTaOx):
+            made = device.form(shape, rng=cells)
         else:
-            low, high = self.device.g_min_S, self.device.g_max_S
-            targets = 0.5 * (low + high) + self.cell_sd_S * rng.child("targets").normal(shape)
-            made = self.device.program(targets.clamp_(low, high), rng=cells)
-        return ProgrammedLiquid(self, self.neuron.build(self.neurons, rng=rng.child("neurons")), made, None)
+            low, high = device.g_min_S, device.g_max_S
+            targets = 0.5 * (low + high) + self.chip.cell_sd_S * rng.child("targets").normal(shape)
+            made = device.program(targets.clamp_(low, high), rng=cells)
+        neurons = self.reservoir.neuron.build(self.reservoir.neurons, rng=rng.child("neurons"))
+        return ProgrammedLiquid(self, neurons, made, None)
 
-    def software(self, rng: ChipStreams) -> ProgrammedLiquid:
+    def software(self, *, rng: ChipStreams) -> ProgrammedLiquid:
         """The same equations with independent, exactly Gaussian weights of the same spread, no noise, no converter and
         equal neurons; one liquid for each stream of ``rng``."""
-        ideal = math.sqrt(2.0) * self.cell_sd_S * US * rng.child("weights").normal((self.rows, self.neurons))
-        equal = replace(self.neuron, threshold_sigma=0.0, noise=0.0)
-        return ProgrammedLiquid(self, equal.build(self.neurons, rng=rng), None, ideal)
+        how = self.reservoir
+        ideal = math.sqrt(2.0) * self.chip.cell_sd_S * US * rng.child("weights").normal((how.rows, how.neurons))
+        equal = replace(how.neuron, threshold_sigma=0.0, noise=0.0)
+        return ProgrammedLiquid(self, equal.build(how.neurons, rng=rng), None, ideal)
 
 
 @dataclass(frozen=True, eq=False)
-class ProgrammedLiquid:
+class ProgrammedLiquid(ProgrammedLayer):
     """A liquid on a batch of chips: its ``cells`` (chips, rows, columns), or ideal weights where there are none."""
 
-    liquid: Liquid
+    mapped: MappedLiquid
     neurons: Neurons
     cells: Cells | None
     ideal_uS: torch.Tensor | None
 
-    @property
-    def chips(self) -> int:
-        """Chips of the batch."""
-        return len(self.neurons.threshold)
+    def written(self) -> tuple[WrittenCells, ...]:
+        """All cells, where they were written and not formed."""
+        device = self.mapped.chip.device
+        if self.cells is None or isinstance(device, FormedTaOx):
+            return ()
+        return (WrittenCells(part="weights", device=device.kind, cells=(self.cells,)),)
 
     def conductance_uS(self, t_s: float = 0.0) -> torch.Tensor:
         """Cells (chips, rows, columns) ``t_s`` seconds after forming, fast noise apart [uS]; ValueError in software."""
         if self.cells is None:
             raise ValueError("a liquid in software has weights but no cells")
-        return self.liquid.device.conductance_S(self.cells, t_s) * US
+        return self.mapped.chip.device.conductance_S(self.cells, t_s) * US
 
     def weights_uS(self, t_s: float = 0.0) -> torch.Tensor:
         """Weights (chips, inputs + neurons, neurons), from word line to neuron [uS]."""
-        return self.ideal_uS if self.ideal_uS is not None else self._differences(self.conductance_uS(t_s))
+        if self.ideal_uS is not None:
+            return self.ideal_uS
+        return self.mapped.shape.wiring.differences(self.conductance_uS(t_s))
 
-    def _differences(self, columns: torch.Tensor) -> torch.Tensor:
-        return torch.cat(
-            [
-                columns[..., lo + plus : hi + plus] - columns[..., lo + minus : hi + minus]
-                for lo, hi, plus, minus in self.liquid.wiring.segments.tolist()
-            ],
-            dim=-1,
-        )
-
-    def read(self, t_s: float = 0.0) -> LiquidRead:
-        """What a run needs of the arrays ``t_s`` seconds after forming."""
-        how, nothing = self.liquid, torch.zeros(self.chips)
+    def at(self, t_s: float = 0.0) -> LiquidRead:
+        """The arrays ``t_s`` seconds after forming."""
+        how, chip, shape = self.mapped.reservoir, self.mapped.chip, self.mapped.shape
+        nothing = torch.zeros(len(self.neurons.threshold))
         offset = lsb = 0.0
         top, variance, sigma, load_S = 0, None, nothing, nothing[:, None].expand(-1, how.rows)
         if self.ideal_uS is not None:
@@ -186,18 +208,19 @@ class ProgrammedLiquid:
         else:
             g = self.conductance_uS(t_s)
             load_S = g.sum(dim=2) / US
-            noise = how.device.read_sigma_S(g / US) * US
+            noise = chip.device.read_sigma_S(g / US) * US
             if bool((noise == noise[:, :1, :1]).all()):
                 sigma = noise[:, 0, 0]
             else:
                 variance = on_grid(noise.square())
-            rows = self._differences(g)
-            if how.read_path == "board" and how.adc_bits is not None:
+            rows = shape.wiring.differences(g)
+            if chip.read_path == "board" and chip.adc_bits is not None:
                 # The mean of the design, not of a chip: what a chip converts must not depend on those beside it.
-                offset, top = how.design_mean_uS, 2**how.adc_bits - 1
+                offset, top = chip.design_mean_uS, 2**chip.adc_bits - 1
                 rows = g - offset
-                lsb = (min(how.array_rows, how.rows) if how.adc_lines is None else how.adc_lines) * offset / top
+                lsb = (min(chip.array_rows, how.rows) if chip.adc_lines is None else chip.adc_lines) * offset / top
         return LiquidRead(
+            self.neurons,
             on_grid(rows),
             variance,
             sigma,
@@ -205,48 +228,49 @@ class ProgrammedLiquid:
             lsb,
             top,
             load_S,
-            how.wiring,
-            how.row_edges,
+            shape.wiring,
+            shape.row_edges,
             how.inputs,
             how.gain_per_uS,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class LiquidRead(LiquidArrays, LayerRead):
+    """A liquid's chips at one time."""
 
     def run(
         self,
         spikes: ActiveLines,
         *,
-        rng: ChipStreams,
-        t_s: float = 0.0,
+        noise: ChipStreams,
         numbers: NDArray[np.int64] | None = None,
         record: bool = False,
-        engine: Engine = "auto",
-        read: LiquidRead | None = None,
+        engine: LiquidEngine = "auto",
         device: torch.device | str = "cpu",
     ) -> LiquidRun:
-        """All recordings from rest on all chips, ``t_s`` seconds after forming.
+        """All recordings from rest on all chips.
 
-        ``rng``: a stream for each chip, of its read noise; ``numbers``: (recordings,), the number of each recording
-        from which its noise is drawn, by default its place: neither the batch nor the chips beside move a bit of it.
+        ``noise``: a stream for each chip, of its read noise; ``numbers``: (recordings,), the number of each recording
+        from which its noise is drawn, by default its position: neither the batch nor the chips beside move a bit of it.
         ``record`` keeps every spike. ``engine``: ``events`` adds the rows of active lines, ``dense`` multiplies
-        matrices, ``auto`` takes whichever is expected to be faster; their results are the same to the bit. ``read``:
-        of ``read(t_s)``, where it is at hand. ``device``: a CUDA device runs all of it there (``liquid_torch``); its
-        noise is another one, and goes with a recording's place. Raises ValueError for spikes on another number of
-        lines, other chips, and ``numbers`` on a GPU.
+        matrices, ``auto`` takes whichever is expected to be faster; their results are the same to the bit. ``device``:
+        a CUDA device runs all of it there (``mappings.liquid.gpu``); its noise is another one, and goes with a
+        recording's position. Raises ValueError for spikes on another number of lines, other chips, and ``numbers`` on a
+        GPU.
         """
-        how = self.liquid
-        if spikes.inputs != how.inputs:
-            raise ValueError(f"spikes: allowed are {how.inputs} word lines, the liquid's inputs (got {spikes.inputs})")
-        if len(rng) != self.chips:
-            raise ValueError(f"rng: allowed is one stream for each of the {self.chips} chips (got {len(rng)})")
+        chips = len(self.neurons.threshold)
+        if spikes.inputs != self.inputs:
+            raise ValueError(f"spikes: allowed are {self.inputs} word lines, the liquid's inputs (got {spikes.inputs})")
+        if len(noise) != chips:
+            raise ValueError(f"noise: allowed is one stream for each of the {chips} chips (got {len(noise)})")
         n = (len(spikes.offsets) - 1) // spikes.steps
-        given = numbers is not None
-        numbers = np.arange(n, dtype=np.int64) if numbers is None else np.asarray(numbers, np.int64)
-        if len(numbers) != n:
+        if numbers is not None and len(numbers) != n:
             raise ValueError(f"numbers: allowed is one for each of the {n} recordings (got {len(numbers)})")
-        read = self.read(t_s) if read is None else read
         if torch.device(device).type != "cpu":
-            if given:
-                raise ValueError("numbers: allowed on the CPU alone; on a GPU noise goes with a recording's place")
-            return run_torch(read, self.neurons, spikes, rng=rng, device=device, record=record)
-        job = Job.of(read, self.neurons, spikes, numbers, record=record)
-        return job.run([stream.child("read").key for stream in rng.streams], engine)
+            if numbers is not None:
+                raise ValueError("numbers: allowed on the CPU alone; on a GPU noise goes with a recording's position")
+            return run_torch(self, spikes, rng=noise, device=device, record=record)
+        numbers = np.arange(n, dtype=np.int64) if numbers is None else np.asarray(numbers, np.int64)
+        job = Job.of(self, spikes, numbers, record=record)
+        return job.run([stream.child("read").key for stream in noise.streams], engine)

@@ -1,7 +1,7 @@
 """Steps of a liquid, compiled: sums of columns, their noise and conversion, differences, neurons that leak and fire.
 
 Two engines bring the column sums of a step: ``events`` adds the rows of the active word lines, ``dense`` leaves the
-product of a block of recordings to a matrix multiplication. Rows lie on a binary grid so fine (``on_grid``) that their
+product of a block of recordings to a matrix multiplication. Rows are on a binary grid so fine (``on_grid``) that their
 sums are exact in single precision, in any order: both engines, any batch and any number of threads give the same bits.
 """
 
@@ -26,8 +26,8 @@ _LARGEST = np.float32(np.finfo(np.float32).max)
 
 
 def on_grid(rows: torch.Tensor) -> torch.Tensor:
-    """``rows`` (chips, rows, columns) rounded to multiples of a power of two, each chip's own, so that no sum over any
-    of its rows needs more than the 24 bits of a single-precision number.
+    """``rows`` (chips, rows, columns) rounded to multiples of a power of two for each chip, so that no sum over any of
+    its rows needs more than the 24 bits of a single-precision number.
 
     For the 456 rows of the paper the grid is 2^-12 uS, a thousandth of the noise of one cell's read.
     """
@@ -47,6 +47,14 @@ class Wiring:
     neurons: int
     columns: int
     segments: NDArray[np.int64]
+
+    def differences(self, columns: torch.Tensor) -> torch.Tensor:
+        """What each neuron takes of ``columns (..., columns)``: (..., neurons)."""
+        parts = [
+            columns[..., lo + plus : hi + plus] - columns[..., lo + minus : hi + minus]
+            for lo, hi, plus, minus in self.segments.tolist()
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
 
 class Physics(NamedTuple):
@@ -86,15 +94,58 @@ class Marks(NamedTuple):
     raster: NDArray[np.uint8]
 
 
+class Recordings(NamedTuple):
+    """What goes in: step ``s`` of recording ``i`` drives ``lines[offsets[k] : offsets[k + 1]]``, ``k = i * steps + s``;
+    ``numbers`` (n,) decide a recording's noise."""
+
+    lines: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    steps: int
+    numbers: NDArray[np.int64]
+
+
+class Block(NamedTuple):
+    """A block of n recordings on one chip between two steps.
+
+    ``driven`` (n, rows): ones where a line is active; ``lit`` (n, tiles): active lines of each row tile; ``sums`` and
+    ``variances`` (tiles, n, width): of columns; ``membrane``, ``waiting`` (n, neurons), and ``kept``, what a membrane
+    keeps this step.
+    """
+
+    driven: NDArray[np.float32]
+    lit: NDArray[np.int64]
+    sums: NDArray[np.float32]
+    variances: NDArray[np.float32]
+    membrane: NDArray[np.float32]
+    kept: NDArray[np.float32]
+    waiting: NDArray[np.int32]
+
+
+class Neuron(NamedTuple):
+    """The neurons of one recording: of a ``Block``, and what one step needs beside.
+
+    ``x`` (neurons,): input; ``z``: normal numbers; ``over``: bytes for the comparisons, whole words, zeros beyond the
+    last; ``fired`` (neurons + 8): the numbers of those that fired, first.
+    """
+
+    membrane: NDArray[np.float32]
+    kept: NDArray[np.float32]
+    waiting: NDArray[np.int32]
+    x: NDArray[np.float32]
+    z: NDArray[np.float32]
+    over: NDArray[np.uint8]
+    fired: NDArray[np.int64]
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def _convert(row: Any, z: Any, noisy: Any, base: Any, per_code: Any, top: Any) -> int:
-    """Codes of the columns of one tile, in place; how many lie at an end of the range that they have passed."""
+    """Codes of the columns of one tile, in place; how many are at an end of the range that they have passed."""
     lost = 0
     for i in range(row.shape[0]):
-        seen = row[i] + base
+        current = row[i] + base
         if noisy:
-            seen += z[i]
-        code = np.floor(seen * per_code + _HALF)
+            current += z[i]
+        code = np.floor(current * per_code + _HALF)
         bounded = _0 if code < _0 else code
         bounded = top if bounded > top else bounded
         lost += 1 if code != bounded else 0
@@ -148,13 +199,9 @@ def neuron_input(how: Any, sums: Any, variance: Any, active: Any, recording: Any
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fire(
-    how: Any, recording: Any, step: Any, z: Any, x: Any, membrane: Any, kept: Any, waiting: Any, over: Any, fired: Any
-) -> int:
-    """Leak, add, compare: how many neurons fired, the first of ``fired`` (neurons + 8).
-
-    ``kept``: what a membrane keeps this step; ``over``: bytes for the comparisons, whole words, zeros beyond the last.
-    """
+def _fire(how: Any, recording: Any, step: Any, neuron: Any) -> int:
+    """Leak, add, compare: how many neurons fired."""
+    membrane, kept, waiting, x, z, over, fired = neuron
     neurons, gain, decay = membrane.shape[0], how.gain, how.decay
     if how.refractory > 0:
         for j in range(neurons):
@@ -172,7 +219,7 @@ def _fire(
     if how.refractory > 0:
         for j in range(neurons):
             x[j] = x[j] if waiting[j] == 0 else -_LARGEST
-    # Eight comparisons a word, since few of them hold anything: neurons fire rarely.
+    # Eight comparisons a word, since few of them are not zero: neurons fire rarely.
     for j in range(neurons):
         over[j] = x[j] > how.threshold[j]
     last = 0
@@ -208,28 +255,19 @@ def _add_rows(rows: Any, lines: Any, out: Any) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def run_events(
-    how: Any,
-    rows: Any,
-    row_variance: Any,
-    steps: Any,
-    lines: Any,
-    offsets: Any,
-    numbers: Any,
-    first: Any,
-    last: Any,
-    marks: Any,
-) -> None:
+def run_events(how: Any, rows: Any, row_variance: Any, recordings: Any, first: Any, last: Any, marks: Any) -> None:
     """Recordings ``first .. last - 1`` on one chip: of each step only the rows of active lines and of neurons that
     fired are added. ``rows``: (rows, width), inputs first, then neurons."""
     neurons, width = how.threshold.shape[0], rows.shape[1]
+    lines, offsets, steps, numbers = recordings
     shared = how.lsb == _0
     blocks = 1 if shared else how.edges.shape[0] - 1
     membrane, x = np.empty(neurons, np.float32), np.empty(neurons, np.float32)
     kept, waiting = np.empty(neurons, np.float32), np.empty(neurons, np.int32)
     over, fired = np.zeros(-(-neurons // 8) * 8, np.uint8), np.empty(neurons + 8, np.int64)
-    driven = np.empty(rows.shape[0], np.int64)
     sums, z = np.empty((blocks, width), np.float32), np.zeros(how.z_width, np.float32)
+    neuron = Neuron(membrane, kept, waiting, x, z, over, fired)
+    driven = np.empty(rows.shape[0], np.int64)
     variance = np.empty((blocks if row_variance.size else 0, row_variance.shape[1]), np.float32)
     active = np.empty(blocks, np.int64)
     for n in range(first, last):
@@ -259,7 +297,7 @@ def run_events(
                     _add_rows(row_variance, driven[begin:end], variance[tile])
                 begin = end
             marks.clipped[n] += neuron_input(how, sums, variance, active, recording, np.uint32(step), z, x)
-            spiking = _fire(how, recording, np.uint32(step), z, x, membrane, kept, waiting, over, fired)
+            spiking = _fire(how, recording, np.uint32(step), neuron)
             for k in range(spiking):
                 marks.counts[n, fired[k]] += 1
                 if marks.raster.size:
@@ -267,13 +305,12 @@ def run_events(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def fill_inputs(driven: Any, lit: Any, edges: Any, lines: Any, offsets: Any, steps: Any, step: Any, first: Any) -> None:
-    """Ones where a line is active in this step, in place of those of the step before; ``driven`` (block, rows).
-
-    ``lit`` (block, tiles) holds the neurons that drive lines of each row tile, and the inputs are added.
-    """
+def fill_inputs(block: Any, edges: Any, recordings: Any, step: Any, first: Any) -> None:
+    """Ones where a line is active in this step, and no longer where it was a step before; ``lit`` has the neurons that
+    drive lines of each row tile, and the inputs are added."""
+    driven, lit, lines, offsets = block.driven, block.lit, recordings.lines, recordings.offsets
     for i in range(driven.shape[0]):
-        at = (first + i) * steps + step
+        at = (first + i) * recordings.steps + step
         if step > 0:
             for k in range(offsets[at - 1], offsets[at]):
                 driven[i, lines[k]] = _0
@@ -286,31 +323,21 @@ def fill_inputs(driven: Any, lit: Any, edges: Any, lines: Any, offsets: Any, ste
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def advance_block(
-    how: Any,
-    sums: Any,
-    variances: Any,
-    driven: Any,
-    lit: Any,
-    step: Any,
-    numbers: Any,
-    membrane: Any,
-    kept: Any,
-    waiting: Any,
-    first: Any,
-    marks: Any,
-) -> None:
-    """One step of a block of recordings on one chip, after the product: ``sums`` and ``variances`` (tiles, block,
-    width), ``driven`` (block, rows), whose last columns take the spikes for the next step."""
-    neurons, inputs = how.threshold.shape[0], how.inputs
+def advance_block(how: Any, block: Any, recordings: Any, step: Any, first: Any, marks: Any) -> None:
+    """One step of a block of recordings on one chip, after the product: the last columns of ``driven`` take the spikes
+    for the next step."""
+    neurons, inputs, driven, lit = how.threshold.shape[0], how.inputs, block.driven, block.lit
     x, z = np.empty(neurons, np.float32), np.zeros(how.z_width, np.float32)
     over, fired = np.zeros(-(-neurons // 8) * 8, np.uint8), np.empty(neurons + 8, np.int64)
     for i in range(driven.shape[0]):
         n = first + i
-        recording = np.uint32(numbers[n])
+        recording = np.uint32(recordings.numbers[n])
         marks.reads[n] += lit[i].sum()
-        marks.clipped[n] += neuron_input(how, sums[:, i], variances[:, i], lit[i], recording, np.uint32(step), z, x)
-        spiking = _fire(how, recording, np.uint32(step), z, x, membrane[i], kept[i], waiting[i], over, fired)
+        marks.clipped[n] += neuron_input(
+            how, block.sums[:, i], block.variances[:, i], lit[i], recording, np.uint32(step), z, x
+        )
+        neuron = Neuron(block.membrane[i], block.kept[i], block.waiting[i], x, z, over, fired)
+        spiking = _fire(how, recording, np.uint32(step), neuron)
         driven[i, inputs:] = _0
         lit[i] = 0
         tile = 0

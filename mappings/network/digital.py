@@ -20,9 +20,14 @@ class MeanOfLast:
     steps: Annotated[int, Ge(1)] = 1
 
     def apply(self, words: torch.Tensor) -> torch.Tensor:
-        """``(chips, n, steps, values)`` to ``(chips, n, values)``; raises ValueError for what is no sequence."""
+        """``(chips, n, steps, values)`` to ``(chips, n, values)``.
+
+        Raises ValueError for what is no sequence, and for one of fewer steps than the mean is over.
+        """
         if words.dim() != 4:
             raise ValueError(f"a mean over steps takes (chips, n, steps, values) (got shape {tuple(words.shape)})")
+        if words.shape[2] < self.steps:
+            raise ValueError(f"a mean over the last {self.steps} steps needs as many (got {words.shape[2]})")
         return torch.round(words[..., -self.steps :, :].sum(dim=-2) / self.steps)
 
     def counted(self, actions: Actions, values: int, chip: Chip) -> Actions:

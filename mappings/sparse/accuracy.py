@@ -1,4 +1,4 @@
-"""How far C of the cells lies from C of the numbers."""
+"""Errors of a sparse product that cells computed, against the exact one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def accuracy(found: Any, exact: Any) -> SparseAccuracy:
         return SparseAccuracy(0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0)
     error, size = c - e, np.abs(e)
     whole = bool((e == np.rint(e)).all())
-    seen = np.rint(c) if whole else c
+    shown = np.rint(c) if whole else c
     filled = size > 0
     norm = float(np.linalg.norm(e))
     return SparseAccuracy(
@@ -56,7 +56,7 @@ def accuracy(found: Any, exact: Any) -> SparseAccuracy:
         mean_relative=float((np.abs(error[filled]) / size[filled]).mean()) if filled.any() else 0.0,
         bias=float(error.mean()),
         exact_share=float((error == 0.0).mean() if whole else (np.abs(error) <= 1e-6 * size).mean()),
-        rounded_share=float((seen == e).mean()) if whole else float("nan"),
-        missing=float((seen[filled] == 0.0).mean()) if filled.any() else 0.0,
-        false=float((seen[~filled] != 0.0).mean()) if (~filled).any() else 0.0,
+        rounded_share=float((shown == e).mean()) if whole else float("nan"),
+        missing=float((shown[filled] == 0.0).mean()) if filled.any() else 0.0,
+        false=float((shown[~filled] != 0.0).mean()) if (~filled).any() else 0.0,
     )

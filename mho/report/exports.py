@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mho.files import parquet_bytes
-from mho.report.merit import accuracy_rows, comparison_rows, shown
+from mho.report.merit import accuracy_rows, comparison_rows, shown, stage_rows, with_deviation
 from mho.report.quantities import NOT_AVAILABLE, duration, quantity
 from mho.report.rundata import RunData
 from mho.report.sections import adc_share
@@ -32,7 +32,7 @@ _FIGURE = ("kind", "name", "unit", "t_s", "chips", "value", "std")
 
 
 def long_table(runs: Sequence[RunData]) -> pd.DataFrame:
-    """One row per figure: ``kind`` is software, quantised, quality or cost; several runs follow each other."""
+    """One row per figure: ``kind`` is software, retrained, quantised, quality or cost; runs follow each other."""
     return pd.DataFrame([row for run in runs for row in _long_rows(run)], columns=[*_IDENTITY, *_FIGURE])
 
 
@@ -46,7 +46,8 @@ def _long_rows(run: RunData) -> Iterable[dict[str, Any]]:
         "data": run.data.name,
         "synthetic": run.data.synthetic,
     }
-    for kind, figures in (("software", metrics.software), ("quantised", metrics.quantised)):
+    for kind in ("software", "retrained", "quantised"):
+        figures: dict[str, float | None] = getattr(metrics, kind)
         for name, value in figures.items():
             unit = metrics.metrics[name].unit if name in metrics.metrics else ""
             yield {**common, "variant": "", "kind": kind, "name": name, "unit": unit, "value": value}
@@ -99,7 +100,10 @@ def _summary(run: RunData) -> str:
         f"config {cell(str(metrics.config_digest)[:12])}.",
         "",
         f"Software {run.metric}: {shown(metric, metrics.software.get(run.metric))}; "
-        f"quantised: {shown(metric, metrics.quantised.get(run.metric))}.",
+        + (f"retrained: {shown(metric, metrics.retrained[run.metric])}; " if run.metric in metrics.retrained else "")
+        + f"quantised: {shown(metric, metrics.quantised.get(run.metric))}.",
+        "",
+        *(f"- {name}: {cell(text)}." for name, _, text in stage_rows(run)),
         "",
     ]
     times, rows = accuracy_rows(run)
@@ -107,12 +111,12 @@ def _summary(run: RunData) -> str:
     body = []
     for row in rows:
         cells = [
-            NOT_AVAILABLE if cell is None else f"{shown(metric, cell['mean'])} ± {shown(metric, cell['std'])}"
-            for cell in row["cells"]
+            NOT_AVAILABLE if at is None else with_deviation(metric, at["mean"], at["std"], at["chips"])
+            for at in row["cells"]
         ]
         name = row["variant"].name + (" (default)" if row["variant"].default else "")
         body.append([name, row["chips"] or NOT_AVAILABLE, *cells])
-    lines += ["Mean ± standard deviation over chips.", "", *grid(head, body)]
+    lines += ["Mean ± standard deviation over chips (and splits), over n - 1.", "", *grid(head, body)]
     if metrics.comparisons:
         body = [
             [
@@ -125,7 +129,7 @@ def _summary(run: RunData) -> str:
             ]
             for row in comparison_rows(run)
         ]
-        lines += grid(["paired difference", "mean", "95 % interval", "unit", "aim", "result"], body)
+        lines += grid(["difference", "mean", "95 % interval", "unit", "aim", "result"], body)
     body = []
     for variant in metrics.variants:
         share = adc_share(run, variant.name, "energy_J")

@@ -33,7 +33,11 @@ def accuracy(run: RunData, names: list[str] | None = None, name: str = "accuracy
     if figures.empty:
         return None
     metric = run.metrics.metrics[run.metric]
-    constants = {"software": run.metrics.software, "quantised, noise-free": run.metrics.quantised}
+    constants = {
+        "software": run.metrics.software,
+        "retrained, in float": run.metrics.retrained,
+        "ideal chip": run.metrics.quantised,
+    }
     lines = {text: float(value) for text, of in constants.items() if (value := of.get(run.metric)) is not None}
     label = run.metric if metric.is_share or metric.unit == "1" else f"{run.metric} ({metric.unit})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,21 @@ def shown(metric: Metric, value: float | None) -> str:
     if value is None or missing(value):
         return NOT_AVAILABLE
     return percent(value) if metric.is_share else f"{rounded(value, 4)} {metric.unit.removeprefix('1')}".rstrip()
+
+
+def with_deviation(
+    metric: Metric,
+    mean: float | None,
+    std: float | None,
+    chips: int | None,
+    text: Callable[[Metric, float | None], str] = shown,
+) -> str:
+    """A mean over chips with their standard deviation; a single chip has none, and a mean not available no more."""
+    if mean is None or missing(mean):
+        return NOT_AVAILABLE
+    if chips == 1 and (std is None or missing(std)):
+        return f"{text(metric, mean)} (one chip)"
+    return f"{text(metric, mean)} ± {text(metric, std)}"
 
 
 def shown_difference(metric: Metric, value: float | None) -> str:
@@ -48,6 +64,11 @@ def interval_of_mean(values: pd.Series[float], splits: pd.Series[float]) -> tupl
     return interval(sample.to_numpy())[1:] if len(sample) else (math.nan, math.nan)
 
 
+def cut(metric: Metric, value: float) -> float:
+    """The end of an interval, cut where that of a share reaches beyond 0 or 1."""
+    return min(max(value, 0.0), 1.0) if metric.is_share and not missing(value) else value
+
+
 def analog(run: RunData) -> pd.DataFrame:
     """Figures of single chips: ``variant, split, chip, t_s, value``."""
     rows = run.rows("accuracy", stage="analog")
@@ -72,22 +93,27 @@ def accuracy_rows(run: RunData) -> tuple[list[float], list[dict[str, Any]]]:
     """Times, and for each variant its mean, deviation and interval at each of them."""
     figures, chips = quality(run), analog(run)
     times = sorted(set(figures["t_s"]))
-    quantised = run.rows("accuracy", stage="quantised")
+    metric = run.metrics.metrics[run.metric]
     rows = []
     for variant in run.metrics.variants:
         cells = []
         for time in times:
             figure = figures[(figures["variant"] == variant.name) & (figures["t_s"] == time)]
             mine = chips[(chips["variant"] == variant.name) & (chips["t_s"] == time)]
-            low, high = interval_of_mean(mine["value"], mine["split"])
+            low, high = (cut(metric, end) for end in interval_of_mean(mine["value"], mine["split"]))
             one = figure.iloc[0] if len(figure) else None
             cells.append(
                 None
                 if one is None
-                else {"mean": float(one["mean"]), "std": float(one["std"]), "low": low, "high": high}
+                else {
+                    "mean": float(one["mean"]),
+                    "std": float(one["std"]),
+                    "chips": len(mine),
+                    "low": low,
+                    "high": high,
+                }
             )
         mine = chips[chips["variant"] == variant.name]
-        digital = quantised[quantised["variant"] == variant.name][run.metric]
         rows.append(
             {
                 "variant": variant,
@@ -96,10 +122,29 @@ def accuracy_rows(run: RunData) -> tuple[list[float], list[dict[str, Any]]]:
                 if figures.loc[figures["variant"] == variant.name, "chips"].notna().any()
                 else None,
                 "splits": int(mine["split"].nunique()),
-                "quantised": float(digital.mean()) if len(digital) else None,
+                **{stage: _of_stage(run, variant.name, stage) for stage in ("retrained", "quantised")},
             }
         )
     return times, rows
+
+
+def _of_stage(run: RunData, variant: str, stage: str) -> float | None:
+    found = run.rows("accuracy", variant=variant, stage=stage)[run.metric]
+    return float(found.mean()) if len(found) else None
+
+
+def stage_rows(run: RunData) -> list[tuple[str, float | None, str]]:
+    """Each stage of the headline with its figure and what was computed on what, where the run states that."""
+    metrics = run.metrics
+    first = metrics.variant(run.default.name).quality[:1]
+    figures = {
+        "software": metrics.software.get(run.metric),
+        "retrained": metrics.retrained.get(run.metric),
+        "quantised": metrics.quantised.get(run.metric),
+        "analog": first[0].spread(run.metric).mean if first else None,
+    }
+    names = {"quantised": "ideal chip", "analog": "chips"}
+    return [(names.get(stage, stage), figures.get(stage), text) for stage, text in metrics.stages.items()]
 
 
 def verdict(comparison: Comparison, metric: Metric) -> tuple[str, str]:
@@ -113,7 +158,9 @@ def verdict(comparison: Comparison, metric: Metric) -> tuple[str, str]:
     limit = -abs(float(comparison.aim))
     if sign * comparison.mean < limit:
         return ("not met", "bad")
-    if worst is not None and not missing(worst) and sign * worst < limit:
+    if worst is None or missing(worst):
+        return ("met by the mean; no interval", "warn")
+    if sign * worst < limit:
         return ("met in the mean; the interval reaches beyond", "warn")
     return ("met", "good")
 

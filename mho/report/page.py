@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +37,14 @@ _URL = re.compile(r"https?://[^\s\"'<>]*[^\s\"'<>.,;)]")
 _ARXIV = re.compile(r"\barXiv[:\s]*(\d{4}\.\d{4,5}(?:v\d+)?)", re.IGNORECASE)
 
 
-def html(run_dir: Path | str) -> str:
+def html(run_dir: Path | str, *, published_as: Path | None = None) -> str:
     """The report of one run as a self-contained page: no script, style, font or picture comes from elsewhere.
 
-    Raises ``InputError`` when ``run_dir`` is no run directory.
+    ``published_as``: the folder's path once it is complete, where it still has another. Raises ``InputError`` when
+    ``run_dir`` is no run directory.
     """
-    return _page(load(run_dir))
+    run = load(run_dir)
+    return _page(run if published_as is None else replace(run, path=published_as))
 
 
 def _page(run: RunData) -> str:
@@ -66,6 +69,7 @@ def _page(run: RunData) -> str:
         last=run.default.quality[-1] if run.default.quality else None,
         times=times,
         accuracy=accuracy,
+        stages=merit.stage_rows(run),
         splits=max(row["splits"] for row in accuracy),
         unit_head=merit.unit_head(run.metrics.metrics[run.metric]),
         comparisons=merit.comparison_rows(run),
@@ -164,6 +168,7 @@ def environment() -> jinja2.Environment:
     environment.globals.update(
         shown=merit.shown,
         bare=merit.bare,
+        with_deviation=merit.with_deviation,
         shown_difference=merit.shown_difference,
         NOT_AVAILABLE=NOT_AVAILABLE,
     )

@@ -54,6 +54,8 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
             f"{run.path / panel.table}.csv: column {', '.join(map(repr, lacking))}, which a panel of {panel.section!r} "
             f"shows, is missing (got {', '.join(table.columns)})"
         )
+    if panel.share and panel.low and panel.high:
+        table = table.assign(**{end: table[end].clip(0.0, 1.0) for end in (panel.low, panel.high)})
     if panel.kind == "table":
         chosen = table[list(panel.columns)] if panel.columns else table
         rows = tuple(tuple(_cell(value) for value in row) for row in chosen.head(MOST_ROWS).itertuples(index=False))

@@ -151,10 +151,11 @@ def accuracy_over_time(
     share: bool = True,
     lines: Mapping[str, float] | None = None,
 ) -> Axes:
-    """A figure of merit against time since programming: mean, standard deviation, and each chip as a faint point.
+    """A figure of merit against time since programming: mean, standard deviation, and each chip as a point beside.
 
     ``quality`` has ``variant, t_s, mean, std``; ``chips`` has ``variant, t_s, value``; ``lines`` are named constants
-    (software, quantised). Variants are set slightly apart so that their bars do not hide each other.
+    (software, retrained, ideal chip). Variants are set slightly apart so that their bars do not hide each other, and
+    chips apart from their mean, so that two clusters show as two. Bars of a ``share`` are cut at 0 and 1.
     """
     positions = time_positions([*quality["t_s"], *chips["t_s"]])
     names = [name for name in styles if (quality["variant"] == name).any()]
@@ -166,10 +167,13 @@ def accuracy_over_time(
         y = mine["mean"].to_numpy(float)
         broken = len(mine) > 1 and mine["t_s"].iloc[0] == 0.0
         _broken_line(ax, x, y, broken, style.colour, linewidth=1.6)
+        bars = np.tile(mine["std"].fillna(0.0).to_numpy(float), (2, 1))
+        if share:
+            bars = np.minimum(bars, np.maximum([y, 1.0 - y], 0.0))
         ax.errorbar(
             x,
             y,
-            mine["std"].fillna(0.0).to_numpy(float),
+            bars,
             color=style.colour,
             marker=style.marker,
             markersize=5,
@@ -180,15 +184,15 @@ def accuracy_over_time(
         )
         dots = chips[chips["variant"] == name]
         ax.plot(
-            dots["t_s"].map(positions) + shift,
+            dots["t_s"].map(positions) + shift + 0.02,
             dots["value"],
             ".",
             color=style.colour,
-            alpha=0.28,
-            markersize=3.5,
-            zorder=1,
+            alpha=0.6,
+            markersize=4.0,
+            zorder=3,
         )
-    for (text, value), dashes in zip((lines or {}).items(), ("--", "-."), strict=False):
+    for (text, value), dashes in zip((lines or {}).items(), ("--", ":", "-."), strict=False):
         if math.isfinite(value):
             ax.axhline(value, color=INK, linestyle=dashes, linewidth=1.1, label=text)
     _time_axis(ax, positions)

@@ -63,7 +63,11 @@ def on_front(trials: Sequence[Trial], search: Search) -> list[bool]:
 
 
 def spreads(row: Row) -> Figures:
-    """Standard deviations over the chips of a point, of the figures that the store holds chip by chip."""
+    """Standard deviations (n - 1) over the chips of a point, of the figures that the store holds chip by chip."""
     chips = row.artefacts.get("chips")
     by_chip = chips.items() if isinstance(chips, dict) else ()
-    return {f"{name}_std": float(np.std(values)) for name, values in by_chip if name in row.outputs and values}
+    return {
+        f"{name}_std": float(np.std(values, ddof=1))
+        for name, values in by_chip
+        if name in row.outputs and len(values) > 1
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from configs.text_tables import number_of, read_rows
 from devices import InputError
 from periphery.functions.function import Function
 from periphery.functions.library import from_callable
+
+LARGEST_TABLE_BYTES = 16 << 20
+LARGEST_NUMBER = 1e30
+PROBLEMS_SHOWN = 20
 
 
 def from_csv(
@@ -42,20 +46,18 @@ def _points(file: Path) -> tuple[list[int], list[float], list[float]]:
     x: list[float] = []
     y: list[float] = []
     problems: list[str] = []
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(f"{file}: must be a CSV table of x and y ({reason})") from None
-    for line, row in enumerate(csv.reader(text.splitlines()), start=1):
-        cells = [cell.strip() for cell in row]
-        if not any(cells) or cells[0].startswith("#"):
+    _, mark, rows = read_rows(file, most=LARGEST_TABLE_BYTES)
+    for line, cells in rows:
+        if not any(cells):
             continue
-        numbers = [_number(cell) for cell in cells]
+        numbers = [_number(cell, mark) for cell in cells]
         if not lines and not problems and len(cells) == 2 and all(_is_word(cell) for cell in cells):
             continue
         if len(cells) != 2 or any(number is None for number in numbers):
-            problems.append(f"{file}:{line}: must be two finite numbers, x and y (got {','.join(cells)})")
+            large = any(LARGEST_NUMBER < abs(number_of(cell, mark)) < math.inf for cell in cells)
+            allowed = f", of at most {LARGEST_NUMBER:g}" if large else ""
+            got = ",".join(cells)[:80]
+            problems.append(f"{file}:{line}: must be two finite numbers, x and y{allowed} (got {got})")
             continue
         if x and not numbers[0] > x[-1]:  # type: ignore[operator]
             problems.append(f"{file}:{line}: x must rise from line to line (got {cells[0]} after {x[-1]:g})")
@@ -65,6 +67,8 @@ def _points(file: Path) -> tuple[list[int], list[float], list[float]]:
         y.append(numbers[1])  # type: ignore[arg-type]
     if not problems and len(x) < 2:
         problems.append(f"{file}: must have at least two points (got {len(x)})")
+    if len(problems) > PROBLEMS_SHOWN:
+        problems = [*problems[:PROBLEMS_SHOWN], f"{file}: {len(problems) - PROBLEMS_SHOWN} more lines are bad so"]
     if problems:
         raise InputError(problems)
     return lines, x, y
@@ -78,12 +82,9 @@ def _is_word(cell: str) -> bool:
     return False
 
 
-def _number(cell: str) -> float | None:
-    try:
-        number = float(cell)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _number(cell: str, mark: str) -> float | None:
+    number = number_of(cell, mark)
+    return number if abs(number) <= LARGEST_NUMBER else None
 
 
 def _refuse_turns(file: Path, lines: list[int], y: list[float]) -> None:

@@ -1,4 +1,4 @@
-"""Files within limits: what is no regular file, what is too large, and what unpacks to more than a file may hold."""
+"""Files within limits: what is no regular file, what is too large, and what unpacks to more than a file may have."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ import gzip
 import io
 import lzma
 import os
+import struct
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from configs.bounded import LimitedStream, check_regular, read_file, read_unpacked, unpacked
+from configs.bounded import (
+    LimitedStream,
+    check_regular,
+    expanded,
+    one_sentence,
+    printable,
+    read_file,
+    read_unpacked,
+    unpacked,
+    unpacking,
+)
 from configs.errors import InputError
 
 PACKERS = {"gzip": gzip.compress, "xz": lzma.compress, "bzip2": bz2.compress}
@@ -26,7 +38,7 @@ def test_a_regular_file_and_a_link_to_it_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", PACKERS.values(), ids=list(PACKERS))
-def test_packed_files_are_told_by_their_first_bytes(pack: object, tmp_path: Path) -> None:
+def test_packed_files_are_recognised_by_their_first_bytes(pack: object, tmp_path: Path) -> None:
     assert callable(pack)
     file = tmp_path / "a.txt"
     file.write_bytes(pack(b"1 2\n" * 1000))
@@ -95,3 +107,39 @@ def test_an_archive_is_read_through_a_limited_stream() -> None:
             else:
                 with pytest.raises(InputError, match="at most 1,048,576 bytes"):
                     list(archive)
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=list(PACKERS))
+def test_a_stream_is_unpacked_as_its_first_bytes_say(pack: object) -> None:
+    assert callable(pack)
+    stream = unpacking(io.BytesIO(pack(b"abc" * 100)))
+    assert stream is not None
+    assert stream.read() == b"abc" * 100
+    assert unpacking(io.BytesIO(b"abc")) is None
+
+
+@pytest.mark.parametrize("error", [KeyError("k"), struct.error("s"), OverflowError("o"), zipfile.BadZipFile("z")])
+def test_whatever_a_library_raises_is_one_sentence(error: Exception) -> None:
+    with (
+        pytest.raises(InputError, match=rf"^f\.h5: damaged \({type(error).__name__}: "),
+        one_sentence("f.h5", "damaged"),
+    ):
+        raise error
+    with pytest.raises(InputError, match=r"^as it was$"), one_sentence("f.h5", "damaged"):
+        raise InputError("as it was")
+    with pytest.raises(MemoryError), one_sentence("f.h5", "damaged"):
+        raise MemoryError
+
+
+def test_a_home_folder_of_nobody_is_one_sentence() -> None:
+    with pytest.raises(InputError, match=r"^~nosuchuser/d: a user of this machine after ~ "):
+        expanded("~nosuchuser/d")
+    assert expanded("~/d") == Path.home() / "d"
+    assert expanded("d") == Path("d")
+
+
+def test_names_that_cannot_be_printed_are_written_as_escapes() -> None:
+    assert printable("übung α.wav") == "übung α.wav"
+    assert printable(os.fsdecode(b"caf\xe9")) == r"caf\udce9"
+    assert printable("a\nb\u202ec") == r"a\nb\u202ec"
+    assert printable(os.fsdecode(b"caf\xe9")).encode()

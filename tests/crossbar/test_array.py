@@ -112,3 +112,37 @@ def test_fast_noise_is_left_out_of_a_read() -> None:
     assert torch.equal(first.difference_S, second.difference_S)
     assert first.variance_S2 is not None
     torch.testing.assert_close(first.variance_S2, torch.full_like(first.variance_S2, 2e-12))
+
+
+def test_an_ideal_array_multiplies_in_natural_units() -> None:
+    weights = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0], [2.0, 0.25, -0.75]])
+    chip = ChipStreams.of(Stream.root(0), 1)
+    array = Array.program(weights, device=Ideal(), encoding=DifferentialPair(), rng=chip)
+    x = torch.tensor([1.0, -1.0, 2.0])
+    torch.testing.assert_close(array.multiply(x), (x @ weights)[None], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("chips", [1, 2, 3])
+@pytest.mark.parametrize("leading", [(), (1,), (2,), (7,), (15,), (16,), (1, 1), (1, 4), (1, 3, 5)], ids=str)
+def test_inputs_of_every_leading_shape_give_each_product_once(chips: int, leading: tuple[int, ...]) -> None:
+    weights = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
+    streams = ChipStreams.of(Stream.root(3), chips)
+    read = Array.program(weights, device=TaOx(), encoding=DifferentialPair(), rng=streams).read(0.0)
+    x = torch.randn(*leading, 6, generator=torch.Generator().manual_seed(2))
+    rest = leading[1:] if len(leading) > 1 else leading
+    wanted = torch.einsum("...r,crk->c...k", x.reshape(*rest, 6).double(), read.difference_S.double())
+    assert read.product(x).shape == (chips, *rest, 5)
+    torch.testing.assert_close(read.product(x).double(), wanted, rtol=1e-4, atol=1e-9)
+    assert read.loss_S(x).shape == (chips, *rest)
+
+
+def test_inputs_of_a_chip_each_and_inputs_that_fit_nothing() -> None:
+    streams = ChipStreams.of(Stream.root(3), 3)
+    weights = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
+    read = Array.program(weights, device=TaOx(), encoding=DifferentialPair(), rng=streams).read(0.0)
+    x = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(2))
+    each = torch.stack([read.product(x[chip])[chip] for chip in range(3)])
+    torch.testing.assert_close(read.product(x), each, rtol=1e-5, atol=1e-9)
+    for wrong in (torch.ones(5), torch.ones(2, 4, 6), torch.ones(4, 5), torch.tensor(1.0)):
+        with pytest.raises(ValueError, match=r"inputs must be \(6,\), \(n, 6\) or \(3 or 1, ..., 6\)"):
+            read.product(wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from scipy import stats
 
 from devices import AnyDevice, Gaussian, LogNormal, Measured
 from devices.candidates import fits
-from devices.fitting import Fit
+from devices.fitting import Fit, _distance
 from devices.measured_csv import read_measurements
 from mho.config.read import read
 from tests.mho.command import mho
@@ -262,7 +263,10 @@ def test_without_an_output_the_record_is_printed(capsys: pytest.CaptureFixture[s
     ("text", "message"),
     [
         ("target_S,measured\n1,1\n", "m.csv:1: must have the columns target_S, measured_S, and may have t_s and cell"),
-        ("target_uS,measured_uS\n10,10\n10,nan\n", "m.csv:3: measured_S must be a conductance from 0 to 1 S (got nan)"),
+        (
+            "target_uS,measured_uS\n10,10\n10,nan\n",
+            "m.csv:3: measured_S must be a conductance from -1 to 1 S (got nan)",
+        ),
         ("", "m.csv: must begin with a line that names its columns (got an empty file)"),
         (
             "target_uS,measured_uS\n10,10\n10,10\n20,20\n20,21\n",
@@ -289,3 +293,88 @@ def test_an_unknown_kind_names_the_known_ones(capsys: pytest.CaptureFixture[str]
         "lognormal_absolute, measured, measured_window, window (got gausian); did you mean gaussian?\n"
     )
     assert not list(tmp_path.iterdir())
+
+
+CASES = Path(__file__).parents[3] / "shared" / "cases" / "measured"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="../shared/cases is not here")
+@pytest.mark.parametrize("name", ["semicolon", "semicomma", "tab", "ohm", "neg", "times_jitter"])
+def test_every_case_at_hand_gives_a_record_that_validates(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    record = tmp_path / "mine.yaml"
+    code, out, err = mho(capsys, "fit", CASES / f"{name}.csv", "-o", record)
+    assert (code, err.strip()) == (0, str(record))
+    assert ("below zero" in out) == (name == "neg")
+    assert ("taken as 3 moments" in " ".join(out.split())) == (name == "times_jitter")
+    assert mho(capsys, "validate", record)[0] == 0
+
+
+def rows(*pairs: tuple[float, float]) -> str:
+    return "target_S,measured_S\n" + "".join(f"{target:g},{g:.9g}\n" for target, g in pairs)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "target_S,measured_S,cell,t_s\n"
+        + "".join(f"{t},{t * (1 + 0.01 * c)},0,{k * 100}\n" for t in (1e-5, 2e-5) for c in range(8) for k in range(3)),
+        "target_S,measured_S,cell,t_s\n"
+        + "".join(
+            f"{t},{t * (1 + 0.01 * c)},{c},{k * 100}\n" for t in (1e-5, 2e-5) for c in range(8) for k in range(3)
+        ),
+        rows(*((t, t * f) for t in (1e-300, 2e-300, 3e-300) for f in (0.9, 1.0, 1.1))),
+        rows(*((t, t * f) for t in (0.1, 0.2, 0.3) for f in (0.9, 0.95, 1.0))),
+        rows(*((t, -1e-6 * n) for t in (0.0, 1e-5) for n in range(5))),
+        rows(*((t, t + 1e-7 * n) for t in (0.0, 1e-5) for n in range(5)), (1e-5, 0.9)),
+        "target_S,mean_S,sigma_S,count\n1e-6,1e-6,0.5,10\n1e-5,1e-5,0.5,1000000000\n",
+    ],
+    ids=["one cell", "cells", "tiny", "large", "all below zero", "outlier", "wide"],
+)
+def test_no_record_is_written_that_mho_would_refuse(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
+) -> None:
+    path, record = tmp_path / "m.csv", tmp_path / "mine.yaml"
+    path.write_text(text)
+    code, _, err = mho(capsys, "fit", path, "-o", record)
+    assert "Traceback" not in err
+    if code == 0:
+        assert "nan" not in record.read_text()
+        assert "inf" not in record.read_text()
+        assert mho(capsys, "validate", record)[0] == 0
+    else:
+        assert (code, record.exists()) == (2, False)
+
+
+@pytest.mark.parametrize("moments", [1, 2])
+def test_a_mean_that_falls_while_the_target_rises_is_noted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, moments: int
+) -> None:
+    lines = ["target_S,mean_S,sigma_S,t_s"]
+    lines += [f"{g}e-5,{7 - g}e-5,1e-7,{t}" for t in range(moments) for g in (1, 2, 3)]
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    code, out, _ = mho(capsys, "fit", tmp_path / "m.csv", "-o", tmp_path / "mine.yaml")
+    assert code == 0
+    text = "The mean falls where the target rises, 2 times" + (" at 0 s" if moments > 1 else "")
+    assert text in " ".join(out.split())
+    assert text in read(str(tmp_path / "mine.yaml"), AnyDevice, folder="devices").value.source
+
+
+def test_two_thousand_levels_take_seconds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    target = np.repeat(np.arange(1, 2001) * 1e-7, 4)
+    (tmp_path / "m.csv").write_text(rows(*zip(target, target + 1e-9 * draw.standard_normal(len(target)), strict=True)))
+    start = time.process_time()
+    code, out, _ = mho(capsys, "fit", tmp_path / "m.csv", "-o", tmp_path / "mine.yaml")
+    assert code == 0
+    assert "the levels that fit worst, 100 of 2000" in " ".join(out.split())
+    assert time.process_time() - start < 20.0
+
+
+@pytest.mark.parametrize("count", [3, 50])
+def test_distances_are_those_of_scipy(count: int) -> None:
+    ranks = np.random.default_rng(count).uniform(size=count)
+    test = stats.kstest(ranks, "uniform")
+    assert _distance(ranks) == test.statistic
+    assert stats.kstwo.sf(_distance(ranks), count) == test.pvalue

@@ -308,4 +308,4 @@ def test_a_table_that_is_no_function_is_refused_with_its_line(
 
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none.csv"
-    assert lines_of(lambda: from_csv(path)) == [f"{path}: must be a CSV table of x and y (No such file or directory)"]
+    assert lines_of(lambda: from_csv(path)) == [f"{path}: no such file"]

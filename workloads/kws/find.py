@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from configs.bounded import expanded, one_sentence, printable
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED
+from workloads.recordings.archives import ALLOWED, ENDINGS
 from workloads.recordings.clips import LABELS, Clips
 from workloads.recordings.sources import RemoteFile, Unavailable, cached, fetch
 from workloads.recordings.speech import Spoken, spoken_clips
@@ -27,7 +28,6 @@ FULL_SET = RemoteFile(
     sha256="af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
     size_bytes=2_428_923_189,
 )
-_SUFFIXES = (".tar.xz", ".tar.gz", ".tgz", ".tar", ".zip")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def find_clips(
     finding = finding or Finding()
     chosen, origin = (data, "--data") if data else (os.environ.get("MHO_DATA") or None, "MHO_DATA")
     if chosen:
-        return load_speech_commands(locate(Path(chosen).expanduser(), origin), seed=seed)
+        return load_speech_commands(locate(expanded(chosen), origin), seed=seed)
     remote = FULL_SET if finding.full else TEST_SET
     path, reason = cached(remote), "the network is switched off"
     if not path and finding.network:
@@ -74,24 +74,29 @@ def find_clips(
     return replace(clips, notes=(*clips.notes, note))
 
 
-def locate(path: Path, origin: str) -> Path:
-    """The Speech Commands folder or archive that ``path`` is, or holds: one named ``speech_commands*`` within it.
+def locate(path: Path, origin: str, *, deeper: int = 3) -> Path:
+    """The Speech Commands folder or archive that ``path`` is or contains: one named ``speech_commands*`` within it.
 
-    Raises ``InputError`` that names ``origin``, where the path was given.
+    Looks ``deeper`` folders down at most, since a link may lead back up. Raises ``InputError`` that names ``origin``,
+    where the path was given.
     """
-    if not path.exists():
-        raise InputError(f"{origin}: {path}: no such file or folder; allowed: Speech Commands as {ALLOWED}")
-    if path.is_file() or any((path / label).is_dir() for label in LABELS):
+    where = f"{origin}: {printable(str(path))}"
+    if not os.path.exists(path):
+        what = "a link that leads to itself or to nothing" if os.path.islink(path) else "no such file or folder"
+        raise InputError(f"{where}: {what}; allowed: Speech Commands as {ALLOWED}")
+    if not os.path.isdir(path) or any((path / label).is_dir() for label in LABELS):
         return path
-    inside = sorted(path.glob("speech_commands*")) if path.is_dir() else []
+    with one_sentence(where, "a folder that can be read"):
+        inside = sorted(path.glob("speech_commands*"))
+        empty = not any(path.iterdir())
     for inner in inside:
-        if inner.is_file() and inner.name.endswith(_SUFFIXES):
+        if inner.is_file() and inner.name.endswith(ENDINGS):
             return inner
-    for inner in inside:
+    for inner in inside if deeper else ():
         if inner.is_dir():
-            return locate(inner, origin)
-    what = "an empty folder" if path.is_dir() and not any(path.iterdir()) else "neither is in it"
+            return locate(inner, origin, deeper=deeper - 1)
+    what = "an empty folder" if empty else "neither is in it"
     raise InputError(
-        f"{origin}: {path}: allowed is a folder of class folders ({' '.join(LABELS)}) or an archive "
+        f"{where}: allowed is a folder of class folders ({' '.join(LABELS)}) or an archive "
         f"'speech_commands*' within it (got {what})"
     )

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import torch
 from annotated_types import Interval
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from devices import InputError, Stream
+from devices import Stream
 from mappings.network.actions import Cell
 from mappings.network.aware import Aware
 
@@ -28,12 +25,15 @@ class Model:
     ----------
     cell : lstm, gru (reset gate before the product) or rnn
     hidden : units of the recurrent layer
-    readout_steps : the read-out sees the mean hidden state of so many last steps (a digital sum; 1 takes the last)
+    readout_steps : the read-out sees the mean hidden state of so many last steps (a digital sum; 1 takes the last), at
+        most the frames of a clip
+    classes : order of the classes in a network that the user gives (``--weights``), where its file does not state it
     """
 
     cell: Cell = "lstm"
     hidden: Annotated[int, Interval(ge=1, le=65536)] = 32
     readout_steps: Annotated[int, Interval(ge=1, le=1024)] = 8
+    classes: tuple[str, ...] = ()
 
 
 class KeywordNet(torch.nn.Module):
@@ -105,58 +105,3 @@ class KeywordNet(torch.nn.Module):
                 parameter.clamp_(-recurrent, recurrent)
             for parameter in self.output.parameters():
                 parameter.clamp_(-output, output)
-
-
-def load_weights(path: Path, net: KeywordNet) -> None:
-    """Fill ``net`` with a user's own weights from a safetensors file with torch's names.
-
-    The recurrent tensors may carry any prefix (``lstm.weight_ih_l0``, ``rnn.0.weight_ih_l0``); the read-out is the
-    remaining 2-D tensor called ``*.weight`` with its ``*.bias``. torch's two bias vectors are added up.
-
-    Raises InputError naming the file and the tensor that is missing or has another shape.
-    """
-    try:
-        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; --weights takes a safetensors file") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a readable safetensors file ({error})") from None
-
-    def one(suffix: str, *, optional: bool = False) -> torch.Tensor | None:
-        found = [name for name in tensors if name == suffix or name.endswith("." + suffix)]
-        if len(found) == 1:
-            return tensors.pop(found[0])
-        if optional and not found:
-            return None
-        listed = ", ".join(found) if found else "none"
-        raise InputError(f"{path}: exactly one tensor '*{suffix}' is needed (got {listed})")
-
-    w_ih, w_hh = one("weight_ih_l0"), one("weight_hh_l0")
-    b_ih, b_hh = one("bias_ih_l0", optional=True), one("bias_hh_l0", optional=True)
-    w_out, b_out = one("weight"), one("bias", optional=True)
-    if tensors:
-        raise InputError(f"{path}: tensors that this network has no place for: {', '.join(sorted(tensors))}")
-    zero = torch.zeros_like(net.bias_ih_l0)
-    both = (zero if b_ih is None else b_ih), (zero if b_hh is None else b_hh)
-    problems = []
-    pairs = [
-        ("weight_ih_l0", net.weight_ih_l0, w_ih),
-        ("weight_hh_l0", net.weight_hh_l0, w_hh),
-        ("bias_ih_l0", net.bias_ih_l0, both[0]),
-        ("bias_hh_l0", net.bias_ih_l0, both[1]),
-        ("output weight", net.output.weight, w_out),
-        ("output bias", net.output.bias, torch.zeros_like(net.output.bias) if b_out is None else b_out),
-    ]
-    for name, place, given in pairs:
-        assert given is not None
-        if given.shape != place.shape:
-            problems.append(f"{path}: {name}: shape must be {tuple(place.shape)} (got {tuple(given.shape)})")
-        elif not bool(torch.isfinite(given).all()):
-            problems.append(f"{path}: {name}: values must be finite")
-    if problems:
-        raise InputError(problems)
-    with torch.no_grad():
-        for _, place, given in pairs[:2] + pairs[4:]:
-            assert given is not None
-            place.copy_(given)
-        net.bias_ih_l0.copy_(both[0] + both[1])

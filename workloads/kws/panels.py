@@ -22,11 +22,11 @@ def panels_of(tables: dict[str, pd.DataFrame], headline: Chip) -> tuple[Panel, .
         tables["converters_by_bits"] = compared
         head, table = "Ramp and conventional chain over bits", "converters_by_bits"
         same = "Inputs, converters and outputs have the same number of bits."
-        quality = f"Accuracy right after programming, mean over chips and its 95 % interval. {same}"
+        quality = f"Accuracy right after programming, mean over chips and its 95 % interval, cut at 0 and 100 %. {same}"
         panels.append(Panel(head, quality, table, "lines", "bits", "accuracy", by="readout", **INTERVAL, share=True))
         for column, text in COSTS.items():
             panels.append(Panel(head, f"{text} {same}", table, "lines", "bits", column, by="readout", log_y=True))
-        panels.append(Panel(head, "The same as numbers (SI units).", table))
+        panels.append(Panel(head, "The same as numbers (SI units).", table, **INTERVAL, share=True))
     if "temperature" in tables:
         text = (
             "Mean shift of codes away from zero, programmed at 300 K and read at other temperatures. A ramp of the "

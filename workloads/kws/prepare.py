@@ -18,7 +18,7 @@ from workloads.kws.settings import KeywordData, KeywordSpotting
 from workloads.kws.training import Batches
 from workloads.recordings.clips import Clips
 from workloads.running import RunOptions
-from workloads.split import split_by_speaker
+from workloads.split import listed_split, split_by_speaker
 
 _KEPT = 2  # prepared splits kept in a process: the one at work and, between two trainings, the next
 
@@ -69,7 +69,8 @@ def _prepare(
     settings: KeywordSpotting, options: RunOptions, split: int, clips: Clips, features: Features, rng: Stream
 ) -> Prepared:
     how, config = settings.features, settings.data
-    parts = split_by_speaker(clips, config.split_seed + split, config.fractions)
+    listed = listed_split(clips) if config.splits == 1 else None
+    parts = listed or split_by_speaker(clips, config.split_seed + split, config.fractions)
     normaliser = Normaliser.fit(how.normalisation, features[parts.train], std_scale=how.std_scale)
     silence = clips.classes[parts.train] == clips.labels.index("_silence_")
     train_waves = clips.waveforms[parts.train]
@@ -115,6 +116,7 @@ def fewer(clips: Clips, limit: int | None, rng: Stream) -> Clips:
         waveforms=clips.waveforms[pick],
         classes=clips.classes[pick],
         speakers=clips.speakers[pick],
+        parts=None if clips.parts is None else clips.parts[pick],
         names=clips.names[pick],
         notes=(*clips.notes, f"{len(pick)} of {len(clips)} clips were used (data.clips: {limit})."),
     )

@@ -8,16 +8,17 @@ from typing import Any
 
 import torch
 
-from devices import ChipStreams, Stream
+from devices import ChipStreams, InputError, Stream
 from mappings.network.aware import Aware
 from workloads.kws.features import Features, cached_mfcc
 from workloads.kws.hardware import Judged, mapped_keywords
-from workloads.kws.model import KeywordNet, load_weights
+from workloads.kws.model import KeywordNet
 from workloads.kws.prepare import Prepared, clips_of, prepared, recordings
 from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
 from workloads.kws.tables import KeywordTables
 from workloads.kws.training import Stage, accuracy_of, logits_of, train
-from workloads.recordings.clips import Clips
+from workloads.kws.weights import about, load_weights
+from workloads.recordings.clips import LABELS, Clips
 from workloads.result import Result
 from workloads.running import ExperimentRun, RunOptions, named, one_thread
 
@@ -40,6 +41,8 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
     def run(self) -> Result:
         """Data and features, then split by split; where runs share networks, recordings are kept in this process."""
         how, options = self.settings, self.options
+        if how.model.classes and options.weights is None:
+            raise InputError("model.classes: the order of classes of a network given with --weights (none was given)")
         if options.stored is not None:
             with self.stage("data"):
                 clips, features, notes = recordings(how.data, how.features.mfcc, options.data)
@@ -63,11 +66,12 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
         with self.stage("augmentation"):
             data = prepared(settings, self.options, split, clips, features, rng=rng)
         net = KeywordNet(settings.model, data.x_test.shape[2], len(clips.labels), rng=rng)
-        if self.options.weights is not None:
-            load_weights(self.options.weights, net)
+        given = self.options.weights
+        if given is not None:
+            tables.given(load_weights(given, net, clips.labels), net)
         if split == 0:
             self._rehearse(net)
-        if self.options.weights is None:
+        if given is None:
             with self.stage("training, software"):
                 net, rows = self._train(net, data, how.software, None, rng.child("software"), "software")
             tables.learning(split, rows)
@@ -80,6 +84,8 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
         def fine_tuned(form: NumberFormat) -> Trained:
             aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=how.weight_noise)
             start = net if form.bias == "row" else net.without_bias()
+            if not settings.retrains(given is not None):
+                return start, []
             return self._train(start, data, how.aware, aware, rng.child("aware", form.stream), wanted[form])
 
         with ThreadPoolExecutor(self.options.workers) as pool:
@@ -88,6 +94,9 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
             for _, rows in trained.values():
                 tables.learning(split, rows)
             with self.stage("evaluation"):
+                if settings.retrains(given is not None):
+                    for form, (tuned, _) in trained.items():
+                        tables.retrained(split, form, accuracy_of(tuned, data.x_test, data.y_test))
                 judged = pool.map(
                     lambda v: self._evaluate(v, trained[NumberFormat.of(v.chip)][0], data, rng.child("chips")),
                     settings.variants,
@@ -108,7 +117,7 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
         if stored is None:
             return trained()
         key = self.digest, data.number, list(rng.path), repr(aware), net.bias_ih_l0.requires_grad
-        return stored.network(key, net, trained)
+        return stored.network(key, net, trained, about(net, LABELS))
 
     def _rehearse(self, net: KeywordNet) -> None:
         """Lay a network on one chip of each variant and read it at every time: what cannot be is refused before

@@ -16,6 +16,8 @@ from workloads.kws.features import MFCC
 from workloads.kws.hardware import LAYERS
 from workloads.kws.model import Model
 from workloads.kws.training import Training
+from workloads.kws.weights import class_order
+from workloads.recordings.clips import CLIP_SAMPLES, LABELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,17 @@ class KeywordSpotting(Experiment[KeywordVariant]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.model.classes:
+            try:
+                class_order(self.model.classes, LABELS)
+            except InputError as error:
+                raise InputError(f"model.{problem}" for problem in error.problems) from None
+        mfcc, steps = self.features.mfcc, self.model.readout_steps
+        if mfcc.hop > 0 and steps > mfcc.frames(CLIP_SAMPLES):
+            raise InputError(
+                f"model.readout_steps: allowed are 1 to {mfcc.frames(CLIP_SAMPLES)}, the frames of a clip at "
+                f"features.mfcc.hop_s = {mfcc.hop_s:g} s (got {steps})"
+            )
         late: dict[str, list[str]] = {}
         for variant in self.variants:
             for cell in variant.chip.cells:
@@ -138,6 +151,10 @@ class KeywordSpotting(Experiment[KeywordVariant]):
                         late.setdefault(f"evaluation.times_s[{number}]: {cell.kind}: {error}", []).append(variant.name)
         if late:
             raise InputError(f"{problem}; in {', '.join(dict.fromkeys(names))}" for problem, names in late.items())
+
+    def retrains(self, given: bool) -> bool:
+        """Whether chips hold a network that was trained on with their codes and noise; ``given``: by the user."""
+        return self.training.aware.steps > 0 and (self.training.tune_given_weights or not given)
 
 
 @dataclass(frozen=True)

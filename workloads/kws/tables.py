@@ -15,9 +15,10 @@ from mappings.network.network import ProgrammedNetwork
 from mappings.network.writing import write_lines
 from workloads.converter_tables import price_rows, ramp_rows, read_voltage_rows, temperature_rows
 from workloads.kws.hardware import Judged
+from workloads.kws.model import KeywordNet
 from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
-from workloads.kws.settings import KeywordSpotting, KeywordVariant
+from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
 from workloads.ledger import Ledger, Priced, layers_of
 from workloads.recordings.clips import Clips
 from workloads.result import SHARE, Comparison, Quality, Result, VariantResult
@@ -28,17 +29,35 @@ FIGURES = {"accuracy": SHARE}
 
 @dataclass
 class KeywordTables(Ledger):
-    """``sizes``: clips in training and test; ``still``: variants that nothing changes over time."""
+    """``sizes``: clips in training and test; ``still``: variants that nothing changes over time.
+
+    ``weights``: how a network that the user gave was read; empty where there is none.
+    """
 
     experiment: KeywordSpotting
     clips: Clips
     sizes: tuple[int, int] = (0, 0)
     still: list[str] = field(default_factory=list)
+    weights: str = ""
+
+    def given(self, how_read: str, net: KeywordNet) -> None:
+        """A network of the user's, how it was read, and where chips cannot hold its biases."""
+        self.weights = how_read
+        self.note(how_read)
+        bare = [each.name for each in self.experiment.variants if each.chip.bias != "row"]
+        if bare and bool(net.bias_ih_l0.any() or net.output.bias.any()):
+            self.note(f"{', '.join(bare)}: chips without a row for biases hold the given network without its biases.")
 
     def software(self, split: int, accuracy: float, train: int, test: int) -> None:
         """Accuracy of the network before any hardware."""
         self.sizes = train, test
         self._accuracy("", "software", split, -1, 0.0, accuracy)
+
+    def retrained(self, split: int, form: NumberFormat, accuracy: float) -> None:
+        """Accuracy in float of the network that all chips of one number format hold."""
+        for variant in self.experiment.variants:
+            if NumberFormat.of(variant.chip) == form:
+                self._accuracy(variant.name, "retrained", split, -1, 0.0, accuracy)
 
     def learning(self, split: int, rows: list[dict[str, Any]]) -> None:
         """Epochs of one training stage."""
@@ -53,6 +72,7 @@ class KeywordTables(Ledger):
             for chip, accuracy in enumerate(right.tolist()):
                 self._accuracy(variant.name, "analog", data.number, chip, t_s, accuracy)
             self._compensation(variant.name, data.number, t_s, factors, one.chips)
+            self.note_one_class(variant.name, t_s, answers.numpy(), self.clips.labels)
             if number == 0:
                 self._confusion(variant.name, data.y_test, answers)
         if variant.name not in self.costs:
@@ -189,20 +209,44 @@ class KeywordTables(Ledger):
                 "established for those cells, or switched off): they are read at one time, and that figure is given "
                 "for all."
             )
-        quantised = accuracy[(accuracy.variant == self.experiment.default.name) & (accuracy.stage == "quantised")]
+        default = accuracy[accuracy.variant == self.experiment.default.name]
+        more: dict[str, Any] = {"weights": self.weights} if self.weights else {}
+        if self._retrains:
+            more["retrained"] = {"accuracy": float(default[default.stage == "retrained"].accuracy.mean())}
         data = clips.data(*self.sizes, self.experiment.data.splits)
-        self.cite.add(clips.bibtex)
+        self.cite.add(clips.origin.bibtex)
         metrics = self.metrics(
             FIGURES,
             data,
             software={"accuracy": float(accuracy[accuracy.stage == "software"].accuracy.mean())},
-            quantised={"accuracy": float(quantised.accuracy.mean())},
+            quantised={"accuracy": float(default[default.stage == "quantised"].accuracy.mean())},
+            stages=self._stages(),
             variants=[self._variant(variant, accuracy) for variant in self.experiment.variants],
             comparisons=self._comparisons(accuracy),
             labels=clips.labels,
             panels=panels,
+            **more,
         )
         return self.result(metrics, tables, data, stages)
+
+    @property
+    def _retrains(self) -> bool:
+        return self.experiment.retrains(bool(self.weights))
+
+    def _stages(self) -> dict[str, str]:
+        """Which network each stage is of, and on what it is computed."""
+        network = "the network given with --weights" if self.weights else "the network as first trained"
+        stages = {"software": f"{network}, in float"}
+        if self._retrains:
+            stages["retrained"] = (
+                "that network after further training with the codes and a generic weight noise, one for each number "
+                "format, in float"
+            )
+            network = "the retrained network"
+        return stages | {
+            "quantised": f"{network} on an ideal chip: codes and converters, no error of cells or circuits",
+            "analog": f"{network} on chips",
+        }
 
     def _variant(self, variant: KeywordVariant, accuracy: pd.DataFrame) -> VariantResult:
         chip, rows = variant.chip, accuracy[(accuracy.variant == variant.name) & (accuracy.stage == "analog")]

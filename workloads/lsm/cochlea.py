@@ -262,9 +262,6 @@ def _recordings(
         parts=sounds.parts,
         sensor=(2 if how.encoder == "level_crossing" else 1, 1, how.channels),
         labels=sounds.labels,
-        data_name=sounds.data_name,
-        source=sounds.source,
-        bibtex=sounds.bibtex,
-        synthetic=sounds.synthetic,
+        origin=sounds.origin,
         notes=(*sounds.notes, *((f"{silent} sounds are too soft to give a spike.",) if silent else ())),
     )

@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from mappings.cost import price
-from mappings.liquid.actions import (
-    GPU_MODELS,
-    LiquidActivity,
-    gpu_actions,
-    liquid_actions,
-    readout_actions,
-    training_cost,
-)
+from mappings.liquid.comparison import GPU_MODELS, gpu_actions, training_cost
 from mappings.liquid.liquid import Liquid
+from mappings.liquid.run import LiquidActivity
 from periphery.prices.component import load_components
 from workloads.ledger import LayerOnChip, Priced
 
 PUBLISHED_RATIO = 23.34
 
 
-def liquid_cost(
-    chip: Liquid, activity: LiquidActivity, *, steps: int, classes: int, bits: int | None, prefix: str = ""
-) -> Priced:
-    """Cost of one recording of ``steps`` and ``classes`` at a mean ``activity``; ``bits`` of a read-out weight.
+def liquid_cost(chip: Liquid, activity: LiquidActivity, *, classes: int, bits: int | None, prefix: str = "") -> Priced:
+    """Cost of one recording of ``classes`` at a mean ``activity``; ``bits`` of a read-out weight.
 
     ``prefix`` goes before the names of layers.
     """
-    if bits is not None:
-        chip = replace(chip, circuit=replace(chip.circuit, readout_bits=bits))
-    reservoir = liquid_actions(chip, activity, steps=steps)
-    readout = readout_actions(chip, classes, steps=steps)
-    layers = [
-        LayerOnChip(
-            name=reservoir.tasks[0].layer,
-            actions=reservoir,
-            rows=chip.rows,
-            columns=chip.neurons,
-            cells=chip.rows * chip.columns,
-            tiles=chip.arrays,
-        ),
-        LayerOnChip(name=readout.tasks[0].layer, actions=readout, rows=chip.neurons, columns=classes, cells=0, tiles=0),
-    ]
-    return Priced.of(layers, node_nm=chip.circuit.node_nm, components=load_components(), prefix=prefix)
+    mapped = chip.map()
+    shape, readout = mapped.shape, mapped.readout(classes, bits=bits).actions(steps=activity.steps)
+    reservoir = LayerOnChip(
+        name=mapped.name,
+        actions=mapped.actions(activity),
+        rows=shape.rows,
+        columns=shape.neurons,
+        cells=shape.rows * shape.columns,
+        tiles=mapped.grid.tiles,
+    )
+    name = readout.tasks[0].layer
+    layers = [reservoir, LayerOnChip(name=name, actions=readout, rows=shape.neurons, columns=classes, cells=0, tiles=0)]
+    return Priced.of(layers, node_nm=chip.circuit.node_nm, components=mapped.components(), prefix=prefix)
 
 
 def beside_gpu(variant: str, chip: Liquid, energy_J: float, *, classes: int, steps: int) -> list[dict[str, Any]]:

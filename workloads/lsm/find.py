@@ -1,8 +1,8 @@
 """Which recordings a liquid state machine gets: the user's, else the embedded default.
 
-What the user names is recognised by its content: event files (``*.bin``, HDF5, CSV), speech (WAV) or pictures (idx). No
-public archive is fetched: none of N-MNIST, SHD, N-TIDIGITS and FSDD has a SHA-256 here, and an archive that is not
-pinned could be another one tomorrow. The report says which of these the data is.
+What the user names is recognised by its content: event files (``*.bin``, AEDAT, HDF5, CSV), speech (WAV) or pictures
+(idx). No public archive is fetched: none of N-MNIST, SHD, N-TIDIGITS and FSDD has a SHA-256 here, and an archive that
+is not pinned could be another one tomorrow. The report says which of these the data is.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from configs.bounded import expanded, one_sentence, printable
 from configs.errors import InputError
 from devices.streams import Stream
 from workloads.lsm.cochlea import Cochlea, cached_cochlea_events
 from workloads.lsm.saccades import Saccades, cached_saccade_events
-from workloads.recordings.archives import TEST, TRAIN, members
+from workloads.recordings.aedat import AEDAT4, load_aedat
+from workloads.recordings.archives import ENDINGS, members, parts_in
 from workloads.recordings.events import Recordings
 from workloads.recordings.images import PATTERN, load_idx, sklearn_digits
 from workloads.recordings.nmnist import load_nmnist
@@ -25,19 +27,24 @@ from workloads.recordings.sounds import load_sounds
 from workloads.recordings.spikes_csv import load_spikes_csv
 from workloads.recordings.spikes_hdf5 import SUFFIXES, load_spikes_hdf5
 from workloads.recordings.spoken import Counting, spoken_digits
+from workloads.recordings.wav import ENDINGS as SOUND_ENDINGS
 
 Wanted = Literal["vision", "audio"]
-Kind = Literal["events", "hdf5", "csv", "sound", "pictures"]
+Kind = Literal["events", "aedat", "hdf5", "csv", "sound", "pictures"]
 # scikit-learn's digits fill their 8 x 8 pixels, MNIST's the inner 20 of 28.
 EMBEDDED_WIDTH_PX = 20.0
 LIKELY = {"vision": ("nmnist*", "*mnist*"), "audio": ("spoken_digits*", "fsdd*", "*tidigits*", "shd*")}
 ALLOWED = {
-    "vision": "event files ([Train|Test]/CLASS/*.bin), CSV, or MNIST's idx files, in a folder or archive",
+    "vision": "event files ([Train|Test]/CLASS/*.bin or *.aedat), CSV, or MNIST's idx files, in a folder or archive",
     "audio": "WAV files (CLASS_SPEAKER_INDEX.wav or CLASS/*.wav), or spikes in HDF5 or CSV, in a folder or archive",
 }
-_KINDS: dict[str, Kind] = {".bin": "events", ".csv": "csv", ".wav": "sound"}
+_KINDS: dict[str, Kind] = {
+    **{".bin": "events", ".aedat": "aedat", ".csv": "csv", ".h5": "hdf5", ".hdf5": "hdf5"},
+    **dict.fromkeys(SOUND_ENDINGS, "sound"),
+}
+_NOT_READ = {".aedat4": AEDAT4}
 _SHOWN: dict[Wanted, tuple[Kind, ...]] = {
-    "vision": ("events", "csv", "pictures", "hdf5"),
+    "vision": ("events", "aedat", "csv", "pictures", "hdf5"),
     "audio": ("sound", "hdf5", "csv"),
 }
 
@@ -59,7 +66,7 @@ def find_events(
     """
     chosen, origin = (data, "--data") if data else (os.environ.get("MHO_DATA") or None, "MHO_DATA")
     if chosen:
-        path = locate(Path(chosen).expanduser(), origin, wanted)
+        path = locate(expanded(chosen), origin, wanted)
         return _loaded(path, wanted, rng, cochlea, saccades, progress)
     note = "No recordings were named (no --data, no MHO_DATA): the embedded default is taken."
     if wanted == "audio":
@@ -72,49 +79,60 @@ def find_events(
 
 
 def kind_of(path: Path) -> Kind | None:
-    """What a file, folder or archive has, by the name of its first file of these kinds; None for none of them."""
+    """What a file, folder or archive has, by the name of its first file of these kinds; None for none of them.
+
+    Raises ``InputError`` for a kind that is recognised and not read, with how to convert it.
+    """
     if path.name.lower().endswith(SUFFIXES):
         return "hdf5"
-    if path.is_file() and path.suffix.lower() == ".csv":
+    if os.path.isfile(path) and path.suffix.lower() == ".csv":
         return "csv"
-    if path.is_file() and "images" in path.name and "idx3" in path.name:
+    if os.path.isfile(path) and "images" in path.name and "idx3" in path.name:
         return "pictures"
-    folders = [path]
-    if path.is_dir():
-        if any(path.glob(PATTERN)):
-            return "pictures"
-        if any(inner.name.lower().endswith(SUFFIXES) for inner in path.iterdir() if inner.is_file()):
-            return "hdf5"
-        folders += [inner for inner in sorted(path.iterdir()) if inner.name.lower() in (TRAIN, TEST) and inner.is_dir()]
-    for folder in folders:
+    if os.path.isdir(path):
+        with one_sentence(printable(str(path)), "a folder that can be read"):
+            if any(path.glob(PATTERN)):
+                return "pictures"
+            if any(inner.name.lower().endswith(SUFFIXES) for inner in path.iterdir() if inner.is_file()):
+                return "hdf5"
+    for folder in [path, *parts_in(path)]:
         for member in members(folder):
-            found = _KINDS.get(member.path.suffix.lower())
-            if found and not member.path.name.startswith("."):
+            if member.path.name.startswith("."):
+                continue
+            if member.path.suffix.lower() in _NOT_READ:
+                raise InputError(f"{member.where}: {_NOT_READ[member.path.suffix.lower()]}")
+            found = "hdf5" if member.path.name.lower().endswith(SUFFIXES) else _KINDS.get(member.path.suffix.lower())
+            if found:
                 return found
     return None
 
 
-def locate(path: Path, origin: str, wanted: Wanted) -> Path:
+def locate(path: Path, origin: str, wanted: Wanted, *, deeper: int = 3) -> Path:
     """The data that ``path`` is, or has under a usual name (``nmnist*``, ``spoken_digits*`` ...).
 
-    Raises ``InputError`` that names ``origin``, where the path was given.
+    Looks ``deeper`` folders down at most, since a link may lead back up. Raises ``InputError`` that names ``origin``,
+    where the path was given.
     """
-    if not path.exists():
-        raise InputError(f"{origin}: {path}: no such file or folder; allowed: {ALLOWED[wanted]}")
-    if not path.is_dir():
+    where = f"{origin}: {printable(str(path))}"
+    if not os.path.exists(path):
+        what = "a link that leads to itself or to nothing" if os.path.islink(path) else "no such file or folder"
+        raise InputError(f"{where}: {what}; allowed: {ALLOWED[wanted]}")
+    if not os.path.isdir(path):
         found = kind_of(path)
         if found in _SHOWN[wanted]:
             return path
-        raise InputError(f"{origin}: {path}: allowed are {ALLOWED[wanted]} (got {found or 'none of these'})")
-    named = [inner for pattern in LIKELY[wanted] for inner in sorted(path.glob(pattern))]
-    for inner in named:
-        if inner.is_dir() or inner.name.lower().endswith((".tar.xz", ".tar.gz", ".tgz", ".tar", ".zip")):
-            return locate(inner, origin, wanted)
+        raise InputError(f"{where}: allowed are {ALLOWED[wanted]} (got {found or 'none of these'})")
+    with one_sentence(where, "a folder that can be read"):
+        named = [inner for pattern in LIKELY[wanted] for inner in sorted(path.glob(pattern))]
+        empty = not any(path.iterdir())
+    for inner in named if deeper else ():
+        if inner.is_dir() or inner.name.lower().endswith(ENDINGS):
+            return locate(inner, origin, wanted, deeper=deeper - 1)
     found = kind_of(path)
     if found in _SHOWN[wanted]:
         return path
-    what = "an empty folder" if not any(path.iterdir()) else found or "none of these"
-    raise InputError(f"{origin}: {path}: allowed are {ALLOWED[wanted]} (got {what})")
+    what = "an empty folder" if empty else found or "none of these"
+    raise InputError(f"{where}: allowed are {ALLOWED[wanted]} (got {what})")
 
 
 def _loaded(
@@ -135,4 +153,6 @@ def _loaded(
         return load_spikes_hdf5(path)
     if kind == "csv":
         return load_spikes_csv(path)
+    if kind == "aedat":
+        return load_aedat(path)
     return load_nmnist(path)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices import ChipStreams, Stream
-from mappings.liquid.liquid import Liquid, LiquidRun
+from mappings.liquid.liquid import Liquid
+from mappings.liquid.run import LiquidRun
 from workloads.lsm.binning import Spikes
 from workloads.lsm.readout import AnyReadout, Trained
 from workloads.split import Split
@@ -58,12 +59,12 @@ class Judge:
         streams = self.streams(chips)
         spikes = self.spikes if rows is None else self.spikes.select(rows)
         fast = streams.child("time", repr(t_s))
-        return chip.program(streams).run(spikes, rng=fast, t_s=t_s, numbers=rows, record=record)
+        return chip.map().program(rng=streams).at(t_s).run(spikes, noise=fast, numbers=rows, record=record)
 
     def software(self, chip: Liquid, chips: int) -> LiquidRun:
         """The same with ideal weights."""
         streams = ChipStreams.of(self.rng.child("software"), chips)
-        return chip.software(streams).run(self.spikes, rng=streams)
+        return chip.map().software(rng=streams).at().run(self.spikes, noise=streams)
 
     def learn(
         self,

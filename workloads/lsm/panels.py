@@ -43,12 +43,12 @@ def panels(tables: dict[str, pd.DataFrame], steps: int) -> tuple[Panel, ...]:
     """Panels beyond accuracy and cost, of those ``tables`` that are there; ``steps`` of a recording."""
     first, cost = "Liquid and no liquid", "Energy and training beside other hardware"
     text = (
-        "Accuracy with its 95 % interval over liquids: guessing one of the classes, a read-out of event counts without "
-        "any liquid, liquids in software, and every variant on its chips."
+        "Accuracy with its 95 % interval over liquids (Student's t, cut at 0 and 100 %): guessing a class, a "
+        "read-out of event counts without any liquid, liquids in software, and every variant on its chips."
     )
     shown = [
         Panel(first, text, "compared", "bars", "system", "accuracy", by="tested_on", **INTERVAL, share=True),
-        Panel(first, "The same as numbers.", "compared"),
+        Panel(first, "The same as numbers.", "compared", **INTERVAL, share=True),
     ]
     text = (
         "Several read-outs of the same firing rates. The paper's schedules of the linear one are made for larger sets "

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices import Stream
-from mappings.liquid.actions import LiquidActivity
-from mappings.liquid.liquid import Liquid, LiquidRun
+from mappings.liquid.liquid import Liquid
+from mappings.liquid.run import LiquidRun
 from workloads.lsm.binning import binned
 from workloads.lsm.breaking import SWEPT, OperatingPoint, What, points
 from workloads.lsm.chips import NO_WEIGHTS, as_software, fits, read_exactly
@@ -36,7 +36,6 @@ class Judged:
     """One variant: the run right after forming, and accuracies by split and time, and read without error."""
 
     first: LiquidRun
-    activity: LiquidActivity
     analog: dict[tuple[str, float], Answered] = field(default_factory=dict)
     quantised: dict[str, Answered] = field(default_factory=dict)
 
@@ -77,7 +76,7 @@ class LiquidExperimentRun(ExperimentRun[LiquidStateMachine]):
                 judged = pool.map(lambda variant: self._variant(variant, judge), how.variants)
                 for number, (variant, one) in enumerate(zip(how.variants, judged, strict=True)):
                     tables.activity(variant.name, one.first)
-                    tables.hardware(variant, one.activity)
+                    tables.hardware(variant, one.first.activity)
                     for (split, t_s), answered in one.analog.items():
                         tables.analog(variant, split, t_s, answered)
                     for split, answered in one.quantised.items():
@@ -96,6 +95,8 @@ class LiquidExperimentRun(ExperimentRun[LiquidStateMachine]):
             with self.stage("sweeps"):
                 rows = evenly(recordings.classes, how.evaluation.sweep_recordings, judge.rng.child("sweep"))
                 # A recording keeps its noise in any selection, so the headline's rates serve where its chip is swept.
+                if swept and len(rows) < len(recordings):
+                    tables.note(f"Sweeps use {len(rows)} of {len(recordings)} recordings (sweep_recordings).")
                 few = how.evaluation.sweep_chips
                 rates = headline[:few, rows] if few <= len(headline) else None
                 work = [(what, value, point) for what, (_, every) in swept.items() for value, point in every]
@@ -118,8 +119,7 @@ class LiquidExperimentRun(ExperimentRun[LiquidStateMachine]):
         """One variant on its chips at all times; the headline once read without error as well."""
         how, readout = self.settings.evaluation, self.settings.readout
         first = judge.simulate(variant.chip, how.chips)
-        arrays = variant.chip.program(judge.streams(how.chips)).read()
-        judged = Judged(first, LiquidActivity.of(first, arrays))
+        judged = Judged(first)
         features = judged.first.features.numpy()
         learnt = {split: judge.learn(features, split, readout) for split in judge.parts}
         for t_s in how.times_s if variant.chip.device.drifts else (0.0,):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from devices.streams import Stream
 from workloads.recordings.events import Recordings
 from workloads.recordings.images import Images
+from workloads.recordings.labelled import Origin
 from workloads.recordings.sources import remembered
 
 NOTE = (
@@ -207,9 +208,11 @@ def _recordings(
         parts=images.parts,
         sensor=(2, how.side, how.side),
         labels=images.labels,
-        data_name=f"{images.data_name} under saccades",
-        source=f"synthetic: simulated saccades over {images.source}",
-        bibtex=images.bibtex,
-        synthetic=True,
+        origin=Origin(
+            f"{images.origin.name} under saccades",
+            f"synthetic: simulated saccades over {images.origin.source}",
+            images.origin.bibtex,
+            synthetic=True,
+        ),
         notes=(NOTE,),
     )

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from configs.errors import InputError
 from devices.streams import Stream
 from workloads.recordings.archives import TEST, TRAIN
+from workloads.recordings.labelled import Origin
 from workloads.split import Indices, Split
 
 
-class Labelled(Protocol):
+class Grouped(Protocol):
     """What a split looks at: ``Recordings`` and ``Sounds`` both have it."""
 
     @property
@@ -28,25 +29,25 @@ class Labelled(Protocol):
     @property
     def parts(self) -> NDArray[np.str_]: ...
     @property
-    def data_name(self) -> str: ...
+    def origin(self) -> Origin: ...
 
 
-def official_split(data: Labelled, *, rng: Stream, validation: float = 0.1) -> Split:
+def official_split(data: Grouped, *, rng: Stream, validation: float = 0.1) -> Split:
     """The data set's own training and test parts; ``validation`` is a share of each class of the training part.
 
     Raises ``InputError`` where the data set has no official split.
     """
     train, test = np.flatnonzero(data.parts == TRAIN), np.flatnonzero(data.parts == TEST)
     if not len(train) or not len(test):
-        raise InputError(f"{data.data_name}: allowed are recordings with a training and a test part (got one or none)")
+        raise InputError(f"{data.origin.name}: allowed are recordings with a training and a test part (got one)")
     return _with_validation(data, train, test, rng, validation)
 
 
-def stratified_folds(data: Labelled, folds: int, *, rng: Stream, validation: float = 0.1) -> list[Split]:
+def stratified_folds(data: Grouped, folds: int, *, rng: Stream, validation: float = 0.1) -> list[Split]:
     """All recordings pooled, each tested once; every fold holds each class in proportion, to within one recording."""
     smallest = int(np.bincount(data.classes)[np.unique(data.classes)].min())
     if not 2 <= folds <= smallest:
-        raise InputError(f"{data.data_name}: folds: allowed are 2 to {smallest}, the smallest class (got {folds})")
+        raise InputError(f"{data.origin.name}: folds: allowed are 2 to {smallest}, the smallest class (got {folds})")
     fold = np.empty(len(data.classes), np.int64)
     assigned = 0
     for number in np.unique(data.classes):
@@ -60,7 +61,7 @@ def stratified_folds(data: Labelled, folds: int, *, rng: Stream, validation: flo
     ]
 
 
-def speaker_folds(data: Labelled, *, rng: Stream, folds: int | None = None, validation: float = 0.1) -> list[Split]:
+def speaker_folds(data: Grouped, *, rng: Stream, folds: int | None = None, validation: float = 0.1) -> list[Split]:
     """Splits in which nobody who is tested was heard in training or validation; ``folds`` None leaves out one by one.
 
     Validation recordings come from speakers of the training part. Raises ``InputError`` where the speakers are not
@@ -68,10 +69,10 @@ def speaker_folds(data: Labelled, *, rng: Stream, folds: int | None = None, vali
     """
     speakers = sorted(set(data.groups.tolist()))
     if "" in speakers or len(speakers) < 2:
-        raise InputError(f"{data.data_name}: allowed are recordings of at least 2 named speakers")
+        raise InputError(f"{data.origin.name}: allowed are recordings of at least 2 named speakers")
     folds = folds or len(speakers)
     if not 2 <= folds <= len(speakers):
-        raise InputError(f"{data.data_name}: folds: allowed are 2 to {len(speakers)} speakers (got {folds})")
+        raise InputError(f"{data.origin.name}: folds: allowed are 2 to {len(speakers)} speakers (got {folds})")
     order = rng.child("speakers").numpy().permutation(len(speakers))
     left_out: Sequence[set[str]] = [{speakers[number] for number in order[k::folds]} for k in range(folds)]
     splits = []
@@ -82,7 +83,7 @@ def speaker_folds(data: Labelled, *, rng: Stream, folds: int | None = None, vali
     return splits
 
 
-def _with_validation(data: Labelled, train: Indices, test: Indices, rng: Stream, share: float) -> Split:
+def _with_validation(data: Grouped, train: Indices, test: Indices, rng: Stream, share: float) -> Split:
     if not 0.0 <= share < 1.0:
         raise InputError(f"validation: allowed is a share from 0 to below 1 (got {share:g})")
     chosen: list[Indices] = []

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mappings.liquid.actions import LiquidActivity
-from mappings.liquid.liquid import LiquidRun
+from mappings.liquid.run import LiquidActivity, LiquidRun
 from workloads.ledger import Ledger, compared
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
@@ -21,7 +20,7 @@ from workloads.lsm.settings import LiquidStateMachine, LiquidVariant
 from workloads.recordings.events import Recordings
 from workloads.result import SHARE, Comparison, Quality, Result, VariantResult
 from workloads.split import Split
-from workloads.statistics import interval, principal_plane
+from workloads.statistics import deviation, interval, principal_plane
 
 EPOCHS = 100  # of gradient descent, as in the paper; for counting alone
 RAW = "ridge on event counts"
@@ -62,6 +61,7 @@ class LiquidTables(Ledger):
     def analog(self, variant: LiquidVariant, split: str, t_s: float, answered: Answered) -> None:
         """Chips of one variant at one time."""
         self.accuracies(variant.name, "analog", split, t_s, answered)
+        self.note_one_class(variant.name, t_s, answered.answers, self.recordings.labels)
         if t_s == 0.0 and self.metric(split) == "accuracy":
             labels, tested = self.recordings.labels, answered.answers >= 0
             true = np.broadcast_to(self.recordings.classes, answered.answers.shape)
@@ -89,12 +89,13 @@ class LiquidTables(Ledger):
     def activity(self, name: str, run: LiquidRun) -> None:
         """How busy the word lines and the neurons are."""
         counts = run.counts.numpy()
+        self.note_silence(name, counts)
         self.add(
             "activity",
             liquid=name,
             input_rate=self.spikes.rate,
             firing_rate=float(counts.mean() / run.steps),
-            chips_sd=float(run.rates.numpy().std()),
+            chips_sd=deviation(run.rates.numpy()),
             silent_neurons=float((counts.sum(1) == 0).mean()),
             saturated_neurons=float((counts > 0.9 * run.steps).mean()),
             lines_per_step=float(run.line_reads.double().mean() / run.steps),
@@ -104,7 +105,7 @@ class LiquidTables(Ledger):
     def hardware(self, variant: LiquidVariant, activity: LiquidActivity) -> None:
         """Layout and cost of one variant."""
         classes, steps, bits = len(self.recordings.labels), self.spikes.steps, self.experiment.readout.bits
-        self.price(variant, liquid_cost(variant.chip, activity, steps=steps, classes=classes, bits=bits))
+        self.price(variant, liquid_cost(variant.chip, activity, classes=classes, bits=bits))
         self.cite.update((*variant.chip.cite, *variant.chip.device.cite))
         beside = beside_gpu(
             variant.name, variant.chip, self.costs[variant.name]["energy_J"], classes=classes, steps=steps
@@ -124,7 +125,7 @@ class LiquidTables(Ledger):
         for what, values in ((f"rates, {whose}", features), ("event counts", counts)):
             plane, (one, two) = principal_plane(values)
             title = f"{what} ({one:.0%} and {two:.0%})"
-            for (x, y), number in zip(plane / np.abs(plane).max(), self.recordings.classes, strict=True):
+            for (x, y), number in zip(plane / (np.abs(plane).max() or 1.0), self.recordings.classes, strict=True):
                 self.add("feature_map", features=title, component_1=x, component_2=y, label=labels[number])
 
     def raster(self, numbers: NDArray[np.int64], spikes: NDArray[np.uint8]) -> None:
@@ -164,13 +165,19 @@ class LiquidTables(Ledger):
         tables = self.tables()
         first = self.parts[self.headline]
         data = found.data(len(first[0].train) + len(first[0].validation), sum(len(part.test) for part in first))
-        self.cite.add(found.bibtex)
+        self.cite.add(found.origin.bibtex)
         metrics = self.metrics(
             {self.metric(split): SHARE for split in self.parts},
             data,
             software=self._means(default, "software"),
             quantised=self._means(default, "quantised"),
             baseline=self._means("", "raw"),
+            stages={
+                "software": "liquids in software, others than those of the chips: independent Gaussian weights of the "
+                "cells' spread, no noise, no converter, read-out weights in the same bits",
+                "quantised": f"the liquids of {default}, read without noise or converter",
+                "analog": "liquids on chips",
+            },
             variants=[self._variant(variant) for variant in how.variants],
             comparisons=self._comparisons(),
             labels=found.labels,
@@ -258,7 +265,16 @@ class LiquidTables(Ledger):
             f"The mean share of active word lines in a step is {self.spikes.rate:.2%}; {self.spikes.seen:.1%} of the "
             "events fall on window, polarity and steps that are used."
         )
-        self.note(
-            "Software: independent Gaussian weights of the cells' spread, no noise, no converter, read-out weights in "
-            "the same bits. Ideal chip: the cells of the chips, read without noise or converter."
-        )
+        self.note_unused()
+
+    def note_unused(self) -> None:
+        """Recordings that a split neither trains on nor tests, such as a data set's validation part."""
+        n = len(self.recordings)
+        for split, parts in self.parts.items():
+            used = np.unique(np.concatenate([np.concatenate([p.train, p.validation, p.test]) for p in parts]))
+            unused = np.setdiff1d(np.arange(n), used)
+            if len(unused):
+                whose = ", ".join(sorted({str(part) or "no part" for part in self.recordings.parts[unused]}))
+                self.note(
+                    f"{len(unused)} of {n} recordings ({whose}) are neither trained on nor tested: {SPLITS[split]}."
+                )

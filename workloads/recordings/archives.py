@@ -1,42 +1,51 @@
 """The files of a data set, one after another, from a folder or straight out of an archive that is never unpacked.
 
-Archives come from strangers: a member that points outside (``../``, an absolute path), a link or a device gets the
-whole archive refused, by name, before anything is made of its content.
+Archives come from strangers: a member that points outside (``../``, an absolute path), a link, a sparse file or a
+device gets the whole archive refused, by name, before anything is made of its content. An archive may unpack to a
+hundred times its size (recordings pack to a half or a tenth; 256 MiB at least), and at most to
+``LARGEST_UNPACKED_BYTES``; the environment's ``MHO_LARGEST_FILE`` replaces both limits, and that on a member.
 """
 
 from __future__ import annotations
 
-import gzip
-import lzma
+import os
 import stat
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, cast
 
+from configs.bounded import (
+    LimitedStream,
+    check_regular,
+    largest_bytes,
+    largest_unpacked,
+    one_sentence,
+    printable,
+    read_file,
+    too_large,
+    unpacking,
+)
 from configs.errors import InputError
 
 TRAIN, TEST = "train", "test"
 PROBLEMS_SHOWN = 10
 LARGEST_MEMBER_BYTES = 64 << 20
-ALLOWED = "a folder, .tar.xz, .tar.gz, .tar or .zip"
-_DAMAGE = (
-    EOFError,
-    OSError,
-    lzma.LZMAError,
-    zlib.error,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    RuntimeError,
-)
+LARGEST_UNPACKED_BYTES = 16 << 30
+MOST_FILES = 1_000_000
+ALLOWED = "a folder, .tar.xz, .tar.gz, .tar.bz2, .tar or .zip"
+ENDINGS = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip")
+_DAMAGED = "the archive is damaged or cut off"
 
 
 @dataclass(frozen=True)
 class Member:
-    """One file: its path inside the data set, how to name it in a message, and its bytes (read while it is current)."""
+    """One file: its path inside the data set, how to name it in a message, and its bytes (read while it is current).
+
+    ``read`` raises ``InputError`` for a file that is too large, damaged, or no regular file.
+    """
 
     path: PurePosixPath
     where: str
@@ -46,17 +55,33 @@ class Member:
 def shortened(problems: Sequence[str], source: object, what: str = "files") -> list[str]:
     """The first problems of a set's files, and how many more there are."""
     more = len(problems) - PROBLEMS_SHOWN
-    return [*problems[:PROBLEMS_SHOWN], *([f"{source}: {more} more {what} are bad in such ways"] if more > 0 else [])]
+    rest = f"{printable(str(source))}: {more} more {what} are bad in such ways"
+    return [*problems[:PROBLEMS_SHOWN], *([rest] if more > 0 else [])]
 
 
-def members_by_class(source: Path, ending: str) -> Iterator[tuple[Member, tuple[str, ...]]]:
-    """Every file of an ending with the parts of its path; where there are folders ``train`` and ``test``, those come
-    before the class, and files are looked for one level deeper."""
-    parts = [path for path in sorted(source.glob("*")) if path.name.lower() in (TRAIN, TEST) and path.is_dir()]
+def members_by_class(
+    source: Path, endings: Collection[str], *, largest: int = LARGEST_MEMBER_BYTES
+) -> Iterator[tuple[Member, tuple[str, ...]]]:
+    """Every file with one of these endings, and the parts of its path; hidden files are left out.
+
+    A folder may have its parts (``train``, ``test``) as folders or as an archive each, such as ``Train.zip`` beside
+    ``Test.zip``: these come before the class, and files are looked for in them.
+    """
+    parts = parts_in(source)
     for folder in parts or [source]:
-        for member in members(folder):
-            if member.path.suffix.lower() == ending and not member.path.name.startswith("."):
-                yield member, (*((folder.name,) if parts else ()), *member.path.parts)
+        for member in members(folder, largest=largest):
+            if member.path.suffix.lower() in endings and not member.path.name.startswith("."):
+                before = (printable(folder.name.split(".")[0]),) if parts else ()
+                yield member, (*before, *member.path.parts)
+
+
+def parts_in(source: Path) -> list[Path]:
+    """The folders or archives in a folder that are the parts of a data set by their names."""
+    if not os.path.isdir(source):
+        return []
+    with one_sentence(printable(str(source)), "a folder that can be read"):
+        named = [path for path in sorted(source.glob("*")) if path.name.lower().split(".")[0] in (TRAIN, TEST)]
+        return [path for path in named if path.is_dir() or (path.is_file() and path.name.lower().endswith(ENDINGS))]
 
 
 def part_class_and_name(path: tuple[str, ...]) -> tuple[str, str, str]:
@@ -66,124 +91,147 @@ def part_class_and_name(path: tuple[str, ...]) -> tuple[str, str, str]:
     return part, label, "/".join(path[-3 if part else -2 :])
 
 
-def members(source: Path) -> Iterator[Member]:
-    """Every regular file of a folder (two levels deep) or of an archive, in the order of the archive.
+def members(source: Path, *, largest: int = LARGEST_MEMBER_BYTES) -> Iterator[Member]:
+    """Every file of a folder (two levels deep) or of an archive, in the order of the archive.
 
-    An archive is recognised by its first bytes, not by its name. Raises ``InputError`` for a missing or foreign file, a
-    damaged archive and an unsafe member. An ``OSError`` of ``read`` in a folder concerns that one file.
+    An archive is recognised by its first bytes, not by its name; ``largest`` is the limit on one of its members
+    [bytes]. Raises ``InputError`` for a missing or foreign file, a damaged archive and an unsafe member.
     """
-    if source.is_dir():
+    if os.path.isdir(source):  # unlike Path.is_dir, never raises
         yield from _folder(source)
         return
+    name = printable(str(source))
     try:
-        with source.open("rb") as file:
+        size = check_regular(source).st_size
+    except InputError as error:
+        raise InputError(f"{error}; allowed: {ALLOWED}") from None
+    limit = largest_unpacked(size, LARGEST_UNPACKED_BYTES)
+    with one_sentence(name, "cannot be read"):
+        file = source.open("rb")
+    with file:
+        with one_sentence(name, "cannot be read"):
             head = file.read(512)
-    except FileNotFoundError:
-        raise InputError(f"{source}: no such file or folder; allowed: {ALLOWED}") from None
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror})") from None
-    if head.startswith(b"PK"):
-        yield from _zip(source)
-    elif head.startswith(b"\xfd7zXZ\x00"):
-        with lzma.open(source) as stream:
-            yield from _tar(source, stream)
-    elif head.startswith(b"\x1f\x8b"):
-        with gzip.open(source) as stream:
-            yield from _tar(source, cast(IO[bytes], stream))
-    elif head[257:262] == b"ustar":
-        with source.open("rb") as plain:
-            yield from _tar(source, plain)
-    else:
-        raise InputError(f"{source}: not an archive; allowed: {ALLOWED} (got first bytes {head[:6]!r})")
+            file.seek(0)
+            stream = unpacking(file)
+        if head.startswith(b"PK"):
+            yield from _zip(source, file, largest, limit)
+        elif stream is not None or head[257:262] == b"ustar":
+            limited = LimitedStream(stream or file, f"{name}, all of it", most=limit)
+            yield from _tar(source, cast(IO[bytes], limited), largest, limit)
+        else:
+            raise InputError(f"{name}: not an archive; allowed: {ALLOWED} (got first bytes {head[:6]!r})")
 
 
 def _folder(source: Path) -> Iterator[Member]:
-    for path in sorted([*source.glob("*"), *source.glob("*/*")]):
-        if not path.is_dir():
+    with one_sentence(printable(str(source)), "a folder that can be read"):
+        paths = [path for path in sorted([*source.glob("*"), *source.glob("*/*")]) if not os.path.isdir(path)]
+    _check_count(source, len(paths))
+    for path in paths:
+        yield Member(_path(source, path.relative_to(source).as_posix()), printable(str(path)), _opener(path))
+
+
+def _opener(path: Path) -> Callable[[], bytes]:
+    return lambda: read_file(path)
+
+
+def _tar(source: Path, stream: IO[bytes], largest: int, limit: int) -> Iterator[Member]:
+    name = printable(str(source))
+    with one_sentence(name, _DAMAGED):
+        archive = tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 18)  # noqa: SIM115
+    with archive:
+        count = 0
+        while True:
+            with one_sentence(name, _DAMAGED):
+                info = archive.next()
+                archive.members.clear()  # type: ignore[attr-defined]  # else it keeps every header for its whole life
+            if info is None:
+                break
+            count += 1
+            _check_count(source, count)
+            _check_inside(source, info.name)
+            if info.size > limit:
+                raise too_large(f"{name}, all of it", limit, info.size)
+            if info.isdir():
+                continue
+            if not info.isfile() or info.issparse():
+                kind = "link" if info.issym() or info.islnk() else "sparse file" if info.issparse() else "device"
+                raise InputError(f"{name}: member {printable(info.name)!r} is a {kind}; the archive is refused")
             yield Member(
-                PurePosixPath(path.relative_to(source).as_posix()),
-                str(path),
-                path.read_bytes,
+                _path(source, info.name), f"{name}:{printable(info.name)}", _tar_reader(source, archive, info, largest)
             )
-
-
-def _tar(source: Path, stream: IO[bytes]) -> Iterator[Member]:
-    try:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 18) as archive:
-            for info in archive:
-                path = _safe(source, info.name)
-                if info.isdir():
-                    continue
-                if not info.isfile():
-                    kind = "link" if info.issym() or info.islnk() else "device"
-                    raise InputError(f"{source}: member {info.name!r} is a {kind}; the archive is refused")
-                yield Member(
-                    path,
-                    f"{source}:{info.name}",
-                    _reader(source, info.name, info.size, archive, info),
-                )
+    with one_sentence(name, _DAMAGED):
         while stream.read(1 << 18):  # to the end, where a cut-off compressed stream shows
             pass
-    except _DAMAGE as error:
-        raise _damaged(source, error) from None
 
 
-def _reader(source: Path, name: str, size: int, archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], bytes]:
+def _tar_reader(source: Path, archive: tarfile.TarFile, info: tarfile.TarInfo, largest: int) -> Callable[[], bytes]:
     def read() -> bytes:
-        _check_size(source, name, size)
-        file = archive.extractfile(info)
-        try:
+        _check_size(source, info.name, info.size, largest)
+        with one_sentence(printable(str(source)), _DAMAGED):
+            file = archive.extractfile(info)
             return file.read() if file else b""
-        except _DAMAGE as error:
-            raise _damaged(source, error) from None
 
     return read
 
 
-def _zip(source: Path) -> Iterator[Member]:
-    try:
-        with zipfile.ZipFile(source) as archive:
-            infos = archive.infolist()
-            for info in infos:
-                _safe(source, info.filename)
-                mode = info.external_attr >> 16
-                if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                    kind = "link" if stat.S_ISLNK(mode) else "device"
-                    raise InputError(f"{source}: member {info.filename!r} is a {kind}; the archive is refused")
+def _zip(source: Path, file: IO[bytes], largest: int, limit: int) -> Iterator[Member]:
+    name = printable(str(source))
+    with one_sentence(name, _DAMAGED):
+        archive = zipfile.ZipFile(file)
+    infos = archive.infolist()
+    _check_count(source, len(infos))
+    paths = []
+    for info in infos:
+        # Some programs for Windows write backslashes, against the format's rule.
+        inside = info.filename.replace("\\", "/")
+        folder = inside.endswith("/")
+        _check_inside(source, info.filename)
+        paths.append(None if folder else _path(source, inside))
+        mode = info.external_attr >> 16
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            kind = "link" if stat.S_ISLNK(mode) else "device"
+            raise InputError(f"{name}: member {printable(info.filename)!r} is a {kind}; the archive is refused")
+    total = sum(info.file_size for info in infos)
+    if total > limit:
+        raise too_large(f"{name}, all of it", limit, total)
 
-            def reader(info: zipfile.ZipInfo) -> Callable[[], bytes]:
-                def read() -> bytes:
-                    _check_size(source, info.filename, info.file_size)
-                    try:
-                        return archive.read(info)
-                    except _DAMAGE as error:
-                        raise _damaged(source, error) from None
+    def reader(info: zipfile.ZipInfo) -> Callable[[], bytes]:
+        def read() -> bytes:
+            _check_size(source, info.filename, info.file_size, largest)
+            with one_sentence(name, _DAMAGED):
+                data = archive.read(info)
+            if len(data) != info.file_size:
+                raise InputError(f"{name}: {_DAMAGED} (a member of {len(data)} bytes, of which it states another size)")
+            return data
 
-                return read
+        return read
 
-            for info in infos:
-                if not info.is_dir():
-                    yield Member(
-                        PurePosixPath(info.filename),
-                        f"{source}:{info.filename}",
-                        reader(info),
-                    )
-    except _DAMAGE as error:
-        raise _damaged(source, error) from None
+    with archive:
+        for info, path in zip(infos, paths, strict=True):
+            if path is not None:
+                yield Member(path, f"{name}:{printable(info.filename)}", reader(info))
 
 
-def _safe(source: Path, name: str) -> PurePosixPath:
+def _path(source: Path, name: str) -> PurePosixPath:
+    """A path inside a data set, of names that reports can show: what is not UTF-8 is written as an escape."""
+    path = PurePosixPath(printable(name))
+    if not path.name:
+        raise InputError(f"{printable(str(source))}: a member has no name; the archive is refused")
+    return path
+
+
+def _check_inside(source: Path, name: str) -> None:
     windows = PureWindowsPath(name)
     if name.startswith("/") or windows.drive or windows.root or ".." in windows.parts:
-        raise InputError(f"{source}: member {name!r} points outside of the archive; the archive is refused")
-    return PurePosixPath(name)
+        where = f"{printable(str(source))}: member {printable(name)!r}"
+        raise InputError(f"{where} points outside of the archive; the archive is refused")
 
 
-def _check_size(source: Path, name: str, size_bytes: int) -> None:
-    if size_bytes > LARGEST_MEMBER_BYTES:
-        allowed = f"at most {LARGEST_MEMBER_BYTES >> 20} MiB"
-        raise InputError(f"{source}: member {name!r}: {allowed} are allowed (got {size_bytes >> 20} MiB)")
+def _check_size(source: Path, name: str, size_bytes: int, largest: int) -> None:
+    if size_bytes > largest_bytes(largest):
+        raise too_large(f"{printable(str(source))}: member {printable(name)!r}", largest_bytes(largest), size_bytes)
 
 
-def _damaged(source: Path, error: Exception) -> InputError:
-    return InputError(f"{source}: the archive is damaged or cut off ({type(error).__name__}: {error})")
+def _check_count(source: Path, count: int) -> None:
+    if count > MOST_FILES:
+        raise InputError(f"{printable(str(source))}: at most {MOST_FILES:,} files (got {count:,} or more)")

@@ -39,13 +39,17 @@ OTHER_WORDS = (
 class Clips(Labelled):
     """``n`` recordings of equal length with their classes and speakers, ordered by class and name.
 
-    ``waveforms`` (n, samples) int16 at 16 kHz; ``speakers`` (n,) str, empty where nobody speaks or the name gives none.
-    The 12 classes are those of P. Warden, "Speech Commands", arXiv:1804.03209 (2018).
+    ``waveforms`` (n, samples) int16 at 16 kHz; ``speakers`` (n,) str, empty where nobody speaks or the name gives none;
+    ``parts`` (n,) str, ``train``, ``validation`` or ``test`` where the data set lists them, else none. The 12 classes
+    are those of P. Warden, "Speech Commands", arXiv:1804.03209 (2018).
     """
 
     waveforms: NDArray[np.int16]
     speakers: NDArray[np.str_]
     labels: tuple[str, ...] = LABELS
+    parts: NDArray[np.str_] | None = None
 
     def _content(self) -> tuple[object, Iterable[NDArray[Any]], Iterable[NDArray[np.str_]]]:
-        return (self.labels, self.waveforms.shape), (self.waveforms, self.classes), (self.speakers, self.names)
+        listed = () if self.parts is None else (self.parts,)
+        texts = self.speakers, self.names, *listed
+        return (self.labels, self.waveforms.shape), (self.waveforms, self.classes), texts

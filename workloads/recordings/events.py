@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -10,10 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InputError
-from workloads.recordings.archives import shortened
-from workloads.recordings.labelled import Labelled
+from workloads.recordings.archives import TEST, TRAIN, shortened
+from workloads.recordings.labelled import Labelled, Origin
 
 LONGEST_S = 2_000.0
+LARGEST_SIDE = 4_096
+MOST_CLASSES = 10_000
+# Recordings whose median length is outside of this are likely to be in another unit of time.
+USUAL_LENGTH_S = (1e-3, 300.0)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,9 +49,9 @@ class Recordings(Labelled):
     def __post_init__(self) -> None:
         n = len(self.classes)
         if len(self.offsets) != n + 1 or not len(self.durations) == len(self.groups) == len(self.names) == n:
-            raise ValueError(f"{self.data_name}: offsets, durations, groups and names for each of {n} recordings")
+            raise ValueError(f"{self.origin.name}: offsets, durations, groups and names for each of {n} recordings")
         if len(self.parts) != n or len(self.ticks) != len(self.address) or self.offsets[-1] != len(self.ticks):
-            raise ValueError(f"{self.data_name}: parts for each recording, a time and an address for each event")
+            raise ValueError(f"{self.origin.name}: parts for each recording, a time and an address for each event")
 
     def _content(self) -> tuple[object, Iterable[NDArray[Any]], Iterable[NDArray[np.str_]]]:
         arrays = self.ticks, self.address, self.offsets, self.durations, self.classes
@@ -122,9 +127,7 @@ def gathered(
     *,
     sensor: tuple[int, int, int],
     labels: tuple[str, ...],
-    data_name: str,
-    source: str,
-    bibtex: str,
+    origin: Origin,
     problems: Sequence[str] = (),
     notes: tuple[str, ...] = (),
 ) -> Recordings:
@@ -134,6 +137,12 @@ def gathered(
     numbers, negative or later than ``LONGEST_S``, a pixel or channel outside of the ``sensor``, no event at all.
     """
     found = list(problems)
+    if not all(1 <= side <= most for side, most in zip(sensor, (2, LARGEST_SIDE, LARGEST_SIDE), strict=True)):
+        found.append(
+            f"{origin.name}: allowed are 1 or 2 polarities and a sensor of at most {LARGEST_SIDE} x {LARGEST_SIDE} "
+            f"(got {sensor[0]} of {sensor[2]} x {sensor[1]})"
+        )
+        raise InputError(shortened(found, origin.name, "recordings"))
     good: list[tuple[tuple[str, int, str], Stored, NDArray[np.int32], NDArray[np.int32]]] = []
     unsorted = 0
     for one in stored:
@@ -152,9 +161,12 @@ def gathered(
             order = np.argsort(ticks, kind="stable")
             ticks, address = ticks[order], address[order]
         good.append(((one.part, labels.index(one.label), one.name), one, ticks, address))
-    found = shortened(found, data_name, "recordings")
+    found = shortened(found, origin.name, "recordings")
     if not found and not good:
-        found = [f"{data_name}: has no recording"]
+        found = [f"{origin.name}: has no recording"]
+    names = Counter(one.name for _, one, _, _ in good)
+    if not found and len(names) < len(good):
+        found = [f"{origin.name}: allowed is one recording of each name (got {names.most_common(1)[0][0]!r} twice)"]
     if found:
         raise InputError(found)
     good.sort(key=lambda row: row[0])
@@ -162,6 +174,8 @@ def gathered(
     given = np.array([np.ceil((one.duration_s or 0.0) / Recordings.TICK_S) for _, one, _, _ in good])
     if unsorted:
         notes = (*notes, f"{unsorted} recordings had events out of order in time; they were sorted.")
+    notes = (*notes, *unused_parts([part for (part, _, _), _, _, _ in good]))
+    notes = (*notes, *_doubts([ticks for _, _, ticks, _ in good]))
     return Recordings(
         ticks=np.concatenate([ticks for _, _, ticks, _ in good]),
         address=np.concatenate([address for _, _, _, address in good]),
@@ -173,30 +187,73 @@ def gathered(
         parts=np.array([one.part for _, one, _, _ in good]),
         sensor=sensor,
         labels=labels,
-        data_name=data_name,
-        source=source,
-        bibtex=bibtex,
+        origin=origin,
         notes=notes,
     )
 
 
+def smallest_sensor(stored: Iterable[Stored], sensors: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+    """The first of these sensors that has all pixels of the recordings, the last where none has."""
+    columns = rows = 0
+    for one in stored:
+        columns = max(columns, int(np.max(one.x, initial=0)) + 1)
+        rows = max(rows, int(np.max(one.y, initial=0)) + 1 if one.y is not None else 1)
+    return next((size for size in sensors if rows <= size[1] and columns <= size[2]), sensors[-1])
+
+
+def unused_parts(parts: Sequence[str]) -> tuple[str, ...]:
+    """A sentence where recordings are of no part while others are: a split along the data set's parts leaves them out.
+
+    The ``valid`` file of SSC is such a share.
+    """
+    outside = sum(part not in (TRAIN, TEST) for part in parts)
+    if not outside or outside == len(parts):
+        return ()
+    return (
+        f"{outside} of {len(parts)} recordings belong neither to the training nor to the test part of the data set "
+        "(such as a 'valid' file): a split by its official parts leaves them out.",
+    )
+
+
+def _doubts(ticks: Sequence[NDArray[np.int32]]) -> tuple[str, ...]:
+    """What the times themselves say against the unit or the zero that was taken for them."""
+    first = np.array([one[0] for one in ticks]) * Recordings.TICK_S
+    length = np.array([one[-1] for one in ticks]) * Recordings.TICK_S
+    median, found = float(np.median(length)), []
+    if any(len(one) > 1 for one in ticks) and not USUAL_LENGTH_S[0] <= median <= USUAL_LENGTH_S[1]:
+        found.append(
+            f"The recordings last {median:.3g} s (median): if that is not so, their times are in another unit."
+        )
+    if np.median(first) > max(1.0, 0.5 * median):
+        found.append(
+            f"Half of the recordings begin with silence of at least {np.median(first):.3g} s: time 0 is taken as their "
+            "start. If the clock ran on from one recording to the next, subtract each one's first time."
+        )
+    return tuple(found)
+
+
 def _fault(one: Stored, sensor: tuple[int, int, int]) -> str:
     """What is wrong with a recording, or nothing."""
+    columns = (("x", one.x, sensor[2]), ("y", one.y, sensor[1]), ("polarity", one.polarity, sensor[0]))
+    for name, values, _ in (("time", one.t_s, 0), *columns):
+        if values is not None and (np.ndim(values) != 1 or np.asarray(values).dtype.kind not in "iuf"):
+            got = f"{np.asarray(values).dtype} of {np.ndim(values)} dimensions"
+            return f"{name}: allowed is one list of numbers (got {got})"
     t_s = np.asarray(one.t_s, np.float64)
     if not len(t_s):
         return "has no event"
-    sides = (("x", one.x, sensor[2]), ("y", one.y, sensor[1]), ("polarity", one.polarity, sensor[0]))
-    for name, values, _ in sides:
+    for name, values, _ in columns:
         if values is not None and len(values) != len(t_s):
             return f"allowed is one {name} for each of {len(t_s)} times (got {len(values)})"
     wrong = ~((t_s >= 0.0) & (t_s <= LONGEST_S))
     if wrong.any():
         at = int(np.argmax(wrong))
         return f"event {at}: allowed are times from 0 to {LONGEST_S:g} s (got {t_s[at]:g})"
-    for name, values, side in sides:
+    for name, values, side in columns:
         if values is None:
             continue
-        wrong = ~((np.asarray(values) >= 0) & (np.asarray(values) < side))
+        array = np.asarray(values)
+        wrong = ~((array >= 0) & (array < side) & (array == np.floor(array)))
         if wrong.any():
             at = int(np.argmax(wrong))
             return f"event {at}: {name}: allowed are 0 to {side - 1} (got {values[at]})"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
+import math
 import struct
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.bounded import printable, read_unpacked
 from configs.errors import InputError
 from workloads.recordings.archives import TEST, TRAIN
-from workloads.recordings.labelled import Labelled
+from workloads.recordings.labelled import Labelled, Origin
 
 MNIST_SOURCE = "Y. LeCun et al., Gradient-based learning applied to document recognition, doi 10.1109/5.726791 (MNIST)"
 DIGITS_SOURCE = (
@@ -23,6 +23,7 @@ DIGITS_SOURCE = (
     "scikit-learn ships it (CC BY 4.0)"
 )
 IMAGES, LABELS = 2051, 2049
+SMALLEST_SIDE, LARGEST_SIDE = 2, 512
 PATTERN = "*images*idx3*"
 
 
@@ -30,7 +31,7 @@ PATTERN = "*images*idx3*"
 class Images(Labelled):
     """``n`` grey pictures: ``pixels`` (n, rows, columns) uint8 with ink at ``full``.
 
-    ``parts`` (n,): ``train``, ``test`` or empty.
+    Row 0 is the top. ``parts`` (n,): ``train``, ``test`` or empty.
     """
 
     pixels: NDArray[np.uint8]
@@ -53,9 +54,7 @@ def sklearn_digits() -> Images:
         parts=np.array([""] * len(digits.target)),
         labels=tuple("0123456789"),
         full=16,
-        data_name="scikit-learn digits",
-        source=DIGITS_SOURCE,
-        bibtex="alpaydin1998",
+        origin=Origin("scikit-learn digits", DIGITS_SOURCE, "alpaydin1998"),
     )
 
 
@@ -93,28 +92,23 @@ def load_idx(source: Path, *, data_name: str = "") -> Images:
         parts=np.array(parts),
         labels=tuple(str(number) for number in range(max(10, int(every.max(initial=0)) + 1))),
         full=255,
-        data_name=data_name or source.name,
-        source=MNIST_SOURCE,
-        bibtex="lecun1998",
+        origin=Origin(data_name or printable(source.name), MNIST_SOURCE, "lecun1998"),
     )
 
 
 def _idx(path: Path, magic: int) -> NDArray[np.uint8]:
     """The bytes of one idx file in the shape that its header states."""
-    try:
-        data = path.read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: damaged or cut off ({error})") from None
-    sides = magic & 0xFF
+    data = read_unpacked(path)
+    name, sides = printable(str(path)), magic & 0xFF
     if len(data) < 4 + 4 * sides or struct.unpack(">I", data[:4])[0] != magic:
-        raise InputError(f"{path}: allowed is an idx file of magic number {magic} (got first bytes {data[:4]!r})")
+        raise InputError(f"{name}: allowed is an idx file of magic number {magic} (got first bytes {data[:4]!r})")
     shape = struct.unpack(f">{sides}I", data[4 : 4 + 4 * sides])
     size_B = len(data) - 4 - 4 * sides
-    if size_B != int(np.prod(shape)):
-        what = "truncated" if size_B < int(np.prod(shape)) else "overlong"
-        raise InputError(f"{path}: a {what} idx file: its header promises {int(np.prod(shape))} bytes (got {size_B})")
+    promised_B = math.prod(shape)  # whole numbers of Python, which no header overflows
+    if size_B != promised_B:
+        what = "truncated" if size_B < promised_B else "overlong"
+        raise InputError(f"{name}: a {what} idx file: its header promises {promised_B} bytes (got {size_B})")
+    if not promised_B or not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in shape[1:]):
+        allowed = f"pictures of {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side, at least one"
+        raise InputError(f"{name}: allowed are {allowed} (got {' x '.join(map(str, shape))})")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * sides).reshape(shape)

@@ -14,6 +14,19 @@ from numpy.typing import NDArray
 from workloads.result import Data
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where recordings come from: the set's name in reports, its source in words, and the key of its paper.
+
+    ``synthetic``: made by mho, where no recordings were named.
+    """
+
+    name: str
+    source: str = ""
+    bibtex: str = ""
+    synthetic: bool = False
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Labelled:
     """``n`` recordings, each of a class.
@@ -22,18 +35,14 @@ class Labelled:
     ----------
     classes : (n,) int64 into ``labels``
     names : (n,) str, unique within the set
-    data_name : how reports call the set; ``source`` and ``bibtex`` name the origin
-    synthetic : made by mho, where no recordings were named
+    origin : where they come from
     notes : sentences that the report repeats
     """
 
     classes: NDArray[np.int64]
     names: NDArray[np.str_]
     labels: tuple[str, ...]
-    data_name: str
-    source: str
-    bibtex: str
-    synthetic: bool = False
+    origin: Origin
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -63,10 +72,10 @@ class Labelled:
     def data(self, train: int, test: int, splits: int = 1) -> Data:
         """The record of these data for a run, with recordings in training and test."""
         return Data(
-            name=self.data_name,
+            name=self.origin.name,
             digest=self.digest,
-            synthetic=self.synthetic,
-            source=self.source,
+            synthetic=self.origin.synthetic,
+            source=self.origin.source,
             note=" ".join(self.notes),
             train=train,
             test=test,

@@ -1,9 +1,9 @@
 """Recordings of speech of any length: who spoke which word, as waveforms for a cochlea.
 
-Any folder or archive of WAV files serves. Where every name reads ``CLASS_SPEAKER_INDEX.wav`` and there is more than one
-class, the class is taken from it, as in the Free Spoken Digit Dataset (Z. Jackson et al.,
+Any folder or archive of WAV, SPHERE or FLAC files serves. Where every name reads ``CLASS_SPEAKER_INDEX.wav`` and there
+is more than one class, the class is taken from it, as in the Free Spoken Digit Dataset (Z. Jackson et al.,
 github.com/Jakobovski/free-spoken-digit-dataset), whose official test part is the index 0 to 4. Else the class is the
-folder's name.
+folder's name. Classes are the ten digits, else the names in alphabetical order.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.bounded import printable
 from configs.errors import InputError
 from workloads.recordings.archives import ALLOWED, TEST, TRAIN, members_by_class, part_class_and_name, shortened
-from workloads.recordings.labelled import Labelled
+from workloads.recordings.events import unused_parts
+from workloads.recordings.labelled import Labelled, Origin
 from workloads.recordings.speech_commands import speaker_of
-from workloads.recordings.wav import RATE_HZ, decode_wav
+from workloads.recordings.wav import ENDINGS, RATE_HZ, decode_wav
 
 FSDD_SOURCE = "Z. Jackson et al., Free Spoken Digit Dataset, github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA)"
 DIGITS = tuple("0123456789")
 TEST_INDICES = 5
 SHORTEST_S, LONGEST_S = 0.02, 60.0
-_NAME = re.compile(r"([^_]+)_(?!nohash)([^_]+)_(\d+)\.wav", re.IGNORECASE)
+MOST_HOURS = 20.0
+_NAME = re.compile(r"([^_]+)_(?!nohash)([^_]+)_(\d{1,9})\.(?:wav|sph|flac)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,11 +64,12 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
     problems: list[str] = []
     counted: Counter[str] = Counter()
     decoded: list[tuple[str, tuple[str, ...], NDArray[np.int16]]] = []
-    for member, parts in members_by_class(source, ".wav"):
+    length, origin = 0, printable(str(source))
+    for member, parts in members_by_class(source, ENDINGS):
         try:
             sound = decode_wav(member.read())
-        except OSError as error:
-            problems.append(f"{member.where}: cannot be read ({error.strerror})")
+        except InputError as error:
+            problems += error.problems
             continue
         except ValueError as error:
             problems.append(f"{member.where}: {error}")
@@ -76,10 +80,10 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
                 f"(got {len(sound.samples) / RATE_HZ:g} s)"
             )
             continue
-        if sound.stored_rate_Hz != RATE_HZ:
-            counted[f"resampled to 16 kHz (from {sound.stored_rate_Hz / 1e3:g} kHz)"] += 1
-        if sound.stored_channels != 1:
-            counted["mixed down to mono"] += 1
+        length += len(sound.samples)
+        if length > MOST_HOURS * 3600 * RATE_HZ:
+            raise InputError(f"{origin}: at most {MOST_HOURS:g} hours of sound (got more)")
+        counted.update(sound.changes)
         decoded.append((member.where, parts, sound.samples))
     names = [_NAME.fullmatch(parts[-1]) for _, parts, _ in decoded]
     by_name = all(names) and len({match[1] for match in names if match}) > 1
@@ -94,16 +98,18 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
             problems.append(f"{where}: allowed is CLASS_SPEAKER_INDEX.wav, or a folder for each class (got neither)")
     problems = shortened(problems, source)
     if not problems and not found:
-        problems.append(f"{source}: has no WAV file; allowed: CLASS_SPEAKER_INDEX.wav or CLASS/*.wav in {ALLOWED}")
+        problems.append(f"{origin}: has no WAV file; allowed: CLASS_SPEAKER_INDEX.wav or CLASS/*.wav in {ALLOWED}")
     if problems:
         raise InputError(problems)
     notes = tuple(f"{count} recordings were {change}." for change, count in sorted(counted.items()))
     fsdd = by_name and {label for (_, label, _), _, _ in found} <= set(DIGITS)
     return gathered_sounds(
         found,
-        data_name=data_name or source.name,
-        source=FSDD_SOURCE if fsdd else f"speech of {source.name}",
-        bibtex="fsdd" if fsdd else "",
+        origin=Origin(
+            data_name or printable(source.name),
+            FSDD_SOURCE if fsdd else f"speech of {printable(source.name)}",
+            "fsdd" if fsdd else "",
+        ),
         notes=notes,
     )
 
@@ -111,14 +117,12 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
 def gathered_sounds(
     found: list[tuple[tuple[str, str, str], str, NDArray[np.int16]]],
     *,
-    data_name: str,
-    source: str,
-    bibtex: str,
-    synthetic: bool = False,
+    origin: Origin,
     notes: tuple[str, ...] = (),
 ) -> Sounds:
     """Sounds of ((part, label, name), speaker, samples), ordered by the first."""
     rows = sorted(found, key=lambda row: row[0])
+    notes = (*notes, *unused_parts([part for (part, _, _), _, _ in rows]))
     present = {label for (_, label, _), _, _ in rows}
     labels = DIGITS if present <= set(DIGITS) else tuple(sorted(present))
     return Sounds(
@@ -129,10 +133,7 @@ def gathered_sounds(
         names=np.array([name for (_, _, name), _, _ in rows]),
         parts=np.array([part for (part, _, _), _, _ in rows]),
         labels=labels,
-        data_name=data_name,
-        source=source,
-        bibtex=bibtex,
-        synthetic=synthetic,
+        origin=origin,
         notes=notes,
     )
 

@@ -7,11 +7,11 @@ runs code.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from configs.bounded import FAULTS, check_regular, expanded
+
 Arrays = dict[str, NDArray[Any]]
+_DIGEST = "sha256 of the arrays"
 
 
 class Unavailable(Exception):
@@ -47,9 +50,9 @@ class RemoteFile:
 
 
 def cache_dir() -> Path:
-    """The folder for downloads and computed features: ``MHO_CACHE``, else the operating system's place for caches."""
+    """The folder for downloads and computed features: ``MHO_CACHE``, else the operating system's folder for caches."""
     chosen = os.environ.get("MHO_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("mho"))
+    return expanded(chosen) if chosen else Path(pooch.os_cache("mho"))
 
 
 def cached(remote: RemoteFile) -> Path | None:
@@ -166,21 +169,51 @@ def written_whole(path: Path) -> Iterator[Path]:
 def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tuple[Arrays, tuple[str, ...]]:
     """Arrays from the cache file ``name`` (npz), else made now and kept; and notes on what went wrong with the cache.
 
-    The caller puts everything that the arrays depend on into ``name`` (as a digest). A cache that is damaged or cannot
-    be written costs time, not the run.
+    The caller puts everything that the arrays depend on into ``name`` (as a digest); the file has the SHA-256 of its
+    arrays. A cache that is damaged or cannot be written costs time, not the run: it is deleted and made again.
     """
     path = cache_dir() / name
     notes: list[str] = []
-    if path.is_file():
+    if os.path.lexists(path):
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                return {key: stored[key] for key in stored.files}, ()
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays = _stored(path)
+        except FAULTS as error:
             notes.append(f"cache file {path} was damaged ({type(error).__name__}) and is made again")
-    arrays = dict(make())
+        else:
+            kept = arrays.pop(_DIGEST, None)
+            if kept == _digest(arrays):
+                return arrays, ()
+            if kept is not None:  # a file of an earlier version has none, and is made again without a note
+                notes.append(f"cache file {path} differs from what was written into it and is made again")
+        _remove(path)
+    arrays = {key: np.asarray(array) for key, array in make().items()}
     try:
         with written_whole(path) as part, part.open("wb") as out:
-            np.savez(out, allow_pickle=False, **arrays)
+            np.savez(out, allow_pickle=False, **arrays, **{_DIGEST: np.array(_digest(arrays))})
     except OSError as error:
         notes.append(f"cache file {path} could not be written ({_reason(error)}): this is computed again next time")
     return arrays, tuple(notes)
+
+
+def _stored(path: Path) -> Arrays:
+    """All arrays of an npz file that is a regular one; whatever is wrong with it is one of FAULTS."""
+    check_regular(path)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except MemoryError as error:  # a damaged header may promise any size
+        raise ValueError("a size beyond this machine") from error
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    whole = hashlib.sha256()
+    for key in sorted(arrays):
+        array = np.ascontiguousarray(arrays[key])
+        whole.update(f"{key} {array.dtype.str} {array.shape} ".encode())
+        whole.update(array.view(np.uint8).data if array.size and array.ndim else array.tobytes())
+    return whole.hexdigest()
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()

@@ -17,6 +17,7 @@ from configs.errors import InputError
 from devices.streams import Stream
 from workloads.recordings.archives import TEST, TRAIN
 from workloads.recordings.espeak import Espeak, Manner
+from workloads.recordings.labelled import Origin
 from workloads.recordings.noise import decibels
 from workloads.recordings.sounds import Sounds, gathered_sounds
 from workloads.recordings.sources import remembered
@@ -69,10 +70,9 @@ def spoken_digits(
     keys = zip(arrays["parts"], arrays["labels"], arrays["names"], arrays["speakers"], cuts, strict=True)
     return gathered_sounds(
         [((str(part), str(label), str(name)), str(speaker), cut) for part, label, name, speaker, cut in keys],
-        data_name=f"espeak-ng {version}, {how.voices} voices",
-        source=SOURCE.format(version=version),
-        bibtex="espeakng",
-        synthetic=True,
+        origin=Origin(
+            f"espeak-ng {version}, {how.voices} voices", SOURCE.format(version=version), "espeakng", synthetic=True
+        ),
         notes=(NOTE, *notes),
     )
 

@@ -11,32 +11,28 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from devices import Ideal, InputError, Stream
+from devices import ChipStreams, Ideal, InputError, Stream
 from mappings.sparse import (
     DATAFLOWS,
     SparseAccuracy,
+    SparseLayer,
     SparseMapping,
-    accuracy,
-    count,
+    SparseRun,
     partial_products,
-    plan,
     run_smash,
-    sparse_actions,
     spgemm,
 )
 from mappings.sparse.exact.memory import SHARE, available_bytes
 from mappings.sparse.exact.product import ProductTooLarge
 from mappings.sparse.fabric.machine import VERSIONS
 from mappings.sparse.fabric.run import FabricRun
-from mappings.sparse.tiles.compute import compute
-from mappings.sparse.tiles.writing import TileWrites
 from periphery.adc.quantiser import Quantiser
 from workloads.result import Result
 from workloads.running import ExperimentRun, RunOptions
 from workloads.spgemm.applications import Applied, apply
 from workloads.spgemm.data import Factors, Found
 from workloads.spgemm.settings import SparseProduct, SparseVariant
-from workloads.spgemm.tables import Ends, SparseTables
+from workloads.spgemm.tables import SparseTables
 
 ENTRY_BYTES = 60
 """Memory of one entry of C while it is compared: indices, exact and found values, errors."""
@@ -80,7 +76,7 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
                 self._variant(variant, found, exact, tables)
             self.progress("variants", number + 1, len(how.variants))
         with self.stage("mappings"):
-            self._layouts(found.main, exact, tables)
+            self._layouts(found.main, tables)
         with self.stage("fabric"):
             self._fabric(a, b, exact, tables)
         with self.stage("precision"):
@@ -118,8 +114,8 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
         """One variant on its chips at all times, and once on ideal cells."""
         judged, name = self.settings.evaluation, variant.name
         mapping = self._mapping(variant, found.main)
-        ready = plan(found.main.a.csr, found.main.b.csr, mapping)
-        counts = count(ready, exact, threads=self.threads)
+        a, layer = found.main.a.csr, SparseLayer(found.main.b.csr)
+        mapped = layer.map(mapping, inputs=a)
         times = judged.times_s if mapping.chip.device.drifts else judged.times_s[:1]
         affordable = int(judged.most_products // max(1, found.main.products * len(times)))
         chips = max(1, min(judged.chips, affordable))
@@ -130,25 +126,23 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
             )
         written = None
         for chip in range(chips):
+            made = mapped.program(rng=ChipStreams.of(self.rng, [chip]))
             for t_s in times:
-                writes = TileWrites([], [])
-                stream = self.rng.child("chip", chip)
-                values, *ends = compute(ready, exact, rng=stream, t_s=t_s, threads=self.threads, writes=writes)
-                tables.judged(name, "analog", chip, t_s, _errors(values, exact), Ends.of(ends, counts))
-                written = written or writes.total(mapping.chip.tiles)
-        ideal = plan(found.main.a.csr, found.main.b.csr, as_ideal(mapping))
-        values, *ends = compute(ideal, exact, rng=self.rng.child("ideal"), threads=self.threads)
-        tables.judged(name, "quantised", -1, 0.0, _errors(values, exact), Ends.of(ends, counts))
-        tables.hardware(variant, ready, counts, sparse_actions(counts, mapping, written=written))
+                (run,) = made.at(t_s).run(exact, threads=self.threads)
+                tables.judged(name, "analog", chip, t_s, run)
+                written = written or run.written
+        ideal = layer.map(as_ideal(mapping), inputs=a).program(rng=ChipStreams((self.rng.child("ideal"),)))
+        (run,) = ideal.at().run(exact, threads=self.threads)
+        # Shares are of the conversions and additions of the variant.
+        tables.judged(name, "quantised", -1, 0.0, replace(run, mapped=mapped))
+        tables.hardware(variant, mapped, mapped.actions(mapped.counts, written=written))
 
-    def _layouts(self, factors: Factors, exact: Any, tables: SparseTables) -> None:
+    def _layouts(self, factors: Factors, tables: SparseTables) -> None:
         """The same chip under other mappings: counted, since an ideal chip computes the same under all of them."""
         default = self.settings.default
         for means in self.settings.evaluation.layouts:
             mapping = self._mapping(replace(default, layout=means.layout, order=means.order), factors)
-            ready = plan(factors.a.csr, factors.b.csr, mapping)
-            counts = count(ready, exact, threads=self.threads)
-            tables.layout(factors.a.name, means, counts, sparse_actions(counts, mapping), mapping)
+            tables.layout(factors.a.name, means, SparseLayer(factors.b.csr).map(mapping, inputs=factors.a.csr))
 
     def _fabric(self, a: Any, b: Any, exact: Any, tables: SparseTables) -> None:
         """SMASH and other dataflows on the same digital block."""
@@ -187,20 +181,16 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
                 for one, cells in ((mapping, base.chip.device.kind), (as_ideal(mapping), "ideal")):
                     if one is not mapping and base.chip.device.kind == "ideal":
                         continue
-                    ready = plan(a, b, one)
-                    values, _, _ = compute(ready, part, rng=self.rng.child("chip", 0), threads=self.threads)
-                    tables.grid(cells, bits, rows, _errors(values, part))
+                    tables.grid(cells, bits, rows, self._first_chip(a, b, one, part).accuracy)
 
     def _other(self, factors: Factors, tables: SparseTables) -> None:
         """A further matrix: all mappings counted, and one default chip computed where it is small enough."""
         exact = self._exact(factors)
-        self._layouts(factors, exact, tables)
+        self._layouts(factors, tables)
         mapping = self._mapping(self.settings.default, factors)
-        ready = plan(factors.a.csr, factors.b.csr, mapping)
         found: SparseAccuracy | None = None
         if factors.products <= self.settings.evaluation.other_products:
-            stream = self.rng.child("chip", 0)
-            found = _errors(compute(ready, exact, rng=stream, threads=self.threads)[0], exact)
+            found = self._first_chip(factors.a.csr, factors.b.csr, mapping, exact).accuracy
         tables.other(factors, exact, found)
 
     def _applied(self, found: Found) -> Applied:
@@ -211,13 +201,13 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
         """C on the first chip of a variant, right after writing."""
         variant = next(variant for variant in self.settings.variants if variant.name == name)
         exact = spgemm(a, b, threads=self.threads)
-        ready = plan(a, b, self.settings.reals.on(variant.mapping, a, b))
-        values = compute(ready, exact, rng=self.rng.child("chip", 0), threads=self.threads)[0]
-        return sparse.csr_array((values, exact.indices, exact.indptr), shape=exact.shape)
+        return self._first_chip(a, b, self.settings.reals.on(variant.mapping, a, b), exact).C
 
-
-def _errors(values: Any, exact: Any) -> SparseAccuracy:
-    return accuracy(sparse.csr_array((values, exact.indices, exact.indptr), shape=exact.shape), exact)
+    def _first_chip(self, a: Any, b: Any, mapping: SparseMapping, exact: Any) -> SparseRun:
+        """A B on the first chip, right after writing."""
+        made = SparseLayer(b).map(mapping, inputs=a).program(rng=ChipStreams.of(self.rng, 1))
+        (run,) = made.at().run(exact, threads=self.threads)
+        return run
 
 
 def as_ideal(mapping: SparseMapping) -> SparseMapping:

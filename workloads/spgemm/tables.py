@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,12 @@ from mappings.actions import Actions
 from mappings.cost import price, summarise
 from mappings.sparse import (
     FabricRun,
-    Plan,
+    MappedProduct,
     SparseAccuracy,
     SparseChip,
-    SparseCounts,
     SparseMapping,
+    SparseRun,
     fabric_actions,
-    sparse_components,
 )
 from periphery.prices.component import Component, load_components
 from workloads.ledger import LayerOnChip, Ledger, Priced, cited
@@ -56,20 +55,6 @@ def figures(found: SparseAccuracy) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True)
-class Ends:
-    """Shares of conversions beyond the converter's codes, and of additions that met the end of an accumulator."""
-
-    outside_share: float
-    overflowed_share: float
-
-    @classmethod
-    def of(cls, numbers: Sequence[int], counts: SparseCounts) -> Ends:
-        """From how many of both there were."""
-        outside, overflowed = numbers
-        return cls(outside / max(1.0, counts.conversions), overflowed / max(1.0, counts.touched))
-
-
 @dataclass
 class SparseTables(Ledger):
     """``found``: the matrices; ``exact``: C without error; ``mappings``: by variant."""
@@ -84,20 +69,21 @@ class SparseTables(Ledger):
         row = {"variant": "", "stage": "software", "split": 0, "chip": -1, "t_s": 0.0}
         self.add("accuracy", **row, **SOFTWARE, outside_share=0.0, overflowed_share=0.0)
 
-    def judged(self, variant: str, stage: str, chip: int, t_s: float, found: SparseAccuracy, ends: Ends) -> None:
+    def judged(self, variant: str, stage: str, chip: int, t_s: float, run: SparseRun) -> None:
         """One product of one chip at one time; a note where it met the end of a converter or an accumulator."""
-        if stage == "analog" and ends.outside_share > 0.0:
+        found, ends = run.accuracy, {"outside_share": run.outside, "overflowed_share": run.overflowed}
+        if stage == "analog" and run.outside > 0.0:
             self.note(f"{variant}: some conversions are beyond the converter's codes (outside_share in accuracy.csv).")
-        if stage == "analog" and ends.overflowed_share > 0.0:
+        if stage == "analog" and run.overflowed > 0.0:
             self.note(f"{variant}: some sums met the end of an accumulator (overflowed_share in accuracy.csv).")
         row = {"variant": variant, "stage": stage, "split": 0, "chip": chip, "t_s": t_s}
         more = {"bias": found.bias, "largest_error": found.largest, "bitwise_share": found.exact_share}
-        self.add("accuracy", **row, **figures(found), **asdict(ends), **more)
+        self.add("accuracy", **row, **figures(found), **ends, **more)
 
-    def hardware(self, variant: SparseVariant, ready: Plan, counts: SparseCounts, actions: Actions) -> None:
+    def hardware(self, variant: SparseVariant, mapped: MappedProduct, actions: Actions) -> None:
         """Layout, counts and cost of one variant."""
-        name, self.mappings[variant.name] = variant.name, ready.mapping
-        chip = ready.mapping.chip
+        name, self.mappings[variant.name] = variant.name, mapped.mapping
+        chip, counts = mapped.chip, mapped.counts
         self.cite |= {*chip.cite, *chip.device.cite}
         tiles = LayerOnChip(
             name="tiles",
@@ -107,12 +93,12 @@ class SparseTables(Ledger):
             cells=min(counts.tiles, chip.tiles) * chip.rows * chip.columns,
             tiles=counts.tiles,
         )
-        priced = Priced.of([tiles], node_nm=chip.node_nm, components=sparse_components(chip))
+        priced = Priced.of([tiles], node_nm=chip.node_nm, components=mapped.components())
         self.price(variant, priced, shown="one product")
         self.add(
             "counts",
             variant=name,
-            exact_by_design=ready.bits_exact,
+            exact_by_design=mapped.bits_exact,
             products_per_activation=counts.products_per_activation,
             products_per_word=counts.products_per_word,
             **counts.row(),
@@ -150,11 +136,9 @@ class SparseTables(Ledger):
         costs = {key: total[key] for key in ("area_m2", "energy_J", "leakage_W", "latency_s")}
         self.add("systems", system=name, kind=kind, **costs, dram_B=moved_B, updates=updates)
 
-    def layout(
-        self, matrix: str, means: SparseMeans, counts: SparseCounts, actions: Actions, mapping: SparseMapping
-    ) -> None:
+    def layout(self, matrix: str, means: SparseMeans, mapped: MappedProduct) -> None:
         """One mapping of one matrix."""
-        total = self._total(actions, mapping.chip.node_nm, sparse_components(mapping.chip))
+        counts, total = mapped.counts, self._total(mapped.actions(), mapped.chip.node_nm, mapped.components())
         self.add(
             "mappings",
             matrix=matrix,

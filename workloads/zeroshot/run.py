@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from devices import ChipStreams, InputError, Stream
-from mappings.liquid.actions import LiquidActivity
 from workloads.lsm.binning import Spikes, binned
 from workloads.lsm.breaking import OperatingPoint, ParameterSweep, What, points
 from workloads.lsm.chips import NO_WEIGHTS, as_software, fits, read_exactly
@@ -104,7 +103,7 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
         for label in (*how.seen, *how.unseen):
             if label not in recordings.labels:
                 raise InputError(
-                    f"seen, unseen: allowed are labels of {recordings.data_name}, {', '.join(recordings.labels)} "
+                    f"seen, unseen: allowed are labels of {recordings.origin.name}, {', '.join(recordings.labels)} "
                     f"(got {label!r})"
                 )
         part = next(iter(data.parts(recordings).values()))[0]
@@ -126,7 +125,7 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
                 recordings.labels[k] for k in (unseen if name == "unseen" else seen) if not (classes[chosen] == k).any()
             ]
             if lacking:
-                raise InputError(f"{recordings.data_name}: no {name} recording of {', '.join(lacking)}")
+                raise InputError(f"{recordings.origin.name}: no {name} recording of {', '.join(lacking)}")
         return Rows(recordings, binned(recordings, data.binning), rows)
 
     def _streams(self, sense: str, chips: int, *, software: bool = False) -> ChipStreams:
@@ -140,8 +139,9 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
         found = []
         for name, liquid, sense in zip(("image", "audio"), chip.each(), senses, strict=True):
             streams = self._streams(name, chips, software=software)
-            made = as_software(liquid).software(streams) if software else liquid.program(streams)
-            found.append(made.run(sense.spikes, rng=streams).features)
+            mapped = (as_software(liquid) if software else liquid).map()
+            made = mapped.software(rng=streams) if software else mapped.program(rng=streams)
+            found.append(made.at().run(sense.spikes, noise=streams).features)
         return tuple(found)
 
     def _learn(self, how: Contrastive, senses: tuple[Rows, Rows], rates: tuple[torch.Tensor, ...]) -> Epochs:
@@ -159,11 +159,9 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
         costs, activity = [], []
         for name, liquid, sense in zip(("image", "audio"), variant.chip.each(), senses, strict=True):
             streams = self._streams(name, 1)
-            made = liquid.program(streams)
-            read = made.read()
-            run = made.run(sense.spikes, rng=streams, read=read)
-            width, busy = self.settings.learning.dimensions, LiquidActivity.of(run, read)
-            costs.append(liquid_cost(liquid, busy, steps=run.steps, classes=width, bits=8, prefix=f"{name} "))
+            run = liquid.map().program(rng=streams).at().run(sense.spikes, noise=streams)
+            width = self.settings.learning.dimensions
+            costs.append(liquid_cost(liquid, run.activity, classes=width, bits=8, prefix=f"{name} "))
             activity.append((name, run, sense.spikes))
         tables.hardware(variant, costs, activity)
 

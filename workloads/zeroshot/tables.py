@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mappings.liquid.liquid import LiquidRun
+from mappings.liquid.run import LiquidRun
 from workloads.ledger import Ledger, Priced, compared
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
 from workloads.recordings.events import Recordings
 from workloads.result import INTERVAL, SHARE, Comparison, Data, Panel, Quality, Result, VariantResult
-from workloads.statistics import interval
+from workloads.statistics import deviation, interval
 from workloads.zeroshot.learning import Contrastive, Epochs
 from workloads.zeroshot.settings import ZeroShot, ZeroShotVariant
 
@@ -57,7 +57,7 @@ class ZeroShotTables(Ledger):
                 accuracy=mean,
                 low=low,
                 high=high,
-                spread=float(found[metric].std(ddof=1)) if len(chosen) > 1 else 0.0,
+                spread=deviation(found[metric]),
                 peeked=float(epochs.shares[metric].max(0).mean()),
                 chance=self.chance(metric),
                 seeds=len(chosen),
@@ -85,6 +85,7 @@ class ZeroShotTables(Ledger):
             self.cite.update((*chip.cite, *chip.device.cite))
         for sense, run, seen in activity:
             counts = run.counts.numpy()
+            self.note_silence(f"{variant.name}, {sense}", counts)
             self.add(
                 "activity",
                 variant=variant.name,
@@ -109,19 +110,26 @@ class ZeroShotTables(Ledger):
         image, audio = self.recordings
         self.note(*image.notes, *audio.notes)
         sizes = [{part: len(rows) for part, rows in sense.items()} for sense in self.parts]
+        for recordings, sense in zip(self.recordings, sizes, strict=True):
+            unused = len(recordings) - sum(sense.values())
+            if unused:
+                self.note(
+                    f"{recordings.origin.name}: {unused} of {len(recordings)} recordings are used in no part: other "
+                    "labels than those seen and unseen, or parts of the data set that are neither trained on nor asked."
+                )
         self._caveats(sizes)
         self.estimated_prices()
         data = Data(
-            name=f"{image.data_name} and {audio.data_name}",
+            name=f"{image.origin.name} and {audio.origin.name}",
             digest=f"{image.digest[:32]}{audio.digest[:32]}",
-            synthetic=image.synthetic or audio.synthetic,
-            source=f"{image.source}; {audio.source}",
+            synthetic=image.origin.synthetic or audio.origin.synthetic,
+            source=f"{image.origin.source}; {audio.origin.source}",
             note=" ".join([*image.notes, *audio.notes]),
             train=sizes[1]["train"],
             test=sizes[1]["seen"] + sizes[1]["unseen"],
             splits=1,
         )
-        self.cite |= {image.bibtex, audio.bibtex}
+        self.cite |= {image.origin.bibtex, audio.origin.bibtex}
         tables = self.tables()
         metrics = self.metrics(
             FIGURES,
@@ -129,6 +137,11 @@ class ZeroShotTables(Ledger):
             software=self._means("", "software"),
             quantised=self._means(how.default.name, "quantised"),
             chance={metric: self.chance(metric) for metric in FIGURES},
+            stages={
+                "software": "projections of liquids in software, with independent weights of the cells' spread",
+                "quantised": f"projections of the liquids of {how.default.name}, read without noise or converter",
+                "analog": "projections of liquids on chips",
+            },
             variants=[self._variant(variant) for variant in how.variants],
             comparisons=self._comparisons(),
             labels=(*how.seen, *how.unseen),
@@ -201,14 +214,14 @@ class ZeroShotTables(Ledger):
         drawn = {**INTERVAL, "by": "asked", "share": True}
         chance = ", ".join(f"{self.chance(metric):.1%} {metric}" for metric in FIGURES)
         text = (
-            "Sounds that find a picture of their digit, mean over seeds and its 95 % interval, at the epoch that "
-            f"validation recordings of seen digits chose. Chance: {chance}."
+            "Sounds that find a picture of their digit, mean over seeds and its 95 % interval (cut at 0 and 100 %), at "
+            f"the epoch that validation recordings of seen digits chose. Chance: {chance}."
         )
         shown = ("system", "loss", "standardised", "asked", "accuracy", "low", "high", "peeked", "seeds")
         over = "Retrieval over the epochs, mean over seeds and its 95 % interval."
         panels = [
             Panel(head, text, "headline", "bars", "system", "accuracy", **drawn),
-            Panel(head, "All ways to learn, as numbers.", "retrieval", columns=shown),
+            Panel(head, "All ways to learn, as numbers.", "retrieval", columns=shown, **INTERVAL, share=True),
             Panel(head, over, "epochs", "lines", "epoch", "accuracy", facet="system", **drawn),
             Panel("Spikes", "How busy the liquids are.", "activity"),
         ]

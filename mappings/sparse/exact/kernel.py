@@ -4,11 +4,11 @@ Every row of C chooses how its partial products meet:
 
 - *copy*: one nonzero in the row of A, so the row of B is scaled and nothing meets;
 - *insert*: a handful of products, kept sorted in the output itself;
-- *rank*: few products, far apart: each is put at the place that the number of smaller ones gives;
+- *rank*: few products, far apart: each is put at the position that the number of smaller ones gives;
 - *dense*: one slot a column, added to without asking whether it is empty; which slots were touched is written beside
   it, as one byte a column where the row is well filled, else as one bit a column and one byte for 64 of them, so that
   reading the touched slots in order costs next to nothing and sorts the row;
-- *hash*: a table of the row's own size with linear probing, then a sort, where a slot a column would not fit the cache.
+- *hash*: a table of the row's size with linear probing, then a sort, where a slot a column would not fit the cache.
 
 Indices are unsigned throughout: for a signed one, compiled code first asks whether it counts from the end.
 
@@ -20,7 +20,7 @@ F. G. Gustavson, ACM Trans. Math. Softw. 4(3), 250 (1978), doi 10.1145/355791.35
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -35,7 +35,7 @@ RANK_LIMIT = 32
 NARROW = 1 << 12
 """Columns between a row's first and last up to which a look at all of them beats sorting."""
 FAR = 1 << 25
-"""Columns between a row's first and last below which column and place in the row share one 32-bit key."""
+"""Columns between a row's first and last below which column and position in the row share one 32-bit key."""
 LAST_KEY = (1 << 31) - 1
 DENSE_COLUMNS = 1 << 19
 """Columns up to which a slot a column is cheap to reach: 4 MB of float64."""
@@ -43,6 +43,21 @@ HASH_LIMIT = 1 << 14
 """Products up to which a hash table beats reaching into slots outside the cache."""
 FILL = 4
 """Columns per product up to which one byte a column is cheaper than bits."""
+
+
+class Factors(NamedTuple):
+    """A and B as CSR with unsigned indices, whether B's rows are sorted without duplicates, the columns of B, and the
+    partial products before each row of C."""
+
+    a_ptr: Any
+    a_idx: Any
+    a_val: Any
+    b_ptr: Any
+    b_idx: Any
+    b_val: Any
+    sorted_b: bool
+    columns: int
+    work: Any
 
 
 def _lowest_bit(context: Any, word: Any) -> Any:
@@ -110,41 +125,42 @@ def survey(a_ptr: Any, a_idx: Any, b_ptr: Any, b_idx: Any, columns: int, work: A
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _entries(i: Any, a_ptr: Any, a_idx: Any, b_ptr: Any, b_idx: Any, seen: Any) -> tuple[int, int]:
+    """Partial products and entries of row ``i``; ``seen``: the last row in which each column was met."""
+    one = np.uint64(1)
+    products, entries = 0, 0
+    for p in range(np.uint64(a_ptr[i]), np.uint64(a_ptr[i + 1])):
+        k = np.uint64(a_idx[p])
+        for q in range(np.uint64(b_ptr[k]), np.uint64(b_ptr[k + one])):
+            j = b_idx[q]
+            entries += seen[j] != i
+            seen[j] = i
+            products += 1
+    return products, entries
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def count(first: int, last: int, a_ptr: Any, a_idx: Any, b_ptr: Any, b_idx: Any, columns: int, c_ptr: Any) -> None:
     """Symbolic phase: entries of rows ``first`` to ``last`` of C into ``c_ptr[i + 1]``."""
-    one = np.uint64(1)
     seen = np.full(columns, -1, np.int64)
     for i in range(first, last):
-        entries = 0
-        for p in range(np.uint64(a_ptr[i]), np.uint64(a_ptr[i + 1])):
-            k = np.uint64(a_idx[p])
-            for q in range(np.uint64(b_ptr[k]), np.uint64(b_ptr[k + one])):
-                j = b_idx[q]
-                entries += seen[j] != i
-                seen[j] = i
-        c_ptr[i + 1] = entries
+        c_ptr[i + 1] = _entries(i, a_ptr, a_idx, b_ptr, b_idx, seen)[1]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def sample(stride: int, a_ptr: Any, a_idx: Any, b_ptr: Any, b_idx: Any, columns: int) -> tuple[int, int]:
     """Partial products and entries of every ``stride``-th row of C."""
-    one = np.uint64(1)
     seen = np.full(columns, -1, np.int64)
     products, entries = 0, 0
     for i in range(0, a_ptr.size - 1, stride):
-        for p in range(np.uint64(a_ptr[i]), np.uint64(a_ptr[i + 1])):
-            k = np.uint64(a_idx[p])
-            for q in range(np.uint64(b_ptr[k]), np.uint64(b_ptr[k + one])):
-                j = b_idx[q]
-                entries += seen[j] != i
-                seen[j] = i
-                products += 1
+        row = _entries(i, a_ptr, a_idx, b_ptr, b_idx, seen)
+        products, entries = products + row[0], entries + row[1]
     return products, entries
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def move(array: Any, start: int, stop: int, to: int) -> None:
-    """Bring ``array[start:stop]`` forward to ``to``, which lies before it."""
+    """Bring ``array[start:stop]`` forward to ``to``, which is before it."""
     for n in range(stop - start):
         array[to + n] = array[start + n]
 
@@ -167,30 +183,15 @@ def _sort_pairs(keys: Any, values: Any, start: Any, stop: Any) -> None:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def multiply(
-    semiring: int,
-    first: Any,
-    last: Any,
-    a_ptr: Any,
-    a_idx: Any,
-    a_val: Any,
-    b_ptr: Any,
-    b_idx: Any,
-    b_val: Any,
-    sorted_b: bool,
-    columns: Any,
-    work: Any,
-    empty: Any,
-    sort: bool,
-    c_ptr: Any,
-    c_idx: Any,
-    c_val: Any,
-    place: Any,
+    semiring: int, first: Any, last: Any, factors: Factors, empty: Any, sort: bool, out: Any, begin: Any
 ) -> Any:
-    """Numeric phase: rows ``first`` to ``last`` of C, one after the other from ``place`` on; where they end.
+    """Numeric phase: rows ``first`` to ``last`` of C, one after the other from ``begin`` on; where they end.
 
-    ``empty``: what a slot holds before anything has met it, in an array of one. Entries of a row go into
-    ``c_ptr[i + 1]``.
+    ``empty``: what a slot holds before anything has met it, in an array of one; ``out``: row pointers, indices and data
+    of C, where the number of entries of a row goes into ``c_ptr[i + 1]``.
     """
+    a_ptr, a_idx, a_val, b_ptr, b_idx, b_val, sorted_b, columns, work = factors
+    c_ptr, c_idx, c_val = out
     nothing = empty[0]
     slots_fit = columns <= DENSE_COLUMNS
     widest, largest_hash = 0, 0
@@ -216,7 +217,7 @@ def multiply(
     left, right = np.empty(RANK_LIMIT, c_val.dtype), np.empty(RANK_LIMIT, c_val.dtype)
     one, gather, top = np.uint64(1), np.uint64(0x0102040810204080), np.uint64(56)
 
-    at: Any = np.uint64(place)
+    at: Any = np.uint64(begin)
     for i in range(first, last):
         start = at
         products = work[i + 1] - work[i]

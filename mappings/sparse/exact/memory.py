@@ -21,9 +21,9 @@ def _number(path: str) -> int | None:
 
 
 def available_bytes() -> int | None:
-    """Memory that can still be filled [bytes], or None where the operating system does not say.
+    """Memory that can still be filled [bytes], or None where the operating system does not give it.
 
-    The least of what the kernel holds available, of what is left of the container's limit (control groups, version 2
+    The least of what the kernel calls available, of what is left of the container's limit (control groups, version 2
     or 1) and of the limit on the address space.
     """
     limits: list[int] = []

@@ -1,4 +1,4 @@
-"""C = A B of sparse matrices, exact: the face of the compiled kernel."""
+"""C = A B of sparse matrices, exact: formats, threads and memory around the compiled kernel."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def partial_products(A: Any, B: Any) -> NDArray[np.int64]:
     Their sum is the count F by which sparse products are measured; F / nnz(C) is the compression.
     """
     a, b = _csr(A, "A"), _csr(B, "B")
-    _conform(a, b)
+    conform(a, b)
     return np.diff(_Operands(a, b, np.dtype(bool)).work)
 
 
@@ -67,9 +67,9 @@ def spgemm(
     threads : at most so many; by default as many as torch uses. The result does not depend on it.
     sort : whether columns must rise within each row; some rows are quicker without.
 
-    Returns CSR, of A's class where A is sparse (``csr_array`` or ``csr_matrix``), without duplicates. An entry stands
-    wherever a partial product fell, also if they sum to 0, and also where a factor is an explicit 0. Products are added
-    in stored order, so the result equals SciPy's to the last bit, apart from such zeros, which SciPy drops.
+    Returns CSR, of A's class where A is sparse (``csr_array`` or ``csr_matrix``), without duplicates. There is an
+    entry wherever a partial product fell, also if they sum to 0, and also where a factor is an explicit 0. Products are
+    added in stored order, so the result equals SciPy's to the last bit, apart from such zeros, which SciPy drops.
 
     Raises ``InputError`` for shapes that do not multiply, indices out of range, types other than these, and a result
     larger than four fifths of the free memory, whose size is computed first. Indices are compared with the shape before
@@ -80,7 +80,7 @@ def spgemm(
     if threads is not None and threads < 1:
         raise InputError(f"spgemm: threads: at least 1 (got {threads})")
     a, b = _csr(A, "A"), _csr(B, "B")
-    _conform(a, b)
+    conform(a, b)
     values = np.dtype(dtype) if dtype is not None else np.result_type(a.dtype, b.dtype)
     ring = SEMIRINGS["boolean" if values.kind == "b" and semiring == "plus_times" else semiring]
     values = _result_type(values, ring)
@@ -103,12 +103,12 @@ def _assemble(
     kind: Any, data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], shape: tuple[int, int], sort: bool
 ) -> Any:
     """The three arrays as a matrix, without SciPy's checks, which take as long as a small product does."""
-    known = _empty(kind)
-    if "_shape" not in known:
+    attributes = _empty(kind)
+    if "_shape" not in attributes:
         product = kind((data, indices, indptr), shape=shape)
     else:
         product = kind.__new__(kind)
-        vars(product).update(known, _shape=shape, data=data, indices=indices, indptr=indptr)
+        vars(product).update(attributes, _shape=shape, data=data, indices=indices, indptr=indptr)
     product.has_canonical_format = product.has_sorted_indices = sort
     return product
 
@@ -131,7 +131,8 @@ def _csr(matrix: Any, name: str) -> Any:
     return matrix
 
 
-def _conform(a: Any, b: Any) -> None:
+def conform(a: Any, b: Any) -> None:
+    """Raise ``InputError`` for shapes that do not multiply."""
     if a.shape[1] != b.shape[0]:
         raise InputError(
             f"spgemm: B must have as many rows as A has columns (got A of {a.shape[0]} x {a.shape[1]} and B of "
@@ -201,6 +202,14 @@ class _Operands:
         self.products: int = products
 
     @property
+    def factors(self) -> kernel.Factors:
+        """As the numeric phase takes them."""
+        return kernel.Factors(
+            self.a_ptr, self.a_idx, self.a_val, self.b_ptr, self.b_idx, self.b_val, self.sorted_b, self.columns,
+            self.work,
+        )  # fmt: skip
+
+    @property
     def entry_bytes(self) -> int:
         """Memory of one entry of C."""
         return int(np.dtype(self.index).itemsize + self.a_val.itemsize)
@@ -219,7 +228,7 @@ class _Operands:
 
 
 def _side_by_side(jobs: Sequence[Callable[[], Job]], threads: int) -> list[Job]:
-    """What the jobs give; threads, of which this is one, take them in turn, so that a late one holds up little."""
+    """What the jobs give; threads, of which this is one, take them in turn, so that a late one delays little."""
     if threads == 1 or len(jobs) == 1:
         return [job() for job in jobs]
     results: dict[int, Job] = {}
@@ -252,26 +261,22 @@ def _compute(
     free = available_bytes() if upper_bytes > CHECKED_FROM_BYTES else None
     if (free is not None and upper_bytes > SHARE * free / 2) or (threads > 1 and ab.products < MEET * ab.bound):
         _count(ab, blocks, counts, free, threads)
-        places = [0, *np.cumsum([counts[first + 1 : last + 1].sum() for first, last in blocks]).tolist()]
+        begins = [0, *np.cumsum([counts[first + 1 : last + 1].sum() for first, last in blocks]).tolist()]
     else:
-        places = [0, *np.cumsum([ab.at_most(first, last) for first, last in blocks[:-1]]).tolist(), ab.bound]
-    indices = np.empty(places[-1], ab.index)
-    data = np.empty(places[-1], ab.a_val.dtype)
+        begins = [0, *np.cumsum([ab.at_most(first, last) for first, last in blocks[:-1]]).tolist(), ab.bound]
+    indices = np.empty(begins[-1], ab.index)
+    data = np.empty(begins[-1], ab.a_val.dtype)
     unsigned = indices.view(np.uint32 if ab.index is np.int32 else np.uint64)
-    empty = ring.empty(data.dtype)
-
+    empty, factors = ring.empty(data.dtype), ab.factors
     ends = _side_by_side(
         [
-            partial(
-                kernel.multiply, ring.code, first, last, ab.a_ptr, ab.a_idx, ab.a_val, ab.b_ptr, ab.b_idx, ab.b_val,
-                ab.sorted_b, ab.columns, ab.work, empty, sort, counts, unsigned, data, place,
-            )
-            for (first, last), place in zip(blocks, places, strict=False)
+            partial(kernel.multiply, ring.code, first, last, factors, empty, sort, (counts, unsigned, data), at)
+            for (first, last), at in zip(blocks, begins, strict=False)
         ],
         threads,
-    )  # fmt: skip
+    )
     filled = ends[0]
-    for start, end in zip(places[1:-1], ends[1:], strict=True):
+    for start, end in zip(begins[1:-1], ends[1:], strict=True):
         if start > filled:
             _side_by_side([partial(kernel.move, array, start, end, filled) for array in (unsigned, data)], threads)
         filled += end - start

@@ -1,4 +1,4 @@
-"""Two operations in place of + and x: what a sparse product computes when it is not arithmetic.
+"""Two operations instead of + and x: what a sparse product computes when it is not arithmetic.
 
 The shortest two-hop path is a product in which x is + and + is min; reachability is one over true and false.
 J. Kepner, J. Gilbert (eds.), "Graph Algorithms in the Language of Linear Algebra", SIAM 2011, doi

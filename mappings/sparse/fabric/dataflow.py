@@ -84,8 +84,8 @@ def _row_reads(fabric: Fabric, a: Any, b: Any) -> tuple[NDArray[np.float64], NDA
     b_rows = _lengths(b)
     of_nonzero = -(-b_rows * index // grain) + -(-b_rows * value // grain)
     summed = np.concatenate([[0], np.cumsum(of_nonzero[a.indices])])
-    own = -(-_lengths(a) * (index + value) // grain) + _lengths(a)
-    accesses = np.diff(summed[a.indptr]) + own
+    row_of_a = -(-_lengths(a) * (index + value) // grain) + _lengths(a)
+    accesses = np.diff(summed[a.indptr]) + row_of_a
     work = partial_products(a, b)
     issued = fabric.instructions.nonzero * _lengths(a) + fabric.instructions.product * work
     return accesses.astype(float), issued.astype(float)
@@ -147,7 +147,7 @@ def outer(a: Any, b: Any, entries: NDArray[np.int64], *, fabric: Fabric) -> Fabr
 
 
 def row_sorted(a: Any, b: Any, entries: NDArray[np.int64], *, fabric: Fabric) -> FabricRun:
-    """Row by row, without hashing: the products of a row are laid out, sorted by column and added up.
+    """Row by row, without hashing: the products of a row are listed, sorted by column and added up.
 
     Sorting takes eight bits a pass, as in SMASH's write-back, and adding up one comparison a product. A row whose
     products exceed the thread's share of the scratchpad is sorted in DRAM instead, each pass reading and writing all of

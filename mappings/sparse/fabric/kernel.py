@@ -4,18 +4,92 @@ The unit of time is the clock period. A thread's next nonzero of A goes to the t
 are then hashed in a row, with linear probing, into the table that all threads share.
 
 A hash that fits the matrix badly walks past thousands of slots for one product. The walk is not walked here: where a
-tag lies is looked up in a table of our own, where the next free slot is follows from the runs of full ones (sets joined
+tag is comes from a second table, where the next free slot is follows from the runs of full ones (sets joined
 as they grow), and both give the number of slots between, to the last one.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
 GOLDEN = 0x9E3779B97F4A7C15
+
+
+class Factors(NamedTuple):
+    """Patterns of A and B, and the columns of B."""
+
+    a_ptr: Any
+    a_idx: Any
+    b_ptr: Any
+    b_idx: Any
+    columns: int
+
+
+def patterns_of(a: Any, b: Any) -> Factors:
+    """Of two CSR matrices."""
+    a_ptr, a_idx, b_ptr, b_idx = (index.astype(np.int64) for m in (a, b) for index in (m.indptr, m.indices))
+    return Factors(a_ptr, a_idx, b_ptr, b_idx, b.shape[1])
+
+
+class Table(NamedTuple):
+    """``slots`` of the table; ``hashing``: where a tag starts to look for one; ``units``: atomic units that words are
+    dealt out to; ``split``: tags and values are in two arrays."""
+
+    slots: int
+    hashing: int
+    units: int
+    split: bool
+
+
+class Sharing(NamedTuple):
+    """How ``threads`` share the work: ``dynamic``: by tokens of ``token_nonzeros`` nonzeros of A."""
+
+    threads: int
+    dynamic: bool
+    token_nonzeros: int
+
+
+class Access(NamedTuple):
+    """DRAM: bytes of an index and of a value, and of one access."""
+
+    index_bytes: int
+    value_bytes: int
+    granularity: int
+
+
+class Costs(NamedTuple):
+    """Clock periods of each part of the inner loops, of an atomic until its answer, and of a DRAM access."""
+
+    nonzero: float
+    product: float
+    probe: float
+    token: float
+    atomic: float
+    stall: float
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def slot_of(tag: Any, hashing: int, slots: int, span: Any) -> Any:
+    """The slot at which ``tag`` belongs; ``span``: tags of a window."""
+    if hashing == 0:
+        return tag % slots
+    if hashing == 1:
+        return np.int64(np.float64(tag) / np.float64(span) * np.float64(slots))
+    return np.int64((np.uint64(tag) * np.uint64(GOLDEN) >> np.uint64(24)) % np.uint64(slots))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def claim(after: Any, slot: Any) -> Any:
+    """Take the first free slot from ``slot`` on; runs of full slots are joined as they grow."""
+    found = slot
+    while after[found] != found:
+        after[found] = after[after[found]]
+        found = after[found]
+    after[found] = found + 1 if found + 1 < after.size else 0
+    return found
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -41,32 +115,13 @@ def _accesses(start: Any, stop: Any, item: Any, granularity: Any) -> Any:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def hash_windows(
-    a_ptr: Any,
-    a_idx: Any,
-    b_ptr: Any,
-    b_idx: Any,
-    columns: Any,
-    firsts: Any,
-    slots: Any,
-    hashing: Any,
-    dynamic: Any,
-    token_nonzeros: Any,
-    threads: Any,
-    units: Any,
-    split: Any,
-    index_bytes: Any,
-    value_bytes: Any,
-    granularity: Any,
-    per_nonzero: Any,
-    per_product: Any,
-    per_probe: Any,
-    per_token: Any,
-    atomic_latency: Any,
-    stall: Any,
-) -> Any:
+def hash_windows(factors: Any, firsts: Any, table: Any, sharing: Any, dram: Any, cost: Any) -> Any:
     """Counts of the hashing phase, by window: per thread (issued instructions, busy cycles), per atomic unit (updates),
     and (products, probes, entries, tokens, DRAM accesses, longest probe); and the length of every row of C."""
+    a_ptr, a_idx, b_ptr, b_idx, columns = factors
+    slots, hashing, units, split = table
+    threads, dynamic, token_nonzeros = sharing
+    index_bytes, value_bytes, granularity = dram
     windows = firsts.size - 1
     issued = np.zeros((windows, threads))
     busy = np.zeros((windows, threads))
@@ -80,7 +135,7 @@ def hash_windows(
     mask = np.uint64(shadow_size - 1)
     shadow_tag = np.full(shadow_size, -1, np.int64)
     shadow_slot = np.empty(shadow_size, np.int64)
-    used, used_own = np.empty(slots, np.int64), np.empty(slots, np.uint64)
+    used, used_shadow = np.empty(slots, np.int64), np.empty(slots, np.uint64)
     column_bits = 0
     while (1 << column_bits) < columns:
         column_bits += 1
@@ -122,8 +177,8 @@ def hash_windows(
                 row[free] = next_row
                 tokens += 1
                 updates[w, 0] += 1
-                work += per_token
-                wait += atomic_latency
+                work += cost.token
+                wait += cost.atomic
             p = at[free]
             while a_ptr[row[free] + 1] <= p:
                 row[free] += 1
@@ -137,26 +192,17 @@ def hash_windows(
             tries = 0
             for q in range(start, stop):
                 tag = local | np.int64(b_idx[q])
-                if hashing == 0:
-                    slot = tag % slots
-                elif hashing == 1:
-                    slot = np.int64(np.float64(tag) / np.float64(span) * np.float64(slots))
+                slot = slot_of(tag, hashing, slots, span)
+                shadow = np.uint64(tag) * np.uint64(GOLDEN) >> np.uint64(20) & mask
+                while shadow_tag[shadow] >= 0 and shadow_tag[shadow] != tag:
+                    shadow = shadow + np.uint64(1) & mask
+                if shadow_tag[shadow] >= 0:
+                    found = shadow_slot[shadow]
                 else:
-                    slot = np.int64((np.uint64(tag) * np.uint64(GOLDEN) >> np.uint64(24)) % np.uint64(slots))
-                own = np.uint64(tag) * np.uint64(GOLDEN) >> np.uint64(20) & mask
-                while shadow_tag[own] >= 0 and shadow_tag[own] != tag:
-                    own = own + np.uint64(1) & mask
-                if shadow_tag[own] >= 0:
-                    found = shadow_slot[own]
-                else:
-                    found = slot
-                    while after[found] != found:
-                        after[found] = after[after[found]]
-                        found = after[found]
-                    after[found] = found + 1 if found + 1 < slots else 0
-                    shadow_tag[own] = tag
-                    shadow_slot[own] = found
-                    used[entries], used_own[entries] = found, own
+                    found = claim(after, slot)
+                    shadow_tag[shadow] = tag
+                    shadow_slot[shadow] = found
+                    used[entries], used_shadow[entries] = found, shadow
                     entries += 1
                     lengths[row[free]] += 1
                 length = found - slot + 1
@@ -169,8 +215,8 @@ def hash_windows(
                 tries += length
                 longest = max(longest, length)
             at[free] = p + 1
-            work += per_nonzero + per_product * (stop - start) + per_probe * tries
-            wait += stall * loads + atomic_latency * (tries + stop - start)
+            work += cost.nonzero + cost.product * (stop - start) + cost.probe * tries
+            wait += cost.stall * loads + cost.atomic * (tries + stop - start)
             issued[w, free] += work
             busy[w, free] += work + wait
             clock[free] += work + wait
@@ -179,6 +225,6 @@ def hash_windows(
             accesses += loads
         for n in range(entries):
             after[used[n]] = used[n]
-            shadow_tag[used_own[n]] = -1
+            shadow_tag[used_shadow[n]] = -1
         counts[w] = products, probes, entries, tokens, accesses, longest
     return issued, busy, updates, counts, lengths

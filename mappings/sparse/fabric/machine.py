@@ -1,7 +1,7 @@
 """The machine on which SMASH runs, as parameters: one block of many slow threads around a scratchpad with atomics.
 
 Modelled on one core ("block") of Intel's PIUMA. What is published about the silicon is taken from there; the thesis
-simulated a configuration of its own, whose figures are not established, so its numbers may differ. Everything marked
+simulated another configuration, whose figures are not established, so its numbers may differ. Everything marked
 *estimate* is our choice, and ``benchmarks/smash_sensitivity.py`` shows what each is worth.
 
 K. Shivdikar, "SMASH: Sparse Matrix Atomic Scratchpad Hashing", arXiv:2105.14156 (2021);
@@ -11,7 +11,7 @@ S. Aananthakrishnan et al., "PIUMA", arXiv:2010.06277 (2020).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
@@ -100,8 +100,17 @@ class Fabric:
 
     @property
     def bytes_per_cycle(self) -> float:
-        """DRAM bandwidth in the block's own time."""
+        """DRAM bandwidth in bytes a clock period."""
         return self.dram_bandwidth_B_s / self.clock_Hz
+
+    @property
+    def entry_bytes(self) -> int:
+        """One entry of a matrix in DRAM."""
+        return self.index_bytes + self.value_bytes
+
+    def atomics_s(self, updates: Any) -> Any:
+        """Time of so many updates of the scratchpad, spread evenly over its units [s]."""
+        return updates * self.atomic_cycles / (self.atomic_units * self.clock_Hz)
 
     def slots(self, tables: int) -> int:
         """Slots of each table where ``tables`` of them share the scratchpad."""
@@ -110,7 +119,7 @@ class Fabric:
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """How the product is laid out on the block.
+    """How the product is shared out on the block.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from mappings.sparse.exact.product import partial_products
-from mappings.sparse.fabric.kernel import cut_windows, hash_windows
+from mappings.sparse.fabric.kernel import Access, Costs, Sharing, Table, cut_windows, hash_windows, patterns_of
 from mappings.sparse.fabric.machine import HASHES, Fabric, Version
 
 LIMITS = ("slowest thread", "pipelines", "atomics", "DRAM")
@@ -32,14 +32,14 @@ class FabricRun:
     approach : version or competing dataflow
     products, entries : F, and nnz(C)
     windows : tables filled one after the other
-    probes, collisions : slots looked at, and those of them that held another tag
+    probes, collisions : slots looked at, and those of them with another tag
     longest_probe : slots looked at for one product, at most
     atomics : updates of scratchpad words that no other thread may split: one a probe, one a product, one a token
     tokens : pieces of work taken from the counter
     instructions : issue slots used
     scratchpad_words : loads and stores of the scratchpad that are no atomics
     dram_read_B, dram_write_B : traffic, in whole accesses
-    time_s : of the whole product; ``hash_s`` and ``write_back_s`` are parts of it (hashing stands for multiplying and
+    time_s : of the whole product; ``hash_s`` and ``write_back_s`` are parts of it (``hash_s`` is for multiplying and
         merging where nothing is hashed), the rest is the distribution of rows to windows
     utilisation : mean over threads of busy time by the time of their phases; a waiting thread is busy
     limit : resource that sets most of the time
@@ -91,8 +91,8 @@ def phase_cycles(
     ``issued``, ``busy``: (phases, threads); ``dram_B``: (phases,); ``atomics``: of the busiest unit, (phases,).
     """
     by_pipeline = issued.reshape(len(issued), -1, fabric.pipelines).sum(1)
-    held = np.zeros(len(issued)) if atomics is None else atomics * fabric.atomic_cycles
-    return np.stack([busy.max(1), by_pipeline.max(1), held, dram_B / fabric.bytes_per_cycle], axis=1)
+    updating = np.zeros(len(issued)) if atomics is None else atomics * fabric.atomic_cycles
+    return np.stack([busy.max(1), by_pipeline.max(1), updating, dram_B / fabric.bytes_per_cycle], axis=1)
 
 
 def run_smash(a: Any, b: Any, *, fabric: Fabric, version: Version) -> FabricRun:
@@ -100,7 +100,7 @@ def run_smash(a: Any, b: Any, *, fabric: Fabric, version: Version) -> FabricRun:
 
     ``a``, ``b``: CSR; their values play no part. Raises ``InputError`` where a single row may be longer than a window.
     """
-    threads, cost, grain = fabric.threads, fabric.instructions, fabric.dram_granularity_B
+    cost, grain = fabric.instructions, fabric.dram_granularity_B
     work = partial_products(a, b)
     columns = b.shape[1]
     bound = np.minimum(work, columns)
@@ -115,11 +115,13 @@ def run_smash(a: Any, b: Any, *, fabric: Fabric, version: Version) -> FabricRun:
         )
     firsts = cut_windows(bound, capacity) if work.size else np.zeros(1, np.int64)
     issued, busy, updates, counts, lengths = hash_windows(
-        a.indptr.astype(np.int64), a.indices.astype(np.int64), b.indptr.astype(np.int64), b.indices.astype(np.int64),
-        columns, firsts, slots, HASHES[version.hash], version.dynamic, version.token_nonzeros, threads,
-        fabric.atomic_units, version.overlapped, fabric.index_bytes, fabric.value_bytes, grain, cost.nonzero,
-        cost.product, cost.probe, cost.token, fabric.atomic_latency_cycles, fabric.stall_cycles,
-    )  # fmt: skip
+        patterns_of(a, b),
+        firsts,
+        Table(slots, HASHES[version.hash], fabric.atomic_units, version.overlapped),
+        Sharing(fabric.threads, version.dynamic, version.token_nonzeros),
+        Access(fabric.index_bytes, fabric.value_bytes, grain),
+        Costs(cost.nonzero, cost.product, cost.probe, cost.token, fabric.atomic_latency_cycles, fabric.stall_cycles),
+    )
     entries = counts[:, 2].astype(float)
     read_B = counts[:, 4] * float(grain)
     written_B = entries * (-(-fabric.index_bytes // grain) + -(-fabric.value_bytes // grain)) * grain
@@ -130,10 +132,9 @@ def run_smash(a: Any, b: Any, *, fabric: Fabric, version: Version) -> FabricRun:
     )
     hash_cycles, write_cycles = hashing.max(1), writing.max(1)
     if version.overlapped:
-        # The channel serves the window's own reads and the copying of the one before; its last copy stands alone.
+        # The channel serves the window's reads and the copying of the one before; the last copy overlaps with nothing.
         shared_B = read_B + np.concatenate([[0.0], written_B])[:-1]
-        own = hash_cycles + write_cycles
-        together = np.maximum(own, shared_B / fabric.bytes_per_cycle)
+        together = np.maximum(hash_cycles + write_cycles, shared_B / fabric.bytes_per_cycle)
         hash_cycles = together - write_cycles
         hashing[:, 3] = np.maximum(hashing[:, 3], shared_B / fabric.bytes_per_cycle - write_cycles)
         tail = float(written_B[-1]) / fabric.bytes_per_cycle if written_B.size else 0.0

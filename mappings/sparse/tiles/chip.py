@@ -6,7 +6,7 @@ takes a second phase only where it has negative inputs. **B's nonzeros are cells
 or an offset for signs.
 
 Every row of a tile that row i of A needs is driven at once, up to ``rows_at_once``; more rows take more activations.
-The limit is the converter's: the largest sum of so many rows has to lie in its range. It is the off cells' limit, too,
+The limit is the converter's: the largest sum of so many rows has to be in its range. It is the off cells' limit, too,
 whose spread no reference takes off.
 """
 
@@ -24,9 +24,12 @@ from mappings.sparse.fabric.machine import Fabric, Hash
 from mappings.sparse.tiles.cells import Parts, parts_of
 from mappings.sparse.tiles.grouping import Order
 from mappings.sparse.tiles.layout import Layout
+from mappings.tile import Tile
 from periphery.adc.kinds import AnyADC
 from periphery.adc.quantiser import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
+from periphery.prices.adc import adc_component
+from periphery.prices.component import Component
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +71,12 @@ class SparseChip:
     adc, adc_bits : the converter and its resolution
     adc_price, adc_rate_per_s : price model, and conversions per second of one converter [1/s]
     columns_per_adc : values side by side that take turns on one converter
-    adc_swing_V : integrator voltage at full scale, to which the converter's own errors in volts relate [V]; an estimate
-    rows_at_once : rows driven in one activation at most; None: as many as the converter's codes can tell apart
+    adc_swing_V : integrator voltage at full scale, to which the converter's errors in volts relate [V]; an estimate
+    rows_at_once : rows driven in one activation at most; None: as many as the converter's codes distinguish
     lsb_units : one step of the converter [units]; None: the largest sum of ``rows_at_once`` rows reaches the last code,
         but no step below one unit where sums are whole numbers of them
     write_rows_at_once : word lines of one array that are written together
-    compensation : ``tile``: each tile's converter reference follows the mean gain of its own cells at the time of
+    compensation : ``tile``: each tile's converter reference follows the mean gain of its cells at the time of
         reading, found by comparing what they conduct with what they were meant to; the error of measuring it is left
         out. ``off``: the reference stays
     """
@@ -108,7 +111,7 @@ class SparseChip:
 
     @property
     def values_per_row(self) -> int:
-        """Values that stand side by side in one array; ``InputError`` where not one fits."""
+        """Values that are side by side in one array; ``InputError`` where not one fits."""
         parts = self.parts
         values = (self.columns - parts.references) // parts.planes
         if values < 1:
@@ -122,6 +125,34 @@ class SparseChip:
     def adcs_per_tile(self) -> int:
         """Converters of one array."""
         return math.ceil(self.values_per_row / self.columns_per_adc)
+
+    @property
+    def converter(self) -> Component:
+        """The converter as a component with a price."""
+        return adc_component(
+            self.adc_price, bits=self.adc_bits, rate_per_s=self.adc_rate_per_s, node_nm=self.node_nm
+        )  # fmt: skip
+
+    @property
+    def word_bits(self) -> int:
+        """Width of a word after its digits, and the bits of its input, have been shifted and added."""
+        weight = self.parts.weight
+        bits = self.input_bits - 1 if self.driver.digital_accumulation else 0
+        return self.adc_bits + round(math.log2(max(weight) / min(weight))) + bits
+
+    @property
+    def tile(self) -> Tile:
+        """One array; its columns are the values that are side by side in it."""
+        return Tile(
+            rows=self.rows,
+            columns=self.values_per_row,
+            device=self.device,
+            encoding=self.encoding,
+            driver=self.driver,
+            adc=self.adc,
+            adc_bits=self.adc_bits,
+            columns_per_adc=self.columns_per_adc,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,3 +173,8 @@ class SparseMapping:
     order: Order | Literal["best"] = "best"
     scale: Literal["matrix", "tile", "row"] = "matrix"
     input_scale: Literal["matrix", "row"] = "matrix"
+
+    @property
+    def scaled(self) -> bool:
+        """Whether words or entries are multiplied by factors of tiles or rows."""
+        return self.scale == "tile" or self.input_scale == "row"

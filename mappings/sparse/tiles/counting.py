@@ -1,6 +1,6 @@
 """What a sparse product does on the chip, counted activation by activation, without any conductance.
 
-Time is a bound, not a cycle-accurate simulation. Tiles of a pass work side by side, each through its own activations
+Time is a bound, not a cycle-accurate simulation. Tiles of a pass work side by side, each through its activations
 one after the other: inputs are driven, then the converters of the tile take turns on the touched bit lines. They meet
 at the end of every window of rows. A window lasts as long as its slowest tile, its atomic updates or its DRAM traffic,
 whichever is longest; before each pass, arrays are written side by side, row by row.
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from mappings.sparse.exact.product import partial_products, spgemm
 from mappings.sparse.tiles import kernel
+from mappings.sparse.tiles.chip import SparseChip
 from mappings.sparse.tiles.merging import hash_windows
-from mappings.sparse.tiles.plan import Plan, clocks_of, rest_load_S, windows_of
-from periphery.prices.adc import adc_component
+from mappings.sparse.tiles.product import ProductLayout, clocks_of, rest_load_S
 from periphery.prices.component import component
 
 NAMES = (
@@ -37,7 +37,7 @@ class SparseCounts:
     Parameters
     ----------
     tiles, passes, lines : tiles that B takes, times that the chip is written, bit lines that hold something
-    nonzeros, utilisation : of B, and the share of the tiles' places that they fill [1]
+    nonzeros, utilisation : of B, and the share of the tiles' crossings that they fill [1]
     rows_at_once : rows driven in one activation at most
     entries : of C
     activations, row_drives : one tile at a time, and the word lines driven in them
@@ -47,8 +47,8 @@ class SparseCounts:
     rounds, clocks : turns of the converters, and clock periods of driving, summed over activations
     pulses, driven_clocks : of all word lines
     loss_S_clocks : sum of conductance times clock periods at V_read, off cells and untouched bit lines included
-    probes, collisions : slots looked at in the scratchpad, and those of them that held another tag
-    cells_written : places of all tiles, off cells included, with their reference columns
+    probes, collisions : slots looked at in the scratchpad, and those of them with another tag
+    cells_written : cells of all tiles, off cells included, with their reference columns
     index_read_B : bytes of column lists read: a bit line a product, a column a word
     dram_read_B, dram_write_B : A in every pass, B once; words of a later pass meet those of the earlier ones in DRAM,
         at most every entry of a window
@@ -114,92 +114,82 @@ def row_ranges(work: NDArray[np.int64], window: NDArray[np.int64], threads: int)
     return list(pairwise(edges))
 
 
-def count(plan: Plan, pattern: Any | None = None, *, threads: int = 1) -> SparseCounts:
-    """Walk through all activations. ``pattern``: the CSR pattern of C, where it is known already."""
-    chip, tiles, b = plan.chip, plan.tiles, plan.b
-    work = partial_products(plan.a, b)
-    window = windows_of(plan, work)
+def count(product: ProductLayout, pattern: Any | None = None, *, threads: int = 1) -> SparseCounts:
+    """Walk through all activations. ``pattern``: the CSR pattern of C, where it is at hand."""
+    chip, tiles = product.chip, product.tiles
+    work = partial_products(product.a, product.b)
+    window = product.windows(work)
     windows = int(window.max()) + 1 if window.size else 0
     if pattern is None:
-        pattern = spgemm(plan.a, b, dtype=bool)
+        pattern = spgemm(product.a, product.b, dtype=bool)
     c_ptr, c_idx = pattern.indptr.astype(np.int64), pattern.indices
     hits = np.zeros(c_idx.size, np.int32)
-    busy, merged = np.zeros((plan.passes, windows)), np.zeros((plan.passes, windows))
-    sign_clocks, phase_clocks = clocks_of(plan)
-    extra, idle = rest_load_S(plan)
-    adc_s = adc_component(
-        chip.adc_price, bits=chip.adc_bits, rate_per_s=chip.adc_rate_per_s, node_nm=chip.node_nm
-    ).latency_s
+    busy, merged = np.zeros((product.passes, windows)), np.zeros((product.passes, windows))
+    rates = kernel.Rates(
+        len(product.parts),
+        chip.columns_per_adc,
+        chip.tiles,
+        *clocks_of(product),
+        chip.driver.t_clk_s,
+        chip.converter.latency_s,
+        *rest_load_S(product),
+    )
 
     def part(span: tuple[int, int]) -> NDArray[np.float64]:
         per_tile = np.zeros((tiles.tiles, kernel.COUNTED))
-        kernel.survey(
-            span[0], span[1], *plan.entries, tiles.tile_ptr, tiles.tile_group, tiles.cell_row, tiles.cell_line, extra,
-            idle, tiles.line_start, tiles.line_column, tiles.rows, tiles.columns, plan.rows_at_once, len(plan.parts),
-            plan.drive, sign_clocks, phase_clocks, plan.loads, chip.columns_per_adc, chip.tiles, window,
-            chip.driver.t_clk_s, adc_s, c_ptr, c_idx, per_tile, busy, merged, hits,
-        )  # fmt: skip
+        tally = kernel.Tally(window, c_ptr, c_idx, per_tile, busy, merged, hits)
+        kernel.survey(span, product.entries, tiles.arrays, product.inputs, rates, tally)
         return per_tile
 
     spans = row_ranges(work, window, threads)
     with ThreadPoolExecutor(max(1, len(spans))) as pool:
         per_tile = sum(pool.map(part, spans), np.zeros((tiles.tiles, kernel.COUNTED)))
-    table = hash_windows(c_ptr, c_idx, hits, window, b.shape[1], chip.merge)
-    return _counts(plan, per_tile, table, busy, merged, entries=c_idx.size, adc_s=adc_s)
+    table = hash_windows(c_ptr, c_idx, hits, window, product.b.shape[1], chip.merge)
+    return _counts(product, c_idx.size, per_tile, table, busy, merged)
 
 
-def write_row_s() -> float:
-    """Time of writing one word line of an array [s]."""
-    return component("cell_write").latency_s
+def write_s(chip: SparseChip, passes: int) -> float:
+    """Time of writing a chip's arrays side by side, pass after pass, by the price of a written row [s]."""
+    return passes * -(-chip.rows // chip.write_rows_at_once) * component("cell_write").latency_s
 
 
 def _counts(
-    plan: Plan,
-    per_tile: NDArray[np.float64],
-    table: pd.DataFrame,
-    busy: Any,
-    merged: Any,
-    *,
-    entries: int,
-    adc_s: float,
+    product: ProductLayout, entries: int, per_tile: NDArray[np.float64], table: pd.DataFrame, busy: Any, merged: Any
 ) -> SparseCounts:
-    chip, tiles, fabric = plan.chip, plan.tiles, plan.chip.merge.fabric
+    chip, tiles, fabric = product.chip, product.tiles, product.chip.merge.fabric
     total = dict(zip(NAMES, per_tile.sum(axis=0).tolist(), strict=True))
-    item = fabric.index_bytes + fabric.value_bytes
-    held = table["entries"].to_numpy(dtype=float)
-    back = np.minimum(merged, held)
-    again = np.concatenate([np.zeros_like(back[:1]), np.minimum(back[1:], held)]) if len(back) else back
-    share = plan.a.nnz * item / max(1, merged.shape[1])
-    atomics_s = merged * fabric.atomic_cycles / (fabric.atomic_units * fabric.clock_Hz)
-    dram_s = (share + (back + again) * item) / fabric.dram_bandwidth_B_s
+    filled = table["entries"].to_numpy(dtype=float)
+    back = np.minimum(merged, filled)
+    again = np.concatenate([np.zeros_like(back[:1]), np.minimum(back[1:], filled)]) if len(back) else back
+    share = product.a.nnz * fabric.entry_bytes / max(1, merged.shape[1])
+    atomics_s = fabric.atomics_s(merged)
+    dram_s = (share + (back + again) * fabric.entry_bytes) / fabric.dram_bandwidth_B_s
     together = np.maximum(np.maximum(busy, atomics_s), dram_s)
-    rows_written = -(-chip.rows // chip.write_rows_at_once)
-    write_s = plan.passes * rows_written * write_row_s()
-    tile_s = per_tile[:, kernel.CLOCKS] * chip.driver.t_clk_s + per_tile[:, kernel.ROUNDS] * adc_s
-    per_window = table.assign(tile_s=busy.sum(0), atomics_s=atomics_s.sum(0), dram_s=dram_s.sum(0))
-    each = pd.DataFrame(per_tile, columns=list(NAMES)).assign(time_s=tile_s)
-    mean = tile_s.sum() / max(1, tiles.tiles) * plan.passes
+    writing_s = write_s(chip, product.passes)
+    tile_s = per_tile[:, kernel.CLOCKS] * chip.driver.t_clk_s + per_tile[:, kernel.ROUNDS] * chip.converter.latency_s
+    mean = tile_s.sum() / max(1, tiles.tiles) * product.passes
     return SparseCounts(
         tiles=tiles.tiles,
-        passes=plan.passes,
+        passes=product.passes,
         lines=tiles.lines,
         nonzeros=tiles.nonzeros,
-        utilisation=tiles.utilisation,
-        rows_at_once=plan.rows_at_once,
+        utilisation=tiles.grid.utilisation,
+        rows_at_once=product.inputs.rows_at_once,
         entries=entries,
         probes=float(table["probes"].sum()),
         collisions=float(table["collisions"].sum()),
         cells_written=float(tiles.tiles) * chip.rows * chip.columns,
         index_read_B=total["products"] + total["touched"] * fabric.index_bytes,
-        dram_read_B=float(plan.passes * plan.a.nnz + plan.b.nnz) * item + float(again.sum()) * item,
-        dram_write_B=float(back.sum()) * item,
-        write_s=write_s,
+        dram_read_B=float(product.passes * product.a.nnz + product.b.nnz) * fabric.entry_bytes
+        + float(again.sum()) * fabric.entry_bytes,
+        dram_write_B=float(back.sum()) * fabric.entry_bytes,
+        write_s=writing_s,
         tile_s=float(busy.sum()),
         merge_s=float(atomics_s.sum()),
         dram_s=float(dram_s.sum()),
-        latency_s=write_s + float(together.sum()),
+        latency_s=writing_s + float(together.sum()),
         imbalance=float(busy.sum() / mean) if mean else 1.0,
-        per_window=per_window,
-        per_tile=each,
+        per_window=table.assign(tile_s=busy.sum(0), atomics_s=atomics_s.sum(0), dram_s=dram_s.sum(0)),
+        per_tile=pd.DataFrame(per_tile, columns=list(NAMES)).assign(time_s=tile_s),
         **total,
     )

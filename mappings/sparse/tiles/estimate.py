@@ -10,9 +10,9 @@ in row i, b_k in row k of B and c_j in its column j:
 (5) activations         sum_i sum_t E[ceil(X / rows_at_once)],   X Poisson of mean r_i (drives of tile t) / nnz(A)
 (6) words               sum_i sum_g sum_j 1 - exp(-P_ig c_j / nnz(B)),   P_ig = r_i sum_k a_k b_k / nnz(A)
 
-each over histograms of the lengths. Real matrices have communities: rows of a group share more columns than (2) says,
-and a row of A drives more of one group than (5) says, so tiles, activations and words come out too large there. With
-``tiles``, B's own tiles take the place of (2) to (4), and each of its bit lines that of (6): only A stays random.
+each over histograms of the lengths. Real matrices have communities: rows of a group share more columns than (2) has it,
+and a row of A drives more of one group than (5) has it, so tiles, activations and words come out too large there. With
+``tiles``, B's tiles replace (2) to (4), and each of its bit lines (6): only A stays random.
 ``sample`` needs the matrices instead of lengths, and is right about both: it walks through some rows of A.
 """
 
@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from mappings.sparse.exact.product import partial_products
 from mappings.sparse.tiles.chip import SparseMapping
-from mappings.sparse.tiles.counting import SparseCounts, count, write_row_s
+from mappings.sparse.tiles.counting import SparseCounts, count, write_s
 from mappings.sparse.tiles.layout import TileMap
-from mappings.sparse.tiles.plan import plan
-from periphery.prices.adc import adc_component
+from mappings.sparse.tiles.product import ProductLayout, canonical
+from mappings.tile import TileGrid
 
 Floats = NDArray[np.float64]
 BINS = 96
@@ -53,17 +53,24 @@ class Lengths:
     @classmethod
     def of(cls, a: Any, b: Any) -> Lengths:
         """Lengths of two CSR matrices."""
-        return cls(
-            np.diff(a.indptr).astype(float),
-            np.bincount(a.indices, minlength=a.shape[1]).astype(float),
-            np.diff(b.indptr).astype(float),
-            np.bincount(b.indices, minlength=b.shape[1]).astype(float),
-        )
+        rows = [np.diff(matrix.indptr).astype(float) for matrix in (a, b)]
+        columns = [np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(float) for matrix in (a, b)]
+        return cls(rows[0], columns[0], rows[1], columns[1])
 
     @property
     def products(self) -> float:
         """F."""
         return float(self.a_columns @ self.b_rows)
+
+    @property
+    def nnz_a(self) -> float:
+        """Nonzeros of A, at least 1: divided by."""
+        return max(1.0, float(self.a_columns.sum()))
+
+    @property
+    def nnz_b(self) -> float:
+        """Nonzeros of B, at least 1: divided by."""
+        return max(1.0, float(self.b_rows.sum()))
 
 
 def _binned(values: Floats, weights: Floats | None = None) -> tuple[Floats, Floats]:
@@ -96,147 +103,172 @@ def _distinct(draws: Floats, share: Floats, many: Floats) -> Floats:
     return found.reshape(np.shape(draws))
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Groups of word lines: (2) to (4). Arrays over groups.
+
+    ``size``, ``tiles``: nonzeros of B, and tiles; ``full``, ``last``: part of the nonzeros in all tiles but the last,
+    and in the last; ``rows``, ``of_row``: rows of B that hold something, and their groups; ``lines``, ``fullest``: bit
+    lines of all groups, and nonzeros on the fullest.
+    """
+
+    rows: NDArray[np.int64]
+    of_row: NDArray[np.int64]
+    size: Floats
+    tiles: Floats
+    lines: float
+    fullest: int
+    full: Floats
+    last: Floats
+
+    def total(self, values: Floats) -> Floats:
+        """Sum over the rows of each group."""
+        return np.bincount(self.of_row, values, minlength=self.size.size).astype(float)
+
+    @classmethod
+    def of(cls, lengths: Lengths, mapping: SparseMapping, tiles: TileMap | None) -> _Group:
+        """From lengths alone, or as B's ``tiles`` are."""
+        wide, b_rows = mapping.chip.values_per_row, lengths.b_rows
+        if tiles is None:
+            position, groups = np.arange(b_rows.size), -(-b_rows.size // mapping.chip.rows)
+        else:
+            position, groups = tiles.position, tiles.groups
+        rows = np.flatnonzero((b_rows > 0) & (position >= 0))
+        of_row = position[rows] // mapping.chip.rows
+        size = np.bincount(of_row, b_rows[rows], minlength=groups).astype(float)
+        if tiles is not None:
+            of_group = np.bincount(tiles.tile_group, minlength=groups).astype(float)
+            lines_total, fullest = float(tiles.lines), tiles.fullest_line
+            filled = np.unique(tiles.cell_tile * tiles.columns + tiles.cell_line) // tiles.columns
+            lines = np.bincount(tiles.tile_group[filled], minlength=groups).astype(float)
+        else:
+            c, columns = _binned(lengths.b_columns)
+            lines = _distinct(size, c / lengths.nnz_b, columns)
+            lines_total, fullest = float(lines.sum()), int(lengths.b_columns.max(initial=0.0))
+            if mapping.layout == "compact":
+                of_group = np.ceil(lines / wide - 1e-9) * (size > 0)
+            else:
+                blocks = np.add.reduceat(lengths.b_columns, np.arange(0, lengths.b_columns.size, wide))
+                weight, number = _binned(blocks)
+                of_group = _distinct(size, weight / lengths.nnz_b, number)
+        # Part of its group's nonzeros that a tile holds: compact fills all tiles but the last.
+        even = 1.0 / np.maximum(of_group, 1.0)
+        full = even if mapping.layout == "blocks" else np.minimum(1.0, wide / np.maximum(lines, 1.0))
+        last = np.clip(1.0 - (of_group - 1.0) * full, 0.0, 1.0)
+        return cls(rows, of_row, size, of_group, lines_total, fullest, full, last)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Expected:
+    """What the model gives: (1) to (6)."""
+
+    tiles: float
+    lines: float
+    row_drives: float
+    activations: float
+    touched: float
+    entries: float
+    rows_at_once: int
+
+
 def estimate(lengths: Lengths, mapping: SparseMapping, *, tiles: TileMap | None = None) -> SparseCounts:
-    """Expected counts of a product of 0/1 matrices whose rows stand as they are; ``tiles``: where B is laid already."""
-    chip, wide, high = mapping.chip, mapping.chip.values_per_row, mapping.chip.rows
+    """Expected counts of a product of 0/1 matrices whose rows keep their order; ``tiles``: where B is laid already."""
+    chip, high = mapping.chip, mapping.chip.rows
     a_columns, b_rows = lengths.a_columns, lengths.b_rows
-    nnz_a, nnz_b = max(1.0, float(a_columns.sum())), max(1.0, float(b_rows.sum()))
     r, rows = _binned(lengths.a_rows)
     c, columns = _binned(lengths.b_columns)
-    if tiles is None:
-        place = np.arange(b_rows.size)
-        groups = -(-b_rows.size // high)
-    else:
-        place, groups = tiles.position, tiles.groups
-    held = np.flatnonzero((b_rows > 0) & (place >= 0))
-    group = place[held] // high
-
-    def per_group(values: Floats) -> Floats:
-        return np.bincount(group, values, minlength=groups).astype(float)
-
-    size = per_group(b_rows[held])
-    if tiles is not None:
-        of_group = np.bincount(tiles.tile_group, minlength=groups).astype(float)
-        lines_total, fullest = float(tiles.lines), tiles.fullest_line
-        held_lines = np.unique(tiles.cell_tile * tiles.columns + tiles.cell_line) // tiles.columns
-        lines = np.bincount(tiles.tile_group[held_lines], minlength=groups).astype(float)
-    else:
-        lines = _distinct(size, c / nnz_b, columns)
-        lines_total, fullest = float(lines.sum()), int(lengths.b_columns.max(initial=0.0))
-        if mapping.layout == "compact":
-            of_group = np.ceil(lines / wide - 1e-9) * (size > 0)
-        else:
-            blocks = np.add.reduceat(lengths.b_columns, np.arange(0, lengths.b_columns.size, wide))
-            weight, number = _binned(blocks)
-            of_group = _distinct(size, weight / nnz_b, number)
-    number_of_tiles = float(of_group.sum())
-    # Part of its group's nonzeros that a tile holds: compact fills all tiles but the last.
-    even = 1.0 / np.maximum(of_group, 1.0)
-    full = even if mapping.layout == "blocks" else np.minimum(1.0, wide / np.maximum(lines, 1.0))
-    last = np.clip(1.0 - (of_group - 1.0) * full, 0.0, 1.0)
-    many = np.maximum(of_group - 1.0, 0.0)
+    group = _Group.of(lengths, mapping, tiles)
+    many, one = np.maximum(group.tiles - 1.0, 0.0), np.minimum(group.tiles, 1.0)
     drives = [
-        per_group(a_columns[held] * -np.expm1(b_rows[held] * np.log1p(-np.minimum(part[group], 1.0 - 1e-12))))
-        for part in (full, last)
-    ]
-    row_drives = float(drives[0] @ many + drives[1] @ np.minimum(of_group, 1.0))
-    codes = 2**chip.adc_bits - 1
-    fitting = high if min(high, fullest) <= codes else min(high, codes)
-    limit = float(min(high, chip.rows_at_once) if chip.rows_at_once else fitting)
-    mean, tile_number = _binned(
-        np.concatenate(drives) / nnz_a, np.concatenate([many, np.minimum(of_group, 1.0)])
-    )  # fmt: skip
-    activations = float(rows @ _pieces(np.outer(r, mean), limit) @ tile_number) if mean.size else 0.0
-    if tiles is None:
-        load, number = _binned(per_group(a_columns[held] * b_rows[held]) / nnz_a)
-        touched = float(
-            sum(m * (rows @ _distinct(r * x, c / nnz_b, columns)) for x, m in zip(load, number, strict=True))
+        group.total(
+            a_columns[group.rows]
+            * -np.expm1(b_rows[group.rows] * np.log1p(-np.minimum(part[group.of_row], 1.0 - 1e-12)))
         )
+        for part in (group.full, group.last)
+    ]
+    codes = 2**chip.adc_bits - 1
+    fitting = high if min(high, group.fullest) <= codes else min(high, codes)
+    limit = float(min(high, chip.rows_at_once) if chip.rows_at_once else fitting)
+    mean, tile_number = _binned(np.concatenate(drives) / lengths.nnz_a, np.concatenate([many, one]))
+    if tiles is None:
+        load, number = _binned(group.total(a_columns[group.rows] * b_rows[group.rows]) / lengths.nnz_a)
+        share = c / lengths.nnz_b
+        touched = float(sum(m * (rows @ _distinct(r * x, share, columns)) for x, m in zip(load, number, strict=True)))
     else:
         key = tiles.cell_tile * tiles.columns + tiles.cell_line
         entry_row = np.repeat(np.arange(b_rows.size), b_rows.astype(np.int64))[tiles.cell_entry]
         driven = np.bincount(np.unique(key, return_inverse=True)[1], a_columns[entry_row])
-        load, number = _binned(driven / nnz_a)
+        load, number = _binned(driven / lengths.nnz_a)
         touched = float(rows @ _distinct(r, load, number))
-    entries = float(rows @ _distinct(r * (lengths.products / nnz_a), c / nnz_b, columns))
-    return _assembled(
-        lengths, mapping, tiles_number=number_of_tiles, lines=lines_total, row_drives=row_drives,
-        activations=activations, touched=max(touched, entries), entries=min(entries, touched), limit=int(limit),
-    )  # fmt: skip
+    entries = float(rows @ _distinct(r * (lengths.products / lengths.nnz_a), c / lengths.nnz_b, columns))
+    expected = _Expected(
+        tiles=float(group.tiles.sum()),
+        lines=group.lines,
+        row_drives=float(drives[0] @ many + drives[1] @ one),
+        activations=float(rows @ _pieces(np.outer(r, mean), limit) @ tile_number) if mean.size else 0.0,
+        touched=max(touched, entries),
+        entries=min(entries, touched),
+        rows_at_once=int(limit),
+    )
+    return _counts(lengths, mapping, expected)
 
 
-def _assembled(
-    lengths: Lengths,
-    mapping: SparseMapping,
-    *,
-    tiles_number: float,
-    lines: float,
-    row_drives: float,
-    activations: float,
-    touched: float,
-    entries: float,
-    limit: int,
-) -> SparseCounts:
+def _counts(lengths: Lengths, mapping: SparseMapping, model: _Expected) -> SparseCounts:
     """The rest of the counts from those that the model gives. Time: tiles share the work evenly, so it is a bound."""
-    chip, fabric = mapping.chip, mapping.chip.merge.fabric
+    chip, fabric, touched = mapping.chip, mapping.chip.merge.fabric, model.touched
     parts, driver, bits = chip.parts, chip.driver, chip.input_bits
-    adc_s = adc_component(
-        chip.adc_price, bits=chip.adc_bits, rate_per_s=chip.adc_rate_per_s, node_nm=chip.node_nm
-    ).latency_s
     nnz_a, nnz_b = float(lengths.a_rows.sum()), float(lengths.b_rows.sum())
-    tiles = max(1, round(tiles_number)) if nnz_b else 0
+    tiles = max(1, round(model.tiles)) if nnz_b else 0
     passes = max(1, -(-tiles // chip.tiles))
-    conversions = touched * len(parts)
-    per_read = touched / max(activations, 1e-30)
-    # Touched lines fall on the tile's converters at random; the mean load of those that are busy stands for the
+    grid = TileGrid(row_tiles=1, column_tiles=tiles, rows=chip.rows, columns=chip.values_per_row, used=nnz_b)
+    per_read = touched / max(model.activations, 1e-30)
+    # Touched lines fall on the tile's converters at random; the mean load of those that are busy is taken for the
     # busiest one's, which is larger.
     turns = -np.expm1(-per_read / chip.adcs_per_tile) * chip.adcs_per_tile
-    rounds = activations * len(parts) * max(1.0, per_read / max(turns, 1e-30))
-    clocks = activations * driver.drive_clocks(bits) / (2 if driver.phases(bits) % 2 == 0 else 1)
-    device = chip.device
+    rounds = model.activations * len(parts) * max(1.0, per_read / max(turns, 1e-30))
+    clocks = model.activations * driver.drive_clocks(bits) / (2 if driver.phases(bits) % 2 == 0 else 1)
+    g_min_S, window_S = chip.device.g_min_S, chip.device.g_max_S - chip.device.g_min_S
     fill = nnz_b / max(1.0, tiles * chip.rows)
-    idle = (chip.values_per_row * parts.planes + parts.references) * device.g_min_S
-    load = idle + fill * (device.g_max_S - device.g_min_S)
-    capacity = chip.merge.capacity
-    windows = max(1.0, lengths.products / capacity)
-    alpha = min(0.95, entries / windows / fabric.slots(1))
+    load_S = (chip.values_per_row * parts.planes + parts.references) * g_min_S + fill * window_S
+    windows = max(1.0, lengths.products / chip.merge.capacity)
+    alpha = min(0.95, model.entries / windows / fabric.slots(1))
     probes = touched * 0.5 * (1.0 + 1.0 / (1.0 - alpha))
-    item = fabric.index_bytes + fabric.value_bytes
-    tile_s = (clocks * driver.t_clk_s + rounds * adc_s) / max(1, min(tiles, chip.tiles))
-    merge_s = touched * fabric.atomic_cycles / (fabric.atomic_units * fabric.clock_Hz)
-    dram_read = (passes * nnz_a + nnz_b) * item + (passes - 1) * entries * item
-    dram_write = passes * entries * item
+    item = fabric.entry_bytes
+    tile_s = (clocks * driver.t_clk_s + rounds * chip.converter.latency_s) / max(1, min(tiles, chip.tiles))
+    merge_s = fabric.atomics_s(touched)
+    dram_read = (passes * nnz_a + nnz_b) * item + (passes - 1) * model.entries * item
+    dram_write = passes * model.entries * item
     dram_s = (dram_read - nnz_b * item + dram_write) / fabric.dram_bandwidth_B_s
-    write_s = passes * -(-chip.rows // chip.write_rows_at_once) * write_row_s()
+    writing_s = write_s(chip, passes)
     return SparseCounts(
         tiles=tiles,
         passes=passes,
-        lines=round(lines),
+        lines=round(model.lines),
         nonzeros=round(nnz_b),
-        utilisation=nnz_b / (tiles * chip.rows * chip.values_per_row) if tiles else 0.0,
-        rows_at_once=limit,
-        entries=round(entries),
-        activations=activations,
-        row_drives=row_drives,
+        utilisation=grid.utilisation,
+        rows_at_once=model.rows_at_once,
+        entries=round(model.entries),
+        activations=model.activations,
+        row_drives=model.row_drives,
         products=lengths.products,
         touched=touched,
-        conversions=conversions,
+        conversions=touched * len(parts),
         rounds=rounds,
         clocks=clocks,
-        pulses=row_drives,
-        driven_clocks=row_drives,
-        loss_S_clocks=row_drives * load,
+        pulses=model.row_drives,
+        driven_clocks=model.row_drives,
+        loss_S_clocks=model.row_drives * load_S,
         probes=probes,
         collisions=probes - touched,
         cells_written=float(tiles) * chip.rows * chip.columns,
         index_read_B=lengths.products + touched * fabric.index_bytes,
         dram_read_B=dram_read,
         dram_write_B=dram_write,
-        write_s=write_s,
+        write_s=writing_s,
         tile_s=tile_s,
         merge_s=merge_s,
         dram_s=dram_s,
-        latency_s=write_s + max(tile_s, merge_s, dram_s),
+        latency_s=writing_s + max(tile_s, merge_s, dram_s),
         imbalance=1.0,
         per_window=pd.DataFrame(),
         per_tile=pd.DataFrame(),
@@ -246,19 +278,19 @@ def _assembled(
 def sample(A: Any, B: Any, mapping: SparseMapping, *, products: float = 1e7, threads: int = 1) -> SparseCounts:
     """Counts of evenly spaced rows of A with about so many products, times what they leave out.
 
-    Tiles are B's own, exactly. ``entries`` and all counts of activations are unbiased up to how evenly rows of A are
+    Tiles are those of B, exactly. ``entries`` and all counts of activations are unbiased up to how evenly rows of A are
     spaced; times are scaled alike, so the share of a slowest tile stays that of the sample. The whole product where it
     has no more products than asked for.
     """
     work = partial_products(A, B)
     stride = max(1, int(work.sum() // max(1.0, products)))
     chosen = np.arange(stride // 2, A.shape[0], stride)
-    found = count(plan(A[chosen], B, mapping), threads=threads)
+    found = count(ProductLayout.of(A[chosen], canonical(B, "B"), mapping), threads=threads)
     factor = float(work.sum()) / max(1.0, float(work[chosen].sum()))
     scaled = {name: getattr(found, name) * factor for name in EXTENSIVE}
     scaled["entries"] = round(scaled["entries"])
     # B is read once, whatever part of A passes over it.
-    b_bytes = B.nnz * (mapping.chip.merge.fabric.index_bytes + mapping.chip.merge.fabric.value_bytes)
+    b_bytes = B.nnz * mapping.chip.merge.fabric.entry_bytes
     scaled["dram_read_B"] = (found.dram_read_B - b_bytes) * factor + b_bytes
     rest = found.latency_s - found.write_s
     return replace(found, **scaled, latency_s=found.write_s + rest * factor)

@@ -4,7 +4,7 @@ Tiles with compacted columns number ``sum_g ceil(L_g / C)``, where L_g counts th
 group g. A nonzero whose column its group has already costs no bit line; ``shared`` counts those, the figure that every
 order here tries to raise.
 
-- ``natural``: as the rows stand, empty ones included;
+- ``natural``: in B's order, empty rows included;
 - ``packed``: the same without empty rows;
 - ``rcm``: reverse Cuthill-McKee on the pattern of B + B^T, or of the bipartite graph of rows and columns where B is not
   square (E. Cuthill, J. McKee, ACM 1969, doi 10.1145/800195.805928);
@@ -31,12 +31,12 @@ Order = Literal["natural", "packed", "rcm", "leading", "minhash", "greedy"]
 Ints = NDArray[np.int64]
 SIGNATURES = 4
 HUB_GROUPS = 32
-"""A column in more rows than so many groups hold tells no two rows apart: it is left out of the greedy search."""
+"""A column in more rows than so many groups hold distinguishes no two rows: it is left out of the greedy search."""
 
 
 @dataclass(frozen=True)
 class Ordering:
-    """Rows in the order of their word lines, and columns in that of the blocks; None: as they stand."""
+    """Rows in the order of their word lines, and columns in that of the blocks; None: in B's order."""
 
     rows: Ints | None
     columns: Ints | None = None
@@ -49,9 +49,9 @@ def order(b: Any, kind: Order, *, group: int) -> Ordering:
 
 def shared(b: Any, rows: Ints, group: int) -> int:
     """Nonzeros whose column another row of their group holds before them."""
-    place = np.full(b.shape[0], -1, np.int64)
-    place[rows] = np.arange(rows.size) // group
-    key = np.repeat(place, np.diff(b.indptr)) * b.shape[1] + b.indices
+    group_of = np.full(b.shape[0], -1, np.int64)
+    group_of[rows] = np.arange(rows.size) // group
+    key = np.repeat(group_of, np.diff(b.indptr)) * b.shape[1] + b.indices
     return int(key.size - np.unique(key).size)
 
 
@@ -118,8 +118,19 @@ def _greedy(b: Any, group: int) -> Ordering:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _unlink(k: Any, n: Any, head: Any, before: Any, after: Any) -> None:
+    """Take row ``k`` out of the ``n``-th list."""
+    if before[k] >= 0:
+        after[before[k]] = after[k]
+    else:
+        head[n] = after[k]
+    if after[k] >= 0:
+        before[after[k]] = before[k]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _gather(ptr: Any, idx: Any, t_ptr: Any, t_idx: Any, by_length: Any, group: int, hub: int) -> Any:
-    """Greedy groups. Rows that share n columns with the present group stand in the n-th of a set of linked lists, so
+    """Greedy groups. Rows that share n columns with the present group are in the n-th of a set of linked lists, so
     that the best one is found without a search."""
     height, longest = ptr.size - 1, 0
     for k in range(height):
@@ -127,7 +138,7 @@ def _gather(ptr: Any, idx: Any, t_ptr: Any, t_idx: Any, by_length: Any, group: i
     score = np.zeros(height, np.int64)
     before, after = np.full(height, -1, np.int64), np.full(height, -1, np.int64)
     head = np.full(longest + 2, -1, np.int64)
-    placed = np.zeros(height, np.bool_)
+    taken = np.zeros(height, np.bool_)
     in_group = np.full(t_ptr.size - 1, -1, np.int64)
     met = np.empty(height, np.int64)
     rows = np.empty(by_length.size, np.int64)
@@ -150,17 +161,12 @@ def _gather(ptr: Any, idx: Any, t_ptr: Any, t_idx: Any, by_length: Any, group: i
                     other = after[other]
                     looked += 1
                 k = best
-                if before[k] >= 0:
-                    after[before[k]] = after[k]
-                else:
-                    head[most] = after[k]
-                if after[k] >= 0:
-                    before[after[k]] = before[k]
+                _unlink(k, most, head, before, after)
             else:
-                while placed[by_length[seed]]:
+                while taken[by_length[seed]]:
                     seed += 1
                 k = by_length[seed]
-            placed[k] = True
+            taken[k] = True
             rows[at] = k
             at += 1
             for p in range(ptr[k], ptr[k + 1]):
@@ -170,16 +176,11 @@ def _gather(ptr: Any, idx: Any, t_ptr: Any, t_idx: Any, by_length: Any, group: i
                 in_group[j] = g
                 for q in range(t_ptr[j], t_ptr[j + 1]):
                     other = t_idx[q]
-                    if placed[other]:
+                    if taken[other]:
                         continue
                     n = score[other]
                     if n > 0:
-                        if before[other] >= 0:
-                            after[before[other]] = after[other]
-                        else:
-                            head[n] = after[other]
-                        if after[other] >= 0:
-                            before[after[other]] = before[other]
+                        _unlink(other, n, head, before, after)
                     else:
                         met[found] = other
                         found += 1

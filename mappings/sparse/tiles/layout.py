@@ -1,15 +1,15 @@
-"""Where the nonzeros of a sparse B stand on tiles: rows of B are word lines, columns of B are bit lines.
+"""Where the nonzeros of a sparse B are on tiles: rows of B are word lines, columns of B are bit lines.
 
-Word lines first: B's rows stand in some order (``tiles.grouping``), and every R of them are a *group*, which
+Word lines first: B's rows are put in some order (``tiles.grouping``), and every R of them are a *group*, which
 shares its inputs. A group's bit lines then, by one of two layouts:
 
 - **blocks** (GraphR): the columns of B, in their order, are cut every C of them, and each block that holds anything is
-  a tile of its own, empty columns included;
+  one tile, empty columns included;
 - **compact**: only columns that hold something in this group get a bit line, and that list is cut every C of them.
 
 With the same rows in a group, compact never takes more tiles: a block that is a tile holds at least one such column and
-at most C. The price is a list of columns a tile, which tells what a bit line stands for; it also tells which bit lines
-an activation touches, so that no other one is converted.
+at most C. The price is a list of columns a tile, which names the column of B on each bit line, and so the bit lines
+that an activation touches: no other one is converted.
 
 Everything is kept as arrays over nonzeros, tiles and bit lines: nothing is as large as R x C x tiles.
 
@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InputError
+from mappings.sparse.tiles.kernel import Tiles
+from mappings.tile import TileGrid
 
 Layout = Literal["blocks", "compact"]
 LAYOUTS: tuple[Layout, ...] = ("blocks", "compact")
@@ -33,19 +35,19 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class TileMap:
-    """The place of every nonzero of B. Nonzeros are sorted by tile, word line, bit line.
+    """Tile, word line and bit line of every nonzero of B. Nonzeros are sorted by tile, word line, bit line.
 
     Parameters
     ----------
     rows, columns : word lines and bit lines of one tile (R, C), reference lines not counted
     shape : of B
-    position : place of each row of B among the word lines, ``(k,)``; -1 for a row that holds nothing and has none
+    position : word line of each row of B over all groups, ``(k,)``; -1 for a row that holds nothing and has none
     groups : sets of R word lines
     tile_ptr : nonzeros of tile t are ``tile_ptr[t] .. tile_ptr[t + 1] - 1``
     tile_group : group whose inputs tile t sees
     cell_row, cell_line : word line and bit line within its tile, of each nonzero
-    cell_entry : the nonzero's place in B's CSR arrays
-    line_start, line_column : bit line l of tile t stands for column ``line_column[line_start[t] + l]`` of B
+    cell_entry : the nonzero's position in B's CSR arrays
+    line_start, line_column : bit line l of tile t is column ``line_column[line_start[t] + l]`` of B
     """
 
     layout: Layout
@@ -73,9 +75,19 @@ class TileMap:
         return self.cell_row.size
 
     @property
-    def utilisation(self) -> float:
-        """Share of the tiles' places that hold a nonzero [1]; 0 where there is no tile."""
-        return self.nonzeros / (self.tiles * self.rows * self.columns) if self.tiles else 0.0
+    def grid(self) -> TileGrid:
+        """The tiles side by side, and the share of them that nonzeros fill."""
+        return TileGrid(
+            row_tiles=1, column_tiles=self.tiles, rows=self.rows, columns=self.columns, used=float(self.nonzeros)
+        )
+
+    @property
+    def arrays(self) -> Tiles:
+        """As the compiled kernel takes them."""
+        return Tiles(
+            self.tile_ptr, self.tile_group, self.cell_row, self.cell_line, self.line_start, self.line_column,
+            self.rows, self.columns,
+        )  # fmt: skip
 
     @property
     def cell_tile(self) -> Ints:
@@ -96,18 +108,12 @@ class TileMap:
 
 
 def lay(
-    b: Any,
-    *,
-    layout: Layout,
-    rows: int,
-    columns: int,
-    row_order: Ints | None = None,
-    column_order: Ints | None = None,
+    b: Any, *, layout: Layout, rows: int, columns: int, row_order: Ints | None = None, column_order: Ints | None = None
 ) -> TileMap:
     """Put the CSR matrix ``b`` (without duplicates) on tiles of ``rows`` word lines and ``columns`` bit lines.
 
-    ``row_order``: rows of B in the order of their word lines; rows left out must be empty; by default all, as they
-    stand. ``column_order``: the same for columns, which matters to blocks alone.
+    ``row_order``: rows of B in the order of their word lines; rows left out must be empty; by default all, in B's
+    order. ``column_order``: the same for columns, which matters to blocks alone.
 
     Raises ``InputError`` for a tile without lines, ValueError for an order that leaves out a row with nonzeros.
     """
@@ -120,33 +126,18 @@ def lay(
     else:
         position[row_order] = np.arange(row_order.size)
     of_entry = np.repeat(np.arange(height), np.diff(b.indptr))
-    place = position[of_entry]
-    if place.size and place.min() < 0:
-        raise ValueError(f"row {int(of_entry[place.argmin()])} of B holds nonzeros and has no word line")
-    group, row = place // rows, place % rows
+    word_line = position[of_entry]
+    if word_line.size and word_line.min() < 0:
+        raise ValueError(f"row {int(of_entry[word_line.argmin()])} of B holds nonzeros and has no word line")
+    group, row = word_line // rows, word_line % rows
     column = b.indices.astype(np.int64)
     if layout == "blocks":
-        order = np.arange(width) if column_order is None else column_order
-        place_of_column = np.empty(width, np.int64)
-        place_of_column[order] = np.arange(width)
-        across = place_of_column[column]
-        blocks = -(-width // columns) if width else 0
-        tile_key, line = group * blocks + across // columns, across % columns
-        keys, tile = np.unique(tile_key, return_inverse=True)
-        tile_group = keys // max(blocks, 1)
-        line_start, line_column = keys % max(blocks, 1) * columns, order.astype(np.int64)
+        order = np.arange(width) if column_order is None else column_order.astype(np.int64)
+        tile, line, tile_group, line_start, line_column = _blocks(group, column, order, columns)
     else:
-        line_key, which = np.unique(group * width + column, return_inverse=True)
-        line_group, line_column = line_key // max(width, 1), line_key % max(width, 1)
-        first_line = np.searchsorted(line_group, line_group)
-        piece_key = line_group * (width + 1) + (np.arange(line_key.size) - first_line) // columns
-        keys, tile_of_line = np.unique(piece_key, return_inverse=True)
-        line_start = np.searchsorted(piece_key, keys)
-        tile = tile_of_line[which]
-        line = which - line_start[tile]
-        tile_group = keys // (width + 1)
+        tile, line, tile_group, line_start, line_column = _compact(group, column, width, columns)
     # One stable sort by tile and word line; within a row, CSR's rising columns are rising bit lines unless reordered.
-    by_place = np.lexsort((line, row, tile))
+    sorted_entries = np.lexsort((line, row, tile))
     return TileMap(
         layout,
         rows,
@@ -154,11 +145,34 @@ def lay(
         (height, width),
         position,
         int(-(-(int(position.max()) + 1) // rows)) if height else 0,
-        np.searchsorted(tile[by_place], np.arange(tile_group.size + 1)),
+        np.searchsorted(tile[sorted_entries], np.arange(tile_group.size + 1)),
         tile_group,
-        row[by_place].astype(np.int32),
-        line[by_place].astype(np.int32),
-        by_place,
-        line_start.astype(np.int64),
+        row[sorted_entries].astype(np.int32),
+        line[sorted_entries].astype(np.int32),
+        sorted_entries,
+        line_start,
         line_column,
     )
+
+
+def _blocks(group: Ints, column: Ints, order: Ints, columns: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Tile and bit line of each nonzero, group of each tile, where its list of columns begins, and that list."""
+    width = order.size
+    position = np.empty(width, np.int64)
+    position[order] = np.arange(width)
+    across = position[column]
+    blocks = max(-(-width // columns), 1)
+    keys, tile = np.unique(group * blocks + across // columns, return_inverse=True)
+    return tile, across % columns, keys // blocks, keys % blocks * columns, order
+
+
+def _compact(group: Ints, column: Ints, width: int, columns: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """The same for bit lines of columns that hold something in their group."""
+    line_key, which = np.unique(group * width + column, return_inverse=True)
+    line_group, line_column = line_key // max(width, 1), line_key % max(width, 1)
+    first_line = np.searchsorted(line_group, line_group)
+    piece_key = line_group * (width + 1) + (np.arange(line_key.size) - first_line) // columns
+    keys, tile_of_line = np.unique(piece_key, return_inverse=True)
+    line_start = np.searchsorted(piece_key, keys)
+    tile = tile_of_line[which]
+    return tile, which - line_start[tile], keys // (width + 1), line_start.astype(np.int64), line_column

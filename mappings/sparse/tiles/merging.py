@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from mappings.sparse.fabric.kernel import claim, slot_of
 from mappings.sparse.fabric.machine import HASHES
 from mappings.sparse.tiles.chip import Merge
 
@@ -15,25 +16,27 @@ COLUMNS = ("first_row", "rows", "entries", "atomics", "probes", "collisions", "t
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fill(c_ptr: Any, c_idx: Any, hits: Any, window_of_row: Any, slots: int, capacity: int, hashing: int, bits: int,
-          out: Any) -> None:  # fmt: skip
+def _fill(
+    pattern: Any, hits: Any, window_of_row: Any, slots: int, capacity: int, hashing: int, bits: int, out: Any
+) -> None:
     """Put every entry of each window into its table, in the order of C, by linear probing.
 
-    How far all entries together lie from where they belong does not depend on the order in which they came (W. W.
+    How far all entries together are from where they belong does not depend on the order in which they came (W. W.
     Peterson, IBM J. Res. Dev. 1, 130, 1957, doi 10.1147/rd.12.0130); each of an entry's words walks that far.
     Runs of full slots are joined as they grow, so that a walk past thousands of them is not walked here.
     """
+    c_ptr, c_idx = pattern
     rows_of = np.zeros(out.shape[0], np.int64)
     for i in range(window_of_row.size):
         rows_of[window_of_row[i]] += 1
     after = np.arange(slots)
     used = np.empty(slots, np.int64)
-    held, window, first = 0, np.int64(-1), 0
+    filled, window, first = 0, np.int64(-1), 0
     for i in range(window_of_row.size):
         if window_of_row[i] != window:
-            for n in range(held):
+            for n in range(filled):
                 after[used[n]] = used[n]
-            held, window, first = 0, window_of_row[i], i
+            filled, window, first = 0, window_of_row[i], i
             out[window, 0] = i
             out[window, 6] = 1
         out[window, 1] += 1
@@ -41,26 +44,16 @@ def _fill(c_ptr: Any, c_idx: Any, hits: Any, window_of_row: Any, slots: int, cap
         for p in range(c_ptr[i], c_ptr[i + 1]):
             if hits[p] == 0:
                 continue
-            if held == capacity:
-                for n in range(held):
+            if filled == capacity:
+                for n in range(filled):
                     after[used[n]] = used[n]
-                held = 0
+                filled = 0
                 out[window, 6] += 1
             tag = local | np.int64(c_idx[p])
-            if hashing == 0:
-                slot = tag % slots
-            elif hashing == 1:
-                span = np.float64(rows_of[window] << bits)
-                slot = np.int64(np.float64(tag) / span * np.float64(slots))
-            else:
-                slot = np.int64((np.uint64(tag) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(24)) % np.uint64(slots))
-            found = slot
-            while after[found] != found:
-                after[found] = after[after[found]]
-                found = after[found]
-            after[found] = found + 1 if found + 1 < slots else 0
-            used[held] = found
-            held += 1
+            slot = slot_of(tag, hashing, slots, rows_of[window] << bits)
+            found = claim(after, slot)
+            used[filled] = found
+            filled += 1
             distance = found - slot
             if distance < 0:
                 distance += slots
@@ -76,5 +69,5 @@ def hash_windows(c_ptr: Any, c_idx: Any, hits: Any, window_of_row: Any, columns:
     windows = int(window_of_row.max()) + 1 if window_of_row.size else 0
     out = np.zeros((windows, len(COLUMNS)), np.int64)
     bits = max(1, int(columns - 1).bit_length())
-    _fill(c_ptr, c_idx, hits, window_of_row, merge.fabric.slots(1), merge.capacity, HASHES[merge.hash], bits, out)
+    _fill((c_ptr, c_idx), hits, window_of_row, merge.fabric.slots(1), merge.capacity, HASHES[merge.hash], bits, out)
     return pd.DataFrame(out, columns=list(COLUMNS))

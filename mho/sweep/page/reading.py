@@ -248,7 +248,8 @@ def _fill(found: Reading, points: Sequence[Point], rows: Sequence[StoredResult |
             column = found.outputs.setdefault(name, np.full(size, np.nan))
             column[number] = np.nan if value is None else value
         for name, values in _by_chip(one).items():
-            found.spread.setdefault(name, np.full(size, np.nan))[number] = float(np.std(values))
+            spread = found.spread.setdefault(name, np.full(size, np.nan))
+            spread[number] = np.std(values, ddof=1) if len(values) > 1 else np.nan
             found.chips[name] = max(found.chips.get(name, 0), len(values))
         # Points that share a row share its notes.
         if one.digest not in seen:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from configs.errors import InputError
 from mho.report import drift, merit, plots, sections
@@ -151,6 +152,56 @@ def test_banner_only_for_synthetic_data(page: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_figures")
+def test_the_stages_are_named_and_none_is_passed_off_as_another(broken: Path) -> None:
+    page, run = report.html(broken), report.load(broken)
+    rows = [(name, round(value or 0.0, 3)) for name, value, _ in merit.stage_rows(run)]
+    mean = run.default.quality[0].spread("accuracy").mean
+    assert rows == [("software", 0.871), ("retrained", 0.869), ("ideal chip", 0.867), ("chips", round(mean or 0.0, 3))]
+    assert "the retrained network on chips" in page
+    assert "chips hold it afterwards" in page
+    edit(broken / "metrics.json", lambda metrics: [metrics.pop(key) for key in ("stages", "retrained")])
+    old = report.html(broken)
+    assert "<th>Stage</th>" not in old
+    assert "chips hold it afterwards" not in old
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_one_chip_has_neither_deviation_nor_interval(tmp_path: Path) -> None:
+    page = report.html(write_fake_run(tmp_path / "run", chips=1))
+    assert "(one chip)" in page
+    assert "quality is of one chip at programming" in page
+    cells = re.findall(r'<td class="num">[^<]*\(one chip\)<small></small></td>', page)
+    assert len(cells) == len(VARIANTS) * len(TIMES_S)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_page_names_the_folder_in_which_the_run_is_published(broken: Path, tmp_path: Path) -> None:
+    page = report.html(broken, published_as=tmp_path / "kws")
+    assert "<dt>Run directory</dt><dd>kws</dd>" in page
+
+
+def test_intervals_and_bars_of_shares_end_at_0_and_100_percent(broken: Path) -> None:
+    accuracy = pd.read_csv(broken / "accuracy.csv")
+    accuracy.loc[accuracy["stage"] == "analog", "accuracy"] = np.resize(
+        [1.0, 0.9], (accuracy["stage"] == "analog").sum()
+    )
+    accuracy.to_csv(broken / "accuracy.csv", index=False)
+    _, rows = merit.accuracy_rows(report.load(broken))
+    ends = [(cell["low"], cell["high"]) for row in rows for cell in row["cells"]]
+    assert all(0.0 <= low <= high <= 1.0 for low, high in ends)
+    ax = Figure().subplots()
+    quality = pd.DataFrame({"variant": ["a"], "t_s": [0.0], "mean": [0.95], "std": [0.2]})
+    chips = pd.DataFrame({"variant": ["a"] * 2, "t_s": [0.0] * 2, "value": [0.9, 1.0]})
+    plots.accuracy_over_time(ax, quality, chips, plots.variant_styles(["a"]), label="accuracy")
+    bars = np.concatenate([part.vertices for each in ax.collections for part in each.get_paths()])
+    assert bars[:, 1].max() == pytest.approx(1.0)
+    assert bars[:, 1].min() == pytest.approx(0.75)
+    points = next(line for line in ax.lines if line.get_marker() == ".")
+    assert list(points.get_ydata()) == [0.9, 1.0]
+    assert min(points.get_xdata()) > bars[:, 0].max()
+
+
+@pytest.mark.usefixtures("no_figures")
 def test_text_of_users_is_escaped(broken: Path) -> None:
     evil = "<script>alert(1)</script>"
     for path in broken.glob("*.csv"):
@@ -202,6 +253,7 @@ def test_interval_counts_splits_not_chips() -> None:
         (-0.019, -0.03, -0.01, True, "met in the mean; the interval reaches beyond"),
         (-0.03, -0.04, -0.02, True, "not met"),
         (0.03, 0.02, 0.04, True, "met"),
+        (-0.01, None, None, True, "met by the mean; no interval"),
         (0.03, 0.02, 0.04, False, "not met"),
         (math.nan, None, None, True, "not available"),
     ],

@@ -62,6 +62,13 @@ def a_run(folder: Path, panels: tuple[Panel, ...] = PANELS) -> Path:
     return run
 
 
+def test_a_table_of_shares_cuts_its_intervals(tmp_path: Path) -> None:
+    panel = Panel("Intervals", "Rows.", "sweep", low="low", high="high", share=True, columns=("low", "high"))
+    run = a_run(tmp_path / "run", (panel,))
+    SWEEP.assign(low=-0.5, high=1.5).to_csv(run / "sweep.csv", index=False)
+    assert "<td>0</td><td>1.00</td>" in report.html(run)
+
+
 def test_every_panel_is_drawn_under_its_head(tmp_path: Path) -> None:
     page = report.html(a_run(tmp_path / "run"))
     assert page.index("<h2>Where it breaks</h2>") < page.index("<h2>More</h2>")

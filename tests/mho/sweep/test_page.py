@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def test_columns_hold_what_the_store_holds(folder: Path, text: str) -> None:
     assert (enob["name"], enob["unit"], enob["better"], enob["chips"]) == ("enob", "bit", "maximize", 2)
     assert enob["values"][0] == 3.0
     assert enob["values"][4] is None
-    assert enob["spread"][0] == pytest.approx(0.1)
+    assert enob["spread"][0] == pytest.approx(0.1 * math.sqrt(2))  # of two chips, over n - 1
     frame = formats.table(read(folder))
     for place, row in enumerate(frame.itertuples(index=False)):
         assert (enob["values"][place] is None) == bool(np.isnan(row.enob))

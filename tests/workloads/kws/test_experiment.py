@@ -17,10 +17,11 @@ from mappings.chip import Chip, Compensation, Weights
 from periphery import RampColumn
 from workloads import KeywordSpotting, Result, RunOptions
 from workloads.kws.augment import Augmentation
-from workloads.kws.model import KeywordNet, Model, load_weights
+from workloads.kws.model import KeywordNet, Model
 from workloads.kws.run import run
 from workloads.kws.settings import Evaluation, Features, KeywordVariant
 from workloads.kws.training import Stage, Training, learning_rate_share
+from workloads.kws.weights import load_weights
 from workloads.recordings.clips import LABELS
 
 RATE = 16_000
@@ -69,6 +70,44 @@ def test_it_learns_tones_and_chips_follow(result: Result) -> None:
     assert result.metrics.software["accuracy"] > 0.6
     assert result.metrics.variants[0].quality[0].spread("accuracy").mean > 0.5
     assert [variant.name for variant in result.metrics.variants] == ["taox", "conventional", "pcm"]
+
+
+def test_the_network_on_the_chips_is_judged_in_float_as_well(result: Result) -> None:
+    accuracy = result.tables["accuracy"]
+    retrained = accuracy[accuracy.stage == "retrained"]
+    assert list(retrained.variant) == ["taox", "conventional", "pcm"]
+    assert retrained.accuracy.nunique() == 1, "one number format"
+    assert result.metrics.retrained == {"accuracy": retrained.accuracy.iloc[0]}
+    assert list(result.metrics.stages) == ["software", "retrained", "quantised", "analog"]
+
+
+def test_a_given_network_is_on_the_chips_as_it_is_unless_tuning_is_asked_for(tones: Path, tmp_path: Path) -> None:
+    net = KeywordNet(Model(hidden=12), 40, 12, rng=Stream.root(3))
+    save_file(net.state_dict(), tmp_path / "mine.safetensors")
+    how = experiment(evaluation=Evaluation(chips=1, times_s=(0.0,), block=8, batch=16))
+    options = RunOptions(data=tones, weights=tmp_path / "mine.safetensors")
+    as_it_is = run(how, options)
+    assert "learning" not in as_it_is.tables
+    assert set(as_it_is.tables["accuracy"].stage) == {"software", "quantised", "analog"}
+    assert "retrained" not in as_it_is.metrics.stages
+    assert "the network given with --weights on chips" in as_it_is.metrics.stages["analog"]
+    assert any(note == as_it_is.metrics.weights and "in the order yes, no" in note for note in as_it_is.metrics.notes)
+    assert as_it_is.metrics.variants[0].quality[0].spread("accuracy").std is None
+    tuned = run(replace(how, training=replace(how.training, tune_given_weights=True)), options)
+    assert set(tuned.tables["learning"].stage) == {"5 bits"}
+    assert tuned.metrics.software == as_it_is.metrics.software
+    assert tuned.metrics.retrained["accuracy"] > tuned.metrics.software["accuracy"]
+    with pytest.raises(InputError, match=r"model\.classes: the order of classes of a network given with"):
+        run(replace(how, model=replace(how.model, classes=LABELS)), RunOptions(data=tones))
+
+
+def test_a_mean_over_more_steps_than_there_are_frames_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"model.readout_steps: allowed are 1 to 51, the frames of a clip .* \(got 52\)"
+    ):
+        experiment(model=Model(hidden=12, readout_steps=52))
+    with pytest.raises(InputError, match=r"model\.classes: each of yes, .* is named once \(got yes\)"):
+        experiment(model=Model(hidden=12, classes=("yes",)))
 
 
 def test_same_seed_gives_the_same_metrics(tones: Path, result: Result) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from devices import InputError
 from workloads.lsm.binning import NMNIST_BINNING, NTIDIGITS_BINNING, Binning, Spikes, binned
 from workloads.recordings.events import Recordings, Stored, gathered
+from workloads.recordings.labelled import Origin
 
 
 def recordings(
@@ -33,7 +34,12 @@ def recordings(
                 duration_s=length_s if number % 2 else None,
             )
         )
-    return gathered(stored, sensor=sensor, labels=("0", "1", "2"), data_name="made", source="", bibtex="")
+    return gathered(
+        stored,
+        sensor=sensor,
+        labels=("0", "1", "2"),
+        origin=Origin("made"),
+    )
 
 
 def plain(found: Recordings, how: Binning) -> np.ndarray:
@@ -97,7 +103,12 @@ def test_chunks_are_those_of_torch(bins: int, seed: int) -> None:
     channels = draw.integers(0, 64, 500)
     t_ms = np.append(draw.integers(0, bins, 499), bins - 1)
     stored = Stored("r", "r", "0", t_s=(t_ms + 0.5) * 1e-3, x=channels, duration_s=bins * 1e-3)
-    found = gathered([stored], sensor=(1, 1, 64), labels=("0",), data_name="", source="", bibtex="")
+    found = gathered(
+        [stored],
+        sensor=(1, 1, 64),
+        labels=("0",),
+        origin=Origin(""),
+    )
     train = torch.zeros(bins, 64)
     train[t_ms, channels] = 1
     expected = torch.zeros(129, 64)
@@ -139,7 +150,12 @@ def test_digest_tells_events_and_labels_apart() -> None:
 def test_address_and_time_return_what_was_stored() -> None:
     stored = Stored("r", "r", "0", t_s=np.array([0.0, 1e-6, 0.25]), x=np.array([3, 0, 33]), y=np.array([1, 2, 33]),
                     polarity=np.array([1, 0, 1]))  # fmt: skip
-    found = gathered([stored], sensor=(2, 34, 34), labels=("0",), data_name="", source="", bibtex="")
+    found = gathered(
+        [stored],
+        sensor=(2, 34, 34),
+        labels=("0",),
+        origin=Origin(""),
+    )
     assert found.x.tolist() == [3, 0, 33]
     assert found.y.tolist() == [1, 2, 33]
     assert found.polarity.tolist() == [1, 0, 1]
@@ -185,4 +201,9 @@ def test_events_that_cannot_be_are_named(wrong: dict[str, np.ndarray], text: str
     good = {"t_s": np.array([0.0, 0.1]), "x": np.array([0, 1]), "y": np.array([0, 1]), "polarity": np.array([0, 1])}
     stored = Stored("file 7", "r", "0", **{**good, **wrong})  # type: ignore[arg-type]
     with pytest.raises(InputError, match=f"^file 7: {text}$"):
-        gathered([stored], sensor=(2, 34, 34), labels=("0",), data_name="", source="", bibtex="")
+        gathered(
+            [stored],
+            sensor=(2, 34, 34),
+            labels=("0",),
+            origin=Origin(""),
+        )

@@ -8,20 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from devices import FormedTaOx, InputError
+from devices import FormedTaOx, InputError, Stream
 from devices.effects import Stuck
 from mappings.liquid.liquid import Liquid
 from mho.console import summary
 from mho.runner import run as run_experiment
 from periphery.neurons.lif import LIF
 from workloads import LiquidStateMachine, Result, RunOptions, ZeroShot
-from workloads.lsm.binning import Binning
+from workloads.lsm.binning import Binning, binned
 from workloads.lsm.breaking import SWEPT, OperatingPoint, ParameterSweep, points
 from workloads.lsm.chips import as_software
 from workloads.lsm.data import EventData
 from workloads.lsm.readout import Logistic, Ridge
 from workloads.lsm.run import run as run_liquid
 from workloads.lsm.settings import LiquidEvaluation, LiquidVariant
+from workloads.lsm.split import official_split
+from workloads.lsm.tables import LiquidTables
+from workloads.running import silent
 from workloads.zeroshot.learning import Contrastive
 from workloads.zeroshot.run import run as run_zeroshot
 from workloads.zeroshot.settings import TwoLiquids, ZeroShotEvaluation, ZeroShotVariant
@@ -167,6 +170,30 @@ def test_software_does_not_know_how_a_chip_is_read() -> None:
     worse = replace(SMALL, pairing="pairs", read_path="capacitor", device=FormedTaOx(effects=(Stuck(off_rate=0.1),)))
     assert as_software(worse) == as_software(SMALL)
     assert as_software(replace(SMALL, gain_per_uS=0.06)) != as_software(SMALL)
+
+
+def test_a_liquid_in_which_nothing_fires_is_noted_and_not_only_its_accuracy(moving_bars: Path) -> None:
+    dead = replace(SMALL, neuron=LIF(decay=0.9, threshold=1e6))
+    variants = (LiquidVariant(name="neighbours", chip=dead, default=True),)
+    one = LiquidEvaluation(chips=2, times_s=(0.0,), shown=1)
+    notes = run_liquid(
+        experiment(variants=variants, evaluation=one, sweeps=()), RunOptions(data=moving_bars)
+    ).metrics.notes
+    assert any(note.startswith("neighbours: no neuron fires in any recording on 2 of 2 liquids") for note in notes)
+    assert any(note.startswith("software: no neuron fires in any recording") for note in notes)
+
+
+def test_recordings_in_neither_part_are_noted(moving_bars: Path) -> None:
+    how = experiment()
+    found = how.data.find(moving_bars, silent)
+    names = np.resize(["train", "test", "valid"], len(found))
+    found = replace(found, parts=names)
+    parts = {"official": [official_split(found, rng=Stream.root(0))]}
+    tables = LiquidTables(how, found, binned(found, SHORT), parts)
+    tables.note_unused()
+    assert tables.notes == [
+        "32 of 96 recordings (valid) are neither trained on nor tested: the data set's own test part."
+    ]
 
 
 def test_bad_input_is_refused_in_one_sentence(moving_bars: Path) -> None:

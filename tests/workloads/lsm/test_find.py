@@ -17,6 +17,7 @@ from workloads.lsm.find import find_events, kind_of, locate
 from workloads.lsm.saccades import Saccades
 from workloads.lsm.split import official_split, speaker_folds, stratified_folds
 from workloads.recordings.events import Recordings, Stored, gathered
+from workloads.recordings.labelled import Origin
 from workloads.recordings.spoken import NOTE, Counting, spoken_digits
 from workloads.split import Split
 
@@ -55,7 +56,12 @@ def recordings(*, speakers: int = 5, each: int = 8, parts: bool = False) -> Reco
         for speaker in range(speakers)
         for number in range(each + label)
     ]
-    return gathered(stored, sensor=(1, 1, 4), labels=("0", "1", "2"), data_name="made", source="", bibtex="")
+    return gathered(
+        stored,
+        sensor=(1, 1, 4),
+        labels=("0", "1", "2"),
+        origin=Origin("made"),
+    )
 
 
 def whole(split: Split, n: int) -> None:
@@ -70,8 +76,8 @@ def test_named_data_goes_before_the_environment_and_both_before_the_default(
     other = tmp_path / "one.csv"
     other.write_text("recording,label,t,x,y,p\na,0,0.1,1,2,0\n")
     monkeypatch.setenv("MHO_DATA", str(other))
-    assert find_events("vision", nmnist, rng=RNG).data_name == "n"
-    assert find_events("vision", rng=RNG).data_name == "one.csv"
+    assert find_events("vision", nmnist, rng=RNG).origin.name == "n"
+    assert find_events("vision", rng=RNG).origin.name == "one.csv"
     monkeypatch.setenv("MHO_DATA", str(tmp_path / "gone"))
     problem = told(lambda: find_events("vision", rng=RNG))[0]
     assert problem.startswith(
@@ -81,7 +87,7 @@ def test_named_data_goes_before_the_environment_and_both_before_the_default(
 
 def test_embedded_pictures_stand_in_and_say_so() -> None:
     found = find_events("vision", rng=RNG, saccades=Saccades(frames=12, width_px=20.0))
-    assert found.synthetic
+    assert found.origin.synthetic
     assert len(found) == 1797
     assert found.notes[0].startswith("The data is SYNTHETIC")
     assert found.notes[-1].startswith("No recordings were named (no --data, no MHO_DATA)")
@@ -101,7 +107,7 @@ def test_embedded_digits_are_spoken_and_heard(tmp_path: Path, monkeypatch: pytes
     assert spoken_digits(seed=1, how=FEW).digest == sounds.digest
     assert spoken_digits(seed=2, how=FEW).digest != sounds.digest
     found = find_events("audio", rng=RNG, cochlea=Cochlea(channels=32), counting=FEW)
-    assert found.synthetic
+    assert found.origin.synthetic
     assert found.sensor == (1, 1, 32)
     assert found.notes[0] == NOTE
     assert told(lambda: Counting(voices=0, repeats=1, tests=1)) == (
@@ -149,7 +155,7 @@ def test_pictures_are_shown_to_the_camera(tmp_path: Path) -> None:
     found = find_events("vision", tmp_path, rng=RNG)
     assert found.classes.tolist() == [1, 2]
     assert found.parts.tolist() == ["test", "test"]
-    assert found.synthetic
+    assert found.origin.synthetic
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not here")
@@ -204,7 +210,7 @@ def test_official_parts_are_kept_and_validation_comes_from_training() -> None:
     assert len(split.validation) == pytest.approx(0.2 * (data.parts == "train").sum(), abs=2)
     assert len(official_split(data, rng=RNG, validation=0.0).validation) == 0
     problem = told(lambda: official_split(recordings(), rng=RNG))
-    assert problem == ("made: allowed are recordings with a training and a test part (got one or none)",)
+    assert problem == ("made: allowed are recordings with a training and a test part (got one)",)
     assert told(lambda: official_split(data, rng=RNG, validation=1.0)) == (
         "validation: allowed is a share from 0 to below 1 (got 1)",
     )

@@ -15,6 +15,7 @@ import pytest
 from devices import InputError, Stream
 from workloads.lsm.saccades import NOTE, Saccades, cached_saccade_events, saccade_events
 from workloads.recordings.images import Images, load_idx, sklearn_digits
+from workloads.recordings.labelled import Origin
 
 RNG = Stream.root(3)
 QUIET = Saccades(noise_Hz=0.0, threshold_sigma=0.0, refractory_s=0.0)
@@ -31,9 +32,7 @@ def pictures(pixels: np.ndarray, full: int = 255) -> Images:
         parts=np.array([""] * n),
         labels=tuple("0123456789"),
         full=full,
-        data_name="made",
-        source="made",
-        bibtex="",
+        origin=Origin("made", "made", ""),
     )
 
 
@@ -122,7 +121,7 @@ def test_a_picture_gives_the_same_events_whoever_is_shown_beside_it() -> None:
     few, more = saccade_events(some(3), Saccades(), rng=RNG), saccade_events(some(9), Saccades(), rng=RNG)
     assert more.select([0, 1, 2]).digest == few.digest
     assert saccade_events(some(3), Saccades(), rng=Stream.root(4)).digest != few.digest
-    assert few.synthetic
+    assert few.origin.synthetic
     assert few.notes == (NOTE,)
 
 
@@ -198,7 +197,7 @@ def test_wrong_idx_files_are_named(tmp_path: Path) -> None:
     assert told(lambda: load_idx(tmp_path / "none"))[0].startswith(f"{tmp_path / 'none'}: has no pictures")
     packed = mnist(tmp_path / "c", ".gz") / "t10k-images-idx3-ubyte.gz"
     packed.write_bytes(packed.read_bytes()[:-9])
-    assert told(lambda: load_idx(packed))[0].startswith(f"{packed}: damaged or cut off (")
+    assert told(lambda: load_idx(packed))[0].startswith(f"{packed}:1: whole packed data (")
 
 
 @needs_real

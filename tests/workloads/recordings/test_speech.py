@@ -66,9 +66,9 @@ def test_the_default_is_the_same_every_time_and_says_that_it_is_synthetic(cache:
     kept.unlink()
     assert spoken_clips(seed=1, how=FEW).digest == first.digest
     assert spoken_clips(seed=2, how=FEW).digest != first.digest
-    assert first.synthetic
+    assert first.origin.synthetic
     assert first.notes == (NOTE,)
-    assert "synthetic" in first.source
+    assert "synthetic" in first.origin.source
 
 
 @pytest.mark.usefixtures("spoken")
@@ -125,7 +125,7 @@ def test_when_the_network_fails_the_default_stands_in_and_says_why(monkeypatch: 
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/x"
     monkeypatch.setattr(find, "TEST_SET", remote(url))
     clips = find_clips(spoken=FEW, show_download=False)
-    assert clips.synthetic
+    assert clips.origin.synthetic
     assert clips.notes[-1] == (
         "Speech Commands was not found (no --data, no MHO_DATA, nothing in the cache; "
         f"{url} cannot be reached (ConnectionError))."

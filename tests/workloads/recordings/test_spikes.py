@@ -176,10 +176,10 @@ def test_channels_groups_and_parts_are_read_where_they_are(tmp_path: Path) -> No
     ("text", "problem"),
     [
         ("", ": an empty file; allowed is a header with t, x, y, p"),
-        ("a,b\n1,2\n", ":1: allowed is a header with one of t, t_s, t_us (got a, b)"),
+        ("a,b\n1,2\n", ":1: allowed is a header with one of t, t_s, t_ms, t_us (got a, b)"),
         ("t,y\n1,2\n", ":1: allowed is a header with 'x' or 'channel' (got t, y)"),
-        ("t,x\n0.1,2\n0.2,two\n", ":3: x: allowed is a whole number from 0 (got 'two')"),
-        ("t,x\n0.1,2\n0.2,2.5\n", ":3: x: allowed is a whole number from 0 (got '2.5')"),
+        ("t,x\n0.1,2\n0.2,two\n", ":3: x: allowed is a whole number from 0 to 4095 (got 'two')"),
+        ("t,x\n0.1,2\n0.2,2.5\n", ":3: x: allowed is a whole number from 0 to 4095 (got '2.5')"),
         ("t,x\n,2\n0.2,2\n", ":2: t: allowed is a number (got '')"),
         ("t,x\n0.1,2\n150000,2\n", ":3: allowed are times from 0 to 2000 s (got 150000 s; t_us is for us)"),
         ("t,x\n0.1,2\n0.1,2,3,4\n", ":3: allowed are 2 values, as in the header (got 4)"),

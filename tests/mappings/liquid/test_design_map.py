@@ -1,4 +1,4 @@
-"""The design rule of a liquid: memory against delay lines that are known, and what the map depends on."""
+"""The design rule of a liquid: memory against delay lines of given length, and what the map depends on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_memory_of_a_delay_line_is_its_length(length: int) -> None:
     states = draw.normal(0.0, 1e-3, (40, 100, 12))
     for k in range(length):
         states[..., k] = np.roll(signal, k, axis=1)
-    # What the line does not hold is noise: of 500 and more samples tested, chance leaves a few hundredths.
+    # What is not in the line is noise: of 500 and more samples tested, chance leaves a few hundredths.
     assert memory_capacity(states * 30.0, signal, delays=8) == pytest.approx(length, abs=0.05)
 
 
@@ -39,8 +39,8 @@ def test_spectral_radius_follows_the_circular_law() -> None:
     # Independent weights of variance v fill a disc of radius sqrt(v N); neighbours' differences reach somewhat further.
     how = replace(Liquid(), neurons=400, array_columns=1024, pairing="pairs", array_rows=1024)
     expected = 6.651 * 20.0 * 0.07 / 5.0
-    assert spectral_radius(how.program(CHIPS))[0] == pytest.approx(expected, rel=0.06)
-    assert spectral_radius(how.software(CHIPS))[0] == pytest.approx(expected, rel=0.06)
+    assert spectral_radius(how.map().program(rng=CHIPS))[0] == pytest.approx(expected, rel=0.06)
+    assert spectral_radius(how.map().software(rng=CHIPS))[0] == pytest.approx(expected, rel=0.06)
 
 
 def test_only_weight_scale_over_threshold_matters() -> None:
@@ -57,15 +57,15 @@ def test_map_marks_the_configured_point_in_its_middle() -> None:
     found = design_map(how, rng=CHIPS, source=SOURCE, probe=SMALL, points=3)
     assert found.gains_per_uS == pytest.approx([0.0175, 0.07, 0.28])
     assert found.thresholds == pytest.approx([1.25, 5.0, 20.0])
-    own = found.configured
+    configured = found.configured
     assert (found.rate[1, 1], found.spectral_radius[1, 1], found.memory[1, 1]) == (
-        own.rate,
-        own.spectral_radius,
-        own.memory,
+        configured.rate,
+        configured.spectral_radius,
+        configured.memory,
     )
     assert np.all(np.diff(found.rate, axis=1) > 0), "a larger weight fires more"
     assert np.all(np.diff(found.rate, axis=0) < 0), "a higher threshold fires less"
-    assert found.spectral_radius[0, 0] == pytest.approx(own.spectral_radius)
+    assert found.spectral_radius[0, 0] == pytest.approx(configured.spectral_radius)
 
 
 def test_picture_has_three_panels_with_the_point_marked() -> None:

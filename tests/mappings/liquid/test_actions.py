@@ -11,20 +11,14 @@ import pytest
 from devices import ChipStreams, Stream
 from mappings.actions import Actions
 from mappings.cost import CostLine, price
-from mappings.liquid.actions import (
-    GPU_MODELS,
-    LiquidActivity,
-    gpu_actions,
-    liquid_actions,
-    membrane,
-    readout_actions,
-    training_cost,
-)
-from mappings.liquid.liquid import LineSpikes, Liquid
+from mappings.liquid.comparison import GPU_MODELS, gpu_actions, training_cost
+from mappings.liquid.liquid import Liquid
+from mappings.liquid.run import LineSpikes, LiquidActivity
+from periphery.neurons.lif import MembraneCapacitor
 from periphery.prices.component import load_components
 
 COMPONENTS = load_components()
-BUSY = LiquidActivity(lines=36.0, spikes=13.5, load_S=201 * 33.96e-6)
+BUSY = LiquidActivity(lines=36.0, spikes=13.5, load_S=201 * 33.96e-6, steps=50)
 PATHS = ("board", "capacitor")
 
 
@@ -47,10 +41,10 @@ def energy(actions: Actions) -> float:
 def test_activity_is_what_a_run_did() -> None:
     how = Liquid(inputs=30, neurons=20, neuron=replace(Liquid().neuron, threshold=2.0))
     rng = ChipStreams.of(Stream.root(0), 3)
-    made = how.program(rng)
+    made = how.map().program(rng=rng)
     x = np.random.default_rng(0).random((5, 40, 30)) < 0.3
-    run = made.run(LineSpikes.of(x), rng=rng, record=True)
-    seen = LiquidActivity.of(run, made.read())
+    run = made.at().run(LineSpikes.of(x), noise=rng, record=True)
+    seen = run.activity
     assert run.raster is not None
     fed_back = float(run.raster[:, :, :-1].double().sum()) / (3 * 5 * 40)
     assert seen.lines == pytest.approx(x.sum() / (5 * 40) + fed_back)
@@ -61,9 +55,7 @@ def test_activity_is_what_a_run_did() -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_the_array_costs_active_lines_times_bit_lines(path: str) -> None:
     how = Liquid(read_path=path)  # type: ignore[arg-type]
-    one, two = (
-        counts(liquid_actions(how, replace(BUSY, lines=lines), steps=50)) for lines in (BUSY.lines, 2 * BUSY.lines)
-    )
+    one, two = (counts(how.map().actions(replace(BUSY, lines=lines))) for lines in (BUSY.lines, 2 * BUSY.lines))
     array = [("word_line", "cell_pulse"), ("cell_array", "read_J")]
     assert one[array[0]] == 36.0 * 201
     conducts_s = how.circuit.t_convert_s if path == "board" else how.circuit.t_step_s
@@ -75,21 +67,22 @@ def test_the_array_costs_active_lines_times_bit_lines(path: str) -> None:
 
 def test_the_board_converts_every_bit_line_in_turn() -> None:
     how = Liquid()
-    step = liquid_actions(how, BUSY, steps=50)
+    step = how.map().actions(BUSY)
     assert counts(step)["adc_board", "convert"] == 201
     assert step.latency_s == pytest.approx(26 * 20e-6 + 200 * 10e-9)
     large = Liquid(inputs=784, neurons=2048)
-    assert large.arrays == 6 * 5
-    assert counts(liquid_actions(large, BUSY, steps=49))["adc_board", "convert"] == 6 * (2048 + 5)
+    assert large.map().grid.tiles == 6 * 5
+    assert counts(large.map().actions(BUSY))["adc_board", "convert"] == 6 * (2048 + 5)
 
 
 def test_the_capacitor_is_the_digital_neuron() -> None:
     how = Liquid(read_path="capacitor")
-    circuit = membrane(how)
+    circuit = how.map().neuron
+    assert isinstance(circuit, MembraneCapacitor)
     unit_A = 0.1e-6 / 0.07 * how.circuit.copy_ratio
     back = circuit.lif(unit_A)
     assert (back.decay, back.threshold) == pytest.approx((0.9, 5.0))
-    step = liquid_actions(how, BUSY, steps=50)
+    step = how.map().actions(BUSY)
     current_A = BUSY.lines * BUSY.load_S * 0.1
     drawn = current_A * 100e-9 * 0.9 * (1 + 2 * 200 / 201 * 0.125)
     assert counts(step)["membrane", "charge_J"] == pytest.approx(drawn)
@@ -99,12 +92,12 @@ def test_the_capacitor_is_the_digital_neuron() -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_everything_that_a_liquid_does_has_a_price_and_a_source(path: str) -> None:
     how = Liquid(read_path=path)  # type: ignore[arg-type]
-    for actions in (liquid_actions(how, BUSY, steps=50), readout_actions(how, 10, steps=50)):
+    for actions in (how.map().actions(BUSY), how.map().readout(10).actions(steps=50)):
         lines = priced(actions)
         assert all(line.source and line.status for line in lines)
         assert sum(line.energy_J for line in lines) > 0
-    assert readout_actions(how, 10, steps=50).ops == 2 * 200 * 10
-    assert liquid_actions(how, BUSY, steps=50).ops == 2 * 456 * 200
+    assert how.map().readout(10).actions(steps=50).ops == 2 * 200 * 10
+    assert how.map().actions(BUSY).ops == 2 * 456 * 200
 
 
 def test_only_capacitors_can_beat_the_graphics_processor() -> None:
@@ -112,7 +105,7 @@ def test_only_capacitors_can_beat_the_graphics_processor() -> None:
     ratios = {}
     for path in PATHS:
         how = Liquid(read_path=path)  # type: ignore[arg-type]
-        mine = energy(liquid_actions(how, BUSY, steps=50)) + energy(readout_actions(how, 10, steps=50))
+        mine = energy(how.map().actions(BUSY)) + energy(how.map().readout(10).actions(steps=50))
         ratios[path] = {model: energy(gpu_actions(how, 10, steps=50, model=model)) / mine for model in GPU_MODELS}
     assert all(ratio < 0.1 for ratio in ratios["board"].values())
     assert all(ratio > 10.0 for ratio in ratios["capacitor"].values())

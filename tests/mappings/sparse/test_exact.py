@@ -17,7 +17,7 @@ from devices import InputError, Stream
 from mappings.sparse import SEMIRINGS, partial_products, spgemm
 from mappings.sparse.exact import kernel, product
 
-MATRICES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "matrices"
+MATRICES = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "matrices"
 NAMES = sorted(path.name.removesuffix(".mtx.gz") for path in MATRICES.glob("*.mtx.gz"))
 
 
@@ -243,8 +243,8 @@ def test_hopeless_product_is_refused_from_a_sample_of_rows(monkeypatch: pytest.M
     exact = (ones(a) @ ones(a)).nnz
     with pytest.raises(InputError, match="would hold about") as refused:
         spgemm(a, a)
-    said = int(str(refused.value).split("about ")[1].split(" ")[0].replace(",", ""))
-    assert said == pytest.approx(exact, rel=0.3)
+    estimated = int(str(refused.value).split("about ")[1].split(" ")[0].replace(",", ""))
+    assert estimated == pytest.approx(exact, rel=0.3)
 
 
 EYE64 = np.eye(2, dtype=np.uint64)

@@ -82,15 +82,15 @@ def walked(a: Any, b: Any, firsts: np.ndarray, slots: int, slot_of: Any) -> tupl
     probes = longest = 0
     bits = int(b.shape[1] - 1).bit_length()
     for first, last in pairwise(firsts):
-        held: dict[int, int] = {}
+        filled: dict[int, int] = {}
         for i in range(first, last):
             for k in a.indices[a.indptr[i] : a.indptr[i + 1]]:
                 for j in b.indices[b.indptr[k] : b.indptr[k + 1]]:
                     tag = (int(i - first) << bits) | int(j)
                     slot, steps = slot_of(tag, int(last - first) << bits), 1
-                    while held.get(slot, tag) != tag:
+                    while filled.get(slot, tag) != tag:
                         slot, steps = (slot + 1) % slots, steps + 1
-                    held[slot] = tag
+                    filled[slot] = tag
                     probes, longest = probes + steps, max(longest, steps)
     return probes, longest
 

@@ -10,7 +10,8 @@ import torch
 
 from devices import ChipStreams, FormedTaOx, Stream
 from mappings.liquid.gpu import run_torch
-from mappings.liquid.liquid import LineSpikes, Liquid, LiquidRun, ProgrammedLiquid
+from mappings.liquid.liquid import Liquid, ProgrammedLiquid
+from mappings.liquid.run import LineSpikes, LiquidRun
 from periphery.neurons.lif import LIF
 
 QUIET = FormedTaOx(read_noise_S=0.0, slow_noise_S=0.0)
@@ -35,15 +36,15 @@ def spikes(inputs: int, n: int = 7, rate: float = 0.3) -> LineSpikes:
 
 
 def on(made: ProgrammedLiquid, lines: LineSpikes, device: str, *, record: bool = False) -> LiquidRun:
-    return run_torch(made.read(), made.neurons, lines, rng=CHIPS, device=device, record=record)
+    return run_torch(made.at(), lines, rng=CHIPS, device=device, record=record)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_without_noise_every_bit_is_that_of_the_compiled_engines(name: str, device: str) -> None:
     how = VARIANTS[name]
-    made, lines = how.program(CHIPS), spikes(how.inputs)
-    expected, found = made.run(lines, rng=CHIPS, record=True), on(made, lines, device, record=True)
+    made, lines = how.map().program(rng=CHIPS), spikes(how.inputs)
+    expected, found = made.at().run(lines, noise=CHIPS, record=True), on(made, lines, device, record=True)
     assert 0.01 < float(expected.rates.mean()) < 0.6
     for field in ("counts", "line_reads", "clipped", "raster"):
         assert torch.equal(getattr(found, field), getattr(expected, field)), field
@@ -54,9 +55,9 @@ def test_without_noise_every_bit_is_that_of_the_compiled_engines(name: str, devi
 @pytest.mark.parametrize("device", DEVICES)
 def test_with_noise_rates_agree_and_blocks_stand_alone(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loud = replace(Liquid(), device=replace(QUIET, read_noise_S=8e-6), neuron=LIF(noise=1.0))
-    made, lines = loud.program(CHIPS), spikes(256, n=600, rate=0.05)
-    expected, found = made.run(lines, rng=CHIPS), on(made, lines, device)
-    calm = replace(loud, device=QUIET, neuron=LIF()).program(CHIPS).run(lines, rng=CHIPS)
+    made, lines = loud.map().program(rng=CHIPS), spikes(256, n=600, rate=0.05)
+    expected, found = made.at().run(lines, noise=CHIPS), on(made, lines, device)
+    calm = replace(loud, device=QUIET, neuron=LIF()).map().program(rng=CHIPS).at().run(lines, noise=CHIPS)
     for chip in range(2):
         assert float(found.rates[chip]) == pytest.approx(float(expected.rates[chip]), rel=0.01)
         assert float(found.rates[chip]) > 1.1 * float(calm.rates[chip]), "noise makes neurons fire"
@@ -65,6 +66,6 @@ def test_with_noise_rates_agree_and_blocks_stand_alone(device: str, monkeypatch:
 
 
 def test_numbers_are_refused_on_a_gpu() -> None:
-    made = Liquid().program(CHIPS)
+    made = Liquid().map().program(rng=CHIPS)
     with pytest.raises(ValueError, match="numbers: allowed on the CPU alone"):
-        made.run(spikes(256, n=2), rng=CHIPS, numbers=np.arange(2), device="cuda")
+        made.at().run(spikes(256, n=2), noise=CHIPS, numbers=np.arange(2), device="cuda")

@@ -19,20 +19,19 @@ from mappings.sparse import (
     Lengths,
     Merge,
     SparseChip,
+    SparseLayer,
     SparseMapping,
     accuracy,
-    count,
     estimate,
     multiply,
     partial_products,
-    plan,
     sample,
 )
-from mappings.sparse.tiles import compute as analog
+from mappings.sparse.tiles import writing
 from periphery import SAR, AmplitudeDAC, BitSerial, PWMDriver
 from workloads.spgemm import ErdosRenyi, read_matrix
 
-MATRICES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "matrices"
+MATRICES = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "matrices"
 GRAPHS = (
     "karate", "jagmesh7", "bcspwr10", "ca-GrQc", "ca-HepTh", "email-Eu-core", "p2p-Gnutella31", "wiki-Vote",
     "hep-th-metis", "PGPgiantcompo", "power", "fe_4elt2", "airfoil1", "cora_graph", "citeseer_graph", "pubmed_graph",
@@ -58,7 +57,7 @@ def test_ideal_cells_and_enough_bits_give_the_exact_product_of_real_graphs(name:
     a = read_matrix(MATRICES / f"{name}.mtx.gz").csr
     a.data[:] = 1.0
     run = multiply(a, a, SparseMapping(chip=SparseChip(adc_bits=5)), rng=ROOT, threads=1)
-    assert run.plan.bits_exact
+    assert run.mapped.bits_exact
     assert run.outside == 0.0
     np.testing.assert_array_equal(run.C.data, run.exact.data)
     assert run.counts.products == partial_products(a, a).sum()
@@ -85,7 +84,7 @@ WAYS: dict[str, Any] = {
 def test_every_way_is_exact_on_ideal_cells(way: str) -> None:
     a, b = ones(31, 23, 0.3, 1), ones(23, 37, 0.3, 2)
     run = multiply(a, b, SparseMapping(**WAYS[way]), rng=ROOT, threads=2)
-    assert run.plan.bits_exact
+    assert run.mapped.bits_exact
     np.testing.assert_allclose(run.C.toarray(), (a @ b).toarray(), rtol=0, atol=1e-9)
     assert run.accuracy.rounded_share == 1.0
     assert run.counts.products == partial_products(a, b).sum()
@@ -106,7 +105,7 @@ def test_whole_numbers_of_both_signs_are_exact_in_digits(encoding: Any, driver: 
         rows=8, columns=64, encoding=encoding, driver=driver, input_bits=3, adc_bits=12, rows_at_once=8
     )  # fmt: skip
     run = multiply(a, b, SparseMapping(chip=chip), rng=ROOT, threads=1)
-    assert run.plan.bits_exact
+    assert run.mapped.bits_exact
     np.testing.assert_allclose(run.C.toarray(), (a @ b).toarray(), atol=1e-9)
 
 
@@ -123,7 +122,7 @@ def test_counts_are_what_a_loop_over_activations_counts(
     a, b = ones(shape[0], shape[1], density, seed), ones(shape[1], shape[2], density, seed + 1)
     mapping = SparseMapping(chip=replace(SMALL, rows_at_once=rows_at_once, tiles=2))
     run = multiply(a, b, mapping, rng=ROOT, threads=2)
-    tiles, counts = run.plan.tiles, run.counts
+    tiles, counts = run.mapped.tiles, run.counts
     np.testing.assert_array_equal(run.C.toarray(), (a @ b).toarray())
     dense = np.zeros((tiles.tiles, tiles.rows, tiles.columns), bool)
     dense[tiles.cell_tile, tiles.cell_row, tiles.cell_line] = True
@@ -156,7 +155,7 @@ def test_the_result_depends_on_neither_threads_nor_batches(monkeypatch: pytest.M
     first = multiply(a, b, noisy(), rng=ROOT, threads=1).C.data
     assert np.abs(first - np.rint(first)).max() > 0.05
     np.testing.assert_array_equal(multiply(a, b, noisy(), rng=ROOT, threads=3).C.data, first)
-    monkeypatch.setattr(analog, "CELLS_AT_ONCE", 200)
+    monkeypatch.setattr(writing, "CELLS_AT_ONCE", 200)
     np.testing.assert_array_equal(multiply(a, b, noisy(), rng=ROOT, threads=2).C.data, first)
     assert (multiply(a, b, noisy(), rng=ROOT.child("other")).C.data != first).any()
 
@@ -198,13 +197,13 @@ def test_more_rows_at_once_than_codes_tell_apart_cost_exactness() -> None:
     a, b = ones(50, 60, 0.7, 1), ones(60, 50, 0.7, 2)
     chip = SparseChip(rows=64, columns=65, adc_bits=4)
     fits = multiply(a, b, SparseMapping(chip=chip), rng=ROOT)
-    assert fits.plan.rows_at_once == 15
+    assert fits.mapped.inputs.rows_at_once == 15
     assert fits.accuracy.exact_share == 1.0
     coarse = multiply(a, b, SparseMapping(chip=replace(chip, rows_at_once=64)), rng=ROOT)
-    assert coarse.plan.lsb[0] > 1.0
-    assert not coarse.plan.bits_exact
+    assert coarse.mapped.converter.lsb[0] > 1.0
+    assert not coarse.mapped.bits_exact
     assert coarse.accuracy.rounded_share < 0.5
-    assert np.abs((coarse.C - coarse.exact).data).max() <= coarse.plan.lsb[0] / 2 + 1e-5
+    assert np.abs((coarse.C - coarse.exact).data).max() <= coarse.mapped.converter.lsb[0] / 2 + 1e-5
     short = multiply(a, b, SparseMapping(chip=replace(chip, rows_at_once=64, lsb_units=1.0)), rng=ROOT)
     assert short.outside == pytest.approx((short.exact.data > 15).mean())
     np.testing.assert_array_equal(short.C.data, np.minimum(short.exact.data, 15))
@@ -238,7 +237,7 @@ def test_windows_hold_what_fits_and_probes_are_those_of_a_table_walked_slot_by_s
     assert (table["tables"] == 1).all()
     words = np.zeros(run.exact.shape)
     for tile in range(run.counts.tiles):
-        t = run.plan.tiles
+        t = run.mapped.tiles
         cells = slice(*t.tile_ptr[tile : tile + 2])
         held = np.zeros(run.exact.shape[1])
         places = np.zeros((60, held.size))
@@ -284,11 +283,11 @@ def test_a_write_loop_s_energy_and_time_replace_the_price_of_a_cell() -> None:
 def test_estimates_meet_the_count_where_the_pattern_is_random() -> None:
     a = ErdosRenyi(rows=3000, per_row=6.0).draw(rng=Stream.root(5)).csr
     mapping = SparseMapping(order="natural")
-    ready = plan(a, a, mapping)
-    true = count(ready)
+    mapped = SparseLayer(a).map(mapping, inputs=a)
+    true = mapped.counts
     ways = {
         "lengths": estimate(Lengths.of(a, a), mapping),
-        "tiles": estimate(Lengths.of(a, a), mapping, tiles=ready.tiles),
+        "tiles": estimate(Lengths.of(a, a), mapping, tiles=mapped.tiles),
         "sample": sample(a, a, mapping, products=true.products / 8),
     }
     for found in ways.values():
@@ -321,7 +320,7 @@ def test_empty_products() -> None:
             np.eye(2),
             np.eye(2),
             SparseMapping(chip=SparseChip(merge=Merge(accumulator="fixed")), scale="tile"),
-            r"accumulator: float where tiles have scales of their own \(got fixed\)",
+            r"accumulator: float where tiles have separate scales \(got fixed\)",
         ),
     ],
 )

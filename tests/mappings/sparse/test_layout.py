@@ -13,7 +13,7 @@ from scipy import sparse
 from devices import InputError, Stream
 from mappings.sparse import LAYOUTS, ORDERS, lay
 from mappings.sparse.tiles.grouping import order, shared
-from mappings.sparse.tiles.plan import canonical
+from mappings.sparse.tiles.product import canonical
 
 
 @st.composite
@@ -51,7 +51,7 @@ def test_every_nonzero_stands_in_exactly_one_place_that_leads_back_to_it(
     found = tiles.line_column[tiles.line_start[tiles.cell_tile] + tiles.cell_line]
     np.testing.assert_array_equal(found, b.indices[tiles.cell_entry])
     assert (np.diff(tiles.tile_ptr) > 0).all()
-    assert 0.0 <= tiles.utilisation <= 1.0
+    assert 0.0 <= tiles.grid.utilisation <= 1.0
 
 
 @given(b=matrices(), kind=st.sampled_from(list(ORDERS)), **SIZES)

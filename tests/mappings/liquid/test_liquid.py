@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from devices import PCM, SONOS, ChipStreams, FormedTaOx, Stream
 from devices.effects import Retention, Stuck
 from mappings import counter_noise as liquid_noise
-from mappings.liquid.liquid import Engine, LineSpikes, Liquid, ProgrammedLiquid
-from mappings.liquid.run import Job
+from mappings.liquid.liquid import Liquid, ProgrammedLiquid
+from mappings.liquid.run import Job, LineSpikes, LiquidEngine
 from mappings.liquid.step import neuron_input, on_grid
 from periphery.neurons.lif import LIF
 
 QUIET = FormedTaOx(read_noise_S=0.0, slow_noise_S=0.0)
-ENGINES: tuple[Engine, ...] = ("events", "dense")
+ENGINES: tuple[LiquidEngine, ...] = ("events", "dense")
 
 
 def chips(number: int | list[int], seed: int = 0) -> ChipStreams:
@@ -45,7 +45,7 @@ def reference(x: NDArray[np.bool_], weights: NDArray[np.float64], how: Liquid) -
 @pytest.fixture(scope="module")
 def formed() -> torch.Tensor:
     """Weights of the paper's liquid on 16 chips [uS]."""
-    return Liquid().program(chips(16)).weights_uS().double()
+    return Liquid().map().program(rng=chips(16)).weights_uS().double()
 
 
 def test_weights_have_no_mean_and_the_spread_of_two_cells(formed: torch.Tensor) -> None:
@@ -59,7 +59,7 @@ def test_weights_have_no_mean_and_the_spread_of_two_cells(formed: torch.Tensor) 
 @pytest.mark.parametrize(("pairing", "expected"), [("neighbours", -0.5), ("pairs", 0.0)])
 def test_adjacent_neurons_share_a_cell_or_do_not(pairing: str, expected: float) -> None:
     how = replace(Liquid(), pairing=pairing)
-    w = how.program(chips(16)).weights_uS().double()
+    w = how.map().program(rng=chips(16)).weights_uS().double()
     w = w - w.mean()
     for apart, correlation in ((1, expected), (2, 0.0)):
         assert float((w[..., apart:] * w[..., :-apart]).mean() / w.var()) == pytest.approx(correlation, abs=0.01)
@@ -69,8 +69,8 @@ def test_adjacent_neurons_share_a_cell_or_do_not(pairing: str, expected: float) 
 
 def test_rows_of_differences_telescope_on_every_array() -> None:
     how = Liquid(inputs=30, neurons=20, array_columns=9, array_rows=32, device=QUIET)
-    assert (how.columns, how.arrays) == (23, 2 * 3)
-    made = how.program(chips(2))
+    made = how.map().program(rng=chips(2))
+    assert (made.mapped.shape.columns, made.mapped.grid.tiles) == (23, 2 * 3)
     g, w = made.conductance_uS(), made.weights_uS()
     assert g.shape == (2, 50, 23)
     for lo, hi, first, last in ((0, 8, 0, 8), (8, 16, 9, 17), (16, 20, 18, 22)):
@@ -79,11 +79,11 @@ def test_rows_of_differences_telescope_on_every_array() -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("path", ["software", "capacitor", "board"])
-def test_liquid_follows_the_equations(engine: Engine, path: str) -> None:
+def test_liquid_follows_the_equations(engine: LiquidEngine, path: str) -> None:
     how = Liquid(device=QUIET, read_path="capacitor" if path != "board" else "board", adc_bits=None)
-    made = how.software(chips(2)) if path == "software" else how.program(chips(2))
+    made = how.map().software(rng=chips(2)) if path == "software" else how.map().program(rng=chips(2))
     x = bernoulli(6, 50, 256, 0.2)
-    run = made.run(LineSpikes.of(x), rng=chips(2), record=True, engine=engine)
+    run = made.at().run(LineSpikes.of(x), noise=chips(2), record=True, engine=engine)
     assert run.raster is not None
     weights = on_grid(made.weights_uS()).double().numpy()
     for chip in range(2):
@@ -100,11 +100,11 @@ def test_liquid_follows_the_equations(engine: Engine, path: str) -> None:
 
 def test_converter_rounds_every_bit_line_to_whole_codes() -> None:
     how = Liquid(device=QUIET, inputs=40, neurons=24, adc_bits=9, neuron=LIF(threshold=2.0))
-    made = how.program(chips(1))
-    read = made.read()
+    made = how.map().program(rng=chips(1))
+    read = made.at()
     assert read.lsb_uS == pytest.approx(64 * 33.96 / 511, rel=1e-5)
     x = bernoulli(4, 30, 40, 0.4)
-    run = made.run(LineSpikes.of(x), rng=chips(1), record=True)
+    run = made.at().run(LineSpikes.of(x), noise=chips(1), record=True)
     g = on_grid(made.conductance_uS() - read.offset_uS).double().numpy()[0] + read.offset_uS
     for n in range(4):
         mem, s, spikes = np.zeros(24), np.zeros(24), []
@@ -117,9 +117,9 @@ def test_converter_rounds_every_bit_line_to_whole_codes() -> None:
         assert np.sum(spikes) > 20
         np.testing.assert_array_equal(run.raster[0, n].numpy(), np.array(spikes))
     assert int(run.clipped.sum()) == 0
-    narrow = replace(how, adc_lines=16.0, neuron=LIF(threshold=1e6)).program(chips(1))
-    lost = narrow.run(LineSpikes.of(x), rng=chips(1)).clipped[0].numpy()
-    codes = np.round(x.astype(float) @ g[:40] / narrow.read().lsb_uS)
+    narrow = replace(how, adc_lines=16.0, neuron=LIF(threshold=1e6)).map().program(rng=chips(1))
+    lost = narrow.at().run(LineSpikes.of(x), noise=chips(1)).clipped[0].numpy()
+    codes = np.round(x.astype(float) @ g[:40] / narrow.at().lsb_uS)
     np.testing.assert_array_equal(lost, (codes > 511).sum((1, 2)))
     assert 0.2 < lost.sum() / codes.size < 0.8, "16 lines on average drive a range of 16"
 
@@ -132,7 +132,7 @@ VARIANTS = {
     "every term of a neuron": Liquid(
         neuron=LIF(threshold_sigma=0.5, noise=0.3, residue=0.2, refractory_steps=2, threshold=3.0)
     ),
-    "noise of every cell its own": Liquid(
+    "noise that differs by cell": Liquid(
         inputs=70, neurons=40, array_rows=64, device=SONOS(), gain_per_uS=0.4, adc_bits=12
     ),
 }
@@ -141,39 +141,39 @@ VARIANTS = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_both_engines_give_the_same_bits(name: str) -> None:
     how = VARIANTS[name]
-    made = how.program(chips(2))
+    made = how.map().program(rng=chips(2))
     x = LineSpikes.of(bernoulli(7, 40, how.inputs, 0.3))
-    events, dense = (made.run(x, rng=chips(2), record=True, engine=engine) for engine in ENGINES)
+    events, dense = (made.at().run(x, noise=chips(2), record=True, engine=engine) for engine in ENGINES)
     assert 0.005 < float(events.rates.mean()) < 0.6
     for field in ("counts", "line_reads", "clipped", "raster"):
         assert torch.equal(getattr(events, field), getattr(dense, field)), field
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_no_bit_depends_on_batch_or_chips_beside(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_bit_depends_on_batch_or_chips_beside(engine: LiquidEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     how = Liquid()
     x = bernoulli(9, 30, 256, 0.3)
-    made = how.program(chips(3))
-    whole = made.run(LineSpikes.of(x), rng=chips(3), engine=engine)
-    alone = how.program(chips([2])).run(LineSpikes.of(x), rng=chips([2]), engine=engine)
+    made = how.map().program(rng=chips(3))
+    whole = made.at().run(LineSpikes.of(x), noise=chips(3), engine=engine)
+    alone = how.map().program(rng=chips([2])).at().run(LineSpikes.of(x), noise=chips([2]), engine=engine)
     assert torch.equal(alone.counts[0], whole.counts[2])
     some = np.array([7, 2, 5])
-    part = made.run(LineSpikes.of(x[some]), rng=chips(3), numbers=some, engine=engine)
+    part = made.at().run(LineSpikes.of(x[some]), noise=chips(3), numbers=some, engine=engine)
     assert torch.equal(part.counts, whole.counts[:, some])
     monkeypatch.setattr("mappings.liquid.run.BLOCK", 4)
-    assert torch.equal(made.run(LineSpikes.of(x), rng=chips(3), engine=engine).counts, whole.counts)
-    again = made.run(LineSpikes.of(x), rng=chips(3, seed=1), engine=engine)
+    assert torch.equal(made.at().run(LineSpikes.of(x), noise=chips(3), engine=engine).counts, whole.counts)
+    again = made.at().run(LineSpikes.of(x), noise=chips(3, seed=1), engine=engine)
     assert not torch.equal(again.counts, whole.counts), "another seed of the read noise"
 
 
 def _noise(how: Liquid, active: int, reads: int) -> NDArray[np.float64]:
     """Inputs of neurons where all rows hold zeros and ``active`` lines are driven: noise alone [uS]."""
-    made = how.program(chips(1))
+    made = how.map().program(rng=chips(1))
     spikes = LineSpikes.of(bernoulli(1, 1, how.inputs, 0.5))
-    job = Job.of(made.read(), made.neurons, spikes, np.zeros(1, np.int64), record=False)
-    physics, out = job._physics(0, 12345), []
+    job = Job.of(made.at(), spikes, np.zeros(1, np.int64), record=False)
+    physics, out = job.physics(0, 12345), []
     for read in range(reads):
-        x, z = np.empty(how.neurons, np.float32), np.zeros(job.z_width, np.float32)
+        x, z = np.empty(how.neurons, np.float32), np.zeros(physics.z_width, np.float32)
         sums, none = np.zeros((1, job.rows.shape[2]), np.float32), np.zeros((1, 0), np.float32)
         neuron_input(physics, sums, none, np.array([active]), np.uint32(read), np.uint32(3), z, x)
         out.append(x.astype(np.float64))
@@ -188,11 +188,11 @@ def test_read_noise_grows_with_active_lines_and_is_shared_by_neighbours(
     how = replace(Liquid(read_path="capacitor"), pairing=pairing)
     x = _noise(how, active, 1500)
     variance = active * 2 * 0.26**2
-    # 300,000 numbers, of which neighbours are correlated: the variance is known to about 0.4 %.
+    # 300,000 numbers, of which neighbours are correlated: the variance is estimated within 0.4 %.
     assert x.var() == pytest.approx(variance, rel=0.015)
     assert abs(x.mean()) < 5 * math.sqrt(variance / x.size)
     assert (x[:, 1:] * x[:, :-1]).mean() / variance == pytest.approx(correlation, abs=0.01)
-    assert (x[1:] * x[:-1]).mean() / variance == pytest.approx(0.0, abs=0.01), "recordings have noise of their own"
+    assert (x[1:] * x[:-1]).mean() / variance == pytest.approx(0.0, abs=0.01), "noise differs by recording"
     assert (x**4).mean() / variance**2 == pytest.approx(3.0, abs=0.06)
 
 
@@ -216,18 +216,18 @@ def test_noise_comes_from_philox_and_is_normal() -> None:
 
 
 def test_rows_on_the_grid_add_up_exactly_in_any_order() -> None:
-    rows = Liquid().program(chips(2)).weights_uS()
-    held = on_grid(rows)
-    assert float((held - rows).abs().max()) <= 2.0**-13
+    rows = Liquid().map().program(rng=chips(2)).weights_uS()
+    gridded = on_grid(rows)
+    assert float((gridded - rows).abs().max()) <= 2.0**-13
     order = torch.randperm(456, generator=torch.Generator().manual_seed(0))
-    forward = held.cumsum(1)[:, -1]
-    assert torch.equal(forward, held[:, order].cumsum(1)[:, -1])
-    assert torch.equal(forward.double(), held.double().sum(1))
+    forward = gridded.cumsum(1)[:, -1]
+    assert torch.equal(forward, gridded[:, order].cumsum(1)[:, -1])
+    assert torch.equal(forward.double(), gridded.double().sum(1))
 
 
 def test_forming_voltage_thins_the_weights_out() -> None:
     half = replace(FormedTaOx(), forming_V=3.433)
-    made = replace(Liquid(), device=half).program(chips(4))
+    made = replace(Liquid(), device=half).map().program(rng=chips(4))
     unformed = made.conductance_uS() == 0.1
     assert float(unformed.float().mean()) == pytest.approx(0.5, abs=0.005)
     both = unformed[..., 1:] & unformed[..., :-1]
@@ -238,38 +238,38 @@ def test_stuck_and_relaxing_cells_reach_the_neurons() -> None:
     x = LineSpikes.of(bernoulli(4, 30, 256, 0.2))
 
     def made(*effects: Retention | Stuck) -> ProgrammedLiquid:
-        return Liquid(device=replace(FormedTaOx(), effects=effects)).program(chips(2))
+        return Liquid(device=replace(FormedTaOx(), effects=effects)).map().program(rng=chips(2))
 
-    healthy = made().run(x, rng=chips(2))
-    dead = made(Stuck(off_rate=1.0)).run(x, rng=chips(2))
+    healthy = made().at().run(x, noise=chips(2))
+    dead = made(Stuck(off_rate=1.0)).at().run(x, noise=chips(2))
     assert int(dead.counts.sum()) < int(healthy.counts.sum()) / 20, "noise alone"
     stuck = made(Stuck(off_rate=0.1))
     assert float((stuck.conductance_uS() == 0.0).float().mean()) == pytest.approx(0.1, abs=0.005)
-    assert float(stuck.run(x, rng=chips(2)).rates.mean()) > float(healthy.rates.mean()), "holes widen the spread"
+    assert float(stuck.at().run(x, noise=chips(2)).rates.mean()) > float(healthy.rates.mean()), "holes widen the spread"
     loses = made(Retention(per_decade=0.1, cell_sd=0.0, rest_S=0.0))
     month_s = 10.0**6.0
     kept = 1.0 - 0.1 * math.log10(1.0 + month_s)
     quiet = float(loses.weights_uS(month_s).std() / loses.weights_uS(0.0).std())
     assert quiet == pytest.approx(kept, rel=0.01)
-    assert float(loses.run(x, rng=chips(2), t_s=month_s).rates.mean()) < 0.5 * float(healthy.rates.mean())
+    assert float(loses.at(month_s).run(x, noise=chips(2)).rates.mean()) < 0.5 * float(healthy.rates.mean())
 
 
 def test_written_cells_take_random_targets() -> None:
     how = Liquid(device=PCM(), inputs=60, neurons=40)
-    w = how.program(chips(4)).weights_uS()
+    w = how.map().program(rng=chips(4)).weights_uS()
     span = (how.device.g_max_S - how.device.g_min_S) * 1e6
     assert float(w.std()) == pytest.approx(math.sqrt(2) * 0.15 * span, rel=0.25), "programming errors add to it"
     assert not torch.equal(w[0], w[1])
 
 
 def test_whatever_does_not_fit_is_refused() -> None:
-    made = Liquid().program(chips(2))
+    made = Liquid().map().program(rng=chips(2))
     x = LineSpikes.of(bernoulli(2, 3, 256, 0.2))
     with pytest.raises(ValueError, match=r"spikes: allowed are 256 word lines, the liquid's inputs \(got 64\)"):
-        made.run(LineSpikes.of(bernoulli(2, 3, 64, 0.2)), rng=chips(2))
-    with pytest.raises(ValueError, match=r"rng: allowed is one stream for each of the 2 chips \(got 3\)"):
-        made.run(x, rng=chips(3))
+        made.at().run(LineSpikes.of(bernoulli(2, 3, 64, 0.2)), noise=chips(2))
+    with pytest.raises(ValueError, match=r"noise: allowed is one stream for each of the 2 chips \(got 3\)"):
+        made.at().run(x, noise=chips(3))
     with pytest.raises(ValueError, match=r"numbers: allowed is one for each of the 2 recordings \(got 1\)"):
-        made.run(x, rng=chips(2), numbers=np.zeros(1, np.int64))
+        made.at().run(x, noise=chips(2), numbers=np.zeros(1, np.int64))
     with pytest.raises(ValueError, match="a liquid in software has weights but no cells"):
-        Liquid().software(chips(1)).conductance_uS()
+        Liquid().map().software(rng=chips(1)).conductance_uS()

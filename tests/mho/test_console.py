@@ -1,0 +1,37 @@
+"""The summary of a run names its stages, and shows no deviation that one chip does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mho.console import summary
+
+COST = {"area_m2": 1e-9, "energy_J": 1e-9, "latency_s": 1e-6}
+
+
+def metrics(std: float | None, chips: int, **more: Any) -> dict[str, Any]:
+    quality = [{"t_s": 0.0, "chips": chips, "accuracy": {"mean": 0.5, "std": std}}]
+    return {
+        "experiment": "kws",
+        "data": {"name": "clips", "train": 2, "test": 1, "synthetic": False},
+        "metrics": {"accuracy": {"higher_is_better": True, "unit": "1"}},
+        "software": {"accuracy": 0.8},
+        "quantised": {"accuracy": 0.6},
+        "variants": [{"name": "taox", "default": True, "quality": quality, "cost": COST}],
+        **more,
+    }
+
+
+def test_the_stages_of_a_run_are_shown_in_their_order() -> None:
+    assert "software 80.0 %, ideal chip 60.0 %" in summary(metrics(0.1, 2))
+    more: dict[str, Any] = {"retrained": {"accuracy": 0.7}, "weights": "--weights mine: classes in the order yes, no."}
+    text = summary(metrics(0.1, 2, **more))
+    assert "software 80.0 %, retrained 70.0 %, ideal chip 60.0 %" in text
+    assert more["weights"] in text
+
+
+def test_one_chip_has_no_deviation() -> None:
+    assert "0: 50.0 % ± 10.0 %" in summary(metrics(0.1, 2))
+    one = summary(metrics(None, 1))
+    assert "0: 50.0 % (one chip)" in one
+    assert "±" not in one
