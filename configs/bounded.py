@@ -197,6 +197,11 @@ class LimitedStream(io.RawIOBase):
         return data
 
 
+def encodable(text: str) -> str:
+    """``text`` with an escape for each byte of a file's name that is not UTF-8, which no file could take."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def too_large(name: str, limit: int, size: int | None = None) -> InputError:
     """The sentence for a file beyond the limit, and how to raise it."""
     got = "more" if size is None else f"{size:,}"

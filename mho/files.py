@@ -66,11 +66,6 @@ def write_atomic(path: Path | str, data: bytes) -> None:
         raise InputError(f"{path}: cannot write: {error.strerror or error}; nothing was written") from error
 
 
-def encodable(text: str) -> str:
-    """``text`` with an escape for each byte of a file's name that is not UTF-8, which no file could take."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def parquet_bytes(frame: pd.DataFrame) -> bytes:
     """A table as Parquet. Raises InputError where the package for it is missing."""
     buffer = io.BytesIO()

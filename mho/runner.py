@@ -17,10 +17,11 @@ from typing import Any
 
 import torch
 
+from configs.bounded import encodable
 from configs.yaml_source import dump_yaml
 from devices import InputError
 from mho.config.read import Loaded, digest, read
-from mho.files import RunFolder, encodable, user_path
+from mho.files import RunFolder, user_path
 from workloads import WORKLOADS, AnyExperiment, Result
 from workloads.running import Progress, RunOptions, silent
 

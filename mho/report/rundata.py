@@ -13,10 +13,9 @@ from typing import Any, TypeVar
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
-from configs.bounded import read_file
+from configs.bounded import encodable, read_file
 from configs.errors import InputError
 from configs.yaml_source import MAX_BYTES, parse_mapping
-from mho.files import encodable
 from workloads.result import Data, MeanAndStd, Metrics, VariantResult
 
 Read = TypeVar("Read")

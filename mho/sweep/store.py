@@ -22,9 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.bounded import largest_bytes, too_large
+from configs.bounded import encodable, largest_bytes, too_large
 from configs.errors import InputError
-from mho.files import encodable
 
 FILE = "sweep.sqlite"
 LAYOUT = 1

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 
-from configs.bounded import read_unpacked
+from configs.bounded import encodable, read_unpacked
 from configs.errors import InputError
 from workloads.spgemm.archives import member_of, npz
 from workloads.spgemm.edge_list import edge_list
@@ -98,7 +98,8 @@ def read_matrix(path: Path | str) -> Matrix:
         raise InputError(f"{file}: values whose sum over duplicates is finite (got {np.inf})")
     if csr.nnz and values != "real" and np.abs(csr.data).max() >= LARGEST_WHOLE:
         raise InputError(f"{file}: integers whose sum over duplicates is below 2^53 in size (got larger)")
-    return Matrix(stem(path), csr, values, str(path), tuple(f"{path.name}: {note}." for note in notes))
+    name, found = encodable(path.name), encodable(str(path))
+    return Matrix(encodable(stem(path)), csr, values, found, tuple(f"{name}: {note}." for note in notes))
 
 
 def _text(data: bytes) -> bytes:
