@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -115,15 +116,16 @@ class Local(Closing):
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Processes started here do not receive Ctrl-C, which the terminal sends to all: the sweep ends them itself."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Processes started here do not receive Ctrl-C, which the terminal sends to all: the sweep ends them itself.
+
+    They inherit the mask of this thread; a Ctrl-C that comes meanwhile reaches the sweep when the mask is lifted.
+    """
+    resource_tracker.ensure_running()  # where the first process starts it, some Pythons lift the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def translated(inner: Any, means: Callable[[BaseException], BaseException]) -> Future[Any]:
@@ -146,12 +148,13 @@ def _broken(error: BaseException) -> BaseException:
 
 
 def _end_with(parent: int) -> None:
-    """Let a worker end when its sweep was killed: nobody would take its answers.
+    """Let a worker end when its sweep was killed, and only then: nobody would take its answers.
 
     loky collects garbage about once a second; what was imported is no garbage, and to look at it takes a quarter of
     that second.
     """
     gc.freeze()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:
