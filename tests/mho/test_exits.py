@@ -142,6 +142,20 @@ def test_a_signal_ends_a_command_with_its_number(
     assert signal.getsignal(number) is before
 
 
+def test_ctrl_c_ends_a_sweep_with_workers_in_one_sentence(tmp_path: Path) -> None:
+    sheet = tmp_path / "many.yaml"
+    axes = "axes: {ramp.max_clocks: {first: 40, last: 2000, step: 1}}"
+    sheet.write_text(f"base: {{kind: nladc, ramp: {{device: rram_taox}}}}\n{axes}\n", encoding="utf-8")
+    with _command("sweep", sheet, "-j", 2, "-o", tmp_path / "out", "--quiet") as running:
+        while running.poll() is None and not list((tmp_path / "out").glob("*.sqlite-wal")):
+            time.sleep(0.02)
+        time.sleep(0.5)  # workers are being started, which is when a traceback is likeliest
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=120)
+    assert (running.returncode, out) == (130, b"")
+    assert err == b"mho: stopped; all that is finished is kept, and the same command goes on from there\n"
+
+
 def test_a_signal_that_is_ignored_stays_ignored(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
