@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
+import pkgutil
 import random
 import shutil
 import sys
@@ -23,20 +25,25 @@ for variable, value in {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}.items():
 from benchmarks.fuzz import KINDS
 from benchmarks.fuzz.case import Case, clips, small, write
 from benchmarks.fuzz.child import FAULTS, Child, Outcome
+from mho import packages
 
 INPUTS = 10_000
-# What mho imports when it is first needed: done once here, it is not done again in every child.
+# What mho imports when it is first needed, beside its own modules: done once here, it is not done again in every child.
 LATER = (
-    "matplotlib.pyplot",
-    "plotly.graph_objects",
-    "sklearn",
-    "h5py",
-    "scipy.io",
-    "pandas",
-    "optuna",
-    "soundfile",
-    "pyarrow",
+    *("matplotlib.pyplot", "plotly.graph_objects", "sklearn", "h5py", "scipy.io", "pandas", "optuna", "soundfile"),
+    *("pyarrow", "librosa", "torch", "safetensors.torch", "numba"),
 )
+
+
+def import_all() -> None:
+    """Import every module of mho; those of extras that are not installed are left out."""
+    for name in ("mho", "mho.cli", *LATER):
+        importlib.import_module(name)
+    for package in ("mho", *packages.PACKAGES):
+        for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            if not found.name.startswith(("mho.shims", "mho.__main__")):
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(found.name)
 
 
 def numbers_of(kind: str, each: int) -> list[int]:
@@ -152,8 +159,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="inputs at a time")
     parser.add_argument("--json", type=Path, help="file to write every outcome to, one a line")
     given = parser.parse_args(arguments)
-    for name in ("mho.cli", *LATER):
-        importlib.import_module(name)
+    import_all()
     kinds = [name for name in given.what if not name.isdecimal()] or list(KINDS)
     unknown = [name for name in kinds if name not in KINDS]
     if unknown:

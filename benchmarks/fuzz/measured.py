@@ -185,5 +185,5 @@ def case(number: int, folder: Path, base: Path) -> Case:
         return Case(about, ("fit", "input.csv", *kind, "-o", "out/device.yaml"), infinite)
     bench = ("show", "NLADC", "--chips", "2", "--bits", "4")
     if form == "function":
-        return Case(about, (*bench, "--function", "input.csv", *rng.choice([(), ("--range", "-3", "3")])), infinite)
+        return Case(about, (*bench, "--function", "input.csv"), infinite)
     return Case(about, (*bench, "--levels", rng.choice(["optimal", "uniform"]), "--samples", "input.csv"), infinite)

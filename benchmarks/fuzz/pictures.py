@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import struct
 from functools import cache
 from pathlib import Path
@@ -61,19 +62,30 @@ def _listed() -> dict[str, tuple[bytes, bytes]]:
     }
 
 
+def _changed(rng: random.Random) -> tuple[str, tuple[bytes, bytes]]:
+    """Sound files of another size, or good ones with bytes changed; in words, and the two files."""
+    if rng.random() < 0.3:
+        count, rows, columns = rng.choice([1, 3, 24, 25]), rng.choice([1, 2, 7, 28, 40]), rng.choice([1, 2, 8, 28])
+        classes = bytes(rng.choice([0, 1, 2, rng.randrange(256)]) for _ in range(count))
+        images = idx(IMAGES, (count, rows, columns), rng.randbytes(count * rows * columns))
+        return f"{count} pictures of {rows} x {columns}", (images, idx(LABELS, (count,), classes))
+    images, labels = _listed()["good"]
+    which = rng.random() < 0.5
+    good = labels if which else images
+    # Headers of 16 and 8 bytes are where most can go wrong.
+    head = (8 if which else 16) if rng.random() < 0.5 else len(good)
+    odd = bent(rng, good[:head]) + good[head:]
+    if rng.random() < 0.3:
+        odd = bent(rng, gzip.compress(odd, mtime=0))
+    return "bytes changed", (images, odd) if which else (odd, labels)
+
+
 def case(number: int, folder: Path, base: Path) -> Case:
     rng = start("pictures", number)
     if listed := from_list(number, _listed()):
         about, files = listed
     else:
-        about, files = "bytes changed", _listed()["good"]
-        which = rng.random() < 0.5
-        # Headers of 16 and 8 bytes are where most can go wrong.
-        head = (8 if which else 16) if rng.random() < 0.8 else len(files[which])
-        odd = bent(rng, files[which][:head]) + files[which][head:]
-        if rng.random() < 0.3:
-            odd = bent(rng, gzip.compress(odd, mtime=0))
-        files = (files[0], odd) if which else (odd, files[1])
+        about, files = _changed(rng)
     suffix = ".gz" if rng.random() < 0.3 else ""
     write(folder / "data", {f"{name}{suffix}": data for name, data in zip(NAMES, files, strict=True)})
     if rng.random() < 0.05:

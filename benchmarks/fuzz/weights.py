@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import struct
 from collections.abc import Mapping
 from functools import cache
@@ -45,7 +46,7 @@ def network(gates: int = 4, hidden: int = HIDDEN) -> dict[str, np.ndarray[Any, A
 
 def stored(head: Any, data: bytes) -> bytes:
     """A safetensors file of a header, true or not, and its bytes."""
-    text = head if isinstance(head, bytes) else json.dumps(head).encode()
+    text = head if isinstance(head, bytes) else json.dumps(head).encode("utf-8", "surrogatepass")
     return struct.pack("<Q", len(text)) + text + data
 
 
@@ -54,7 +55,8 @@ def parts(tensors: dict[str, np.ndarray[Any, Any]], kind: str = "F32") -> tuple[
     head: dict[str, Any] = {}
     data = b""
     for name, tensor in tensors.items():
-        piece = tensor.astype(TYPES[kind]).tobytes()
+        with np.errstate(all="ignore"):
+            piece = tensor.astype(TYPES[kind]).tobytes()
         head[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [len(data), len(data) + len(piece)]}
         data += piece
     return head, data
@@ -121,17 +123,41 @@ def _listed() -> dict[str, bytes]:
     return found
 
 
+def _other_tensors(rng: random.Random, kind: str) -> tuple[str, bytes]:
+    """A sound file of tensors that are not the network's: another shape, name or value; in words, and its bytes."""
+    tensors = network(rng.choice([1, 3, 4, 4, 4]), rng.choice([HIDDEN, HIDDEN, HIDDEN, 1, 24]))
+    name = rng.choice(list(tensors))
+    value = rng.choice([0.0, -1.0, 1e-42, 1e20, 1e38, -3e38])
+    way = rng.choice(["shape", "name", "value", "one value", "type alone"])
+    if way == "shape":
+        tensors[name] = np.zeros(
+            rng.choice([(), (0,), (1,), (16,), (16, 4), (16, 40, 1), (12, 4), (4, 12), (100_000, 4)]), np.float32
+        )
+    elif way == "name":
+        tensors[rng.choice(["", "weight", "x.weight_ih_l0", name.upper(), "\ud800", name + ".", "a" * 5000])] = (
+            tensors.pop(name)
+        )
+    elif way == "value":
+        tensors[name] = np.full_like(tensors[name], value)
+    elif way == "one value":
+        tensors[name].flat[0] = value
+    return f"{kind}: {way} of {name}", stored(*parts(tensors, kind))
+
+
 def case(number: int, folder: Path, base: Path) -> Case:
     rng = start("weights", number)
     if listed := from_list(number, _listed()):
         about, blob = listed
     else:
-        head, data = parts(network(), rng.choice(["F32", "F32", "F16", "F64"]))
-        if rng.random() < 0.5:
+        kind, way = rng.choice(list(TYPES)), rng.random()
+        if way < 0.5:
+            about, blob = _other_tensors(rng, kind)
+        elif way < 0.75:
+            head, data = parts(network(), kind)
             about, _ = changed(rng, head)
             blob = stored(json.dumps(head).encode("utf-8", "surrogatepass"), data)
         else:
-            whole = stored(head, data)
+            whole = stored(*parts(network(), kind))
             size = rng.choice([8, 600, 600, len(whole)])
             about, blob = "bytes changed", bent(rng, whole[:size], TOKENS) + whole[size:]
     (folder / "own.safetensors").write_bytes(blob)
