@@ -43,7 +43,7 @@ def a_table_with_a_word(folder: Path) -> str:
         (folder / label / "1.csv").write_text("t,x,y,p\n0.1,2,3,0\n")
     path = folder / "right" / "2.csv"
     path.write_text("t,x,y,p\n0.1,2,3,0\n0.2,two,3,0\n")
-    return f"{path}:3: x: allowed is a whole number from 0 (got 'two')"
+    return f"{path}:3: x: allowed is a whole number from 0 to 4095 (got 'two')"
 
 
 def truncated_spikes(folder: Path) -> str:

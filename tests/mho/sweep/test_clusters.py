@@ -172,7 +172,7 @@ def test_other_code_on_a_worker_ends_the_sweep_with_a_sentence(tmp_path: Path, m
     from mho.sweep import provenance, work
 
     monkeypatch.setattr(provenance, "code", lambda: ("what the worker holds", {}))
-    task = work.Task("nladc", ({},), (None,), None, tmp_path, "what the sweep asks for")
+    task = work.PointBatch("nladc", ({},), (None,), None, tmp_path, "what the sweep asks for")
     with pytest.raises(OSError, match="has other code of mho or other versions of packages than the sweep"):
         work.perform(task)
 

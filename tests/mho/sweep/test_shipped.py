@@ -92,7 +92,7 @@ def test_sparse_points_count_tiles_and_own_to_a_random_graph(tmp_path: Path) -> 
 
 def test_a_sparse_sweep_over_names_refuses_a_single_file(tmp_path: Path) -> None:
     matrix = tmp_path / "one.mtx"
-    matrix.write_text("%%MatrixMarket matrix coordinate pattern general\n2 2 1\n1 2\n", encoding="utf-8")
+    matrix.write_text("%%MatrixMarket matrix coordinate pattern general\n2 2 2\n1 2\n2 1\n", encoding="utf-8")
     file = tmp_path / "sparse.yaml"
     file.write_text(
         "base: {extends: spgemm_tiny, applications: []}\naxes: {data.names: [[one], [other]]}\ntimes_s: [0.0]\n",
