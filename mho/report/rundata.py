@@ -172,7 +172,7 @@ def _text(path: Path, most: int) -> str:
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(_text(path, _MOST_OF_JSON), parse_constant=_refused)
+        value = json.loads(_text(path, _MOST_OF_JSON), parse_constant=_not_available)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}") from error
     except InputError:
@@ -184,8 +184,8 @@ def _json_object(path: Path) -> dict[str, Any]:
     return _encodable(value)  # type: ignore[no-any-return]
 
 
-def _refused(word: str) -> None:
-    raise ValueError(f"{word} is no number of JSON")
+def _not_available(word: str) -> None:
+    """NaN and infinities, which are no JSON, read as what is not available."""
 
 
 def _encodable(value: Any) -> Any:

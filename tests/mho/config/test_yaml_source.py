@@ -237,7 +237,7 @@ def test_text_of_any_shape() -> None:
     assert parse_text(" ", "--set", Path()) is None
 
 
-@pytest.mark.parametrize("piece", [b"x ", b"x\n  ", b"\n", b"[", b"- ", b'"', b"#", b"? "])
+@pytest.mark.parametrize("piece", [b"x ", b"[", b"- "])
 def test_the_largest_file_takes_seconds(piece: bytes) -> None:
     data = b"a: " + piece * ((MAX_BYTES - 3) // len(piece))
     started = time.process_time()
