@@ -52,7 +52,7 @@ _NUMBERS: dict[str, str] = {
     "prices": "energy_J area_m2",
 }
 _TRUTH: dict[str, str] = {"vread": "offset_and_noise", "prices": "chosen"}
-_MOST_BYTES = 1 << 28  # of one file
+_MOST_OF_JSON, _MOST_OF_A_TABLE = 1 << 25, 1 << 27  # [bytes]
 _REQUIRED = ("accuracy", "layers", "components")
 _TRUTH_WORDS = {
     "true": True,
@@ -163,7 +163,7 @@ def _collect(problems: list[str], read: Callable[[], Read]) -> Read | None:
         return None
 
 
-def _text(path: Path, most: int = _MOST_BYTES) -> str:
+def _text(path: Path, most: int) -> str:
     try:
         return read_file(path, most=most).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -172,7 +172,7 @@ def _text(path: Path, most: int = _MOST_BYTES) -> str:
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(_text(path), parse_constant=_refused)
+        value = json.loads(_text(path, _MOST_OF_JSON), parse_constant=_not_available)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}") from error
     except InputError:
@@ -184,8 +184,8 @@ def _json_object(path: Path) -> dict[str, Any]:
     return _encodable(value)  # type: ignore[no-any-return]
 
 
-def _refused(word: str) -> None:
-    raise ValueError(f"{word} is no number of JSON")
+def _not_available(word: str) -> None:
+    """NaN and infinities, which are no JSON, read as what is not available."""
 
 
 def _encodable(value: Any) -> Any:
@@ -255,7 +255,7 @@ def _empty(name: str) -> pd.DataFrame:
 
 def _table(folder: Path, name: str) -> pd.DataFrame:
     path = folder / f"{name}.csv"
-    text = _text(path)
+    text = _text(path, _MOST_OF_A_TABLE)
     try:
         # Everything as text first: pandas would read a variant called "NA" or "null" as missing.
         frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)

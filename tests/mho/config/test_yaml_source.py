@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -233,3 +235,12 @@ def test_text_of_any_shape() -> None:
     assert node is not None
     assert node.plain() == [1, {"a": "off"}]
     assert parse_text(" ", "--set", Path()) is None
+
+
+@pytest.mark.parametrize("piece", [b"x ", b"[", b"- "])
+def test_the_largest_file_takes_seconds(piece: bytes) -> None:
+    data = b"a: " + piece * ((MAX_BYTES - 3) // len(piece))
+    started = time.process_time()
+    with contextlib.suppress(InputError):
+        parse_mapping(data, "large.yaml", Path())
+    assert time.process_time() - started < 10.0

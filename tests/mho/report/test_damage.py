@@ -22,7 +22,6 @@ DEEP = "[" * 200_000
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "lists in lists": lambda run: (run / "metrics.json").write_text(DEEP),
     "a number of 5,000 digits": lambda run: (run / "manifest.json").write_text('{"seed": ' + "9" * 5000 + "}"),
-    "NaN": lambda run: (run / "manifest.json").write_text('{"seed": NaN}'),
     "a list": lambda run: (run / "metrics.json").write_text("[]"),
     "UTF-16": lambda run: (run / "metrics.json").write_bytes('{"a": 1}'.encode("utf-16")),
     "zeros": lambda run: (run / "accuracy.csv").write_bytes(bytes(4000)),
