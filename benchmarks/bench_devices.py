@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import torch
 
-from devices import PCM, ChipStreams, Stream, TaOx
+from devices import PCM, ChipStreams, Device, Stream, TaOx
 
 if TYPE_CHECKING:
     from benchmarks.conftest import SideBySide
@@ -20,28 +21,19 @@ def draws(count: int) -> torch.Tensor:
     return torch.stack([torch.randn(CELLS, generator=generator) for _ in range(count)])
 
 
-def test_phase_change_cells(side_by_side: SideBySide) -> None:
-    """Programming error, exponent and a path of four knots: six draws a cell are needed at one day."""
-    device, rng = PCM(), ChipStreams.of(Stream.root(0), 1)
-    target = torch.linspace(0.0, device.g_max_S, CELLS)[None]
+@pytest.mark.parametrize(
+    ("device", "needed", "target_ratio"),
+    [(PCM(), 6, 4.0), (TaOx(), 1, 3.0)],  # PCM: programming error, exponent and a path of four knots at one day
+    ids=["PCM", "TaOx"],
+)
+def test_cells(side_by_side: SideBySide, device: Device, needed: int, target_ratio: float) -> None:
+    """Beside the draws of normal numbers that a cell of this kind needs."""
+    rng, target = ChipStreams.of(Stream.root(0), 1), torch.linspace(device.g_min_S, device.g_max_S, CELLS)[None]
     row = side_by_side(
-        f"PCM: program {CELLS} cells and read them after one day",
+        f"{type(device).__name__}: program {CELLS} cells and read them after one day",
         lambda: device.conductance_S(device.program(target, rng=rng), DAY_S),
-        f"six draws of {CELLS} normal numbers",
-        lambda: draws(6),
-        target_ratio=4.0,
-    )
-    assert row["ratio"] > 0
-
-
-def test_taox_cells(side_by_side: SideBySide) -> None:
-    device, rng = TaOx(), ChipStreams.of(Stream.root(0), 1)
-    target = torch.linspace(device.g_min_S, device.g_max_S, CELLS)[None]
-    row = side_by_side(
-        f"TaOx: program {CELLS} cells and read them",
-        lambda: device.conductance_S(device.program(target, rng=rng), DAY_S),
-        f"one draw of {CELLS} normal numbers",
-        lambda: draws(1),
-        target_ratio=3.0,
+        f"{needed} draws of {CELLS} normal numbers",
+        lambda: draws(needed),
+        target_ratio=target_ratio,
     )
     assert row["ratio"] > 0

@@ -19,19 +19,14 @@ from workloads.spgemm import RMAT
 
 SCALE, EDGE_FACTOR = 14, 8.0
 HASHES: tuple[Hash, ...] = ("low_order", "high_order", "mixed")
+HALF_AND_TWICE = (
+    "clock_Hz", "threads_per_pipeline", "pipelines", "scratchpad_bytes", "scratchpad_cycles", "atomic_units",
+    "atomic_cycles", "atomic_latency_cycles", "dram_latency_s",
+)  # fmt: skip
 VARIED: dict[str, tuple[float, float]] = {
-    "clock_Hz": (0.5, 2),
-    "threads_per_pipeline": (0.5, 2),
-    "pipelines": (0.5, 2),
-    "scratchpad_bytes": (0.5, 2),
-    "scratchpad_cycles": (0.5, 2),
-    "atomic_units": (0.5, 2),
-    "atomic_cycles": (0.5, 2),
-    "atomic_latency_cycles": (0.5, 2),
-    "dram_bandwidth_B_s": (0.25, 4),
-    "dram_latency_s": (0.5, 2),
+    **dict.fromkeys(HALF_AND_TWICE, (0.5, 2)),
+    **dict.fromkeys(("dram_bandwidth_B_s", "loads_in_flight"), (0.25, 4)),
     "dram_granularity_B": (2, 8),
-    "loads_in_flight": (0.25, 4),
 }
 
 

@@ -20,7 +20,7 @@ from scipy import special, stats
 
 from configs.errors import InputError
 from devices.base import Device
-from devices.measured_csv import Measurements, Table
+from devices.measured_csv import MeasuredTable, Measurements
 
 Numbers = NDArray[np.float64]
 Cdf = Callable[[Numbers, int], Numbers]
@@ -36,7 +36,7 @@ class Groups:
     ``values`` are the samples, None for a summary.
     """
 
-    table: Table
+    table: MeasuredTable
     target_S: Numbers
     t_s: Numbers
     count: Numbers

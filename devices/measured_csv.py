@@ -46,7 +46,7 @@ Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Table:
+class MeasuredTable:
     """Mean and spread by time (rows) and level (columns), as ``Measured`` takes them; ``count`` is 0 where unknown."""
 
     source: str
@@ -83,7 +83,7 @@ class Measurements:
         what = "samples" if self.measured_S is not None else "lines of mean and spread"
         return f"{printable(Path(self.name).name)} ({len(self.target_S)} {what}, SHA-256 {self.sha256})"
 
-    def table(self) -> Table:
+    def table(self) -> MeasuredTable:
         """Mean and spread of every level at every time; InputError where a level or time lacks numbers."""
         levels = np.unique(self.target_S)
         times = np.unique(self.t_s) if self.t_s is not None else np.zeros(1)
@@ -99,7 +99,7 @@ class Measurements:
         for (row, column), here in zip(np.ndindex(shape), self.groups(), strict=True):
             at = f"level {levels[column]:g} S" + (f" at {times[row]:g} s" if self.t_s is not None else "")
             mean[row, column], sigma[row, column], count[row, column] = self._cell(here, at)
-        return Table(
+        return MeasuredTable(
             self.source,
             tuple(levels.tolist()),
             tuple(times.tolist()) if len(times) > 1 else (),

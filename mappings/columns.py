@@ -269,7 +269,7 @@ def codes_of(
 
 
 @dataclass(frozen=True)
-class Factors:
+class DriftFactors:
     """Drift compensation of all groups: ``ramp``, ``(chips, ramps, 1)`` or 1, and ``column``, ``(chips, ramps,
     width)``; empty where references are not scaled or columns not trimmed."""
 
@@ -290,7 +290,9 @@ class ColumnsRead:
     trims: tuple[torch.Tensor | None, ...]
 
     @classmethod
-    def of(cls, matrix: MatrixRead, converters: Sequence[GroupConverter], t_s: float, factors: Factors) -> ColumnsRead:
+    def of(
+        cls, matrix: MatrixRead, converters: Sequence[GroupConverter], t_s: float, factors: DriftFactors
+    ) -> ColumnsRead:
         """Converters at ``t_s`` whose references and columns are scaled by ``factors``."""
         ramp = factors.ramp or [1.0] * len(converters)
         return cls(

@@ -13,7 +13,7 @@ import torch
 
 from devices import BlockNoise, ChipStreams
 from mappings.chip import Chip
-from mappings.columns import ColumnsRead, Factors, GroupConverter
+from mappings.columns import ColumnsRead, DriftFactors, GroupConverter
 from mappings.matrix import MatrixRead, ProgrammedMatrix, calibration_counts
 
 ROUNDS = 2  # the second removes what the first left in the codes
@@ -27,7 +27,7 @@ def measured_factors(
     *,
     chip: Chip,
     rng: ChipStreams,
-) -> Factors:
+) -> DriftFactors:
     """Factors of a matrix on ``chip`` whose converters are ``now`` at ``t_s`` and were ``written`` before.
 
     ``mode: per_column`` measures one slope more for every column, once the ramps' factors are applied.
@@ -36,13 +36,13 @@ def measured_factors(
     counts = calibration_counts(values, chip)
 
     def measure(
-        read: MatrixRead, by: Sequence[GroupConverter], at_s: float, factors: Factors, *name: str | int
+        read: MatrixRead, by: Sequence[GroupConverter], at_s: float, factors: DriftFactors, *name: str | int
     ) -> list[torch.Tensor]:
         noise = BlockNoise(rng.child("calibration", *name), [0], counts.shape[1])
         codes = ColumnsRead.of(read, by, at_s, factors).codes(counts, noise)
         return [converter.linearised(code) for converter, code in zip(by, codes, strict=True)]
 
-    factors = Factors([torch.ones((len(rng), c.group.ramps, 1), dtype=torch.float64) for c in now])
+    factors = DriftFactors([torch.ones((len(rng), c.group.ramps, 1), dtype=torch.float64) for c in now])
     if how.baseline == "exact":
         exact = counts @ values * chip.driver.lsb(chip.bits)
         wanted = [c.group.gather(exact).expand(len(rng), -1, -1, -1) for c in now]
@@ -52,11 +52,13 @@ def measured_factors(
     for turn in range(ROUNDS):
         found = measure(read, now, t_s, factors, when, turn)
         slopes = [_slope(z, before, (1, 3))[..., None] for z, before in zip(found, wanted, strict=True)]
-        factors = Factors([_stepped(f * slope, how.resolution) for f, slope in zip(factors.ramp, slopes, strict=True)])
+        factors = DriftFactors(
+            [_stepped(f * slope, how.resolution) for f, slope in zip(factors.ramp, slopes, strict=True)]
+        )
     if how.mode == "per_column":
         found = measure(read, now, t_s, factors, when, "columns")
         trims = [_stepped(_slope(z, before, (1,)), how.resolution) for z, before in zip(found, wanted, strict=True)]
-        factors = Factors(factors.ramp, trims)
+        factors = DriftFactors(factors.ramp, trims)
     return factors
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
-from annotated_types import Interval
+from annotated_types import Interval, Len
+
+Times = Annotated[tuple[Annotated[float, Interval(ge=0.0, le=1e12)], ...], Len(1)]
+"""Times after programming [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,20 @@ class Experiment(Generic[V]):
     def default(self) -> V:
         """The variant of which headlines speak."""
         return next(variant for variant in self.each if variant.default)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How chips are judged, in every experiment.
+
+    Parameters
+    ----------
+    chips : chips of each variant
+    times_s : times after programming [s]; cells that do not drift are read at the first one alone
+    """
+
+    chips: Annotated[int, Interval(ge=1, le=100_000)] = 8
+    times_s: Times = (0.0,)
 
 
 def rising_from_zero(times_s: tuple[float, ...]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mappings.liquid.step import Block, Marks, Physics, Recordings, Wiring, advance_block, fill_inputs, run_events
+from mappings.liquid.step import Block, Marks, Physics, SpikeArrays, Wiring, advance_block, fill_inputs, run_events
 from periphery.neurons.lif import Neurons
 
 BLOCK = 256
@@ -168,7 +168,7 @@ class Job:
     spikes: ActiveLines
     rows: NDArray[np.float32]
     variance: NDArray[np.float32]
-    recordings: Recordings
+    recordings: SpikeArrays
     marks: Marks
 
     @classmethod
@@ -181,7 +181,7 @@ class Job:
             spikes,
             _padded(read.rows),
             np.zeros((chips, 0, 0), np.float32) if read.variance_uS2 is None else _padded(read.variance_uS2),
-            Recordings(spikes.lines, spikes.offsets, spikes.steps, numbers),
+            SpikeArrays(spikes.lines, spikes.offsets, spikes.steps, numbers),
             Marks(
                 np.zeros((*shape, width), np.int32),
                 np.zeros(shape, np.int64),

@@ -94,7 +94,7 @@ class Marks(NamedTuple):
     raster: NDArray[np.uint8]
 
 
-class Recordings(NamedTuple):
+class SpikeArrays(NamedTuple):
     """What goes in: step ``s`` of recording ``i`` drives ``lines[offsets[k] : offsets[k + 1]]``, ``k = i * steps + s``;
     ``numbers`` (n,) decide a recording's noise."""
 

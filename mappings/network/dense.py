@@ -12,7 +12,7 @@ from devices import BlockNoise
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
-from mappings.columns import ColumnGroup, ColumnsRead, Factors, MappedConverter, volts_per_z
+from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, MappedConverter, volts_per_z
 from mappings.matrix import MappedMatrix, WeightMatrix
 from mappings.network.actions import DenseShape, dense_actions
 from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead, StateRead
@@ -75,7 +75,7 @@ class MappedDense(MappedMatrixLayer):
         """One product."""
         return dense_actions(self.shape, activity, self.timing)
 
-    def read(self, columns: ColumnsRead, factors: Factors, chips: int, state: StateRead | None) -> DenseRead:
+    def read(self, columns: ColumnsRead, factors: DriftFactors, chips: int, state: StateRead | None) -> DenseRead:
         """So many chips of the layer at one time."""
         return DenseRead(columns, tuple(factors.ramp), chips, self.matrix.bias_rows, self.input_words.full_scale)
 

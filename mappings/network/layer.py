@@ -13,7 +13,7 @@ from devices import BlockNoise, Cells, ChipStreams, InputError, Stream
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
-from mappings.columns import ColumnGroup, ColumnsRead, Factors, GroupConverter, MappedConverter
+from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, GroupConverter, MappedConverter
 from mappings.compensation import followed_factor, measured_factors
 from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, WordFormat, WrittenCells
 from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix, check_chip
@@ -229,7 +229,7 @@ class MappedMatrixLayer(MappedLayer):
         )
 
     @abstractmethod
-    def read(self, columns: ColumnsRead, factors: Factors, chips: int, state: StateRead | None) -> MatrixLayerRead:
+    def read(self, columns: ColumnsRead, factors: DriftFactors, chips: int, state: StateRead | None) -> MatrixLayerRead:
         """So many chips of the layer at one time, from their matrix and converters."""
 
     def expected(self, assumed: Assumed) -> StepActivity:
@@ -272,11 +272,11 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         mapped, chip = self.mapped, self.mapped.chip
         converters, state = self.renewed(t_s)
         if chip.compensation.mode == "off":
-            factors = Factors([1.0] * len(converters))
+            factors = DriftFactors([1.0] * len(converters))
         elif mapped.measures_drift:
             factors = measured_factors(self.matrix, self.converters, converters, t_s, chip=chip, rng=self.rng)
         else:
-            factors = Factors([followed_factor(before, converter.group.ramps) for converter in converters])
+            factors = DriftFactors([followed_factor(before, converter.group.ramps) for converter in converters])
         read_state = None
         if state is not None and self.state_cells is not None:
             device = chip.ramp.device

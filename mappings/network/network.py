@@ -27,7 +27,7 @@ Words = tuple[torch.Tensor, WordFormat | None]  # counts with their format, or v
 
 
 @dataclass(frozen=True)
-class Node:
+class LayerNode:
     """A layer in a network.
 
     ``takes``: names of the layers whose words come in, side by side, or ``inputs``, those of the network; ``mean``: of
@@ -55,7 +55,7 @@ class Node:
 class Network:
     """Layers by name, each after those that it takes its inputs from; the last one gives the network's outputs."""
 
-    nodes: dict[str, Node]
+    nodes: dict[str, LayerNode]
 
     def __post_init__(self) -> None:
         problems: list[str] = []

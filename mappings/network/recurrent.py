@@ -21,7 +21,7 @@ import torch
 
 from mappings.actions import Actions
 from mappings.chip import Chip
-from mappings.columns import ColumnGroup, ColumnsRead, Factors, MappedConverter, volts_per_z
+from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, MappedConverter, volts_per_z
 from mappings.contract import WordFormat
 from mappings.matrix import MappedMatrix, WeightMatrix
 from mappings.network.actions import GATES, Cell, RecurrentShape, recurrent_actions
@@ -142,6 +142,6 @@ class MappedRecurrent(MappedMatrixLayer):
         """One step of the sequence."""
         return recurrent_actions(self.shape, activity, self.timing)
 
-    def read(self, columns: ColumnsRead, factors: Factors, chips: int, state: StateRead | None) -> RecurrentRead:
+    def read(self, columns: ColumnsRead, factors: DriftFactors, chips: int, state: StateRead | None) -> RecurrentRead:
         """So many chips of the layer at one time."""
         return RecurrentRead(columns, tuple(factors.ramp), chips, self.shape, self.chip, state)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from configs.errors import InputError
 from workloads.recordings.clips import Clips
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.speech_commands import load_speech_commands
 from workloads.split import Split, speaker_groups, split_by_speaker
 
@@ -26,7 +26,7 @@ def clips_of(rows: list[tuple[int, int, int]], labels: int) -> Clips:
         classes=np.array([label for label, _, _ in rows], np.int64),
         speakers=np.array([f"s{speaker}" if speaker else "" for _, speaker, _ in rows]),
         names=np.array([str(row) for row in range(len(rows))]),
-        origin=Origin("made up"),
+        origin=DataOrigin("made up"),
         labels=tuple(f"w{label}" for label in range(labels)),
     )
 
@@ -99,7 +99,7 @@ def test_parts_have_their_fractions_of_each_class_and_of_the_speakers(fractions:
 def test_a_split_depends_on_its_seed_alone() -> None:
     clips = clips_of([(number % 3, 1 + number % 40, number) for number in range(400)], 3)
     first = split_by_speaker(clips, 7)
-    again = split_by_speaker(replace(clips, origin=Origin("another name")), 7)
+    again = split_by_speaker(replace(clips, origin=DataOrigin("another name")), 7)
     np.testing.assert_array_equal(first.test, again.test)
     assert any(not np.array_equal(first.test, split_by_speaker(clips, seed).test) for seed in range(3))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from configs.bounded import expanded, one_sentence, printable
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, ENDINGS
+from workloads.recordings.archives import ALLOWED, ENDINGS, check_exists
 from workloads.recordings.clips import LABELS, Clips
 from workloads.recordings.sources import RemoteFile, Unavailable, cached, fetch
 from workloads.recordings.speech import Spoken, spoken_clips
@@ -81,9 +81,7 @@ def locate(path: Path, origin: str, *, deeper: int = 3) -> Path:
     where the path was given.
     """
     where = f"{origin}: {printable(str(path))}"
-    if not os.path.exists(path):
-        what = "a link that leads to itself or to nothing" if os.path.islink(path) else "no such file or folder"
-        raise InputError(f"{where}: {what}; allowed: Speech Commands as {ALLOWED}")
+    check_exists(path, where, f"Speech Commands as {ALLOWED}")
     if not os.path.isdir(path) or any((path / label).is_dir() for label in LABELS):
         return path
     with one_sentence(where, "a folder that can be read"):

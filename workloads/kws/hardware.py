@@ -11,7 +11,7 @@ from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.network.dense import DenseLayer
 from mappings.network.digital import MeanOfLast
-from mappings.network.network import MappedNetwork, Network, Node, ProgrammedNetwork
+from mappings.network.network import LayerNode, MappedNetwork, Network, ProgrammedNetwork
 from mappings.network.recurrent import RecurrentLayer
 from workloads.kws.model import KeywordNet
 
@@ -32,12 +32,12 @@ def mapped_keywords(
         draw = Stream.root(0).child("calibration noise").torch()
         calibration = torch.rand((16, 16, recurrent.inputs), generator=draw) * 2.0 - 1.0
     mean = MeanOfLast(net.model.readout_steps)
-    network = Network({"recurrent": Node(recurrent), "output": Node(output, ("recurrent",), mean)})
+    network = Network({"recurrent": LayerNode(recurrent), "output": LayerNode(output, ("recurrent",), mean)})
     return network.map(chip, calibration=calibration)
 
 
 @dataclass
-class Judged:
+class JudgedNetwork:
     """One variant's chips, its accuracy on an ideal chip, and what the real ones answer at each time.
 
     ``seen``: what the layers did, by name; ``answers``: time [s], classes (chips, n), and the drift-compensation

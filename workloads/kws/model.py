@@ -18,7 +18,7 @@ GATE_BLOCKS: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class KeywordModel:
     """Shape of the network.
 
     Parameters
@@ -42,7 +42,7 @@ class KeywordNet(torch.nn.Module):
     One bias vector serves each gate: ``bias_hh_l0`` stays zero, since on a crossbar both would share one word line.
     """
 
-    def __init__(self, model: Model, inputs: int, classes: int, *, rng: Stream) -> None:
+    def __init__(self, model: KeywordModel, inputs: int, classes: int, *, rng: Stream) -> None:
         super().__init__()
         cell, hidden = model.cell, model.hidden
         self.model = model

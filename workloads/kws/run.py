@@ -11,7 +11,7 @@ import torch
 from devices import ChipStreams, InputError, Stream
 from mappings.network.aware import Aware
 from workloads.kws.features import Features, cached_mfcc
-from workloads.kws.hardware import Judged, mapped_keywords
+from workloads.kws.hardware import JudgedNetwork, mapped_keywords
 from workloads.kws.model import KeywordNet
 from workloads.kws.prepare import Prepared, clips_of, prepared, recordings
 from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
@@ -130,7 +130,7 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
                 for t_s in variant.times_s(self.settings.evaluation.times_s):
                     chips.at(t_s)
 
-    def _evaluate(self, variant: KeywordVariant, net: KeywordNet, data: Prepared, rng: Stream) -> Judged:
+    def _evaluate(self, variant: KeywordVariant, net: KeywordNet, data: Prepared, rng: Stream) -> JudgedNetwork:
         """One variant on its chips at every time, and once on an ideal chip."""
         how, chip = self.settings.evaluation, variant.chip
         limit = float(logits_of(net, data.batches.x_validation).abs().max())
@@ -144,7 +144,7 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
                 )
             )
             answers = ideal.at(0.0).run(data.x_test, block=how.block, batch=how.batch).argmax(-1)
-            judged = Judged(chips, float((answers[0] == data.y_test).float().mean()))
+            judged = JudgedNetwork(chips, float((answers[0] == data.y_test).float().mean()))
             times = variant.times_s(how.times_s)
             for number, t_s in enumerate(times):
                 read = chips.at(t_s)

@@ -10,11 +10,11 @@ from annotated_types import Ge, Interval, Len
 
 from devices import InputError
 from mappings.chip import CellState, Chip
-from workloads.experiment import Experiment, Variant
+from workloads.experiment import Evaluation, Experiment, Times, Variant
 from workloads.kws.augment import Augmentation
 from workloads.kws.features import MFCC
 from workloads.kws.hardware import LAYERS
-from workloads.kws.model import Model
+from workloads.kws.model import KeywordModel
 from workloads.kws.training import Training
 from workloads.kws.weights import class_order
 from workloads.recordings.clips import CLIP_SAMPLES, LABELS
@@ -97,19 +97,16 @@ class KeywordVariant(Variant):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class KeywordEvaluation(Evaluation):
     """How chips are judged.
 
     Parameters
     ----------
-    chips : chips of each variant
-    times_s : times after programming [s]; a variant none of whose cells drifts is read at the first one alone
     block : clips that share a stream of read noise (changing it changes the noise that is drawn)
     batch : clips in memory together (changes nothing but memory)
     """
 
-    chips: Annotated[int, Interval(ge=1, le=100000)] = 8
-    times_s: Annotated[tuple[Annotated[float, Ge(0.0)], ...], Len(1)] = (0.0, 3600.0, 86400.0, 2592000.0)
+    times_s: Times = (0.0, 3600.0, 86400.0, 2592000.0)
     block: Annotated[int, Interval(ge=1, le=4096)] = 64
     batch: Annotated[int, Interval(ge=1, le=1_000_000)] = 512
 
@@ -122,11 +119,11 @@ class KeywordSpotting(Experiment[KeywordVariant]):
     name: str = "kws"
     data: KeywordData = KeywordData()
     features: Features = Features()
-    model: Model = Model()
+    model: KeywordModel = KeywordModel()
     training: Training = Training()
     chip: Chip
     variants: Annotated[tuple[KeywordVariant, ...], Len(1)]
-    evaluation: Evaluation = Evaluation()
+    evaluation: KeywordEvaluation = KeywordEvaluation()
 
     def __post_init__(self) -> None:
         super().__post_init__()

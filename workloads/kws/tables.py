@@ -14,7 +14,7 @@ from mappings.chip_wires import NodeWires
 from mappings.network.network import ProgrammedNetwork
 from mappings.network.writing import write_lines
 from workloads.converter_tables import price_rows, ramp_rows, read_voltage_rows, temperature_rows
-from workloads.kws.hardware import Judged
+from workloads.kws.hardware import JudgedNetwork
 from workloads.kws.model import KeywordNet
 from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
@@ -64,7 +64,7 @@ class KeywordTables(Ledger):
         for row in rows:
             self.add("learning", split=split, **row)
 
-    def judged(self, variant: KeywordVariant, data: Prepared, one: Judged) -> None:
+    def judged(self, variant: KeywordVariant, data: Prepared, one: JudgedNetwork) -> None:
         """One variant on one split: accuracy on an ideal chip and on chips over time, cost and layout."""
         self._accuracy(variant.name, "quantised", data.number, -1, 0.0, one.ideal)
         for number, (t_s, answers, factors) in enumerate(one.answers):

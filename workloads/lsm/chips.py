@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from configs.errors import InputError
 from mappings.liquid.liquid import Liquid
@@ -36,3 +37,8 @@ def read_exactly(chip: Liquid) -> Liquid:
     """The same cells, read without noise or converter by equal neurons."""
     neuron = replace(chip.neuron, threshold_sigma=0.0, noise=0.0)
     return replace(chip, adc_bits=None, neuron=neuron, device=replace(chip.device, read_noise_S=0.0))
+
+
+def hardware_of(chip: Liquid) -> dict[str, Any]:
+    """What a liquid's hardware is, as ``metrics.json`` states it for a variant."""
+    return {"device": chip.device.kind, "pairing": chip.pairing, "read_path": chip.read_path}

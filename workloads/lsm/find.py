@@ -19,7 +19,7 @@ from devices.streams import Stream
 from workloads.lsm.cochlea import Cochlea, cached_cochlea_events
 from workloads.lsm.saccades import Saccades, cached_saccade_events
 from workloads.recordings.aedat import AEDAT4, load_aedat
-from workloads.recordings.archives import ENDINGS, members, parts_in
+from workloads.recordings.archives import ENDINGS, check_exists, members, parts_in
 from workloads.recordings.events import Recordings
 from workloads.recordings.images import PATTERN, load_idx, sklearn_digits
 from workloads.recordings.nmnist import load_nmnist
@@ -114,9 +114,7 @@ def locate(path: Path, origin: str, wanted: Wanted, *, deeper: int = 3) -> Path:
     where the path was given.
     """
     where = f"{origin}: {printable(str(path))}"
-    if not os.path.exists(path):
-        what = "a link that leads to itself or to nothing" if os.path.islink(path) else "no such file or folder"
-        raise InputError(f"{where}: {what}; allowed: {ALLOWED[wanted]}")
+    check_exists(path, where, ALLOWED[wanted])
     if not os.path.isdir(path):
         found = kind_of(path)
         if found in _SHOWN[wanted]:

@@ -32,7 +32,7 @@ def run(settings: LiquidStateMachine, options: RunOptions) -> Result:
 
 
 @dataclass
-class Judged:
+class JudgedLiquid:
     """One variant: the run right after forming, and accuracies by split and time, and read without error."""
 
     first: LiquidRun
@@ -115,11 +115,11 @@ class LiquidExperimentRun(ExperimentRun[LiquidStateMachine]):
             split: judge.answer(judge.learn(features, split, readout), features, split) for split in judge.parts
         }
 
-    def _variant(self, variant: LiquidVariant, judge: Judge) -> Judged:
+    def _variant(self, variant: LiquidVariant, judge: Judge) -> JudgedLiquid:
         """One variant on its chips at all times; the headline once read without error as well."""
         how, readout = self.settings.evaluation, self.settings.readout
         first = judge.simulate(variant.chip, how.chips)
-        judged = Judged(first)
+        judged = JudgedLiquid(first)
         features = judged.first.features.numpy()
         learnt = {split: judge.learn(features, split, readout) for split in judge.parts}
         for t_s in how.times_s if variant.chip.device.drifts else (0.0,):

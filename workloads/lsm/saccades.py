@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from devices.streams import Stream
 from workloads.recordings.events import Recordings
 from workloads.recordings.images import Images
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.sources import remembered
 
 NOTE = (
@@ -208,7 +208,7 @@ def _recordings(
         parts=images.parts,
         sensor=(2, how.side, how.side),
         labels=images.labels,
-        origin=Origin(
+        origin=DataOrigin(
             f"{images.origin.name} under saccades",
             f"synthetic: simulated saccades over {images.origin.source}",
             images.origin.bibtex,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Interval, Len
+from annotated_types import Interval, Len
 
 from mappings.liquid.liquid import Liquid
-from workloads.experiment import Experiment, Variant, rising_from_zero
+from workloads.experiment import Evaluation, Experiment, Variant, rising_from_zero
 from workloads.lsm.breaking import ParameterSweep
 from workloads.lsm.data import EventData
 from workloads.lsm.readout import AnyReadout, Ridge
@@ -29,7 +29,7 @@ class LiquidVariant(Variant):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LiquidEvaluation:
+class LiquidEvaluation(Evaluation):
     """How liquids are judged.
 
     Parameters
@@ -43,7 +43,6 @@ class LiquidEvaluation:
     """
 
     chips: Annotated[int, Interval(ge=1, le=100_000)] = 16
-    times_s: Annotated[tuple[Annotated[float, Ge(0.0)], ...], Len(1)] = (0.0,)
     sweep_chips: Annotated[int, Interval(ge=1, le=1000)] = 4
     sweep_recordings: Annotated[int, Interval(ge=20, le=10_000_000)] | None = None
     readouts: tuple[AnyReadout, ...] = ()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from configs.errors import InputError
 from devices.streams import Stream
 from workloads.recordings.archives import TEST, TRAIN
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 from workloads.split import Indices, Split
 
 
@@ -29,7 +29,7 @@ class Grouped(Protocol):
     @property
     def parts(self) -> NDArray[np.str_]: ...
     @property
-    def origin(self) -> Origin: ...
+    def origin(self) -> DataOrigin: ...
 
 
 def official_split(data: Grouped, *, rng: Stream, validation: float = 0.1) -> Split:

@@ -12,6 +12,7 @@ from mappings.liquid.run import LiquidActivity, LiquidRun
 from workloads.ledger import Ledger, compared
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
+from workloads.lsm.chips import hardware_of
 from workloads.lsm.cost import beside_gpu, liquid_cost, training_rows
 from workloads.lsm.judge import Answered
 from workloads.lsm.panels import limits, panels
@@ -202,9 +203,7 @@ class LiquidTables(Ledger):
         return VariantResult(
             name=variant.name,
             default=variant.default,
-            device=chip.device.kind,
-            pairing=chip.pairing,
-            read_path=chip.read_path,
+            **hardware_of(chip),
             neurons=chip.neurons,
             gain_per_uS=chip.gain_per_uS,
             bits=self.experiment.readout.bits,

@@ -26,7 +26,7 @@ from configs.bounded import largest_bytes, one_sentence, printable
 from configs.errors import InputError
 from workloads.recordings.archives import ALLOWED, members_by_class, part_class_and_name
 from workloads.recordings.events import Recordings, Stored, gathered, smallest_sensor
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.nmnist import DIGITS
 
 SENSORS = ((2, 128, 128), (2, 180, 240), (2, 260, 346), (2, 480, 640))
@@ -77,7 +77,7 @@ def load_aedat(source: Path, *, data_name: str = "") -> Recordings:
         stored,
         sensor=sensor,
         labels=DIGITS if found <= set(DIGITS) else tuple(sorted(found)),
-        origin=Origin(data_name or printable(source.name), f"events of {printable(source.name)}", ""),
+        origin=DataOrigin(data_name or printable(source.name), f"events of {printable(source.name)}", ""),
         problems=problems,
         notes=(
             f"The sensor's size was taken from the events: {sensor[2]} x {sensor[1]} pixels.",

@@ -235,3 +235,10 @@ def _check_size(source: Path, name: str, size_bytes: int, largest: int) -> None:
 def _check_count(source: Path, count: int) -> None:
     if count > MOST_FILES:
         raise InputError(f"{printable(str(source))}: at most {MOST_FILES:,} files (got {count:,} or more)")
+
+
+def check_exists(path: Path, where: str, allowed: str) -> None:
+    """Raise InputError with ``where`` it was named and what is allowed, unless there is a file or folder."""
+    if not os.path.exists(path):
+        what = "a link that leads to itself or to nothing" if os.path.islink(path) else "no such file or folder"
+        raise InputError(f"{where}: {what}; allowed: {allowed}")

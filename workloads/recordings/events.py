@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from workloads.recordings.archives import TEST, TRAIN, shortened
-from workloads.recordings.labelled import Labelled, Origin
+from workloads.recordings.labelled import DataOrigin, Labelled
 
 LONGEST_S = 2_000.0
 LARGEST_SIDE = 4_096
@@ -127,7 +127,7 @@ def gathered(
     *,
     sensor: tuple[int, int, int],
     labels: tuple[str, ...],
-    origin: Origin,
+    origin: DataOrigin,
     problems: Sequence[str] = (),
     notes: tuple[str, ...] = (),
 ) -> Recordings:

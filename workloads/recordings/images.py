@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from configs.bounded import printable, read_unpacked
 from configs.errors import InputError
 from workloads.recordings.archives import TEST, TRAIN
-from workloads.recordings.labelled import Labelled, Origin
+from workloads.recordings.labelled import DataOrigin, Labelled
 
 MNIST_SOURCE = "Y. LeCun et al., Gradient-based learning applied to document recognition, doi 10.1109/5.726791 (MNIST)"
 DIGITS_SOURCE = (
@@ -54,7 +54,7 @@ def sklearn_digits() -> Images:
         parts=np.array([""] * len(digits.target)),
         labels=tuple("0123456789"),
         full=16,
-        origin=Origin("scikit-learn digits", DIGITS_SOURCE, "alpaydin1998"),
+        origin=DataOrigin("scikit-learn digits", DIGITS_SOURCE, "alpaydin1998"),
     )
 
 
@@ -92,7 +92,7 @@ def load_idx(source: Path, *, data_name: str = "") -> Images:
         parts=np.array(parts),
         labels=tuple(str(number) for number in range(max(10, int(every.max(initial=0)) + 1))),
         full=255,
-        origin=Origin(data_name or printable(source.name), MNIST_SOURCE, "lecun1998"),
+        origin=DataOrigin(data_name or printable(source.name), MNIST_SOURCE, "lecun1998"),
     )
 
 

@@ -15,7 +15,7 @@ from workloads.result import Data
 
 
 @dataclass(frozen=True)
-class Origin:
+class DataOrigin:
     """Where recordings come from: the set's name in reports, its source in words, and the key of its paper.
 
     ``synthetic``: made by mho, where no recordings were named.
@@ -42,7 +42,7 @@ class Labelled:
     classes: NDArray[np.int64]
     names: NDArray[np.str_]
     labels: tuple[str, ...]
-    origin: Origin
+    origin: DataOrigin
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

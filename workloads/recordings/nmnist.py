@@ -23,7 +23,7 @@ from configs.bounded import printable
 from configs.errors import InputError
 from workloads.recordings.archives import ALLOWED, Member, members_by_class, part_class_and_name, shortened
 from workloads.recordings.events import LONGEST_S, Recordings, unused_parts
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 
 SOURCE = (
     "G. Orchard et al., Converting Static Image Datasets to Spiking Neuromorphic Datasets Using Saccades, "
@@ -213,7 +213,7 @@ def _gather(reading: _Reading, sensor: tuple[int, int, int], data_name: str) -> 
         parts=np.array([part for part, _, _ in reading.keys]),
         sensor=sensor,
         labels=labels,
-        origin=Origin(data_name, SOURCE, BIBTEX),
+        origin=DataOrigin(data_name, SOURCE, BIBTEX),
         notes=notes,
     )
     order = sorted(range(len(names)), key=lambda row: reading.keys[row])

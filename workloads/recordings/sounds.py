@@ -22,7 +22,7 @@ from configs.bounded import printable
 from configs.errors import InputError
 from workloads.recordings.archives import ALLOWED, TEST, TRAIN, members_by_class, part_class_and_name, shortened
 from workloads.recordings.events import unused_parts
-from workloads.recordings.labelled import Labelled, Origin
+from workloads.recordings.labelled import DataOrigin, Labelled
 from workloads.recordings.speech_commands import speaker_of
 from workloads.recordings.wav import ENDINGS, RATE_HZ, decode_wav
 
@@ -105,7 +105,7 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
     fsdd = by_name and {label for (_, label, _), _, _ in found} <= set(DIGITS)
     return gathered_sounds(
         found,
-        origin=Origin(
+        origin=DataOrigin(
             data_name or printable(source.name),
             FSDD_SOURCE if fsdd else f"speech of {printable(source.name)}",
             "fsdd" if fsdd else "",
@@ -117,7 +117,7 @@ def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
 def gathered_sounds(
     found: list[tuple[tuple[str, str, str], str, NDArray[np.int16]]],
     *,
-    origin: Origin,
+    origin: DataOrigin,
     notes: tuple[str, ...] = (),
 ) -> Sounds:
     """Sounds of ((part, label, name), speaker, samples), ordered by the first."""

@@ -17,7 +17,7 @@ from configs.errors import InputError
 from devices.streams import Stream
 from workloads.recordings.clips import CLIP_SAMPLES, KEYWORDS, LABELS, OTHER_WORDS, SILENCE, UNKNOWN, Clips
 from workloads.recordings.espeak import Espeak, Manner
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.noise import decibels, generated_noise, rms
 from workloads.recordings.sources import remembered
 from workloads.recordings.wav import RATE_HZ, to_int16
@@ -90,7 +90,7 @@ def spoken_clips(
         classes=arrays["classes"],
         speakers=arrays["speakers"],
         names=arrays["names"],
-        origin=Origin(
+        origin=DataOrigin(
             f"espeak-ng {version}, {how.voices} voices", SOURCE.format(version=version), BIBTEX, synthetic=True
         ),
         notes=(NOTE, *notes),

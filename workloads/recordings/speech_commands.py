@@ -23,7 +23,7 @@ from configs.errors import InputError
 from devices.streams import Stream
 from workloads.recordings.archives import members, shortened
 from workloads.recordings.clips import CLIP_SAMPLES, KEYWORDS, LABELS, SILENCE, UNKNOWN, Clips
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.wav import ENDINGS, RATE_HZ, Sound, centred, decode_wav
 
 NOISE_FOLDER = "_background_noise_"
@@ -205,7 +205,7 @@ def _gather(reading: _Reading, data_name: str) -> Clips:
         classes=np.array([LABELS.index(label) for label, _ in keys], np.int64),
         speakers=np.array([reading.speakers[key] for key in keys]),
         names=np.array([name for _, name in keys]),
-        origin=Origin(data_name, SOURCE, BIBTEX),
+        origin=DataOrigin(data_name, SOURCE, BIBTEX),
         notes=(*_notes(reading, keys), *note),
         parts=parts,
     )

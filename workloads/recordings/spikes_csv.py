@@ -29,7 +29,7 @@ from configs.errors import InputError
 from configs.text_tables import decoded, separator_of
 from workloads.recordings.archives import ALLOWED, TEST, TRAIN, members_by_class, part_class_and_name, shortened
 from workloads.recordings.events import LARGEST_SIDE, LONGEST_S, MOST_CLASSES, Recordings, Stored, gathered
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 
 TIMES = {"t": 1.0, "t_s": 1.0, "t_ms": 1e-3, "t_us": 1e-6}
 NUMBERS = ("x", "channel", "y", "p")
@@ -83,7 +83,7 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
         stored,
         sensor=sensor,
         labels=labels,
-        origin=Origin(data_name or printable(source.name), f"events of {printable(source.name)}", ""),
+        origin=DataOrigin(data_name or printable(source.name), f"events of {printable(source.name)}", ""),
         notes=notes,
     )
 

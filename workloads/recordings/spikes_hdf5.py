@@ -24,7 +24,7 @@ from configs.bounded import check_regular, largest_bytes, one_sentence, printabl
 from configs.errors import InputError
 from workloads.recordings.archives import TEST, TRAIN, members
 from workloads.recordings.events import MOST_CLASSES, Recordings, Stored, gathered
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 
 SHD_CHANNELS = 700
 TIDIGITS_CHANNELS = 64
@@ -84,7 +84,7 @@ def load_spikes_hdf5(source: Path, *, channels: int | None = None, data_name: st
         stored,
         sensor=(1, 1, channels or (SHD_CHANNELS if heidelberg else TIDIGITS_CHANNELS)),
         labels=labels,
-        origin=Origin(
+        origin=DataOrigin(
             data_name or printable(source.name),
             SHD_SOURCE if heidelberg else TIDIGITS_SOURCE,
             "cramer2022" if heidelberg else "anumula2018",

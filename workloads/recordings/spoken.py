@@ -17,7 +17,7 @@ from configs.errors import InputError
 from devices.streams import Stream
 from workloads.recordings.archives import TEST, TRAIN
 from workloads.recordings.espeak import Espeak, Manner
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.noise import decibels
 from workloads.recordings.sounds import Sounds, gathered_sounds
 from workloads.recordings.sources import remembered
@@ -70,7 +70,7 @@ def spoken_digits(
     keys = zip(arrays["parts"], arrays["labels"], arrays["names"], arrays["speakers"], cuts, strict=True)
     return gathered_sounds(
         [((str(part), str(label), str(name)), str(speaker), cut) for part, label, name, speaker, cut in keys],
-        origin=Origin(
+        origin=DataOrigin(
             f"espeak-ng {version}, {how.voices} voices", SOURCE.format(version=version), "espeakng", synthetic=True
         ),
         notes=(NOTE, *notes),

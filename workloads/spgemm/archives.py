@@ -103,8 +103,8 @@ def member_of(data: bytes, file: str, stem: str) -> tuple[str, bytes, tuple[str,
     found = found or [name for name in names if names[name].startswith("out.")]
     meant = [name for name in found if names[name] == f"{stem}.mtx"] or found
     if len(meant) != 1:
-        held = ", ".join(names[name] for name in found) or ", ".join(names.values()) or "nothing"
-        raise InputError(f"{file}: one sparse matrix, or one called {stem}.mtx (got {held:.120}); unpack it")
+        listed = ", ".join(names[name] for name in found) or ", ".join(names.values()) or "nothing"
+        raise InputError(f"{file}: one sparse matrix, or one called {stem}.mtx (got {listed:.120}); unpack it")
     left = [
         names[name] + " (dense, such as a right-hand side)" * _dense(files[name])
         for name in names

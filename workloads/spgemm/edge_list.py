@@ -81,8 +81,8 @@ def edge_list(text: bytes, file: str) -> tuple[Any, Values, tuple[str, ...]]:
     (i, j), off = matrix.coords, matrix.coords[0] != matrix.coords[1]
     i, j, v = np.concatenate([i, j[off]]), np.concatenate([j, i[off]]), np.concatenate([v, v[off]])
     both = sparse.coo_array((v, (i, j)), shape=matrix.shape)
-    said = "its header says undirected, so that each edge counts in both directions"
-    return both, values, (*header.notes, said)
+    note = "its header says undirected, so that each edge counts in both directions"
+    return both, values, (*header.notes, note)
 
 
 def _line(text: bytes, at: int) -> bytes:
@@ -111,8 +111,8 @@ def _from_comments(comments: list[str], words: list[str]) -> _Header:
         timed = len(words) == 4 and all(NUMBER.fullmatch(word) for word in words)
         notes = ("its fourth column, the time of an edge, was left out",) if timed else ()
         return _Header(KONECT[konect[1]], (0, 1, 2) if timed else None, notes)
-    said = re.search(r"\b(un)?directed\s+(?:graph|network)", " ".join(comments))
-    undirected = bool(said[1]) if said else bool(re.search(r"\bundirected\b", " ".join(comments)))
+    stated = re.search(r"\b(un)?directed\s+(?:graph|network)", " ".join(comments))
+    undirected = bool(stated[1]) if stated else bool(re.search(r"\bundirected\b", " ".join(comments)))
     return _Header("undirected" if undirected else "directed")
 
 

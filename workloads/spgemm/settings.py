@@ -11,7 +11,7 @@ from crossbar import AnySparseEncoding, DifferentialPair
 from mappings.sparse import Fabric, SparseChip, SparseMapping
 from mappings.sparse.tiles.grouping import Order
 from mappings.sparse.tiles.layout import Layout
-from workloads.experiment import Experiment, Variant, rising_from_zero
+from workloads.experiment import Evaluation, Experiment, Variant, rising_from_zero
 from workloads.spgemm.applications import Application
 from workloads.spgemm.data import SparseData
 
@@ -87,7 +87,7 @@ class SparseMeans:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SparseEvaluation:
+class SparseEvaluation(Evaluation):
     """How products are judged.
 
     Parameters
@@ -105,7 +105,6 @@ class SparseEvaluation:
     """
 
     chips: Annotated[int, Interval(ge=1, le=10_000)] = 4
-    times_s: Annotated[tuple[Annotated[float, Interval(ge=0.0, le=1e12)], ...], Len(1)] = (0.0,)
     most_products: Annotated[float, Interval(ge=1.0, le=1e15)] = 4e7
     grid_bits: tuple[Annotated[int, Interval(ge=1, le=12)], ...] = (3, 4, 6, 8)
     grid_rows: tuple[Annotated[int, Interval(ge=1, le=4096)], ...] = (8, 16, 32, 64, 128)

@@ -12,6 +12,7 @@ from mappings.liquid.run import LiquidRun
 from workloads.ledger import Ledger, Priced, compared
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
+from workloads.lsm.chips import hardware_of
 from workloads.recordings.events import Recordings
 from workloads.result import INTERVAL, SHARE, Comparison, Data, Panel, Quality, Result, VariantResult
 from workloads.statistics import deviation, interval
@@ -157,9 +158,7 @@ class ZeroShotTables(Ledger):
         return VariantResult(
             name=variant.name,
             default=variant.default,
-            device=chip.device.kind,
-            pairing=chip.pairing,
-            read_path=chip.read_path,
+            **hardware_of(chip),
             quality=(Quality.of(0.0, self.experiment.evaluation.chips, self.found[variant.name, "analog"]),),
             cost=self.costs[variant.name],
         )

@@ -45,7 +45,7 @@ FILL = 4
 """Columns per product up to which one byte a column is cheaper than bits."""
 
 
-class Factors(NamedTuple):
+class CsrFactors(NamedTuple):
     """A and B as CSR with unsigned indices, whether B's rows are sorted without duplicates, the columns of B, and the
     partial products before each row of C."""
 
@@ -183,7 +183,7 @@ def _sort_pairs(keys: Any, values: Any, start: Any, stop: Any) -> None:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def multiply(
-    semiring: int, first: Any, last: Any, factors: Factors, empty: Any, sort: bool, out: Any, begin: Any
+    semiring: int, first: Any, last: Any, factors: CsrFactors, empty: Any, sort: bool, out: Any, begin: Any
 ) -> Any:
     """Numeric phase: rows ``first`` to ``last`` of C, one after the other from ``begin`` on; where they end.
 

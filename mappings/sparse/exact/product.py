@@ -202,9 +202,9 @@ class _Operands:
         self.products: int = products
 
     @property
-    def factors(self) -> kernel.Factors:
+    def factors(self) -> kernel.CsrFactors:
         """As the numeric phase takes them."""
-        return kernel.Factors(
+        return kernel.CsrFactors(
             self.a_ptr, self.a_idx, self.a_val, self.b_ptr, self.b_idx, self.b_val, self.sorted_b, self.columns,
             self.work,
         )  # fmt: skip

@@ -18,7 +18,7 @@ from numba import njit
 GOLDEN = 0x9E3779B97F4A7C15
 
 
-class Factors(NamedTuple):
+class FabricFactors(NamedTuple):
     """Patterns of A and B, and the columns of B."""
 
     a_ptr: Any
@@ -28,13 +28,13 @@ class Factors(NamedTuple):
     columns: int
 
 
-def patterns_of(a: Any, b: Any) -> Factors:
+def patterns_of(a: Any, b: Any) -> FabricFactors:
     """Of two CSR matrices."""
     a_ptr, a_idx, b_ptr, b_idx = (index.astype(np.int64) for m in (a, b) for index in (m.indptr, m.indices))
-    return Factors(a_ptr, a_idx, b_ptr, b_idx, b.shape[1])
+    return FabricFactors(a_ptr, a_idx, b_ptr, b_idx, b.shape[1])
 
 
-class Table(NamedTuple):
+class HashTable(NamedTuple):
     """``slots`` of the table; ``hashing``: where a tag starts to look for one; ``units``: atomic units that words are
     dealt out to; ``split``: tags and values are in two arrays."""
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from mappings.sparse.exact.product import partial_products
-from mappings.sparse.fabric.kernel import Access, Costs, Sharing, Table, cut_windows, hash_windows, patterns_of
+from mappings.sparse.fabric.kernel import Access, Costs, HashTable, Sharing, cut_windows, hash_windows, patterns_of
 from mappings.sparse.fabric.machine import HASHES, Fabric, Version
 
 LIMITS = ("slowest thread", "pipelines", "atomics", "DRAM")
@@ -117,7 +117,7 @@ def run_smash(a: Any, b: Any, *, fabric: Fabric, version: Version) -> FabricRun:
     issued, busy, updates, counts, lengths = hash_windows(
         patterns_of(a, b),
         firsts,
-        Table(slots, HASHES[version.hash], fabric.atomic_units, version.overlapped),
+        HashTable(slots, HASHES[version.hash], fabric.atomic_units, version.overlapped),
         Sharing(fabric.threads, version.dynamic, version.token_nonzeros),
         Access(fabric.index_bytes, fabric.value_bytes, grain),
         Costs(cost.nonzero, cost.product, cost.probe, cost.token, fabric.atomic_latency_cycles, fabric.stall_cycles),

@@ -45,7 +45,7 @@ def compute(
     shared = product.entries, product.tiles.arrays, product.inputs
     outside = ends = 0
 
-    def part(cells: kernel.Cells, span: tuple[int, int]) -> tuple[int, int]:
+    def part(cells: kernel.TileCells, span: tuple[int, int]) -> tuple[int, int]:
         found: tuple[int, int] = kernel.run_tiles(span, *shared, cells, product.converter, c)
         return found
 
@@ -84,7 +84,7 @@ def _sums(product: ProductLayout, pattern: Any) -> kernel.Sums:
     )
 
 
-def _read(product: ProductLayout, written: WrittenTiles, t_s: float) -> kernel.Cells:
+def _read(product: ProductLayout, written: WrittenTiles, t_s: float) -> kernel.TileCells:
     """Tiles as they are ``t_s`` seconds after they were written, in units."""
     chip, parts, array = product.chip, product.parts, written.array
     reads = array.read_parts(t_s, v_read_V=chip.driver.v_read_V)
@@ -112,11 +112,11 @@ def _read(product: ProductLayout, written: WrittenTiles, t_s: float) -> kernel.C
             common = (np.stack(same, axis=1) / units[..., 0] ** 2).astype(np.float32)
         words = [stream.child("read", repr(float(t_s))).key for stream in written.streams.streams]
         keys = np.array([[word & 0xFFFFFFFF, word >> 32] for word in words], np.uint32)
-    return kernel.Cells(written.numbers, (difference / units).astype(np.float32), variance, common, keys)
+    return kernel.TileCells(written.numbers, (difference / units).astype(np.float32), variance, common, keys)
 
 
 def _through_converters(
-    product: ProductLayout, cells: kernel.Cells, streams: ChipStreams, c: kernel.Sums, t_s: float
+    product: ProductLayout, cells: kernel.TileCells, streams: ChipStreams, c: kernel.Sums, t_s: float
 ) -> tuple[int, int]:
     """The same with converters that err: those of a tile are built once, and see its activations in blocks."""
     entries, tiles, span = product.entries, product.tiles.arrays, (0, product.a.shape[0])

@@ -96,7 +96,7 @@ class Tally(NamedTuple):
     hits: Any
 
 
-class Cells(NamedTuple):
+class TileCells(NamedTuple):
     """Some tiles at the time of reading, in units.
 
     ``difference``: (tiles, parts, rows, columns); ``variance``: the same shape, or with one column or none at all;

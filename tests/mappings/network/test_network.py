@@ -13,7 +13,7 @@ from mappings.chip import Chip, Compensation, Weights
 from mappings.cost import price
 from mappings.network.dense import DenseLayer
 from mappings.network.digital import MeanOfLast
-from mappings.network.network import Network, Node
+from mappings.network.network import LayerNode, Network
 from mappings.network.recurrent import RecurrentLayer
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.calibration import RangeCalibration
@@ -36,7 +36,11 @@ def recurrent(inputs: int, seed: int) -> RecurrentLayer:
 FIRST, SECOND = recurrent(INPUTS, 0), recurrent(HIDDEN, 10)
 OUTPUT = DenseLayer.from_torch(normal(CLASSES, HIDDEN, seed=5), normal(CLASSES, seed=6), limit=4.0)
 NETWORK = Network(
-    {"first": Node(FIRST), "second": Node(SECOND, ("first",)), "output": Node(OUTPUT, ("second",), MeanOfLast(3))}
+    {
+        "first": LayerNode(FIRST),
+        "second": LayerNode(SECOND, ("first",)),
+        "output": LayerNode(OUTPUT, ("second",), MeanOfLast(3)),
+    }
 )
 
 
@@ -74,7 +78,7 @@ def test_neither_batches_nor_chips_beside_move_a_bit_and_filled_blocks_are_not_c
 
 
 def test_a_dense_layer_goes_through_a_sequence_step_by_step() -> None:
-    network = Network({"dense": Node(DenseLayer.from_torch(normal(3, INPUTS), None, limit=4.0))})
+    network = Network({"dense": LayerNode(DenseLayer.from_torch(normal(3, INPUTS), None, limit=4.0))})
     read = network.map(EXACT).program(rng=streams(1)).at(0.0)
     y = read.run(features(), block=SAMPLES)
     assert y.shape == (1, SAMPLES, STEPS, 3)
@@ -87,15 +91,15 @@ def test_layers_side_by_side_are_taken_together_and_words_are_recast_between_chi
     eye = torch.eye(INPUTS)
     add = DenseLayer.from_torch(torch.cat([eye, eye], dim=1), None, limit=4.0)
     nodes = {
-        "one": Node(DenseLayer.from_torch(0.5 * eye, None, limit=1.0)),
-        "two": Node(DenseLayer.from_torch(-0.25 * eye, None, limit=1.0)),
-        "sum": Node(add, ("one", "two")),
+        "one": LayerNode(DenseLayer.from_torch(0.5 * eye, None, limit=1.0)),
+        "two": LayerNode(DenseLayer.from_torch(-0.25 * eye, None, limit=1.0)),
+        "sum": LayerNode(add, ("one", "two")),
     }
     coarse = replace(EXACT, bits=6, driver=replace(EXACT.driver, x_max=2.0))
     chips = {"one": EXACT, "two": EXACT, "sum": coarse}
     y = Network(nodes).map(chips).program(rng=streams(1)).at(0.0).run(features(), block=SAMPLES)[0]
     assert float((y - 0.25 * features()).abs().max()) < 2 * (2.0 / 31 / 2 + 1.0 / 128) + 8.0 / 256 / 2
-    stacked = Network({"first": Node(FIRST), "second": Node(SECOND, ("first",))})
+    stacked = Network({"first": LayerNode(FIRST), "second": LayerNode(SECOND, ("first",))})
     mixed = stacked.map({"first": EXACT, "second": replace(EXACT, bits=5)})
     assert mixed.layers["second"].input_words.bits == 5
     both = [m.program(rng=streams(1)).at(0.0).run(features(), block=SAMPLES) for m in (mixed, stacked.map(EXACT))]
@@ -104,7 +108,13 @@ def test_layers_side_by_side_are_taken_together_and_words_are_recast_between_chi
 
 def test_what_a_network_cannot_be_is_refused() -> None:
     with pytest.raises(InputError) as caught:
-        Network({"first": Node(FIRST, ("second",)), "second": Node(SECOND), "sum": Node(OUTPUT, ("first", "second"))})
+        Network(
+            {
+                "first": LayerNode(FIRST, ("second",)),
+                "second": LayerNode(SECOND),
+                "sum": LayerNode(OUTPUT, ("first", "second")),
+            }
+        )
     assert caught.value.problems == (
         "first: takes: inputs, or layers before it (got second)",
         "sum: takes 6 values (got 12)",
@@ -112,10 +122,10 @@ def test_what_a_network_cannot_be_is_refused() -> None:
 
 
 def test_a_mean_over_steps_takes_sequences() -> None:
-    read = Network({"output": Node(OUTPUT, mean=MeanOfLast(2))}).map(EXACT).program(rng=streams(1)).at(0.0)
+    read = Network({"output": LayerNode(OUTPUT, mean=MeanOfLast(2))}).map(EXACT).program(rng=streams(1)).at(0.0)
     constant = normal(SAMPLES, HIDDEN, seed=9).clamp(-1, 1)
     whole = read.run(constant[:, None].expand(-1, STEPS, -1), block=SAMPLES)
-    plain = Network({"output": Node(OUTPUT)}).map(EXACT).program(rng=streams(1)).at(0.0)
+    plain = Network({"output": LayerNode(OUTPUT)}).map(EXACT).program(rng=streams(1)).at(0.0)
     assert torch.equal(whole, plain.run(constant, block=SAMPLES))
     with pytest.raises(ValueError, match="a mean over steps takes"):
         read.run(constant, block=SAMPLES)

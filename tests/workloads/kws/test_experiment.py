@@ -17,9 +17,9 @@ from mappings.chip import Chip, Compensation, Weights
 from periphery import RampColumn
 from workloads import KeywordSpotting, Result, RunOptions
 from workloads.kws.augment import Augmentation
-from workloads.kws.model import KeywordNet, Model
+from workloads.kws.model import KeywordModel, KeywordNet
 from workloads.kws.run import run
-from workloads.kws.settings import Evaluation, Features, KeywordVariant
+from workloads.kws.settings import Features, KeywordEvaluation, KeywordVariant
 from workloads.kws.training import Stage, Training, learning_rate_share
 from workloads.kws.weights import load_weights
 from workloads.recordings.clips import LABELS
@@ -54,9 +54,9 @@ def experiment(**changes: object) -> KeywordSpotting:
             KeywordVariant(name="pcm", chip=pcm),
         ),
         features=Features(normalisation="corpus", augmentation=Augmentation(copies=1)),
-        model=Model(hidden=12),
+        model=KeywordModel(hidden=12),
         training=Training(software=Stage(steps=150, batch=32), aware=Stage(steps=30, batch=32, learning_rate=0.002)),
-        evaluation=Evaluation(chips=3, times_s=(0.0, 2592000.0), block=8, batch=16),
+        evaluation=KeywordEvaluation(chips=3, times_s=(0.0, 2592000.0), block=8, batch=16),
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -82,9 +82,9 @@ def test_the_network_on_the_chips_is_judged_in_float_as_well(result: Result) -> 
 
 
 def test_a_given_network_is_on_the_chips_as_it_is_unless_tuning_is_asked_for(tones: Path, tmp_path: Path) -> None:
-    net = KeywordNet(Model(hidden=12), 40, 12, rng=Stream.root(3))
+    net = KeywordNet(KeywordModel(hidden=12), 40, 12, rng=Stream.root(3))
     save_file(net.state_dict(), tmp_path / "mine.safetensors")
-    how = experiment(evaluation=Evaluation(chips=1, times_s=(0.0,), block=8, batch=16))
+    how = experiment(evaluation=KeywordEvaluation(chips=1, times_s=(0.0,), block=8, batch=16))
     options = RunOptions(data=tones, weights=tmp_path / "mine.safetensors")
     as_it_is = run(how, options)
     assert "learning" not in as_it_is.tables
@@ -105,9 +105,9 @@ def test_a_mean_over_more_steps_than_there_are_frames_is_refused() -> None:
     with pytest.raises(
         InputError, match=r"model.readout_steps: allowed are 1 to 51, the frames of a clip .* \(got 52\)"
     ):
-        experiment(model=Model(hidden=12, readout_steps=52))
+        experiment(model=KeywordModel(hidden=12, readout_steps=52))
     with pytest.raises(InputError, match=r"model\.classes: each of yes, .* is named once \(got yes\)"):
-        experiment(model=Model(hidden=12, classes=("yes",)))
+        experiment(model=KeywordModel(hidden=12, classes=("yes",)))
 
 
 def test_same_seed_gives_the_same_metrics(tones: Path, result: Result) -> None:
@@ -119,14 +119,16 @@ def test_same_seed_gives_the_same_metrics(tones: Path, result: Result) -> None:
 
 def test_another_evaluation_batch_moves_no_figure(tones: Path, result: Result) -> None:
     other = run(
-        experiment(evaluation=Evaluation(chips=3, times_s=(0.0, 2592000.0), block=8, batch=8)), RunOptions(data=tones)
+        experiment(evaluation=KeywordEvaluation(chips=3, times_s=(0.0, 2592000.0), block=8, batch=8)),
+        RunOptions(data=tones),
     )
     assert other.metrics == result.metrics
 
 
 def test_chips_beside_do_not_move_the_first_chips(tones: Path, result: Result) -> None:
     more = run(
-        experiment(evaluation=Evaluation(chips=5, times_s=(0.0, 2592000.0), block=8, batch=16)), RunOptions(data=tones)
+        experiment(evaluation=KeywordEvaluation(chips=5, times_s=(0.0, 2592000.0), block=8, batch=16)),
+        RunOptions(data=tones),
     )
     first = more.tables["accuracy"].query("chip < 3").reset_index(drop=True)
     assert first.equals(result.tables["accuracy"])
@@ -162,9 +164,9 @@ def test_the_run_itself_shows_what_a_changed_read_voltage_does(result: Result) -
 def test_other_cells_run_the_same_way(tones: Path, cell: str) -> None:
     one = run(
         experiment(
-            model=Model(cell=cell, hidden=6),  # type: ignore[arg-type]
+            model=KeywordModel(cell=cell, hidden=6),  # type: ignore[arg-type]
             training=Training(software=Stage(steps=4, batch=16), aware=Stage(steps=2, batch=16)),
-            evaluation=Evaluation(chips=2, times_s=(0.0,), block=8),
+            evaluation=KeywordEvaluation(chips=2, times_s=(0.0,), block=8),
         ),
         RunOptions(data=tones),
     )
@@ -210,14 +212,14 @@ def test_a_users_own_lstm_comes_in_with_torchs_names(tones: Path, tmp_path: Path
     tensors = {f"lstm.{k}": v.detach() for k, v in lstm.named_parameters()}
     tensors |= {f"fc.{k}": v.detach() for k, v in head.named_parameters()}
     save_file(tensors, tmp_path / "mine.safetensors")
-    net = KeywordNet(Model(hidden=12, readout_steps=1), 40, 12, rng=Stream.root(0))
+    net = KeywordNet(KeywordModel(hidden=12, readout_steps=1), 40, 12, rng=Stream.root(0))
     load_weights(tmp_path / "mine.safetensors", net)
     x = torch.randn(3, 9, 40)
     torch.testing.assert_close(net(x), head(lstm(x)[0][:, -1]))
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
-    net = KeywordNet(Model(hidden=12), 40, 12, rng=Stream.root(0))
+    net = KeywordNet(KeywordModel(hidden=12), 40, 12, rng=Stream.root(0))
     path = tmp_path / "mine.safetensors"
     with pytest.raises(InputError, match=r"mine.safetensors: no such file; --weights takes a safetensors file"):
         load_weights(path, net)

@@ -14,7 +14,7 @@ from devices.streams import Stream
 from workloads.kws.augment import Augmentation, augment, augmented_mfcc
 from workloads.kws.features import MFCC, Normaliser, cached_mfcc, mfcc
 from workloads.recordings.clips import Clips
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.noise import generated_noise
 from workloads.recordings.sources import cache_dir
 
@@ -33,7 +33,7 @@ def waves(count: int = 5, seed: int = 0) -> np.ndarray:
 def clips_of(codes: np.ndarray, names: np.ndarray) -> Clips:
     """Clips of one class, each by a speaker of its name."""
     classes = np.zeros(len(codes), np.int64)
-    return Clips(waveforms=codes, classes=classes, speakers=names, names=names, origin=Origin(""))
+    return Clips(waveforms=codes, classes=classes, speakers=names, names=names, origin=DataOrigin(""))
 
 
 @pytest.mark.parametrize(

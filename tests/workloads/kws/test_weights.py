@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from devices import InputError, Stream
-from workloads.kws.model import KeywordNet, Model
+from workloads.kws.model import KeywordModel, KeywordNet
 from workloads.kws.weights import about, load_weights
 from workloads.recordings.clips import LABELS
 from workloads.stored import StoredNetworks
@@ -20,7 +20,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 def net(**model: object) -> KeywordNet:
-    return KeywordNet(Model(hidden=12, **model), 40, 12, rng=Stream.root(0))  # type: ignore[arg-type]
+    return KeywordNet(KeywordModel(hidden=12, **model), 40, 12, rng=Stream.root(0))  # type: ignore[arg-type]
 
 
 def torchs(kind: type[torch.nn.RNNBase] = torch.nn.LSTM) -> Tensors:
@@ -75,7 +75,7 @@ def test_a_stored_gru_is_read_again_as_the_same_network(tmp_path: Path) -> None:
     made = net(cell="gru")
     StoredNetworks(tmp_path, "x").network("key", made, lambda: (made, []), about(made, LABELS))
     (file,) = tmp_path.glob("*.safetensors")
-    again = KeywordNet(Model(cell="gru", hidden=12), 40, 12, rng=Stream.root(1))
+    again = KeywordNet(KeywordModel(cell="gru", hidden=12), 40, 12, rng=Stream.root(1))
     assert "as the file's metadata states" in load_weights(file, again)
     x = torch.randn(5, 9, 40)
     torch.testing.assert_close(again(x), made(x), rtol=0, atol=0)

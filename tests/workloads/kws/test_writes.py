@@ -16,9 +16,9 @@ from mappings.chip_wires import NodeWires
 from periphery import RampColumn
 from workloads import KeywordSpotting, RunOptions
 from workloads.kws.augment import Augmentation
-from workloads.kws.model import Model
+from workloads.kws.model import KeywordModel
 from workloads.kws.run import run
-from workloads.kws.settings import Evaluation, Features, KeywordVariant
+from workloads.kws.settings import Features, KeywordEvaluation, KeywordVariant
 from workloads.kws.training import Stage, Training
 from workloads.recordings.clips import LABELS
 
@@ -45,9 +45,9 @@ def experiment(*chips: Chip, times_s: tuple[float, ...] = (0.0, 3600.0)) -> Keyw
         chip=PLAIN,
         variants=tuple(KeywordVariant(name=f"v{k}", chip=chip, default=k == 0) for k, chip in enumerate(chips)),
         features=Features(normalisation="corpus", augmentation=Augmentation(copies=1)),
-        model=Model(hidden=4),
+        model=KeywordModel(hidden=4),
         training=Training(software=Stage(steps=1, batch=8), aware=Stage(steps=1, batch=8)),
-        evaluation=Evaluation(chips=2, times_s=times_s, block=8),
+        evaluation=KeywordEvaluation(chips=2, times_s=times_s, block=8),
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from devices import InputError
 from workloads.lsm.binning import NMNIST_BINNING, NTIDIGITS_BINNING, Binning, Spikes, binned
 from workloads.recordings.events import Recordings, Stored, gathered
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 
 
 def recordings(
@@ -38,7 +38,7 @@ def recordings(
         stored,
         sensor=sensor,
         labels=("0", "1", "2"),
-        origin=Origin("made"),
+        origin=DataOrigin("made"),
     )
 
 
@@ -107,7 +107,7 @@ def test_chunks_are_those_of_torch(bins: int, seed: int) -> None:
         [stored],
         sensor=(1, 1, 64),
         labels=("0",),
-        origin=Origin(""),
+        origin=DataOrigin(""),
     )
     train = torch.zeros(bins, 64)
     train[t_ms, channels] = 1
@@ -154,7 +154,7 @@ def test_address_and_time_return_what_was_stored() -> None:
         [stored],
         sensor=(2, 34, 34),
         labels=("0",),
-        origin=Origin(""),
+        origin=DataOrigin(""),
     )
     assert found.x.tolist() == [3, 0, 33]
     assert found.y.tolist() == [1, 2, 33]
@@ -205,5 +205,5 @@ def test_events_that_cannot_be_are_named(wrong: dict[str, np.ndarray], text: str
             [stored],
             sensor=(2, 34, 34),
             labels=("0",),
-            origin=Origin(""),
+            origin=DataOrigin(""),
         )

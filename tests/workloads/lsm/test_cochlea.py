@@ -17,7 +17,7 @@ from scipy import signal
 from devices import InputError
 from workloads.lsm.binning import NTIDIGITS_BINNING, binned
 from workloads.lsm.cochlea import Cochlea, cached_cochlea_events, cochlea_events, hair_cells
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.sounds import Sounds, load_sounds
 from workloads.recordings.wav import RATE_HZ
 
@@ -39,7 +39,7 @@ def sounds(*waves: np.ndarray) -> Sounds:
         names=np.array([str(number) for number in range(n)]),
         parts=np.array([""] * n),
         labels=tuple(str(number) for number in range(n)),
-        origin=Origin("tones"),
+        origin=DataOrigin("tones"),
     )
 
 

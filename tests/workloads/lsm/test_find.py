@@ -17,7 +17,7 @@ from workloads.lsm.find import find_events, kind_of, locate
 from workloads.lsm.saccades import Saccades
 from workloads.lsm.split import official_split, speaker_folds, stratified_folds
 from workloads.recordings.events import Recordings, Stored, gathered
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.spoken import NOTE, Counting, spoken_digits
 from workloads.split import Split
 
@@ -60,7 +60,7 @@ def recordings(*, speakers: int = 5, each: int = 8, parts: bool = False) -> Reco
         stored,
         sensor=(1, 1, 4),
         labels=("0", "1", "2"),
-        origin=Origin("made"),
+        origin=DataOrigin("made"),
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from devices import InputError, Stream
 from workloads.lsm.saccades import NOTE, Saccades, cached_saccade_events, saccade_events
 from workloads.recordings.images import Images, load_idx, sklearn_digits
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 
 RNG = Stream.root(3)
 QUIET = Saccades(noise_Hz=0.0, threshold_sigma=0.0, refractory_s=0.0)
@@ -32,7 +32,7 @@ def pictures(pixels: np.ndarray, full: int = 255) -> Images:
         parts=np.array([""] * n),
         labels=tuple("0123456789"),
         full=full,
-        origin=Origin("made", "made", ""),
+        origin=DataOrigin("made", "made", ""),
     )
 
 

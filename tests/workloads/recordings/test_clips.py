@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from configs.errors import InputError
+from tests.workloads.recordings.written import lay, problems_of
 from workloads.kws.find import find_clips, locate
 from workloads.recordings import sources
 from workloads.recordings.clips import KEYWORDS, LABELS, SILENCE, UNKNOWN
@@ -29,19 +28,6 @@ def wav(
     wave = gain * np.random.default_rng(seed).uniform(-0.3, 0.3, samples)
     sf.write(out, wave, rate_Hz, format="WAV", subtype=subtype)
     return out.getvalue()
-
-
-def problems_of(call: Callable[[], object]) -> tuple[str, ...]:
-    with pytest.raises(InputError) as caught:
-        call()
-    return caught.value.problems
-
-
-def lay(root: Path, content: dict[str, bytes]) -> Path:
-    for name, data in content.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return root
 
 
 def training_set(others: tuple[str, ...] = ("bed", "cat", "tree")) -> dict[str, bytes]:

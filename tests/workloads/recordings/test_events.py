@@ -15,6 +15,7 @@ import pytest
 
 from configs.errors import InputError
 from devices import Stream
+from tests.workloads.recordings.written import lay, problems_of
 from workloads.lsm.find import find_events, kind_of, locate
 from workloads.recordings.aedat import load_aedat
 from workloads.recordings.events import Recordings
@@ -26,19 +27,6 @@ from workloads.recordings.spikes_hdf5 import load_spikes_hdf5
 CASES = Path(__file__).resolve().parents[4] / "shared" / "cases" / "events"
 needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="../shared/cases is not here")
 RNG = Stream.root(0)
-
-
-def problems_of(call: Callable[[], object]) -> tuple[str, ...]:
-    with pytest.raises(InputError) as caught:
-        call()
-    return caught.value.problems
-
-
-def lay(root: Path, content: dict[str, bytes]) -> Path:
-    for name, data in content.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return root
 
 
 def atis(x: list[int], y: list[int], t: list[int]) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from devices import InputError
+from tests.workloads.recordings.written import lay
 from workloads.lsm.binning import NMNIST_BINNING, binned
 from workloads.recordings.nmnist import load_nmnist
 
@@ -40,13 +41,6 @@ def events(seed: int, count: int = 50) -> tuple[np.ndarray, ...]:
 def files() -> dict[str, bytes]:
     names = [(part, digit, number) for part in ("Train", "Test") for digit in (0, 3, 9) for number in (1, 2)]
     return {f"{p}/{d}/{n:05d}.bin": encode(*events(hash((p == "Test", d, n)) % 97)) for p, d, n in names}
-
-
-def lay(root: Path, content: dict[str, bytes]) -> Path:
-    for name, data in content.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return root
 
 
 def pack(path: Path, content: dict[str, bytes]) -> Path:

@@ -14,11 +14,12 @@ import pytest
 import soundfile as sf
 
 from configs.errors import InputError
+from tests.workloads.recordings.written import lay
 from workloads.kws import find
 from workloads.kws.find import find_clips, locate
 from workloads.recordings.archives import ALLOWED
 from workloads.recordings.clips import CLIP_SAMPLES, KEYWORDS, LABELS, OTHER_WORDS, SILENCE, UNKNOWN, Clips
-from workloads.recordings.labelled import Origin
+from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.speech_commands import load_speech_commands, speaker_of
 from workloads.recordings.wav import decode_wav
 
@@ -45,13 +46,6 @@ def files(per_class: int = 2) -> dict[str, bytes]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return lay(tmp_path / "words", files())
-
-
-def lay(root: Path, content: dict[str, bytes]) -> Path:
-    for name, data in content.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return root
 
 
 def pack(path: Path, content: dict[str, bytes], *extra: tarfile.TarInfo) -> Path:
@@ -107,7 +101,7 @@ def test_digest_tells_waveforms_speakers_and_names_apart(folder: Path) -> None:
         given = {key: getattr(clips, key) for key in ("waveforms", "classes", "speakers", "names")}
         return Clips(
             **{**given, **other},
-            origin=Origin(""),
+            origin=DataOrigin(""),
         ).digest
 
     assert remade() == clips.digest
