@@ -38,6 +38,7 @@ _NO_MEMORY = (
 _SMALLER = {
     "workloads/kws/augment": "fewer features.augmentation.copies or data.clips",
     "workloads/kws/features": "fewer data.clips, or a smaller features.mfcc.n_fft",
+    "workloads/kws/model": "a smaller model.hidden",
     "workloads/kws/training": "a smaller training.software.batch and training.aware.batch",
     "workloads/kws": "fewer evaluation.chips or a smaller evaluation.batch",
     "workloads/lsm": "fewer data.recordings, evaluation.chips or chip.neurons",

@@ -31,7 +31,7 @@ class KeywordModel:
     """
 
     cell: Cell = "lstm"
-    hidden: Annotated[int, Interval(ge=1, le=65536)] = 32
+    hidden: Annotated[int, Interval(ge=1, le=4096)] = 32
     readout_steps: Annotated[int, Interval(ge=1, le=1024)] = 8
     classes: tuple[str, ...] = ()
 
