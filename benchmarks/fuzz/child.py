@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from dataclasses import dataclass
@@ -191,6 +192,7 @@ def _run(case: Case, top: Path, work: Path) -> None:
         )
         surroundings: dict[str, str | None] = {"HOME": str(top / "home"), "TMPDIR": str(top / "tmp"), "MHO_DATA": None}
         surroundings |= {"MHO_CACHE": str(top / "cache"), "TORCHINDUCTOR_CACHE_DIR": str(top / "cache" / "torch")}
+        tempfile.tempdir = str(top / "tmp")  # found out once, by the parent
         for name, value in {**surroundings, **case.environment}.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
