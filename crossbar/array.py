@@ -133,7 +133,7 @@ def _batched(counts: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     chips, rows, columns = matrix.shape
     if counts.dim() == 0 or counts.shape[-1] != rows or (counts.dim() > 2 and counts.shape[0] not in (1, chips)):
         raise ValueError(
-            f"inputs must be ({rows},), (n, {rows}) or ({chips} or 1, ..., {rows}): {rows} rows on {chips} chips "
+            f"inputs must be ({rows},), (n, {rows}) or ({chips if chips == 1 else f"{chips} or 1"}, ..., {rows}): {rows} rows on {chips} chips "
             f"(got {tuple(counts.shape)})"
         )
     if counts.dim() < 3:
@@ -207,11 +207,13 @@ class Array:
     def multiply(self, x: torch.Tensor, t_s: float = 0.0, *, v_read_V: float | None = None) -> torch.Tensor:
         """``x W`` as the cells give it ``t_s`` seconds after programming, in units of x and W, fast noise apart.
 
-        ``x``: ``(rows,)``, ``(n, rows)`` or ``(chips | 1, ..., rows)``; returns ``(chips, ..., columns)``. Raises as
+        ``x``: ``(rows,)``, ``(n, rows)`` or ``(chips | 1, ..., rows)``; returns ``(chips, ..., columns)`` in the type of
+        the cells' values, float32 as a rule. Raises as
         ``read_parts`` and ``ArrayRead.product`` do.
         """
         parts = self.read_parts(t_s, v_read_V=v_read_V)
-        return torch.stack([part.product(x) for part in parts]).sum(0) / self.encoded.scale_S.to(x.dtype)
+        x = x.to(self.encoded.scale_S.dtype)
+        return torch.stack([part.product(x) for part in parts]).sum(0) / self.encoded.scale_S
 
     @property
     def cell_count(self) -> int:

@@ -317,14 +317,22 @@ class ColumnsRead:
         all that are converted by default. ``activity`` counts the product and the codes that are used.
         """
         converted = range(len(self.groups)) if converted is None else converted
+        used = converted if used is None else used
         parts = self.matrix.pre_activation(counts, noise)
         codes = {
-            k: codes_of(self.conversions[k], self.groups[k], parts, noise, trim=self.trims[k], activity=activity)
+            k: codes_of(
+                self.conversions[k],
+                self.groups[k],
+                parts,
+                noise,
+                trim=self.trims[k],
+                activity=activity if k in used else None,
+            )
             for k in converted
         }
         if activity is not None:
             activity.drive(counts[:, : activity.valid], self.matrix.driver, self.matrix.bits)
-            for k in converted if used is None else used:
+            for k in used:
                 activity.record(str(k), parts[0].z)
                 activity.add("gate_compare_steps", self.groups[k].scatter(codes[k])[:, : activity.valid] + 1)
         return list(codes.values())

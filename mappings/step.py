@@ -34,8 +34,8 @@ class LayerShape(ABC):
     converter, unit : kind of an ordinary ADC, and the digital unit behind it that computes activations
     groups : groups of columns on one tile that share a function, and with a linear ramp that ramp
     branches : capacitors of each column's integrator, one for each significance that is summed as charge
-    bits : resolution of inputs and of output codes
-    adc_bits : resolution of an ordinary ADC; None means ``bits``
+    bits : resolution of inputs
+    converter_bits : resolution of one conversion; None means ``bits``
     ramps, ramp_cells : ramp columns of the layer, and the cells in all of them together
     columns_per_adc : columns that share one ADC (conventional readout and digital partial sums)
     partial_sums : how several row tiles are summed
@@ -53,7 +53,7 @@ class LayerShape(ABC):
     ramp_cells: int
     columns_per_adc: int = 8
     adc_model: str = "andrulis2024"
-    adc_bits: int | None = None
+    converter_bits: int | None = None
     partial_sums: Literal["charge", "digital"] = "charge"
     lanes: int = 4
     driver: Driver = PWMDriver()
@@ -120,7 +120,7 @@ class LayerShape(ABC):
     @property
     def code_bits(self) -> int:
         """Bits that one conversion gives."""
-        return (self.adc_bits or self.bits) if self.linear else self.bits
+        return self.converter_bits or self.bits
 
     @property
     def adc(self) -> str:
@@ -225,7 +225,7 @@ class LayerStep:
         self.ledger = ActionLedger(shape.layer, merge=True)
         self.schedule, self.act, self.need = self.ledger.schedule, self.ledger.act, self.ledger.need
         self.front_end_clocks = 0.0
-        self.counter_clocks = 0.0
+        self.counted_bits = 0.0
         self.conversions = 0.0
         self.rounds = 0.0
 
@@ -238,7 +238,7 @@ class LayerStep:
         phases = shape.driver.phases(shape.bits)
         phase_s = timing.input_clocks * timing.t_clk_s / phases
         names = {1: ("",), 2: (" (+)", " (-)")}.get(phases, tuple(f" ({phase + 1})" for phase in range(phases)))
-        self.counter_clocks += timing.input_clocks
+        self.counted_bits += timing.input_clocks * shape.bits
         together = columns * shape.tile_parts * shape.slices
         if shape.row_tiles > 1 and shape.tile_parts == 1:
             self.act("column_switch", "close", columns * shape.slices * shape.row_tiles)
@@ -249,8 +249,8 @@ class LayerStep:
                 after = self._convert(f"convert {name}{phase}", together, after)
         if not shape.linear:
             self.front_end_clocks += columns * (timing.input_clocks + timing.gate_ramp_clocks)
-            self.counter_clocks += timing.gate_ramp_clocks
-            self.act("code_latch", "write_bit", columns * shape.bits)
+            self.counted_bits += timing.gate_ramp_clocks * shape.code_bits
+            self.act("code_latch", "write_bit", columns * shape.code_bits)
             return self._ramp(f"ramp for {name}", "gate_ramp", timing.gate_ramp_clocks, after)
         self.front_end_clocks += together * timing.input_clocks
         if shape.input_parts == 1:
@@ -279,7 +279,7 @@ class LayerStep:
         self.schedule.add("integrate c", "state_integrators", drive_s, after=(after,))
         after = self.schedule.add("drive c", "state_lines", drive_s, after=(after,))
         self.front_end_clocks += hidden * (timing.state_drive_clocks + timing.state_ramp_clocks)
-        self.counter_clocks += timing.state_drive_clocks + timing.state_ramp_clocks
+        self.counted_bits += (timing.state_drive_clocks + timing.state_ramp_clocks) * shape.bits
         self.act("cell_array", "read_J", activity.state_ohmic_J)
         self.act("word_line", "cell_pulse", 2 * activity.state_pulses)
         self.act("pwm_driver", "compare_bit", activity.state_clocks * shape.bits)
@@ -322,7 +322,7 @@ class LayerStep:
         )
         self.ledger.act_all(did)
         self.act("column_front_end", "clock", self.front_end_clocks)
-        self.act("shared_counter", "count_bit", self.counter_clocks * shape.bits * tiles)
+        self.act("shared_counter", "count_bit", self.counted_bits * tiles)
         latency_s = max(task.end_s for task in self.schedule.tasks)
         self.act("controller", "clock", latency_s / timing.t_clk_s)
         self.need("cell_array", shape.cells)
@@ -330,7 +330,7 @@ class LayerStep:
         self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.rows * tiled))
         self.need("column_front_end", shape.front_ends * shape.branches)
         self.need("code_latch", shape.front_ends * shape.code_bits)
-        self.need("shared_counter", shape.bits * tiles)
+        self.need("shared_counter", (shape.bits if shape.linear else max(shape.bits, shape.code_bits)) * tiles)
         self.need("controller", 1)
         if shape.row_tiles > 1 and shape.tile_parts == 1:
             self.need("column_switch", shape.columns * shape.slices * shape.row_tiles)
@@ -357,14 +357,16 @@ class LayerStep:
             self.act("ramp_cells", "read_J", activity.ramp_ohmic_J)
             self.need("comparator", shape.columns)
             self.need("ramp_cells", shape.ramp_cells)
-        return self.ledger.close(ops=ops, notes=_notes(shape))
+        return self.ledger.close(ops=ops, notes=_notes(shape, looked_up=self.activation))
 
 
-def _notes(shape: LayerShape) -> tuple[str, ...]:
+def _notes(shape: LayerShape, *, looked_up: bool) -> tuple[str, ...]:
     if shape.row_tiles == 1:
         return ()
     if shape.tile_parts > 1:
-        how = "each part is converted linearly by an ordinary ADC, added digitally and looked up"
+        how = "each part is converted linearly by an ordinary ADC and added digitally"
+        if looked_up:
+            how += ", and the sum is looked up"
         if shape.readout == "ramp":
             how += ", so the nonlinear ramp is not used here"
     else:

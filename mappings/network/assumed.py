@@ -123,6 +123,9 @@ def _full_scale(matrix: MappedMatrix) -> torch.Tensor:
     order = torch.arange(weights.columns) if weights.order is None else weights.order
     if encoding.clip_quantile == 1.0:
         rows = weights.largest()[order][None]
+        if matrix.bias_rows and weights.bias is not None:
+            bias = weights.bias.detach().float()[order] / matrix.chip.driver.x_max / matrix.bias_rows
+            rows = torch.cat([rows, bias[None].to(rows.device)])
     else:
         step = max(1, weights.parameters // FEW)
         some = WeightMatrix(tuple(block[:, ::step] for block in weights.blocks), None, weights.order)

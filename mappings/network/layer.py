@@ -143,7 +143,7 @@ class MappedMatrixLayer(MappedLayer):
     def shaped(self, kind: Callable[..., Shape], **fields: Any) -> Shape:
         """A shape of this kind, from what all kinds share and its further ``fields``."""
         chip, matrix, encoded = self.chip, self.matrix, self.matrix.format
-        ramps = self._ramps()
+        ramps, one = self._ramps(), self.converters[0]
         return kind(
             layer=self.name,
             bias_rows=matrix.bias_rows,
@@ -163,7 +163,7 @@ class MappedMatrixLayer(MappedLayer):
             ramp_cells=sum(count * design.cells for count, design in ramps),
             columns_per_adc=chip.adc.columns_per_adc,
             adc_model=chip.adc.price,
-            adc_bits=self.converters[0].adc_bits,
+            converter_bits=one.adc_bits if one.design is None else one.bits,
             partial_sums=chip.partial_sums,
             lanes=chip.lanes,
             **fields,
