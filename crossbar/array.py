@@ -132,8 +132,9 @@ def _batched(counts: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     """
     chips, rows, columns = matrix.shape
     if counts.dim() == 0 or counts.shape[-1] != rows or (counts.dim() > 2 and counts.shape[0] not in (1, chips)):
+        batch = "1" if chips == 1 else f"{chips} or 1"
         raise ValueError(
-            f"inputs must be ({rows},), (n, {rows}) or ({chips if chips == 1 else f"{chips} or 1"}, ..., {rows}): {rows} rows on {chips} chips "
+            f"inputs must be ({rows},), (n, {rows}) or ({batch}, ..., {rows}): {rows} rows on {chips} chips "
             f"(got {tuple(counts.shape)})"
         )
     if counts.dim() < 3:

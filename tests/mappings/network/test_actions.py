@@ -154,8 +154,8 @@ def test_charge_sums_need_switches_and_digital_sums_need_adcs() -> None:
     assert counts(digital)["adder", "add_bit"] == counts(single)["adder", "add_bit"] + 2 * 128 * 7
     assert "ramp_cells" not in pieces(digital)
     assert digital.notes == (
-        "lstm: 3 row tiles; each part is converted linearly by an ordinary ADC, added digitally and looked up, "
-        "so the nonlinear ramp is not used here",
+        "lstm: 3 row tiles; each part is converted linearly by an ordinary ADC and added digitally, and the sum is looked "
+        "up, so the nonlinear ramp is not used here",
     )
     assert "summed as charge" in charge.notes[0]
     assert not recurrent_actions(layer(), BUSY, TIMING).notes
@@ -186,7 +186,7 @@ def test_dense_layer_has_a_linear_ramp_and_no_activation() -> None:
 @pytest.mark.parametrize("readout", ["ramp", "conventional"])
 @pytest.mark.parametrize(("row_tiles", "partial_sums"), [(1, "charge"), (2, "charge"), (2, "digital")])
 def test_every_count_has_a_price(cell: str, readout: str, row_tiles: int, partial_sums: str) -> None:
-    shape = layer(cell=cell, readout=readout, row_tiles=row_tiles, partial_sums=partial_sums, adc_bits=8)
+    shape = layer(cell=cell, readout=readout, row_tiles=row_tiles, partial_sums=partial_sums, converter_bits=8)
     step = recurrent_actions(shape, BUSY, TIMING)
     lines = price(step, node_nm=NODE_NM, components=components(shape))
     named = {(line.component, line.action) for line in lines}
