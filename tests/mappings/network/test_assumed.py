@@ -143,3 +143,48 @@ def test_a_bias_of_unknown_size_takes_one_row() -> None:
     assert isinstance(mapped, MappedMatrixLayer)
     assert mapped.matrix.bias_rows == 1
     assert mapped.grid.row_tiles == 1
+
+
+def test_a_gru_converts_each_column_once_a_step_for_energy_too() -> None:
+    """The first product's candidate columns are not used, and their converters do not run: 0.5 of the codes each."""
+    mapped = layer_of("gru").map(CHIPS["linear ramps"])
+    assert isinstance(mapped, MappedMatrixLayer)
+    rng, activity = ChipStreams.of(Stream.root(0), 1), Activity()
+    programmed = mapped.program(rng=rng)
+    counts = mapped.chip.driver.counts(normal(SAMPLES, STEPS, INPUTS, seed=3) / 3, mapped.chip.bits)
+    programmed.at(0.0).run(counts, noise=BlockNoise(rng.child("read"), [0], SAMPLES), activity=activity)
+    steps = programmed.observed(activity).adc_steps
+    assert steps / (3 * HIDDEN * mapped.shape.conversions_per_column) == pytest.approx(2**8 / 2, rel=0.05)
+
+
+def test_words_of_a_dense_layer_on_a_ramp_have_the_bits_of_its_output() -> None:
+    mapped = layer_of("dense").map(replace(CHIP, bits=5))
+    assert isinstance(mapped, MappedMatrixLayer)
+    actions = mapped.actions()
+    counts = {(line.component, line.action): line.count for line in actions.actions}
+    pieces = {line.component: line.count for line in actions.instances}
+    assert counts["code_latch", "write_bit"] == pieces["code_latch"] == HIDDEN * 8
+    assert pieces["shared_counter"] == 8 * mapped.grid.tiles
+    timing = mapped.timing
+    clocks = timing.input_clocks * 5 + timing.gate_ramp_clocks * 8
+    assert counts["shared_counter", "count_bit"] == clocks * mapped.grid.tiles
+
+
+def test_a_bias_above_all_weights_sets_the_full_scale_of_assumed_conductances() -> None:
+    weight = torch.full((8, 6), 0.05)
+    weight[:4] = 1.0
+    bias = torch.cat([torch.zeros(4), torch.full((4,), 0.9)])
+    device = TaOx(programming_noise_S=0.0, read_noise_S=0.0)
+    chip = replace(CHIP, columns=4, weights=Weights(device=device))
+    mapped = DenseLayer.from_torch(weight, bias, limit=1.0).map(chip)
+    assert isinstance(mapped, MappedMatrixLayer)
+    matrix = mapped.matrix
+    array = Array.program(
+        matrix.values,
+        device=device,
+        encoding=chip.weights.encoding,
+        tile_of_column=matrix.tile_of_column,
+        rng=ChipStreams.of(Stream.root(0), 1),
+    )
+    inputs = array.read(0.0).row_S[0, :-1]
+    assert Assumed().row_S(matrix) == pytest.approx(float(inputs.mean()), rel=2e-3)
