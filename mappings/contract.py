@@ -1,8 +1,8 @@
 """What everything on tiles answers, in four steps from a weight to a result.
 
     Layer            what     weights and function, no chip         shapes, parameters
-    MappedLayer      where    tiles, columns, converters; no cell   actions(activity), utilisation
-    ProgrammedLayer  written  the cells of N chips                  at(t_s), cells as written
+    MappedLayer      where    tiles, columns, converters; no cell   grid, actions(activity), components()
+    ProgrammedLayer  written  the cells of N chips                  at(t_s), written()
     LayerRead        read     the cells at one time                 run(inputs, noise=..., activity=...)
 
     layer.map(chip, inputs=WordFormat(...)) -> MappedLayer
@@ -11,7 +11,8 @@
 
 Dense, recurrent, liquid and sparse layers are subclasses of these; a network is a graph of them with the same four
 steps (``mappings.network.network``). What a layer takes as inputs is its kind's: pulse widths, active word lines, or a
-sparse matrix. Cost is count x price: ``MappedLayer.actions`` counts, ``mappings.cost.price`` prices.
+sparse matrix. Cost is count x price: ``MappedLayer.actions`` counts, ``mappings.cost.price`` prices. Where a
+run adds up an activity, ``observed(activity)`` of what is programmed gives the means that ``actions`` takes.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ class Ledger:
         """Sentences that the reader must see, each once."""
         self.notes += [each for each in dict.fromkeys(sentences) if each not in self.notes]
 
-    def refuse_device(self, device: str, what: str) -> None:
+    def note_device(self, device: str, what: str) -> None:
         """Note that a device other than the CPU changes nothing for ``what`` is simulated."""
         if device != "cpu":
             self.note(f"--device {device} changes nothing here: {what} are simulated on the CPU.")

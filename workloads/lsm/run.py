@@ -56,7 +56,7 @@ class LiquidExperimentRun(ExperimentRun[LiquidStateMachine]):
                 fits(variant.chip, spikes, f"variants[{variant.name}].chip")
             judge = Judge(spikes, recordings.classes, how.data.parts(recordings), Stream.root(how.seed))
         tables = LiquidTables(how, recordings, spikes, judge.parts, notes=list(recordings.notes))
-        tables.refuse_device(options.device, "liquids")
+        tables.note_device(options.device, "liquids")
         with self.stage("raw events"):
             counts = spikes.event_counts()[None].astype(np.float64)
             for split in judge.parts:

@@ -63,7 +63,7 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
                 for name, chip, sense in zip(("image", "audio"), variant.chip.each(), senses, strict=True):
                     fits(chip, sense.spikes, f"variants[{variant.name}].chip.{name}")
         tables = ZeroShotTables(how, [sense.recordings for sense in senses], [sense.rows for sense in senses])
-        tables.refuse_device(self.options.device, "liquids")
+        tables.note_device(self.options.device, "liquids")
         chips, work = how.evaluation.chips, []
         with self.stage("liquids"):
             raw = tuple(
