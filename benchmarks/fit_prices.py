@@ -107,20 +107,17 @@ def fit_front_end(case: Case, row: PublishedRow, components: Mapping[str, Compon
 # What one step did in `mho run kws --data speech_commands.tar.xz` (real speech, first split, seed 0), from its
 # components.csv: sums over the gates' product and the cell state's way back, per step and chip.
 MEASURED = {
-    5: StepActivity(
-        array_ohmic_J=444.0e-12,
-        row_pulses=16587 / 256,
-        row_clocks=2186.8 / 5,
-        gate_compare_steps=2837.0,
-        ramp_ohmic_J=1.281e-12,
-    ),
-    8: StepActivity(
-        array_ohmic_J=3770e-12,
-        row_pulses=18355 / 256,
-        row_clocks=29640 / 8,
-        gate_compare_steps=21869.0,
-        ramp_ohmic_J=14.81e-12,
-    ),
+    bits: StepActivity(
+        array_ohmic_J=array_J,
+        row_pulses=pulse_bits / 256,
+        row_clocks=clock_bits / bits,
+        gate_compare_steps=steps,
+        ramp_ohmic_J=ramp_J,
+    )
+    for bits, array_J, pulse_bits, clock_bits, steps, ramp_J in (
+        (5, 444.0e-12, 16587, 2186.8, 2837.0, 1.281e-12),
+        (8, 3770e-12, 18355, 29640, 21869.0, 14.81e-12),
+    )
 }
 
 

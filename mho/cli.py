@@ -18,7 +18,7 @@ from configs.errors import InputError
 from mho import cli_sweeps
 from mho.exits import exit_codes
 from mho.listings import LISTINGS, listing
-from mho.options import AsJson, ComputeDevice, Experiment, File, Quiet, ReportFormat, Sets, checked_paths
+from mho.options import AsJson, ComputeDevice, Experiment, File, Quiet, ReportFormat, Sets, checked_paths, path_option
 
 app = typer.Typer(
     name="mho",
@@ -57,27 +57,23 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random; wins over the file.", min=0)] = None,
     data: Annotated[
         Path | None,
-        typer.Option(
-            callback=checked_paths,
+        path_option(
             help="Folder or archive of recordings; for sparse products a matrix, or a folder of them. Without it: "
             "MHO_DATA, the cache, a download, and where all that fails synthetic data, as the report states.",
         ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(
-            callback=checked_paths, help="Your own trained network (safetensors, torch's names) in place of training."
-        ),
+        path_option(help="Your own trained network (safetensors, torch's names) in place of training."),
     ] = None,
     device: Annotated[
         ComputeDevice, typer.Option(help="Where training runs; chips are simulated on the CPU.")
     ] = ComputeDevice.cpu,
     output: Annotated[
         Path | None,
-        typer.Option(
+        path_option(
             "-o",
             "--output",
-            callback=checked_paths,
             help="Run directory to write: metrics, tables, trace.json, report.html.",
         ),
     ] = None,
@@ -127,9 +123,7 @@ def report_command(
     ] = ReportFormat.html,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", callback=checked_paths, help="File to write; else standard output (html: report.html)."
-        ),
+        path_option("-o", "--output", help="File to write; else standard output (html: report.html)."),
     ] = None,
 ) -> None:
     """Make reports again from the files of finished runs, or of a sweep, finished or not."""
@@ -171,8 +165,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A shipped record, a YAML file of one, or NLADC.")],
     plot: Annotated[
         Path | None,
-        typer.Option(
-            callback=checked_paths,
+        path_option(
             help="Write a picture: a device's levels and drift, a chip's ramps against their functions, a liquid's "
             "rate and memory against weight scale and threshold, or the measured converter of NLADC.",
         ),
@@ -184,9 +177,7 @@ def show(
     device: Annotated[str, typer.Option(help="NLADC: the ramp's cells (mho list devices).")] = "rram_taox",
     chips: Annotated[int, typer.Option(help="NLADC: chips to build and measure.")] = 64,
     levels: Annotated[str, typer.Option(help="NLADC: uniform, or optimal for the inputs in --samples.")] = "uniform",
-    samples: Annotated[
-        Path | None, typer.Option(callback=checked_paths, help="NLADC: text file of inputs as they occur.")
-    ] = None,
+    samples: Annotated[Path | None, path_option(help="NLADC: text file of inputs as they occur.")] = None,
     ends: Annotated[
         tuple[float, float] | None, typer.Option("--range", metavar="LOW HIGH", help="NLADC: range of inputs.")
     ] = None,
@@ -242,16 +233,14 @@ def fit(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", callback=checked_paths, help="Device record to write; else it is printed."),
+        path_option("-o", "--output", help="Device record to write; else it is printed."),
     ] = None,
     kind: Annotated[
         str | None, typer.Option(help="The candidate or kind of device to take, in place of the best by BIC.")
     ] = None,
     reads: Annotated[
         Path | None,
-        typer.Option(
-            callback=checked_paths, help="CSV file of repeated reads (target_S, measured_S), for the read noise."
-        ),
+        path_option(help="CSV file of repeated reads (target_S, measured_S), for the read noise."),
     ] = None,
 ) -> None:
     """Turn measured conductances into a device, and show how well each candidate fits."""

@@ -20,7 +20,7 @@ from mho.options import (
     Results,
     RetryFailed,
     Workers,
-    checked_paths,
+    path_option,
 )
 
 
@@ -35,8 +35,7 @@ def sweep(
     output: Results = None,
     slurm: Annotated[
         Path | None,
-        typer.Option(
-            callback=checked_paths,
+        path_option(
             metavar="FILE",
             help="Write a SLURM array script of --shards tasks in place of running.",
         ),
@@ -52,15 +51,12 @@ def sweep(
     ] = False,
     merge: Annotated[
         list[Path] | None,
-        typer.Option(
-            callback=checked_paths, help="Take over the points of another sweep's folder first. May be repeated."
-        ),
+        path_option(help="Take over the points of another sweep's folder first. May be repeated."),
     ] = None,
     exports: Annotated[
         list[Path] | None,
-        typer.Option(
+        path_option(
             "--export",
-            callback=checked_paths,
             help="Write the table here too: .csv, .parquet or .nc (xarray). May be repeated.",
         ),
     ] = None,

@@ -44,6 +44,11 @@ def checked_paths(value: Any) -> Any:
     return None if value is None else user_path(value)
 
 
+def path_option(*names: str, **how: Any) -> Any:
+    """An option that is a path, or several, each as ``user_path`` takes it; else as ``typer.Option``."""
+    return typer.Option(*names, callback=checked_paths, **how)
+
+
 Experiment = Annotated[
     str, typer.Argument(help="A YAML file, or the name of a shipped experiment (mho list experiments).")
 ]
@@ -55,16 +60,12 @@ Sets = Annotated[
         help="Change one value, e.g. chip.bits=4 or variants[taox_4bit].chip.weights.device=pcm. May be repeated.",
     ),
 ]
-Recordings = Annotated[Path | None, typer.Option(callback=checked_paths, help="Recordings, as for mho run.")]
+Recordings = Annotated[Path | None, path_option(help="Recordings, as for mho run.")]
 Results = Annotated[
     Path | None,
-    typer.Option(
-        "-o", "--output", callback=checked_paths, help="Folder of the results; runs/NAME by default. It resumes."
-    ),
+    path_option("-o", "--output", help="Folder of the results; runs/NAME by default. It resumes."),
 ]
-File = Annotated[
-    Path | None, typer.Option("-o", "--output", callback=checked_paths, help="File to write; else standard output.")
-]
+File = Annotated[Path | None, path_option("-o", "--output", help="File to write; else standard output.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of the summary.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, how many points and how long.")]

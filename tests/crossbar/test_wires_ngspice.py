@@ -28,20 +28,19 @@ def netlist(case: dict[str, Any]) -> str:
     v, cells = case["v_V"], case["coefficients"]
     m, n = len(v), len(cells[0][0])
     rows = [f"* {case['name']}"]
+
+    def line(end: str, volts: float, nodes: list[str], ohm: float, end_ohm: float) -> None:
+        """A source at ``end`` and the segments from it along ``nodes``."""
+        rows.append(f"V{end} {end} 0 DC {volts!r}")
+        for k, (before, node) in enumerate(zip([end, *nodes], nodes, strict=False)):
+            rows.append(f"R{node} {before} {node} {ohm if k else ohm + end_ohm!r}")
+
     order = range(n) if wires.driver == "left" else range(n - 1, -1, -1)
     for i in range(m):
-        rows.append(f"Vin{i} in{i} 0 DC {v[i]!r}")
-        before, ohm = f"in{i}", wires.r_word_ohm + wires.r_driver_ohm
-        for j in order:
-            rows.append(f"Rw{i}_{j} {before} w{i}_{j} {ohm!r}")
-            before, ohm = f"w{i}_{j}", wires.r_word_ohm
+        line(f"in{i}", v[i], [f"w{i}_{j}" for j in order], wires.r_word_ohm, wires.r_driver_ohm)
     order = range(m - 1, -1, -1) if wires.sense == "bottom" else range(m)
     for j in range(n):
-        rows.append(f"Vout{j} out{j} 0 DC 0")
-        before, ohm = f"out{j}", wires.r_bit_ohm + wires.r_sense_ohm
-        for i in order:
-            rows.append(f"Rb{i}_{j} {before} b{i}_{j} {ohm!r}")
-            before, ohm = f"b{i}_{j}", wires.r_bit_ohm
+        line(f"out{j}", 0.0, [f"b{i}_{j}" for i in order], wires.r_bit_ohm, wires.r_sense_ohm)
     for i in range(m):
         for j in range(n):
             if wires.unselected == "floating" and v[i] == 0.0:
