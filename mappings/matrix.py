@@ -22,6 +22,8 @@ from periphery.drivers import AnyDriver
 from periphery.drivers.base import DriverRead, full_scale
 from periphery.drivers.bit_serial import BitSerial
 
+MOST_BIAS_ROWS = 4096  # word lines of one matrix for its bias
+
 
 @dataclass(frozen=True)
 class WeightMatrix:
@@ -78,7 +80,13 @@ class WeightMatrix:
             return 1
         level = (self.bias.detach().float() / chip.driver.x_max).abs().max()
         largest = float(self.largest().max()) or float(level) or 1.0
-        return max(1, int(torch.ceil(level / largest - 1e-6)))
+        lines = float(torch.ceil(level / largest - 1e-6))
+        if not lines <= MOST_BIAS_ROWS:
+            raise InputError(
+                f"the largest bias is {lines:.3g} times the largest weight, at full scale of the inputs, and takes as "
+                f"many word lines; at most {MOST_BIAS_ROWS} are allowed"
+            )
+        return max(1, int(lines))
 
     def rows(self, bias_rows: int, x_max: float) -> torch.Tensor:
         """The matrix by word lines, ``(inputs + bias_rows, columns)``; ``x_max`` is the input at full scale."""

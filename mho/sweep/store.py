@@ -306,6 +306,7 @@ class Store:
                 pairs = tuple((path, value) for path, value in json.loads(coordinates))
                 found, size = _unpacked(artefacts, min(left, _MOST_OF_A_ROW))
                 left -= size
+                _check_types(state, code, *rest)
                 yield StoredResult(digest, state, code, pairs, json.loads(outputs), found, *rest)
 
     def sheets(self) -> list[tuple[str, str, str]]:
@@ -346,7 +347,16 @@ def _row(each: tuple[Any, ...]) -> Row:
     digest, state, code, data, coordinates, outputs, artefacts, config, *rest = each
     pairs = tuple((path, value) for path, value in json.loads(coordinates))
     packed = (_unpacked(artefacts)[0], _unpacked(config)[0])
+    error, seconds, _, finished = rest
+    _check_types(state, code, error, seconds, finished)
     return Row(digest, state, code, data, pairs, json.loads(outputs), *packed, *rest)
+
+
+def _check_types(state: Any, code: Any, error: Any, seconds: Any, finished: Any) -> None:
+    """SQLite keeps whatever is written into a column; raises ValueError for what mho did not write."""
+    texts = all(isinstance(text, str) for text in (code, error, finished))
+    if state not in ("done", "failed") or not texts or not isinstance(seconds, (int, float)):
+        raise ValueError("a point is not as it was written")
 
 
 def _refuse_absent(folder: Path) -> None:

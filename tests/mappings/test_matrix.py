@@ -50,6 +50,12 @@ def test_a_bias_takes_as_many_full_scale_lines_as_the_largest_weight_needs(
     assert float(matrix.abs().max()) <= float(weight.abs().max()) * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("size", [1e6, 3e38])
+def test_a_bias_that_takes_endless_lines_is_refused(size: float) -> None:
+    with pytest.raises(InputError, match="word lines; at most 4096 are allowed"):
+        MappedMatrix.of(WeightMatrix((torch.full((6, 4), 0.5),), torch.full((6,), size)), IDEAL)
+
+
 def test_no_bias_rows_without_a_bias_or_where_the_chip_has_none() -> None:
     assert WeightMatrix((normal(6, 4),)).bias_rows(IDEAL) == 0
     bare = replace(IDEAL, bias="none")

@@ -141,6 +141,8 @@ def _fill(path: Path, net: KeywordNet, tensors: dict[str, torch.Tensor], order: 
         "output weight": (net.output.weight, w_out),
         "output bias": (net.output.bias, zero_unless(b_out, net.output.bias)),
     }
+    if pairs["bias_ih_l0"][1].shape == pairs["bias_hh_l0"][1].shape:
+        pairs["bias_ih_l0 + bias_hh_l0"] = (net.bias_ih_l0, pairs["bias_ih_l0"][1] + pairs["bias_hh_l0"][1])
     problems = []
     for name, (wanted, given) in pairs.items():
         if given.shape != wanted.shape:
@@ -152,6 +154,6 @@ def _fill(path: Path, net: KeywordNet, tensors: dict[str, torch.Tensor], order: 
     with torch.no_grad():
         net.weight_ih_l0.copy_(w_ih)
         net.weight_hh_l0.copy_(w_hh)
-        net.bias_ih_l0.copy_(pairs["bias_ih_l0"][1] + pairs["bias_hh_l0"][1])
+        net.bias_ih_l0.copy_(pairs.get("bias_ih_l0 + bias_hh_l0", pairs["bias_ih_l0"])[1])
         net.output.weight[order] = w_out
         net.output.bias[order] = pairs["output bias"][1]

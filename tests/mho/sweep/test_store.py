@@ -94,7 +94,9 @@ def test_a_damaged_file_is_said_and_left_as_it_is(tmp_path: Path, damage: str) -
     assert not list(tmp_path.glob("*.working"))
 
 
-@pytest.mark.parametrize("change", ["artefacts = x'00'", "outputs = 'nonsense'"])
+@pytest.mark.parametrize(
+    "change", ["artefacts = x'00'", "outputs = 'nonsense'", "state = 1", "seconds = 'long'", "error = x'00'"]
+)
 def test_a_row_that_cannot_be_read_is_said_as_damage(tmp_path: Path, change: str) -> None:
     with Store(tmp_path) as store:
         store.write([row("a")])

@@ -100,6 +100,10 @@ def test_other_floats_are_taken(tmp_path: Path, kind: torch.dtype) -> None:
         ({"fc.bias": torch.zeros(12, dtype=torch.float8_e4m3fn)}, "fc.bias: allowed are .* (got float8_e4m3fn)"),
         ({"fc.bias": torch.full((12,), torch.nan)}, "output bias: values must be finite in float32"),
         ({"fc.bias": torch.full((12,), 1e300, dtype=torch.float64)}, "output bias: values must be finite in float32"),
+        (
+            {f"rnn.bias_{one}_l0": torch.full((48,), 3e38) for one in ("ih", "hh")},
+            "bias_ih_l0 + bias_hh_l0: values must be finite in float32",
+        ),
         ({"fc.bias": torch.zeros(3)}, "output bias: shape must be (12,) (got (3,))"),
         ({"fc.weight": torch.zeros(())}, "output weight: shape must be (12, 12) (got ())"),
         ({"steps": torch.zeros(())}, "tensors that this network has no use for: steps"),
