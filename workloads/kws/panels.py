@@ -18,7 +18,7 @@ def panels_of(tables: dict[str, pd.DataFrame], headline: Chip) -> tuple[Panel, .
     panels: list[Panel] = []
     by_bits = tables["converters"]
     compared = by_bits[(by_bits.device == headline.weights.device.kind) & (by_bits.adc_bits == by_bits.bits)]
-    if compared.groupby("readout").bits.nunique().reindex(["ramp", "conventional"]).min() >= 2:
+    if compared.groupby("readout").bits.nunique().reindex(["ramp", "conventional"], fill_value=0).min() >= 2:
         tables["converters_by_bits"] = compared
         head, table = "Ramp and conventional chain over bits", "converters_by_bits"
         same = "Inputs, converters and outputs have the same number of bits."
