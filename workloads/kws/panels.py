@@ -26,7 +26,7 @@ def panels_of(tables: dict[str, pd.DataFrame], headline: Chip) -> tuple[Panel, .
         panels.append(Panel(head, quality, table, "lines", "bits", "accuracy", by="readout", **INTERVAL, share=True))
         for column, text in COSTS.items():
             panels.append(Panel(head, f"{text} {same}", table, "lines", "bits", column, by="readout", log_y=True))
-        panels.append(Panel(head, "The same as numbers (SI units).", table, **INTERVAL, share=True))
+        panels.append(Panel(head, "The same as numbers.", table, **INTERVAL, share=True))
     if "temperature" in tables:
         text = (
             "Mean shift of codes away from zero, programmed at 300 K and read at other temperatures. A ramp of the "

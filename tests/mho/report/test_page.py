@@ -313,6 +313,21 @@ def test_confusion_shares_add_up_and_numbers_become_labels(broken: Path) -> None
     assert sections.confusion_matrices(report.load(broken))[0] == before
 
 
+@pytest.mark.usefixtures("no_figures")
+def test_prices_of_a_component_that_a_variant_lacks_change_no_inference(broken: Path) -> None:
+    assert report.html(broken).count("Inference would take") == 2
+    prices = pd.read_csv(broken / "prices.csv")
+    prices["chosen"] &= prices["variant"] != "taox_5bit"
+    prices.to_csv(broken / "prices.csv", index=False)
+    page = report.html(broken)
+    mine = page[page.index('<div data-group="prices" data-variant="taox_5bit"') :]
+    mine = mine[: mine.index("</table>")]
+    assert "Inference would take" not in mine
+    assert "not available" not in mine
+    assert "its energy does not depend on them" in mine
+    assert page.count("Inference would take") == 1
+
+
 def test_other_price_model_scales_its_component_alone(run_dir: Path) -> None:
     run = report.load(run_dir)
     used, cheaper, _ = price_rows(run)[:3]

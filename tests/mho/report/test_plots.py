@@ -60,6 +60,13 @@ def test_quantities_read_as_in_the_field() -> None:
     ]
 
 
+def test_rows_of_a_timeline_are_named_in_plain_words(ax: Axes) -> None:
+    names = ["word_lines", "gate_integrators", "gate_ramp", "adc"]
+    tasks = pd.DataFrame({"task": names, "resource": names, "start_s": [0.0, 1e-9, 2e-9, 3e-9], "duration_s": 1e-9})
+    plots.timeline(ax, tasks)
+    assert [each.get_text() for each in ax.get_yticklabels()] == ["word lines", "column integrators", "ramp", "ADC"]
+
+
 def test_zero_stands_left_of_the_logarithmic_times() -> None:
     places = plots.time_positions([3600.0, 0.0, 86400.0])
     assert list(places) == [0.0, 3600.0, 86400.0]
