@@ -151,6 +151,24 @@ def test_banner_only_for_synthetic_data(page: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_figures")
+def test_what_the_banner_says_is_no_note_and_no_aim_has_no_column(broken: Path) -> None:
+    aims = "<th>Aim</th><th>Result</th>"
+    assert aims in report.html(broken)
+
+    def change(metrics: dict[str, Any]) -> None:
+        metrics["notes"].append("every clip was synthesised by espeak-ng.")
+        for comparison in metrics["comparisons"]:
+            comparison["aim"] = None
+
+    edit(broken / "metrics.json", change)
+    page = report.html(broken)
+    assert aims not in page
+    assert "no aim set" not in page
+    before_provenance = page[: page.index('<section id="provenance">')]
+    assert before_provenance.count("every clip was synthesised by espeak-ng.") == 1
+
+
+@pytest.mark.usefixtures("no_figures")
 def test_the_stages_are_named_and_none_is_passed_off_as_another(broken: Path) -> None:
     page, run = report.html(broken), report.load(broken)
     rows = [(name, round(value or 0.0, 3)) for name, value, _ in merit.stage_rows(run)]
@@ -416,6 +434,7 @@ def test_markdown_states_accuracy_cost_and_synthetic_data(run_dir: Path, capsys:
     assert "**Synthetic data.**" in text
     mean = report.load(run_dir).default.quality[0].spread("accuracy").mean
     assert mean is not None
+    assert "ideal chip: 8" in text
     assert f"| taox_5bit (default) | 8 | {100 * mean:.1f} % ±" in text
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| ")]
     assert set(widths) == {7, 8}
