@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+DAY_S = 86400.0
+TIMES = ((365 * DAY_S, "year"), (30 * DAY_S, "month"), (DAY_S, "day"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
 
 def deviation(values: Sequence[float] | NDArray[Any]) -> float | None:
     """Standard deviation of a sample, over n - 1; None where a single value has none."""
@@ -94,10 +97,15 @@ def principal_plane(features: NDArray[Any]) -> tuple[NDArray[np.float64], tuple[
     )
 
 
+def in_words(t_s: float) -> str:
+    """A time in the largest unit that leaves a number of at least one: "1 h", "7 days"; nothing below a second."""
+    for seconds, name in TIMES:
+        if t_s >= 0.999 * seconds:
+            amount = f"{t_s / seconds:.3g}"
+            return f"{amount} {name}{'s' if len(name) > 2 and name != 'min' and amount != '1' else ''}"
+    return ""
+
+
 def when(t_s: float) -> str:
     """A time after programming in words."""
-    for seconds, name in ((86400.0, "day"), (3600.0, "h"), (1.0, "s")):
-        if t_s >= seconds:
-            count = f"{t_s / seconds:g}"
-            return f"after {count} {name}{'s' if name == 'day' and count != '1' else ''}"
-    return "right after programming" if t_s == 0.0 else f"after {t_s:g} s"
+    return "right after programming" if t_s == 0.0 else f"after {in_words(t_s) or f'{t_s:g} s'}"

@@ -151,12 +151,14 @@ def price_rows(run: RunData) -> list[dict[str, Any]]:
         total = variant.cost.get("energy_J")
         price = float(used["energy_J"].iloc[0]) if len(used) else math.nan
         for model in models.to_dict("records"):
-            ratio = float(model["energy_J"]) / price if price else math.nan
+            ratio = float(model["energy_J"]) / price if price > 0 else None
             rows.append(
                 {
                     **{str(key): value for key, value in model.items()},
                     "ratio": ratio,
-                    "total_J": None if total is None or energy <= 0 else total + (ratio - 1.0) * energy,
+                    "total_J": None
+                    if total is None or ratio is None or energy <= 0
+                    else total + (ratio - 1.0) * energy,
                 }
             )
     return rows

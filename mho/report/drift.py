@@ -1,4 +1,4 @@
-"""The drift study: what each variant of phase-change memory loses over time, and what its converter does about it."""
+"""The drift study: what each variant that changes with time loses, and what its converter does about it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from devices import DEVICES
-from devices.pcm import PhaseChange
-from mho.report.merit import analog, interval_of_mean
+from mho.report.merit import analog, interval_of_mean, shown_difference
 from mho.report.quantities import NOT_AVAILABLE, duration, number
 from mho.report.rundata import RunData
 from workloads.result import Metric, VariantResult
@@ -19,9 +17,12 @@ SHARE_OF_WORST = 0.1
 
 
 def drift_variants(run: RunData) -> list[VariantResult]:
-    """Variants whose weights are phase-change cells and whose converter is a ramp of cells."""
-    kinds = {name for name, kind in DEVICES.items() if issubclass(kind, PhaseChange)}
-    return [each for each in run.metrics.variants if each.device in kinds and each.ramp_device is not None]
+    """Variants whose converter is a ramp of cells and that were measured at several times.
+
+    A workload reads a chip at a later time only where something that is read changes with time (``Chip.drifts``).
+    """
+    ramps = [variant for variant in run.metrics.variants if variant.ramp_device is not None]
+    return [variant for variant in ramps if len({entry.t_s for entry in variant.quality}) > 1]
 
 
 def compensation_over_time(run: RunData) -> pd.DataFrame:
@@ -47,7 +48,7 @@ def _paired_loss(run: RunData, variant: str) -> dict[str, float] | None:
 
 
 def drift_cases(run: RunData) -> list[dict[str, Any]]:
-    """Each PCM case: what its ramp is made of, whether it is compensated, what it lost, and the mechanism."""
+    """Each case: what its ramp is made of, whether it is compensated, what it lost, and the mechanism."""
     factors = compensation_over_time(run)
     cases = []
     for variant in drift_variants(run):
@@ -70,52 +71,68 @@ def drift_cases(run: RunData) -> list[dict[str, Any]]:
 
 
 def _change(metric: Metric, loss: dict[str, float] | None) -> str:
+    """A loss in words, with its interval where there is one."""
     if loss is None:
         return f"loss {NOT_AVAILABLE}"
-    size = f"{100 * abs(loss['mean']):.2f} points" if metric.is_share else number(abs(loss["mean"]))
-    return f"{'loses' if loss['mean'] >= 0 else 'gains'} {size}"
+    mean, low, high = loss["mean"], loss["low"], loss["high"]
+    sign = 1.0 if mean >= 0 else -1.0
+    size = f"{100 * abs(mean):.2f} points" if metric.is_share else number(abs(mean))
+    ends = ", ".join(shown_difference(metric, end) for end in sorted((sign * low, sign * high)))
+    return f"{'loses' if mean >= 0 else 'gains'} {size}" + ("" if math.isnan(low) else f" [{ends}]")
 
 
 def _mechanism(variant: VariantResult, compensated: bool, factor: float) -> str:
     same, ramp = variant.ramp_device == variant.device, variant.ramp_device
     if same and compensated:
         return (
-            "the ramp's steps shrink with the weights' charges, and what remains is corrected before the comparator, "
+            "the ramp's steps change with the weights' charges, and what remains is corrected before the comparator, "
             f"by the factor measured through the ramp (mean {number(factor)} at the end) and, where the chip asks for "
             "it, by programming the bias cells again"
         )
     if same:
         return (
-            "the ramp is of the same kind of cell, so its steps shrink with the weights' charges and the ratio stays "
+            "the ramp is of the same kind of cell, so its steps change with the weights' charges and the ratio stays "
             "on average; but its start is the charge of very few cells, and their drift moves all thresholds of a chip"
         )
     if compensated:
         return (
             f"the ramp ({ramp}) does not follow the weights; a factor measured through it "
-            f"(mean {number(factor)} at the end) restores the ratio before the comparator"
+            f"(mean {number(factor)} at the end) restores the ratio of the weights' charges to the ramp's steps before "
+            "the comparator"
         )
-    return f"the ramp ({ramp}) keeps its steps while the weights' charges shrink, and nothing corrects the ratio"
+    return (
+        f"the ramp ({ramp}) does not change as the weights do, and nothing corrects the ratio of the weights' charges "
+        "to the ramp's steps"
+    )
 
 
 def drift_sentence(run: RunData, cases: list[dict[str, Any]]) -> str:
-    """Which cases cancel drift: those that lose at most a tenth of the worst case's loss, or one point."""
+    """Which cases cancel drift: those that lose at most a tenth of the worst case's loss, or one point.
+
+    A loss whose interval reaches down to 0, or that has none (one chip), is not distinguishable from none.
+    """
     metric = run.metrics.metrics[run.metric]
     measured = [case for case in cases if case["loss"] is not None]
     if not measured:
-        return "No PCM case was measured at two times, so the run shows nothing about drift."
-    end = duration(max(case["loss"]["t_s"] for case in measured))
+        return "No case was measured on the same chips at two times, so the run shows nothing about drift."
+    start = f"Between programming and {duration(max(case['loss']['t_s'] for case in measured))}, "
     worst = max(measured, key=lambda case: case["loss"]["mean"])
-    most = worst["loss"]["mean"]
-    limit = max(LEAST_LOSS, SHARE_OF_WORST * most)
-    cancelled = [case["variant"].name for case in measured if case["loss"]["mean"] <= limit]
-    lost = [case["variant"].name for case in measured if case["loss"]["mean"] > limit]
-
-    def shown(loss: float) -> str:
-        return f"{100 * loss:.1f} points" if metric.is_share else number(loss)
-
-    if not lost:
-        return f"Between programming and {end}, all {len(cancelled)} cases stay within {shown(limit)} (mean of chips)."
-    start = f"Between programming and {end}, {worst['variant'].name} loses most, {shown(most)} (mean over chips)"
-    if not cancelled:
-        return f"{start}, and no case keeps its loss to a tenth of that: none cancels drift."
-    return f"{start}; drift is cancelled to within {shown(limit)} by {', '.join(cancelled)}; not by {', '.join(lost)}."
+    of_worst = f"{worst['variant'].name} {worst['change']}"
+    certain = [case for case in measured if case["loss"]["low"] > 0]
+    if not certain:
+        most = " (the most of all cases)" if len(measured) > 1 else ""
+        gain = worst["loss"]["high"] < 0
+        return f"{start}{of_worst}{most}{'' if gain else ': not distinguishable from none at this number of chips'}."
+    if len(measured) == 1:
+        return f"{start}{of_worst}."
+    limit = max(LEAST_LOSS, SHARE_OF_WORST * worst["loss"]["mean"])
+    within = f"{100 * limit:.1f} points" if metric.is_share else number(limit)
+    few = [case["variant"].name for case in measured if case["loss"]["mean"] <= limit]
+    many = [case["variant"].name for case in certain if case["loss"]["mean"] > limit]
+    unclear = [case["variant"].name for case in measured if case["variant"].name not in (*few, *many)]
+    if not many and not unclear:
+        return f"{start}all {len(few)} cases stay within {within} (mean over chips)."
+    sentence = f"{start}{of_worst} (mean over chips), the most"
+    for names, text in ((few, f"stays within {within} in"), (unclear, "is not distinguishable from none in")):
+        sentence += f"; the loss {text} {', '.join(names)}" if names else ""
+    return f"{sentence}; drift is not cancelled by {', '.join(many)}." if many else f"{sentence}."

@@ -101,7 +101,7 @@ def _summary(run: RunData) -> str:
         "",
         f"Software {run.metric}: {shown(metric, metrics.software.get(run.metric))}; "
         + (f"retrained: {shown(metric, metrics.retrained[run.metric])}; " if run.metric in metrics.retrained else "")
-        + f"quantised: {shown(metric, metrics.quantised.get(run.metric))}.",
+        + f"ideal chip: {shown(metric, metrics.quantised.get(run.metric))}.",
         "",
         *(f"- {name}: {cell(text)}." for name, _, text in stage_rows(run)),
         "",

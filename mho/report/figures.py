@@ -49,7 +49,7 @@ def accuracy(run: RunData, names: list[str] | None = None, name: str = "accuracy
 
 
 def drift(run: RunData) -> str | None:
-    """The PCM cases over time."""
+    """The cases that drift, over time."""
     names = [variant.name for variant in drift_variants(run)]
     return accuracy(run, names, "drift") if names else None
 

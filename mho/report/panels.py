@@ -13,15 +13,15 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import AutoLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from configs.errors import InputError
 from mho.report import plots
-from mho.report.quantities import count, number, prefix_of
+from mho.report.labels import PREFIXED, label_of, unit_of, with_unit
+from mho.report.quantities import count, duration, number, prefix_of, quantity
 from mho.report.rundata import RunData
 from workloads.result import Panel
 
-UNITS = ("J", "s", "m2", "W", "V", "S", "ohm", "Hz", "A", "K", "F", "B")
 MOST_ROWS = 400
 MOST_FACETS = 6
 
@@ -58,8 +58,16 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
         table = table.assign(**{end: table[end].clip(0.0, 1.0) for end in (panel.low, panel.high)})
     if panel.kind == "table":
         chosen = table[list(panel.columns)] if panel.columns else table
-        rows = tuple(tuple(_cell(value) for value in row) for row in chosen.head(MOST_ROWS).itertuples(index=False))
-        return Drawn(panel.text, None, tuple(chosen.columns), rows, max(0, len(chosen) - MOST_ROWS))
+        units = [unit_of(column) for column in chosen.columns]
+        heads = tuple(
+            with_unit(column, "" if unit in PREFIXED else unit)
+            for column, unit in zip(chosen.columns, units, strict=True)
+        )
+        rows = tuple(
+            tuple(_cell(value, unit) for value, unit in zip(row, units, strict=True))
+            for row in chosen.head(MOST_ROWS).itertuples(index=False)
+        )
+        return Drawn(panel.text, None, heads, rows, max(0, len(chosen) - MOST_ROWS))
     if table.empty:
         return Drawn(panel.text)
     facets = list(dict.fromkeys(table[panel.facet]))[:MOST_FACETS] if panel.facet else [None]
@@ -75,7 +83,8 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
         for ax, facet in zip(axes.flat, facets, strict=False):
             part = table if facet is None else table[table[panel.facet] == facet]
             draw(ax, panel, part)
-            for turn, (text, x) in enumerate(panel.marks.items()):
+            factor = _scaled(panel.x, part[panel.x])[0] if panel.marks else 1.0
+            for turn, (text, x) in enumerate((text, factor * x) for text, x in panel.marks.items()):
                 ax.axvline(x, color=plots.FAINT, linestyle="--", linewidth=1)
                 ax.annotate(
                     text, (x, 1), xycoords=("data", "axes fraction"), xytext=(3, -3 - 11 * (turn % 2)),
@@ -85,10 +94,10 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
                 over = boxes if facet is None or panel.facet not in boxes else boxes[boxes[panel.facet] == facet]
                 _outline(ax, over)
             if facet is not None:
-                ax.set_title(f"{panel.facet}: {facet}" if isinstance(facet, (int, float)) else str(facet))
+                ax.set_title(f"{label_of(panel.facet)}: {facet}" if isinstance(facet, (int, float)) else str(facet))
         handles, labels = axes.flat[0].get_legend_handles_labels()
         if len(labels) > 1:
-            many, title = min(5, len(labels)), panel.by.replace("_", " ")
+            many, title = min(5, len(labels)), label_of(panel.by)
             legend = figure.legend(handles, labels, loc="outside lower center", ncols=many, title=title)
             for handle in legend.legend_handles:
                 if isinstance(handle, PathCollection):  # dots of a crowded picture are too small to tell their colours
@@ -100,29 +109,26 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
     return Drawn(panel.text, Markup(plots.svg(name, onto, height_in=height)))
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, unit: str = "") -> str:
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
-    if isinstance(value, (int, np.integer)):
+    if isinstance(value, (int, np.integer)) and unit not in PREFIXED:
         return count(float(value))
-    return number(float(value)) if isinstance(value, (int, float, np.number)) else str(value)
+    if not isinstance(value, (int, float, np.number)):
+        return str(value)
+    if unit == "s":
+        return duration(float(value))
+    return quantity(float(value), unit) if unit in PREFIXED else number(float(value))
 
 
-def _unit(column: str) -> str:
-    tail = column.rsplit("_", 1)[-1]
-    return tail if "_" in column and tail in UNITS else ""
-
-
-def _scaled(column: str, values: pd.Series[Any], *, log: bool) -> tuple[float, str]:
+def _scaled(column: str, values: pd.Series[Any]) -> tuple[float, str]:
     """Factor to display size and the axis label of a column."""
-    unit = _unit(column)
-    name = column.removesuffix(f"_{unit}").replace("_", " ") if unit else column.replace("_", " ")
-    if not unit:
-        return 1.0, name
-    if log or unit in ("K", "ohm"):
-        return 1.0, f"{name} [{unit.replace('m2', 'm²')}]"
-    factor, shown = prefix_of(float(np.nanmax(np.abs(values.astype(float)))) if len(values) else 0.0, unit)
-    return factor, f"{name} [{shown}]"
+    unit = unit_of(column)
+    if unit not in PREFIXED or not pd.api.types.is_numeric_dtype(values):
+        return 1.0, with_unit(column, unit)
+    largest = float(np.nanmax(np.abs(values.astype(float)))) if len(values) else 0.0
+    factor, shown = prefix_of(largest, unit) if unit != "s" or largest < 1.0 else (1.0, unit)
+    return factor, with_unit(column, shown)
 
 
 def _groups(panel: Panel, table: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
@@ -165,8 +171,8 @@ def _lines(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
         positions = {name: at for at, name in enumerate(dict.fromkeys(table[panel.x]))}
         table = table.assign(**{panel.x: table[panel.x].map(positions)})
         ax.set_xticks(list(positions.values()), [str(name) for name in positions], rotation=20, ha="right")
-    x_factor, x_label = _scaled(panel.x, table[panel.x], log=panel.log_x)
-    y_factor, y_label = _scaled(panel.y, table[panel.y], log=panel.log_y)
+    x_factor, x_label = _scaled(panel.x, table[panel.x])
+    y_factor, y_label = _scaled(panel.y, table[panel.y])
     for name, colour, marker, part in _groups(panel, table):
         part = part.sort_values(panel.x)
         x, y = part[panel.x].astype(float) * x_factor, part[panel.y].astype(float) * y_factor
@@ -181,11 +187,13 @@ def _lines(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
                 x, part[panel.low] * y_factor, part[panel.high] * y_factor, color=colour, alpha=0.15, linewidth=0
             )
     _finish(ax, panel, x_label, y_label)
+    if isinstance(ax.xaxis.get_major_locator(), AutoLocator) and (x_factor * table[panel.x] % 1 == 0).all():
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # bits: there is no half of one
 
 
 def _bars(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
     categories = list(dict.fromkeys(table[panel.x]))
-    factor, label = _scaled(panel.y, table[panel.y], log=panel.log_y)
+    factor, label = _scaled(panel.y, table[panel.y])
     groups = list(_groups(panel, table))
     width = 0.8 / len(groups)
     for turn, (name, colour, _, part) in enumerate(groups):
@@ -202,18 +210,18 @@ def _bars(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
         ha="right" if long else "center",
     )  # fmt: skip
     ax.grid(axis="x", visible=False)
-    _finish(ax, panel, _scaled(panel.x, table[panel.x], log=True)[1], label)
+    _finish(ax, panel, with_unit(panel.x, unit_of(panel.x)), label)
 
 
 def _heat(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
     wide = table.pivot_table(index=panel.y, columns=panel.x, values=panel.value, aggfunc="mean")
-    factor, label = _scaled(panel.value, table[panel.value], log=False)
+    factor, label = _scaled(panel.value, table[panel.value])
     cells = wide.to_numpy(float) * factor
     image = ax.imshow(cells, aspect="auto", origin="lower", cmap="viridis")
     ax.set_xticks(range(wide.shape[1]), [_cell(each) for each in wide.columns], rotation=30, ha="right")
     ax.set_yticks(range(wide.shape[0]), [_cell(each) for each in wide.index])
-    ax.set_xlabel(panel.x.replace("_", " "))
-    ax.set_ylabel(panel.y.replace("_", " "))
+    ax.set_xlabel(with_unit(panel.x, unit_of(panel.x)))
+    ax.set_ylabel(with_unit(panel.y, unit_of(panel.y)))
     ax.grid(visible=False)
     middle = (np.nanmin(cells) + np.nanmax(cells)) / 2
     if cells.size <= 150:
@@ -232,8 +240,8 @@ def _spy(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
         ax.scatter(part[panel.x], part[panel.y], s=size, color=colour, marker="s", linewidths=0, label=name)
     ax.invert_yaxis()
     ax.set_aspect("equal", adjustable="box")
-    ax.set_xlabel(panel.x.replace("_", " "))
-    ax.set_ylabel(panel.y.replace("_", " "))
+    ax.set_xlabel(with_unit(panel.x, unit_of(panel.x)))
+    ax.set_ylabel(with_unit(panel.y, unit_of(panel.y)))
     ax.grid(visible=False)
 
 
@@ -243,7 +251,7 @@ def _outline(ax: Axes, boxes: pd.DataFrame) -> None:
 
 
 def _histogram(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
-    factor, label = _scaled(panel.x, table[panel.x], log=panel.log_x)
+    factor, label = _scaled(panel.x, table[panel.x])
     edges = np.histogram_bin_edges(table[panel.x].dropna().astype(float) * factor, bins="auto")
     for name, colour, _, part in _groups(panel, table):
         ax.hist(part[panel.x].astype(float) * factor, bins=list(edges), color=colour, alpha=0.6, label=name)

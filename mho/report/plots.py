@@ -21,6 +21,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
+from mho.report.labels import label_of
 from mho.report.quantities import NOT_AVAILABLE, duration, percent, prefix_of, quantity, rounded
 from mho.report.rundata import CONVERSION
 
@@ -304,7 +305,7 @@ def timeline(ax: Axes, tasks: pd.DataFrame) -> Axes:
             fontsize=8.5,
             color=_on(colours[name]) if wide else INK,
         )
-    ax.set_yticks(range(len(resources)), resources)
+    ax.set_yticks(range(len(resources)), [label_of(resource) for resource in resources])
     ax.set_ylim(len(resources) - 0.45, -0.55)
     ax.set_xlim(0, 1.12 * factor * end)
     ax.set_xlabel(f"time within one step ({shown})")

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from mho.report.labels import label_of
 from mho.report.plots import FAINT, INK
 
 
@@ -82,7 +83,7 @@ def vread_shift(ax: Axes, sweep: pd.DataFrame, colours: Mapping[str, str]) -> Ax
             markerfacecolor="none" if with_noise else colours[str(readout)],
             linestyle="none",
             color=colours[str(readout)],
-            label=f"{readout}, comparator offset and noise {'on' if with_noise else 'off'}",
+            label=f"{label_of(str(readout))}, comparator offset and noise {'on' if with_noise else 'off'}",
         )
         if not with_noise:
             ax.plot(

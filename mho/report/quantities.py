@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from workloads.statistics import in_words
+
 NOT_AVAILABLE = "not available"
 _PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
-_MONTH_S = 30 * 86400.0
-_TIMES = ((365 * 86400.0, "year"), (_MONTH_S, "month"), (86400.0, "day"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
 def missing(value: float | None) -> bool:
@@ -80,15 +80,10 @@ def points(value: float | None) -> str:
 
 
 def duration(t_s: float | None) -> str:
-    """A time since programming, in the largest unit that leaves a number of at least one: "1 h", "30 days"."""
+    """A time since programming, in the largest unit that leaves a number of at least one: "1 h", "7 days"."""
     if t_s is None or missing(t_s):
         return NOT_AVAILABLE
-    for seconds, name in _TIMES:
-        if t_s >= 0.999 * seconds:
-            amount = f"{t_s / seconds:.3g}"
-            plural = "s" if name in ("day", "month", "year") and amount != "1" else ""
-            return f"{amount} {name}{plural}"
-    return "0" if t_s == 0.0 else quantity(t_s, "s")
+    return "0" if t_s == 0.0 else in_words(t_s) or quantity(t_s, "s")
 
 
 def counted(number: int, what: str) -> str:

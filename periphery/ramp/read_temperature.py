@@ -18,7 +18,7 @@ from periphery.ramp.design import RampColumn
 # what a ramp of the same cells cancels (what all states have in common) and what it does not (what each state has).
 LAWS = {
     "one activation energy, 0.04 eV": Temperature(activation_off_eV=0.04, activation_on_eV=0.04),
-    "from 0.06 eV off to 0.02 eV on": Temperature(
+    "0.06 eV in the off state and 0.02 eV in the on state": Temperature(
         activation_off_eV=0.06, activation_on_eV=0.02, activation_sd_eV=0.005
     ),
 }

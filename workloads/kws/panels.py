@@ -18,7 +18,7 @@ def panels_of(tables: dict[str, pd.DataFrame], headline: Chip) -> tuple[Panel, .
     panels: list[Panel] = []
     by_bits = tables["converters"]
     compared = by_bits[(by_bits.device == headline.weights.device.kind) & (by_bits.adc_bits == by_bits.bits)]
-    if compared.groupby("readout").bits.nunique().reindex(["ramp", "conventional"]).min() >= 2:
+    if compared.groupby("readout").bits.nunique().reindex(["ramp", "conventional"], fill_value=0).min() >= 2:
         tables["converters_by_bits"] = compared
         head, table = "Ramp and conventional chain over bits", "converters_by_bits"
         same = "Inputs, converters and outputs have the same number of bits."
@@ -26,7 +26,7 @@ def panels_of(tables: dict[str, pd.DataFrame], headline: Chip) -> tuple[Panel, .
         panels.append(Panel(head, quality, table, "lines", "bits", "accuracy", by="readout", **INTERVAL, share=True))
         for column, text in COSTS.items():
             panels.append(Panel(head, f"{text} {same}", table, "lines", "bits", column, by="readout", log_y=True))
-        panels.append(Panel(head, "The same as numbers (SI units).", table, **INTERVAL, share=True))
+        panels.append(Panel(head, "The same as numbers.", table, **INTERVAL, share=True))
     if "temperature" in tables:
         text = (
             "Mean shift of codes away from zero, programmed at 300 K and read at other temperatures. A ramp of the "

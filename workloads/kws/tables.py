@@ -205,9 +205,9 @@ class KeywordTables(Ledger):
         self.estimated_prices()
         if self.still:
             self.note(
-                f"Nothing in the model of {', '.join(self.still)} changes with time (drift and retention are not "
-                "established for those cells, or switched off): they are read at one time, and that figure is given "
-                "for all."
+                f"{', '.join(self.still)} {'have' if self.still[1:] else 'has'} no drift in "
+                f"{'their' if self.still[1:] else 'its'} model (drift and retention are not established for "
+                "those cells, or switched off): they are read at one time, and that figure is given for all."
             )
         default = accuracy[accuracy.variant == self.experiment.default.name]
         more: dict[str, Any] = {"weights": self.weights} if self.weights else {}

@@ -74,7 +74,7 @@ def test_page_is_self_contained_and_its_links_arrive(page: str) -> None:
 def test_page_has_every_section_and_nothing_is_missing(page: str) -> None:
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     assert titles == [
-        *("Notes", "Accuracy over time", "Comparisons", "Drift: the PCM cases side by side", "Confusions", "Cost"),
+        *("Notes", "Accuracy over time", "Comparisons", "Drift", "Confusions", "Cost"),
         *("Ramp ADC beside conventional ADC", "Price models of a conversion", "One step on its resources"),
         *("The programmed ramp and the ideal function", "Read voltage", "Training"),
         *("Components, prices and sources", "Provenance"),
@@ -89,7 +89,7 @@ def test_sections_of_absent_tables_are_left_out_and_the_page_names_these(tmp_pat
         assert f"<code>{name}.csv</code>" in page
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     assert titles == [
-        *("Notes", "Accuracy over time", "Comparisons", "Drift: the PCM cases side by side", "Cost"),
+        *("Notes", "Accuracy over time", "Comparisons", "Drift", "Cost"),
         *("Ramp ADC beside conventional ADC", "Components, prices and sources", "Provenance"),
     ]
 
@@ -104,7 +104,7 @@ def rename_variants(folder: Path, names: dict[str, str]) -> None:
 
 @pytest.mark.usefixtures("no_figures")
 def test_sections_follow_what_a_variant_is_and_not_its_name(broken: Path) -> None:
-    """A drift study for phase-change cells called foo; a 4-bit ramp called conventional_x is compared with nothing."""
+    """Drift of ramps at several times, whatever their names; a 4-bit ramp called conventional_x is no comparison."""
     renamed = {
         "pcm_ramp_taox": "foo",
         "taox_4bit": "conventional_x",
@@ -113,9 +113,8 @@ def test_sections_follow_what_a_variant_is_and_not_its_name(broken: Path) -> Non
     }
     rename_variants(broken, renamed)
     run = report.load(broken)
-    assert {case["variant"].name for case in drift.drift_cases(run)} == {
-        *("foo", "pcm_ramp_pcm", "pcm_ramp_pcm_compensated", "pcm_ramp_taox_compensated")
-    }
+    ramps = {"taox_5bit", "conventional_x", "pcm_x", "foo", "pcm_ramp_pcm", "pcm_ramp_pcm_compensated"}
+    assert {case["variant"].name for case in drift.drift_cases(run)} == {*ramps, "pcm_ramp_taox_compensated"}
     other = sections.conventional(run)
     assert other is not None
     assert other.name == "y"
@@ -149,6 +148,24 @@ def test_banner_only_for_synthetic_data(page: str, tmp_path: Path) -> None:
     assert 'class="banner"' in page
     assert "every clip was synthesised by espeak-ng" in page
     assert 'class="banner"' not in report.html(write_fake_run(tmp_path / "real", synthetic=False, chips=1))
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_what_the_banner_says_is_no_note_and_no_aim_has_no_column(broken: Path) -> None:
+    aims = "<th>Aim</th><th>Result</th>"
+    assert aims in report.html(broken)
+
+    def change(metrics: dict[str, Any]) -> None:
+        metrics["notes"].append("every clip was synthesised by espeak-ng.")
+        for comparison in metrics["comparisons"]:
+            comparison["aim"] = None
+
+    edit(broken / "metrics.json", change)
+    page = report.html(broken)
+    assert aims not in page
+    assert "no aim set" not in page
+    before_provenance = page[: page.index('<section id="provenance">')]
+    assert before_provenance.count("every clip was synthesised by espeak-ng.") == 1
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -271,8 +288,37 @@ def test_drift_sentence_follows_the_figures(run_dir: Path) -> None:
     assert "nothing corrects the ratio" in cases["pcm_ramp_taox"]["why"]
     assert "of the same kind of cell" in cases["pcm_ramp_pcm"]["why"]
     sentence = drift.drift_sentence(run, list(cases.values()))
-    assert sentence.endswith("not by pcm_ramp_taox.")
+    assert sentence.endswith("not cancelled by pcm_ramp_taox.")
     assert "Between programming and 1 month" in sentence
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_whatever_ramp_is_measured_at_two_times_has_its_drift_shown(broken: Path) -> None:
+    """One drifting variant, of cells that are not phase change, and its loss within what chance makes."""
+    chosen = "taox_4bit"
+
+    def one_drifts(metrics: dict[str, Any]) -> None:
+        for variant in metrics["variants"]:
+            if variant["name"] == chosen:
+                variant["device"] = "rram_cmo_2"
+            else:
+                variant["quality"] = variant["quality"][:1]
+
+    edit(broken / "metrics.json", one_drifts)
+    table = pd.read_csv(broken / "accuracy.csv")
+    mine = (table["variant"] == chosen) & (table["stage"] == "analog")
+    for change, text in (([0.10, -0.06], "loses 2.00 points"), ([0.10, 0.101], "loses 10.05 points [+9.41, +10.69].")):
+        table.loc[mine & (table["t_s"] == 0.0), "accuracy"] = 0.8
+        for chip, loss in enumerate(change):
+            table.loc[mine & (table["t_s"] > 0.0) & (table["chip"] == chip), "accuracy"] = 0.8 - loss
+        table.to_csv(broken / "accuracy.csv", index=False)
+        page = report.html(broken)
+        assert "<h2>Drift</h2>" in page
+        run = report.load(broken)
+        sentence = drift.drift_sentence(run, drift.drift_cases(run))
+        assert f"{chosen} {text}" in sentence
+        assert "cancel" not in sentence
+        assert ("not distinguishable from none" in sentence) == (-0.06 in change)
 
 
 def test_confusion_shares_add_up_and_numbers_become_labels(broken: Path) -> None:
@@ -283,6 +329,21 @@ def test_confusion_shares_add_up_and_numbers_become_labels(broken: Path) -> None
     table[["true", "predicted"]] = table[["true", "predicted"]].map(labels.index)
     table.to_csv(broken / "confusion.csv", index=False)
     assert sections.confusion_matrices(report.load(broken))[0] == before
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_prices_of_a_component_that_a_variant_lacks_change_no_inference(broken: Path) -> None:
+    assert report.html(broken).count("Inference would take") == 2
+    prices = pd.read_csv(broken / "prices.csv")
+    prices["chosen"] &= prices["variant"] != "taox_5bit"
+    prices.to_csv(broken / "prices.csv", index=False)
+    page = report.html(broken)
+    mine = page[page.index('<div data-group="prices" data-variant="taox_5bit"') :]
+    mine = mine[: mine.index("</table>")]
+    assert "Inference would take" not in mine
+    assert "not available" not in mine
+    assert "its energy does not depend on them" in mine
+    assert page.count("Inference would take") == 1
 
 
 def test_other_price_model_scales_its_component_alone(run_dir: Path) -> None:
@@ -373,6 +434,7 @@ def test_markdown_states_accuracy_cost_and_synthetic_data(run_dir: Path, capsys:
     assert "**Synthetic data.**" in text
     mean = report.load(run_dir).default.quality[0].spread("accuracy").mean
     assert mean is not None
+    assert "ideal chip: 8" in text
     assert f"| taox_5bit (default) | 8 | {100 * mean:.1f} % ±" in text
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| ")]
     assert set(widths) == {7, 8}

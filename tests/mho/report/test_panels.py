@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -101,3 +102,24 @@ def test_sections_are_those_of_the_tables_that_a_run_wrote_whatever_its_kind(tmp
     page = report.html(run)
     assert "<h2>Confusions</h2>" in page
     assert "<h2>Cost</h2>" in page
+
+
+def test_names_and_quantities_of_panels_are_those_that_people_read(tmp_path: Path) -> None:
+    panels = (
+        Panel("A", "Rows.", "sweep", columns=("adc_bits", "area_m2", "mean_shift_lsb", "t_s")),
+        Panel("A", "Lines.", "sweep", "lines", "adc_bits", "area_m2", log_y=True),
+        Panel("A", "Shift.", "sweep", "lines", "adc_bits", "mean_shift_lsb"),
+    )
+    run = a_run(tmp_path / "run", panels)
+    pd.DataFrame(
+        {"adc_bits": [4, 5], "area_m2": [1.65e-9, 3e-9], "mean_shift_lsb": [0.5, 1.0], "t_s": [0.0, 2592000.0]}
+    ).to_csv(run / "sweep.csv", index=False)
+    page = report.html(run)
+    section = page[page.index("<h2>A</h2>") : page.index('id="drift"')]
+    for head in ("ADC bits", "area", "mean shift [LSB]", "time"):
+        assert f'data-kind="text">{head}</button>' in section
+    assert "<td>4</td><td>0.00165 mm²</td><td>0.500</td><td>0</td>" in section
+    assert "<td>1 month</td>" in section
+    ticks = [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", section) if text]
+    assert {"ADC bits", "area [mm²]", "mean shift [LSB]", "4", "5"} <= set(ticks)
+    assert not [text for text in ticks if "e-" in text or text.startswith("4.")]

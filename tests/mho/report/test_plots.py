@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from mho.report import figures, plots, plots_ramp
 from mho.report.quantities import count, duration, percent, points, quantity
+from workloads.statistics import when
 
 
 @pytest.fixture
@@ -58,6 +59,14 @@ def test_quantities_read_as_in_the_field() -> None:
     assert [duration(t) for t in (0.0, 1.0, 3600.0, 86400.0, 604800.0, 2592000.0)] == [
         *("0", "1 s", "1 h", "1 day", "7 days", "1 month"),
     ]
+    assert when(2592000.0) == f"after {duration(2592000.0)}"
+
+
+def test_rows_of_a_timeline_are_named_in_plain_words(ax: Axes) -> None:
+    names = ["word_lines", "gate_integrators", "gate_ramp", "adc"]
+    tasks = pd.DataFrame({"task": names, "resource": names, "start_s": [0.0, 1e-9, 2e-9, 3e-9], "duration_s": 1e-9})
+    plots.timeline(ax, tasks)
+    assert [each.get_text() for each in ax.get_yticklabels()] == ["word lines", "column integrators", "ramp", "ADC"]
 
 
 def test_zero_stands_left_of_the_logarithmic_times() -> None:

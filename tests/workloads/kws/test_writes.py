@@ -91,7 +91,7 @@ def test_writing_and_what_is_taken_for_granted_stand_in_tables_and_notes(noise: 
     )
     assert any(note.startswith("v2: wires of 16 nm, ") and note.endswith("cddb7d3).") for note in notes)
     assert any(note.startswith("v3: the currents of sonos were measured at 0.1 V; at 0.2 V") for note in notes)
-    assert any(note.startswith("Nothing in the model of v0, v1, v2 changes with time") for note in notes)
+    assert any(note.startswith("v0, v1, v2 have no drift in their model") for note in notes)
     assert [panel.kind for panel in result.metrics.panels if panel.section == "Writing"] == ["bars", "table"]
     quality = {variant.name: [one.t_s for one in variant.quality] for variant in result.metrics.variants}
     assert quality == {"v0": [0.0], "v1": [0.0], "v2": [0.0], "v3": [0.0, 3600.0]}
