@@ -208,9 +208,8 @@ class Array:
     def multiply(self, x: torch.Tensor, t_s: float = 0.0, *, v_read_V: float | None = None) -> torch.Tensor:
         """``x W`` as the cells give it ``t_s`` seconds after programming, in units of x and W, fast noise apart.
 
-        ``x``: ``(rows,)``, ``(n, rows)`` or ``(chips | 1, ..., rows)``; returns ``(chips, ..., columns)`` in the type of
-        the cells' values, float32 as a rule. Raises as
-        ``read_parts`` and ``ArrayRead.product`` do.
+        ``x``: ``(rows,)``, ``(n, rows)`` or ``(chips | 1, ..., rows)``; returns ``(chips, ..., columns)`` in the type
+        of the cells' values, float32 as a rule. Raises as ``read_parts`` and ``ArrayRead.product`` do.
         """
         parts = self.read_parts(t_s, v_read_V=v_read_V)
         x = x.to(self.encoded.scale_S.dtype)

@@ -47,7 +47,7 @@ class MeanOfLast:
             instances=(*actions.instances, *mean.instances),
             notes=(
                 *actions.notes,
-                f"mean of the last {self.steps} steps: its additions are counted; they fit in the time of the steps, and "
-                "its division is part of the scale of the weights behind it",
+                f"mean of the last {self.steps} steps: its additions are counted; they fit in the time of the steps, "
+                "and its division is part of the scale of the weights behind it",
             ),
         )

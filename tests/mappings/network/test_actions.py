@@ -154,8 +154,8 @@ def test_charge_sums_need_switches_and_digital_sums_need_adcs() -> None:
     assert counts(digital)["adder", "add_bit"] == counts(single)["adder", "add_bit"] + 2 * 128 * 7
     assert "ramp_cells" not in pieces(digital)
     assert digital.notes == (
-        "lstm: 3 row tiles; each part is converted linearly by an ordinary ADC and added digitally, and the sum is looked "
-        "up, so the nonlinear ramp is not used here",
+        "lstm: 3 row tiles; each part is converted linearly by an ordinary ADC and added digitally, and the sum is "
+        "looked up, so the nonlinear ramp is not used here",
     )
     assert "summed as charge" in charge.notes[0]
     assert not recurrent_actions(layer(), BUSY, TIMING).notes
