@@ -102,6 +102,11 @@ class BlockNoise:
             [stream.child("block", number).torch(device) for number in blocks] for stream in streams.streams
         ]
 
+    @property
+    def samples(self) -> int:
+        """Samples of all blocks."""
+        return len(self.generators[0]) * self.block
+
     def normal(self, shape: Sequence[int]) -> torch.Tensor:
         """Standard normal numbers of shape ``(chips, blocks * block, *shape)``, float32."""
         chips, blocks = len(self.generators), len(self.generators[0])

@@ -52,6 +52,8 @@ from mappings.chip import Compensation as Compensation
 from mappings.chip import OutputConverter as OutputConverter
 from mappings.chip import Weights as Weights
 from mappings.chip_wires import NodeWires as NodeWires
+from mappings.cost import price as price
+from mappings.cost import summarise as summarise
 from mappings.network.dense import DenseLayer as DenseLayer
 from mappings.network.recurrent import RecurrentLayer as RecurrentLayer
 from mappings.sparse import spgemm as spgemm
@@ -84,6 +86,7 @@ from periphery import MembraneCapacitor as MembraneCapacitor
 from periphery import PiecewiseLinear as PiecewiseLinear
 from periphery import PWMDriver as PWMDriver
 from periphery import Quantiser as Quantiser
+from periphery import Ramp as Ramp
 from periphery import RampColumn as RampColumn
 from periphery import RampConverter as RampConverter
 from periphery import RangeCalibration as RangeCalibration
@@ -106,6 +109,7 @@ from workloads import WORKLOADS as WORKLOADS
 from workloads import KeywordSpotting as KeywordSpotting
 from workloads import Result as Result
 
+# In a stub, `import read as read_config` is private to type checkers (PEP 484); an assignment is public.
 read_config = read
 load_run = load
 run_search = search

@@ -5,19 +5,26 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from mho.references import bibtex
 from mho.runner import load_experiment
 from periphery.prices.component import load_components
 from workloads import WORKLOADS
 
 
-def keys_of(source: str, sets: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Keys of everything that an experiment's configuration rests on: task, chips, devices, prices."""
+def bibtex_of(source: str, sets: tuple[str, ...] = ()) -> str:
+    """BibTeX of everything that an experiment's configuration rests on, and what the list cannot know.
+
+    Papers behind prices are those of the components that its layers use, or of the whole price list where only a run
+    shows which these are.
+    """
     experiment = load_experiment(source, sets=sets).value
-    found = _cited(experiment)
-    found.update(WORKLOADS[experiment.kind].cites(experiment))
-    for record in load_components().values():
-        found.update(record.cite)
-    return tuple(sorted(found))
+    workload = WORKLOADS[experiment.kind]
+    found = _cited(experiment).union(workload.cites(experiment)) - {""}
+    head = "% What this experiment rests on. A run lists what it used, its data included, under cite in manifest.json."
+    if not workload.cites_prices:
+        found.update(key for record in load_components().values() for key in record.cite)
+        head += "\n% Of the price list, every source is here: which components are used is known after a run."
+    return f"{head}\n\n{bibtex(tuple(sorted(found)))}"
 
 
 def _cited(value: Any) -> set[str]:

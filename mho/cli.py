@@ -253,10 +253,14 @@ def fit(
 
 @app.command()
 def cite(experiment: Experiment, sets: Sets = None) -> None:
-    """Print the BibTeX of the papers behind an experiment: task, devices, circuits, prices."""
-    from mho import citations, references
+    """Print the BibTeX of the papers behind an experiment: task, devices, circuits, prices.
 
-    typer.echo(references.bibtex(citations.keys_of(experiment, tuple(sets or ()))), nl=False)
+    Lists what the experiment may use: for other jobs than keyword spotting, sources of the whole price list. What a
+    run did use, its data included, is in its manifest.json under cite.
+    """
+    from mho.citations import bibtex_of
+
+    typer.echo(bibtex_of(experiment, tuple(sets or ())), nl=False)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The worked examples of docs/extending.md run as printed, and the figure of the architecture is that of the code."""
+"""The code in the documents runs as printed, files that they name exist, and the figure of the code is up to date."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ import mho
 from periphery import ADCS
 from workloads import WORKLOADS
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
+PLACEHOLDERS = {"configs/devices/relaxing.yaml"}
+"""Paths that stand for a file of the reader's."""
 REGISTRIES: tuple[dict[str, Any], ...] = (mho.DEVICES, ADCS, WORKLOADS)
 
 
@@ -52,6 +56,26 @@ def test_a_worked_example_runs(head: str, code: str, yaml: str, registries: None
     assert len(found["variants"]) >= 1
     assert all(variant["cost"]["energy_J"] > 0.0 for variant in found["variants"])
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/arrays.md", "docs/layers.md"])
+def test_the_python_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if "mho.run(" in text:
+        pytest.importorskip("espeakng_loader", reason="without it there are no words to recognise")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
+    assert blocks
+    for block in blocks:  # as printed, but for the size of the experiment
+        exec(compile(block.replace('run("kws"', 'run("kws_tiny"'), page, "exec", dont_inherit=True), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(r"`([\w.-]+/[\w./-]+\.(?:py|yaml|md|svg))`", page.read_text(encoding="utf-8"))
+    missing = {path for path in named if not any((at / path).exists() for at in (ROOT, page.parent))}
+    assert missing <= PLACEHOLDERS, f"{page.name} names {sorted(missing - PLACEHOLDERS)}"
 
 
 def test_three_kinds_of_extension_are_shown() -> None:

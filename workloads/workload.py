@@ -50,6 +50,7 @@ class Workload(Generic[S]):
     number_format : variants with equal formats share what is trained for chips
     estimate : how long runs take, by a few steps of each part
     cites : keys of papers behind the settings that no record among them names
+    cites_prices : whether those behind the components that a run uses are among them; otherwise only a run shows which
     """
 
     settings: type[S]
@@ -63,6 +64,7 @@ class Workload(Generic[S]):
     number_format: Callable[[S], Hashable] = lambda settings: None
     estimate: Callable[[S], Estimate] | None = None
     cites: Callable[[S], Iterable[str]] = lambda settings: ()
+    cites_prices: bool = False
 
     @property
     def experiment(self) -> type[S] | None:

@@ -77,23 +77,27 @@ class MappedDense(MappedMatrixLayer):
 
     def read(self, columns: ColumnsRead, factors: DriftFactors, chips: int, state: StateRead | None) -> DenseRead:
         """So many chips of the layer at one time."""
-        return DenseRead(columns, tuple(factors.ramp), chips, self.matrix.bias_rows, self.input_words.full_scale)
+        return DenseRead(
+            columns, tuple(factors.ramp), chips, self.layer.inputs, self.matrix.bias_rows, self.input_words.full_scale
+        )
 
 
 @dataclass(frozen=True)
 class DenseRead(MatrixLayerRead):
     """A dense layer at one time; ``top``: clock periods that drive the rows of the bias."""
 
+    in_steps: ClassVar[bool] = False
+
     bias_rows: int
     top: int
 
-    def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
-        """Outputs ``(chips, n, outputs)`` of pulse widths ``inputs (chips | 1, n, inputs)`` in clock periods.
+    def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
+        """Outputs ``(chips, n, outputs)`` of pulse widths ``inputs ([chips | 1,] n, inputs)`` in clock periods.
 
         Inputs ``(chips | 1, n, steps, inputs)`` go through the layer step by step, to ``(chips, n, steps, outputs)``.
         """
         if inputs.dim() == 4:
-            return torch.stack([self.run(step, noise=noise, activity=activity) for step in inputs.unbind(2)], dim=2)
+            return torch.stack([self.answers(step, noise, activity) for step in inputs.unbind(2)], dim=2)
         driven = torch.nn.functional.pad(inputs, (0, self.bias_rows), value=float(self.top))
         driven = driven.expand(self.chips, -1, -1)
         (outputs,) = self.columns.values(self.columns.codes(driven, noise, activity))

@@ -214,7 +214,15 @@ class MappedMatrixLayer(MappedLayer):
         """Counts and schedule of one step in the order of its parts."""
 
     def program(self, *, rng: ChipStreams) -> ProgrammedMatrixLayer:
-        """Write cells, ramps and comparators of the layer once on ``len(rng)`` chips."""
+        """Write cells, ramps and comparators of the layer once on ``len(rng)`` chips.
+
+        Raises InputError for weights on the meta device.
+        """
+        if not self.layer.weights.real:
+            raise InputError(
+                f"{self.name}: weights on the meta device have a shape and no values, and cells cannot be written "
+                "with them; actions() needs none"
+            )
         cells, device = None, self.chip.ramp.device
         if self.state is not None:
             top = torch.full((1, self.state.group.last), device.g_max_S)
@@ -352,13 +360,41 @@ class StateRead:
 class MatrixLayerRead(LayerRead):
     """A layer on so many chips at one time.
 
-    ``factors``: for each group what scales its converters against drift, ``(chips, ramps, 1)``, or 1.
+    ``factors``: for each group what scales its converters against drift, ``(chips, ramps, 1)``, or 1; ``inputs``:
+    values that come in at every step.
     """
+
+    in_steps: ClassVar[bool]  # whether inputs always have a dimension of steps
 
     columns: ColumnsRead
     factors: tuple[torch.Tensor | float, ...]
     chips: int
+    inputs: int
+
+    def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
+        """Outputs ``(chips, n, ...)`` for inputs ``([chips | 1,] n, ..., inputs)`` in clock periods.
+
+        ``noise``: of as many chips, and blocks of ``n`` samples in all. Raises InputError for other shapes.
+        """
+        shape, each = tuple(inputs.shape), f"{self.chips} or 1" if self.chips > 1 else "1"
+        least = 3 if self.in_steps else 2
+        if (
+            not least <= len(shape) <= 4
+            or shape[-1] != self.inputs
+            or (len(shape) > least and shape[0] not in (1, self.chips))
+        ):
+            steps, size = f"n, steps, {self.inputs}", f"n, {self.inputs}"
+            shapes = (steps,) if self.in_steps else (size, f"{each}, {size}")
+            allowed = " or ".join(f"({one})" for one in (*shapes, f"{each}, {steps}"))
+            raise InputError(f"inputs: the layer takes {allowed} clock periods (got {shape})")
+        n = shape[0 if len(shape) == least else 1]
+        if (len(noise.generators), noise.samples) != (self.chips, n):
+            raise InputError(
+                f"noise: must be of {self.chips} chips and {n} samples, as the layer and its inputs "
+                f"(got {len(noise.generators)} chips and {noise.samples} samples)"
+            )
+        return self.answers(inputs, noise, activity)
 
     @abstractmethod
-    def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
-        """Outputs ``(chips, n, ...)`` for inputs ``(chips | 1, n, ...)`` in clock periods."""
+    def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
+        """The outputs of ``run`` for inputs and noise that fit the layer."""

@@ -144,4 +144,4 @@ class MappedRecurrent(MappedMatrixLayer):
 
     def read(self, columns: ColumnsRead, factors: DriftFactors, chips: int, state: StateRead | None) -> RecurrentRead:
         """So many chips of the layer at one time."""
-        return RecurrentRead(columns, tuple(factors.ramp), chips, self.shape, self.chip, state)
+        return RecurrentRead(columns, tuple(factors.ramp), chips, self.layer.inputs, self.shape, self.chip, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -20,11 +21,13 @@ from periphery import LookUpConverter
 class RecurrentRead(MatrixLayerRead):
     """A recurrent layer at one time, ready to run; ``state``: of an LSTM with a ramp."""
 
+    in_steps: ClassVar[bool] = True
+
     shape: RecurrentShape
     chip: Chip
     state: StateRead | None
 
-    def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
+    def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
         """Run whole sequences: the hidden states of all steps, ``(chips, n, steps, hidden)`` clock periods.
 
         ``inputs``: pulse widths ``([chips | 1,] n, steps, inputs)`` in clock periods, ``n`` a multiple of the block.

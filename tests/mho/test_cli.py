@@ -210,3 +210,12 @@ def test_validate_and_show_take_sweeps_and_searches(capsys: pytest.CaptureFixtur
         code, out, _ = mho(capsys, "show", name)
         assert (code, "kind: nladc" in out) == (0, True)
     assert "--plot draws devices, chips and liquids" in refused(capsys, "show", "converter_front", "--plot", "x.png")
+
+
+def test_papers_behind_prices_are_those_of_what_the_layers_use(capsys: pytest.CaptureFixture[str]) -> None:
+    ramp, liquid = (mho(capsys, "cite", name)[1] for name in ("kws_tiny", "nmnist"))
+    assert "{ankit2019," in ramp
+    assert not any(f"{{{key}," in ramp for key in ("a100", "ads8324", "aananthakrishnan2020"))
+    assert ramp.startswith("%")
+    assert [("every source is here" in text) for text in (ramp, liquid)] == [False, True]
+    assert "{a100," in liquid

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from devices import ChipStreams, Stream
+from mappings.cost import price
 from mappings.network.aware import Aware
 from workloads.kws.hardware import mapped_keywords
 from workloads.kws.model import KeywordNet
@@ -18,6 +19,7 @@ from workloads.kws.run import run
 from workloads.kws.settings import KeywordSpotting, NumberFormat
 from workloads.kws.tables import FIGURES
 from workloads.kws.training import Batches, Stage, train
+from workloads.ledger import cited
 from workloads.recordings.clips import CLIP_SAMPLES, LABELS
 from workloads.running import RunOptions, one_thread
 from workloads.workload import Estimate, Workload
@@ -73,6 +75,21 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def papers(settings: KeywordSpotting) -> set[str]:
+    """Keys behind the prices of what the layers of all variants do, and behind converters' prices."""
+    found: set[str] = set()
+    for variant in settings.variants:
+        chip = variant.chip.without_data()
+        net = KeywordNet(settings.model, settings.features.mfcc.n_mfcc, len(LABELS), rng=Stream.root(0))
+        mapped = mapped_keywords(net, chip, output_limit=1.0)
+        components = mapped.components()
+        for actions in mapped.actions().values():
+            found |= cited(price(actions, node_nm=chip.node_nm, components=components), components)
+        if chip.readout == "conventional":
+            found.add(chip.adc.price)
+    return found
+
+
 KWS = Workload(
     settings=KeywordSpotting,
     figures=FIGURES,
@@ -82,5 +99,6 @@ KWS = Workload(
     independent_variants=True,
     number_format=number_format,
     estimate=estimate,
-    cites=lambda how: {one.chip.adc.price for one in how.variants if one.chip.readout == "conventional"},
+    cites=papers,
+    cites_prices=True,
 )

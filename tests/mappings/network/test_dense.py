@@ -13,6 +13,7 @@ from mappings.activity import Activity
 from mappings.chip import Chip, OutputConverter, Weights
 from mappings.contract import WordFormat
 from mappings.network.dense import DenseLayer
+from mappings.network.recurrent import RecurrentLayer
 from periphery import ConventionalADC, RampColumn
 
 Readout = Literal["ramp", "conventional"]
@@ -96,3 +97,26 @@ def test_the_format_of_the_inputs_replaces_that_of_the_chip() -> None:
     assert (mapped.shape.bits, mapped.chip.driver.lsb(6)) == (6, WordFormat(bits=6, limit=2.0).lsb)
     with pytest.raises(InputError, match=r"inputs: word lines of this layer take signed words \(got spike\)"):
         layer.map(IDEAL, inputs=WordFormat(bits=1, kind="spike"))
+
+
+def test_shapes_that_do_not_fit_are_refused_in_those_of_the_user() -> None:
+    rng = ChipStreams.of(Stream.root(3), 3)
+    read = DenseLayer.from_torch(torch.ones(4, 10), torch.ones(4), limit=8.0).map(IDEAL).program(rng=rng).at(0.0)
+    allowed = r"\(n, 10\) or \(3 or 1, n, 10\) or \(3 or 1, n, steps, 10\)"
+    for shape in ((1, 2, 11), (10,), (2, 5, 10), (3, 1, 2, 12)):
+        with pytest.raises(InputError, match=rf"inputs: the layer takes {allowed} clock periods \(got \({shape[0]}"):
+            read.run(torch.ones(shape), noise=BlockNoise(rng, [0], 2))
+    assert read.run(torch.ones(2, 10), noise=BlockNoise(rng, [0], 2)).shape == (3, 2, 4)
+    with pytest.raises(InputError, match=r"noise: must be of 3 chips and 2 samples.*\(got 3 chips and 8 samples\)"):
+        read.run(torch.ones(2, 10), noise=BlockNoise(rng, [0, 1], 4))
+    recurrent = RecurrentLayer.from_torch("lstm", torch.ones(8, 40), torch.ones(8, 2), None).map(IDEAL)
+    with pytest.raises(
+        InputError, match=r"takes \(n, steps, 40\) or \(3 or 1, n, steps, 40\) clock .*got \(2, 5, 41\)"
+    ):
+        recurrent.program(rng=rng).at(0.0).run(torch.ones(2, 5, 41), noise=BlockNoise(rng, [0], 2))
+
+
+def test_weights_without_values_are_not_programmed() -> None:
+    mapped = DenseLayer.from_torch(torch.empty(4, 10, device="meta"), None, limit=8.0).map(IDEAL, name="readout")
+    with pytest.raises(InputError, match="readout: weights on the meta device have a shape and no values"):
+        mapped.program(rng=ChipStreams.of(Stream.root(3), 1))
