@@ -31,7 +31,11 @@ class MeanOfLast:
         return torch.round(words[..., -self.steps :, :].sum(dim=-2) / self.steps)
 
     def counted(self, actions: Actions, values: int, chip: Chip) -> Actions:
-        """What the layer behind it does, with the sums of so many ``values``; a single step needs none."""
+        """What the layer behind it does, with the sums of so many ``values``; a single step needs none.
+
+        The additions fit in the time of the steps, and the division by ``steps`` is part of the scale of the weights
+        behind it: neither takes time of its own.
+        """
         if self.steps == 1:
             return actions
         width = chip.bits + math.ceil(math.log2(self.steps))
@@ -45,9 +49,4 @@ class MeanOfLast:
             actions,
             actions=(*actions.actions, *mean.actions),
             instances=(*actions.instances, *mean.instances),
-            notes=(
-                *actions.notes,
-                f"mean of the last {self.steps} steps: its additions are counted; they fit in the time of the steps, "
-                "and its division is part of the scale of the weights behind it",
-            ),
         )
