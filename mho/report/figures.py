@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from mho.report import plots, plots_ramp
 from mho.report.costs import beside_rows, breakdown
 from mho.report.drift import compensation_over_time, drift_variants
+from mho.report.labels import label_of
 from mho.report.merit import analog, quality, shown
 from mho.report.quantities import quantity
 from mho.report.rundata import RunData
@@ -82,7 +83,7 @@ def cost_bars(run: RunData) -> str | None:
         plots.stacked_bars(left, energy, "J", colours, label="energy per inference", names=names)
         plots.stacked_bars(right, area, "m2", colours, label="area", names=names)
         right.tick_params(axis="y", length=0)
-        handles = [left.barh([0], [0], color=colour, label=group) for group, colour in colours.items()]
+        handles = [left.barh([0], [0], color=colour, label=label_of(group)) for group, colour in colours.items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
 
     return plots.svg("cost", draw, height_in=1.5 + 0.36 * len(names))

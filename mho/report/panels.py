@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -94,11 +95,12 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
                 over = boxes if facet is None or panel.facet not in boxes else boxes[boxes[panel.facet] == facet]
                 _outline(ax, over)
             if facet is not None:
-                ax.set_title(f"{label_of(panel.facet)}: {facet}" if isinstance(facet, (int, float)) else str(facet))
+                title = f"{label_of(panel.facet)}: {facet}" if isinstance(facet, (int, float)) else str(facet)
+                ax.set_title(fill(title, 90 // columns))
         handles, labels = axes.flat[0].get_legend_handles_labels()
         if len(labels) > 1:
-            many, title = min(5, len(labels)), label_of(panel.by)
-            legend = figure.legend(handles, labels, loc="outside lower center", ncols=many, title=title)
+            many, head = min(5, len(labels)), label_of(panel.by)
+            legend = figure.legend(handles, labels, loc="outside lower center", ncols=many, title=head)
             for handle in legend.legend_handles:
                 if isinstance(handle, PathCollection):  # dots of a crowded picture are too small to tell their colours
                     handle.set_sizes([30.0])
