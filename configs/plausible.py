@@ -60,7 +60,9 @@ def problem_of(name: str, value: float) -> str:
         return ""
     fitting = [end for factor, end in _PREFIXES if low <= size * factor <= high]
     meant = f"; did you mean {value:g}{fitting[0]}?" if fitting and "e" not in f"{value:g}" else ""
-    return f"is implausible: {low:g} to {high:g} is usual, {KEY}: {ALLOW} beside it lets it pass (got {value:g}){meant}"
+    unit = name.rpartition("_")[2]
+    usual = f"{low:g} to {high:g}{f' {unit}' if unit in BY_UNIT else ''}"
+    return f"is implausible: {usual} is usual, {KEY}: {ALLOW} beside it lets it pass (got {value:g}){meant}"
 
 
 def problems(node: Node) -> list[str]:

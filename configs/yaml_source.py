@@ -190,7 +190,7 @@ def parse_text(text: str, name: str, folder: Traversable) -> Node | None:
     return node
 
 
-def resolve_scalar(text: str, origin: Origin) -> Scalar:
+def resolve_scalar(text: str, origin: Origin | str) -> Scalar:
     """The value of an unquoted scalar by the YAML 1.2 core schema."""
     if text in _WORDS:
         return _WORDS[text]
@@ -204,7 +204,7 @@ def resolve_scalar(text: str, origin: Origin) -> Scalar:
         return float(text.replace(".", ""))
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise InputError(f"{origin}: a number must be below 1.8e308 in size, or .inf (got {text})")
+        raise InputError(f"{origin}: a number must be below 1.8e308 in size (got {text})")
     return number
 
 
@@ -241,7 +241,7 @@ def _in_plain_words(error: yaml.MarkedYAMLError) -> str:
     return f"{problem} ({error.context})" if error.context else problem
 
 
-def _checked_text(text: str, origin: Origin) -> str:
+def _checked_text(text: str, origin: Origin | str) -> str:
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise InputError(f"{origin}: a text must be valid Unicode (got half of a surrogate pair)")
     return text
@@ -257,6 +257,7 @@ class _Composer:
         self.count = 0
         self.anchors: dict[str, tuple[Node, int]] = {}
         self.problems: list[str] = []
+        self.path: list[str] = []  # keys and numbers of items down to the value that is read
 
     def document(self) -> Node | None:
         self.loader.get_event()
@@ -288,11 +289,14 @@ class _Composer:
         if depth > MAX_DEPTH:
             raise InputError(f"{origin}: values may be at most {MAX_DEPTH} levels deep (got more)")
         if isinstance(event, yaml.ScalarEvent):
-            node = Node(self.scalar(event, origin), origin)
+            where = f"{origin}: {''.join(self.path).lstrip('.')}" if self.path else origin
+            node = Node(self.scalar(event, where), origin)
         elif isinstance(event, yaml.SequenceStartEvent):
-            items = []
+            items: list[Node] = []
             while not self.loader.check_event(yaml.SequenceEndEvent):
+                self.path.append(f"[{len(items)}]")
                 items.append(self.node(depth + 1))
+                self.path.pop()
             self.loader.get_event()
             node = Node(tuple(items), origin)
         else:
@@ -306,7 +310,9 @@ class _Composer:
         origins: dict[str, Origin] = {}
         while not self.loader.check_event(yaml.MappingEndEvent):
             key, where = self.key()
+            self.path.append(f".{key}")
             value = self.node(depth + 1)
+            self.path.pop()
             if key in values:
                 first = origins[key]
                 self.problems.append(f"{where}: {key}: each key once (got it again, first at {first})")
@@ -325,7 +331,7 @@ class _Composer:
             raise InputError(f"{where}: a key must be a name (got {got})")
         return _checked_text(event.value, where), where
 
-    def scalar(self, event: yaml.ScalarEvent, origin: Origin) -> Scalar:
+    def scalar(self, event: yaml.ScalarEvent, origin: Origin | str) -> Scalar:
         return resolve_scalar(event.value, origin) if event.style is None else _checked_text(event.value, origin)
 
     def alias(self, anchor: str, origin: Origin) -> Node:

@@ -22,6 +22,7 @@ Adding a device means one file with one frozen dataclass, one line in ``devices.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, TypeVar, final
 
@@ -138,7 +139,9 @@ class Device:
 
     def check_time(self, t_s: float) -> None:
         """Raise InputError for a time that is negative, or at which nothing is known of these cells."""
-        if not t_s >= 0.0:
+        if not math.isfinite(t_s):
+            raise InputError(f"t_s must be a finite number (got {t_s})")
+        if t_s < 0.0:
             raise InputError(f"t_s must be at least 0 (got {t_s})")
         aged_s = self._aged_s(t_s)
         if reason := self.too_late(aged_s):

@@ -255,8 +255,8 @@ def fit(
 def cite(experiment: Experiment, sets: Sets = None) -> None:
     """Print the BibTeX of the papers behind an experiment: task, devices, circuits, prices.
 
-    Lists what the experiment may use: for other jobs than keyword spotting, sources of the whole price list. What a
-    run did use, its data included, is in its manifest.json under cite.
+    Lists what the experiment may use: where only a run shows which components it needs, sources of the whole price
+    list. What a run did use, its data included, is in its manifest.json under cite.
     """
     from mho.citations import bibtex_of
 

@@ -168,7 +168,7 @@ class Comparison(Record):
 
 
 class Metrics(Record):
-    """``metrics.json`` (DESIGN section 5).
+    """``metrics.json`` (``docs/run_directory.md``).
 
     ``software`` and ``quantised`` hold the figures of the headline before any hardware and on an ideal chip;
     ``retrained`` those of the network that these chips hold, in float, where it was trained on after ``software``;

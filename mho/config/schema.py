@@ -120,7 +120,7 @@ class Schema:
         """The sentence for a key that does not exist here."""
         keys = self.keys(levels)
         meant = suggestion(key, keys) or self.elsewhere(key)
-        return f"no such key; allowed are {listed(keys)} (got {dotted([key])}){meant}"
+        return f"no such key; allowed are {listed(keys)}{meant}"
 
     def allowed(self, levels: Iterable[Level], key: str | int | None = None) -> str:
         """The values allowed here, as a phrase: ``a whole number from 2 to 8``."""

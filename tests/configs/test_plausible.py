@@ -25,6 +25,7 @@ def test_a_slipped_prefix_is_named(name: str, value: float, meant: str) -> None:
     assert "is implausible" in text
     assert "did you mean" in text
     assert meant.split("e")[0] in text
+    assert f" {name.rpartition('_')[2]} is usual" in text
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])

@@ -107,6 +107,8 @@ def test_more_than_ten_years_is_refused() -> None:
     device = PCM()
     with pytest.raises(ValueError, match=r"t_s must be at most 3\.1536e\+08 s, ten years \(got 4e\+08 s\)"):
         device.conductance_S(programmed(device, 0.5, 10), 4e8)
+    with pytest.raises(ValueError, match=r"t_s must be a finite number \(got inf\)"):
+        device.conductance_S(programmed(device, 0.5, 10), float("inf"))
 
 
 def test_a_read_longer_than_the_wait_before_it_is_refused() -> None:

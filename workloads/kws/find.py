@@ -93,7 +93,7 @@ def locate(path: Path, origin: str, *, deeper: int = 3) -> Path:
     for inner in inside if deeper else ():
         if inner.is_dir():
             return locate(inner, origin, deeper=deeper - 1)
-    what = "an empty folder" if empty else "neither is in it"
+    what = "an empty folder" if empty else "a folder with neither of them"
     raise InputError(
         f"{where}: allowed is a folder of class folders ({' '.join(LABELS)}) or an archive "
         f"'speech_commands*' within it (got {what})"

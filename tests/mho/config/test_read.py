@@ -292,10 +292,10 @@ def test_the_more_specific_set_wins_in_any_order(load: Reader) -> None:
 @pytest.mark.parametrize(
     ("option", "line"),
     [
-        ("chip.bitz=4", "chip.bitz: no such key; allowed are bits, weights, ramp, activation, tiles, spares (got bitz);"
+        ("chip.bitz=4", "chip.bitz: no such key; allowed are bits, weights, ramp, activation, tiles, spares;"
                         " did you mean bits?"),
         ("bits=4", "bits: no such key; allowed are description, chip, variants, times_s, span_V, seed, notes"
-                   " (got bits); did you mean chip.bits?"),
+                   "; did you mean chip.bits?"),
         ("chip.bits.x=4", "chip.bits: must be a whole number from 2 to 8, which has no keys (got x)"),
         ("chip.bits=9", "chip.bits: must be a whole number from 2 to 8 (got 9)"),
         ("chip.bits='4'", "chip.bits: must be a whole number from 2 to 8 (got the text '4')"),
@@ -308,7 +308,7 @@ def test_the_more_specific_set_wins_in_any_order(load: Reader) -> None:
         ("chip.bits", "must be a path and a value, as in chip.bits=4 or variants[0].chip.bits=4"),
         ("chip..bits=4", "must be a path and a value, as in chip.bits=4 or variants[0].chip.bits=4"),
         ("=4", "must be a path and a value, as in chip.bits=4 or variants[0].chip.bits=4"),
-        ("seed=1e999", "a number must be below 1.8e308 in size, or .inf (got 1e999)"),
+        ("seed=1e999", "a number must be below 1.8e308 in size (got 1e999)"),
         ("seed=.nan", "seed: must be a number (got .nan)"),
     ],
 )  # fmt: skip
@@ -341,7 +341,7 @@ def test_all_errors_at_once_each_with_its_place(problems: Complaints) -> None:
         "a.yaml:2:9: chip.bits: must be a whole number from 2 to 8 (got 12)",
         "a.yaml:4:34: chip.weights.device.g_max_S: must be a number above 0 (got the text '1')",
         "a.yaml:4:39: chip.weights.device.drfit: no such key; allowed are source, g_min_S, g_max_S, kind, drift"
-        " (got drfit); did you mean drift?",
+        "; did you mean drift?",
         "a.yaml:5:12: chip.weights.pairs: must be true or false (got the text 'off'); did you mean false?",
         "a.yaml:6:15: chip.activation: must be one of sigmoid, tanh (got the text 'tanhh'); did you mean tanh?",
         "a.yaml:7:10: chip.tiles: must be a whole number above 0 or auto (got the text 'none')",
@@ -350,7 +350,7 @@ def test_all_errors_at_once_each_with_its_place(problems: Complaints) -> None:
         "a.yaml:9:9: span_V: must be a list of 2 items (a number; a number) (got a list of 1 item)",
         "a.yaml:10:7: seed: must be a whole number (got 1.5)",
         "a.yaml:11:1: sead: no such key; allowed are description, chip, variants, times_s, span_V, seed, notes"
-        " (got sead); did you mean seed?",
+        "; did you mean seed?",
     )
 
 

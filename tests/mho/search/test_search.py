@@ -282,7 +282,7 @@ WRONG = [
      "bench.yaml:7:14: objectives.enobb: must be one of"),
     ("objectives: {enob: maximize, cells: minimize}", "objectives: {enob: up}",
      "bench.yaml:7:20: objectives.enob: must be one of maximize, minimize (got the text 'up')"),
-    ("  bits:", "  bitz:", "(got bitz); did you mean bits?"),
+    ("  bits:", "  bitz:", "recentre; did you mean bits?"),
     ("last: 5, whole: true", "last: 50, whole: true",
      "bench.yaml:4:9: bits: must be a whole number from 1 to 12 (got 50)"),
     ("first: 2, last: 5, whole: true", "first: 2.5, last: 5",

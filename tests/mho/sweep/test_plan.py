@@ -192,13 +192,13 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         (
             BENCH + "axes:\n  bitz: [3]",
             "FILE:3:10: bitz: no such key; allowed are kind, name, description, seed, function, low, high, bits, ramp, "
-            "comparator, chips, t_s, recentre (got bitz); did you mean bits?",
+            "comparator, chips, t_s, recentre; did you mean bits?",
         ),
         (
             "base: kws_tiny\naxes:\n  chip.weigths.device: [pcm]",
             "FILE:3:25: chip.weigths: no such key; allowed are description, source, cite, node_nm, bits, bias, rows, "
-            "columns, partial_sums, readout, weights, wires, driver, ramp, comparator, adc, ... (20 in all) "
-            "(got weigths); did you mean weights?",
+            "columns, partial_sums, readout, weights, wires, driver, ramp, comparator, adc, ... (20 in all)"
+            "; did you mean weights?",
         ),
         (
             "base: kws_tiny\naxes:\n  chip.bits: [3, 4, 55]\ntimes_s: [0]",
