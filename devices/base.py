@@ -138,11 +138,11 @@ class Device:
         return ""
 
     def check_time(self, t_s: float) -> None:
-        """Raise InputError for a time that is negative, or at which nothing is known of these cells."""
-        if not math.isfinite(t_s):
-            raise InputError(f"t_s must be a finite number (got {t_s})")
-        if t_s < 0.0:
+        """Raise InputError for a time that is negative or infinite, or at which nothing is known of these cells."""
+        if not t_s >= 0.0:
             raise InputError(f"t_s must be at least 0 (got {t_s})")
+        if t_s == math.inf:
+            raise InputError(f"t_s must be a finite number (got {t_s})")
         aged_s = self._aged_s(t_s)
         if reason := self.too_late(aged_s):
             raise InputError(reason if aged_s == t_s else f"{t_s:g} s in storage age a cell as {aged_s:g} s: {reason}")
