@@ -53,7 +53,7 @@ FAULTS = {
     "crash": "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
     "hang": "while True: pass",
     "hang, waiting": "import time; time.sleep(60)",
-    "memory": "x = bytearray(3 << 30); x[::4096] = b'x' * len(x[::4096])",
+    "memory": "x = b'x' * (1 << 30)",
     "memory, refused": "sys.stderr.write('mho: out of memory\\n'); sys.exit(1)",
     "outside": "open('../evil', 'w').close()",
     "infinity": "open('out/a.json', 'w').write('[NaN]')",
@@ -63,9 +63,11 @@ SCRIPT = """
 import json, sys, time
 from pathlib import Path
 import mho.cli
+import benchmarks.fuzz.child
 from benchmarks.fuzz.case import Case
 from benchmarks.fuzz.child import Child
 
+benchmarks.fuzz.child.RESIDENT_BYTES = 1 << 30  # 2 GB take longer to fill on a busy machine than a hang is given
 found = {}
 for name, command in json.loads(sys.argv[1]).items():
     def make(number, folder, base):

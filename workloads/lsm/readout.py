@@ -8,6 +8,7 @@ weights: ridge regression and logistic regression (scikit-learn), and gradient d
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -90,7 +91,7 @@ class Trained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Readout:
+class Readout(ABC):
     """What every read-out has.
 
     Parameters
@@ -114,9 +115,9 @@ class Readout:
             weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
         return Trained.folded(weights, bias, present, standard)
 
+    @abstractmethod
     def _solve(self, x: Floats, y: Ints, rng: Stream) -> tuple[Floats, Floats]:
         """Weights (classes, features) and bias (classes,) for standardised ``x``; two classes may share a row."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +29,7 @@ class DataOrigin:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Labelled:
+class Labelled(ABC):
     """``n`` recordings, each of a class.
 
     Parameters
@@ -65,9 +66,9 @@ class Labelled:
             whole.update("\0".join(strings.tolist()).encode())
         return whole.hexdigest()
 
+    @abstractmethod
     def _content(self) -> tuple[object, Iterable[NDArray[Any]], Iterable[NDArray[np.str_]]]:
         """What the digest is of: shapes and labels, arrays, texts."""
-        raise NotImplementedError
 
     def data(self, train: int, test: int, splits: int = 1) -> Data:
         """The record of these data for a run, with recordings in training and test."""

@@ -197,6 +197,8 @@ def test_a_range_of_the_parallel_coordinates_chooses_points_by_keyboard_and_poin
     tab.key("Escape", 27)
     assert tab.run(inside) == 34
     tab.run("document.querySelector('#parallel').scrollIntoView({block: 'center', behavior: 'instant'})")
+    drawn = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+    assert tab.run(drawn), "what moves while the page scrolls and draws has come to rest"
     box = tab.run(
         "(() => { const b = document.querySelector('.upright[data-key=bits] .target').getBoundingClientRect();"
         " return [b.x + b.width / 2, b.top, b.height]; })()"
@@ -205,6 +207,7 @@ def test_a_range_of_the_parallel_coordinates_chooses_points_by_keyboard_and_poin
         tab.send(
             "Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1] + share * box[2], button="left", clickCount=1
         )
+        assert tab.run(drawn)
     assert {row[1] for row in rows(tab)} == {"5"}
     assert tab.complaints == []
 
