@@ -2,7 +2,7 @@
 
 Every field's name carries its unit (``g_max_S``, ``v_read_V``, ``t_clk_s``), so a range for each unit, and narrower
 ones for some names, is enough to find a slipped prefix. The ranges are wide: they hold what anybody has built or
-measured with room on both sides, and are estimates, not limits of the models. 0 is never questioned here.
+measured with a margin on both sides, and are estimates, not limits of the models. 0 is never questioned here.
 ``implausible: allow`` in a mapping switches the check off for everything below it. Infinity is always refused: no
 quantity is infinite, and a sum with it is no result.
 """

@@ -244,7 +244,7 @@ def _loads(counts: Floats, chip: SparseChip) -> Any:
 
 
 def _range(b: Any, tiles: TileMap, chip: SparseChip, parts: Parts, drive: Any, whole: bool) -> tuple[int, Converter]:
-    """Rows driven in one activation at most, and the converter that has room for their sums."""
+    """Rows driven in one activation at most, and the converter that holds their sums."""
     fullest, largest = tiles.fullest_line, float(np.abs(drive).max(initial=0.0))
     signed = bool((b.data < 0).any()) or (drive.shape[0] == 1 and bool((drive < 0).any()))
     highest = float(2 ** (chip.adc_bits - 1) - 1 if signed else 2**chip.adc_bits - 1)
