@@ -224,7 +224,7 @@ class LayerStep:
         self.shape, self.timing, self.activation = shape, timing, activation
         self.ledger = ActionLedger(shape.layer, merge=True)
         self.schedule, self.act, self.need = self.ledger.schedule, self.ledger.act, self.ledger.need
-        self.front_end_clocks = 0.0
+        self.front_end_s = 0.0  # seconds for which front ends are on, summed over columns
         self.counted_bits = 0.0
         self.conversions = 0.0
         self.rounds = 0.0
@@ -248,11 +248,11 @@ class LayerStep:
             if shape.input_parts > 1:
                 after = self._convert(f"convert {name}{phase}", together, after)
         if not shape.linear:
-            self.front_end_clocks += columns * (timing.input_clocks + timing.gate_ramp_clocks)
+            self.front_end_s += columns * (timing.input_clocks + timing.gate_ramp_clocks) * timing.t_clk_s
             self.counted_bits += timing.gate_ramp_clocks * shape.code_bits
             self.act("code_latch", "write_bit", columns * shape.code_bits)
             return self._ramp(f"ramp for {name}", "gate_ramp", timing.gate_ramp_clocks, after)
-        self.front_end_clocks += together * timing.input_clocks
+        self.front_end_s += together * timing.input_clocks * timing.t_clk_s
         if shape.input_parts == 1:
             after = self._convert(f"convert {name}", together, after)
         if shape.sums_digitally:
@@ -266,7 +266,7 @@ class LayerStep:
         shape, timing = self.shape, self.timing
         rounds = math.ceil(columns / shape.adcs)
         # A column's integrator keeps its charge until its turn at the shared ADC: on average half the rounds.
-        self.front_end_clocks += columns * (rounds + 1) / 2 * timing.adc_latency_s / timing.t_clk_s
+        self.front_end_s += columns * (rounds + 1) / 2 * timing.adc_latency_s
         self.conversions += columns
         self.rounds += 1.0
         self.act("code_latch", "write_bit", columns * shape.code_bits)
@@ -278,7 +278,7 @@ class LayerStep:
         drive_s = timing.state_drive_clocks * timing.t_clk_s
         self.schedule.add("integrate c", "state_integrators", drive_s, after=(after,))
         after = self.schedule.add("drive c", "state_lines", drive_s, after=(after,))
-        self.front_end_clocks += hidden * (timing.state_drive_clocks + timing.state_ramp_clocks)
+        self.front_end_s += hidden * (timing.state_drive_clocks + timing.state_ramp_clocks) * timing.t_clk_s
         self.counted_bits += (timing.state_drive_clocks + timing.state_ramp_clocks) * shape.bits
         self.act("cell_array", "read_J", activity.state_ohmic_J)
         self.act("word_line", "cell_pulse", 2 * activity.state_pulses)
@@ -321,7 +321,7 @@ class LayerStep:
             shape.bits, rows=shape.rows * tiled, pulses=activity.row_pulses * tiled, clocks=activity.row_clocks * tiled
         )
         self.ledger.act_all(did)
-        self.act("column_front_end", "clock", self.front_end_clocks)
+        self.act("column_front_end", "clock", self.front_end_s / timing.t_clk_s)
         self.act("shared_counter", "count_bit", self.counted_bits * tiles)
         latency_s = max(task.end_s for task in self.schedule.tasks)
         self.act("controller", "clock", latency_s / timing.t_clk_s)
