@@ -20,7 +20,7 @@ Cells whose current is not proportional to the voltage, ``I = sum_k c_k(G) V^k``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -40,7 +40,8 @@ class ArrayRead:
     columns have the same [S^2], or None where no cell has fast read noise; ``row_S``: ``(chips, rows)``, the
     conductance that loads each word line [S]; ``common_S2``: ``(chips, rows, references)``, noise that the columns of a
     reference share; ``higher``: coefficients of V^2, V^3, ... where inputs are amplitudes and cells nonlinear, each
-    already times its power of ``V_read / N_max``.
+    already times its power of ``V_read / N_max``; ``node_S``: ``(chips, row tiles, columns)``, conductance on all lines
+    of a column in each row tile, weighted by the square of a line's significance, reference included [S].
     """
 
     difference_S: torch.Tensor
@@ -49,6 +50,7 @@ class ArrayRead:
     common_S2: torch.Tensor | None = None
     reference: torch.Tensor | None = None
     higher: tuple[torch.Tensor, ...] = ()
+    node_S: torch.Tensor | None = None
 
     def rows(self, first: int, last: int) -> ArrayRead:
         """The array with word lines ``first .. last - 1`` alone."""
@@ -61,10 +63,11 @@ class ArrayRead:
             common,
             self.reference,
             tuple(matrix[:, first:last] for matrix in self.higher),
+            self.node_S,
         )
 
     def scaled(self, factor: torch.Tensor) -> ArrayRead:
-        """The same array in other units: columns times ``factor`` of shape ``(columns,)``."""
+        """The same array in other units: columns times ``factor`` of shape ``(columns,)`` or ``(chips, 1, columns)``."""
         variance = None if self.variance_S2 is None else self.variance_S2 * factor.square()
         common, reference = self.common_S2, self.reference
         if common is not None and reference is not None:
@@ -77,6 +80,7 @@ class ArrayRead:
             common,
             reference,
             tuple(matrix * factor for matrix in self.higher),
+            self.node_S,
         )
 
     def product(self, counts: torch.Tensor) -> torch.Tensor:
@@ -271,13 +275,30 @@ class Array:
                 g = first
         wired = self.wires is not None and not self.wires.ideal
         uniform = noisy and not wired and bool((sigma == sigma.flatten()[0]).all())
-        load_S, noise = g.sum(dim=(1, 3)), sigma.square()
+        load_S, noise, node_S = g.sum(dim=(1, 3)), sigma.square(), self._node_S(g)
         if wired:
             g, noise = self._through_wires(g, noise)
         return [
-            self._part(part, g, noise if noisy else None, higher, load_S, uniform=uniform)
+            replace(
+                self._part(part, g, noise if noisy else None, higher, load_S, uniform=uniform), node_S=node_S[part]
+            )
             for part in range(self.encoded.parts)
         ]
+
+    def _node_S(self, g: torch.Tensor) -> list[torch.Tensor]:
+        """Conductance on the lines of every column, for each conversion ``(chips, row tiles, columns)``."""
+        encoded, rows = self.encoded, range(0, g.shape[2], self.tiling.rows)
+        lines = torch.stack([g[:, :, first : first + self.tiling.rows].sum(dim=2) for first in rows], dim=2)
+        found = []
+        for part in range(encoded.parts):
+            planes = [p for p in range(encoded.planes) if encoded.part[p] == part]
+            total = sum(encoded.significance[p] ** 2 * lines[:, p] for p in planes)
+            assert isinstance(total, torch.Tensor)
+            columns = total[..., : encoded.columns]
+            if encoded.reference is not None:
+                columns = columns + total[..., encoded.columns :][..., encoded.reference]
+            found.append(columns)
+        return found
 
     def _part(
         self,

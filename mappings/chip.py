@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
@@ -17,6 +18,8 @@ from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
+from periphery.front_end import AnyFrontEnd, Integrator
+from periphery.supply import AnyReadSupply, Regulated
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 
@@ -41,6 +44,13 @@ class Weights:
     stuck_maps: dict[str, str] = field(default_factory=dict, hash=False)
     write_rows: Annotated[int, Interval(ge=1, le=65536)] = 1
     write_columns: Annotated[int, Interval(ge=1, le=65536)] = 64
+
+    @property
+    def read_supply_noise(self) -> float:
+        """Relative standard deviation of the read voltage from a product to its conversion: of both where a ramp or a
+        ratiometric converter has the same supply, else of the product alone [1]."""
+        both = self.readout == "ramp" or self.adc.converter.ratiometric
+        return math.sqrt(2.0 if both else 1.0) * self.read_supply.noise_V / self.driver.v_read_V
 
     def of_layer(self, layer: str) -> Weights:
         """The same with the mapped defects of one layer among the effects of its cells."""
@@ -117,6 +127,9 @@ class Chip:
         the words are added before a look-up; a ramp that computes the activation of a partial sum would be wrong, so
         this needs the conventional readout
     wires : resistance of word and bit lines, drivers and sense inputs, in ohms or by technology node; none by default
+    front_end : what integrates a column's current and holds it for the converter
+    read_supply : where the charge through the cells comes from
+    temperature_K : of the circuit [K]
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
     """
@@ -135,6 +148,9 @@ class Chip:
     wires: AnyWires | None = None
     driver: AnyDriver = PWMDriver()
     ramp: RampColumn
+    front_end: AnyFrontEnd = Integrator()
+    read_supply: AnyReadSupply = Regulated()
+    temperature_K: Annotated[float, Interval(gt=0.0, le=1000.0)] = 300.0
     comparator: Comparator = Comparator()
     adc: ConventionalADC = ConventionalADC()
     state: CellState = CellState()
@@ -239,6 +255,8 @@ class Chip:
             weights=replace(self.weights, device=Ideal(), stuck_maps={}),
             ramp=self.ramp.idealised(),
             comparator=self.comparator.idealised(),
+            front_end=self.front_end.idealised(),
+            read_supply=replace(self.read_supply, noise_V=0.0),
             compensation=replace(self.compensation, mode="off"),
             wires=None,
             driver=replace(self.driver, v_read_V=self.driver.v_design_V, **exact),  # type: ignore[arg-type]
@@ -273,5 +291,9 @@ class Chip:
             cells.check_voltage(self.driver.v_read_V)
         except InputError as error:
             found.append(f"driver.v_read_V: {cells.kind}: {error}")
+        try:
+            self.read_supply.draw_V(self.driver.v_read_V, self.node_nm)
+        except InputError as error:
+            found.append(f"driver.{error}")
         if found:
             raise InputError(found)

@@ -23,6 +23,29 @@ from periphery.prices.component import Component, component
 
 
 @dataclass(frozen=True, kw_only=True)
+class ColumnCircuit:
+    """The front end of one column, mean over a layer, and the supply of its charge.
+
+    Parameters
+    ----------
+    bias_W : what it draws while it is on [W]
+    area_m2 : of its transistors [m2]
+    capacitor_F, capacitor : its capacitor [F], and the component that prices a picofarad of it
+    draw_V : energy for each coulomb through the cells [V]
+    v_read_V : read voltage [V]
+    supply_m2 : area of a converter that makes the read voltage [m2]
+    """
+
+    bias_W: float = 0.0
+    area_m2: float = 0.0
+    capacitor_F: float = 0.0
+    capacitor: str = "capacitor_mim"
+    draw_V: float = 0.0
+    v_read_V: float = 0.0
+    supply_m2: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class LayerShape(ABC):
     """What one layer needs on the chip.
 
@@ -31,6 +54,7 @@ class LayerShape(ABC):
     cells : memory cells of the weights, all planes of the encoding and reference columns counted
     driver : drivers of the word lines
     slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
+    circuit : front end of a column and supply of its charge
     converter, unit : kind of an ordinary ADC, and the digital unit behind it that computes activations
     groups : groups of columns on one tile that share a function, and with a linear ramp that ramp
     branches : capacitors of each column's integrator, one for each significance that is summed as charge
@@ -63,6 +87,7 @@ class LayerShape(ABC):
     converter: ADC = Quantiser()
     unit: Activation = LookUpTable()
     groups: int = 1
+    circuit: ColumnCircuit
 
     def __post_init__(self) -> None:
         for name in ("row_tiles", "column_tiles", "cells", "bits", "columns_per_adc", "lanes"):
@@ -140,21 +165,21 @@ class StepActivity:
 
     Parameters
     ----------
-    array_ohmic_J : ``sum G V^2 t`` over the weight cells [J]
+    array_charge_C : ``sum G V t``, charge through the weight cells [C]
     row_pulses, row_clocks : word-line pulses that are not empty, and the sum of their clock periods
     gate_compare_steps : comparator steps taken, summed over columns (code + 1 where a comparator stops at its crossing)
     adc_steps : steps that ordinary ADCs with a comparator a column (or an oscillator) took, summed over conversions
-    ramp_ohmic_J : the same sum over the cells of all ramps [J]
-    state_ohmic_J, state_pulses, state_clocks, state_compare_steps : the same for the way back of the cell state
+    ramp_charge_C : the same sum over the cells of all ramps [C]
+    state_charge_C, state_pulses, state_clocks, state_compare_steps : the same for the way back of the cell state
     """
 
-    array_ohmic_J: float
+    array_charge_C: float
     row_pulses: float
     row_clocks: float
     gate_compare_steps: float = 0.0
     adc_steps: float = 0.0
-    ramp_ohmic_J: float = 0.0
-    state_ohmic_J: float = 0.0
+    ramp_charge_C: float = 0.0
+    state_charge_C: float = 0.0
     state_pulses: float = 0.0
     state_clocks: float = 0.0
     state_compare_steps: float = 0.0
@@ -249,6 +274,7 @@ class LayerStep:
                 after = self._convert(f"convert {name}{phase}", together, after)
         if not shape.linear:
             self.front_end_s += columns * (timing.input_clocks + timing.gate_ramp_clocks) * timing.t_clk_s
+            self.front_end_s += shape.groups * timing.gate_ramp_clocks * timing.t_clk_s  # the ramps' own
             self.counted_bits += timing.gate_ramp_clocks * shape.code_bits
             self.act("code_latch", "write_bit", columns * shape.code_bits)
             return self._ramp(f"ramp for {name}", "gate_ramp", timing.gate_ramp_clocks, after)
@@ -280,7 +306,7 @@ class LayerStep:
         after = self.schedule.add("drive c", "state_lines", drive_s, after=(after,))
         self.front_end_s += hidden * (timing.state_drive_clocks + timing.state_ramp_clocks) * timing.t_clk_s
         self.counted_bits += (timing.state_drive_clocks + timing.state_ramp_clocks) * shape.bits
-        self.act("cell_array", "read_J", activity.state_ohmic_J)
+        self._charge("cell_array", activity.state_charge_C)
         self.act("word_line", "cell_pulse", 2 * activity.state_pulses)
         self.act("pwm_driver", "compare_bit", activity.state_clocks * shape.bits)
         self.act("pwm_driver", "load_bit", hidden * shape.bits)
@@ -289,10 +315,22 @@ class LayerStep:
         self.need("cell_array", 2 * hidden)
         self.need("pwm_driver", hidden * shape.bits)
         self.need("word_line", hidden)
-        self.need("column_front_end", hidden)
+        self._front_ends(hidden)
         self.need("comparator", hidden)
         self.need("code_latch", hidden * shape.bits)
         return self._ramp("ramp for tanh(c)", "state_ramp", timing.state_ramp_clocks, after)
+
+    def _charge(self, cells: str, charge_C: float) -> None:
+        """Charge through cells: what they turn into heat, and what its supply loses on the way to V_read."""
+        circuit = self.shape.circuit
+        self.act(cells, "read_J", charge_C * circuit.v_read_V)
+        self.act("read_supply", "loss_J", charge_C * (circuit.draw_V - circuit.v_read_V))
+
+    def _front_ends(self, columns: float) -> None:
+        """Transistors and capacitors of so many front ends."""
+        circuit = self.shape.circuit
+        self.need("column_front_end", columns * circuit.area_m2 * 1e12)
+        self.need(circuit.capacitor, columns * circuit.capacitor_F * 1e12)
 
     def _ramp(self, name: str, resource: str, clocks: int, after: ScheduledTask) -> ScheduledTask:
         duration_s = clocks * self.timing.t_clk_s
@@ -314,24 +352,25 @@ class LayerStep:
         """Everything that does not depend on the order in time, and the whole as one record."""
         shape, timing = self.shape, self.timing
         tiles = shape.row_tiles * shape.column_tiles
-        self.act("cell_array", "read_J", activity.array_ohmic_J)
+        self._charge("cell_array", activity.array_charge_C)
         self.act("word_line", "cell_pulse", activity.row_pulses * shape.cells / shape.rows)
         tiled = shape.column_tiles
         did = shape.driver.actions(
             shape.bits, rows=shape.rows * tiled, pulses=activity.row_pulses * tiled, clocks=activity.row_clocks * tiled
         )
         self.ledger.act_all(did)
-        self.act("column_front_end", "clock", self.front_end_s / timing.t_clk_s)
+        self.act("column_front_end", "bias_J", self.front_end_s * shape.circuit.bias_W)
         self.act("shared_counter", "count_bit", self.counted_bits * tiles)
         latency_s = max(task.end_s for task in self.schedule.tasks)
         self.act("controller", "clock", latency_s / timing.t_clk_s)
         self.need("cell_array", shape.cells)
         self.need("word_line", shape.rows * shape.column_tiles)
         self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.rows * tiled))
-        self.need("column_front_end", shape.front_ends * shape.branches)
+        self._front_ends(shape.front_ends * shape.branches)
         self.need("code_latch", shape.front_ends * shape.code_bits)
         self.need("shared_counter", (shape.bits if shape.linear else max(shape.bits, shape.code_bits)) * tiles)
         self.need("controller", 1)
+        self.need("read_supply", shape.circuit.supply_m2 * 1e12)
         if shape.row_tiles > 1 and shape.tile_parts == 1:
             self.need("column_switch", shape.columns * shape.slices * shape.row_tiles)
         if shape.linear:
@@ -354,9 +393,10 @@ class LayerStep:
                 self.need("adder", shape.lanes * shape.sum_bits)
         else:
             self.act("comparator", "step", activity.gate_compare_steps)
-            self.act("ramp_cells", "read_J", activity.ramp_ohmic_J)
+            self._charge("ramp_cells", activity.ramp_charge_C)
             self.need("comparator", shape.columns)
             self.need("ramp_cells", shape.ramp_cells)
+            self._front_ends(shape.ramps)
         return self.ledger.close(ops=ops, notes=_notes(shape, looked_up=self.activation))
 
 

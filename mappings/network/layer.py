@@ -16,9 +16,10 @@ from mappings.chip import Chip
 from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, GroupConverter, MappedConverter
 from mappings.compensation import followed_factor, measured_factors
 from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, WordFormat, WrittenCells
+from mappings.front_end import MappedFrontEnd
 from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix, check_chip
 from mappings.network.assumed import Assumed
-from mappings.step import LayerShape, StepActivity, StepTiming
+from mappings.step import ColumnCircuit, LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
 from periphery import LookUpConverter, RampConversion, RampDesign
 from periphery.prices.adc import adc_component
@@ -102,6 +103,7 @@ class MappedMatrixLayer(MappedLayer):
     Parameters
     ----------
     chip : as its cells are read; matrix and converters have the chip at the temperature of writing
+    front_end : of all columns
     converters : of each group of columns
     state : of the cell state that comes back as charge, on an LSTM with a ramp; else None
     """
@@ -112,6 +114,7 @@ class MappedMatrixLayer(MappedLayer):
     name: str
     chip: Chip
     matrix: MappedMatrix
+    front_end: MappedFrontEnd
     converters: tuple[MappedConverter, ...]
     state: MappedConverter | None = None
 
@@ -166,6 +169,15 @@ class MappedMatrixLayer(MappedLayer):
             converter_bits=one.adc_bits if one.design is None else one.bits,
             partial_sums=chip.partial_sums,
             lanes=chip.lanes,
+            circuit=ColumnCircuit(
+                bias_W=self.front_end.mean("bias_W"),
+                area_m2=self.front_end.mean("area_m2"),
+                capacitor_F=self.front_end.mean("capacitor_F"),
+                capacitor=f"capacitor_{chip.front_end.capacitor}",
+                draw_V=chip.read_supply.draw_V(chip.driver.v_read_V, chip.node_nm),
+                v_read_V=chip.driver.v_read_V,
+                supply_m2=chip.read_supply.area_m2,
+            ),
             **fields,
         )
 
@@ -229,7 +241,7 @@ class MappedMatrixLayer(MappedLayer):
             cells = device.program(top, rng=rng.child("state cells"))
         return ProgrammedMatrixLayer(
             mapped=self,
-            matrix=self.matrix.program(rng=rng.child("weights")),
+            matrix=self.matrix.program(self.front_end, rng=rng.child("weights")),
             converters=tuple(converter.build(rng) for converter in self.converters),
             rng=rng,
             state=None if self.state is None else self.state.build(rng),
@@ -305,18 +317,18 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         return converters, state
 
     def observed(self, activity: Activity) -> StepActivity:
-        """Means per step of what was observed in a run, with the ohmic losses of the cells as they were written."""
+        """Means per step of what was observed in a run, with the charge through the cells as they were written."""
         chip = self.mapped.chip
-        quantum_J = chip.driver.v_read_V**2 * chip.driver.t_clk_s
+        quantum_C = chip.driver.v_read_V * chip.driver.t_clk_s
         ramps = [converter.reading(chip).ramp for converter in self.ramps]
         return StepActivity(
-            array_ohmic_J=activity.mean_loss_S(self.matrix.reading(chip).at(0.0).array) * quantum_J,
+            array_charge_C=activity.mean_driven_S(self.matrix.reading(chip).at(0.0).row_S) * quantum_C,
             row_pulses=activity.mean("row_pulses"),
             row_clocks=activity.mean("row_clocks"),
             gate_compare_steps=activity.mean("gate_compare_steps"),
             adc_steps=activity.mean("adc_steps"),
-            ramp_ohmic_J=quantum_J * sum(float(c.ramp.read(0.0).loss_S.sum(1).mean()) for c in ramps if c),
-            state_ohmic_J=activity.mean("state_clocks") * chip.ramp.device.g_max_S * quantum_J,
+            ramp_charge_C=quantum_C * sum(float(c.ramp.read(0.0).loss_S.sum(1).mean()) for c in ramps if c),
+            state_charge_C=activity.mean("state_clocks") * chip.ramp.device.g_max_S * quantum_C,
             state_pulses=activity.mean("state_pulses"),
             state_clocks=activity.mean("state_clocks"),
             state_compare_steps=activity.mean("state_compare_steps"),

@@ -41,6 +41,15 @@ class PWMDriver(Driver):
         """Two phases of the longest pulse."""
         return 2 * full_scale(bits)
 
+    def white_clocks(self, bits: int) -> float:
+        """Both phases."""
+        return float(self.drive_clocks(bits))
+
+    @property
+    def polarity_turns(self) -> bool:
+        """Between the two phases."""
+        return True
+
     def driven_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """``|N|``."""
         return counts.abs()

@@ -1,0 +1,115 @@
+"""Front ends of a matrix's columns: designed for their load, drawn on every chip, read with what hangs on them.
+
+The capacitor, the division, the swing, V_read and the clock of a column are solved from each other
+(``periphery.front_end``) for a load that is known before any weight is written: word lines, cells at the mean size of a
+weight, wires. Reading then takes the conductance that really hangs on each column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from devices import ChipStreams
+from periphery.front_end import ColumnLoad, FrontEnd, FrontEndDesign
+
+
+@dataclass(frozen=True)
+class MappedFrontEnd:
+    """Front ends of all columns on paper.
+
+    ``designs``: one for each column of tiles; ``scale``: of every column, charge for a unit of pre-activation over that
+    of its design, ``(columns,)`` [1]; ``row_tiles``: those whose parts of a sum are converted apart.
+    """
+
+    designs: tuple[FrontEndDesign, ...]
+    tile_of_column: torch.Tensor
+    scale: torch.Tensor
+    row_tiles: int
+    parts: int
+
+    @classmethod
+    def of(
+        cls,
+        front_end: FrontEnd,
+        load: ColumnLoad,
+        *,
+        full_scale: torch.Tensor,
+        tile_of_column: torch.Tensor,
+        row_tiles: int,
+        parts: int,
+    ) -> MappedFrontEnd:
+        """Design the front ends of columns whose weights at full scale are ``full_scale (columns,)``.
+
+        ``load``: of a column whose largest weight is 1. Raises InputError where the circuit does not close, with the
+        number that would do.
+        """
+        scale, tile_of = 1.0 / full_scale, tile_of_column
+        tiles = torch.zeros(int(tile_of.max()) + 1).scatter_reduce(0, tile_of, scale, "mean", include_self=False)
+        found = {
+            size: front_end.design(replace(load, charge_per_z_C=load.charge_per_z_C * size))
+            for size in set(tiles.tolist())
+        }
+        designs = tuple(found[size] for size in tiles.tolist())
+        return cls(designs, tile_of, scale / tiles[tile_of], row_tiles, parts)
+
+    @property
+    def volts_per_z(self) -> float:
+        """Voltage of the capacitor for one unit of pre-activation at the design voltage [V]."""
+        return self.designs[0].volts_per_z
+
+    def mean(self, name: str) -> float:
+        """Mean of one figure of the designs over the columns."""
+        values = torch.tensor([getattr(design, name) for design in self.designs], dtype=torch.float64)
+        return float(values[self.tile_of_column].mean())
+
+    def build(self, rng: ChipStreams) -> BuiltFrontEnd:
+        """Draw mismatch and offset of every column, row tile and slice of every chip."""
+        shape = (self.row_tiles, self.parts, len(self.tile_of_column))
+        sigma = torch.tensor([design.gain_sigma for design in self.designs])[self.tile_of_column]
+        gain = 1.0 + sigma * rng.child("gain").normal(shape) if bool((sigma > 0).any()) else None
+        return BuiltFrontEnd(self, gain, rng.child("offset").normal(shape))
+
+
+@dataclass(frozen=True)
+class BuiltFrontEnd:
+    """Front ends as built: ``gain`` (a factor, None for 1) and ``offset`` (in standard deviations), ``(chips, row
+    tiles, parts, columns)``."""
+
+    mapped: MappedFrontEnd
+    gain: torch.Tensor | None
+    offset: torch.Tensor
+
+    def read(self, row_tile: int, part: int, node_S: torch.Tensor, supply_gain: float) -> FrontEndRead:
+        """The columns of one row tile and part with the conductance ``node_S (chips, columns)`` on all lines of each.
+
+        ``supply_gain``: read voltage over its design value.
+        """
+        mapped = self.mapped
+        gain, white, offset = (torch.empty_like(node_S) for _ in range(3))
+        for tile, design in enumerate(mapped.designs):
+            here = mapped.tile_of_column == tile
+            line_S = node_S[:, here] / design.load.lines
+            gain[:, here] = torch.as_tensor(design.gain(line_S) / design.gain(design.load.line_S)).to(gain)
+            white[:, here] = torch.as_tensor(design.noise_z2(line_S)).to(white)
+            offset[:, here] = torch.as_tensor(design.offset_sigma_z(line_S)).to(offset)
+        units = 1.0 / (mapped.scale * supply_gain)
+        if self.gain is not None:
+            gain = gain * self.gain[:, row_tile, part]
+        moved = bool((offset > 0).any())
+        return FrontEndRead(
+            gain=gain,
+            white_z2=white * units.square() if bool((white > 0).any()) else None,
+            offset_z=offset * units * self.offset[:, row_tile, part] if moved else None,
+        )
+
+
+@dataclass(frozen=True)
+class FrontEndRead:
+    """What the front ends of one row tile and part do to a product, ``(chips, columns)`` each: a factor, the variance
+    of white noise at the capacitor, and a constant [z^2, z]."""
+
+    gain: torch.Tensor
+    white_z2: torch.Tensor | None
+    offset_z: torch.Tensor | None
