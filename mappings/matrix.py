@@ -8,6 +8,7 @@ bits of an input that are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -129,6 +130,11 @@ class MappedMatrix:
         return self.chip.tile.grid(self.rows, self.columns)
 
     @property
+    def parts(self) -> int:
+        """Parts of a column that are converted apart at one time: row tiles that are, times slices."""
+        return (self.grid.row_tiles if self.chip.partial_sums == "digital" else 1) * self.format.parts
+
+    @property
     def tile_of_column(self) -> torch.Tensor:
         """The column of tiles of each column, ``(columns,)``."""
         return torch.arange(self.columns) // self.chip.columns
@@ -167,7 +173,10 @@ class MappedMatrix:
             wires=tile.wires,
             rng=rng,
         )
-        drivers = self.chip.driver.build(self.rows, self.chip.bits, rng=rng.child("drivers"))
+        drivers = tuple(
+            self.chip.driver.build(self.rows, self.chip.bits, rng=rng.child("drivers", *([tile] if tile else [])))
+            for tile in range(1 if self.chip.driver.exact else self.grid.column_tiles)
+        )
         return ProgrammedMatrix(self, array, drivers, self._ranges(array.encoded))
 
     def _ranges(self, encoded: Encoded) -> tuple[float, ...]:
@@ -222,12 +231,13 @@ def check_chip(chip: Chip, rows: int, what: str) -> None:
 class ProgrammedMatrix:
     """A matrix as written on every chip of a batch.
 
-    ``ranges``: for each slice of a weight that is converted apart, its share of the converter's range [1].
+    ``drivers``: of the word lines of each column of tiles, which has drivers of its own; one for all where they are
+    exact; ``ranges``: for each slice of a weight that is converted apart, its share of the converter's range [1].
     """
 
     mapped: MappedMatrix
     array: Array
-    drivers: DriverRead
+    drivers: tuple[DriverRead, ...]
     ranges: tuple[float, ...] = (1.0,)
 
     def reading(self, chip: Chip) -> ProgrammedMatrix:
@@ -243,6 +253,7 @@ class ProgrammedMatrix:
         return MatrixRead(
             tuple(part.scaled(scale) for part in parts),
             chip.rows,
+            chip.columns,
             chip.partial_sums == "digital",
             chip.driver,
             chip.bits,
@@ -262,17 +273,25 @@ class PreActivation:
     variance: torch.Tensor | None = None
     range: float = 1.0
 
+    @classmethod
+    def beside(cls, tiles: Sequence[PreActivation]) -> PreActivation:
+        """The columns of several tiles, side by side."""
+        variances = [tile.variance for tile in tiles if tile.variance is not None]
+        together = torch.cat(variances, dim=-1) if len(variances) == len(tiles) else None
+        return cls(torch.cat([tile.z for tile in tiles], dim=-1), together, tiles[0].range)
+
 
 @dataclass(frozen=True)
 class MatrixRead:
-    """A matrix at one time."""
+    """A matrix at one time; the fields as in ``ProgrammedMatrix``, tiles of ``tile_rows`` by ``tile_columns``."""
 
     parts: tuple[ArrayRead, ...]
     tile_rows: int
+    tile_columns: int
     digital: bool
     driver: AnyDriver
     bits: int
-    drivers: DriverRead
+    drivers: tuple[DriverRead, ...]
     ranges: tuple[float, ...] = (1.0,)
 
     @property
@@ -283,10 +302,23 @@ class MatrixRead:
     def pre_activation(self, counts: torch.Tensor, noise: BlockNoise) -> list[PreActivation]:
         """What is converted for ``counts (chips | 1, n, rows)``.
 
-        One entry, or one for each row tile, slice and input bit where these are converted apart and added digitally.
-        Products run block by block, so that the number of blocks moves no bit. Noise that columns share is in ``z``.
+        One entry, or one for each input bit, row tile and slice where these are converted apart and added digitally,
+        the slices of one row tile after one another. Products run block by block, so that the number of blocks moves no
+        bit. Noise that columns share is in ``z``.
         """
-        driven = counts if self.driver.exact else self.drivers.driven(counts, noise)
+        if self.driver.exact:
+            return self._products(self.parts, counts, noise)
+        tiles = []
+        for tile, drivers in enumerate(self.drivers):
+            first = tile * self.tile_columns
+            columns = self.parts
+            if len(self.drivers) > 1:
+                columns = tuple(part.columns(first, first + self.tile_columns) for part in self.parts)
+            tiles.append(self._products(columns, drivers.driven(counts, noise), noise))
+        return tiles[0] if len(tiles) == 1 else [PreActivation.beside(parts) for parts in zip(*tiles, strict=True)]
+
+    def _products(self, arrays: Sequence[ArrayRead], driven: torch.Tensor, noise: BlockNoise) -> list[PreActivation]:
+        """What is converted of these arrays, whose lines are all ``driven (chips | 1, n, rows)``."""
         chips, n, rows = driven.shape
         blocks = driven.reshape(chips, n // noise.block, noise.block, rows)
         height = self.tile_rows if self.digital else rows
@@ -294,7 +326,7 @@ class MatrixRead:
         for inputs, squares, share in self._drives(blocks):
             for first in range(0, rows, height):
                 driven, noisy = inputs[..., first : first + height], squares[..., first : first + height]
-                for part, width in zip(self.parts, self.ranges, strict=True):
+                for part, width in zip(arrays, self.ranges, strict=True):
                     array = part if height == rows else part.rows(first, first + height)
                     z = array.product(driven).flatten(1, 2)
                     common = array.common_sigma(noisy)
