@@ -66,6 +66,24 @@ class ArrayRead:
             self.node_S,
         )
 
+    def columns(self, first: int, last: int) -> ArrayRead:
+        """The array with columns ``first .. last - 1`` alone; loads of word lines stay those of the whole."""
+        variance, common, reference = self.variance_S2, self.common_S2, self.reference
+        if variance is not None and variance.shape[-1] > 1:
+            variance = variance[..., first:last]
+        if reference is not None:
+            if common is not None and common.shape[-1] == len(reference):
+                common = common[..., first:last]
+            reference = reference[first:last]
+        return ArrayRead(
+            self.difference_S[..., first:last],
+            variance,
+            self.row_S,
+            common,
+            reference,
+            tuple(matrix[..., first:last] for matrix in self.higher),
+        )
+
     def scaled(self, factor: torch.Tensor) -> ArrayRead:
         """The same array in other units: columns times ``factor`` of shape ``(columns,)`` or ``(chips, 1, columns)``."""
         variance = None if self.variance_S2 is None else self.variance_S2 * factor.square()

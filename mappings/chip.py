@@ -158,6 +158,13 @@ class Chip:
     output: OutputConverter = OutputConverter()
     lanes: Annotated[int, Interval(ge=1, le=65536)] = 4
 
+    def __post_init__(self) -> None:
+        if self.readout == "conventional" and (named := self.comparator.of_ramps):
+            raise ValueError(
+                f"comparator.{named[0]}: only comparators that watch a ramp have it, and readout: conventional has none; "
+                "leave it out, or take readout: ramp"
+            )
+
     @property
     def tile(self) -> Tile:
         """One array of the chip with the circuits around it."""

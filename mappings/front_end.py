@@ -113,3 +113,12 @@ class FrontEndRead:
     gain: torch.Tensor
     white_z2: torch.Tensor | None
     offset_z: torch.Tensor | None
+
+    def columns(self, first: int, last: int) -> FrontEndRead:
+        """Columns ``first .. last - 1`` alone."""
+        white, offset = self.white_z2, self.offset_z
+        return FrontEndRead(
+            gain=self.gain[:, first:last],
+            white_z2=None if white is None else white[:, first:last],
+            offset_z=None if offset is None else offset[:, first:last],
+        )

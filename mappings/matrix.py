@@ -9,6 +9,7 @@ bits of an input that are.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -143,6 +144,11 @@ class MappedMatrix:
         return self.chip.tile.grid(self.rows, self.columns)
 
     @property
+    def parts(self) -> int:
+        """Parts of a column that are converted apart at one time: row tiles that are, times slices."""
+        return (self.grid.row_tiles if self.chip.partial_sums == "digital" else 1) * self.format.parts
+
+    @property
     def tile_of_column(self) -> torch.Tensor:
         """The column of tiles of each column, ``(columns,)``."""
         return torch.arange(self.columns) // self.chip.columns
@@ -240,7 +246,10 @@ class MappedMatrix:
             wires=tile.wires,
             rng=rng,
         )
-        drivers = self.chip.driver.build(self.rows, self.chip.bits, rng=rng.child("drivers"))
+        drivers = tuple(
+            self.chip.driver.build(self.rows, self.chip.bits, rng=rng.child("drivers", *([tile] if tile else [])))
+            for tile in range(1 if self.chip.driver.exact else self.grid.column_tiles)
+        )
         circuits = front_end.build(rng.child("front end"))
         return ProgrammedMatrix(self, array, drivers, circuits, self._ranges(array.encoded))
 
@@ -296,12 +305,13 @@ def check_chip(chip: Chip, rows: int, what: str) -> None:
 class ProgrammedMatrix:
     """A matrix as written on every chip of a batch.
 
-    ``ranges``: for each slice of a weight that is converted apart, its share of the converter's range [1].
+    ``drivers``: of the word lines of each column of tiles, which has drivers of its own; one for all where they are
+    exact; ``ranges``: for each slice of a weight that is converted apart, its share of the converter's range [1].
     """
 
     mapped: MappedMatrix
     array: Array
-    drivers: DriverRead
+    drivers: tuple[DriverRead, ...]
     front_end: BuiltFrontEnd
     ranges: tuple[float, ...] = (1.0,)
 
@@ -326,7 +336,13 @@ class ProgrammedMatrix:
                 array = (part if height == rows else part.rows(first, last)).scaled(scale * circuit.gain[:, None])
                 converted.append(ConvertedPart(array, slice(first, last), share, circuit))
         return MatrixRead(
-            parts[0].row_S, tuple(converted), chip.driver, chip.bits, self.drivers, chip.read_supply_noise
+            parts[0].row_S,
+            tuple(converted),
+            chip.columns,
+            chip.driver,
+            chip.bits,
+            self.drivers,
+            chip.read_supply_noise,
         )
 
 
@@ -340,6 +356,13 @@ class PreActivation:
     z: torch.Tensor
     variance: torch.Tensor | None = None
     range: float = 1.0
+
+    @classmethod
+    def beside(cls, tiles: Sequence[PreActivation]) -> PreActivation:
+        """The columns of several tiles, side by side."""
+        variances = [tile.variance for tile in tiles if tile.variance is not None]
+        together = torch.cat(variances, dim=-1) if len(variances) == len(tiles) else None
+        return cls(torch.cat([tile.z for tile in tiles], dim=-1), together, tiles[0].range)
 
 
 @dataclass(frozen=True)
@@ -355,17 +378,23 @@ class ConvertedPart:
     range: float
     front_end: FrontEndRead
 
+    def columns(self, first: int, last: int) -> ConvertedPart:
+        """Columns ``first .. last - 1`` alone."""
+        return replace(self, array=self.array.columns(first, last), front_end=self.front_end.columns(first, last))
+
 
 @dataclass(frozen=True)
 class MatrixRead:
-    """A matrix at one time; ``row_S``: ``(chips, rows)``, what the drivers of the word lines see [S]; ``supply_noise``:
-    relative standard deviation of the read voltage from a product to its conversion [1]."""
+    """A matrix at one time; ``row_S``: ``(chips, rows)``, what the drivers of the word lines see [S]; ``drivers`` as in
+    ``ProgrammedMatrix``, each of ``tile_columns``; ``supply_noise``: relative standard deviation of the read voltage
+    from a product to its conversion [1]."""
 
     row_S: torch.Tensor
     parts: tuple[ConvertedPart, ...]
+    tile_columns: int
     driver: AnyDriver
     bits: int
-    drivers: DriverRead
+    drivers: tuple[DriverRead, ...]
     supply_noise: float = 0.0
 
     @property
@@ -376,16 +405,36 @@ class MatrixRead:
     def pre_activation(self, counts: torch.Tensor, noise: BlockNoise) -> list[PreActivation]:
         """What is converted for ``counts (chips | 1, n, rows)``.
 
-        One entry, or one for each row tile, slice and input bit where these are converted apart and added digitally.
-        Products run block by block, so that the number of blocks moves no bit. Noise that columns share is in ``z``.
+        One entry, or one for each input bit, row tile and slice where these are converted apart and added digitally,
+        the slices of one row tile after one another. Products run block by block, so that the number of blocks moves no
+        bit. Noise that columns share is in ``z``.
         """
-        driven = counts if self.driver.exact else self.drivers.driven(counts, noise)
+        supply = 1.0 + self.supply_noise * noise.normal((1,)) if self.supply_noise > 0.0 else None
+        if self.driver.exact:
+            return self._products(self.parts, counts, supply, noise)
+        tiles = []
+        for tile, drivers in enumerate(self.drivers):
+            first = tile * self.tile_columns
+            columns = self.parts
+            if len(self.drivers) > 1:
+                columns = tuple(part.columns(first, first + self.tile_columns) for part in self.parts)
+            tiles.append(self._products(columns, drivers.driven(counts, noise), supply, noise))
+        return tiles[0] if len(tiles) == 1 else [PreActivation.beside(parts) for parts in zip(*tiles, strict=True)]
+
+    def _products(
+        self,
+        parts: Sequence[ConvertedPart],
+        driven: torch.Tensor,
+        supply: torch.Tensor | None,
+        noise: BlockNoise,
+    ) -> list[PreActivation]:
+        """What is converted of these parts, whose lines are all ``driven (chips | 1, n, rows)``; ``supply``: read
+        voltage of each product over that of its conversion, ``(chips, n, 1)``."""
         chips, n, rows = driven.shape
         blocks = driven.reshape(chips, n // noise.block, noise.block, rows)
-        supply = 1.0 + self.supply_noise * noise.normal((1,)) if self.supply_noise > 0.0 else None
         found: list[PreActivation] = []
         for inputs, squares, share, size in self._drives(blocks):
-            for part in self.parts:
+            for part in parts:
                 array, circuit = part.array, part.front_end
                 z = array.product(inputs[..., part.rows]).flatten(1, 2)
                 if supply is not None:

@@ -242,7 +242,7 @@ class MappedMatrixLayer(MappedLayer):
         return ProgrammedMatrixLayer(
             mapped=self,
             matrix=self.matrix.program(self.front_end, rng=rng.child("weights")),
-            converters=tuple(converter.build(rng) for converter in self.converters),
+            converters=tuple(converter.build(rng, self.matrix.parts) for converter in self.converters),
             rng=rng,
             state=None if self.state is None else self.state.build(rng),
             state_cells=cells,

@@ -24,7 +24,8 @@ class Comparator:
     delay_compensated : start the counter later by the whole clock periods nearest to the delay
     hold_F : capacitor that holds the product, whose sampling noise ``sqrt(kT / C)`` adds to every conversion [F]; None
     is a noiseless one
-    hold_leak_s : time constant with which the sampled product leaks to zero while the ramp runs [s]; None for no leak
+    hold_leak_s : time constant with which the sampled product leaks to zero while the ramp runs, or until a column's turn
+    at a shared converter [s]; None for no leak
     temperature_K : temperature of the circuit, for the sampling noise [K]
     """
 
@@ -46,6 +47,16 @@ class Comparator:
         """Clock periods by which a code is latched too late; negative where the counter starts too late."""
         clocks = self.delay_s / t_clk_s
         return clocks - round(clocks) if self.delay_compensated else clocks
+
+    @property
+    def of_ramps(self) -> list[str]:
+        """Names of what is set that acts only where a comparator watches a ramp."""
+        given = {
+            "delay_s": self.delay_s > 0.0,
+            "delay_compensated": self.delay_compensated,
+            "noise: per_step": self.noise == "per_step",
+        }
+        return [name for name, is_set in given.items() if is_set]
 
     def idealised(self) -> Comparator:
         """The same comparator without offset, noise, delay or leak."""
