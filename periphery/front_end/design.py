@@ -1,0 +1,202 @@
+"""A solved front end: what it does to a column of any conductance, and its budget.
+
+Everything that depends on the conductance of a line is a polynomial in it, except settling, so the same numbers answer
+for one column (a float) and for all columns of a chip (a tensor).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from periphery.front_end.load import ColumnLoad
+
+Siemens = TypeVar("Siemens", float, torch.Tensor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """One contribution to noise, offset or loss, ``sum_k coefficients[k] line_S^k``, with its equation and source.
+
+    ``by_bias``: whether more bias makes it smaller.
+    """
+
+    name: str
+    equation: str
+    source: str
+    coefficients: tuple[float, ...]
+    by_bias: bool = True
+
+    def at(self, line_S: Siemens) -> Siemens:
+        """Its value for a line of that conductance."""
+        total = line_S * 0.0
+        for coefficient in reversed(self.coefficients):
+            total = total * line_S + coefficient
+        return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settling:
+    """How the charge of a pulse follows: the roots of ``a s^2 + (b0 + b1 G) s + c``, G the line's conductance.
+
+    A current that flows for ``pulse_s`` lags by ``tau``; what has not arrived ``settle_s`` later is lost. ``sampled``: it
+    is not integrated, its level is taken at the end.
+    """
+
+    a: float
+    b0: float
+    b1: float
+    c: float
+    pulse_s: float
+    settle_s: float
+    lag_s: float = 0.0
+    sampled: bool = False
+
+    def tau_s(self, line_S: Siemens) -> Siemens:
+        """Time constant [s]: ``lag_s``, and of the slower root ``(b + sqrt(b^2 - 4 a c)) / 2 c``, or ``2 a / b`` where it
+        rings. Lags in a row are added, which is never too short."""
+        b = self.b0 + self.b1 * line_S
+        rest = b * b - 4.0 * self.a * self.c
+        real = (b + (0.5 * (rest + abs(rest))) ** 0.5) / (2.0 * self.c)
+        ringing = 2.0 * self.a / b
+        return self.lag_s + 0.5 * (real + ringing + abs(real - ringing))
+
+    def loss(self, line_S: Siemens) -> Siemens:
+        """Share that is lost [1]: ``tau / T (1 - exp(-T / tau)) exp(-settle / tau)`` of a pulse's charge, or
+        ``exp(-(T + settle) / tau)`` of a level."""
+        tau = self.tau_s(line_S)
+        after: Siemens = math.e ** (-self.settle_s / tau)
+        last: Siemens = math.e ** (-self.pulse_s / tau)
+        return after * last if self.sampled else tau / self.pulse_s * (1.0 - last) * after
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetLine:
+    """One line of a budget: a quantity, its value and unit, and where it comes from."""
+
+    name: str
+    value: float
+    unit: str
+    equation: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEndDesign:
+    """A front end sized for one load.
+
+    Parameters
+    ----------
+    load : what it was sized for
+    capacitor_F : capacitor on which the difference of the lines is integrated, or of the feedback [F]
+    capacitor_m2 : area of it [m2]
+    division : by how much the current of a line is divided before the capacitor [1]
+    volts_per_z : swing over range [V]
+    swing_V : voltage over the converter's range, peak to peak [V]
+    bias_A : current of all branches of one column together, from ``supply_V`` [A]
+    supply_V : supply [V]
+    area_m2 : transistors and resistors of one column, the capacitor apart [m2]
+    mirror_sigma : relative standard deviation of the gain of one line's current division, drawn once a line [1]
+    capacitor_sigma : relative standard deviation of the capacitor, drawn once a column [1]
+    noises, offsets : variances in units of the pre-activation squared, over the line's conductance
+    losses : shares of the charge that finite gain loses, over the line's conductance
+    settling : what has not arrived in time
+    """
+
+    load: ColumnLoad
+    capacitor_F: float
+    capacitor_m2: float
+    division: float
+    volts_per_z: float
+    swing_V: float
+    bias_A: float
+    supply_V: float
+    area_m2: float
+    mirror_sigma: float
+    capacitor_sigma: float
+    noises: tuple[Term, ...]
+    offsets: tuple[Term, ...]
+    losses: tuple[Term, ...]
+    settling: Settling
+
+    @property
+    def gain_sigma(self) -> float:
+        """Relative standard deviation of a column's gain, drawn once a column [1].
+
+        Mirrors of different lines err apart; one draw a column is the error of a column whose charge is on one line.
+        """
+        return math.hypot(self.mirror_sigma, self.capacitor_sigma)
+
+    def noise_z2(self, line_S: Siemens) -> Siemens:
+        """Variance of the noise of one product, cells' Johnson noise over all lines included, for lines of ``line_S``,
+        in units of the pre-activation squared."""
+        return _sum(self.noises, line_S)
+
+    def offset_sigma_z(self, line_S: Siemens) -> Siemens:
+        """Standard deviation over columns of the offset, drawn once a column, in units of the pre-activation; 0 where
+        phases cancel it."""
+        return _sum(self.offsets, line_S) ** 0.5
+
+    def gain(self, line_S: Siemens) -> Siemens:
+        """Share of a column's charge that arrives: finite gain, input resistance, settling [1]."""
+        return (1.0 - self.settling.loss(line_S)) / (1.0 + _sum(self.losses, line_S))
+
+    def bias_loss(self, line_S: Siemens) -> Siemens:
+        """Share of the charge lost to what a larger bias would mend: input resistance and settling [1]."""
+        return self.settling.loss(line_S) + _sum([term for term in self.losses if term.by_bias], line_S)
+
+    def budget(self, bits: int = 5) -> list[BudgetLine]:
+        """What the design comes to at the conductance that it was made for, beside an LSB of ``bits`` over the swing.
+
+        Noise and offset are in volts at the capacitor (standard deviations).
+        """
+        load, line_S = self.load, self.load.line_S
+        lines = [
+            BudgetLine(
+                name="LSB",
+                value=self.swing_V / 2**bits,
+                unit="V",
+                equation=f"V_swing / 2^{bits}",
+                source="definition",
+            )
+        ]
+        for kind, terms in (("noise", self.noises), ("offset", self.offsets)):
+            for term in terms:
+                value = math.sqrt(term.at(line_S)) * self.volts_per_z
+                lines.append(_line(f"{kind}: {term.name}", value, "V", term))
+        for term in self.losses:
+            lines.append(_line(f"gain lost: {term.name}", term.at(line_S), "1", term))
+        tau_s = self.settling.tau_s(line_S)
+        for name, value, unit, equation, source in (
+            ("time constant", tau_s, "s", "slower root of a s^2 + b s + c", "derived"),
+            ("gain lost: settling", self.settling.loss(line_S), "1", "tau/T (1 - e^(-T/tau)) e^(-settle/tau)", "derived"),
+            ("noise: all", math.sqrt(self.noise_z2(line_S)) * self.volts_per_z, "V", "root of the sum of squares", "sum"),
+            ("offset: all", self.offset_sigma_z(line_S) * self.volts_per_z, "V", "root of the sum of squares", "sum"),
+            ("gain", self.gain(line_S), "1", "(1 - settling) / (1 + sum of losses)", "sum"),
+            ("gain spread: mirror of a line", self.mirror_sigma, "1", "sqrt(((gm/I)^2 A_VT^2 + A_beta^2) (1 + 1/M) / 2 W L)", "pair convention, smaller device W L"),
+            ("gain spread: capacitor", self.capacitor_sigma, "1", "1 % um / sqrt(area)", "IHP 130 nm MIM model; the same taken for others"),
+            ("capacitor", self.capacitor_F, "F", "charge over the range / (M V_swing)", "full scale"),
+            ("capacitor area", self.capacitor_m2, "m2", "C / density", "density by kind of capacitor"),
+            ("division", self.division, "1", "M", "given or solved"),
+            ("transistors", self.area_m2, "m2", "gate areas times layout factor", "estimate of the layout factor"),
+            ("bias", self.bias_A, "A", "branches of all lines", "settling, gain, noise and peak current"),
+            ("supply", self.supply_V, "V", "V_dd", "given, or nominal supply of the node"),
+            ("bias energy of a product", self.bias_A * self.supply_V * load.open_s, "J", "I V_dd T", "derived"),
+        ):  # fmt: skip
+            lines.append(BudgetLine(name=name, value=value, unit=unit, equation=equation, source=source))
+        return lines
+
+
+def _sum(terms: Sequence[Term], line_S: Siemens) -> Siemens:
+    total = line_S * 0.0
+    for term in terms:
+        total = total + term.at(line_S)
+    return total
+
+
+def _line(name: str, value: float, unit: str, term: Term) -> BudgetLine:
+    return BudgetLine(name=name, value=value, unit=unit, equation=term.equation, source=term.source)
