@@ -58,13 +58,15 @@ class Assumed:
         passes: int,
         output_bits: int,
         states: int,
+        state_pair_S: float,
         ramp_loss_S: float,
     ) -> StepActivity:
         """One step of ``passes`` products whose sums become codes of ``output_bits``.
 
-        ``states``: cell states that go back to charge; ``ramp_loss_S``: of all ramps [S clocks].
+        ``states``: cell states that go back to charge, each on a pair of cells of ``state_pair_S`` [S];
+        ``ramp_loss_S``: of all ramps [S clocks].
         """
-        driver, bits, device = matrix.chip.driver, shape.bits, matrix.chip.ramp.device
+        driver, bits = matrix.chip.driver, shape.bits
         top = torch.tensor([float(full_scale(bits))])
         counts = torch.round(_normal(self.input_size) * top)
         quantum_J = driver.v_read_V**2 * driver.t_clk_s
@@ -83,7 +85,7 @@ class Assumed:
             gate_compare_steps=shape.columns * self.code_share * 2**output_bits,
             adc_steps=conversions * self.code_share * 2**shape.code_bits,
             ramp_ohmic_J=ramp_loss_S * quantum_J,
-            state_ohmic_J=state_clocks * device.g_max_S * quantum_J,
+            state_ohmic_J=state_clocks * state_pair_S * quantum_J,
             state_pulses=states * float((counts != 0).float().mean()),
             state_clocks=state_clocks,
             state_compare_steps=states * self.code_share * 2**bits,
