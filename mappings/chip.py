@@ -161,8 +161,8 @@ class Chip:
     def __post_init__(self) -> None:
         if self.readout == "conventional" and (named := self.comparator.of_ramps):
             raise ValueError(
-                f"comparator.{named[0]}: only comparators that watch a ramp have it, and readout: conventional has none; "
-                "leave it out, or take readout: ramp"
+                f"comparator.{named[0]}: only comparators that watch a ramp have it, and readout: conventional has "
+                "none; leave it out, or take readout: ramp"
             )
 
     @property

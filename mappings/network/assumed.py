@@ -55,13 +55,15 @@ class Assumed:
         passes: int,
         output_bits: int,
         states: int,
+        state_pair_S: float,
         ramp_loss_S: float,
     ) -> StepActivity:
         """One step of ``passes`` products whose sums become codes of ``output_bits``.
 
-        ``states``: cell states that go back to charge; ``ramp_loss_S``: of all ramps [S clocks].
+        ``states``: cell states that go back to charge, each on a pair of cells of ``state_pair_S`` [S];
+        ``ramp_loss_S``: of all ramps [S clocks].
         """
-        driver, bits, device = matrix.chip.driver, shape.bits, matrix.chip.ramp.device
+        driver, bits = matrix.chip.driver, shape.bits
         top = torch.tensor([float(full_scale(bits))])
         counts = torch.round(normal_quantiles(self.input_size) * top)
         quantum_C = driver.v_read_V * driver.t_clk_s
@@ -80,7 +82,7 @@ class Assumed:
             gate_compare_steps=shape.columns * self.code_share * 2**output_bits,
             adc_steps=conversions * self.code_share * 2**shape.code_bits,
             ramp_charge_C=ramp_loss_S * quantum_C,
-            state_charge_C=state_clocks * device.g_max_S * quantum_C,
+            state_charge_C=state_clocks * state_pair_S * quantum_C,
             state_pulses=states * float((counts != 0).float().mean()),
             state_clocks=state_clocks,
             state_compare_steps=states * self.code_share * 2**bits,

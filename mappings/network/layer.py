@@ -181,6 +181,11 @@ class MappedMatrixLayer(MappedLayer):
             **fields,
         )
 
+    @property
+    def state_pair_S(self) -> float:
+        """Conductance of the pair of cells through which a cell state comes back as charge [S]."""
+        return self.chip.ramp.device.g_max_S + self.chip.ramp.device.g_min_S
+
     def _ramps(self) -> list[tuple[int, RampDesign]]:
         """How many ramps there are of each design."""
         both = (*self.converters, *([self.state] if self.state else []))
@@ -237,7 +242,7 @@ class MappedMatrixLayer(MappedLayer):
             )
         cells, device = None, self.chip.ramp.device
         if self.state is not None:
-            top = torch.full((1, self.state.group.last), device.g_max_S)
+            top = torch.tensor([device.g_max_S, device.g_min_S])[:, None].expand(1, 2, self.state.group.last)
             cells = device.program(top, rng=rng.child("state cells"))
         return ProgrammedMatrixLayer(
             mapped=self,
@@ -260,6 +265,7 @@ class MappedMatrixLayer(MappedLayer):
             passes=self.passes,
             output_bits=self.converters[0].bits,
             states=self.state.group.last if self.state else 0,
+            state_pair_S=self.state_pair_S,
             ramp_loss_S=sum(count * design.loss_S for count, design in self._ramps()),
         )
 
@@ -268,7 +274,7 @@ class MappedMatrixLayer(MappedLayer):
 class ProgrammedMatrixLayer(ProgrammedLayer):
     """A layer as written on a batch of chips; it can be read at any time, and gives the same chips each time.
 
-    ``state_cells``: the cells through which a cell state comes back as charge, ``(chips, hidden)``.
+    ``state_cells``: the pairs of cells through which a cell state comes back as charge, ``(chips, 2, hidden)``.
     """
 
     mapped: MappedMatrixLayer
@@ -300,8 +306,10 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         read_state = None
         if state is not None and self.state_cells is not None:
             device = chip.ramp.device
-            gain = (device.conductance_S(self.state_cells, t_s) / device.g_max_S)[:, None]
-            read_state = StateRead(state.group, state.at(t_s), gain)
+            cells_S, span_S = device.conductance_S(self.state_cells, t_s), device.g_max_S - device.g_min_S
+            gain = (cells_S[:, 0] - cells_S[:, 1])[:, None] / span_S
+            variance = device.read_sigma_S(cells_S).square().sum(1)[:, None] / span_S**2
+            read_state = StateRead(state.group, state.at(t_s), gain, variance if bool((variance > 0).any()) else None)
         columns = ColumnsRead.of(self.matrix.reading(chip).at(t_s), converters, t_s, factors)
         return mapped.read(columns, factors, len(self.rng), read_state)
 
@@ -328,7 +336,7 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
             gate_compare_steps=activity.mean("gate_compare_steps"),
             adc_steps=activity.mean("adc_steps"),
             ramp_charge_C=quantum_C * sum(float(c.ramp.read(0.0).loss_S.sum(1).mean()) for c in ramps if c),
-            state_charge_C=activity.mean("state_clocks") * chip.ramp.device.g_max_S * quantum_C,
+            state_charge_C=activity.mean("state_clocks") * self.mapped.state_pair_S * quantum_C,
             state_pulses=activity.mean("state_pulses"),
             state_clocks=activity.mean("state_clocks"),
             state_compare_steps=activity.mean("state_compare_steps"),
@@ -360,12 +368,14 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
 class StateRead:
     """The way of a cell state back to charge and to its tanh: one pair of cells a unit, and a second ramp.
 
-    ``gain``: conductance of the cells over the largest one, ``(chips, 1, hidden)``.
+    ``gain``: difference of a pair's conductances over the largest one, ``(chips, 1, hidden)``; ``variance``: of its
+    fast read noise, the same shape, or None where there is none.
     """
 
     group: ColumnGroup
     conversion: RampConversion | LookUpConverter
     gain: torch.Tensor
+    variance: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ class Comparator:
     delay_compensated : start the counter later by the whole clock periods nearest to the delay
     hold_F : capacitor that holds the product, whose sampling noise ``sqrt(kT / C)`` adds to every conversion [F]; None
     is a noiseless one
-    hold_leak_s : time constant with which the sampled product leaks to zero while the ramp runs, or until a column's turn
-    at a shared converter [s]; None for no leak
+    hold_leak_s : time constant with which the sampled product leaks to zero while the ramp runs, or until a column's
+    turn at a shared converter [s]; None for no leak
     temperature_K : temperature of the circuit, for the sampling noise [K]
     """
 

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from crossbar import BitSlices
-from devices import BlockNoise, ChipStreams, Ideal, Stream
+from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
 from mappings.chip import Chip, OutputConverter, Weights
 from mappings.network.dense import DenseLayer
+from mappings.network.recurrent import RecurrentLayer
+from mappings.network.recurrent_run import RecurrentRead
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import SAR
 from periphery.drivers import AnyDriver, PWMDriver
@@ -104,6 +106,28 @@ def test_a_held_product_leaks_while_it_waits_for_the_shared_converter() -> None:
     kept = outputs(chip, 1.0, chips=1)[0, 0] / outputs(FINE, 1.0, chips=1)[0, 0]
     wanted = torch.exp(-(torch.arange(COLUMNS) + 0.5) * 10e-9 / 200e-9)
     torch.testing.assert_close(kept, wanted, rtol=0.0, atol=0.02)
+
+
+def test_the_state_of_an_lstm_comes_back_through_a_pair_of_noisy_cells() -> None:
+    """Gain and noise of c's way back are those of two cells, as it is priced: sqrt(2) of one cell's, over the range."""
+    device = TaOx(programming_noise_S=0.0, read_noise_S=3e-6)
+    chip = Chip(bits=5, weights=Weights(device=Ideal()), ramp=RampColumn(device=device), comparator=QUIET)
+    weights = torch.ones(4 * 3, 2), torch.ones(4 * 3, 3)
+    programmed = (
+        RecurrentLayer.from_torch("lstm", *weights, None).map(chip).program(rng=ChipStreams.of(Stream.root(2), 2))
+    )
+    read = programmed.at(0.0)
+    assert isinstance(read, RecurrentRead)
+    state = read.state
+    assert programmed.state_cells is not None
+    assert state is not None
+    assert state.variance is not None
+    assert programmed.state_cells.programmed_S.shape == (2, 2, 3)
+    span_S = device.g_max_S - device.g_min_S
+    torch.testing.assert_close(state.gain, torch.ones(2, 1, 3))
+    torch.testing.assert_close(state.variance.sqrt(), torch.full((2, 1, 3), math.sqrt(2.0) * 3e-6 / span_S))
+    pairs = [line.count for line in programmed.mapped.actions().instances if line.component == "cell_array"]
+    assert pairs == [programmed.mapped.matrix.cells + 2 * 3]
 
 
 @pytest.mark.parametrize(
