@@ -41,13 +41,22 @@ class Activity:
         loss = driver.loss_counts(counts, bits).sum(1, dtype=torch.float64)
         self.add("row_pulses", driver.pulses(counts, bits))
         self.add("row_clocks", driver.driven_clocks(counts, bits))
+        self.add("paired_clocks", driver.paired_clocks(counts, bits))
         self.row_clocks = loss if self.row_clocks is None else self.row_clocks + loss
 
     def mean_loss_S(self, array: ArrayRead) -> float:
-        """Mean per step of ``sum_i |N_i| G_i`` [S clocks]; times ``V_read^2 T_clk`` it is the ohmic loss."""
+        """Mean per step of what drivers supply [S clocks]; times ``V_read^2 T_clk`` it is the ohmic loss."""
         if self.row_clocks is None:
             return 0.0
-        return float(array.loss_S(self.row_clocks[:, None].float()).sum()) / max(self.samples, 1.0)
+        return float(array.loss_S(self.row_clocks[:, None].float(), self.together).sum()) / max(self.samples, 1.0)
+
+    @property
+    def together(self) -> float:
+        """Mean share of the other lines that are driven while one is [1]."""
+        if self.row_clocks is None:
+            return 0.0
+        alone = float(self.row_clocks.sum()) * (self.row_clocks.shape[-1] - 1)
+        return self.sums["paired_clocks"] / alone if alone > 0.0 else 0.0
 
     def mean(self, name: str) -> float:
         """Mean per step of one inference on one chip."""
