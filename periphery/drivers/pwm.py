@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import numpy as np
 import torch
 from annotated_types import Ge
-from numba import njit
 
 from devices import ChipStreams
 from periphery.drivers.base import Counts, Driver, DriverRead, full_scale
@@ -49,8 +47,13 @@ class PWMDriver(Driver):
 
     def paired_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """``sum_(i != k) min(|N_i|, |N_k|)`` over lines of one sign: pulses of a phase start together."""
-        whole = counts.detach().reshape(-1, counts.shape[-1]).to("cpu", torch.float32).contiguous()
-        return torch.from_numpy(_paired(whole.numpy(), full_scale(bits))).reshape(counts.shape[:-1]).to(counts.device)
+        top = full_scale(bits)
+        vectors, levels = counts.shape[:-1].numel(), 2 * top + 1
+        place = counts.reshape(vectors, -1).long() + top + levels * torch.arange(vectors, device=counts.device)[:, None]
+        widths = torch.bincount(place.flatten(), minlength=vectors * levels).reshape(vectors, levels)
+        # Lines that are still driven, clock by clock, backwards in time.
+        lines = torch.stack([widths[:, :top], widths[:, top + 1 :].flip(-1)]).cumsum(-1)
+        return (lines * (lines - 1)).sum((0, 2)).reshape(counts.shape[:-1]).double()
 
     def build(self, rows: int, bits: int, *, rng: ChipStreams) -> DriverRead:
         """Pulses whose width is off by the jitter of two edges."""
@@ -63,23 +66,3 @@ class PWMDriver(Driver):
     def instances(self, bits: int, *, rows: float) -> Mapping[str, float]:
         """A stored and compared bit for each bit of an input."""
         return {"pwm_driver": rows * bits}
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _paired(counts: Any, top: int) -> Any:
-    """Pairs of lines that are driven at once, summed over the clocks of both phases; ``counts (vectors, rows)``."""
-    vectors, rows = counts.shape
-    found = np.zeros(vectors)
-    ends = np.zeros(2 * top + 1, np.int64)
-    for vector in range(vectors):
-        ends[:] = 0
-        for row in range(rows):
-            ends[top + min(max(int(counts[vector, row]), -top), top)] += 1
-        pairs = 0
-        for sign in (-1, 1):
-            lines = 0
-            for size in range(top, 0, -1):
-                lines += ends[top + sign * size]
-                pairs += lines * (lines - 1)
-        found[vector] = pairs
-    return found
