@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from crossbar import ArrayRead
 from periphery.drivers import AnyDriver
 
 
@@ -40,14 +41,22 @@ class Activity:
         charge = driver.charge_counts(counts, bits).sum(1, dtype=torch.float64)
         self.add("row_pulses", driver.pulses(counts, bits))
         self.add("row_clocks", driver.driven_clocks(counts, bits))
+        self.add("paired_clocks", driver.paired_clocks(counts, bits))
         self.row_clocks = charge if self.row_clocks is None else self.row_clocks + charge
 
-    def mean_driven_S(self, row_S: torch.Tensor) -> float:
-        """Mean per step of ``sum_i |N_i| G_i`` for ``row_S (chips, rows)`` [S clocks]; times ``V_read T_clk`` it is the
-        charge through the cells."""
+    def mean_charge_S(self, array: ArrayRead) -> float:
+        """Mean per step of what drivers supply [S clocks]; times ``V_read T_clk`` it is the charge."""
         if self.row_clocks is None:
             return 0.0
-        return float((self.row_clocks * row_S.double()).sum()) / max(self.samples, 1.0)
+        return float(array.charge(self.row_clocks[:, None].float(), self.together).sum()) / max(self.samples, 1.0)
+
+    @property
+    def together(self) -> float:
+        """Mean share of the other lines that are driven while one is [1]."""
+        if self.row_clocks is None:
+            return 0.0
+        alone = float(self.row_clocks.sum()) * (self.row_clocks.shape[-1] - 1)
+        return self.sums["paired_clocks"] / alone if alone > 0.0 else 0.0
 
     def mean(self, name: str) -> float:
         """Mean per step of one inference on one chip."""

@@ -319,12 +319,17 @@ class ProgrammedMatrix:
         """The same matrix, its cells read at the temperature of ``chip``."""
         return replace(self, array=replace(self.array, device=chip.weights.device))
 
+    def array_at(self, t_s: float) -> list[ArrayRead]:
+        """The array ``t_s`` seconds after programming, in siemens, for each slice that is converted apart."""
+        chip = self.mapped.chip
+        levels = full_scale(chip.bits) if chip.driver.amplitude else None
+        return self.array.read_parts(t_s, v_read_V=chip.driver.v_read_V, amplitude_levels=levels)
+
     def at(self, t_s: float) -> MatrixRead:
         """The matrix ``t_s`` seconds after programming, in units of pre-activation per clock period."""
         chip = self.mapped.chip
         scale = (chip.driver.lsb(chip.bits) / self.array.encoded.scale_S).float()
-        levels = 2 ** (chip.bits - 1) - 1 if chip.driver.amplitude else None
-        parts = self.array.read_parts(t_s, v_read_V=chip.driver.v_read_V, amplitude_levels=levels)
+        parts = self.array_at(t_s)
         rows, height = self.mapped.rows, chip.rows if chip.partial_sums == "digital" else self.mapped.rows
         converted = []
         for tile, first in enumerate(range(0, rows, height)):
@@ -336,7 +341,6 @@ class ProgrammedMatrix:
                 array = (part if height == rows else part.rows(first, last)).scaled(scale * circuit.gain[:, None])
                 converted.append(ConvertedPart(array, slice(first, last), share, circuit))
         return MatrixRead(
-            parts[0].row_S,
             tuple(converted),
             chip.columns,
             chip.driver,
@@ -385,11 +389,9 @@ class ConvertedPart:
 
 @dataclass(frozen=True)
 class MatrixRead:
-    """A matrix at one time; ``row_S``: ``(chips, rows)``, what the drivers of the word lines see [S]; ``drivers`` as in
-    ``ProgrammedMatrix``, each of ``tile_columns``; ``supply_noise``: relative standard deviation of the read voltage
-    from a product to its conversion [1]."""
+    """A matrix at one time; ``drivers`` as in ``ProgrammedMatrix``, each of ``tile_columns``; ``supply_noise``:
+    relative standard deviation of the read voltage from a product to its conversion [1]."""
 
-    row_S: torch.Tensor
     parts: tuple[ConvertedPart, ...]
     tile_columns: int
     driver: AnyDriver

@@ -8,7 +8,7 @@ encoding turns into cells.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,11 +16,13 @@ import torch
 from annotated_types import Interval
 from numba import njit
 
+from crossbar.wires import ends
 from mappings.matrix import MappedMatrix, normal_quantiles
 from mappings.step import LayerShape, StepActivity
 from periphery.drivers.base import full_scale
 
 BINS = 2001  # an odd number: weights of zero are in the middle of a bin
+UNIFORM = 32  # cells along a side of a tile of equal cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,9 @@ class Assumed:
         driver, bits = matrix.chip.driver, shape.bits
         top = torch.tensor([float(full_scale(bits))])
         counts = torch.round(normal_quantiles(self.input_size) * top)
+        pairs = float(driver.paired_clocks(counts, bits)) / (len(counts) - 1)
+        charge = float(driver.charge_counts(counts, bits).sum())
+        row_S = self.row_S(matrix) * self.drawn_share(matrix, pairs / charge if charge > 0.0 else 0.0)
         quantum_C = driver.v_read_V * driver.t_clk_s
 
         def rows(of: Callable[[torch.Tensor, int], torch.Tensor]) -> float:
@@ -76,7 +81,7 @@ class Assumed:
         conversions = shape.columns * shape.conversions_per_column if shape.linear else 0
         state_clocks = states * float(counts.abs().mean())
         return StepActivity(
-            array_charge_C=rows(driver.charge_counts) * self.row_S(matrix) * quantum_C,
+            array_charge_C=rows(driver.charge_counts) * row_S * quantum_C,
             row_pulses=rows(driver.pulses),
             row_clocks=rows(driver.driven_clocks),
             gate_compare_steps=shape.columns * self.code_share * 2**output_bits,
@@ -95,6 +100,31 @@ class Assumed:
         weights = float((cells[..., 0].sum(0) * share).sum())
         references = float(cells[..., 1:].sum((0, 2))[0]) * matrix.grid.column_tiles
         return weights * matrix.columns + references
+
+    def drawn_share(self, matrix: MappedMatrix, together: float) -> float:
+        """What drivers supply through the wires of a tile of equal cells, over what they would without wires [1].
+
+        ``together``: share of the other lines that are driven while one is. Neighbouring cells are taken together until
+        ``UNIFORM`` are left along either side, with as many segments of line between them.
+        """
+        wires, tile = matrix.chip.lines, matrix.chip.tile
+        if wires is None or wires.ideal:
+            return 1.0
+        rows, columns = min(tile.rows, matrix.rows), min(tile.columns, matrix.columns)
+        lines = columns * matrix.format.planes
+        m, n = min(rows, UNIFORM), min(lines, UNIFORM)
+        # So many lines in parallel, and so many segments in a row.
+        beside, under = rows / m, lines / n
+        lumped = replace(
+            wires,
+            r_word_ohm=wires.r_word_ohm * under / beside,
+            r_bit_ohm=wires.r_bit_ohm * beside / under,
+            r_driver_ohm=wires.r_driver_ohm / beside,
+            r_sense_ohm=wires.r_sense_ohm / under,
+        )
+        line_S = self.row_S(matrix) * columns / matrix.columns
+        found = ends(torch.full((m, n), line_S * rows / (m * n), dtype=torch.float64), lumped)
+        return float((found.alone_S - together * found.sunk_S).mean()) * m / (line_S * rows) if line_S > 0.0 else 1.0
 
     def _levels(self, matrix: MappedMatrix) -> tuple[torch.Tensor, torch.Tensor]:
         """Levels of weights over full scale, and the share of the weights at each."""

@@ -330,7 +330,7 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         quantum_C = chip.driver.v_read_V * chip.driver.t_clk_s
         ramps = [converter.reading(chip).ramp for converter in self.ramps]
         return StepActivity(
-            array_charge_C=activity.mean_driven_S(self.matrix.reading(chip).at(0.0).row_S) * quantum_C,
+            array_charge_C=activity.mean_charge_S(self.matrix.reading(chip).array_at(0.0)[0]) * quantum_C,
             row_pulses=activity.mean("row_pulses"),
             row_clocks=activity.mean("row_clocks"),
             gate_compare_steps=activity.mean("gate_compare_steps"),

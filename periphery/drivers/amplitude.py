@@ -82,6 +82,13 @@ class AmplitudeDAC(Driver):
         """``|N| / top`` of a whole phase: current flows while the level settles, too."""
         return counts.abs() / full_scale(bits) * float(self.phase_clocks)
 
+    def paired_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """All pairs of one phase, by the product of their voltages."""
+        v = counts.double() / full_scale(bits)
+        groups = (v,) if self.signed == "bipolar" else (v.clamp(min=0.0), v.clamp(max=0.0))
+        pairs = sum((group.sum(-1).square() - group.square().sum(-1) for group in groups), torch.zeros_like(v[..., 0]))
+        return pairs * float(self.phase_clocks)
+
     def levels_V(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """``|N| / top V_read`` [V]."""
         return counts.abs() * (self.v_read_V / full_scale(bits))

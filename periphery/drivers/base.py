@@ -108,6 +108,11 @@ class Driver(ABC):
         """Charge through a cell on the line per ``G V_read T_clk``, same shape: time weighted by the line's voltage."""
         return self.driven_clocks(counts, bits)
 
+    @abstractmethod
+    def paired_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """Time for which two lines are driven at once, summed over all ordered pairs, ``(..., rows)`` to ``(...)``;
+        weighted by the product of their voltages over V_read. What lines at 0 V sink behind wires follows from it."""
+
     def pulses(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """Pulses that a line sees, same shape; each charges and discharges it."""
         return (counts != 0).to(counts.dtype)

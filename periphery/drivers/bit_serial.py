@@ -89,6 +89,11 @@ class BitSerial(Driver):
         """One for every bit that is set."""
         return self.planes(counts, bits).sum(0)
 
+    def paired_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """All pairs of the lines whose bit is set, in every phase."""
+        lines = self.planes(counts, bits).sum(-1).double()
+        return (lines * (lines - 1.0)).sum(0) * float(self.bit_clocks)
+
     def driven_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """``bit_clocks`` for every bit that is set."""
         return self.pulses(counts, bits) * float(self.bit_clocks)

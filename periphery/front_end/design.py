@@ -131,6 +131,11 @@ class FrontEndDesign:
         """
         return math.hypot(self.mirror_sigma, self.capacitor_sigma)
 
+    @property
+    def bias_W(self) -> float:
+        """What a column draws while it is on [W]."""
+        return self.bias_A * self.supply_V
+
     def noise_z2(self, line_S: Siemens) -> Siemens:
         """Variance of the noise of one product, cells' Johnson noise over all lines included, for lines of ``line_S``,
         in units of the pre-activation squared."""
