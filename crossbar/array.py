@@ -83,13 +83,14 @@ class ArrayRead:
             self.difference_S[..., first:last],
             variance,
             self.row_S,
+            self.sunk_S,
             common,
             reference,
             tuple(matrix[..., first:last] for matrix in self.higher),
         )
 
     def scaled(self, factor: torch.Tensor) -> ArrayRead:
-        """The same array in other units: columns times ``factor`` of shape ``(columns,)`` or ``(chips, 1, columns)``."""
+        """The same array in other units: columns times ``factor``, ``(columns,)`` or ``(chips, 1, columns)``."""
         variance = None if self.variance_S2 is None else self.variance_S2 * factor.square()
         common, reference = self.common_S2, self.reference
         if common is not None and reference is not None:

@@ -18,7 +18,7 @@ from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
-from periphery.front_end import AnyFrontEnd, Integrator
+from periphery.front_end import AnyFrontEnd, IdealFrontEnd, Integrator
 from periphery.supply import AnyReadSupply, Regulated
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
@@ -44,13 +44,6 @@ class Weights:
     stuck_maps: dict[str, str] = field(default_factory=dict, hash=False)
     write_rows: Annotated[int, Interval(ge=1, le=65536)] = 1
     write_columns: Annotated[int, Interval(ge=1, le=65536)] = 64
-
-    @property
-    def read_supply_noise(self) -> float:
-        """Relative standard deviation of the read voltage from a product to its conversion: of both where a ramp or a
-        ratiometric converter has the same supply, else of the product alone [1]."""
-        both = self.readout == "ramp" or self.adc.converter.ratiometric
-        return math.sqrt(2.0 if both else 1.0) * self.read_supply.noise_V / self.driver.v_read_V
 
     def of_layer(self, layer: str) -> Weights:
         """The same with the mapped defects of one layer among the effects of its cells."""
@@ -208,6 +201,13 @@ class Chip:
         """Whether anything that is read changes with time."""
         return any(cell.drifts for cell in self.cells)
 
+    @property
+    def read_supply_noise(self) -> float:
+        """Relative standard deviation of the read voltage from a product to its conversion: of both where a ramp or a
+        ratiometric converter has the same supply, else of the product alone [1]."""
+        both = self.readout == "ramp" or self.adc.converter.ratiometric
+        return math.sqrt(2.0 if both else 1.0) * self.read_supply.noise_V / self.driver.v_read_V
+
     def of_layer(self, layer: str) -> Chip:
         """The same chip with the mapped defects of one layer."""
         weights = self.weights.of_layer(layer)
@@ -262,7 +262,7 @@ class Chip:
             weights=replace(self.weights, device=Ideal(), stuck_maps={}),
             ramp=self.ramp.idealised(),
             comparator=self.comparator.idealised(),
-            front_end=self.front_end.idealised(),
+            front_end=IdealFrontEnd(swing_V=self.front_end.swing_V),
             read_supply=replace(self.read_supply, noise_V=0.0),
             compensation=replace(self.compensation, mode="off"),
             wires=None,
