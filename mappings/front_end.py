@@ -91,7 +91,7 @@ class BuiltFrontEnd:
         for tile, design in enumerate(mapped.designs):
             here = mapped.tile_of_column == tile
             line_S = node_S[:, here] / design.load.lines
-            gain[:, here] = torch.as_tensor(design.gain(line_S) / design.gain(design.load.line_S)).to(gain)
+            gain[:, here] = torch.as_tensor(design.gain(line_S)).to(gain)
             white[:, here] = torch.as_tensor(design.noise_z2(line_S)).to(white)
             offset[:, here] = torch.as_tensor(design.offset_sigma_z(line_S)).to(offset)
         units = 1.0 / (mapped.scale * supply_gain)
