@@ -22,7 +22,7 @@ CapacitorKind = Literal["mim", "stacked_mim", "mom"]
 #: and does not shrink.
 CAPACITOR_F_PER_M2: dict[CapacitorKind, float] = {"mim": 2.0e-3, "stacked_mim": 4.0e-3, "mom": 1.02e-3}
 CAPACITOR_MATCHING_M = 0.01e-6
-"""1 % um, IHP SG13G2 model of a MIM capacitor: sigma = 0.01 / sqrt(area in um2); for fingers not published, taken alike."""
+"""1 % um, IHP SG13G2 model of a MIM capacitor: sigma = 0.01 / sqrt(area in um2); taken alike for metal fingers."""
 
 MOST_GM_PER_I = 29.7
 """Weak inversion, 1 / (n U_T) with n = 1.3 at 300 K [1/V]."""
@@ -48,8 +48,7 @@ class FrontEnd(ABC):
     intrinsic_gain : gain of one stage [1]; an estimate for a cascode of short transistors
     pair_um2 : gate area of one device of the input pair [um2]
     A_VT_Vum : threshold matching of a pair [V um]; None is ``A_VT_law`` of the node, an estimate
-    gamma : noise of the whole amplifier in units of 4 k T / gm, and of a mirror's device in units of 4 k T gm [1]; 1 is
-        an estimate
+    gamma : noise of the whole amplifier over 4 k T / gm, and of a mirror's device over 4 k T gm [1]; 1 is an estimate
     load_F : capacitance that the amplifier drives beside the line [F]; an estimate
     square_A : current of a square device in moderate inversion, ``2 n mu C_ox U_T^2`` [A]; an estimate
     length_um : gate length of current-carrying devices [um]; an estimate
@@ -91,8 +90,8 @@ class FrontEnd(ABC):
             raise InputError(f"front_end.supply_V: at most {most:.3g} V at {load.node_nm:g} nm (got {supply:g})")
         if self.swing_V > supply - self.headroom_V + 1e-12:
             raise InputError(
-                f"front_end.swing_V: at most {max(0.0, supply - self.headroom_V):.3g} V, a supply of {supply:.3g} V less "
-                f"{self.headroom_V:g} V headroom (got {self.swing_V:g})"
+                f"front_end.swing_V: at most {max(0.0, supply - self.headroom_V):.3g} V, a supply of {supply:.3g} V "
+                f"less {self.headroom_V:g} V headroom (got {self.swing_V:g})"
             )
         if load.read_V + self.virtual_ground_V > supply + 1e-12:
             raise InputError(
@@ -111,14 +110,15 @@ class FrontEnd(ABC):
         return A_VT_law(load.node_nm) if self.A_VT_Vum is None else self.A_VT_Vum
 
     def offset_V(self, load: ColumnLoad) -> float:
-        """Standard deviation of an amplifier's offset [V]: ``A_VT / sqrt(W L)`` (Pelgrom et al., JSSC 24, 1433 (1989))."""
+        """Standard deviation of an amplifier's offset [V]: ``A_VT / sqrt(W L)`` (Pelgrom, JSSC 24, 1433 (1989))."""
         return self.A_VT(load) / math.sqrt(self.pair_um2)
 
     def carrying_um2(self, current_A: float) -> float:
         """Gate area of a device that carries a current at ``gm_per_I`` [um2].
 
-        The inversion coefficient IC solves ``gm/I = 1 / (n U_T (1/2 + sqrt(1/4 + IC)))`` (Enz, Krummenacher and Vittoz,
-        Analog Integr. Circuits Signal Process. 8, 83 (1995)); the device is ``I / (square_A IC)`` squares wide.
+        The inversion coefficient IC solves ``gm/I = 1 / (n U_T (1/2 + sqrt(1/4 + IC)))`` (Enz, Krummenacher and
+        Vittoz, Analog Integr. Circuits Signal Process. 8, 83 (1995)); the device is ``I / (square_A IC)`` squares
+        wide.
         """
         half = MOST_GM_PER_I / self.gm_per_I - 0.5
         inversion = half * half - 0.25
@@ -153,14 +153,15 @@ class FrontEnd(ABC):
             return built.bias_loss(load.line_S) <= self.gain_error and noise <= self.noise_share * load.range_z
 
         if self.bias_A is None:
-            return circuit(self.smallest_bias(least_A, holds))
+            return circuit(self.smallest_bias(load.settle_s, least_A, holds))
         if self.bias_A <= least_A:
             raise InputError(
-                f"front_end.bias_A: more than {least_A:.3g} A, the largest current of the branches (got {self.bias_A:g})"
+                f"front_end.bias_A: more than {least_A:.3g} A, the largest current of the branches "
+                f"(got {self.bias_A:g})"
             )
         if not settles(self.bias_A):
             raise InputError(
-                f"front_end.bias_A: at least {self.smallest_bias(least_A, settles):.3g} A for a line of "
+                f"front_end.bias_A: at least {self.smallest_bias(load.settle_s, least_A, settles):.3g} A for a line of "
                 f"{self.input_F(load):.3g} F and {load.line_S:.3g} S to settle within {load.settle_s:g} s but for "
                 f"{self.gain_error:g} of a pulse (got {self.bias_A:g})"
             )
@@ -174,18 +175,18 @@ class FrontEnd(ABC):
         """Relative standard deviation of a capacitor [1]."""
         return CAPACITOR_MATCHING_M / math.sqrt(self.capacitor_m2(farads))
 
-    def smallest_bias(self, least_A: float, holds: Callable[[float], bool]) -> float:
-        """The smallest bias above ``least_A`` at which ``holds`` is true, within 0.1 % [A]; it is true from some bias on.
+    def smallest_bias(self, settle_s: float, least_A: float, holds: Callable[[float], bool]) -> float:
+        """The smallest bias above ``least_A`` from which on ``holds`` is true, within 0.1 % [A].
 
-        Raises InputError where 1 A a column does not hold.
+        Raises InputError where it does not for 1 A a column.
         """
-        low, high = least_A, max(2.0 * least_A, 1e-9)
+        low, high = max(least_A, 1e-12), max(2.0 * least_A, 1e-9)
         while not holds(high):
             low, high = high, 4.0 * high
             if high > 1.0:
                 raise InputError(
-                    f"front_end.bias_A: no bias below 1 A a column keeps gain_error {self.gain_error:g} and noise_share "
-                    f"{self.noise_share:g}; front_end.stages: {self.stages + 1} or a larger gain_error would do"
+                    f"front_end.bias_A: no bias below 1 A a column keeps gain_error {self.gain_error:g} and "
+                    f"noise_share {self.noise_share:g} within settle_s {settle_s:g}"
                 )
         while high > 1.001 * low:
             middle = math.sqrt(low * high)
@@ -194,9 +195,9 @@ class FrontEnd(ABC):
 
 
 def A_VT_law(node_nm: float) -> float:
-    """Threshold matching of a pair by node [V um], an estimate: 5.5 mV um at 130 nm and 1 mV um at 16 nm, a power between.
+    """Threshold matching of a pair by node [V um], an estimate: a power of the node through two points.
 
-    130 nm: 3.9 mV um a device, times sqrt 2 for a pair (IHP SG13G2 PDK, nMOS of 1.2 V). 16 nm: 1 mV um per nm of oxide, a
-    rule of thumb; below 65 nm nothing is published in a model that can be read.
+    130 nm: 3.9 mV um a device, 5.5 for a pair (IHP SG13G2 PDK, nMOS of 1.2 V). 16 nm: 1 mV um per nm of oxide, a rule
+    of thumb; no value of a node below 65 nm is public.
     """
-    return 1.0e-3 * (node_nm / 16.0) ** (math.log(5.5) / math.log(130.0 / 16.0))
+    return 1.0e-3 * math.pow(node_nm / 16.0, math.log(5.5) / math.log(130.0 / 16.0))

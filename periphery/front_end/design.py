@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -43,8 +43,8 @@ class Term:
 class Settling:
     """How the charge of a pulse follows: the roots of ``a s^2 + (b0 + b1 G) s + c``, G the line's conductance.
 
-    A current that flows for ``pulse_s`` lags by ``tau``; what has not arrived ``settle_s`` later is lost. ``sampled``: it
-    is not integrated, its level is taken at the end.
+    A current that flows for ``pulse_s`` lags by ``tau``; what has not arrived ``settle_s`` later is lost. ``sampled``:
+    it is not integrated, its level is taken at the end.
     """
 
     a: float
@@ -57,11 +57,11 @@ class Settling:
     sampled: bool = False
 
     def tau_s(self, line_S: Siemens) -> Siemens:
-        """Time constant [s]: ``lag_s``, and of the slower root ``(b + sqrt(b^2 - 4 a c)) / 2 c``, or ``2 a / b`` where it
-        rings. Lags in a row are added, which is never too short."""
+        """Time constant [s]: of the slower root ``(b + sqrt(b^2 - 4 a c)) / 2 c``, or ``2 a / b`` where it rings, and
+        ``lag_s``. Lags in a row are added, which is never too short."""
         b = self.b0 + self.b1 * line_S
         rest = b * b - 4.0 * self.a * self.c
-        real = (b + (0.5 * (rest + abs(rest))) ** 0.5) / (2.0 * self.c)
+        real: Siemens = (b + (0.5 * (rest + abs(rest))) ** 0.5) / (2.0 * self.c)
         ringing = 2.0 * self.a / b
         return self.lag_s + 0.5 * (real + ringing + abs(real - ringing))
 
@@ -74,8 +74,7 @@ class Settling:
         return after * last if self.sampled else tau / self.pulse_s * (1.0 - last) * after
 
 
-@dataclass(frozen=True, kw_only=True)
-class BudgetLine:
+class BudgetLine(NamedTuple):
     """One line of a budget: a quantity, its value and unit, and where it comes from."""
 
     name: str
@@ -139,7 +138,8 @@ class FrontEndDesign:
     def offset_sigma_z(self, line_S: Siemens) -> Siemens:
         """Standard deviation over columns of the offset, drawn once a column, in units of the pre-activation; 0 where
         phases cancel it."""
-        return _sum(self.offsets, line_S) ** 0.5
+        sigma: Siemens = _sum(self.offsets, line_S) ** 0.5
+        return sigma
 
     def gain(self, line_S: Siemens) -> Siemens:
         """Share of a column's charge that arrives: finite gain, input resistance, settling [1]."""
@@ -155,40 +155,36 @@ class FrontEndDesign:
         Noise and offset are in volts at the capacitor (standard deviations).
         """
         load, line_S = self.load, self.load.line_S
-        lines = [
-            BudgetLine(
-                name="LSB",
-                value=self.swing_V / 2**bits,
-                unit="V",
-                equation=f"V_swing / 2^{bits}",
-                source="definition",
-            )
-        ]
+        lines = [BudgetLine("LSB", self.swing_V / 2**bits, "V", f"V_swing / 2^{bits}", "definition")]
         for kind, terms in (("noise", self.noises), ("offset", self.offsets)):
             for term in terms:
                 value = math.sqrt(term.at(line_S)) * self.volts_per_z
-                lines.append(_line(f"{kind}: {term.name}", value, "V", term))
+                lines.append(BudgetLine(f"{kind}: {term.name}", value, "V", term.equation, term.source))
         for term in self.losses:
-            lines.append(_line(f"gain lost: {term.name}", term.at(line_S), "1", term))
-        tau_s = self.settling.tau_s(line_S)
-        for name, value, unit, equation, source in (
-            ("time constant", tau_s, "s", "slower root of a s^2 + b s + c", "derived"),
-            ("gain lost: settling", self.settling.loss(line_S), "1", "tau/T (1 - e^(-T/tau)) e^(-settle/tau)", "derived"),
-            ("noise: all", math.sqrt(self.noise_z2(line_S)) * self.volts_per_z, "V", "root of the sum of squares", "sum"),
-            ("offset: all", self.offset_sigma_z(line_S) * self.volts_per_z, "V", "root of the sum of squares", "sum"),
-            ("gain", self.gain(line_S), "1", "(1 - settling) / (1 + sum of losses)", "sum"),
-            ("gain spread: mirror of a line", self.mirror_sigma, "1", "sqrt(((gm/I)^2 A_VT^2 + A_beta^2) (1 + 1/M) / 2 W L)", "pair convention, smaller device W L"),
-            ("gain spread: capacitor", self.capacitor_sigma, "1", "1 % um / sqrt(area)", "IHP 130 nm MIM model; the same taken for others"),
-            ("capacitor", self.capacitor_F, "F", "charge over the range / (M V_swing)", "full scale"),
-            ("capacitor area", self.capacitor_m2, "m2", "C / density", "density by kind of capacitor"),
-            ("division", self.division, "1", "M", "given or solved"),
-            ("transistors", self.area_m2, "m2", "gate areas times layout factor", "estimate of the layout factor"),
-            ("bias", self.bias_A, "A", "branches of all lines", "settling, gain, noise and peak current"),
-            ("supply", self.supply_V, "V", "V_dd", "given, or nominal supply of the node"),
-            ("bias energy of a product", self.bias_A * self.supply_V * load.open_s, "J", "I V_dd T", "derived"),
-        ):  # fmt: skip
-            lines.append(BudgetLine(name=name, value=value, unit=unit, equation=equation, source=source))
-        return lines
+            lines.append(BudgetLine(f"gain lost: {term.name}", term.at(line_S), "1", term.equation, term.source))
+        squares, ratio = "root of the sum of squares", "((gm/I)^2 A_VT^2 + A_beta^2) (1 + 1/M) / (2 W L), root"
+        arrives = "exp(-T / tau)" if self.settling.sampled else "tau / T (1 - exp(-T / tau)) exp(-settle / tau)"
+        noise_V, offset_V = math.sqrt(self.noise_z2(line_S)), self.offset_sigma_z(line_S)
+        bias_J = self.bias_A * self.supply_V * load.open_s
+        return [
+            *lines,
+            BudgetLine("time constant", self.settling.tau_s(line_S), "s", "slower root of a s^2 + b s + c", "derived"),
+            BudgetLine("gain lost: settling", self.settling.loss(line_S), "1", arrives, "derived"),
+            BudgetLine("noise: all", noise_V * self.volts_per_z, "V", squares, "sum"),
+            BudgetLine("offset: all", offset_V * self.volts_per_z, "V", squares, "sum"),
+            BudgetLine("gain", self.gain(line_S), "1", "(1 - settling) / (1 + sum of losses)", "sum"),
+            BudgetLine("gain spread: mirror", self.mirror_sigma, "1", ratio, "pair convention, smaller device W L"),
+            BudgetLine(
+                "gain spread: capacitor", self.capacitor_sigma, "1", "1 % um / sqrt(area)", "MIM of 130 nm (IHP)"
+            ),
+            BudgetLine("capacitor", self.capacitor_F, "F", "full scale", "solved from or with division and swing"),
+            BudgetLine("capacitor area", self.capacitor_m2, "m2", "C / density", "density by kind of capacitor"),
+            BudgetLine("division", self.division, "1", "M", "given, or solved from the capacitor"),
+            BudgetLine("transistors", self.area_m2, "m2", "gate areas times layout", "layout factor: an estimate"),
+            BudgetLine("bias", self.bias_A, "A", "all branches", "settling, gain, noise and peak current"),
+            BudgetLine("supply", self.supply_V, "V", "V_dd", "given, or nominal at the node"),
+            BudgetLine("bias energy of a product", bias_J, "J", "I V_dd T", "derived"),
+        ]
 
 
 def _sum(terms: Sequence[Term], line_S: Siemens) -> Siemens:
@@ -196,7 +192,3 @@ def _sum(terms: Sequence[Term], line_S: Siemens) -> Siemens:
     for term in terms:
         total = total + term.at(line_S)
     return total
-
-
-def _line(name: str, value: float, unit: str, term: Term) -> BudgetLine:
-    return BudgetLine(name=name, value=value, unit=unit, equation=term.equation, source=term.source)

@@ -1,9 +1,10 @@
 """A column's charge on a capacitor: the plain integrator, and a current conveyor with a dividing mirror.
 
-Full scale sets the capacitor, ``C V_swing = charge over the range / M``, where the lines of a pair are subtracted before
-it. With M = 1 the amplifier of each line integrates itself: its transconductance has to stand against the conductance of
-the line, so that its virtual ground moves by I / gm. With M > 1 the amplifier only drives the gate of an input device
-(a boosted current conveyor), which shows the line a resistance of 1 / (gm_m A), and a mirror divides what flows.
+Full scale sets the capacitor, ``C V_swing = charge over the range / M``, where the lines of a pair are subtracted
+before it. With M = 1 the amplifier of each line integrates itself: its transconductance has to stand against the
+conductance of the line, and its virtual ground moves by I / gm. With M > 1 the amplifier only drives the gate of an
+input device (a boosted current conveyor), which shows the line a resistance of 1 / (gm_m A), and a mirror divides what
+flows.
 
 The equations are those of a two-terminal network with white noise sources; each term names its own. Symbols: G a line's
 conductance, n lines, T the time for which the node is open, q the charge of one unit of the pre-activation.
@@ -15,7 +16,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 
 from configs.errors import InputError
 from periphery.front_end.base import FrontEnd
@@ -44,7 +45,7 @@ class Integrator(FrontEnd):
     capacitor_F: Annotated[float, Gt(0.0)] | None = None
     mirror_um2: Annotated[float, Gt(0.0)] = 0.25
     A_beta_um: Annotated[float, Ge(0.0)] = 0.01
-    input_share: Annotated[float, Gt(0.0)] = 0.5
+    input_share: Annotated[float, Interval(gt=0.0, lt=1.0)] = 0.5
 
     def design(self, load: ColumnLoad) -> FrontEndDesign:
         """The integrator for one column. Raises InputError with the number that would do."""
@@ -157,9 +158,9 @@ class Integrator(FrontEnd):
                 ),
                 Term(
                     name="mirror's output resistance",
-                    equation="gm_in T / (2 A M C)",
-                    source="boosted cascode, gm / A; charge that leaks back, half of T on average",
-                    coefficients=(gm_mirror * time_s / (2.0 * self.open_loop_gain * division * capacitor_F),),
+                    equation="n gm_in T / (2 a^3 M C), a the gain of a stage",
+                    source="cascode boosted by one stage; charge that leaks back, half of T on average",
+                    coefficients=(n * gm_mirror * time_s / (2.0 * self.intrinsic_gain**3 * division * capacitor_F),),
                     by_bias=False,
                 ),
             ),
@@ -197,7 +198,7 @@ class Integrator(FrontEnd):
                 _amplifier(load, self.gamma, gm),
                 Term(
                     name="amplifier, wide band",
-                    equation="n (((C + C_line)^2 + C_line^2) v^2 + 2 k T gamma G C / gm) / q^2, v^2 = k T gamma / (gm tau)",
+                    equation="n (((C + C_l)^2 + C_l^2) v^2 + 2 k T gamma G C / gm) / q^2, v^2 = k T gamma / (gm tau)",
                     source="white noise in the closed loop's bandwidth, at the end of T and (line) its beginning",
                     coefficients=(n * moving_C2 / q**2, n * crossed / q**2),
                 ),
@@ -208,7 +209,7 @@ class Integrator(FrontEnd):
                 Term(
                     name="finite gain",
                     equation="(1 + C_line / C) / A + G T / (2 A C)",
-                    source="virtual ground at -V / A: charge on the line, and through the cells for half of T on average",
+                    source="virtual ground at -V / A: charge on the line, and through the cells, half of T on average",
                     coefficients=((1.0 + input_F / capacitor_F) / gain, time_s / (2.0 * gain * capacitor_F)),
                     by_bias=False,
                 ),
@@ -257,7 +258,7 @@ def _reset(load: ColumnLoad, capacitor_F: float, division: float) -> Term:
 
 
 def _offset(load: ColumnLoad, offset_V: float) -> Term:
-    """The virtual ground's offset drives the whole node, whatever the inputs; equal phases of both polarities cancel it."""
+    """The virtual ground's offset drives the whole node, whatever the inputs; equal phases of both signs cancel it."""
     charge_C = 0.0 if load.phases_cancel else offset_V * load.open_s
     return Term(
         name="virtual ground",

@@ -19,8 +19,8 @@ class Transimpedance(FrontEnd):
     """Current through a feedback resistor, its bandwidth cut by a capacitor beside it; the level is sampled at the end.
 
     The resistor is ``V_swing T / charge over the range``, T the time of one polarity; the capacitor makes the time
-    constant the longest at which a level settles but for half of ``gain_error``, since a shorter one only lets more noise
-    through. Two polarities are two samples.
+    constant the longest at which a level settles but for half of ``gain_error``, since a shorter one only lets more
+    noise through. Two polarities are two samples.
 
     Parameters
     ----------
