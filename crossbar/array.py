@@ -297,7 +297,7 @@ class Array:
         if v_read_V is not None:
             device.check_voltage(v_read_V)
         g = device.conductance_S(self.cells, t_s)
-        sigma = device.read_sigma_S(g)
+        sigma = device.read_sigma_S(g, self.cells)
         noisy = bool((sigma > 0).any())
         higher: tuple[torch.Tensor, ...] = ()
         if not device.linear:

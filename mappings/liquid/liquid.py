@@ -203,12 +203,12 @@ class ProgrammedLiquid(ProgrammedLayer):
         nothing = torch.zeros(len(self.neurons.threshold))
         offset = lsb = 0.0
         top, variance, sigma, load_S = 0, None, nothing, nothing[:, None].expand(-1, how.rows)
-        if self.ideal_uS is not None:
-            rows = self.ideal_uS
+        if self.cells is None:
+            rows = self.weights_uS(t_s)
         else:
             g = self.conductance_uS(t_s)
             load_S = g.sum(dim=2) / US
-            noise = chip.device.read_sigma_S(g / US) * US
+            noise = chip.device.read_sigma_S(g / US, self.cells) * US
             if bool((noise == noise[:, :1, :1]).all()):
                 sigma = noise[:, 0, 0]
             else:

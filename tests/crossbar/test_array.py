@@ -53,7 +53,7 @@ def test_read_noise_referred_to_the_column_is_that_of_its_cells(device: Device) 
     counts, t_s, reads = counts_of(1, 1, ROWS), 3600.0, 40_000
     read = array.read(t_s)
     g = device.conductance_S(array.cells, t_s)
-    sigma = device.read_sigma_S(g)
+    sigma = device.read_sigma_S(g, array.cells)
     draw = torch.Generator().manual_seed(9)
     for chip in range(2):
         xi = torch.randn((reads, *g.shape[1:]), generator=draw)

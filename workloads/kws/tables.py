@@ -150,7 +150,9 @@ class KeywordTables(Ledger):
         chip = variant.chip
         if not chip.drifts:
             self.still.append(variant.name)
-        for cell in chip.cells:
+        for cell in dict.fromkeys(chip.cells):
+            if cell.unknown_drift:
+                self.note(f"{variant.name}: {cell.unknown_drift}.")
             if isinstance(cell, SONOS) and cell.v_read_V != chip.driver.v_read_V:
                 self.note(
                     f"{variant.name}: the currents of sonos were measured at {cell.v_read_V:g} V; at "
@@ -206,8 +208,8 @@ class KeywordTables(Ledger):
         if self.still:
             self.note(
                 f"{', '.join(self.still)} {'have' if self.still[1:] else 'has'} no drift in "
-                f"{'their' if self.still[1:] else 'its'} model (drift and retention are not established for "
-                "those cells, or switched off): they are read at one time, and that figure is given for all."
+                f"{'their' if self.still[1:] else 'its'} model (not established, or switched off): they "
+                "are read at one time, and that figure is given for all."
             )
         default = accuracy[accuracy.variant == self.experiment.default.name]
         more: dict[str, Any] = {"weights": self.weights} if self.weights else {}
