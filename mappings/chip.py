@@ -17,6 +17,8 @@ from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
+from periphery.prices.component import Component, load_components
+from periphery.prices.leakage import Library, with_library
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 
@@ -119,6 +121,8 @@ class Chip:
     wires : resistance of word and bit lines, drivers and sense inputs, in ohms or by technology node; none by default
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
+    leakage_library : standard cells of which the digital part is made, for its leakage alone; energy, delay and area
+        stay those of ``node_nm``
     """
 
     description: str = ""
@@ -141,6 +145,7 @@ class Chip:
     compensation: Compensation = Compensation()
     output: OutputConverter = OutputConverter()
     lanes: Annotated[int, Interval(ge=1, le=65536)] = 4
+    leakage_library: Library = "aladdin"
 
     @property
     def tile(self) -> Tile:
@@ -157,6 +162,10 @@ class Chip:
             columns_per_adc=self.adc.columns_per_adc if linear else None,
             wires=self.lines,
         )
+
+    def price_list(self) -> dict[str, Component]:
+        """Records of all circuits as this chip has them, its ordinary converter apart."""
+        return with_library(load_components(), self.leakage_library, self.comparator.temperature_K)
 
     @property
     def adc_bits(self) -> int:

@@ -19,7 +19,7 @@ from configs.yaml_source import describe_value, load_yaml
 from periphery.prices.records import CONFIGS, NonNegative, Positive, Status, Strict, Text, build
 from periphery.prices.scaling import Rule, Scaling, scale
 
-Group = Literal["array", "adc", "driver", "activation", "digital", "buffer", "control"]
+Group = Literal["array", "adc", "driver", "activation", "digital", "buffer", "control", "features"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +59,21 @@ class Area(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class Leakage(Figure):
-    """Power that one instance draws as long as it is supplied [W]; scaled as energy, for want of a better rule."""
+    """Power that one instance draws as long as it is supplied [W]; scaled as energy, for want of a better rule.
+
+    ``library``: the standard cells on which it rests (``periphery.prices.leakage``), None where that is none of those;
+    ``moves``: whether it is scaled to the chip's node.
+    """
 
     number: ClassVar[str] = "leakage_W"
     factor: ClassVar[Literal["energy"]] = "energy"
     leakage_W: NonNegative
+    library: Text | None = None
+    moves: bool = True
+
+    def scaled(self, factors: Scaling) -> Self:
+        """The same at another node; unchanged where it does not move."""
+        return super().scaled(factors) if self.moves else replace(self, node_nm=None, supply_V=None)
 
 
 @dataclass(frozen=True, kw_only=True)

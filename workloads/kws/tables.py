@@ -19,7 +19,8 @@ from workloads.kws.model import KeywordNet
 from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
 from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
-from workloads.ledger import Ledger, Priced, layers_of
+from workloads.ledger import Ledger
+from workloads.priced import Priced, layers_of
 from workloads.recordings.clips import Clips
 from workloads.result import SHARE, Comparison, Quality, Result, VariantResult
 from workloads.statistics import interval, when
@@ -203,6 +204,12 @@ class KeywordTables(Ledger):
         panels = panels_of(tables, self.experiment.default.chip)
         accuracy, clips = tables["accuracy"], self.clips
         self.estimated_prices()
+        if self.experiment.duty is not None and self.experiment.duty.mode == "continuous":
+            self.note(
+                "Accuracy was measured in mode window: clips of one second, each from an empty state and normalised as a "
+                "whole, with the mean of the last hidden states as answer. With state carried for ever it was not "
+                "measured, so the average power of mode continuous has no accuracy of its own."
+            )
         if self.still:
             self.note(
                 f"{', '.join(self.still)} {'have' if self.still[1:] else 'has'} no drift in "

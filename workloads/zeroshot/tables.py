@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mappings.liquid.run import LiquidRun
-from workloads.ledger import Ledger, Priced, compared
+from workloads.ledger import Ledger, compared
+from workloads.priced import Priced
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
 from workloads.lsm.chips import hardware_of
