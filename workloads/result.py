@@ -146,6 +146,8 @@ class VariantResult(Record):
     neurons: int | None = None
     gain_per_uS: float | None = None
     bits: int | None = None
+    leakage_library: str | None = None
+    temperature_K: float | None = None
     layout: str | None = None
     order: str | None = None
     quality: tuple[Quality, ...] = ()

@@ -51,9 +51,18 @@ class LeakageLibraries(Model):
 
 
 @cache
+def _shipped() -> LeakageLibraries:
+    return read_record(LeakageLibraries, CONFIGS / "technology" / "leakage_libraries.yaml")
+
+
 def leakage_libraries() -> Mapping[Library, LibraryLeakage]:
     """The shipped libraries."""
-    return read_record(LeakageLibraries, CONFIGS / "technology" / "leakage_libraries.yaml").libraries
+    return _shipped().libraries
+
+
+def papers() -> tuple[str, ...]:
+    """Keys of the papers and kits behind the libraries."""
+    return _shipped().cite
 
 
 def with_library(
