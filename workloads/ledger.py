@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from devices import InputError
 from mappings.cost import CostLine, shares, summarise
+from mappings.price_spread import spread
 from mappings.trace import trace
 from periphery.prices.component import component
 from workloads.always_on import MICROPHONE, PeriodCost, period_cost
@@ -71,7 +72,8 @@ def _of_period(name: str, cost: PeriodCost) -> str:
 class Ledger:
     """What a run has found so far; a workload's subclass adds the tables that are special to it.
 
-    ``rows``: by table; ``frames``: tables that are made whole; ``costs`` and ``lines``: by variant.
+    ``rows``: by table; ``frames``: tables that are made whole; ``costs``, ``intervals`` (what prices spread of
+    them) and ``lines``: by variant.
     """
 
     experiment: Experiment[Any]
@@ -79,6 +81,7 @@ class Ledger:
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict, kw_only=True)
     frames: dict[str, pd.DataFrame] = field(default_factory=dict, kw_only=True)
     costs: dict[str, dict[str, float]] = field(default_factory=dict, kw_only=True)
+    intervals: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict, kw_only=True)
     lines: dict[str, list[CostLine]] = field(default_factory=dict, kw_only=True)
     events: dict[str, Any] = field(default_factory=dict, kw_only=True)
     cite: set[str] = field(default_factory=set, kw_only=True)
@@ -126,7 +129,9 @@ class Ledger:
         tasks = [task for part in parts for task in part.tasks]
         latency_s = max(part.latency_s for part in parts)
         self.lines[name] = lines
-        self.costs[name] = summarise(lines, latency_s, sum(part.ops for part in parts))
+        ops = sum(part.ops for part in parts)
+        self.costs[name] = summarise(lines, latency_s, ops)
+        self.intervals[name] = spread(lines, latency_s, ops)
         self.rows.setdefault("components", []).extend(asdict(line) for line in lines)
         if self.experiment.duty is not None:
             self._always_on(variant, parts, self.experiment.duty.at(self.experiment.hop_s))
@@ -149,6 +154,7 @@ class Ledger:
             "period_J": found.energy_J,
             "average_power_W": found.average_power_W,
         }
+        self.intervals[name] |= found.intervals()
         if duty.features != "none":
             self.cite |= set(component(duty.features).cite)
         modes: tuple[Mode, ...] = ("continuous", "window") if duty.mode != "burst" else ("burst",)

@@ -152,6 +152,7 @@ class VariantResult(Record):
     order: str | None = None
     quality: tuple[Quality, ...] = ()
     cost: Mapping[str, float | None] = Field(default_factory=dict)
+    cost_interval: Mapping[str, tuple[float, float]] = Field(default_factory=dict)
 
 
 class Comparison(Record):

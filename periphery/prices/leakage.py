@@ -85,13 +85,11 @@ def _moved(record: Component, stated: Leakage, own: str, library: Library, tempe
         if temperature_K == there.reference_K:
             return stated
         at = f"x {warm:.3g} at {temperature_K:g} K ({there.hot_source})"
-        return replace(stated, leakage_W=stated.leakage_W * warm, source=f"{stated.source}; {at}")
+        return replace(stated.times(warm), source=f"{stated.source}; {at}")
     node_nm = stated.node_nm or record.node_nm
     area = stillmaker_baas_2017().area_factor(node_nm, there.node_nm)
-    watts = stated.leakage_W * there.W_per_m2 * area / here.W_per_m2
     return replace(
-        stated,
-        leakage_W=watts * warm,
+        stated.times(there.W_per_m2 * area / here.W_per_m2 * warm),
         library=library,
         moves=False,
         status="estimate" if "estimate" in (stated.status, there.status) else "derived",

@@ -57,7 +57,7 @@ def test_gating_divides_what_keeps_nothing_and_costs_energy_to_wake_and_area() -
     saved_J = COUNTER_W * idle_s * (1 - 1 / 20)
     assert free.leakage_J - gated.leakage_J == pytest.approx(saved_J), "registers hold the state that is carried on"
     assert gated.wake_J > 0.0
-    assert gated.gating_area_m2 == pytest.approx(0.1 * 100 * component("shared_counter").at(16).area_m2)
+    assert gated.row()["gating_area_m2"] == pytest.approx(0.1 * 100 * component("shared_counter").at(16).area_m2)
     anew = period_cost([clip()], Duty(mode="window", period_s=HOP_S, gating=Gating()), node_nm=16)
     assert anew.leakage_J < gated.leakage_J, "a window starts from an empty state"
 
@@ -67,7 +67,7 @@ def test_features_draw_their_published_power_whatever_the_hop() -> None:
     for hop_s in (0.01, 0.02):
         found = period_cost([clip()], Duty(period_s=hop_s, features="mfcc_serial"), node_nm=28)
         assert found.features_J / hop_s == pytest.approx(0.17e-6)
-        assert found.features_area_m2 == at_28.area_m2
+        assert found.row()["features_area_m2"] == at_28.area_m2
 
 
 def test_a_period_shorter_than_its_burst_is_refused_with_the_time_that_it_takes() -> None:

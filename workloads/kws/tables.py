@@ -290,6 +290,7 @@ class KeywordTables(Ledger):
                 for t_s, part in rows.groupby("t_s")
             ),
             cost=self.costs[variant.name],
+            cost_interval=self.intervals[variant.name],
         )
 
     def _comparisons(self, accuracy: pd.DataFrame) -> list[Comparison]:

@@ -243,6 +243,7 @@ class SparseTables(Ledger):
                 for t_s, rows in mine.groupby("t_s")
             ),
             cost=self.costs[variant.name],
+            cost_interval=self.intervals[variant.name],
         )
 
     def _comparison(self, variant: SparseVariant, accuracy: pd.DataFrame) -> Comparison:

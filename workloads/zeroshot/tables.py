@@ -162,6 +162,7 @@ class ZeroShotTables(Ledger):
             **hardware_of(chip),
             quality=(Quality.of(0.0, self.experiment.evaluation.chips, self.found[variant.name, "analog"]),),
             cost=self.costs[variant.name],
+            cost_interval=self.intervals[variant.name],
         )
 
     def _comparisons(self) -> list[Comparison]:
