@@ -20,6 +20,8 @@ from periphery.adc.kinds import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
 from periphery.front_end import AnyFrontEnd, IdealFrontEnd, Integrator
 from periphery.supply import AnyReadSupply, Regulated
+from periphery.prices.component import Component, load_components
+from periphery.prices.leakage import Library, with_library
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 
@@ -125,6 +127,8 @@ class Chip:
     temperature_K : of the circuit [K]
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
+    leakage_library : standard cells of which the digital part is made, for its leakage alone; energy, delay and area
+        stay those of ``node_nm``
     """
 
     description: str = ""
@@ -150,6 +154,7 @@ class Chip:
     compensation: Compensation = Compensation()
     output: OutputConverter = OutputConverter()
     lanes: Annotated[int, Interval(ge=1, le=65536)] = 4
+    leakage_library: Library = "aladdin"
 
     def __post_init__(self) -> None:
         if self.readout == "conventional" and (named := self.comparator.of_ramps):
@@ -173,6 +178,10 @@ class Chip:
             columns_per_adc=self.adc.columns_per_adc if linear else None,
             wires=self.lines,
         )
+
+    def price_list(self) -> dict[str, Component]:
+        """Records of all circuits as this chip has them, its ordinary converter apart."""
+        return with_library(load_components(), self.leakage_library, self.comparator.temperature_K)
 
     @property
     def adc_bits(self) -> int:

@@ -71,6 +71,7 @@ def summary(metrics: dict[str, Any]) -> str:
         )
         lines.append(ideal if len(kinds) == 1 else f"{name}: {ideal}")
     rows = []
+    on_average = any("average_power_W" in variant["cost"] for variant in metrics["variants"])
     for variant in metrics["variants"]:
         cost = variant["cost"]
         over_time = "  ".join(
@@ -84,10 +85,12 @@ def summary(metrics: dict[str, Any]) -> str:
             quantity(cost["area_m2"], "m2"),
             quantity(cost["energy_J"], "J"),
             quantity(cost["latency_s"], "s"),
+            *([quantity(cost.get("average_power_W"), "W")] if on_average else []),
         ]
         rows.append((("* " if variant["default"] else "  ") + variant["name"], *figures, over_time))
-    head = ("  variant", "area", "energy", "latency", f"{', '.join(kinds)} after")
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(4)]
+    average = ("average power",) if on_average else ()
+    head = ("  variant", "area", "energy", "latency", *average, f"{', '.join(kinds)} after")
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head) - 1)]
     for row in (head, *rows):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, (*widths, 0), strict=True)).rstrip())
     return "\n".join(lines)

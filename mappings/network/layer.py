@@ -23,7 +23,7 @@ from mappings.step import ColumnCircuit, LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
 from periphery import LookUpConverter, RampConversion, RampDesign
 from periphery.prices.adc import adc_component
-from periphery.prices.component import Component, load_components
+from periphery.prices.component import Component
 
 Shape = TypeVar("Shape", bound=LayerShape)
 
@@ -193,7 +193,7 @@ class MappedMatrixLayer(MappedLayer):
 
     def components(self) -> dict[str, Component]:
         """The price list, with the converter that the chip names."""
-        records, adc, shape = load_components(), self.chip.adc, self.shape
+        records, adc, shape = self.chip.price_list(), self.chip.adc, self.shape
         if shape.linear:
             record = adc_component(
                 adc.price, bits=shape.code_bits, rate_per_s=adc.rate_per_s, node_nm=self.chip.node_nm
