@@ -181,7 +181,7 @@ class Chip:
 
     def price_list(self) -> dict[str, Component]:
         """Records of all circuits as this chip has them, its ordinary converter apart."""
-        return with_library(load_components(), self.leakage_library, self.comparator.temperature_K)
+        return with_library(load_components(), self.leakage_library, self.temperature_K)
 
     @property
     def adc_bits(self) -> int:

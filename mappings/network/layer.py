@@ -308,7 +308,7 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
             device = chip.ramp.device
             cells_S, span_S = device.conductance_S(self.state_cells, t_s), device.g_max_S - device.g_min_S
             gain = (cells_S[:, 0] - cells_S[:, 1])[:, None] / span_S
-            variance = device.read_sigma_S(cells_S).square().sum(1)[:, None] / span_S**2
+            variance = device.read_sigma_S(cells_S, self.state_cells).square().sum(1)[:, None] / span_S**2
             read_state = StateRead(state.group, state.at(t_s), gain, variance if bool((variance > 0).any()) else None)
         columns = ColumnsRead.of(self.matrix.reading(chip).at(t_s), converters, t_s, factors)
         return mapped.read(columns, factors, len(self.rng), read_state)
