@@ -221,7 +221,7 @@ class MappedMatrix:
             lines=lines,
             line_F=chip.tile.bit_line_F(rows, chip.node_nm),
             peak_A=rows * siemens * driver.v_design_V,
-            drive_s=driver.white_clocks(bits) * driver.t_clk_s,
+            drive_s=driver.drive_clocks(bits) * driver.t_clk_s,
             phases_cancel=driver.polarity_turns,
             settle_s=driver.t_clk_s,
         )
@@ -232,6 +232,7 @@ class MappedMatrix:
             tile_of_column=self.tile_of_column,
             row_tiles=self.grid.row_tiles if apart else 1,
             parts=self.format.parts,
+            weight=driver.white_clocks(bits) / driver.drive_clocks(bits),
         )
 
     def program(self, front_end: MappedFrontEnd, *, rng: ChipStreams) -> ProgrammedMatrix:

@@ -24,24 +24,37 @@ from periphery.prices.component import Component, component
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnCircuit:
-    """The front end of one column, mean over a layer, and the supply of its charge.
+    """One front end, mean over a layer's columns.
 
     Parameters
     ----------
-    bias_W : what it draws while it is on [W]
+    bias_W, held_W : what it draws while it integrates, and while the capacitor keeps the product [W]
+    open_s : time from the first pulse until the last charge has settled, of one product [s]
     area_m2 : of its transistors [m2]
     capacitor_F, capacitor : its capacitor [F], and the component that prices a picofarad of it
-    draw_V : energy for each coulomb through the cells [V]
-    v_read_V : read voltage [V]
-    supply_m2 : area of a converter that makes the read voltage [m2]
     """
 
     bias_W: float = 0.0
+    held_W: float = 0.0
+    open_s: float = 0.0
     area_m2: float = 0.0
     capacitor_F: float = 0.0
     capacitor: str = "capacitor_mim"
-    draw_V: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charge:
+    """The supply of the charge through the cells.
+
+    Parameters
+    ----------
+    v_read_V : read voltage [V]
+    draw_V : energy for each coulomb through the cells [V]
+    supply_m2 : area of a converter that makes the read voltage [m2]
+    """
+
     v_read_V: float = 0.0
+    draw_V: float = 0.0
     supply_m2: float = 0.0
 
 
@@ -54,7 +67,8 @@ class LayerShape(ABC):
     cells : memory cells of the weights, all planes of the encoding and reference columns counted
     driver : drivers of the word lines
     slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
-    circuit : front end of a column and supply of its charge
+    circuit, ramp_circuit, state_circuit : front end of a column, of a ramp and of a cell state that comes back as charge
+    charge : where the charge through the cells comes from
     converter, unit : kind of an ordinary ADC, and the digital unit behind it that computes activations
     groups : groups of columns on one tile that share a function, and with a linear ramp that ramp
     branches : capacitors of each column's integrator, one for each significance that is summed as charge
@@ -88,6 +102,9 @@ class LayerShape(ABC):
     unit: Activation = LookUpTable()
     groups: int = 1
     circuit: ColumnCircuit
+    ramp_circuit: ColumnCircuit = ColumnCircuit()
+    state_circuit: ColumnCircuit = ColumnCircuit()
+    charge: Charge
 
     def __post_init__(self) -> None:
         for name in ("row_tiles", "column_tiles", "cells", "bits", "columns_per_adc", "lanes"):
@@ -249,7 +266,7 @@ class LayerStep:
         self.shape, self.timing, self.activation = shape, timing, activation
         self.ledger = ActionLedger(shape.layer, merge=True)
         self.schedule, self.act, self.need = self.ledger.schedule, self.ledger.act, self.ledger.need
-        self.front_end_s = 0.0  # seconds for which front ends are on, summed over columns
+        self.front_end_J = 0.0
         self.counted_bits = 0.0
         self.conversions = 0.0
         self.rounds = 0.0
@@ -273,12 +290,13 @@ class LayerStep:
             if shape.input_parts > 1:
                 after = self._convert(f"convert {name}{phase}", together, after)
         if not shape.linear:
-            self.front_end_s += columns * (timing.input_clocks + timing.gate_ramp_clocks) * timing.t_clk_s
-            self.front_end_s += shape.groups * timing.gate_ramp_clocks * timing.t_clk_s  # the ramps' own
+            ramp_s = timing.gate_ramp_clocks * timing.t_clk_s
+            self.front_end_J += columns * (shape.circuit.open_s * shape.circuit.bias_W + ramp_s * shape.circuit.held_W)
+            self.front_end_J += shape.groups * ramp_s * shape.ramp_circuit.bias_W
             self.counted_bits += timing.gate_ramp_clocks * shape.code_bits
             self.act("code_latch", "write_bit", columns * shape.code_bits)
             return self._ramp(f"ramp for {name}", "gate_ramp", timing.gate_ramp_clocks, after)
-        self.front_end_s += together * timing.input_clocks * timing.t_clk_s
+        self.front_end_J += together * shape.circuit.open_s * shape.circuit.bias_W
         if shape.input_parts == 1:
             after = self._convert(f"convert {name}", together, after)
         if shape.sums_digitally:
@@ -292,7 +310,7 @@ class LayerStep:
         shape, timing = self.shape, self.timing
         rounds = math.ceil(columns / shape.adcs)
         # A column's integrator keeps its charge until its turn at the shared ADC: on average half the rounds.
-        self.front_end_s += columns * (rounds + 1) / 2 * timing.adc_latency_s
+        self.front_end_J += columns * (rounds + 1) / 2 * timing.adc_latency_s * shape.circuit.held_W
         self.conversions += columns
         self.rounds += 1.0
         self.act("code_latch", "write_bit", columns * shape.code_bits)
@@ -304,7 +322,9 @@ class LayerStep:
         drive_s = timing.state_drive_clocks * timing.t_clk_s
         self.schedule.add("integrate c", "state_integrators", drive_s, after=(after,))
         after = self.schedule.add("drive c", "state_lines", drive_s, after=(after,))
-        self.front_end_s += hidden * (timing.state_drive_clocks + timing.state_ramp_clocks) * timing.t_clk_s
+        ramp_s, circuit = timing.state_ramp_clocks * timing.t_clk_s, shape.state_circuit
+        self.front_end_J += hidden * (circuit.open_s * circuit.bias_W + ramp_s * circuit.held_W)
+        self.front_end_J += ramp_s * shape.ramp_circuit.bias_W * (shape.ramps - shape.groups)
         self.counted_bits += (timing.state_drive_clocks + timing.state_ramp_clocks) * shape.bits
         self._charge("cell_array", activity.state_charge_C)
         self.act("word_line", "cell_pulse", 2 * activity.state_pulses)
@@ -315,20 +335,19 @@ class LayerStep:
         self.need("cell_array", 2 * hidden)
         self.need("pwm_driver", hidden * shape.bits)
         self.need("word_line", hidden)
-        self._front_ends(hidden)
+        self._front_ends(hidden, shape.state_circuit)
         self.need("comparator", hidden)
         self.need("code_latch", hidden * shape.bits)
         return self._ramp("ramp for tanh(c)", "state_ramp", timing.state_ramp_clocks, after)
 
     def _charge(self, cells: str, charge_C: float) -> None:
         """Charge through cells: what they turn into heat, and what its supply loses on the way to V_read."""
-        circuit = self.shape.circuit
-        self.act(cells, "read_J", charge_C * circuit.v_read_V)
-        self.act("read_supply", "loss_J", charge_C * (circuit.draw_V - circuit.v_read_V))
+        supply = self.shape.charge
+        self.act(cells, "read_J", charge_C * supply.v_read_V)
+        self.act("read_supply", "loss_J", charge_C * (supply.draw_V - supply.v_read_V))
 
-    def _front_ends(self, columns: float) -> None:
+    def _front_ends(self, columns: float, circuit: ColumnCircuit) -> None:
         """Transistors and capacitors of so many front ends."""
-        circuit = self.shape.circuit
         self.need("column_front_end", columns * circuit.area_m2 * 1e12)
         self.need(circuit.capacitor, columns * circuit.capacitor_F * 1e12)
 
@@ -359,18 +378,18 @@ class LayerStep:
             shape.bits, rows=shape.rows * tiled, pulses=activity.row_pulses * tiled, clocks=activity.row_clocks * tiled
         )
         self.ledger.act_all(did)
-        self.act("column_front_end", "bias_J", self.front_end_s * shape.circuit.bias_W)
+        self.act("column_front_end", "bias_J", self.front_end_J)
         self.act("shared_counter", "count_bit", self.counted_bits * tiles)
         latency_s = max(task.end_s for task in self.schedule.tasks)
         self.act("controller", "clock", latency_s / timing.t_clk_s)
         self.need("cell_array", shape.cells)
         self.need("word_line", shape.rows * shape.column_tiles)
         self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.rows * tiled))
-        self._front_ends(shape.front_ends * shape.branches)
+        self._front_ends(shape.front_ends * shape.branches, shape.circuit)
         self.need("code_latch", shape.front_ends * shape.code_bits)
         self.need("shared_counter", (shape.bits if shape.linear else max(shape.bits, shape.code_bits)) * tiles)
         self.need("controller", 1)
-        self.need("read_supply", shape.circuit.supply_m2 * 1e12)
+        self.need("read_supply", shape.charge.supply_m2 * 1e12)
         if shape.row_tiles > 1 and shape.tile_parts == 1:
             self.need("column_switch", shape.columns * shape.slices * shape.row_tiles)
         if shape.linear:
@@ -396,7 +415,7 @@ class LayerStep:
             self._charge("ramp_cells", activity.ramp_charge_C)
             self.need("comparator", shape.columns)
             self.need("ramp_cells", shape.ramp_cells)
-            self._front_ends(shape.ramps)
+            self._front_ends(shape.ramps, shape.ramp_circuit)
         return self.ledger.close(ops=ops, notes=_notes(shape, looked_up=self.activation))
 
 

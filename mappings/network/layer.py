@@ -16,10 +16,10 @@ from mappings.chip import Chip
 from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, GroupConverter, MappedConverter
 from mappings.compensation import followed_factor, measured_factors
 from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, WordFormat, WrittenCells
-from mappings.front_end import MappedFrontEnd
+from mappings.front_end import MappedFrontEnd, circuit_of, mean_circuit, ramp_load, state_load
 from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix, check_chip
 from mappings.network.assumed import Assumed
-from mappings.step import ColumnCircuit, LayerShape, StepActivity, StepTiming
+from mappings.step import Charge, ColumnCircuit, LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
 from periphery import LookUpConverter, RampConversion, RampDesign
 from periphery.prices.adc import adc_component
@@ -169,13 +169,12 @@ class MappedMatrixLayer(MappedLayer):
             converter_bits=one.adc_bits if one.design is None else one.bits,
             partial_sums=chip.partial_sums,
             lanes=chip.lanes,
-            circuit=ColumnCircuit(
-                bias_W=self.front_end.mean("bias_W"),
-                area_m2=self.front_end.mean("area_m2"),
-                capacitor_F=self.front_end.mean("capacitor_F"),
-                capacitor=f"capacitor_{chip.front_end.capacitor}",
-                draw_V=chip.read_supply.draw_V(chip.driver.v_read_V, chip.node_nm),
+            circuit=self.front_end.circuit,
+            ramp_circuit=mean_circuit(*self._ramp_circuits()),
+            state_circuit=mean_circuit([] if self.state is None else [self._state_circuit()]),
+            charge=Charge(
                 v_read_V=chip.driver.v_read_V,
+                draw_V=chip.read_supply.draw_V(chip.driver.v_read_V, chip.node_nm),
                 supply_m2=chip.read_supply.area_m2,
             ),
             **fields,
@@ -190,6 +189,18 @@ class MappedMatrixLayer(MappedLayer):
         """How many ramps there are of each design."""
         both = (*self.converters, *([self.state] if self.state else []))
         return [(one.group.ramps, one.design) for one in both if one.design is not None]
+
+    def _ramp_circuits(self) -> tuple[list[ColumnCircuit], list[int]]:
+        """The integrators of ramps by their designs, and how many there are of each."""
+        chip, range_z, ramps = self.chip, self.front_end.designs[0].load.range_z, self._ramps()
+        designs = [chip.front_end.design(ramp_load(chip, design, range_z)) for _, design in ramps]
+        return [circuit_of(design) for design in designs], [count for count, _ in ramps]
+
+    def _state_circuit(self) -> ColumnCircuit:
+        """The integrator of a cell state."""
+        range_z = self.front_end.designs[0].load.range_z
+        load = state_load(self.chip, self.state_pair_S, 2 ** (self.chip.bits - 1), range_z)
+        return circuit_of(self.chip.front_end.design(load))
 
     def components(self) -> dict[str, Component]:
         """The price list, with the converter that the chip names."""

@@ -91,6 +91,7 @@ class FrontEndDesign:
     Parameters
     ----------
     load : what it was sized for
+    capacitor : its kind
     capacitor_F : capacitor on which the difference of the lines is integrated, or of the feedback [F]
     capacitor_m2 : area of it [m2]
     division : by how much the current of a line is divided before the capacitor [1]
@@ -107,6 +108,7 @@ class FrontEndDesign:
     """
 
     load: ColumnLoad
+    capacitor: str
     capacitor_F: float
     capacitor_m2: float
     division: float
@@ -134,6 +136,12 @@ class FrontEndDesign:
     def bias_W(self) -> float:
         """What a column draws while it is on [W]."""
         return self.bias_A * self.supply_V
+
+    @property
+    def held_W(self) -> float:
+        """What a column draws while its capacitor keeps the product [W]: behind a mirror or a switch the amplifiers
+        rest, and a plain integrator's holds the capacitor."""
+        return self.bias_W if self.division == 1.0 and self.capacitor_F > 0.0 else 0.0
 
     def noise_z2(self, line_S: Siemens) -> Siemens:
         """Variance of the noise of one product, cells' Johnson noise over all lines included, for lines of ``line_S``,

@@ -20,6 +20,7 @@ class IdealFrontEnd(FrontEnd):
         """The swing over the range, and nothing else."""
         return FrontEndDesign(
             load=load,
+            capacitor="mim",
             capacitor_F=0.0,
             capacitor_m2=0.0,
             division=1.0,
