@@ -20,6 +20,7 @@ from periphery.adc.kinds import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
 from periphery.front_end import AnyFrontEnd, IdealFrontEnd, Integrator
 from periphery.supply import AnyReadSupply, Regulated
+from periphery.prices.cells import with_cells
 from periphery.prices.component import Component, load_components
 from periphery.prices.leakage import Library, with_library
 
@@ -181,7 +182,8 @@ class Chip:
 
     def price_list(self) -> dict[str, Component]:
         """Records of all circuits as this chip has them, its ordinary converter apart."""
-        return with_library(load_components(), self.leakage_library, self.temperature_K)
+        records = with_library(load_components(), self.leakage_library, self.temperature_K)
+        return with_cells(records, self.node_nm, weights=self.weights.device.kind, ramp=self.ramp.device.kind)
 
     @property
     def adc_bits(self) -> int:

@@ -1,7 +1,7 @@
 """How far a cost may be off for what its prices may be off: one draw a price record, shared by all that it prices.
 
 The true price of a record is taken as log-uniform between its low and its high end, independent of the other records';
-``(5 %, 95 %)`` of the costs that follow are the interval. Counts and times are taken as exact.
+all leakage shares one draw, since it rests on one process. ``(5 %, 95 %)`` of the costs that follow are the interval. Counts and times are taken as exact.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def _factors(line: CostLine, figure: str, seed: int) -> Floats:
     if low >= high:
         return np.full(DRAWS, low)
     least = max(low, 1e-6 * high)
-    factors: Floats = np.exp(np.log(least) + np.log(high / least) * _uniform(line.component, figure, seed))
+    record = "process" if figure == "leakage" else line.component
+    factors: Floats = np.exp(np.log(least) + np.log(high / least) * _uniform(record, figure, seed))
     return factors
 
 

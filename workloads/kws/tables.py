@@ -148,6 +148,11 @@ class KeywordTables(Ledger):
             chosen, node_nm = library == chip.leakage_library, record.node_nm
             self.add("leakage", variant=variant.name, library=library, library_node_nm=node_nm, chosen=chosen, **row)
         self.cite.update(papers())
+        if variant.default:
+            self.note(
+                f"{variant.name}: leakage is that of the standard-cell library {chip.leakage_library} at "
+                f"{chip.comparator.temperature_K:g} K; libraries differ by orders of magnitude (leakage.csv)."
+            )
 
     def _written(self, variant: KeywordVariant, chips: ProgrammedNetwork) -> None:
         """What writing took, where cells are written by program-and-verify."""
