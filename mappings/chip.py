@@ -6,12 +6,14 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
+import torch
 from annotated_types import Gt, Interval
 
 from crossbar import AnyEncoding, BitSlices, DifferentialPair
 from crossbar.array import why_not_folded
+from crossbar.encoding import RelativeWeights
 from crossbar.wires import Wires
-from devices import AnyDevice, Ideal, InputError
+from devices import AnyDevice, ChipStreams, Ideal, InputError, Stream
 from devices.effects import Stuck
 from mappings.chip_wires import AnyWires, NodeWires
 from mappings.tile import Tile
@@ -27,6 +29,16 @@ from periphery.prices.leakage import Library, with_library
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 
 Bits = Annotated[int, Interval(ge=2, le=8)]
+SAMPLES = 1024
+WEIGHT_SIZE = 0.2
+"""Mean size of a weight over the largest one of its tile for which front ends are sized; an estimate: the largest of
+some 20,000 normally distributed weights is 4 standard deviations."""
+
+
+def normal_quantiles(size: float) -> torch.Tensor:
+    """Quantiles of a normal distribution of mean size ``size``, clipped to [-1, 1]."""
+    share = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
+    return (torch.erfinv(2.0 * share - 1.0) * (math.sqrt(math.pi) * size)).clamp(-1.0, 1.0).float()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +65,20 @@ class Weights:
         if layer not in self.stuck_maps:
             return self
         return replace(self, device=self.device.with_effect(Stuck(map_file=self.stuck_maps[layer])))
+
+    def error(self) -> float:
+        """Standard deviation of a stored weight over the largest one, programming and one read together [1].
+
+        The mean over normally distributed weights of the usual size, from cells that are drawn once.
+        """
+        levels, one = normal_quantiles(WEIGHT_SIZE)[:, None], torch.zeros(1, dtype=torch.long)
+        encoded = self.encoding.lay(RelativeWeights(levels, torch.ones(1), one), self.device)
+        cells = self.device.program(encoded.target_S[None], rng=ChipStreams.of(Stream.root(0).child("error"), 8))
+        now_S = self.device.conductance_S(cells, 0.0)
+        weight = torch.tensor(encoded.significance)[:, None, None]
+        errors_S = ((now_S - encoded.target_S) * weight)[..., :1].sum(1)
+        reads_S2 = (self.device.read_sigma_S(now_S, cells) * weight)[..., :1].square().sum(1)
+        return float((errors_S.square() + reads_S2).mean().sqrt() / encoded.scale_S[0])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ import torch
 from crossbar import Array, ArrayRead
 from crossbar.encoding import Encoded, RelativeWeights
 from devices import BlockNoise, ChipStreams, InputError, Stream
-from mappings.chip import Chip
+from mappings.chip import WEIGHT_SIZE, Chip, normal_quantiles
 from mappings.front_end import BuiltFrontEnd, FrontEndRead, MappedFrontEnd
 from mappings.tile import TileGrid
 from periphery.drivers import AnyDriver
@@ -28,18 +28,6 @@ from periphery.front_end import ColumnLoad
 
 MOST_BIAS_ROWS = 4096  # word lines of one matrix for its bias
 FEW = 1 << 20  # weights of which a quantile is taken
-SAMPLES = 1024
-WEIGHT_SIZE = 0.2
-"""Mean size of a weight over the largest one of its tile for which front ends are sized; an estimate: the largest of
-some 20,000 normally distributed weights is 4 standard deviations."""
-
-
-def normal_quantiles(size: float) -> torch.Tensor:
-    """Quantiles of a normal distribution of mean size ``size``, clipped to [-1, 1]."""
-    share = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
-    return (torch.erfinv(2.0 * share - 1.0) * (math.sqrt(math.pi) * size)).clamp(-1.0, 1.0).float()
-
-
 @dataclass(frozen=True)
 class WeightMatrix:
     """Weights and biases before any hardware; tensors on the meta device have a shape and no values.

@@ -48,7 +48,7 @@ def estimate(settings: KeywordSpotting) -> Estimate:
     data = Batches(x[None].half(), y, x[:2], y[:2])
     net = KeywordNet(settings.model, mfcc.n_mfcc, len(LABELS), rng=rng)
     form = number_format(settings)
-    aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=how.weight_noise)
+    aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=settings.weight_noise)
 
     def trained(stage: Stage, aware: Aware | None) -> float:
         few, options = replace(stage, steps=_STEPS), RunOptions()
