@@ -75,9 +75,11 @@ class LayerShape(ABC):
     bits : resolution of inputs
     converter_bits : resolution of one conversion; None means ``bits``
     ramps, ramp_cells : ramp columns of the layer, and the cells in all of them together
+    ramp_lines : word lines of the ramps, one for each step, start and bias cell of a column; ramps of one function on a
+        tile share those of their steps
     columns_per_adc : columns that share one ADC (conventional readout and digital partial sums)
     partial_sums : how several row tiles are summed
-    lanes : digital units that work side by side; one unit takes one value a clock
+    lanes : digital units that work side by side; a unit takes its next value when it has given the last
     """
 
     layer: str
@@ -89,6 +91,7 @@ class LayerShape(ABC):
     readout: Literal["ramp", "conventional"]
     ramps: int
     ramp_cells: int
+    ramp_lines: int = 0
     columns_per_adc: int = 8
     adc_model: str = "andrulis2024"
     converter_bits: int | None = None
@@ -270,6 +273,7 @@ class LayerStep:
         self.counted_bits = 0.0
         self.conversions = 0.0
         self.rounds = 0.0
+        self.products = 0
 
     def reset(self) -> ScheduledTask:
         return self.schedule.add("reset and hand over", "control", self.timing.control_s)
@@ -281,6 +285,7 @@ class LayerStep:
         phase_s = timing.input_clocks * timing.t_clk_s / phases
         names = {1: ("",), 2: (" (+)", " (-)")}.get(phases, tuple(f" ({phase + 1})" for phase in range(phases)))
         self.counted_bits += timing.input_clocks * shape.bits
+        self.products += 1
         together = columns * shape.tile_parts * shape.slices
         if shape.row_tiles > 1 and shape.tile_parts == 1:
             self.act("column_switch", "close", columns * shape.slices * shape.row_tiles)
@@ -292,8 +297,8 @@ class LayerStep:
         if not shape.linear:
             ramp_s = timing.gate_ramp_clocks * timing.t_clk_s
             self.front_end_J += columns * (shape.circuit.open_s * shape.circuit.bias_W + ramp_s * shape.circuit.held_W)
-            self.front_end_J += shape.groups * ramp_s * shape.ramp_circuit.bias_W
             self.counted_bits += timing.gate_ramp_clocks * shape.code_bits
+            self.act("code_line", "step", columns * timing.gate_ramp_clocks)
             self.act("code_latch", "write_bit", columns * shape.code_bits)
             return self._ramp(f"ramp for {name}", "gate_ramp", timing.gate_ramp_clocks, after)
         self.front_end_J += together * shape.circuit.open_s * shape.circuit.bias_W
@@ -304,6 +309,19 @@ class LayerStep:
             self.act("adder", "add_bit", additions * shape.sum_bits)
             after = self.compute(f"add partial sums of {name}", additions, timing.add_s, after=after)
         return self.look_up(f"activation of {name}", columns, after=after) if self.activation else after
+
+    def _ramp_lines(self) -> None:
+        """Lines, sequencers and integrators of the ramps, all of which run once a step.
+
+        A sequencer is a flip-flop a line that hands one token on: one is set and one cleared at each line.
+        """
+        shape = self.shape
+        rising_s = self.timing.gate_ramp_clocks * self.timing.t_clk_s
+        self.front_end_J += shape.groups * rising_s * shape.ramp_circuit.bias_W
+        self.act("word_line", "cell_pulse", shape.ramp_cells)
+        self.act("register", "write_bit", 2 * shape.ramp_lines)
+        self.need("word_line", shape.ramp_lines)
+        self.need("register", shape.ramp_lines)
 
     def _convert(self, name: str, columns: int, after: ScheduledTask) -> ScheduledTask:
         """One round of ordinary ADCs over ``columns`` columns side by side."""
@@ -330,6 +348,7 @@ class LayerStep:
         self.act("word_line", "cell_pulse", 2 * activity.state_pulses)
         self.act("pwm_driver", "compare_bit", activity.state_clocks * shape.bits)
         self.act("pwm_driver", "load_bit", hidden * shape.bits)
+        self.act("code_line", "step", hidden * (timing.state_drive_clocks + timing.state_ramp_clocks))
         self.act("comparator", "step", activity.state_compare_steps)
         self.act("code_latch", "write_bit", hidden * shape.bits)
         self.need("cell_array", 2 * hidden)
@@ -358,9 +377,11 @@ class LayerStep:
         return ramp
 
     def compute(self, name: str, values: int, latency_s: float, *, after: ScheduledTask) -> ScheduledTask:
-        """``values`` results on the digital lanes, one a clock and lane, the last one ``latency_s`` after its start."""
-        clocks = math.ceil(values / self.shape.lanes)
-        return self.schedule.add(name, "digital", clocks * self.timing.t_clk_s + latency_s, after=(after,))
+        """``values`` results on the digital lanes, one after the other on each: a unit without registers between its
+        stages takes its next operands at the first clock edge after its last result."""
+        turns, t_clk_s = math.ceil(values / self.shape.lanes), self.timing.t_clk_s
+        each_s = max(1, math.ceil(latency_s / t_clk_s - 1e-9)) * t_clk_s
+        return self.schedule.add(name, "digital", turns * each_s, after=(after,))
 
     def look_up(self, name: str, values: int, *, after: ScheduledTask) -> ScheduledTask:
         """``values`` activations from the digital look-up units."""
@@ -375,9 +396,14 @@ class LayerStep:
         self.act("word_line", "cell_pulse", activity.row_pulses * shape.cells / shape.rows)
         tiled = shape.column_tiles
         did = shape.driver.actions(
-            shape.bits, rows=shape.rows * tiled, pulses=activity.row_pulses * tiled, clocks=activity.row_clocks * tiled
+            shape.bits,
+            rows=shape.rows * tiled * self.products,
+            pulses=activity.row_pulses * tiled,
+            clocks=activity.row_clocks * tiled,
         )
         self.ledger.act_all(did)
+        if not shape.linear:
+            self._ramp_lines()
         self.act("column_front_end", "bias_J", self.front_end_J)
         self.act("shared_counter", "count_bit", self.counted_bits * tiles)
         latency_s = max(task.end_s for task in self.schedule.tasks)

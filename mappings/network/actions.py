@@ -130,8 +130,11 @@ def dense_actions(shape: DenseShape, activity: StepActivity, timing: StepTiming)
 
 
 def _count_arithmetic(step: LayerStep, shape: RecurrentShape) -> None:
-    """Multiplications in bit products, additions in bits, and the registers of the state."""
+    """Multiplications in bit products, additions in bits, and the registers of the state and of what leaves."""
     bits, hidden = shape.bits, shape.hidden
+    # What leaves for the next step and the next layer waits in a register.
+    step.act("register", "write_bit", hidden * bits)
+    step.need("register", hidden * bits)
     stored = shape.state_bits
     if shape.cell == "lstm":
         products, sums = bits * stored + 2 * bits * bits, stored + bits

@@ -164,6 +164,7 @@ class MappedMatrixLayer(MappedLayer):
             readout=chip.readout,
             ramps=sum(count for count, _ in ramps),
             ramp_cells=sum(count * design.cells for count, design in ramps),
+            ramp_lines=self._ramp_lines(),
             columns_per_adc=chip.adc.columns_per_adc,
             adc_model=chip.adc.price,
             converter_bits=one.adc_bits if one.design is None else one.bits,
@@ -201,6 +202,16 @@ class MappedMatrixLayer(MappedLayer):
         range_z = self.front_end.designs[0].load.range_z
         load = state_load(self.chip, self.state_pair_S, 2 ** (self.chip.bits - 1), range_z)
         return circuit_of(self.chip.front_end.design(load))
+
+    def _ramp_lines(self) -> int:
+        """Word lines of all ramps: those of the steps for each tile that a group is on, those of bias cells for each
+        ramp."""
+        lines = 0
+        for one in (*self.converters, *([self.state] if self.state else [])):
+            if one.design is not None:
+                tiles = len(torch.unique(one.group.columns[:, 0] // self.chip.columns))
+                lines += tiles * one.design.lines + one.group.ramps * one.design.column.bias_cells
+        return lines
 
     def components(self) -> dict[str, Component]:
         """The price list, with the converter that the chip names."""

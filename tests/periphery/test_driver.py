@@ -184,7 +184,7 @@ def test_what_drivers_do_and_need_has_a_price(driver: Driver) -> None:
 
 def test_the_pulse_width_driver_counts_what_it_always_did() -> None:
     counted = PWMDriver().actions(5, rows=72, pulses=30, clocks=200)
-    assert counted == {"pwm_driver": {"compare_bit": 1000, "load_bit": 360}}
+    assert counted == {"pwm_driver": {"compare_bit": 1000, "load_bit": 360}, "code_line": {"step": 72 * 30}}
     assert PWMDriver().instances(5, rows=72) == {"pwm_driver": 360}
 
 
