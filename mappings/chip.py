@@ -269,9 +269,10 @@ class Chip:
         lines = self.lines
         if lines is not None and (reason := why_not_folded(lines, cells)):
             found.append(f"wires: {reason}")
-        try:
-            cells.check_voltage(self.driver.v_read_V)
-        except InputError as error:
-            found.append(f"driver.v_read_V: {cells.kind}: {error}")
+        for cell in dict.fromkeys(self.cells):
+            try:
+                cell.check_voltage(self.driver.v_read_V)
+            except InputError as error:
+                found.append(f"driver.v_read_V: {cell.kind}: {error}")
         if found:
             raise InputError(found)
