@@ -331,10 +331,11 @@ class Chip:
         lines = self.lines
         if lines is not None and (reason := why_not_folded(lines, cells)):
             found.append(f"wires: {reason}")
-        try:
-            cells.check_voltage(self.driver.v_read_V)
-        except InputError as error:
-            found.append(f"driver.v_read_V: {cells.kind}: {error}")
+        for cell in dict.fromkeys(self.cells):
+            try:
+                cell.check_voltage(self.driver.v_read_V)
+            except InputError as error:
+                found.append(f"driver.v_read_V: {cell.kind}: {error}")
         try:
             self.read_supply.draw_V(self.driver.v_read_V, self.node_nm)
         except InputError as error:

@@ -181,6 +181,10 @@ def _check(mapping: SparseMapping, b: Any) -> None:
         raise InputError("encoding: a sparse product's scale is the mapping's (scale), and nothing of B is clipped")
     if not chip.driver.exact:
         raise InputError("driver: jitter, mismatch, offset and noise of word-line drivers are not in sparse products")
+    try:
+        chip.device.check_voltage(chip.driver.v_read_V)
+    except InputError as error:
+        raise InputError(f"driver.v_read_V: {chip.device.kind}: {error}") from None
     if not chip.device.linear and chip.driver.amplitude:
         raise InputError("driver: pulses (pwm, bit_serial) on cells whose current is not proportional to the voltage")
 
