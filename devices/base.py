@@ -6,7 +6,8 @@ A device answers four questions, each a pure function of tensors in siemens and 
   exponent, its defects) for as long as it is read;
 - ``conductance_S``: the conductance of those same cells at a time after programming, slow noise included; asked twice
   for the same time, it gives the same answer;
-- ``read_sigma_S``: the standard deviation of the fast noise, drawn anew at every read by whoever reads;
+- ``read_sigma_S``: the standard deviation of the fast noise of those cells, drawn anew at every product by whoever
+  reads;
 - ``g_min_S`` and ``g_max_S``: the range of allowed targets.
 
 The current at a voltage is ``I = G V`` unless a device overrides it, as a polynomial in V whose coefficients follow
@@ -116,6 +117,20 @@ class Device:
     def drifts(self) -> bool:
         """Whether the conductance changes after programming, by the kind of cell or by an effect."""
         return self.evolves or any(effect.moves for effect in self.effects)
+
+    @property
+    def drift_known(self) -> bool:
+        """Whether it is established what time does to these cells, or defined where no device is behind a kind."""
+        return True
+
+    @final
+    @property
+    def unknown_drift(self) -> str:
+        """The sentence that a reader needs where cells stay as written only because nothing is established; else an
+        empty text."""
+        if self.drift_known or self.drifts:
+            return ""
+        return f"drift and retention of {self.kind} are not established: none is modelled, cells stay as written"
 
     def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
         """Standard deviation of the programming error at a target [S], same shape."""
@@ -278,15 +293,18 @@ class Device:
             ),
         )
 
-    def fast_noise_S(self, g_S: torch.Tensor) -> torch.Tensor:
-        """Standard deviation of the fast noise of one read of working cells at ``g_S`` [S], same shape."""
+    def fast_noise_S(self, g_S: torch.Tensor, cells: Cells) -> torch.Tensor:
+        """Standard deviation of the fast noise of working ``cells`` while they are at ``g_S`` [S], same shape."""
         return torch.full_like(g_S, self.read_noise_S)
 
     @final
-    def read_sigma_S(self, g_S: torch.Tensor) -> torch.Tensor:
-        """Standard deviation of the fast noise of one read at conductance ``g_S`` [S], same shape, by the kind of cell
-        and its effects."""
-        sigma_S = self.fast_noise_S(g_S)
+    def read_sigma_S(self, g_S: torch.Tensor, cells: Cells) -> torch.Tensor:
+        """Standard deviation of the fast noise of one read of ``cells`` while they are at ``g_S`` [S], same shape.
+
+        By the kind of cell and its effects; zero for cells that are stuck off and for those that do not conduct.
+        """
+        sigma_S = self.fast_noise_S(g_S, cells)
         for effect in self.effects:
             sigma_S = effect.read_sigma_S(sigma_S, g_S)
-        return sigma_S
+        absent = g_S <= 0.0 if cells.faults is None else (g_S <= 0.0) | cells.faults.off
+        return sigma_S.masked_fill(absent, 0.0)

@@ -44,6 +44,11 @@ class MiloRRAM(Device):
     programming_scale: Annotated[float, Ge(0.0)] = 1.0
     v_max_V: Annotated[float, Gt(0.0)] = 0.5
 
+    @property
+    def drift_known(self) -> bool:
+        """False: nothing is published."""
+        return False
+
     def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
         """Equation (1) [S]."""
         return (4.782321e-6 - 0.009107 * target_S).clamp_min(0.0) * self.programming_scale

@@ -27,6 +27,11 @@ class TaOx(Device):
     programming_noise_S: Annotated[float, Ge(0.0)] = 2.73e-6
     read_noise_S: float = 0.14e-6
 
+    @property
+    def drift_known(self) -> bool:
+        """False: nothing is published."""
+        return False
+
     def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
         """Residual after write-verify, the same at every level [S]."""
         return torch.full_like(target_S, self.programming_noise_S)

@@ -24,6 +24,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 import torch
 from annotated_types import Ge, Gt
 
+from devices.base import Cells
 from devices.fits import polynomial, saturating
 from devices.snapshots import Snapshots
 
@@ -103,7 +104,7 @@ class SONOS(Snapshots):
         to_S = 1e-9 / self.v_read_V
         return (nA * to_S).to(target_S.dtype), (spread * to_S).to(target_S.dtype)
 
-    def fast_noise_S(self, g_S: torch.Tensor) -> torch.Tensor:
+    def fast_noise_S(self, g_S: torch.Tensor, cells: Cells) -> torch.Tensor:
         """Equation (3), and ``read_noise_S`` in quadrature [S]."""
         a, b = READ_NOISE_NA
         to_S = 1e-9 / self.v_read_V

@@ -116,6 +116,10 @@ class FormedTaOx(Device):
             change = change + self.slow_noise_S * slow_noise.slow_path(cells.slow, change, t_s, self.decades)
         return (cells.programmed_S + cells.state["formed"] * change).clamp_min_(0.0)
 
+    def fast_noise_S(self, g_S: torch.Tensor, cells: Cells) -> torch.Tensor:
+        """``read_noise_S`` for formed cells; an insulator has no filament that fluctuates [S]."""
+        return cells.state["formed"] * self.read_noise_S
+
     def decades(self, t_s: float) -> float:
         """u of (3) [1]."""
         return math.log10(1.0 + t_s / self.slow_t0_s)

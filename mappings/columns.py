@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -122,18 +123,25 @@ class MappedConverter:
             return replace(self, ends_z=(-self.range_z, self.range_z))
         return self
 
-    def build(self, rng: ChipStreams) -> GroupConverter:
-        """Program the group's ramps and draw the comparators of its columns; ``rng``: the layer's streams."""
+    def build(self, rng: ChipStreams, parts: int = 1) -> GroupConverter:
+        """Program the group's ramps and draw the comparators of its columns; ``rng``: the layer's streams.
+
+        ``parts``: row tiles and slices of a column that are converted apart, each by converters of its own.
+        """
         chip, group, rng = self.chip, self.group, rng.child(*self.stream)
-        offset = chip.comparator.offset_V * rng.child("comparators").normal((group.ramps, group.width))
+        ramps = parts * group.ramps
+        offset = chip.comparator.offset_V * rng.child("comparators").normal((ramps, group.width))
         ramp = adc = None
         if self.design is not None:
             programmed = Ramp.program(self.design, ramps=group.ramps, rng=rng.child("ramp"))
             ramp = RampConverter(programmed, chip.comparator, offset, self.volts_per_z, chip.driver.t_clk_s)
         if self.ends_z is not None:
+            low_z, high_z = (
+                end.repeat(parts, 1) if isinstance(end, torch.Tensor) and len(end) > 1 else end for end in self.ends_z
+            )
             adc = chip.adc.build(
-                chip.adc.grid(self.adc_bits, *self.ends_z),
-                ramps=group.ramps,
+                chip.adc.grid(self.adc_bits, low_z, high_z),
+                ramps=ramps,
                 columns=group.width,
                 volts_per_z=self.volts_per_z,
                 rng=rng.child("adc"),
@@ -143,7 +151,11 @@ class MappedConverter:
 
 @dataclass(frozen=True)
 class GroupConverter:
-    """The converters of one group as built on every chip: ramps with comparators, or linear converters and a table."""
+    """The converters of one group as built on every chip: ramps with comparators, or linear converters and a table.
+
+    ``offset_V``: ``(chips, parts * ramps, width)``; parts of a column that are converted apart have converters of their
+    own, those of the first part first.
+    """
 
     mapped: MappedConverter
     ramp: RampConverter | None
@@ -166,17 +178,26 @@ class GroupConverter:
             return self.ramp.read(t_s, factor)
         mapped, chip = self.mapped, self.mapped.chip
         gain = 1.0 if chip.adc.converter.ratiometric else chip.driver.supply_gain
-        scale = gain / factor[:, None] if isinstance(factor, torch.Tensor) else gain / factor
+        scale: torch.Tensor | float
+        if isinstance(factor, torch.Tensor):
+            scale = (gain / factor[:, None]).repeat(1, 1, self.offset_V.shape[1] // self.group.ramps, 1)
+        else:
+            scale = gain / factor
+        comparator, kept = chip.comparator, None
+        if comparator.hold_leak_s is not None:
+            waits_s = chip.adc.waits_s(mapped.adc_bits, self.group.width, chip.driver.t_clk_s)
+            kept = torch.exp(-waits_s / comparator.hold_leak_s)
         return LookUpConverter(
             mapped.group.function,
             mapped.adc_bits,
             mapped.bits,
             mapped.range_z,
             self.offset_V / mapped.volts_per_z,
-            chip.comparator.noise_V / mapped.volts_per_z,
+            math.hypot(comparator.noise_V, comparator.hold_noise_V) / mapped.volts_per_z,
             scale,
             self.adc,
             chip.adc.activation,
+            kept,
         )
 
     def reading(self, chip: Chip) -> GroupConverter:
@@ -211,20 +232,16 @@ class GroupConverter:
         return levels[codes.long()]
 
 
-def volts_per_z(chip: Chip, functions: list[tuple[Function, int]]) -> float:
-    """Integrator voltage per unit of pre-activation at the present read voltage [V].
-
-    The capacitor is sized so that the widest ramp (function, bits) sweeps ``comparator.swing_V`` at the design voltage.
-    """
-    if chip.readout == "ramp":
-        ideal = RampColumn(device=Ideal())
-        widest = max(
-            float((thresholds(function, bits) if function.rises else ideal.design(function, bits).theta).abs().max())
-            for function, bits in functions
-        )
-    else:
-        widest = chip.adc.range_z
-    return chip.comparator.swing_V / (2.0 * widest) * chip.driver.supply_gain
+def range_z(chip: Chip, functions: list[tuple[Function, int]]) -> float:
+    """Pre-activations that a column's capacitor has to hold, peak to peak: those of the widest ramp (function, bits),
+    or the range of an ordinary converter."""
+    if chip.readout != "ramp":
+        return 2.0 * chip.adc.range_z
+    ideal = RampColumn(device=Ideal())
+    return 2.0 * max(
+        float((thresholds(function, bits) if function.rises else ideal.design(function, bits).theta).abs().max())
+        for function, bits in functions
+    )
 
 
 def codes_of(
@@ -239,7 +256,8 @@ def codes_of(
     """Convert the group's columns of a layer's pre-activation to codes ``(chips, n, ramps, width)``.
 
     Several parts are the row tiles, weight slices or input bits of a column, whose words are added digitally: each is
-    converted linearly, with noise and offset, over its share of the range, and the look-up takes the sum. ``trim``,
+    converted linearly, with noise and offset, over its share of the range, and the look-up takes the sum. Row tiles and
+    slices have converters of their own, side by side; bits of an input take turns on the same ones. ``trim``,
     ``(chips, ramps, width)``, divides every column's pre-activation: on its integrator where a ramp converts it, as a
     digital word otherwise. ``activity`` counts the steps that linear converters with comparators took.
     """
@@ -255,17 +273,35 @@ def codes_of(
             z, variance = z / trim, None if variance is None else variance / trim.square()
         return conversion.codes(z, variance, noise)
     assert isinstance(conversion, LookUpConverter)
+    aside = conversion.offset_z.shape[1] // group.ramps
     words = []
-    for z, variance, share in gathered:
-        if share == 1.0:
-            word = conversion.words(z, variance, noise)
-        else:
-            word = conversion.words(z / share, None if variance is None else variance / share**2, noise)
+    for first in range(0, len(gathered), aside):
+        z, variance, share = _side_by_side(gathered[first : first + aside])
+        word = conversion.words(z, variance, noise)
         if activity is not None:
-            activity.add("adc_steps", group.scatter(conversion.compare_steps(word))[:, : activity.valid])
-        words.append(word if share == 1.0 else word * share)
+            steps = conversion.compare_steps(word)[:, : activity.valid].unflatten(2, (aside, group.ramps))
+            activity.add("adc_steps", group.scatter(steps.transpose(1, 2)))
+        words.extend((word * share).unflatten(2, (aside, group.ramps)).unbind(2))
     total = words[0] if len(words) == 1 else torch.stack(words).sum(dim=0)
     return conversion.look_up(total if trim is None else total / trim)
+
+
+def _side_by_side(
+    parts: Sequence[tuple[torch.Tensor, torch.Tensor | None, float]],
+) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | float]:
+    """Parts as one bank of converters takes them, ``(chips, n, parts * ramps, width)``, each over its share of the
+    range: pre-activations, variances and shares."""
+    (z, variance, share), *more = parts
+    if not more:
+        return (
+            (z, variance, 1.0)
+            if share == 1.0
+            else (z / share, None if variance is None else variance / share**2, share)
+        )
+    shares = torch.tensor([share for _, _, share in parts]).repeat_interleave(z.shape[2])[:, None]
+    variances = [variance for _, variance, _ in parts if variance is not None]
+    together = torch.cat(variances, dim=2) / shares.square() if len(variances) == len(parts) else None
+    return torch.cat([z for z, _, _ in parts], dim=2) / shares, together, shares
 
 
 @dataclass(frozen=True)

@@ -132,12 +132,14 @@ def dense_actions(shape: DenseShape, activity: StepActivity, timing: StepTiming)
 def _count_arithmetic(step: LayerStep, shape: RecurrentShape) -> None:
     """Multiplications in bit products, additions in bits, and the registers of the state."""
     bits, hidden = shape.bits, shape.hidden
+    stored = shape.state_bits
     if shape.cell == "lstm":
-        products, sums, stored = bits * shape.state_bits + 2 * bits * bits, shape.state_bits + bits, shape.state_bits
-        multiplier, adder = bits * shape.state_bits + bits * bits, shape.state_bits
+        products, sums = bits * stored + 2 * bits * bits, stored + bits
+        multiplier, adder = bits * stored + bits * bits, stored
     elif shape.cell == "gru":
-        products, sums, stored = 3 * bits * bits, 3 * bits, bits
-        multiplier, adder = 2 * bits * bits, 2 * bits
+        # r h and z h take the state as it is stored; (1 - z) n takes two codes.
+        products, sums = 2 * bits * stored + bits * bits, stored + 2 * bits
+        multiplier, adder = bits * stored + bits * bits, stored + bits
     else:
         return
     step.act("multiplier", "bit_product", hidden * products)

@@ -82,7 +82,12 @@ class RecurrentRead(MatrixLayerRead):
         group, conversion, top = self.state.group, self.state.conversion, 2 ** (self.chip.bits - 1) - 1
         per_clock = top / self.chip.state.drive_limit
         pulses = torch.round(c * per_clock).clamp_(-top, top)
-        codes = codes_of(conversion, group, [PreActivation(pulses * (self.state.gain / per_clock))], noise)
+        variance = None
+        if self.state.variance is not None:
+            squares = self.chip.driver.noise_counts(pulses, self.chip.bits)
+            variance = squares * (self.state.variance / per_clock**2)
+        driven = PreActivation(pulses * (self.state.gain / per_clock), variance)
+        codes = codes_of(conversion, group, [driven], noise)
         if activity is not None:
             real = slice(activity.valid)
             activity.add("state_pulses", pulses[:, real] != 0)

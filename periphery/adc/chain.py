@@ -50,6 +50,16 @@ class ConventionalADC:
         low = -self.range_z if low_z is None else low_z
         return Grid(bits, low, self.range_z if high_z is None else high_z, self.converter.grid_levels)
 
+    def waits_s(self, bits: int, columns: int, t_clk_s: float) -> torch.Tensor:
+        """How long each column's product has been held in the middle of its conversion, ``(columns,)`` [s].
+
+        Neighbours take turns on a shared converter.
+        """
+        clocks = self.converter.clocks(bits)
+        conversion_s = 1.0 / self.rate_per_s if clocks is None else clocks * t_clk_s
+        turn = torch.arange(columns) % (1 if self.converter.per_column else self.columns_per_adc)
+        return (turn + 0.5) * conversion_s
+
     def build(self, grid: Grid, *, ramps: int, columns: int, volts_per_z: float, rng: ChipStreams) -> BuiltADC:
         """The converters of one ramp group on every chip; ``volts_per_z`` at the present read voltage."""
         bank = Bank(ramps, columns, self.columns_per_adc, volts_per_z)
@@ -63,7 +73,8 @@ class LookUpConverter:
     ``gain`` is what a fixed reference makes of a changed read voltage, ``V_read / V_design`` (1 for a ratiometric
     one); a number, or a tensor ``(chips, 1, ramps, 1)`` where drift compensation scales the reference of every chip.
     ``offset_z``: ``(chips, ramps, columns)`` [z]. ``adc``: converters as built; None for the ideal quantiser of
-    ``bits`` over ``-range_z`` to ``range_z``.
+    ``bits`` over ``-range_z`` to ``range_z``. ``kept``: share of its held product that each column has left when its
+    turn comes, ``(columns,)`` [1]; None where it leaks nothing.
     """
 
     function: Function
@@ -75,6 +86,7 @@ class LookUpConverter:
     gain: torch.Tensor | float = 1.0
     adc: BuiltADC | None = None
     activation: AnyActivation = LookUpTable()
+    kept: torch.Tensor | None = None
 
     def codes(self, z: torch.Tensor, variance: torch.Tensor | None, noise: BlockNoise) -> torch.Tensor:
         """Output codes of ``z (chips, n, ramps, columns)``; ``variance`` is the array's read noise [z^2]."""
@@ -82,6 +94,8 @@ class LookUpConverter:
 
     def words(self, z: torch.Tensor, variance: torch.Tensor | None, noise: BlockNoise) -> torch.Tensor:
         """Digital words of ``z``, as values of z. The gain acts on z, its noise and the offset alike."""
+        if self.kept is not None:
+            z, variance = z * self.kept, None if variance is None else variance * self.kept.square()
         seen = with_noise(z + self.offset_z[:, None], variance, self.sigma_z, noise)
         if self.adc is None:
             return self.linear(seen * self.gain)

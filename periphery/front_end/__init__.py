@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from periphery.front_end.base import FrontEnd
 from periphery.front_end.design import BudgetLine, FrontEndDesign
+from periphery.front_end.ideal import IdealFrontEnd
 from periphery.front_end.integrator import Integrator
 from periphery.front_end.kinds import FRONT_ENDS, AnyFrontEnd
 from periphery.front_end.load import ColumnLoad
@@ -16,6 +17,7 @@ __all__ = [
     "ColumnLoad",
     "FrontEnd",
     "FrontEndDesign",
+    "IdealFrontEnd",
     "Integrator",
     "Transimpedance",
 ]

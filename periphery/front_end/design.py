@@ -102,6 +102,7 @@ class FrontEndDesign:
     Parameters
     ----------
     load : what it was sized for
+    capacitor : its kind
     capacitor_F : capacitor on which the difference of the lines is integrated, or of the feedback [F]
     capacitor_m2 : area of it [m2]
     division : by how much the current of a line is divided before the capacitor [1]
@@ -118,6 +119,7 @@ class FrontEndDesign:
     """
 
     load: ColumnLoad
+    capacitor: str
     capacitor_F: float
     capacitor_m2: float
     division: float
@@ -140,6 +142,17 @@ class FrontEndDesign:
         Mirrors of different lines err apart; one draw a column is the error of a column whose charge is on one line.
         """
         return math.hypot(self.mirror_sigma, self.capacitor_sigma)
+
+    @property
+    def bias_W(self) -> float:
+        """What a column draws while it is on [W]."""
+        return self.bias_A * self.supply_V
+
+    @property
+    def held_W(self) -> float:
+        """What a column draws while its capacitor keeps the product [W]: behind a mirror or a switch the amplifiers
+        rest, and a plain integrator's holds the capacitor."""
+        return self.bias_W if self.division == 1.0 and self.capacitor_F > 0.0 else 0.0
 
     def noise_z2(self, line_S: Siemens) -> Siemens:
         """Variance of the noise of one product, cells' Johnson noise over all lines included, for lines of ``line_S``,

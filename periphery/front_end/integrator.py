@@ -114,6 +114,7 @@ class Integrator(FrontEnd):
         um2 = self.amplifier_um2(amplifier_A) + carrying_um2 + self.carrying_um2(input_A) + unit_um2 * (1.0 + division)
         return FrontEndDesign(
             load=load,
+            capacitor=self.capacitor,
             capacitor_F=capacitor_F,
             capacitor_m2=self.capacitor_m2(capacitor_F),
             division=division,
@@ -184,6 +185,7 @@ class Integrator(FrontEnd):
         crossed = 2.0 * load.kT_J * self.gamma * capacitor_F / gm
         return FrontEndDesign(
             load=load,
+            capacitor=self.capacitor,
             capacitor_F=capacitor_F,
             capacitor_m2=self.capacitor_m2(capacitor_F),
             division=1.0,

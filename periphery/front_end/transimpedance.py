@@ -59,6 +59,7 @@ class Transimpedance(FrontEnd):
         um2 = n * self.layout * self.amplifier_um2(bias_A / n) + n * ohm * self.resistor_um2_per_ohm
         return FrontEndDesign(
             load=load,
+            capacitor=self.capacitor,
             capacitor_F=capacitor_F,
             capacitor_m2=self.capacitor_m2(capacitor_F),
             division=1.0,

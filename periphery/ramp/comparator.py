@@ -20,20 +20,18 @@ class Comparator:
     offset_V : standard deviation over columns of the offset that auto-zeroing leaves [V]; an estimate
     noise_V : standard deviation of the noise of one decision [V]; an estimate
     noise : ``per_conversion`` (one draw a conversion) or ``per_step`` (one draw at every step of the ramp)
-    swing_V : voltage over which the largest ramp sweeps at the nominal read voltage [V]; sets the integrator's
-    capacitor
     delay_s : time from the crossing to the latched code, the same in all columns [s]
     delay_compensated : start the counter later by the whole clock periods nearest to the delay
     hold_F : capacitor that holds the product, whose sampling noise ``sqrt(kT / C)`` adds to every conversion [F]; None
     is a noiseless one
-    hold_leak_s : time constant with which the sampled product leaks to zero while the ramp runs [s]; None for no leak
+    hold_leak_s : time constant with which the sampled product leaks to zero while the ramp runs, or until a column's
+    turn at a shared converter [s]; None for no leak
     temperature_K : temperature of the circuit, for the sampling noise [K]
     """
 
     offset_V: Annotated[float, Ge(0.0)] = 0.5e-3
     noise_V: Annotated[float, Ge(0.0)] = 0.3e-3
     noise: Literal["per_conversion", "per_step"] = "per_conversion"
-    swing_V: Annotated[float, Gt(0.0)] = 0.5
     delay_s: Annotated[float, Ge(0.0)] = 0.0
     delay_compensated: bool = False
     hold_F: Annotated[float, Gt(0.0)] | None = None
@@ -49,6 +47,16 @@ class Comparator:
         """Clock periods by which a code is latched too late; negative where the counter starts too late."""
         clocks = self.delay_s / t_clk_s
         return clocks - round(clocks) if self.delay_compensated else clocks
+
+    @property
+    def of_ramps(self) -> list[str]:
+        """Names of what is set that acts only where a comparator watches a ramp."""
+        given = {
+            "delay_s": self.delay_s > 0.0,
+            "delay_compensated": self.delay_compensated,
+            "noise: per_step": self.noise == "per_step",
+        }
+        return [name for name, is_set in given.items() if is_set]
 
     def idealised(self) -> Comparator:
         """The same comparator without offset, noise, delay or leak."""

@@ -57,7 +57,8 @@ class RampColumn:
     reorder : deal the programmed cells out anew among steps of as many clocks, where that lowers the largest INL
     redundant_columns : ramps programmed in the place of one; the one with the lowest largest INL is used
     columns_per_ramp : product columns whose comparators watch one ramp; None is all columns of a tile
-    capacitor_mismatch : standard deviation of the ratio of the integrators' capacitors [1]
+    capacitor_mismatch : standard deviation of the capacitor of the ramp's own integrator, one draw a ramp [1]; those of
+    the columns, one draw a column, belong to the front end
     jitter_clocks : standard deviation of one clock period, independent from period to period [clock periods]
     settling_clocks : time constant with which each step settles [clock periods]
     """

@@ -19,7 +19,7 @@ from workloads.kws.run import run
 from workloads.kws.settings import KeywordSpotting, NumberFormat
 from workloads.kws.tables import FIGURES
 from workloads.kws.training import Batches, Stage, train
-from workloads.ledger import cited
+from workloads.priced import cited
 from workloads.recordings.clips import CLIP_SAMPLES, LABELS
 from workloads.running import RunOptions, one_thread
 from workloads.workload import Estimate, Workload

@@ -239,7 +239,7 @@ def _drive(counts: Floats, chip: SparseChip) -> tuple[Any, Any, Floats]:
 
 def _loads(counts: Floats, chip: SparseChip) -> Any:
     n, driver, bits = torch.from_numpy(counts), chip.driver, chip.input_bits
-    loads = torch.stack([driver.pulses(n, bits), driver.driven_clocks(n, bits), driver.loss_counts(n, bits)])
+    loads = torch.stack([driver.pulses(n, bits), driver.driven_clocks(n, bits), driver.charge_counts(n, bits)])
     return loads.float().numpy()
 
 

@@ -136,7 +136,8 @@ def test_gru_drives_its_rows_twice_and_has_no_state_ramp() -> None:
     assert drives == ["drive inputs (+)", "drive inputs (-)"] * 2
     assert counts(gru)["code_latch", "write_bit"] == 3 * 32 * 5
     assert pieces(gru)["comparator"] == 96
-    assert counts(gru)["multiplier", "bit_product"] == 3 * 25 * 32
+    assert counts(gru)["multiplier", "bit_product"] == (25 + 2 * 5 * 10) * 32
+    assert pieces(gru)["register"] == counts(gru)["register", "write_bit"] == 10 * 32, "the state as it is simulated"
     assert gru.latency_s > 2 * (30 + 37) * 1e-9
     assert "multiplier" not in pieces(rnn)
     assert rnn.latency_s == pytest.approx((20 + 30 + 37) * 1e-9)
