@@ -22,7 +22,7 @@ Siemens = TypeVar("Siemens", float, torch.Tensor)
 class Term:
     """One contribution to noise, offset or loss, ``sum_k coefficients[k] line_S^k``, with its equation and source.
 
-    ``by_bias``: whether more bias makes it smaller.
+    ``by_bias``: whether more bias makes it smaller; ``arrives``: whether it comes with the charge, and with its gain.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Term:
     source: str
     coefficients: tuple[float, ...]
     by_bias: bool = True
+    arrives: bool = False
 
     def at(self, line_S: Siemens) -> Siemens:
         """Its value for a line of that conductance."""
@@ -41,37 +42,47 @@ class Term:
 
 @dataclass(frozen=True, kw_only=True)
 class Settling:
-    """How the charge of a pulse follows: the roots of ``a s^2 + (b0 + b1 G) s + c``, G the line's conductance.
+    """How the charge of a pulse follows: the loop has the roots of ``a s^2 + b s + 1``, ``b = b0 + b1 G``.
 
-    A current that flows for ``pulse_s`` lags by ``tau``; what has not arrived ``settle_s`` later is lost. ``sampled``:
-    it is not integrated, its level is taken at the end.
+    A current I that flows for ``pulse_s`` leaves ``I lag`` behind, which then comes with the time constant ``tau``;
+    what has not arrived ``settle_s`` later is lost. G is the line's conductance.
+
+    Parameters
+    ----------
+    a_s2, b0_s, b1_s_per_S : the loop
+    lag0_s, lag1_s_per_S : ``lag = lag0 + lag1 G + 2 a / b``, the last of which bounds what a second pole adds
+    mirror_s : a further lag behind the loop; time constants in a row are added, which is never too short
+    sampled : what flows is not integrated, its level is taken at the end
     """
 
-    a: float
-    b0: float
-    b1: float
-    c: float
+    a_s2: float = 0.0
+    b0_s: float
+    b1_s_per_S: float = 0.0
+    lag0_s: float
+    lag1_s_per_S: float = 0.0
+    mirror_s: float = 0.0
     pulse_s: float
     settle_s: float
-    lag_s: float = 0.0
     sampled: bool = False
 
     def tau_s(self, line_S: Siemens) -> Siemens:
-        """Time constant [s]: of the slower root ``(b + sqrt(b^2 - 4 a c)) / 2 c``, or ``2 a / b`` where it rings, and
-        ``lag_s``. Lags in a row are added, which is never too short."""
-        b = self.b0 + self.b1 * line_S
-        rest = b * b - 4.0 * self.a * self.c
-        real: Siemens = (b + (0.5 * (rest + abs(rest))) ** 0.5) / (2.0 * self.c)
-        ringing = 2.0 * self.a / b
-        return self.lag_s + 0.5 * (real + ringing + abs(real - ringing))
+        """Time constant [s]: the slower root ``(b + sqrt(b^2 - 4 a)) / 2``, or ``2 a / b`` where the loop rings."""
+        b = self.b0_s + self.b1_s_per_S * line_S
+        rest = b * b - 4.0 * self.a_s2
+        real: Siemens = 0.5 * (b + (0.5 * (rest + abs(rest))) ** 0.5)
+        ringing = 2.0 * self.a_s2 / b
+        return self.mirror_s + 0.5 * (real + ringing + abs(real - ringing))
 
     def loss(self, line_S: Siemens) -> Siemens:
-        """Share that is lost [1]: ``tau / T (1 - exp(-T / tau)) exp(-settle / tau)`` of a pulse's charge, or
-        ``exp(-(T + settle) / tau)`` of a level."""
+        """Share that is lost [1]: ``lag / T (1 - exp(-T / tau)) exp(-settle / tau)`` of a pulse's charge, or
+        ``exp(-T / tau)`` of a level."""
         tau = self.tau_s(line_S)
-        after: Siemens = math.e ** (-self.settle_s / tau)
         last: Siemens = math.e ** (-self.pulse_s / tau)
-        return after * last if self.sampled else tau / self.pulse_s * (1.0 - last) * after
+        if self.sampled:
+            return last
+        lag = self.lag0_s + self.lag1_s_per_S * line_S + 2.0 * self.a_s2 / (self.b0_s + self.b1_s_per_S * line_S)
+        share: Siemens = lag / self.pulse_s * (1.0 - last) * math.e ** (-self.settle_s / tau)
+        return share
 
 
 class BudgetLine(NamedTuple):
@@ -146,7 +157,10 @@ class FrontEndDesign:
     def noise_z2(self, line_S: Siemens) -> Siemens:
         """Variance of the noise of one product, cells' Johnson noise over all lines included, for lines of ``line_S``,
         in units of the pre-activation squared."""
-        return _sum(self.noises, line_S)
+        gain = self.gain(line_S)
+        arriving = [term for term in self.noises if term.arrives]
+        others = [term for term in self.noises if not term.arrives]
+        return gain * gain * _sum(arriving, line_S) + _sum(others, line_S)
 
     def offset_sigma_z(self, line_S: Siemens) -> Siemens:
         """Standard deviation over columns of the offset, drawn once a column, in units of the pre-activation; 0 where
@@ -171,17 +185,17 @@ class FrontEndDesign:
         lines = [BudgetLine("LSB", self.swing_V / 2**bits, "V", f"V_swing / 2^{bits}", "definition")]
         for kind, terms in (("noise", self.noises), ("offset", self.offsets)):
             for term in terms:
-                value = math.sqrt(term.at(line_S)) * self.volts_per_z
+                value = math.sqrt(term.at(line_S)) * self.volts_per_z * (self.gain(line_S) if term.arrives else 1.0)
                 lines.append(BudgetLine(f"{kind}: {term.name}", value, "V", term.equation, term.source))
         for term in self.losses:
             lines.append(BudgetLine(f"gain lost: {term.name}", term.at(line_S), "1", term.equation, term.source))
         squares, ratio = "root of the sum of squares", "((gm/I)^2 A_VT^2 + A_beta^2) (1 + 1/M) / (2 W L), root"
-        arrives = "exp(-T / tau)" if self.settling.sampled else "tau / T (1 - exp(-T / tau)) exp(-settle / tau)"
+        arrives = "exp(-T / tau)" if self.settling.sampled else "lag / T (1 - exp(-T / tau)) exp(-settle / tau)"
         noise_V, offset_V = math.sqrt(self.noise_z2(line_S)), self.offset_sigma_z(line_S)
         bias_J = self.bias_A * self.supply_V * load.open_s
         return [
             *lines,
-            BudgetLine("time constant", self.settling.tau_s(line_S), "s", "slower root of a s^2 + b s + c", "derived"),
+            BudgetLine("time constant", self.settling.tau_s(line_S), "s", "slower root of a s^2 + b s + 1", "derived"),
             BudgetLine("gain lost: settling", self.settling.loss(line_S), "1", arrives, "derived"),
             BudgetLine("noise: all", noise_V * self.volts_per_z, "V", squares, "sum"),
             BudgetLine("offset: all", offset_V * self.volts_per_z, "V", squares, "sum"),

@@ -34,5 +34,5 @@ class IdealFrontEnd(FrontEnd):
             noises=(),
             offsets=(),
             losses=(),
-            settling=Settling(a=0.0, b0=1.0, b1=0.0, c=1e30, pulse_s=1.0, settle_s=1.0),
+            settling=Settling(b0_s=1e-30, lag0_s=0.0, pulse_s=1.0, settle_s=1.0),
         )

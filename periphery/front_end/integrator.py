@@ -97,17 +97,19 @@ class Integrator(FrontEnd):
         unit_um2 = max(self.mirror_um2, carrying_um2 / division)
         sigma = self.mirror_sigma(load, division, unit_um2)
         input_F, gate_F = self.input_F(load), self.load_F + self.gate_F_per_um2 * carrying_um2
+        mirror_s = self.gate_F_per_um2 * unit_um2 * (1.0 + division) / gm_input
         settling = Settling(
-            a=input_F * gate_F,
-            b0=gate_F * gm_input,
-            b1=gate_F,
-            c=gm_input * gm,
+            a_s2=input_F * gate_F / (gm_input * gm),
+            b0_s=gate_F / gm,
+            b1_s_per_S=gate_F / (gm_input * gm),
+            lag0_s=mirror_s,
+            lag1_s_per_S=gate_F / (gm_input * gm),
+            mirror_s=mirror_s,
             pulse_s=load.phase_s,
             settle_s=load.settle_s,
-            lag_s=self.gate_F_per_um2 * unit_um2 * (1.0 + division) / gm_input,
         )
         white = 2.0 * load.kT_J * self.gamma * time_s * n / q**2
-        moving_V2 = load.kT_J * self.gamma * settling.c / (gm * (settling.b0 + settling.b1 * load.line_S))
+        moving_V2 = load.kT_J * self.gamma / (gm * (settling.b0_s + settling.b1_s_per_S * load.line_S))
         seen = 0.0 if load.phases_cancel else n * (time_s / q) ** 2
         um2 = self.amplifier_um2(amplifier_A) + carrying_um2 + self.carrying_um2(input_A) + unit_um2 * (1.0 + division)
         return FrontEndDesign(
@@ -128,7 +130,7 @@ class Integrator(FrontEnd):
                 _amplifier(load, self.gamma, gm),
                 Term(
                     name="amplifier, line capacitance",
-                    equation="2 n C_line^2 v^2 / q^2, v^2 = k T gamma c / (gm b)",
+                    equation="2 n C_line^2 v^2 / q^2, v^2 = k T gamma / (gm b)",
                     source="white noise through the boosted loop, at both ends of T",
                     coefficients=(2.0 * n * input_F**2 * moving_V2 / q**2,),
                 ),
@@ -172,15 +174,14 @@ class Integrator(FrontEnd):
         n, time_s, q = load.lines, load.open_s, load.charge_per_z_C
         gm, gain = self.amplifier_S(bias_A / n), self.open_loop_gain
         input_F = self.input_F(load)
+        loop_s = (input_F + self.load_F + input_F * self.load_F / capacitor_F) / gm
         settling = Settling(
-            a=0.0,
-            b0=input_F + self.load_F + input_F * self.load_F / capacitor_F,
-            b1=0.0,
-            c=gm,
+            b0_s=loop_s,
+            lag0_s=loop_s,
             pulse_s=load.phase_s,
             settle_s=load.settle_s,
         )
-        moving_C2 = load.kT_J * self.gamma / settling.b0 * ((capacitor_F + input_F) ** 2 + input_F**2)
+        moving_C2 = load.kT_J * self.gamma / (gm * loop_s) * ((capacitor_F + input_F) ** 2 + input_F**2)
         crossed = 2.0 * load.kT_J * self.gamma * capacitor_F / gm
         return FrontEndDesign(
             load=load,
@@ -217,9 +218,9 @@ class Integrator(FrontEnd):
                 ),
                 Term(
                     name="virtual ground moves by I / gm",
-                    equation="G / gm",
-                    source="a transconductor that carries the line's current",
-                    coefficients=(0.0, 1.0 / gm),
+                    equation="G (1 + C_load / C) / gm",
+                    source="a transconductor that carries the line's current and charges its load",
+                    coefficients=(0.0, (1.0 + self.load_F / capacitor_F) / gm),
                 ),
             ),
             settling=settling,
@@ -234,6 +235,7 @@ def _johnson(load: ColumnLoad) -> Term:
         source=NYQUIST,
         coefficients=(0.0, 2.0 * load.kT_J * load.lines * load.open_s / load.charge_per_z_C**2),
         by_bias=False,
+        arrives=True,
     )
 
 
@@ -245,6 +247,7 @@ def _amplifier(load: ColumnLoad, gamma: float, gm: float) -> Term:
         equation="2 k T gamma G^2 n T / (gm q^2)",
         source="4 k T gamma / gm at the input, through the line's conductance",
         coefficients=(0.0, 0.0, charge_C2 / load.charge_per_z_C**2),
+        arrives=True,
     )
 
 

@@ -49,7 +49,7 @@ class Transimpedance(FrontEnd):
         gm, gain, input_F = self.amplifier_S(bias_A / n), self.open_loop_gain, self.input_F(load)
         loop_s = (input_F + self.load_F + input_F * self.load_F / capacitor_F) / gm
         # A level sampled at the end of its time: what is missing is exp(-t / tau), not a share of a pulse.
-        settling = Settling(a=0.0, b0=filter_s + loop_s, b1=0.0, c=1.0, pulse_s=level_s, settle_s=0.0, sampled=True)
+        settling = Settling(b0_s=filter_s + loop_s, lag0_s=0.0, pulse_s=level_s, settle_s=0.0, sampled=True)
         # White current noise S of one sided density passes S / (4 tau).
         per_A = samples * (load.phase_s / load.charge_per_z_C) ** 2
         white = load.kT_J * per_A / filter_s
