@@ -37,7 +37,7 @@ def price_rows(ledger: Ledger, variant: str, layer: str, chip: Chip, conversions
             model=model,
             energy_J=quote.energy_J,
             area_m2=quote.area_m2,
-            chosen=chip.readout == "conventional" and model == chip.adc.price,
+            chosen=chip.readout == "conventional" and model == chip.adc.price_model,
             source=quote.source,
         )
     if chip.readout == "ramp":

@@ -166,7 +166,7 @@ class MappedMatrixLayer(MappedLayer):
             ramp_cells=sum(count * design.cells for count, design in ramps),
             ramp_lines=self._ramp_lines(),
             columns_per_adc=chip.adc.columns_per_adc,
-            adc_model=chip.adc.price,
+            adc_model=chip.adc.price_model,
             converter_bits=one.adc_bits if one.design is None else one.bits,
             partial_sums=chip.partial_sums,
             lanes=chip.lanes,
@@ -218,7 +218,7 @@ class MappedMatrixLayer(MappedLayer):
         records, adc, shape = self.chip.price_list(), self.chip.adc, self.shape
         if shape.linear:
             record = adc_component(
-                adc.price, bits=shape.code_bits, rate_per_s=adc.rate_per_s, node_nm=self.chip.node_nm
+                adc.price_model, bits=shape.code_bits, rate_per_s=adc.rate_per_s, node_nm=self.chip.node_nm
             )
             records[record.name] = record
         return records

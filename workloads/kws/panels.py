@@ -30,8 +30,8 @@ def panels_of(tables: dict[str, pd.DataFrame], headline: Chip) -> tuple[Panel, .
     if "leakage" in tables:
         text = (
             "Leakage of the same chip with its digital part made of other standard cells, and the average power that "
-            "follows; the chosen one is marked. Energy, delay and area stay those of the chip's node, so a slow library "
-            "does not keep the clock that stands here."
+            "follows; the chosen one is marked. Energy, delay and area stay those of the chip's node, so a slow "
+            "library does not keep the clock that stands here."
         )
         panels.append(Panel("Leakage by library", text, "leakage"))
     if "temperature" in tables:

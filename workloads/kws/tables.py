@@ -13,15 +13,15 @@ from mappings.activity import Activity
 from mappings.chip_wires import NodeWires
 from mappings.network.network import ProgrammedNetwork
 from mappings.network.writing import write_lines
+from periphery.prices.component import Component
+from periphery.prices.leakage import leakage_libraries, papers
+from workloads.always_on import period_cost
 from workloads.converter_tables import price_rows, ramp_rows, read_voltage_rows, temperature_rows
 from workloads.kws.hardware import JudgedNetwork
 from workloads.kws.model import KeywordNet
 from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
 from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
-from periphery.prices.component import Component
-from periphery.prices.leakage import leakage_libraries, papers
-from workloads.always_on import period_cost
 from workloads.ledger import Ledger
 from workloads.priced import LayerOnChip, Priced, layers_of
 from workloads.recordings.clips import Clips
@@ -231,8 +231,8 @@ class KeywordTables(Ledger):
         self.estimated_prices()
         if self.experiment.duty is not None and self.experiment.duty.mode == "continuous":
             self.note(
-                "Accuracy was measured in mode window: clips of one second, each from an empty state and normalised as a "
-                "whole, with the mean of the last hidden states as answer. With state carried for ever it was not "
+                "Accuracy was measured in mode window: clips of one second, each from an empty state and normalised as "
+                "a whole, with the mean of the last hidden states as answer. With state carried for ever it was not "
                 "measured, so the average power of mode continuous has no accuracy of its own."
             )
         if self.still:

@@ -86,7 +86,7 @@ def papers(settings: KeywordSpotting) -> set[str]:
         for actions in mapped.actions().values():
             found |= cited(price(actions, node_nm=chip.node_nm, components=components), components)
         if chip.readout == "conventional":
-            found.add(chip.adc.price)
+            found.add(chip.adc.price_model)
     return found
 
 

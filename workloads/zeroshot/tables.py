@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from mappings.liquid.run import LiquidRun
 from workloads.ledger import Ledger, compared
-from workloads.priced import Priced
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
 from workloads.lsm.chips import hardware_of
+from workloads.priced import Priced
 from workloads.recordings.events import Recordings
 from workloads.result import INTERVAL, SHARE, Comparison, Data, Panel, Quality, Result, VariantResult
 from workloads.statistics import deviation, interval
