@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from devices import PCM, ChipStreams, InputError, Stream, TaOx
 from mappings.chip import Chip, Compensation, Weights
@@ -16,6 +18,8 @@ from periphery import RampColumn
 from periphery.neurons.lif import LIF
 from tests.workloads.recordings.written import problems_of
 from workloads import AnyExperiment
+from workloads.kws.model import KeywordModel, KeywordNet
+from workloads.kws.weights import load_weights
 from workloads.lsm.binning import Binning, binned
 from workloads.recordings.spikes_csv import load_spikes_csv
 from workloads.spgemm import read_matrix
@@ -101,3 +105,34 @@ def test_whole_numbers_beyond_32_bits_keep_their_sign(tmp_path: Path, value: int
     path = tmp_path / "m.mtx"
     path.write_text(f"%%MatrixMarket matrix coordinate integer symmetric\n2 2 2\n1 1 {value}\n2 1 {value}\n")
     np.testing.assert_array_equal(read_matrix(path).csr.toarray(), [[value, value], [value, 0]])
+
+
+class Opened:
+    """A pickle that would leave a file behind if it were loaded."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.trace,))
+
+
+def test_weights_in_a_pickle_or_in_onnx_are_refused_and_not_opened(tmp_path: Path) -> None:
+    net = KeywordNet(KeywordModel(hidden=12), 40, 12, rng=Stream.root(0))
+    torch.save({"lstm.weight_ih_l0": Opened(tmp_path / "opened")}, tmp_path / "mine.pt")
+    (tmp_path / "mine.onnx").write_bytes(b"\x08\x08\x12\x07pytorch\x1a\x052.2.0")
+    for name in ("mine.pt", "mine.onnx"):
+        with pytest.raises(InputError, match=rf"{name}: not a readable safetensors file"):
+            load_weights(tmp_path / name, net)
+    assert not (tmp_path / "opened").exists()
+
+
+@pytest.mark.parametrize("how", [{"bidirectional": True}, {"num_layers": 2}, {"proj_size": 5}], ids=str)
+def test_an_lstm_of_more_than_one_layer_and_direction_is_refused(tmp_path: Path, how: dict[str, Any]) -> None:
+    lstm = torch.nn.LSTM(40, 12, **how)
+    tensors = {f"lstm.{name}": value.detach() for name, value in lstm.named_parameters()}
+    save_file(tensors | {"fc.weight": torch.zeros(12, 12)}, tmp_path / "mine.safetensors")
+    net = KeywordNet(KeywordModel(hidden=12), 40, 12, rng=Stream.root(0))
+    left = {"bidirectional": "lstm.bias_hh_l0_reverse", "num_layers": "lstm.bias_hh_l1", "proj_size": "weight_hr_l0"}
+    with pytest.raises(InputError, match=rf"tensors that this network has no use for: .*{left[next(iter(how))]}"):
+        load_weights(tmp_path / "mine.safetensors", net)
