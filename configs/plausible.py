@@ -35,7 +35,7 @@ _OTHER = {"swing_V": (1e-3, 5.0), "range_z": (1e-3, 1e6), "limit": (1e-6, 1e9)} 
     **dict.fromkeys(("per_row",), (1e-3, 1e6)),
 }
 _SPREADS = ("sigma_absolute", "sigma_proportional", "device_sd", "cycle_sd", "drift_mean", "drift_sd", "jitter")
-_SHARES = dict.fromkeys(_SPREADS, (1e-9, 1.0)) | {"sigma_ln": (1e-9, 3.0), "cell_sd": (1e-9, 3.0)}
+_SHARES = dict.fromkeys(_SPREADS, (0.0, 1.0)) | {"sigma_ln": (0.0, 3.0), "cell_sd": (0.0, 3.0)}
 BY_NAME: dict[str, tuple[float, float]] = _TIME | _OTHER | _SHARES
 BY_UNIT: dict[str, tuple[float, float]] = {
     **{"S": (1e-13, 1e-2), "V": (1e-7, 20.0), "s": (1e-15, 1e11), "Hz": (1e-4, 1e13), "F": (1e-19, 1e-5)},
