@@ -56,6 +56,8 @@ def test_programming_error_is_there_with_compensation_on_or_off(device: PCM | Ta
         ("kws_tiny", "model.cell=conv", "model.cell: must be one of lstm, gru, rnn (got the text 'conv')"),
         ("nmnist", "chip.neuron.decay=[0.9, 0.8]", "chip.neuron.decay: must be a number from 0 to 1 (got a list of 2"),
         ("kws_tiny", "evaluation.times_s=[-1]", "evaluation.times_s[0]: must be a number from 0 to 1e+12 (got -1)"),
+        ("kws_tiny", "evaluation.times_s=[0, 0]", "evaluation.times_s: must rise (got 0.0, 0.0)"),
+        ("kws_tiny", "evaluation.times_s=[3600, 0]", "evaluation.times_s: must rise (got 3600.0, 0.0)"),
     ],
 )
 def test_what_no_chip_has_is_refused_and_not_ignored(experiment: str, option: str, problem: str) -> None:
