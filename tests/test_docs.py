@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,25 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     named = re.findall(r"`([\w.-]+/[\w./-]+\.(?:py|yaml|md|svg))`", page.read_text(encoding="utf-8"))
     missing = {path for path in named if not any((at / path).exists() for at in (ROOT, page.parent))}
     assert missing <= PLACEHOLDERS, f"{page.name} names {sorted(missing - PLACEHOLDERS)}"
+
+
+def test_the_table_of_public_reports_names_tests_that_exist() -> None:
+    """Each row: one report, linked by its own number; what mho does; a test."""
+    text = (DOCS / "public_reports.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:3] == "| ["]
+    assert len(rows) >= 45
+    assert len({report for report, *_ in rows}) == len(rows)
+    answers = Counter(answer.partition(":")[0] for _, _, answer, _ in rows)
+    counted = ", ".join(f"{answers[kind]} {kind}" for kind in ("refused", "not supported"))
+    assert f"{len(rows)} reports" in text
+    assert f"{answers['right']} are right, {counted}." in text
+    assert set(answers) == {"right", "refused", "not supported"}
+    for report, kind, _, test in rows:
+        link = re.fullmatch(r"\[([\w.-]+/[\w.-]+)#(\d+)\]\(https://github\.com/\1/(issues|pull)/\2\)", report)
+        assert link, report
+        assert kind, report
+        file, _, name = test.strip("`").partition("::")
+        assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), test
 
 
 def test_three_kinds_of_extension_are_shown() -> None:
