@@ -28,6 +28,8 @@ from periphery.front_end import ColumnLoad
 
 MOST_BIAS_ROWS = 4096  # word lines of one matrix for its bias
 FEW = 1 << 20  # weights of which a quantile is taken
+
+
 @dataclass(frozen=True)
 class WeightMatrix:
     """Weights and biases before any hardware; tensors on the meta device have a shape and no values.
