@@ -157,9 +157,15 @@ class MappedMatrix:
 
     @property
     def cells(self) -> int:
-        """Cells of one chip, those of reference columns in every row tile included."""
+        """Cells of one chip that are written, those of reference columns in every row tile included."""
         references = self.format.target_S.shape[-1] - 1
         return self.format.planes * self.rows * (self.columns + references * self.grid.column_tiles)
+
+    @property
+    def cells_stand(self) -> int:
+        """Cells of all tiles that the matrix takes, empty places included."""
+        grid, references = self.grid, self.format.target_S.shape[-1] - 1
+        return self.format.planes * grid.tiles * grid.rows * (grid.columns + references)
 
     def program(self, *, rng: ChipStreams) -> ProgrammedMatrix:
         """Write the matrix on every chip; weights have one scale for each column of tiles."""
