@@ -20,12 +20,12 @@ Cells whose current is not proportional to the voltage, ``I = sum_k c_k(G) V^k``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from crossbar.encoding import Encoded, Encoding
-from crossbar.wires import FoldedNoise, Method, Wires, alpha_beta, effective_conductance, kappa
+from crossbar.wires import Ends, FoldedNoise, Method, Wires, alpha_beta_ends, ends, kappa
 from devices import Cells, ChipStreams, Device, InputError
 
 NO_MATRIX = "no one matrix for all inputs, as a layer needs (crossbar.wires.solve takes input vectors)"
@@ -38,17 +38,22 @@ class ArrayRead:
 
     ``difference_S``: ``(chips, rows, columns)`` [S]; ``variance_S2``: the same shape, or ``(chips, rows, 1)`` where all
     columns have the same [S^2], or None where no cell has fast read noise; ``row_S``: ``(chips, rows)``, the
-    conductance that loads each word line [S]; ``common_S2``: ``(chips, rows, references)``, noise that the columns of a
-    reference share; ``higher``: coefficients of V^2, V^3, ... where inputs are amplitudes and cells nonlinear, each
-    already times its power of ``V_read / N_max``.
+    conductance that a word line's driver sees while all other lines are at 0 V [S]; ``sunk_S``: the same shape, the
+    part of it that other word lines sink behind wires instead of the sense inputs, or None without wires;
+    ``common_S2``: ``(chips, rows, references)``, noise that the columns of a reference share; ``higher``: coefficients
+    of V^2, V^3, ... where inputs are amplitudes and cells nonlinear, each already times its power of ``V_read /
+    N_max``; ``node_S``: ``(chips, row tiles, columns)``, conductance on all lines of a column in each row tile,
+    weighted by the square of a line's significance, reference included [S].
     """
 
     difference_S: torch.Tensor
     variance_S2: torch.Tensor | None
     row_S: torch.Tensor
+    sunk_S: torch.Tensor | None = None
     common_S2: torch.Tensor | None = None
     reference: torch.Tensor | None = None
     higher: tuple[torch.Tensor, ...] = ()
+    node_S: torch.Tensor | None = None
 
     def rows(self, first: int, last: int) -> ArrayRead:
         """The array with word lines ``first .. last - 1`` alone."""
@@ -58,9 +63,11 @@ class ArrayRead:
             self.difference_S[:, first:last],
             variance,
             self.row_S[:, first:last],
+            None if self.sunk_S is None else self.sunk_S[:, first:last],
             common,
             self.reference,
             tuple(matrix[:, first:last] for matrix in self.higher),
+            self.node_S,
         )
 
     def columns(self, first: int, last: int) -> ArrayRead:
@@ -76,13 +83,14 @@ class ArrayRead:
             self.difference_S[..., first:last],
             variance,
             self.row_S,
+            self.sunk_S,
             common,
             reference,
             tuple(matrix[..., first:last] for matrix in self.higher),
         )
 
     def scaled(self, factor: torch.Tensor) -> ArrayRead:
-        """The same array in other units: columns times ``factor`` of shape ``(columns,)``."""
+        """The same array in other units: columns times ``factor``, ``(columns,)`` or ``(chips, 1, columns)``."""
         variance = None if self.variance_S2 is None else self.variance_S2 * factor.square()
         common, reference = self.common_S2, self.reference
         if common is not None and reference is not None:
@@ -92,9 +100,11 @@ class ArrayRead:
             self.difference_S * factor,
             variance,
             self.row_S,
+            self.sunk_S,
             common,
             reference,
             tuple(matrix * factor for matrix in self.higher),
+            self.node_S,
         )
 
     def product(self, counts: torch.Tensor) -> torch.Tensor:
@@ -136,9 +146,23 @@ class ArrayRead:
         assert self.reference is not None
         return sigma if sigma.shape[-1] == self.difference_S.shape[-1] else sigma[..., self.reference]
 
-    def loss_S(self, counts: torch.Tensor) -> torch.Tensor:
-        """``sum_i |N_i| G_i`` of every input vector [S clocks]; times ``V_read^2 T_clk`` it is the ohmic loss [J]."""
-        return _batched(counts.abs(), self.row_S[..., None])[..., 0]
+    def charge(self, clocks: torch.Tensor, together: torch.Tensor | float = 0.0) -> torch.Tensor:
+        """What the drivers supply, ``(chips, ...)`` [S clocks]; times ``V_read T_clk`` it is a charge [C].
+
+        ``clocks (chips | 1, ..., rows)``: time for which each line is driven, weighted by its voltage over V_read;
+        ``together``: the mean share of the array's other lines that are driven while one is, in the shape of the result
+        or a number. With Y the
+        conductance matrix of the drivers, what lines driven with ``v`` draw is
+
+            sum_i v_i^2 Y_ii + sum_(i != k) v_i v_k Y_ik  =  sum_i v_i^2 (Y_ii - together (Y_ii - sum_k Y_ik))
+
+        where the right side is exact without wires, for one line alone (0), for all at once (1), and in the mean over
+        which lines are driven.
+        """
+        load = _batched(clocks.abs(), self.row_S[..., None])[..., 0]
+        if self.sunk_S is None:
+            return load
+        return load - together * _batched(clocks.abs(), self.sunk_S[..., None])[..., 0]
 
 
 def _batched(counts: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
@@ -273,7 +297,7 @@ class Array:
         if v_read_V is not None:
             device.check_voltage(v_read_V)
         g = device.conductance_S(self.cells, t_s)
-        sigma = device.read_sigma_S(g)
+        sigma = device.read_sigma_S(g, self.cells)
         noisy = bool((sigma > 0).any())
         higher: tuple[torch.Tensor, ...] = ()
         if not device.linear:
@@ -289,13 +313,31 @@ class Array:
                 g = first
         wired = self.wires is not None and not self.wires.ideal
         uniform = noisy and not wired and bool((sigma == sigma.flatten()[0]).all())
-        load_S, noise = g.sum(dim=(1, 3)), sigma.square()
+        load_S, noise, sunk, node_S = g.sum(dim=(1, 3)), sigma.square(), None, self._node_S(g)
         if wired:
-            g, noise = self._through_wires(g, noise)
+            g, noise, load_S, sunk = self._through_wires(g, noise)
         return [
-            self._part(part, g, noise if noisy else None, higher, load_S, uniform=uniform)
+            replace(
+                self._part(part, g, noise if noisy else None, higher, (load_S, sunk), uniform=uniform),
+                node_S=node_S[part],
+            )
             for part in range(self.encoded.parts)
         ]
+
+    def _node_S(self, g: torch.Tensor) -> list[torch.Tensor]:
+        """Conductance on the lines of every column, for each conversion ``(chips, row tiles, columns)``."""
+        encoded, rows = self.encoded, range(0, g.shape[2], self.tiling.rows)
+        lines = torch.stack([g[:, :, first : first + self.tiling.rows].sum(dim=2) for first in rows], dim=2)
+        found = []
+        for part in range(encoded.parts):
+            planes = [p for p in range(encoded.planes) if encoded.part[p] == part]
+            total = sum(encoded.significance[p] ** 2 * lines[:, p] for p in planes)
+            assert isinstance(total, torch.Tensor)
+            columns = total[..., : encoded.columns]
+            if encoded.reference is not None:
+                columns = columns + total[..., encoded.columns :][..., encoded.reference]
+            found.append(columns)
+        return found
 
     def _part(
         self,
@@ -303,7 +345,7 @@ class Array:
         g: torch.Tensor,
         noise: torch.Tensor | None,
         higher: tuple[torch.Tensor, ...],
-        load_S: torch.Tensor,
+        load_S: tuple[torch.Tensor, torch.Tensor | None],
         *,
         uniform: bool,
     ) -> ArrayRead:
@@ -330,10 +372,13 @@ class Array:
             assert isinstance(squares, torch.Tensor)
             variance = squares[..., :1] if uniform else squares[..., :columns]
             common = squares[..., columns:] if encoded.reference is not None else None
-        return ArrayRead(summed(g), variance, load_S, common, encoded.reference, tuple(summed(c) for c in higher))
+        return ArrayRead(summed(g), variance, *load_S, common, encoded.reference, tuple(summed(c) for c in higher))
 
-    def _through_wires(self, g: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Conductances as the ends of the wires see them, and each cell's variance as its column sees it.
+    def _through_wires(
+        self, g: torch.Tensor, variance: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Conductances as the ends of the wires see them, each cell's variance as its column sees it, and the loads of
+        word lines, a driver for each tile: alone, and the part of it that other word lines sink.
 
         Noise keeps the square term of ``crossbar.wires.FoldedNoise`` alone: the variance of signed inputs, whose mean
         is zero. Its error is in ``docs/wires.md``.
@@ -343,18 +388,21 @@ class Array:
         flat, noise = (cells.transpose(1, 2).reshape(chips, rows, planes * width) for cells in (g, variance))
         noisy = bool((noise > 0).any())
         seen, passed = torch.zeros_like(flat), torch.zeros_like(flat)
+        alone, sunk = flat.new_zeros(chips, rows), flat.new_zeros(chips, rows)
         for height, lines in self.tiling.blocks(rows, planes, self.encoded):
             lines = lines.to(flat.device)
             tile = flat[:, height][..., lines]
-            fold = effective_conductance if self._method(tile) == "exact" else alpha_beta
-            seen[:, height, lines] = fold(tile, self.wires).to(flat.dtype)
+            found: Ends = (ends if self._method(tile) == "exact" else alpha_beta_ends)(tile, self.wires)
+            seen[:, height, lines] = found.columns_S.to(flat.dtype)
+            alone[:, height] += found.alone_S
+            sunk[:, height] += found.sunk_S
             if noisy:
                 passed[:, height, lines] = FoldedNoise.of(noise[:, height][..., lines], tile, self.wires).square_S2
 
         def planar(lines: torch.Tensor) -> torch.Tensor:
             return lines.reshape(chips, rows, planes, width).transpose(1, 2)
 
-        return planar(seen), planar(passed)
+        return planar(seen), planar(passed), alone, sunk
 
     def _method(self, tile: torch.Tensor) -> Method:
         """How the wires of a tile are folded into its matrix."""

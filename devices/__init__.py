@@ -20,6 +20,7 @@ from devices.pcm import PCM
 from devices.pcm_hermes import PCMHermes1, PCMHermes2
 from devices.rram_cmo import CMO
 from devices.rram_milo import MiloRRAM
+from devices.rram_super_t import SuperT
 from devices.rram_taox import TaOx
 from devices.rram_wan import WanCubic, WanQuartic
 from devices.sonos import SONOS
@@ -33,6 +34,7 @@ DEVICES: dict[str, type[Device]] = {
     "pcm": PCM,
     "pcm_hermes_1": PCMHermes1,
     "pcm_hermes_2": PCMHermes2,
+    "rram_superT": SuperT,
     "rram_taox": TaOx,
     "rram_wan_aihwkit": WanQuartic,
     "rram_wan_crosssim": WanCubic,
@@ -67,6 +69,7 @@ __all__ = [
     "PCMHermes1",
     "PCMHermes2",
     "Stream",
+    "SuperT",
     "TaOx",
     "WanCubic",
     "WanQuartic",

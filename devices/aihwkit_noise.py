@@ -2,8 +2,8 @@
 
 aihwkit's inference noise models answer three questions in uS: the conductance after programming, a drift coefficient
 per cell, and the conductance at a time. They draw every answer anew from torch's global generator. Here each answer of
-each chip is drawn with the generator at that chip's key, which is restored afterwards, so that chips are independent,
-repeatable and untouched by what runs beside.
+each chip is drawn with the generator at that chip's stream, and the generator is restored afterwards, so that chips are
+independent, repeatable and untouched by what runs beside.
 
 The models publish marginals: a fresh slow noise at every time asked. The coupling assumed here is that a cell draws the
 *same* random numbers at every time (the key names the cell and not the time), so its slow noise keeps its rank, with a
@@ -44,9 +44,9 @@ _global_generator = threading.Lock()
 
 @contextmanager
 def _at(stream: Stream) -> Iterator[None]:
-    """Torch's global generator of the CPU at a key, and as it was afterwards."""
+    """Torch's global generator of the CPU at the start of a stream, and as it was afterwards."""
     with _global_generator, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(stream.key)
+        torch.default_generator.set_state(stream.state)
         yield
 
 
@@ -171,7 +171,7 @@ class AihwkitNoise(Device):
     def _drawn(
         self, g_S: torch.Tensor, answer: Callable[..., torch.Tensor], streams: ChipStreams, *beside: torch.Tensor
     ) -> list[torch.Tensor]:
-        """A model's answer to the conductances of each chip in uS, drawn at that chip's key."""
+        """A model's answer to the conductances of each chip in uS, drawn at that chip's stream."""
         answers = []
         for chip, stream in enumerate(streams.streams):
             extra = [x[chip].detach().cpu() for x in beside]

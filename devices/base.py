@@ -6,7 +6,8 @@ A device answers four questions, each a pure function of tensors in siemens and 
   exponent, its defects) for as long as it is read;
 - ``conductance_S``: the conductance of those same cells at a time after programming, slow noise included; asked twice
   for the same time, it gives the same answer;
-- ``read_sigma_S``: the standard deviation of the fast noise, drawn anew at every read by whoever reads;
+- ``read_sigma_S``: the standard deviation of the fast noise of those cells, drawn anew at every product by whoever
+  reads;
 - ``g_min_S`` and ``g_max_S``: the range of allowed targets.
 
 The current at a voltage is ``I = G V`` unless a device overrides it, as a polynomial in V whose coefficients follow
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar, TypeVar, final
+from typing import Annotated, ClassVar, Literal, TypeVar, final
 
 import torch
 from annotated_types import Ge, Gt
@@ -34,6 +35,8 @@ from devices.effects import STAGES, AnyEffect, Draws, Effect, Faults, Marks, Tem
 from devices.streams import ChipStreams
 
 D = TypeVar("D", bound="Device")
+
+NO_LIMIT_PUBLISHED = "three halves of the usual 0.2 V, since no limit is published"
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class Device:
     ----------
     g_min_S, g_max_S : range of targets [S]
     read_noise_S : standard deviation of the fast read noise of one read, independent of the state [S]
+    read_voltage_max_V : largest voltage across a cell while it is read, None where nothing bounds it [V]
+    read_voltage_status, read_voltage_source : whether that is measured or an estimate, and what it is taken from
     status : how the numbers were found: published, stand-in, estimate, ideal or generic
     source : where they are from
     effects : what a real array adds, in the order of a cell's life (``devices.effects``)
@@ -94,6 +99,9 @@ class Device:
     g_min_S: Annotated[float, Ge(0.0)]
     g_max_S: Annotated[float, Gt(0.0)]
     read_noise_S: Annotated[float, Ge(0.0)] = 0.0
+    read_voltage_max_V: Annotated[float, Gt(0.0)] | None = None
+    read_voltage_status: Literal["measured", "estimate"] = "estimate"
+    read_voltage_source: str = NO_LIMIT_PUBLISHED
     effects: tuple[AnyEffect, ...] = ()
 
     def __post_init__(self) -> None:
@@ -116,6 +124,20 @@ class Device:
     def drifts(self) -> bool:
         """Whether the conductance changes after programming, by the kind of cell or by an effect."""
         return self.evolves or any(effect.moves for effect in self.effects)
+
+    @property
+    def drift_known(self) -> bool:
+        """Whether it is established what time does to these cells, or defined where no device is behind a kind."""
+        return True
+
+    @final
+    @property
+    def unknown_drift(self) -> str:
+        """The sentence that a reader needs where cells stay as written only because nothing is established; else an
+        empty text."""
+        if self.drift_known or self.drifts:
+            return ""
+        return f"drift and retention of {self.kind} are not established: none is modelled, cells stay as written"
 
     def programming_sigma_S(self, target_S: torch.Tensor) -> torch.Tensor:
         """Standard deviation of the programming error at a target [S], same shape."""
@@ -148,7 +170,11 @@ class Device:
             raise InputError(reason if aged_s == t_s else f"{t_s:g} s in storage age a cell as {aged_s:g} s: {reason}")
 
     def check_voltage(self, v_V: float) -> None:
-        """Raise InputError for a voltage at which the current of these cells is not known."""
+        """Raise InputError for a voltage beyond ``read_voltage_max_V``, of either sign."""
+        most_V = self.read_voltage_max_V
+        if most_V is not None and not abs(v_V) <= most_V:
+            estimate = ", an estimate" if self.read_voltage_status == "estimate" else ""
+            raise InputError(f"v_V must lie within +-{most_V:g} V, {self.read_voltage_source}{estimate} (got {v_V:g})")
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Conductance of working cells at ``t_s`` seconds after programming, fast noise apart [S]."""
@@ -278,15 +304,18 @@ class Device:
             ),
         )
 
-    def fast_noise_S(self, g_S: torch.Tensor) -> torch.Tensor:
-        """Standard deviation of the fast noise of one read of working cells at ``g_S`` [S], same shape."""
+    def fast_noise_S(self, g_S: torch.Tensor, cells: Cells) -> torch.Tensor:
+        """Standard deviation of the fast noise of working ``cells`` while they are at ``g_S`` [S], same shape."""
         return torch.full_like(g_S, self.read_noise_S)
 
     @final
-    def read_sigma_S(self, g_S: torch.Tensor) -> torch.Tensor:
-        """Standard deviation of the fast noise of one read at conductance ``g_S`` [S], same shape, by the kind of cell
-        and its effects."""
-        sigma_S = self.fast_noise_S(g_S)
+    def read_sigma_S(self, g_S: torch.Tensor, cells: Cells) -> torch.Tensor:
+        """Standard deviation of the fast noise of one read of ``cells`` while they are at ``g_S`` [S], same shape.
+
+        By the kind of cell and its effects; zero for cells that are stuck off and for those that do not conduct.
+        """
+        sigma_S = self.fast_noise_S(g_S, cells)
         for effect in self.effects:
             sigma_S = effect.read_sigma_S(sigma_S, g_S)
-        return sigma_S
+        absent = g_S <= 0.0 if cells.faults is None else (g_S <= 0.0) | cells.faults.off
+        return sigma_S.masked_fill(absent, 0.0)

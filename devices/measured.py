@@ -102,6 +102,11 @@ class Measured(Device):
             raise ValueError(f"g_min_S and g_max_S must lie within the levels, {low:g} to {high:g} S")
 
     @property
+    def drift_known(self) -> bool:
+        """Whether the table has times."""
+        return bool(self.t_s)
+
+    @property
     def evolves(self) -> bool:
         """Whether the table has times."""
         return bool(self.t_s)

@@ -24,6 +24,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 import torch
 from annotated_types import Ge, Gt
 
+from devices.base import Cells
 from devices.fits import polynomial, saturating
 from devices.snapshots import Snapshots
 
@@ -73,6 +74,8 @@ class SONOS(Snapshots):
     kind: Literal["sonos"] = "sonos"
     g_min_S: float = 0.0
     g_max_S: float = 14e-6
+    read_voltage_max_V: float | None = 0.3
+    read_voltage_source: str = "three times the 0.1 V at which currents were measured"
     v_read_V: Annotated[float, Gt(0.0)] = 0.1
     shift_scale: Annotated[float, Ge(0.0)] = 1.0
     read_noise_scale: Annotated[float, Ge(0.0)] = 1.0
@@ -103,7 +106,7 @@ class SONOS(Snapshots):
         to_S = 1e-9 / self.v_read_V
         return (nA * to_S).to(target_S.dtype), (spread * to_S).to(target_S.dtype)
 
-    def fast_noise_S(self, g_S: torch.Tensor) -> torch.Tensor:
+    def fast_noise_S(self, g_S: torch.Tensor, cells: Cells) -> torch.Tensor:
         """Equation (3), and ``read_noise_S`` in quadrature [S]."""
         a, b = READ_NOISE_NA
         to_S = 1e-9 / self.v_read_V

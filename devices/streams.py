@@ -3,6 +3,10 @@
 A stream is a key, not a state. Children are named (``stream.child("programming", chip)``), so the numbers that one chip
 draws depend on the experiment's seed and on the chip alone: not on how many chips share its batch, in which order
 points run, or on how many workers they run.
+
+Torch's generator of the CPU is a Mersenne Twister whose ``manual_seed`` uses 32 bits: among 200,000 streams, about 5
+pairs would be the same. All its 624 words are therefore a hash of the path, ``SHAKE-128``; a generator on a GPU
+(Philox) and NumPy's start at the 63-bit key.
 """
 
 from __future__ import annotations
@@ -13,6 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+# Torch's state as 64-bit numbers: three of header, one for each word of the twister, and what is not in use.
+STATE = torch.Generator().get_state().numpy().view(np.uint64).copy()
+HEADER, WORDS = 3, 624
 
 
 @dataclass(frozen=True)
@@ -32,13 +40,28 @@ class Stream:
 
     @property
     def key(self) -> int:
-        """A 64-bit key: the leading bytes of the SHA-256 of the path."""
+        """A key of 63 bits: the leading bytes of the SHA-256 of the path."""
         return int.from_bytes(hashlib.sha256(repr(self.path).encode()).digest()[:8], "big") & (2**63 - 1)
 
+    @property
+    def words(self) -> np.ndarray:
+        """The 624 words of 32 bits at which a Mersenne Twister starts."""
+        return np.frombuffer(hashlib.shake_128(repr(self.path).encode()).digest(4 * WORDS), "<u4")
+
+    @property
+    def state(self) -> torch.Tensor:
+        """The state of torch's generator of the CPU at the start of this stream."""
+        state = STATE.copy()
+        state[HEADER : HEADER + WORDS] = self.words
+        return torch.from_numpy(state.view(np.uint8))
+
     def torch(self, device: torch.device | str = "cpu") -> torch.Generator:
-        """A torch generator that starts at this key."""
+        """A torch generator at the start of this stream."""
         generator = torch.Generator(device=device)
-        generator.manual_seed(self.key)
+        if generator.device.type == "cpu":
+            generator.set_state(self.state)
+        else:
+            generator.manual_seed(self.key)
         return generator
 
     def numpy(self) -> np.random.Generator:

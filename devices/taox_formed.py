@@ -52,6 +52,7 @@ class FormedTaOx(Device):
     status: str = "published"
     g_min_S: float = 0.0
     g_max_S: float = 60e-6
+    read_voltage_max_V: float | None = 0.3
     read_noise_S: Annotated[float, Ge(0.0)] = 0.26e-6
     forming_V: Annotated[float, Gt(0.0)] = 4.0
     breakdown_V: Annotated[float, Gt(0.0)] = 3.433
@@ -115,6 +116,10 @@ class FormedTaOx(Device):
         if self.slow_noise_S > 0.0:
             change = change + self.slow_noise_S * slow_noise.slow_path(cells.slow, change, t_s, self.decades)
         return (cells.programmed_S + cells.state["formed"] * change).clamp_min_(0.0)
+
+    def fast_noise_S(self, g_S: torch.Tensor, cells: Cells) -> torch.Tensor:
+        """``read_noise_S`` for formed cells; an insulator has no filament that fluctuates [S]."""
+        return cells.state["formed"] * self.read_noise_S
 
     def decades(self, t_s: float) -> float:
         """u of (3) [1]."""

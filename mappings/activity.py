@@ -16,7 +16,7 @@ class Activity:
 
     Numbers are added in double precision, and whole ones where drivers count (pulses, clock periods, comparator
     steps): those sums are exact, so they do not depend on how samples were batched. ``row_clocks``: ``(chips, rows)``,
-    clock periods that each word line was driven, weighted by the square of its voltage over V_read; ``valid``: samples
+    clock periods that each word line was driven, weighted by its voltage over V_read; ``valid``: samples
     of the present batch that count; the rest fill up its last block; ``recorded``: pre-activations by group of columns,
     or None where they are not kept.
     """
@@ -38,16 +38,25 @@ class Activity:
 
     def drive(self, counts: torch.Tensor, driver: AnyDriver, bits: int) -> None:
         """Add what ``driver`` did for one product, ``counts (chips, samples, rows)``."""
-        loss = driver.loss_counts(counts, bits).sum(1, dtype=torch.float64)
+        charge = driver.charge_counts(counts, bits).sum(1, dtype=torch.float64)
         self.add("row_pulses", driver.pulses(counts, bits))
         self.add("row_clocks", driver.driven_clocks(counts, bits))
-        self.row_clocks = loss if self.row_clocks is None else self.row_clocks + loss
+        self.add("paired_clocks", driver.paired_clocks(counts, bits))
+        self.row_clocks = charge if self.row_clocks is None else self.row_clocks + charge
 
-    def mean_loss_S(self, array: ArrayRead) -> float:
-        """Mean per step of ``sum_i |N_i| G_i`` [S clocks]; times ``V_read^2 T_clk`` it is the ohmic loss."""
+    def mean_charge_S(self, array: ArrayRead) -> float:
+        """Mean per step of what drivers supply [S clocks]; times ``V_read T_clk`` it is the charge."""
         if self.row_clocks is None:
             return 0.0
-        return float(array.loss_S(self.row_clocks[:, None].float()).sum()) / max(self.samples, 1.0)
+        return float(array.charge(self.row_clocks[:, None].float(), self.together).sum()) / max(self.samples, 1.0)
+
+    @property
+    def together(self) -> float:
+        """Mean share of the other lines that are driven while one is [1]."""
+        if self.row_clocks is None:
+            return 0.0
+        alone = float(self.row_clocks.sum()) * (self.row_clocks.shape[-1] - 1)
+        return self.sums["paired_clocks"] / alone if alone > 0.0 else 0.0
 
     def mean(self, name: str) -> float:
         """Mean per step of one inference on one chip."""

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
+import torch
 from annotated_types import Gt, Interval
 
 from crossbar import AnyEncoding, BitSlices, DifferentialPair
 from crossbar.array import why_not_folded
+from crossbar.encoding import RelativeWeights
 from crossbar.wires import Wires
-from devices import AnyDevice, Ideal, InputError
+from devices import AnyDevice, ChipStreams, Ideal, InputError, Stream
 from devices.effects import Stuck
 from mappings.chip_wires import AnyWires, NodeWires
 from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
+from periphery.front_end import AnyFrontEnd, IdealFrontEnd, Integrator
+from periphery.supply import AnyReadSupply, Regulated
+from periphery.prices.cells import with_cells
+from periphery.prices.component import Component, load_components
+from periphery.prices.leakage import Library, with_library
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 
 Bits = Annotated[int, Interval(ge=2, le=8)]
+SAMPLES = 1024
+WEIGHT_SIZE = 0.2
+"""Mean size of a weight over the largest one of its tile for which front ends are sized; an estimate: the largest of
+some 20,000 normally distributed weights is 4 standard deviations."""
+
+
+def normal_quantiles(size: float) -> torch.Tensor:
+    """Quantiles of a normal distribution of mean size ``size``, clipped to [-1, 1]."""
+    share = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
+    return (torch.erfinv(2.0 * share - 1.0) * (math.sqrt(math.pi) * size)).clamp(-1.0, 1.0).float()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +65,20 @@ class Weights:
         if layer not in self.stuck_maps:
             return self
         return replace(self, device=self.device.with_effect(Stuck(map_file=self.stuck_maps[layer])))
+
+    def error(self) -> float:
+        """Standard deviation of a stored weight over the largest one, programming and one read together [1].
+
+        The mean over normally distributed weights of the usual size, from cells that are drawn once.
+        """
+        levels, one = normal_quantiles(WEIGHT_SIZE)[:, None], torch.zeros(1, dtype=torch.long)
+        encoded = self.encoding.lay(RelativeWeights(levels, torch.ones(1), one), self.device)
+        cells = self.device.program(encoded.target_S[None], rng=ChipStreams.of(Stream.root(0).child("error"), 8))
+        now_S = self.device.conductance_S(cells, 0.0)
+        weight = torch.tensor(encoded.significance)[:, None, None]
+        errors_S = ((now_S - encoded.target_S) * weight)[..., :1].sum(1)
+        reads_S2 = (self.device.read_sigma_S(now_S, cells) * weight)[..., :1].square().sum(1)
+        return float((errors_S.square() + reads_S2).mean().sqrt() / encoded.scale_S[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +149,13 @@ class Chip:
         the words are added before a look-up; a ramp that computes the activation of a partial sum would be wrong, so
         this needs the conventional readout
     wires : resistance of word and bit lines, drivers and sense inputs, in ohms or by technology node; none by default
+    front_end : what integrates a column's current and holds it for the converter
+    read_supply : where the charge through the cells comes from
+    temperature_K : of the circuit [K]
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
+    leakage_library : standard cells of which the digital part is made, for its leakage alone; energy, delay and area
+        stay those of ``node_nm``
     """
 
     description: str = ""
@@ -135,12 +172,16 @@ class Chip:
     wires: AnyWires | None = None
     driver: AnyDriver = PWMDriver()
     ramp: RampColumn
+    front_end: AnyFrontEnd = Integrator()
+    read_supply: AnyReadSupply = Regulated()
+    temperature_K: Annotated[float, Interval(gt=0.0, le=1000.0)] = 300.0
     comparator: Comparator = Comparator()
     adc: ConventionalADC = ConventionalADC()
     state: CellState = CellState()
     compensation: Compensation = Compensation()
     output: OutputConverter = OutputConverter()
     lanes: Annotated[int, Interval(ge=1, le=65536)] = 4
+    leakage_library: Library = "aladdin"
 
     def __post_init__(self) -> None:
         if self.readout == "conventional" and (named := self.comparator.of_ramps):
@@ -164,6 +205,11 @@ class Chip:
             columns_per_adc=self.adc.columns_per_adc if linear else None,
             wires=self.lines,
         )
+
+    def price_list(self) -> dict[str, Component]:
+        """Records of all circuits as this chip has them, its ordinary converter apart."""
+        records = with_library(load_components(), self.leakage_library, self.temperature_K)
+        return with_cells(records, self.node_nm, weights=self.weights.device.kind, ramp=self.ramp.device.kind)
 
     @property
     def adc_bits(self) -> int:
@@ -191,6 +237,13 @@ class Chip:
     def drifts(self) -> bool:
         """Whether anything that is read changes with time."""
         return any(cell.drifts for cell in self.cells)
+
+    @property
+    def read_supply_noise(self) -> float:
+        """Relative standard deviation of the read voltage from a product to its conversion: of both where a ramp or a
+        ratiometric converter has the same supply, else of the product alone [1]."""
+        both = self.readout == "ramp" or self.adc.converter.ratiometric
+        return math.sqrt(2.0 if both else 1.0) * self.read_supply.noise_V / self.driver.v_read_V
 
     def of_layer(self, layer: str) -> Chip:
         """The same chip with the mapped defects of one layer."""
@@ -246,6 +299,8 @@ class Chip:
             weights=replace(self.weights, device=Ideal(), stuck_maps={}),
             ramp=self.ramp.idealised(),
             comparator=self.comparator.idealised(),
+            front_end=IdealFrontEnd(swing_V=self.front_end.swing_V),
+            read_supply=replace(self.read_supply, noise_V=0.0),
             compensation=replace(self.compensation, mode="off"),
             wires=None,
             driver=replace(self.driver, v_read_V=self.driver.v_design_V, **exact),  # type: ignore[arg-type]
@@ -276,9 +331,14 @@ class Chip:
         lines = self.lines
         if lines is not None and (reason := why_not_folded(lines, cells)):
             found.append(f"wires: {reason}")
+        for cell in dict.fromkeys(self.cells):
+            try:
+                cell.check_voltage(self.driver.v_read_V)
+            except InputError as error:
+                found.append(f"driver.v_read_V: {cell.kind}: {error}")
         try:
-            cells.check_voltage(self.driver.v_read_V)
+            self.read_supply.draw_V(self.driver.v_read_V, self.node_nm)
         except InputError as error:
-            found.append(f"driver.v_read_V: {cells.kind}: {error}")
+            found.append(f"driver.{error}")
         if found:
             raise InputError(found)

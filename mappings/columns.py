@@ -232,20 +232,16 @@ class GroupConverter:
         return levels[codes.long()]
 
 
-def volts_per_z(chip: Chip, functions: list[tuple[Function, int]]) -> float:
-    """Integrator voltage per unit of pre-activation at the present read voltage [V].
-
-    The capacitor is sized so that the widest ramp (function, bits) sweeps ``comparator.swing_V`` at the design voltage.
-    """
-    if chip.readout == "ramp":
-        ideal = RampColumn(device=Ideal())
-        widest = max(
-            float((thresholds(function, bits) if function.rises else ideal.design(function, bits).theta).abs().max())
-            for function, bits in functions
-        )
-    else:
-        widest = chip.adc.range_z
-    return chip.comparator.swing_V / (2.0 * widest) * chip.driver.supply_gain
+def range_z(chip: Chip, functions: list[tuple[Function, int]]) -> float:
+    """Pre-activations that a column's capacitor has to hold, peak to peak: those of the widest ramp (function, bits),
+    or the range of an ordinary converter."""
+    if chip.readout != "ramp":
+        return 2.0 * chip.adc.range_z
+    ideal = RampColumn(device=Ideal())
+    return 2.0 * max(
+        float((thresholds(function, bits) if function.rises else ideal.design(function, bits).theta).abs().max())
+        for function, bits in functions
+    )
 
 
 def codes_of(

@@ -20,7 +20,10 @@ Key = Literal["component", "group", "layer", "status"]
 
 @dataclass(frozen=True, kw_only=True)
 class CostLine:
-    """One row of ``components.csv``; ``count``, ``energy_J``: per inference; area and leakage: all instances."""
+    """One row of ``components.csv``; ``count``, ``energy_J``: per inference; area and leakage: all instances.
+
+    ``low_factor``, ``high_factor``: how far its unit price may be off.
+    """
 
     variant: str
     layer: str
@@ -37,6 +40,8 @@ class CostLine:
     node_nm: float
     status: str
     source: str
+    low_factor: float = 1.0
+    high_factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ def price(
         except InputError as error:
             problems.extend(error.problems)
             continue
-        count = action.count * actions.steps
+        count, (low, high) = action.count * actions.steps, unit.span
         lines.append(
             CostLine(
                 variant=variant,
@@ -96,11 +101,14 @@ def price(
                 node_nm=node_nm,
                 status=unit.status,
                 source=unit.source,
+                low_factor=low,
+                high_factor=high,
             )
         )
     for instance in actions.instances:
         if (record := at_node.get(instance.component)) is None:
             continue
+        low, high = record.area.span
         line = CostLine(
             variant=variant,
             layer=instance.layer,
@@ -113,9 +121,12 @@ def price(
             node_nm=node_nm,
             status=record.area.status,
             source=record.area.source,
+            low_factor=low,
+            high_factor=high,
         )
         lines.append(line)
         if line.leakage_W > 0:
+            low, high = record.leakage.span
             lines.append(
                 replace(
                     line,
@@ -129,6 +140,8 @@ def price(
                     leakage_W=0.0,
                     status=record.leakage.status,
                     source=record.leakage.source,
+                    low_factor=low,
+                    high_factor=high,
                 )
             )
     if problems:

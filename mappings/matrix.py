@@ -8,6 +8,7 @@ bits of an input that are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,13 +18,16 @@ import torch
 from crossbar import Array, ArrayRead
 from crossbar.encoding import Encoded, RelativeWeights
 from devices import BlockNoise, ChipStreams, InputError, Stream
-from mappings.chip import Chip
+from mappings.chip import WEIGHT_SIZE, Chip, normal_quantiles
+from mappings.front_end import BuiltFrontEnd, FrontEndRead, MappedFrontEnd
 from mappings.tile import TileGrid
 from periphery.drivers import AnyDriver
 from periphery.drivers.base import DriverRead, full_scale
 from periphery.drivers.bit_serial import BitSerial
+from periphery.front_end import ColumnLoad
 
 MOST_BIAS_ROWS = 4096  # word lines of one matrix for its bias
+FEW = 1 << 20  # weights of which a quantile is taken
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,34 @@ class MappedMatrix:
         return torch.arange(self.columns) // self.chip.columns
 
     @cached_property
+    def full_scale(self) -> torch.Tensor:
+        """Weight at full scale of every column, ``(columns,)``; 1 where weights have no values."""
+        weights, encoding = self.weights, self.chip.weights.encoding
+        if not weights.real:
+            return torch.ones(weights.columns)
+        order = torch.arange(weights.columns) if weights.order is None else weights.order
+        if encoding.clip_quantile == 1.0:
+            rows = weights.largest()[order][None]
+            if self.bias_rows and weights.bias is not None:
+                bias = weights.bias.detach().float()[order] / self.chip.driver.x_max / self.bias_rows
+                rows = torch.cat([rows, bias[None].to(rows.device)])
+        else:
+            step = max(1, weights.parameters // FEW)
+            some = WeightMatrix(tuple(block[:, ::step] for block in weights.blocks), None, weights.order)
+            rows = some.rows(0, 1.0)
+        return encoding.full_scale(rows, self.tile_of_column)
+
+    def line_S(self, weight_size: float) -> tuple[float, int]:
+        """Mean conductance of a cell on the lines of one conversion, for normal weights of a mean size, and how many
+        lines there are, the reference included; lines count by the square of their significance."""
+        encoded = self.encoded(normal_quantiles(weight_size))
+        planes = [p for p in range(encoded.planes) if encoded.part[p] == 0]
+        per_column = sum(encoded.significance[p] ** 2 * encoded.target_S[p].mean(dim=0) for p in planes)
+        assert isinstance(per_column, torch.Tensor)
+        lines = len(planes) * (1 if encoded.reference is None else 2)
+        return float(per_column.sum()) / lines, lines
+
+    @cached_property
     def values(self) -> torch.Tensor:
         """Weights and biases, ``(rows, columns)``."""
         return self.weights.rows(self.bias_rows, self.chip.driver.x_max)
@@ -167,7 +199,39 @@ class MappedMatrix:
         grid, references = self.grid, self.format.target_S.shape[-1] - 1
         return self.format.planes * grid.tiles * grid.rows * (grid.columns + references)
 
-    def program(self, *, rng: ChipStreams) -> ProgrammedMatrix:
+    def front_end(self, range_z: float) -> MappedFrontEnd:
+        """The front ends of the columns, whose converters reach over ``range_z`` from peak to peak."""
+        chip, driver, bits = self.chip, self.chip.driver, self.chip.bits
+        apart = chip.partial_sums == "digital"
+        rows = min(self.rows, chip.rows) if apart else self.rows
+        siemens, lines = self.line_S(WEIGHT_SIZE)
+        count_C = driver.v_design_V * driver.t_clk_s * driver.count_clocks(bits)
+        load = ColumnLoad(
+            node_nm=chip.node_nm,
+            temperature_K=chip.temperature_K,
+            t_clk_s=driver.t_clk_s,
+            read_V=driver.v_design_V,
+            charge_per_z_C=count_C * float(self.format.scale_S[0]) / driver.lsb(bits),
+            range_z=range_z,
+            line_S=rows * siemens,
+            lines=lines,
+            line_F=chip.tile.bit_line_F(rows, chip.node_nm),
+            peak_A=rows * siemens * driver.v_design_V,
+            drive_s=driver.drive_clocks(bits) * driver.t_clk_s,
+            phases_cancel=driver.polarity_turns,
+            settle_s=driver.t_clk_s,
+        )
+        return MappedFrontEnd.of(
+            chip.front_end,
+            load,
+            full_scale=self.full_scale,
+            tile_of_column=self.tile_of_column,
+            row_tiles=self.grid.row_tiles if apart else 1,
+            parts=self.format.parts,
+            weight=driver.white_clocks(bits) / driver.drive_clocks(bits),
+        )
+
+    def program(self, front_end: MappedFrontEnd, *, rng: ChipStreams) -> ProgrammedMatrix:
         """Write the matrix on every chip; weights have one scale for each column of tiles."""
         tile = self.chip.tile
         array = Array.program(
@@ -183,7 +247,8 @@ class MappedMatrix:
             self.chip.driver.build(self.rows, self.chip.bits, rng=rng.child("drivers", *([tile] if tile else [])))
             for tile in range(1 if self.chip.driver.exact else self.grid.column_tiles)
         )
-        return ProgrammedMatrix(self, array, drivers, self._ranges(array.encoded))
+        circuits = front_end.build(rng.child("front end"))
+        return ProgrammedMatrix(self, array, drivers, circuits, self._ranges(array.encoded))
 
     def _ranges(self, encoded: Encoded) -> tuple[float, ...]:
         """What share of a whole product's spread each slice's product has, on calibration inputs and ideal cells.
@@ -244,27 +309,41 @@ class ProgrammedMatrix:
     mapped: MappedMatrix
     array: Array
     drivers: tuple[DriverRead, ...]
+    front_end: BuiltFrontEnd
     ranges: tuple[float, ...] = (1.0,)
 
     def reading(self, chip: Chip) -> ProgrammedMatrix:
         """The same matrix, its cells read at the temperature of ``chip``."""
         return replace(self, array=replace(self.array, device=chip.weights.device))
 
+    def array_at(self, t_s: float) -> list[ArrayRead]:
+        """The array ``t_s`` seconds after programming, in siemens, for each slice that is converted apart."""
+        chip = self.mapped.chip
+        levels = full_scale(chip.bits) if chip.driver.amplitude else None
+        return self.array.read_parts(t_s, v_read_V=chip.driver.v_read_V, amplitude_levels=levels)
+
     def at(self, t_s: float) -> MatrixRead:
         """The matrix ``t_s`` seconds after programming, in units of pre-activation per clock period."""
         chip = self.mapped.chip
         scale = (chip.driver.lsb(chip.bits) / self.array.encoded.scale_S).float()
-        levels = 2 ** (chip.bits - 1) - 1 if chip.driver.amplitude else None
-        parts = self.array.read_parts(t_s, v_read_V=chip.driver.v_read_V, amplitude_levels=levels)
+        parts = self.array_at(t_s)
+        rows, height = self.mapped.rows, chip.rows if chip.partial_sums == "digital" else self.mapped.rows
+        converted = []
+        for tile, first in enumerate(range(0, rows, height)):
+            last = min(first + height, rows)
+            for number, (part, share) in enumerate(zip(parts, self.ranges, strict=True)):
+                assert part.node_S is not None
+                node_S = part.node_S[:, tile] if chip.partial_sums == "digital" else part.node_S.sum(dim=1)
+                circuit = self.front_end.read(tile, number, node_S, chip.driver.supply_gain)
+                array = (part if height == rows else part.rows(first, last)).scaled(scale * circuit.gain[:, None])
+                converted.append(ConvertedPart(array, slice(first, last), share, circuit))
         return MatrixRead(
-            tuple(part.scaled(scale) for part in parts),
-            chip.rows,
+            tuple(converted),
             chip.columns,
-            chip.partial_sums == "digital",
             chip.driver,
             chip.bits,
             self.drivers,
-            self.ranges,
+            chip.read_supply_noise,
         )
 
 
@@ -288,22 +367,39 @@ class PreActivation:
 
 
 @dataclass(frozen=True)
-class MatrixRead:
-    """A matrix at one time; the fields as in ``ProgrammedMatrix``, tiles of ``tile_rows`` by ``tile_columns``."""
+class ConvertedPart:
+    """One row tile and slice of a matrix, which a converter of its own takes, at one time.
 
-    parts: tuple[ArrayRead, ...]
-    tile_rows: int
+    ``array``: in units of pre-activation per clock period; ``rows``: its word lines; ``range``: its share of the
+    converter's range [1].
+    """
+
+    array: ArrayRead
+    rows: slice
+    range: float
+    front_end: FrontEndRead
+
+    def columns(self, first: int, last: int) -> ConvertedPart:
+        """Columns ``first .. last - 1`` alone."""
+        return replace(self, array=self.array.columns(first, last), front_end=self.front_end.columns(first, last))
+
+
+@dataclass(frozen=True)
+class MatrixRead:
+    """A matrix at one time; ``drivers`` as in ``ProgrammedMatrix``, each of ``tile_columns``; ``supply_noise``:
+    relative standard deviation of the read voltage from a product to its conversion [1]."""
+
+    parts: tuple[ConvertedPart, ...]
     tile_columns: int
-    digital: bool
     driver: AnyDriver
     bits: int
     drivers: tuple[DriverRead, ...]
-    ranges: tuple[float, ...] = (1.0,)
+    supply_noise: float = 0.0
 
     @property
     def array(self) -> ArrayRead:
-        """The array, where all planes of a weight are summed as charge; else its first slice."""
-        return self.parts[0]
+        """The array, where all planes of a weight are summed as charge; else its first part."""
+        return self.parts[0].array
 
     def pre_activation(self, counts: torch.Tensor, noise: BlockNoise) -> list[PreActivation]:
         """What is converted for ``counts (chips | 1, n, rows)``.
@@ -312,42 +408,60 @@ class MatrixRead:
         the slices of one row tile after one another. Products run block by block, so that the number of blocks moves no
         bit. Noise that columns share is in ``z``.
         """
+        supply = 1.0 + self.supply_noise * noise.normal((1,)) if self.supply_noise > 0.0 else None
         if self.driver.exact:
-            return self._products(self.parts, counts, noise)
+            return self._products(self.parts, counts, supply, noise)
         tiles = []
         for tile, drivers in enumerate(self.drivers):
             first = tile * self.tile_columns
             columns = self.parts
             if len(self.drivers) > 1:
                 columns = tuple(part.columns(first, first + self.tile_columns) for part in self.parts)
-            tiles.append(self._products(columns, drivers.driven(counts, noise), noise))
+            tiles.append(self._products(columns, drivers.driven(counts, noise), supply, noise))
         return tiles[0] if len(tiles) == 1 else [PreActivation.beside(parts) for parts in zip(*tiles, strict=True)]
 
-    def _products(self, arrays: Sequence[ArrayRead], driven: torch.Tensor, noise: BlockNoise) -> list[PreActivation]:
-        """What is converted of these arrays, whose lines are all ``driven (chips | 1, n, rows)``."""
+    def _products(
+        self,
+        parts: Sequence[ConvertedPart],
+        driven: torch.Tensor,
+        supply: torch.Tensor | None,
+        noise: BlockNoise,
+    ) -> list[PreActivation]:
+        """What is converted of these parts, whose lines are all ``driven (chips | 1, n, rows)``; ``supply``: read
+        voltage of each product over that of its conversion, ``(chips, n, 1)``."""
         chips, n, rows = driven.shape
         blocks = driven.reshape(chips, n // noise.block, noise.block, rows)
-        height = self.tile_rows if self.digital else rows
         found: list[PreActivation] = []
-        for inputs, squares, share in self._drives(blocks):
-            for first in range(0, rows, height):
-                driven, noisy = inputs[..., first : first + height], squares[..., first : first + height]
-                for part, width in zip(arrays, self.ranges, strict=True):
-                    array = part if height == rows else part.rows(first, first + height)
-                    z = array.product(driven).flatten(1, 2)
-                    common = array.common_sigma(noisy)
-                    if common is not None and array.reference is not None:
-                        shared = noise.normal((int(array.reference.max()) + 1,))[..., array.reference]
-                        z = z + common.flatten(1, 2) * shared
-                    variance = array.variance_of_squares(noisy)
-                    found.append(PreActivation(z, None if variance is None else variance.flatten(1, 2), width * share))
+        for inputs, squares, share, size in self._drives(blocks):
+            for part in parts:
+                array, circuit = part.array, part.front_end
+                z = array.product(inputs[..., part.rows]).flatten(1, 2)
+                if supply is not None:
+                    z = z * supply
+                noisy = squares[..., part.rows]
+                common = array.common_sigma(noisy)
+                if common is not None and array.reference is not None:
+                    shared = noise.normal((int(array.reference.max()) + 1,))[..., array.reference]
+                    z = z + common.flatten(1, 2) * shared
+                variance = array.variance_of_squares(noisy)
+                variance = None if variance is None else variance.flatten(1, 2)
+                if circuit.white_z2 is not None:
+                    floor = (size**2 * circuit.white_z2)[:, None]
+                    variance = floor.expand(z.shape) if variance is None else variance + floor
+                if circuit.offset_z is not None:
+                    z = z + (size * circuit.offset_z)[:, None]
+                found.append(PreActivation(z, variance, part.range * share))
         return found
 
-    def _drives(self, blocks: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor, float]]:
-        """Inputs as they are converted, whole or bit by bit: counts, noise counts, share of the range."""
+    def _drives(self, blocks: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor, float, float]]:
+        """Inputs as they are converted, whole or bit by bit: counts, noise counts, share of the range, and what counts
+        of a whole product's white noise and offset."""
         driver, bits = self.driver, self.bits
         if isinstance(driver, BitSerial) and driver.digital_accumulation:
-            top = float(full_scale(bits))
-            phases = zip(driver.planes(blocks, bits), driver.weights(bits), strict=True)
-            return [(weight * plane, weight**2 * plane, abs(weight) / top) for plane, weight in phases]
-        return [(blocks, driver.noise_counts(blocks, bits), 1.0)]
+            top, weights = float(full_scale(bits)), driver.weights(bits)
+            whole = math.sqrt(sum(weight**2 for weight in weights))
+            return [
+                (weight * plane, weight**2 * plane, abs(weight) / top, weight / whole)
+                for plane, weight in zip(driver.planes(blocks, bits), weights, strict=True)
+            ]
+        return [(blocks, driver.noise_counts(blocks, bits), 1.0, 1.0)]

@@ -23,6 +23,42 @@ from periphery.prices.component import Component, component
 
 
 @dataclass(frozen=True, kw_only=True)
+class ColumnCircuit:
+    """One front end, mean over a layer's columns.
+
+    Parameters
+    ----------
+    bias_W, held_W : what it draws while it integrates, and while the capacitor keeps the product [W]
+    open_s : time from the first pulse until the last charge has settled, of one product [s]
+    area_m2 : of its transistors [m2]
+    capacitor_F, capacitor : its capacitor [F], and the component that prices a picofarad of it
+    """
+
+    bias_W: float = 0.0
+    held_W: float = 0.0
+    open_s: float = 0.0
+    area_m2: float = 0.0
+    capacitor_F: float = 0.0
+    capacitor: str = "capacitor_mim"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charge:
+    """The supply of the charge through the cells.
+
+    Parameters
+    ----------
+    v_read_V : read voltage [V]
+    draw_V : energy for each coulomb through the cells [V]
+    supply_m2 : area of a converter that makes the read voltage [m2]
+    """
+
+    v_read_V: float = 0.0
+    draw_V: float = 0.0
+    supply_m2: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class LayerShape(ABC):
     """What one layer needs on the chip.
 
@@ -34,6 +70,8 @@ class LayerShape(ABC):
     cells : memory cells of all tiles, all planes of the encoding and reference columns counted
     driver : drivers of the word lines
     slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
+    circuit, ramp_circuit, state_circuit : front end of a column, of a ramp and of a cell state that comes back as charge
+    charge : where the charge through the cells comes from
     converter, unit : kind of an ordinary ADC, and the digital unit behind it that computes activations
     groups : groups of columns on one tile that share a function, and with a linear ramp that ramp
     branches : capacitors of each column's integrator, one for each significance that is summed as charge
@@ -71,6 +109,10 @@ class LayerShape(ABC):
     converter: ADC = Quantiser()
     unit: Activation = LookUpTable()
     groups: int = 1
+    circuit: ColumnCircuit
+    ramp_circuit: ColumnCircuit = ColumnCircuit()
+    state_circuit: ColumnCircuit = ColumnCircuit()
+    charge: Charge
 
     def __post_init__(self) -> None:
         for name in ("row_tiles", "column_tiles", "cells", "bits", "columns_per_adc", "lanes"):
@@ -175,21 +217,21 @@ class StepActivity:
 
     Parameters
     ----------
-    array_ohmic_J : ``sum G V^2 t`` over the weight cells [J]
+    array_charge_C : ``sum G V t``, charge through the weight cells [C]
     row_pulses, row_clocks : word-line pulses that are not empty, and the sum of their clock periods
     gate_compare_steps : comparator steps taken, summed over columns (code + 1 where a comparator stops at its crossing)
     adc_steps : steps that ordinary ADCs with a comparator a column (or an oscillator) took, summed over conversions
-    ramp_ohmic_J : the same sum over the cells of all ramps [J]
-    state_ohmic_J, state_pulses, state_clocks, state_compare_steps : the same for the way back of the cell state
+    ramp_charge_C : the same sum over the cells of all ramps [C]
+    state_charge_C, state_pulses, state_clocks, state_compare_steps : the same for the way back of the cell state
     """
 
-    array_ohmic_J: float
+    array_charge_C: float
     row_pulses: float
     row_clocks: float
     gate_compare_steps: float = 0.0
     adc_steps: float = 0.0
-    ramp_ohmic_J: float = 0.0
-    state_ohmic_J: float = 0.0
+    ramp_charge_C: float = 0.0
+    state_charge_C: float = 0.0
     state_pulses: float = 0.0
     state_clocks: float = 0.0
     state_compare_steps: float = 0.0
@@ -259,7 +301,7 @@ class LayerStep:
         self.shape, self.timing, self.activation = shape, timing, activation
         self.ledger = ActionLedger(shape.layer, merge=True)
         self.schedule, self.act, self.need = self.ledger.schedule, self.ledger.act, self.ledger.need
-        self.front_end_s = 0.0  # seconds for which front ends are on, summed over columns
+        self.front_end_J = 0.0
         self.counted_bits = 0.0
         self.conversions = 0.0
         self.rounds = 0.0
@@ -285,12 +327,13 @@ class LayerStep:
             if shape.input_parts > 1:
                 after = self._convert(f"convert {name}{phase}", together, after)
         if not shape.linear:
-            self.front_end_s += columns * (timing.input_clocks + timing.gate_ramp_clocks) * timing.t_clk_s
+            ramp_s = timing.gate_ramp_clocks * timing.t_clk_s
+            self.front_end_J += columns * (shape.circuit.open_s * shape.circuit.bias_W + ramp_s * shape.circuit.held_W)
             self.counted_bits += timing.gate_ramp_clocks * shape.code_bits
             self.act("code_line", "step", columns * timing.gate_ramp_clocks)
             self.act("code_latch", "write_bit", columns * shape.code_bits)
             return self._ramp(f"ramp for {name}", "gate_ramp", timing.gate_ramp_clocks, after)
-        self.front_end_s += together * timing.input_clocks * timing.t_clk_s
+        self.front_end_J += together * shape.circuit.open_s * shape.circuit.bias_W
         if shape.input_parts == 1:
             after = self._convert(f"convert {name}", together, after)
         if shape.sums_digitally:
@@ -305,19 +348,19 @@ class LayerStep:
         A sequencer is a flip-flop a line that hands one token on: one is set and one cleared at each line.
         """
         shape = self.shape
-        self.front_end_s += shape.groups * self.timing.gate_ramp_clocks * self.timing.t_clk_s
+        rising_s = self.timing.gate_ramp_clocks * self.timing.t_clk_s
+        self.front_end_J += shape.groups * rising_s * shape.ramp_circuit.bias_W
         self.act("word_line", "cell_pulse", shape.ramp_cells)
         self.act("register", "write_bit", 2 * shape.ramp_lines)
         self.need("word_line", shape.ramp_lines)
         self.need("register", shape.ramp_lines)
-        self.need("column_front_end", shape.ramps)
 
     def _convert(self, name: str, columns: int, after: ScheduledTask) -> ScheduledTask:
         """One round of ordinary ADCs over ``columns`` columns side by side."""
         shape, timing = self.shape, self.timing
         rounds = math.ceil(columns / shape.adcs)
         # A column's integrator keeps its charge until its turn at the shared ADC: on average half the rounds.
-        self.front_end_s += columns * (rounds + 1) / 2 * timing.adc_latency_s
+        self.front_end_J += columns * (rounds + 1) / 2 * timing.adc_latency_s * shape.circuit.held_W
         self.conversions += columns
         self.rounds += 1.0
         self.act("code_latch", "write_bit", columns * shape.code_bits)
@@ -329,11 +372,11 @@ class LayerStep:
         drive_s = timing.state_drive_clocks * timing.t_clk_s
         self.schedule.add("integrate c", "state_integrators", drive_s, after=(after,))
         after = self.schedule.add("drive c", "state_lines", drive_s, after=(after,))
-        ramps = shape.ramps - shape.groups
-        clocks = hidden * (timing.state_drive_clocks + timing.state_ramp_clocks) + ramps * timing.state_ramp_clocks
-        self.front_end_s += clocks * timing.t_clk_s
+        ramp_s, circuit = timing.state_ramp_clocks * timing.t_clk_s, shape.state_circuit
+        self.front_end_J += hidden * (circuit.open_s * circuit.bias_W + ramp_s * circuit.held_W)
+        self.front_end_J += ramp_s * shape.ramp_circuit.bias_W * (shape.ramps - shape.groups)
         self.counted_bits += (timing.state_drive_clocks + timing.state_ramp_clocks) * shape.bits
-        self.act("cell_array", "read_J", activity.state_ohmic_J)
+        self._charge("cell_array", activity.state_charge_C)
         self.act("word_line", "cell_pulse", 2 * activity.state_pulses)
         self.act("pwm_driver", "compare_bit", activity.state_clocks * shape.bits)
         self.act("pwm_driver", "load_bit", hidden * shape.bits)
@@ -343,10 +386,21 @@ class LayerStep:
         self.need("cell_array", 2 * hidden)
         self.need("pwm_driver", hidden * shape.bits)
         self.need("word_line", hidden)
-        self.need("column_front_end", hidden)
+        self._front_ends(hidden, shape.state_circuit)
         self.need("comparator", hidden)
         self.need("code_latch", hidden * shape.bits)
         return self._ramp("ramp for tanh(c)", "state_ramp", timing.state_ramp_clocks, after)
+
+    def _charge(self, cells: str, charge_C: float) -> None:
+        """Charge through cells: what they turn into heat, and what its supply loses on the way to V_read."""
+        supply = self.shape.charge
+        self.act(cells, "read_J", charge_C * supply.v_read_V)
+        self.act("read_supply", "loss_J", charge_C * (supply.draw_V - supply.v_read_V))
+
+    def _front_ends(self, columns: float, circuit: ColumnCircuit) -> None:
+        """Transistors and capacitors of so many front ends."""
+        self.need("column_front_end", columns * circuit.area_m2 * 1e12)
+        self.need(circuit.capacitor, columns * circuit.capacitor_F * 1e12)
 
     def _ramp(self, name: str, resource: str, clocks: int, after: ScheduledTask) -> ScheduledTask:
         duration_s = clocks * self.timing.t_clk_s
@@ -371,7 +425,7 @@ class LayerStep:
         shape, timing = self.shape, self.timing
         tiles = shape.row_tiles * shape.column_tiles
         tiled = shape.column_tiles
-        self.act("cell_array", "read_J", activity.array_ohmic_J)
+        self._charge("cell_array", activity.array_charge_C)
         # A pulse charges its line in every column of tiles, past empty places too.
         self.act("word_line", "cell_pulse", activity.row_pulses * tiled * shape.cells / shape.lines_stand)
         did = shape.driver.actions(
@@ -383,17 +437,18 @@ class LayerStep:
         self.ledger.act_all(did)
         if not shape.linear:
             self._ramp_lines()
-        self.act("column_front_end", "clock", self.front_end_s / timing.t_clk_s)
+        self.act("column_front_end", "bias_J", self.front_end_J)
         self.act("shared_counter", "count_bit", self.counted_bits * tiles)
         latency_s = max(task.end_s for task in self.schedule.tasks)
         self.act("controller", "clock", latency_s / timing.t_clk_s)
         self.need("cell_array", shape.cells)
         self.need("word_line", shape.lines_stand)
         self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.lines_stand))
-        self.need("column_front_end", shape.front_ends_stand * shape.branches)
+        self._front_ends(shape.front_ends_stand * shape.branches, shape.circuit)
         self.need("code_latch", shape.front_ends_stand * shape.code_bits)
         self.need("shared_counter", (shape.bits if shape.linear else max(shape.bits, shape.code_bits)) * tiles)
         self.need("controller", 1)
+        self.need("read_supply", shape.charge.supply_m2 * 1e12)
         if shape.row_tiles > 1 and shape.tile_parts == 1:
             self.need("column_switch", shape.columns_stand * shape.slices * shape.row_tiles)
         if shape.linear:
@@ -416,9 +471,10 @@ class LayerStep:
                 self.need("adder", shape.lanes * shape.sum_bits)
         else:
             self.act("comparator", "step", activity.gate_compare_steps)
-            self.act("ramp_cells", "read_J", activity.ramp_ohmic_J)
+            self._charge("ramp_cells", activity.ramp_charge_C)
             self.need("comparator", shape.columns_stand)
             self.need("ramp_cells", shape.ramp_cells)
+            self._front_ends(shape.ramps, shape.ramp_circuit)
         return self.ledger.close(ops=ops, notes=_notes(shape, looked_up=self.activation))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.yaml_source import dump_yaml, load_yaml
-from devices import DEVICES, AnyDevice, ChipStreams, Stream
+from devices import DEVICES, AnyDevice, ChipStreams, Device, Stream
 from mappings.chip import Chip
 from mappings.liquid.liquid import Liquid
 from mho.config.read import Loaded, read
@@ -53,7 +53,10 @@ def shown(name: str) -> str:
         kind, sheet = ("sweep", read_sheet(name)) if folder == "sweeps" else ("search", read_search(name)[1])
         return f"# {kind} {sheet.name}\n" + dump_yaml(sheet.node.plain()).rstrip()
     loaded: Loaded[Any] = read(name, FOLDERS[folder], folder=folder)
-    return f"# {folder[:-1]} {loaded.source_text_name}\n" + dump_yaml(loaded.data).rstrip()
+    lines = [f"# {folder[:-1]} {loaded.source_text_name}", dump_yaml(loaded.data).rstrip()]
+    if isinstance(loaded.value, Device) and loaded.value.unknown_drift:
+        lines.insert(1, f"# {loaded.value.unknown_drift}")
+    return "\n".join(lines)
 
 
 def checked(name: str) -> str:

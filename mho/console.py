@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from mho.report.merit import shown, with_deviation
-from mho.report.quantities import duration, quantity
+from mho.report.quantities import between, duration, quantity
 from workloads.result import Metric
 
 
@@ -71,6 +71,7 @@ def summary(metrics: dict[str, Any]) -> str:
         )
         lines.append(ideal if len(kinds) == 1 else f"{name}: {ideal}")
     rows = []
+    on_average = any("average_power_W" in variant["cost"] for variant in metrics["variants"])
     for variant in metrics["variants"]:
         cost = variant["cost"]
         over_time = "  ".join(
@@ -81,13 +82,24 @@ def summary(metrics: dict[str, Any]) -> str:
             for q in variant["quality"]
         )
         figures = [
-            quantity(cost["area_m2"], "m2"),
-            quantity(cost["energy_J"], "J"),
+            _with_interval(variant, "area_m2", "m2"),
+            _with_interval(variant, "energy_J", "J"),
             quantity(cost["latency_s"], "s"),
+            *([_with_interval(variant, "average_power_W", "W")] if on_average else []),
         ]
         rows.append((("* " if variant["default"] else "  ") + variant["name"], *figures, over_time))
-    head = ("  variant", "area", "energy", "latency", f"{', '.join(kinds)} after")
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(4)]
+    average = ("average power",) if on_average else ()
+    head = ("  variant", "area", "energy", "latency", *average, f"{', '.join(kinds)} after")
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head) - 1)]
     for row in (head, *rows):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, (*widths, 0), strict=True)).rstrip())
+    if any(variant.get("cost_interval") for variant in metrics["variants"]):
+        lines.append("In brackets: the 90 % interval that the uncertainty of the prices alone gives.")
     return "\n".join(lines)
+
+
+def _with_interval(variant: dict[str, Any], key: str, unit: str) -> str:
+    """A cost, and in brackets what the prices' uncertainty makes of it."""
+    ends = (variant.get("cost_interval") or {}).get(key)
+    shown = quantity(variant["cost"].get(key), unit)
+    return f"{shown} ({between(ends, unit)})" if ends else shown

@@ -7,6 +7,8 @@ from typing import Annotated, Generic, TypeVar
 
 from annotated_types import Interval, Len
 
+from workloads.duty import Duty
+
 Times = Annotated[tuple[Annotated[float, Interval(ge=0.0, le=1e12)], ...], Len(1)]
 """Times after programming [s]."""
 
@@ -38,6 +40,7 @@ class Experiment(Generic[V]):
     description : one sentence for listings
     cite : keys of papers in ``configs/references.bib`` on which the experiment rests
     seed : of everything random
+    duty : how often an inference runs, for energy per period and average power; None where the experiment states none
     """
 
     kind: str
@@ -45,6 +48,7 @@ class Experiment(Generic[V]):
     description: str = ""
     cite: tuple[str, ...] = ()
     seed: Annotated[int, Interval(ge=0, le=2**63 - 1)] = 0
+    duty: Duty | None = None
 
     def __post_init__(self) -> None:
         names = [variant.name for variant in self.each]
@@ -52,6 +56,13 @@ class Experiment(Generic[V]):
             raise ValueError(f"variants need different names (got {', '.join(names)})")
         if sum(variant.default for variant in self.each) != 1:
             raise ValueError("exactly one variant must have default: true")
+        if self.duty is not None:
+            self.duty.at(self.hop_s)
+
+    @property
+    def hop_s(self) -> float | None:
+        """Time from one step of the inputs to the next [s]; None where inputs are not a stream in time."""
+        return None
 
     @property
     def each(self) -> tuple[V, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -10,119 +11,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mappings.actions import Actions, ScheduledTask
-from mappings.activity import Activity
-from mappings.cost import CostLine, price, shares, summarise
-from mappings.network.network import ProgrammedNetwork
+from devices import InputError
+from mappings.cost import CostLine, shares, summarise
+from mappings.price_spread import spread
 from mappings.trace import trace
-from periphery.prices.component import Component
+from periphery.prices.component import component
+from workloads.always_on import MICROPHONE, PeriodCost, period_cost
+from workloads.duty import Duty, Gating, Mode
 from workloads.experiment import Experiment, Variant
+from workloads.priced import Priced
 from workloads.result import Comparison, Data, Metric, Metrics, Panel, Result, VariantResult
 from workloads.statistics import difference, when
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerOnChip:
-    """One layer as the report lists it: what it does in one inference, and what it takes up."""
-
-    name: str
-    actions: Actions
-    rows: int
-    columns: int
-    cells: int
-    tiles: int
-    clipped_weights: float = 0.0
-    clipped_inputs: float = 0.0
-
-
-def layers_of(
-    chips: ProgrammedNetwork, seen: Mapping[str, Activity], *, steps: int = 1, clipped_inputs: float = 0.0
-) -> list[LayerOnChip]:
-    """The layers of a network in one inference of ``steps`` steps, by what they were ``seen`` to do.
-
-    ``clipped_inputs``: share of the network's inputs beyond the range of the first layer's drivers.
-    """
-    found = []
-    for number, (name, actions) in enumerate(chips.mapped.actions(chips.observed(seen), steps=steps).items()):
-        shape = chips.mapped.layers[name].shape
-        found.append(
-            LayerOnChip(
-                name=name,
-                actions=actions,
-                rows=shape.rows,
-                columns=shape.columns,
-                cells=shape.cells,
-                tiles=shape.row_tiles * shape.column_tiles,
-                clipped_weights=chips.layers[name].matrix.array.encoded.clipped,
-                clipped_inputs=0.0 if number else clipped_inputs,
-            )
-        )
-    return found
-
-
-@dataclass(frozen=True)
-class Priced:
-    """The price of layers that run one after the other; all are supplied from the first step to the last.
-
-    ``lines``: every action and instance; ``layers``: rows of that table; ``tasks``: of one step of each layer;
-    ``notes``: what was assumed; ``cite``: papers behind the prices.
-    """
-
-    lines: list[CostLine]
-    layers: list[dict[str, Any]]
-    tasks: list[ScheduledTask]
-    latency_s: float
-    ops: float
-    notes: list[str]
-    cite: set[str]
-
-    @classmethod
-    def of(
-        cls, layers: Sequence[LayerOnChip], *, node_nm: float, components: Mapping[str, Component], prefix: str = ""
-    ) -> Priced:
-        """At CMOS node ``node_nm``; ``prefix`` goes before the names of layers.
-
-        Raises ``InputError`` for a component without a price.
-        """
-        latency_s = sum(layer.actions.latency_s * layer.actions.steps for layer in layers)
-        lines: list[CostLine] = []
-        rows: list[dict[str, Any]] = []
-        for layer in layers:
-            actions = layer.actions
-            priced = price(actions, node_nm=node_nm, components=components, latency_s=latency_s)
-            lines += priced
-            step = summarise(priced, actions.latency_s, actions.ops)
-            rows.append(
-                {
-                    "layer": prefix + layer.name,
-                    **{key: getattr(layer, key) for key in ("rows", "columns", "cells", "tiles")},
-                    "steps": int(actions.steps),
-                    "ops": actions.ops,
-                    "area_m2": step["area_m2"],
-                    "energy_J": step["energy_J"] / actions.steps,
-                    "leakage_W": step["leakage_W"],
-                    "latency_s": step["latency_s"],
-                    "clipped_weights": layer.clipped_weights,
-                    "clipped_inputs": layer.clipped_inputs,
-                }
-            )
-        return cls(
-            lines=[replace(line, layer=prefix + line.layer) for line in lines],
-            layers=rows,
-            tasks=[replace(task, layer=prefix + task.layer) for layer in layers for task in layer.actions.tasks],
-            latency_s=latency_s,
-            ops=sum(layer.actions.ops * layer.actions.steps for layer in layers),
-            notes=[sentence for layer in layers for sentence in layer.actions.notes],
-            cite=cited(lines, components),
-        )
-
-
-def cited(lines: Iterable[CostLine], components: Mapping[str, Component]) -> set[str]:
-    """Keys of the papers behind the prices of these lines."""
-    return {key for line in lines if line.component in components for key in components[line.component].cite}
 
 
 def compared(
@@ -144,11 +46,34 @@ def compared(
     )
 
 
+_DUTY = Panel(
+    "Always on",
+    "Energy of one period and average power: the burst, leakage through the whole period, waking, features. "
+    "continuous: one step of every layer in a period, state carried for ever; window: a whole inference anew in each period. "
+    "chosen: what the experiment states. The microphone is not counted. Areas are those of the features' circuit and "
+    "of the power switches, in addition to the chip's.",
+    "duty",
+)
+
+
+def _of_period(name: str, cost: PeriodCost) -> str:
+    """One sentence on a period of the headline."""
+    duty, energy_J = cost.duty, cost.energy_J
+    what = {"continuous": "one step, state carried for ever", "window": "a whole inference, computed anew"}
+    return (
+        f"{name} in mode {duty.mode} ({what.get(duty.mode, 'a whole inference')}, each {duty.period_s:g} s): "
+        f"{energy_J:.3g} J a period, {cost.average_power_W:.3g} W on average; computing "
+        f"{cost.dynamic_J / energy_J:.1%}, leakage {cost.leakage_J / energy_J:.1%}, waking {cost.wake_J / energy_J:.1%}, features ({duty.features}) "
+        f"{cost.features_J / energy_J:.1%}; power gating {'off' if duty.gating is None else 'on'}."
+    )
+
+
 @dataclass
 class Ledger:
     """What a run has found so far; a workload's subclass adds the tables that are special to it.
 
-    ``rows``: by table; ``frames``: tables that are made whole; ``costs`` and ``lines``: by variant.
+    ``rows``: by table; ``frames``: tables that are made whole; ``costs``, ``intervals`` (what prices spread of
+    them) and ``lines``: by variant.
     """
 
     experiment: Experiment[Any]
@@ -156,6 +81,7 @@ class Ledger:
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict, kw_only=True)
     frames: dict[str, pd.DataFrame] = field(default_factory=dict, kw_only=True)
     costs: dict[str, dict[str, float]] = field(default_factory=dict, kw_only=True)
+    intervals: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict, kw_only=True)
     lines: dict[str, list[CostLine]] = field(default_factory=dict, kw_only=True)
     events: dict[str, Any] = field(default_factory=dict, kw_only=True)
     cite: set[str] = field(default_factory=set, kw_only=True)
@@ -203,8 +129,12 @@ class Ledger:
         tasks = [task for part in parts for task in part.tasks]
         latency_s = max(part.latency_s for part in parts)
         self.lines[name] = lines
-        self.costs[name] = summarise(lines, latency_s, sum(part.ops for part in parts))
+        ops = sum(part.ops for part in parts)
+        self.costs[name] = summarise(lines, latency_s, ops)
+        self.intervals[name] = spread(lines, latency_s, ops)
         self.rows.setdefault("components", []).extend(asdict(line) for line in lines)
+        if self.experiment.duty is not None:
+            self._always_on(variant, parts, self.experiment.duty.at(self.experiment.hop_s))
         for part in parts:
             self.rows.setdefault("layers", []).extend({"variant": name, **row} for row in part.layers)
             self.note(*(f"{name}: {sentence}." for sentence in part.notes))
@@ -214,6 +144,29 @@ class Ledger:
             self.add("schedule", variant=name, layer=task.layer, task=task.name, resource=task.resource, **times)
         if variant.default:
             self.events = trace(tasks, title=f"{self.experiment.name}: {shown}, {name}")
+
+    def _always_on(self, variant: Variant, parts: Sequence[Priced], duty: Duty) -> None:
+        """Energy of a period and average power: as the duty says, in the other mode, and with and without gating."""
+        name, node_nm = variant.name, parts[0].lines[0].node_nm
+        found = period_cost(parts, duty, node_nm=node_nm)
+        self.costs[name] |= {
+            "period_s": duty.period_s or 0.0,
+            "period_J": found.energy_J,
+            "average_power_W": found.average_power_W,
+        }
+        self.intervals[name] |= found.intervals()
+        if duty.features != "none":
+            self.cite |= set(component(duty.features).cite)
+        modes: tuple[Mode, ...] = ("continuous", "window") if duty.mode != "burst" else ("burst",)
+        for mode in sorted(modes, key=lambda mode: mode != duty.mode):
+            for gating in sorted((None, duty.gating or Gating()), key=lambda gating: gating != duty.gating):
+                other = replace(duty, mode=mode, gating=gating)
+                chosen = other == duty
+                with suppress(InputError):  # the other mode may need more time than a period has
+                    row = found.row() if chosen else period_cost(parts, other, node_nm=node_nm).row()
+                    self.add("duty", variant=name, chosen=chosen, **row)
+        if variant.default:
+            self.note(_of_period(name, found), MICROPHONE)
 
     def estimated_prices(self) -> None:
         """Note how much of the headline's cost rests on fitted and estimated prices."""
@@ -242,6 +195,8 @@ class Ledger:
     ) -> Metrics:
         """``metrics.json``; ``more`` are further fields of ``Metrics``. Panels are left out where there are none."""
         experiment = self.experiment
+        if "duty" in self.rows:
+            panels = (*panels, _DUTY)
         if panels:
             more["panels"] = panels
         return Metrics(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Gt, Interval
 
 from devices import Stream
 from periphery import Comparator, Function, RampColumn, named_function
-from periphery.ramp.characterise import characterise
+from periphery.ramp.characterise import SWING_V, characterise
 from workloads.result import Metric
 from workloads.workload import Workload
 
@@ -41,6 +41,7 @@ class ConverterBench:
     bits : resolution
     ramp : the column of cells
     comparator : one for each column
+    swing_V : voltage over which the ramp sweeps [V]
     chips : chips to build and measure
     t_s : time after programming [s]
     recentre : the bias cells are programmed again at that time
@@ -56,6 +57,7 @@ class ConverterBench:
     bits: Annotated[int, Interval(ge=1, le=12)] = 5
     ramp: RampColumn
     comparator: Comparator = Comparator()
+    swing_V: Annotated[float, Gt(0.0)] = SWING_V
     chips: Annotated[int, Interval(ge=1, le=4096)] = 8
     t_s: Annotated[float, Ge(0.0)] = 0.0
     recentre: bool = False
@@ -80,6 +82,7 @@ class ConverterBench:
             t_s=self.t_s,
             recentre=self.recentre,
             comparator=self.comparator,
+            swing_V=self.swing_V,
         )
         outputs: dict[str, float] = {}
         for name, (mean, worst) in found.figures().items():

@@ -146,10 +146,13 @@ class VariantResult(Record):
     neurons: int | None = None
     gain_per_uS: float | None = None
     bits: int | None = None
+    leakage_library: str | None = None
+    temperature_K: float | None = None
     layout: str | None = None
     order: str | None = None
     quality: tuple[Quality, ...] = ()
     cost: Mapping[str, float | None] = Field(default_factory=dict)
+    cost_interval: Mapping[str, tuple[float, float]] = Field(default_factory=dict)
 
 
 class Comparison(Record):

@@ -14,6 +14,7 @@ S = TypeVar("S")
 COSTS = (
     *("area_m2", "energy_J", "leakage_W", "latency_s", "power_W", "ops"),
     *("tops", "tops_per_W", "tops_per_mm2"),
+    *("period_s", "period_J", "average_power_W"),
 )
 SYNTHETIC = "synthetic"
 """1 where the data replace recordings or matrices that nobody named."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from crossbar.wires.exact import effective_conductance
-from crossbar.wires.folded import alpha_beta
+from crossbar.wires.exact import effective_conductance, ends
+from crossbar.wires.folded import alpha_beta, alpha_beta_ends
 from crossbar.wires.iterative import NotConvergedError, Solved, solve
-from crossbar.wires.model import Method, Wires, alpha_beta_limit, kappa
+from crossbar.wires.model import Ends, Method, Wires, alpha_beta_limit, kappa
 from crossbar.wires.noise import FoldedNoise, read_variance
 from crossbar.wires.technology import LINES, segment_ohm
 
 __all__ = [
+    "Ends",
     "FoldedNoise",
     "LINES",
     "Method",
@@ -17,8 +18,10 @@ __all__ = [
     "Solved",
     "Wires",
     "alpha_beta",
+    "alpha_beta_ends",
     "alpha_beta_limit",
     "effective_conductance",
+    "ends",
     "kappa",
     "read_variance",
     "segment_ohm",

@@ -9,8 +9,9 @@ together the ports they share and eliminating them,
 
 which is block elimination in the order of nested dissection: about ``100 n^3`` operations on an ``n x n`` array, where
 elimination row by row takes ``2 n^4``. All blocks of one size, on all tiles and chips, are one batch. At the end
-``G_eff = -A[L, B]``. Every step adds numbers of one sign to the entries off the diagonal, so that small currents keep
-their relative accuracy. A line without resistance is a single node: there, joining adds, and nothing is eliminated.
+``G_eff = -A[L, B]``, and ``A[L, L]`` is what the drivers see, ``I_drivers = V @ A[L, L]``. Every step adds numbers of
+one sign to the entries off the diagonal, so that small currents keep their relative accuracy. A line without resistance
+is a single node: there, joining adds, and nothing is eliminated.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 
-from crossbar.wires.model import Wires
+from crossbar.wires.model import Ends, Wires
 
 # Cells whose blocks are in memory at once: what fits into a cache, or what fills a GPU at some 2 kB a cell.
 CHUNK_CELLS = {"cpu": 1 << 14, "cuda": 1 << 21}
@@ -47,19 +48,34 @@ def effective_conductance(g_S: torch.Tensor, wires: Wires) -> torch.Tensor:
     Computed in double precision; differentiable in ``g_S``. Raises ValueError for conductances that are negative or not
     finite.
     """
-    if not bool(((g_S >= 0.0) & (g_S < torch.inf)).all()):
-        raise ValueError("conductances of an array with wires must be finite and at least 0 S")
-    if wires.ideal or g_S.numel() == 0:
-        return g_S
+    return g_S if wires.ideal and _checked(g_S) else ends(g_S, wires).columns_S
+
+
+def ends(g_S: torch.Tensor, wires: Wires) -> Ends:
+    """The same matrix with the loads of the drivers, of arrays ``(..., m, n)`` [S]; raises as it does."""
+    _checked(g_S)
     m, n = g_S.shape[-2:]
+    if wires.ideal or g_S.numel() == 0:
+        return Ends(g_S, g_S.sum(-1), torch.zeros_like(g_S[..., 0]))
     arrays = wires.turned(g_S).to(torch.float64).reshape(-1, m, n)
     at_once = max(CHUNK_CELLS.get(g_S.device.type, CHUNK_CELLS["cpu"]) // (m * n), 1)
-    folded = torch.cat([_folded(some, wires) for some in arrays.split(at_once)])
-    return wires.turned(folded.reshape(g_S.shape)).to(g_S.dtype)
+    columns, drivers = zip(*(_folded(some, wires) for some in arrays.split(at_once)), strict=True)
+    effective = wires.turned(torch.cat(columns).reshape(g_S.shape))
+    alone = torch.cat(drivers).reshape(*g_S.shape[:-2], m)
+    alone = alone.flip(-1) if wires.sense == "top" else alone
+    # What one line alone draws reaches the sense inputs or is sunk by other lines.
+    return Ends(*(each.to(g_S.dtype) for each in (effective, alone, alone - effective.sum(-1))))
 
 
-def _folded(g: torch.Tensor, wires: Wires) -> torch.Tensor:
-    """``G_eff`` of arrays ``(arrays, m, n)`` with drivers on the left and sense inputs at the bottom."""
+def _checked(g_S: torch.Tensor) -> bool:
+    if not bool(((g_S >= 0.0) & (g_S < torch.inf)).all()):
+        raise ValueError("conductances of an array with wires must be finite and at least 0 S")
+    return True
+
+
+def _folded(g: torch.Tensor, wires: Wires) -> tuple[torch.Tensor, torch.Tensor]:
+    """``G_eff`` and the diagonal of the drivers' matrix, of arrays ``(arrays, m, n)`` with drivers on the left and
+    sense inputs at the bottom."""
     m, n = g.shape[-2:]
     # Cells without conductance at the open ends change nothing.
     blocks = _cells(torch.nn.functional.pad(g, (0, _even(n) - n, _even(m) - m, 0)), wires)
@@ -72,7 +88,8 @@ def _folded(g: torch.Tensor, wires: Wires) -> torch.Tensor:
         height, width = (height, width * step) if across else (height * step, width)
     for side in "RT":
         blocks = _opened(blocks, side)
-    return _terminated(blocks, wires)[:, -m:, :n]
+    effective, drivers = _terminated(blocks, wires)
+    return effective[:, -m:, :n], drivers.diagonal(dim1=-2, dim2=-1)[:, -m:]
 
 
 def _even(count: int) -> int:
@@ -182,9 +199,9 @@ def _opened(blocks: Blocks, side: str) -> Blocks:
     return Blocks(matrix, {other: count for other, count in blocks.ports.items() if other != side})
 
 
-def _terminated(blocks: Blocks, wires: Wires) -> torch.Tensor:
+def _terminated(blocks: Blocks, wires: Wires) -> tuple[torch.Tensor, torch.Tensor]:
     """Drivers and sense inputs put to the ports ``L`` and ``B`` that are left, where no segment holds their
-    resistance yet: ``G_eff`` of ``(arrays, rows, columns)``."""
+    resistance yet: ``G_eff`` of ``(arrays, rows, columns)`` and the drivers' matrix."""
     matrix, spans = blocks.matrix[:, 0, 0], blocks.spans()
     left, bottom = spans["L"], spans["B"]
     effective = -matrix[:, left, bottom]
@@ -197,4 +214,5 @@ def _terminated(blocks: Blocks, wires: Wires) -> torch.Tensor:
     if wires.r_word_ohm == 0.0 and wires.r_driver_ohm > 0.0:
         at_ends = torch.eye(blocks.ports["L"]).to(matrix) + wires.r_driver_ohm * left_S
         effective = torch.linalg.solve(at_ends, effective)
-    return effective
+        left_S = torch.linalg.solve(at_ends, left_S)
+    return effective, left_S

@@ -15,13 +15,19 @@ from __future__ import annotations
 
 import torch
 
-from crossbar.wires.model import Wires
+from crossbar.wires.model import Ends, Wires
 
 
 def alpha_beta(g_S: torch.Tensor, wires: Wires) -> torch.Tensor:
     """Effective conductance of arrays ``(..., m, n)`` to the accuracy of alpha-beta [S], same shape; differentiable."""
+    return alpha_beta_ends(g_S, wires).columns_S
+
+
+def alpha_beta_ends(g_S: torch.Tensor, wires: Wires) -> Ends:
+    """The same with the loads of the drivers: a line draws ``G beta``; others sink the share ``1 - alpha`` of it."""
     g = wires.turned(g_S)
-    return wires.turned(along_column(g, wires) * g * along_row(g, wires))
+    drawn, passed = g * along_row(g, wires), along_column(g, wires)
+    return Ends(wires.turned(passed * drawn), wires.turned(drawn).sum(-1), wires.turned((1.0 - passed) * drawn).sum(-1))
 
 
 def along_column(g: torch.Tensor, wires: Wires) -> torch.Tensor:

@@ -33,12 +33,14 @@ class NotConvergedError(ArithmeticError):
 class Solved:
     """Column currents and their accuracy.
 
-    ``current_A``: shape ``(..., batch, n)``; ``iterations``: of conjugate gradients, over all Newton steps of the
+    ``current_A``: shape ``(..., batch, n)``; ``driver_A``: what the drivers of the word lines supply, ``(..., batch,
+    m)``; ``iterations``: of conjugate gradients, over all Newton steps of the
     slowest vector; ``newton_steps``: linearisations of the slowest vector; ``residual``: the largest current that is
     lost between cells and sense input of a column, over the sum of its cells' currents by amount [1].
     """
 
     current_A: torch.Tensor
+    driver_A: torch.Tensor
     iterations: int
     newton_steps: int
     residual: float
@@ -72,16 +74,17 @@ def solve(
     cells = [c.to(torch.float64).expand(*lead, m, n).reshape(-1, m, n) for c in coefficients]
     if not all(bool(tensor.isfinite().all()) for tensor in (inputs, *cells)):
         raise ValueError("inputs and cells of an array with wires must be finite")
-    current = inputs.new_empty(inputs.shape[0], n)
+    current, supplied = inputs.new_empty(inputs.shape[0], n), torch.empty_like(inputs)
     iterations = steps = 0
     residual = 0.0
     at_once = max(CHUNK_CELLS.get(inputs.device.type, CHUNK_CELLS["cpu"]) // (m * n), 1)
     for some in torch.arange(inputs.shape[0], device=inputs.device).split(at_once):
         network = _Network(inputs[some], [c[some // batch] for c in cells], wires, tolerance, max_iterations)
-        current[some] = network.settled()
+        current[some], supplied[some] = network.settled()
         iterations, steps = max(iterations, network.iterations), max(steps, network.steps)
         residual = max(residual, network.residual)
-    return Solved(current.reshape(*lead, batch, n).to(v_V.dtype), iterations, steps, residual)
+    found = (current.reshape(*lead, batch, n), supplied.reshape(*lead, batch, m))
+    return Solved(found[0].to(v_V.dtype), found[1].to(v_V.dtype), iterations, steps, residual)
 
 
 class _Network:
@@ -103,8 +106,8 @@ class _Network:
         driven = (self.v != 0.0).T[..., None] if wires.unselected == "floating" else 1.0
         self.cells = [c.flip(sides).transpose(0, 1) * driven for c in cells]
 
-    def settled(self) -> torch.Tensor:
-        """Column currents ``(vectors, n)`` [A]."""
+    def settled(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Currents of columns ``(vectors, n)`` and of drivers ``(vectors, m)`` [A]."""
         voltage = self.v.T[..., None].expand(self.cells[0].shape)
         bit = torch.zeros_like(voltage)
         current, slope = self._cells_at(voltage)
@@ -141,7 +144,11 @@ class _Network:
                 f"{float(residual[open_].amax()):.2g} of a column's current is unaccounted for, above the tolerance "
                 f"{self.tolerance:g}"
             )
-        return arriving.flip(-1) if self.wires.driver == "right" else arriving
+        supplied = pairwise_sum(_turned(current), 0)
+        return (
+            arriving.flip(-1) if self.wires.driver == "right" else arriving,
+            supplied.flip(-1) if self.wires.sense == "bottom" else supplied,
+        )
 
     def _cells_at(self, voltage: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Current [A] and its slope [S] of cells at ``voltage``."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from annotated_types import Ge, Gt
@@ -121,6 +121,19 @@ class Wires:
                 f"above {limit:.3g} (got {kappa:.3g}): use method 'exact', smaller tiles or a larger tolerance"
             )
         return self.method
+
+
+class Ends(NamedTuple):
+    """A linear array by the ends of its lines [S].
+
+    ``columns_S``: ``(..., m, n)``, currents of the columns ``I = V @ columns_S``; ``alone_S``: ``(..., m)``, what a
+    driver sees while all other lines are at 0 V; ``sunk_S``: ``(..., m)``, the part of it that these lines sink, the
+    rest reaching the sense inputs.
+    """
+
+    columns_S: torch.Tensor
+    alone_S: torch.Tensor
+    sunk_S: torch.Tensor
 
 
 def kappa(g_S: torch.Tensor, wires: Wires) -> torch.Tensor:

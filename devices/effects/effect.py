@@ -47,10 +47,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Faults:
-    """Cells that do not work: which they are, and the conductance at which each stays [S], shapes ``(chips, ...)``."""
+    """Cells that do not work: which they are, the conductance at which each stays [S], and which of them are stuck off,
+    that is without a filament to fluctuate; shapes ``(chips, ...)``."""
 
     stuck: torch.Tensor
     stuck_S: torch.Tensor
+    off: torch.Tensor
 
     def applied(self, g_S: torch.Tensor) -> torch.Tensor:
         """Conductances with those of the stuck cells in place of what working cells have [S]."""
@@ -58,7 +60,8 @@ class Faults:
 
     def before(self, later: Faults) -> Faults:
         """Both lists of faults; the later one decides where a cell is in both."""
-        return Faults(self.stuck | later.stuck, later.applied(self.stuck_S.to(later.stuck_S.dtype)))
+        stuck_S = later.applied(self.stuck_S.to(later.stuck_S.dtype))
+        return Faults(self.stuck | later.stuck, stuck_S, torch.where(later.stuck, later.off, self.off))
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ class Stuck(Effect):
             mapped = read_map(self.map_file, tuple(shape)).to(target_S.device)
             on, off = torch.where(mapped == 0, on, mapped > 0), torch.where(mapped == 0, off, mapped < 0)
         on_S = window.g_max_S if self.on_S is None else self.on_S
-        return Faults(on | off, torch.where(on, target_S.new_tensor(on_S), target_S.new_tensor(self.off_S)))
+        stuck_S = torch.where(on, target_S.new_tensor(on_S), target_S.new_tensor(self.off_S))
+        return Faults(on | off, stuck_S, off & ~on)
 
 
 def read_map(file: str, shape: tuple[int, ...]) -> torch.Tensor:

@@ -35,6 +35,7 @@ from mappings.liquid.run import ActiveLines, Job, LiquidActivity, LiquidArrays, 
 from mappings.liquid.step import on_grid
 from mappings.tile import TileGrid
 from periphery.neurons.lif import LIF, MembraneCapacitor, Neurons
+from periphery.prices.cells import with_cells
 from periphery.prices.component import Component, load_components
 
 INPUT_RATE, FIRING_RATE, STEPS = 0.0861, 0.0675, 50
@@ -111,8 +112,8 @@ class MappedLiquid(MappedLayer):
         return self.shape.grid
 
     def components(self) -> Mapping[str, Component]:
-        """The price list, which has the board's converters."""
-        return load_components()
+        """The price list, which has the board's converters, with cells as this chip has them."""
+        return with_cells(load_components(), self.chip.circuit.node_nm, weights=self.chip.device.kind)
 
     @property
     def neuron(self) -> LIF | MembraneCapacitor:
@@ -203,12 +204,12 @@ class ProgrammedLiquid(ProgrammedLayer):
         nothing = torch.zeros(len(self.neurons.threshold))
         offset = lsb = 0.0
         top, variance, sigma, load_S = 0, None, nothing, nothing[:, None].expand(-1, how.rows)
-        if self.ideal_uS is not None:
-            rows = self.ideal_uS
+        if self.cells is None:
+            rows = self.weights_uS(t_s)
         else:
             g = self.conductance_uS(t_s)
             load_S = g.sum(dim=2) / US
-            noise = chip.device.read_sigma_S(g / US) * US
+            noise = chip.device.read_sigma_S(g / US, self.cells) * US
             if bool((noise == noise[:, :1, :1]).all()):
                 sigma = noise[:, 0, 0]
             else:

@@ -7,9 +7,8 @@ encoding turns into cells.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,13 +16,14 @@ import torch
 from annotated_types import Interval
 from numba import njit
 
-from mappings.matrix import MappedMatrix, WeightMatrix
+from crossbar.wires import ends
+from mappings.chip import WEIGHT_SIZE, normal_quantiles
+from mappings.matrix import MappedMatrix
 from mappings.step import LayerShape, StepActivity
 from periphery.drivers.base import full_scale
 
 BINS = 2001  # an odd number: weights of zero are in the middle of a bin
-SAMPLES = 1024
-FEW = 1 << 20  # weights of which a quantile is taken
+UNIFORM = 32  # cells along a side of a tile of equal cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Assumed:
     """
 
     input_size: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.25
-    weight_size: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.2
+    weight_size: Annotated[float, Interval(gt=0.0, le=0.5)] = WEIGHT_SIZE
     code_share: Annotated[float, Interval(gt=0.0, le=1.0)] = 0.5
 
     def note(self, matrix: MappedMatrix) -> str:
@@ -68,8 +68,11 @@ class Assumed:
         """
         driver, bits = matrix.chip.driver, shape.bits
         top = torch.tensor([float(full_scale(bits))])
-        counts = torch.round(_normal(self.input_size) * top)
-        quantum_J = driver.v_read_V**2 * driver.t_clk_s
+        counts = torch.round(normal_quantiles(self.input_size) * top)
+        pairs = float(driver.paired_clocks(counts, bits)) / (len(counts) - 1)
+        charge = float(driver.charge_counts(counts, bits).sum())
+        row_S = self.row_S(matrix) * self.drawn_share(matrix, pairs / charge if charge > 0.0 else 0.0)
+        quantum_C = driver.v_read_V * driver.t_clk_s
 
         def rows(of: Callable[[torch.Tensor, int], torch.Tensor]) -> float:
             """The sum over word lines of what one of them does."""
@@ -79,13 +82,13 @@ class Assumed:
         conversions = shape.columns * shape.conversions_per_column if shape.linear else 0
         state_clocks = states * float(counts.abs().mean())
         return StepActivity(
-            array_ohmic_J=rows(driver.loss_counts) * self.row_S(matrix) * quantum_J,
+            array_charge_C=rows(driver.charge_counts) * row_S * quantum_C,
             row_pulses=rows(driver.pulses),
             row_clocks=rows(driver.driven_clocks),
             gate_compare_steps=shape.columns * self.code_share * 2**output_bits,
             adc_steps=conversions * self.code_share * 2**shape.code_bits,
-            ramp_ohmic_J=ramp_loss_S * quantum_J,
-            state_ohmic_J=state_clocks * state_pair_S * quantum_J,
+            ramp_charge_C=ramp_loss_S * quantum_C,
+            state_charge_C=state_clocks * state_pair_S * quantum_C,
             state_pulses=states * float((counts != 0).float().mean()),
             state_clocks=state_clocks,
             state_compare_steps=states * self.code_share * 2**bits,
@@ -99,42 +102,46 @@ class Assumed:
         references = float(cells[..., 1:].sum((0, 2))[0]) * matrix.grid.column_tiles
         return weights * matrix.columns + references
 
+    def drawn_share(self, matrix: MappedMatrix, together: float) -> float:
+        """What drivers supply through the wires of a tile of equal cells, over what they would without wires [1].
+
+        ``together``: share of the other lines that are driven while one is. Neighbouring cells are taken together until
+        ``UNIFORM`` are left along either side, with as many segments of line between them.
+        """
+        wires, tile = matrix.chip.lines, matrix.chip.tile
+        if wires is None or wires.ideal:
+            return 1.0
+        rows, columns = min(tile.rows, matrix.rows), min(tile.columns, matrix.columns)
+        lines = columns * matrix.format.planes
+        m, n = min(rows, UNIFORM), min(lines, UNIFORM)
+        # So many lines in parallel, and so many segments in a row.
+        beside, under = rows / m, lines / n
+        lumped = replace(
+            wires,
+            r_word_ohm=wires.r_word_ohm * under / beside,
+            r_bit_ohm=wires.r_bit_ohm * beside / under,
+            r_driver_ohm=wires.r_driver_ohm / beside,
+            r_sense_ohm=wires.r_sense_ohm / under,
+        )
+        line_S = self.row_S(matrix) * columns / matrix.columns
+        found = ends(torch.full((m, n), line_S * rows / (m * n), dtype=torch.float64), lumped)
+        return float((found.alone_S - together * found.sunk_S).mean()) * m / (line_S * rows) if line_S > 0.0 else 1.0
+
     def _levels(self, matrix: MappedMatrix) -> tuple[torch.Tensor, torch.Tensor]:
         """Levels of weights over full scale, and the share of the weights at each."""
         if not matrix.weights.real:
-            levels = _normal(self.weight_size)
+            levels = normal_quantiles(self.weight_size)
             return levels, torch.full((len(levels),), 1.0 / len(levels), dtype=torch.float64)
         half = (BINS - 1) // 2
-        per_unit = (half / _full_scale(matrix)).cpu().numpy()
+        per_unit = torch.empty(matrix.columns)
+        per_unit[torch.arange(matrix.columns) if matrix.weights.order is None else matrix.weights.order] = (
+            half / matrix.full_scale
+        )
         found = np.zeros(BINS, dtype=np.int64)
         for block in matrix.weights.blocks:
-            _count(block.detach().cpu().float().contiguous().numpy(), per_unit, np.float32(half + 0.5), found)
+            _count(block.detach().cpu().float().contiguous().numpy(), per_unit.numpy(), np.float32(half + 0.5), found)
         levels = torch.arange(-half, half + 1) / half
         return levels, torch.from_numpy(found / found.sum())
-
-
-def _normal(size: float) -> torch.Tensor:
-    """Quantiles of a normal distribution of mean size ``size``, clipped to [-1, 1]."""
-    share = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
-    return (torch.erfinv(2.0 * share - 1.0) * (math.sqrt(math.pi) * size)).clamp(-1.0, 1.0).float()
-
-
-def _full_scale(matrix: MappedMatrix) -> torch.Tensor:
-    """Weight at full scale of every row of the blocks, ``(columns,)``."""
-    weights, encoding = matrix.weights, matrix.chip.weights.encoding
-    order = torch.arange(weights.columns) if weights.order is None else weights.order
-    if encoding.clip_quantile == 1.0:
-        rows = weights.largest()[order][None]
-        if matrix.bias_rows and weights.bias is not None:
-            bias = weights.bias.detach().float()[order] / matrix.chip.driver.x_max / matrix.bias_rows
-            rows = torch.cat([rows, bias[None].to(rows.device)])
-    else:
-        step = max(1, weights.parameters // FEW)
-        some = WeightMatrix(tuple(block[:, ::step] for block in weights.blocks), None, weights.order)
-        rows = some.rows(0, 1.0)
-    full = torch.empty(weights.columns)
-    full[order] = encoding.full_scale(rows, matrix.tile_of_column)
-    return full
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -12,7 +12,7 @@ from devices import BlockNoise
 from mappings.actions import Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
-from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, MappedConverter, volts_per_z
+from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, MappedConverter, range_z
 from mappings.matrix import MappedMatrix, WeightMatrix
 from mappings.network.actions import DenseShape, dense_actions
 from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead, StateRead
@@ -48,6 +48,7 @@ class DenseLayer(MatrixLayer):
         """The layer with its converters, whose range is given: it follows no data."""
         limit = chip.output.limit or self.limit
         group = ColumnGroup.cut(identity(limit), 0, self.outputs, chip.columns, chip.columns_per_ramp)
+        front_end = matrix.front_end(range_z(chip, [(group.function, chip.output.bits)]))
         converter = MappedConverter(
             name="linear ramp",
             group=group,
@@ -57,9 +58,11 @@ class DenseLayer(MatrixLayer):
             bits=chip.output.bits,
             adc_bits=max(chip.output.bits, chip.adc_bits),
             range_z=limit,
-            volts_per_z=volts_per_z(chip, [(group.function, chip.output.bits)]),
+            volts_per_z=front_end.volts_per_z * chip.driver.supply_gain,
         ).following(None)
-        return MappedDense(layer=self, name=name, chip=chip, matrix=matrix, converters=(converter,))
+        return MappedDense(
+            layer=self, name=name, chip=chip, matrix=matrix, front_end=front_end, converters=(converter,)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

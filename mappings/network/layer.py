@@ -16,13 +16,14 @@ from mappings.chip import Chip
 from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, GroupConverter, MappedConverter
 from mappings.compensation import followed_factor, measured_factors
 from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, WordFormat, WrittenCells
+from mappings.front_end import MappedFrontEnd, circuit_of, mean_circuit, ramp_load, state_load
 from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix, check_chip
 from mappings.network.assumed import Assumed
-from mappings.step import LayerShape, StepActivity, StepTiming
+from mappings.step import Charge, ColumnCircuit, LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
 from periphery import LookUpConverter, RampConversion, RampDesign
 from periphery.prices.adc import adc_component
-from periphery.prices.component import Component, load_components
+from periphery.prices.component import Component
 
 Shape = TypeVar("Shape", bound=LayerShape)
 
@@ -102,6 +103,7 @@ class MappedMatrixLayer(MappedLayer):
     Parameters
     ----------
     chip : as its cells are read; matrix and converters have the chip at the temperature of writing
+    front_end : of all columns
     converters : of each group of columns
     state : of the cell state that comes back as charge, on an LSTM with a ramp; else None
     """
@@ -112,6 +114,7 @@ class MappedMatrixLayer(MappedLayer):
     name: str
     chip: Chip
     matrix: MappedMatrix
+    front_end: MappedFrontEnd
     converters: tuple[MappedConverter, ...]
     state: MappedConverter | None = None
 
@@ -165,10 +168,18 @@ class MappedMatrixLayer(MappedLayer):
             ramp_cells=sum(count * design.cells for count, design in ramps),
             ramp_lines=self._ramp_lines(),
             columns_per_adc=chip.adc.columns_per_adc,
-            adc_model=chip.adc.price,
+            adc_model=chip.adc.price_model,
             converter_bits=one.adc_bits if one.design is None else one.bits,
             partial_sums=chip.partial_sums,
             lanes=chip.lanes,
+            circuit=self.front_end.circuit,
+            ramp_circuit=mean_circuit(*self._ramp_circuits()),
+            state_circuit=mean_circuit([] if self.state is None else [self._state_circuit()]),
+            charge=Charge(
+                v_read_V=chip.driver.v_read_V,
+                draw_V=chip.read_supply.draw_V(chip.driver.v_read_V, chip.node_nm),
+                supply_m2=chip.read_supply.area_m2,
+            ),
             **fields,
         )
 
@@ -182,6 +193,18 @@ class MappedMatrixLayer(MappedLayer):
         both = (*self.converters, *([self.state] if self.state else []))
         return [(one.group.ramps, one.design) for one in both if one.design is not None]
 
+    def _ramp_circuits(self) -> tuple[list[ColumnCircuit], list[int]]:
+        """The integrators of ramps by their designs, and how many there are of each."""
+        chip, range_z, ramps = self.chip, self.front_end.designs[0].load.range_z, self._ramps()
+        designs = [chip.front_end.design(ramp_load(chip, design, range_z)) for _, design in ramps]
+        return [circuit_of(design) for design in designs], [count for count, _ in ramps]
+
+    def _state_circuit(self) -> ColumnCircuit:
+        """The integrator of a cell state."""
+        range_z = self.front_end.designs[0].load.range_z
+        load = state_load(self.chip, self.state_pair_S, 2 ** (self.chip.bits - 1), range_z)
+        return circuit_of(self.chip.front_end.design(load))
+
     def _ramp_lines(self) -> int:
         """Word lines of all ramps: those of the steps for each tile that a group is on, those of bias cells for each
         ramp."""
@@ -194,10 +217,10 @@ class MappedMatrixLayer(MappedLayer):
 
     def components(self) -> dict[str, Component]:
         """The price list, with the converter that the chip names."""
-        records, adc, shape = load_components(), self.chip.adc, self.shape
+        records, adc, shape = self.chip.price_list(), self.chip.adc, self.shape
         if shape.linear:
             record = adc_component(
-                adc.price, bits=shape.code_bits, rate_per_s=adc.rate_per_s, node_nm=self.chip.node_nm
+                adc.price_model, bits=shape.code_bits, rate_per_s=adc.rate_per_s, node_nm=self.chip.node_nm
             )
             records[record.name] = record
         return records
@@ -247,7 +270,7 @@ class MappedMatrixLayer(MappedLayer):
             cells = device.program(top, rng=rng.child("state cells"))
         return ProgrammedMatrixLayer(
             mapped=self,
-            matrix=self.matrix.program(rng=rng.child("weights")),
+            matrix=self.matrix.program(self.front_end, rng=rng.child("weights")),
             converters=tuple(converter.build(rng, self.matrix.parts) for converter in self.converters),
             rng=rng,
             state=None if self.state is None else self.state.build(rng),
@@ -309,7 +332,7 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
             device = chip.ramp.device
             cells_S, span_S = device.conductance_S(self.state_cells, t_s), device.g_max_S - device.g_min_S
             gain = (cells_S[:, 0] - cells_S[:, 1])[:, None] / span_S
-            variance = device.read_sigma_S(cells_S).square().sum(1)[:, None] / span_S**2
+            variance = device.read_sigma_S(cells_S, self.state_cells).square().sum(1)[:, None] / span_S**2
             read_state = StateRead(state.group, state.at(t_s), gain, variance if bool((variance > 0).any()) else None)
         columns = ColumnsRead.of(self.matrix.reading(chip).at(t_s), converters, t_s, factors)
         return mapped.read(columns, factors, len(self.rng), read_state)
@@ -326,18 +349,18 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         return converters, state
 
     def observed(self, activity: Activity) -> StepActivity:
-        """Means per step of what was observed in a run, with the ohmic losses of the cells as they were written."""
+        """Means per step of what was observed in a run, with the charge through the cells as they were written."""
         chip = self.mapped.chip
-        quantum_J = chip.driver.v_read_V**2 * chip.driver.t_clk_s
+        quantum_C = chip.driver.v_read_V * chip.driver.t_clk_s
         ramps = [converter.reading(chip).ramp for converter in self.ramps]
         return StepActivity(
-            array_ohmic_J=activity.mean_loss_S(self.matrix.reading(chip).at(0.0).array) * quantum_J,
+            array_charge_C=activity.mean_charge_S(self.matrix.reading(chip).array_at(0.0)[0]) * quantum_C,
             row_pulses=activity.mean("row_pulses"),
             row_clocks=activity.mean("row_clocks"),
             gate_compare_steps=activity.mean("gate_compare_steps"),
             adc_steps=activity.mean("adc_steps"),
-            ramp_ohmic_J=quantum_J * sum(float(c.ramp.read(0.0).loss_S.sum(1).mean()) for c in ramps if c),
-            state_ohmic_J=activity.mean("state_clocks") * self.mapped.state_pair_S * quantum_J,
+            ramp_charge_C=quantum_C * sum(float(c.ramp.read(0.0).loss_S.sum(1).mean()) for c in ramps if c),
+            state_charge_C=activity.mean("state_clocks") * self.mapped.state_pair_S * quantum_C,
             state_pulses=activity.mean("state_pulses"),
             state_clocks=activity.mean("state_clocks"),
             state_compare_steps=activity.mean("state_compare_steps"),

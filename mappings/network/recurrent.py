@@ -21,7 +21,7 @@ import torch
 
 from mappings.actions import Actions
 from mappings.chip import Chip
-from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, MappedConverter, volts_per_z
+from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, MappedConverter, range_z
 from mappings.contract import WordFormat
 from mappings.matrix import MappedMatrix, WeightMatrix
 from mappings.network.actions import GATES, Cell, RecurrentShape, recurrent_actions
@@ -72,7 +72,7 @@ class RecurrentLayer(MatrixLayer):
     ) -> MappedRecurrent:
         """The layer with the converters of its gates and, for an LSTM with a ramp, of its cell state."""
         cold, groups = chip.as_written, self.groups(chip)
-        volts = volts_per_z(chip, [(group.function, chip.bits) for group in groups])
+        front_end = matrix.front_end(range_z(chip, [(group.function, chip.bits) for group in groups]))
 
         def converter(group: ColumnGroup, on: Chip, name: str, *stream: str | int) -> MappedConverter:
             return MappedConverter(
@@ -84,7 +84,7 @@ class RecurrentLayer(MatrixLayer):
                 bits=chip.bits,
                 adc_bits=chip.adc_bits,
                 range_z=chip.adc.range_z,
-                volts_per_z=volts,
+                volts_per_z=front_end.volts_per_z * chip.driver.supply_gain,
             )
 
         converters = []
@@ -98,7 +98,13 @@ class RecurrentLayer(MatrixLayer):
             # What comes back from the digital state is a whole number of clock periods: no data to choose levels for.
             state = converter(units, cold.without_data(), "the cell state", "state").following(None)
         return MappedRecurrent(
-            layer=self, name=name, chip=chip, matrix=matrix, converters=tuple(converters), state=state
+            layer=self,
+            name=name,
+            chip=chip,
+            matrix=matrix,
+            front_end=front_end,
+            converters=tuple(converters),
+            state=state,
         )
 
     def groups(self, chip: Chip) -> list[ColumnGroup]:

@@ -15,7 +15,7 @@ from configs.bounded import read_file
 from configs.errors import InputError
 from mho.files import write_atomic, write_or_print
 from mho.report import costs, drift, exports, merit, sections
-from mho.report.quantities import NOT_AVAILABLE, count, duration, number, percent, quantity
+from mho.report.quantities import NOT_AVAILABLE, between, count, duration, number, percent, quantity
 from mho.report.rundata import RunData, load
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def environment() -> jinja2.Environment:
         "number": number,
         "count": count,
         "percent": percent,
+        "between": between,
         "duration": duration,
         "linked": _linked,
     }

@@ -28,12 +28,13 @@ V_MAX_V = 0.5
 
 @dataclass(frozen=True)
 class Fan:
-    """Conductance of the same cells as programmed, ``(levels, cells)``, and at each time that a device answers for,
-    ``(times, levels, cells)`` [S]."""
+    """Conductance of the same cells as programmed and standard deviation of one read then, ``(levels, cells)``, and
+    conductance at each time that a device answers for, ``(times, levels, cells)`` [S]."""
 
     times_s: tuple[float, ...]
     levels_S: torch.Tensor
     programmed_S: torch.Tensor
+    read_sigma_S: torch.Tensor
     g_S: torch.Tensor
 
     @classmethod
@@ -46,8 +47,9 @@ class Fan:
                 readings[t_s] = cell.conductance_S(cells, t_s).transpose(0, 1).flatten(1)
             except ValueError:
                 break
-        programmed = cells.programmed_S.transpose(0, 1).flatten(1)
-        return cls(tuple(readings), levels_S, programmed, torch.stack(list(readings.values())))
+        noise = cell.read_sigma_S(cells.programmed_S, cells)
+        programmed, sigma = (each.transpose(0, 1).flatten(1) for each in (cells.programmed_S, noise))
+        return cls(tuple(readings), levels_S, programmed, sigma, torch.stack(list(readings.values())))
 
 
 def _times_of(cell: Device) -> list[float]:
@@ -114,7 +116,7 @@ def spread(ax: Axes, shown: Fan, cell: Device) -> Axes:
     if cell.drifts:
         latest = f"after {duration(shown.times_s[-1])}"
         ax.plot(x, shown.g_S[-1].std(dim=1) * 1e6, "o-", color=ORANGE, markersize=3, label=latest)
-    sigma = cell.read_sigma_S(shown.programmed_S).mean(dim=1)
+    sigma = shown.read_sigma_S.square().mean(dim=1).sqrt()
     if float(sigma.max()) > 0.0:
         ax.plot(x, sigma * 1e6, "--", color=GREY, label="one read")
     ax.set_xlabel("target [µS]")
@@ -167,7 +169,7 @@ def forming(ax: Axes, cell: FormedTaOx) -> Axes:
 
 def current(ax: Axes, cell: Device, levels_S: torch.Tensor) -> Axes:
     """Current against voltage of every level, beside the straight line of the same conductance."""
-    reach = float(getattr(cell, "v_max_V", V_MAX_V))
+    reach = cell.read_voltage_max_V or V_MAX_V
     volts = torch.linspace(-reach, reach, 201, dtype=torch.float64)
     for level, colour in zip(levels_S.double(), _colours(len(levels_S)), strict=True):
         ax.plot(volts, cell.current_A(level.expand_as(volts), volts) * 1e6, color=colour)

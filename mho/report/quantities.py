@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from workloads.statistics import in_words
 
@@ -61,6 +62,15 @@ def quantity(value: float | None, unit: str, digits: int = 3) -> str:
         return NOT_AVAILABLE
     factor, shown = prefix_of(value, unit)
     return f"{rounded(value * factor, digits)} {shown}".rstrip()
+
+
+def between(ends: Sequence[float] | None, unit: str, digits: int = 2) -> str:
+    """An interval, in the unit of its middle: ``between((2e-10, 9e-10), "J")`` is "200 to 900 pJ"; none is empty."""
+    if ends is None:
+        return ""
+    low, high = ends
+    factor, shown = prefix_of(math.sqrt(low * high) if low > 0.0 else high, unit)
+    return f"{rounded(low * factor, digits)} to {rounded(high * factor, digits)} {shown}".rstrip()
 
 
 def percent(value: float | None, decimals: int = 1) -> str:

@@ -61,13 +61,33 @@ class AmplitudeDAC(Driver):
         """Settling and integration of every phase."""
         return self.phases(bits) * self.phase_clocks
 
+    def count_clocks(self, bits: int) -> float:
+        """A count is one level of the DAC for the time of integration."""
+        return self.pulse_clocks / full_scale(bits)
+
+    def white_clocks(self, bits: int) -> float:
+        """Integration of every phase; nothing is integrated while a level settles."""
+        return float(self.phases(bits) * self.pulse_clocks)
+
+    @property
+    def polarity_turns(self) -> bool:
+        """Between the two phases of a DAC with levels of one sign."""
+        return self.signed != "bipolar"
+
     def driven_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """One phase for every input that is not zero."""
         return (counts != 0) * float(self.phase_clocks)
 
-    def loss_counts(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
-        """``(N / top)^2`` of a whole phase: current flows while the level settles, too."""
-        return (counts / full_scale(bits)).square() * float(self.phase_clocks)
+    def charge_counts(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """``|N| / top`` of a whole phase: current flows while the level settles, too."""
+        return counts.abs() / full_scale(bits) * float(self.phase_clocks)
+
+    def paired_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """All pairs of one phase, by the product of their voltages."""
+        v = counts.double() / full_scale(bits)
+        groups = (v,) if self.signed == "bipolar" else (v.clamp(min=0.0), v.clamp(max=0.0))
+        pairs = sum((group.sum(-1).square() - group.square().sum(-1) for group in groups), torch.zeros_like(v[..., 0]))
+        return pairs * float(self.phase_clocks)
 
     def levels_V(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """``|N| / top V_read`` [V]."""

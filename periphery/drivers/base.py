@@ -54,6 +54,22 @@ class Driver(ABC):
         """How much more charge than designed a clock period brings: ``V_read / V_design`` [1]."""
         return self.v_read_V / self.v_design_V
 
+    def count_clocks(self, bits: int) -> float:
+        """The charge of one count, in clock periods at V_read."""
+        return 1.0
+
+    @abstractmethod
+    def white_clocks(self, bits: int) -> float:
+        """Clock periods of integration, each weighted by the square of what its phase counts.
+
+        White noise of a current adds a charge variance of this times its two-sided density times a clock period.
+        """
+
+    @property
+    @abstractmethod
+    def polarity_turns(self) -> bool:
+        """Whether phases of equal length and opposite sign alternate, so that a constant current cancels."""
+
     @property
     def exact(self) -> bool:
         """Whether every line gets just what was asked for."""
@@ -88,9 +104,14 @@ class Driver(ABC):
     def driven_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """Clock periods for which a line is driven, same shape."""
 
-    def loss_counts(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
-        """Ohmic loss of a cell on the line per ``G V_read^2 T_clk``, same shape: time weighted by voltage squared."""
+    def charge_counts(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """Charge through a cell on the line per ``G V_read T_clk``, same shape: time weighted by the line's voltage."""
         return self.driven_clocks(counts, bits)
+
+    @abstractmethod
+    def paired_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """Time for which two lines are driven at once, summed over all ordered pairs, ``(..., rows)`` to ``(...)``;
+        weighted by the product of their voltages over V_read. What lines at 0 V sink behind wires follows from it."""
 
     def pulses(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """Pulses that a line sees, same shape; each charges and discharges it."""

@@ -72,9 +72,27 @@ class BitSerial(Driver):
         noise: torch.Tensor = torch.tensordot(squares, self.planes(counts, bits), dims=1)
         return noise
 
+    def count_clocks(self, bits: int) -> float:
+        """A bit of weight one is driven for ``bit_clocks``."""
+        return float(self.bit_clocks)
+
+    def white_clocks(self, bits: int) -> float:
+        """``sum_p w_p^2 bit_clocks`` over the phases."""
+        return self.bit_clocks * sum(weight**2 for weight in self.weights(bits))
+
+    @property
+    def polarity_turns(self) -> bool:
+        """Magnitude bits come once for either sign; the highest bit of two's complement has no counterpart."""
+        return self.signed == "two_phases"
+
     def pulses(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """One for every bit that is set."""
         return self.planes(counts, bits).sum(0)
+
+    def paired_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """All pairs of the lines whose bit is set, in every phase."""
+        lines = self.planes(counts, bits).sum(-1).double()
+        return (lines * (lines - 1.0)).sum(0) * float(self.bit_clocks)
 
     def driven_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """``bit_clocks`` for every bit that is set."""

@@ -41,9 +41,28 @@ class PWMDriver(Driver):
         """Two phases of the longest pulse."""
         return 2 * full_scale(bits)
 
+    def white_clocks(self, bits: int) -> float:
+        """Both phases."""
+        return float(self.drive_clocks(bits))
+
+    @property
+    def polarity_turns(self) -> bool:
+        """Between the two phases."""
+        return True
+
     def driven_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
         """``|N|``."""
         return counts.abs()
+
+    def paired_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """``sum_(i != k) min(|N_i|, |N_k|)`` over lines of one sign: pulses of a phase start together."""
+        top = full_scale(bits)
+        vectors, levels = counts.shape[:-1].numel(), 2 * top + 1
+        place = counts.reshape(vectors, -1).long() + top + levels * torch.arange(vectors, device=counts.device)[:, None]
+        widths = torch.bincount(place.flatten(), minlength=vectors * levels).reshape(vectors, levels)
+        # Lines that are still driven, clock by clock, backwards in time.
+        lines = torch.stack([widths[:, :top], widths[:, top + 1 :].flip(-1)]).cumsum(-1)
+        return (lines * (lines - 1)).sum((0, 2)).reshape(counts.shape[:-1]).double()
 
     def build(self, rows: int, bits: int, *, rng: ChipStreams) -> DriverRead:
         """Pulses whose width is off by the jitter of two edges."""

@@ -16,17 +16,20 @@ from typing import ClassVar, Literal, Self, TypeVar
 
 from configs.errors import InputError
 from configs.yaml_source import describe_value, load_yaml
+from periphery.prices.ranges import status_factor
 from periphery.prices.records import CONFIGS, NonNegative, Positive, Status, Strict, Text, build
 from periphery.prices.scaling import Rule, Scaling, scale
 
-Group = Literal["array", "adc", "driver", "activation", "digital", "buffer", "control"]
+Group = Literal["array", "adc", "driver", "activation", "digital", "buffer", "control", "features"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure(Strict):
     """A number with where it comes from, and at which node and supply it holds if those are not the record's.
 
-    ``number``: the field that holds it; ``factor``: the scaling factor that moves it to another node.
+    ``number``: the field that holds it; ``factor``: the scaling factor that moves it to another node; ``low`` and
+    ``high``: the range in which it was published or is known to lie, in its unit, with ``range_source``; without one
+    its status decides (``periphery.prices.ranges``).
     """
 
     number: ClassVar[str]
@@ -36,16 +39,41 @@ class Figure(Strict):
     source: Text
     node_nm: Positive | None = None
     supply_V: Positive | None = None
+    low: NonNegative | None = None
+    high: NonNegative | None = None
+    range_source: Text | None = None
+
+    def __post_init__(self) -> None:
+        value = getattr(self, self.number)
+        if (self.low is None) != (self.high is None):
+            raise ValueError("low and high: both or neither")
+        if self.low is not None and self.high is not None and not self.low <= value <= self.high:
+            raise ValueError(f"low and high: around {self.number}, {value:g} (got {self.low:g} to {self.high:g})")
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """How far below and above its number the figure may be, as factors: its published range, or its status's."""
+        value = getattr(self, self.number)
+        if self.low is None or self.high is None:
+            factor = status_factor(self.status)
+            return 1.0 / factor, factor
+        return (self.low / value, self.high / value) if value else (1.0, 1.0)
 
     def scaled(self, factors: Scaling) -> Self:
         """The number at another node, with the factors' note added to its source."""
-        value = getattr(self, self.number) * getattr(factors, self.factor)
+        by = getattr(factors, self.factor)
+        value = getattr(self, self.number) * by
         status, source = self.status, self.source
         if factors.note and value:
             unchanged = factors.energy == factors.delay == factors.area == 1.0
             status = "derived" if status in ("published", "secondary") and not unchanged else status
             source = f"{source}; {factors.note}"
-        return replace(self, status=status, source=source, node_nm=None, supply_V=None, **{self.number: value})
+        return replace(self.times(by), status=status, source=source, node_nm=None, supply_V=None)
+
+    def times(self, by: float) -> Self:
+        """The number and its range multiplied by ``by``."""
+        names = (self.number, "low", "high")
+        return replace(self, **{name: old * by for name in names if (old := getattr(self, name)) is not None})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +87,21 @@ class Area(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class Leakage(Figure):
-    """Power that one instance draws as long as it is supplied [W]; scaled as energy, for want of a better rule."""
+    """Power that one instance draws as long as it is supplied [W]; scaled as energy, for want of a better rule.
+
+    ``library``: the standard cells on which it rests (``periphery.prices.leakage``), None where that is none of those;
+    ``moves``: whether it is scaled to the chip's node.
+    """
 
     number: ClassVar[str] = "leakage_W"
     factor: ClassVar[Literal["energy"]] = "energy"
     leakage_W: NonNegative
+    library: Text | None = None
+    moves: bool = True
+
+    def scaled(self, factors: Scaling) -> Self:
+        """The same at another node; unchanged where it does not move."""
+        return super().scaled(factors) if self.moves else replace(self, node_nm=None, supply_V=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,6 +82,10 @@ class StillmakerBaas2017(Model):
         """Relative delay of logic at ``node_nm`` and supply ``vdd_V`` (nominal if not given) [1]."""
         return self._between(node_nm, lambda node: self._polynomial(node, vdd_V, "delay", family))
 
+    def nominal_supply_V(self, node_nm: float) -> float:
+        """Nominal supply at ``node_nm`` [V]."""
+        return self._between(node_nm, lambda node: self.nodes[node].vdd_V)
+
     def area_factor(self, from_nm: float, to_nm: float) -> float:
         """Area at ``to_nm`` over area at ``from_nm`` [1]; the published ratios have two digits."""
         return self._between(
@@ -165,6 +169,11 @@ class AnalogPowerLaw(Model):
 def stillmaker_baas_2017() -> StillmakerBaas2017:
     """The shipped table for digital logic."""
     return read_record(StillmakerBaas2017, CONFIGS / "technology" / "stillmaker_baas_2017.yaml")
+
+
+def nominal_supply_V(node_nm: float) -> float:
+    """Nominal supply of a CMOS node by the table for digital logic [V]; InputError outside the table."""
+    return stillmaker_baas_2017().nominal_supply_V(node_nm)
 
 
 @cache

@@ -76,7 +76,7 @@ class Ramp:
     def _cells(self, t_s: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Conductance and read noise of the cells in use, ``(chips, ramps, polarities, start and steps, cells)``."""
         g = self.device.conductance_S(self.steps, t_s)
-        sigma = self.device.read_sigma_S(g).double()
+        sigma = self.device.read_sigma_S(g, self.steps).double()
         present, first = self.design.present, self.design.column.start_cells
         if present is not None:
             g, sigma = g * present, sigma * present
@@ -103,7 +103,7 @@ class Ramp:
             b = device.conductance_S(trim.cells, max(t_s - trim.born_s, 0.0)).double()
             charge[..., 0] += (b * trim.weight).sum(-1)
             loss += (b * trim.weight.abs()).sum(-1)
-            variance[..., 0] += (device.read_sigma_S(b) * trim.weight).square().sum(-1)
+            variance[..., 0] += (device.read_sigma_S(b, trim.cells) * trim.weight).square().sum(-1)
             if column.jitter_clocks:
                 # The cells of a trim share their clock periods, whose errors act on what the trim adds in all.
                 periods = trim.weight.abs().amax(-1).clamp_min(1.0)

@@ -32,6 +32,7 @@ from periphery.ramp.converter import RampConversion, RampConverter
 from periphery.ramp.design import RampDesign
 
 POINTS, MARGIN = 2048, 0.06
+SWING_V = 0.5  # of the integrator in front, where no chip says otherwise
 SINE_SAMPLES, SINE_PERIODS = 4096, 67  # no common factor: every sample has another phase
 BLOCK = 64
 
@@ -85,19 +86,20 @@ def characterise(
     t_s: float = 0.0,
     recentre: bool = False,
     comparator: Comparator | None = None,
+    swing_V: float = SWING_V,
 ) -> Characteristic:
     """Build a ramp (``RampColumn.design``) on ``chips`` chips, one column each, and measure it ``t_s`` seconds after
     programming.
 
-    ``recentre``: the bias cells are programmed again at ``t_s``; ``comparator``: None takes the default one, whose
-    swing spans the ramp.
+    ``recentre``: the bias cells are programmed again at ``t_s``; ``comparator``: None takes the default one;
+    ``swing_V``: voltage over which the ramp sweeps [V].
     """
     streams = ChipStreams.of(rng, chips)
     comparator = comparator or Comparator()
     ramp = Ramp.program(design, ramps=1, rng=streams.child("ramp"))
     if recentre:
         ramp = ramp.recentred(t_s, streams.child("recentre"))
-    volts_per_z = comparator.swing_V / (2.0 * float(design.theta.abs().max()) or 1.0)
+    volts_per_z = swing_V / (2.0 * float(design.theta.abs().max()) or 1.0)
     offset = comparator.offset_V * streams.child("comparators").normal((1, 1))
     conversion, before = (
         RampConverter(each, comparator, offset, volts_per_z).read(t_s) for each in (ramp, replace(ramp, bias=()))

@@ -20,8 +20,6 @@ class Comparator:
     offset_V : standard deviation over columns of the offset that auto-zeroing leaves [V]; an estimate
     noise_V : standard deviation of the noise of one decision [V]; an estimate
     noise : ``per_conversion`` (one draw a conversion) or ``per_step`` (one draw at every step of the ramp)
-    swing_V : voltage over which the largest ramp sweeps at the nominal read voltage [V]; sets the integrator's
-    capacitor
     delay_s : time from the crossing to the latched code, the same in all columns [s]
     delay_compensated : start the counter later by the whole clock periods nearest to the delay
     hold_F : capacitor that holds the product, whose sampling noise ``sqrt(kT / C)`` adds to every conversion [F]; None
@@ -34,7 +32,6 @@ class Comparator:
     offset_V: Annotated[float, Ge(0.0)] = 0.5e-3
     noise_V: Annotated[float, Ge(0.0)] = 0.3e-3
     noise: Literal["per_conversion", "per_step"] = "per_conversion"
-    swing_V: Annotated[float, Gt(0.0)] = 0.5
     delay_s: Annotated[float, Ge(0.0)] = 0.0
     delay_compensated: bool = False
     hold_F: Annotated[float, Gt(0.0)] | None = None

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
 
 from crossbar import Array, DifferentialPair
+from crossbar.wires import Wires, solve
 from devices import PCM, ChipStreams, Device, Ideal, Stream, TaOx
+from periphery.drivers import PWMDriver
 
 ROWS, COLUMNS = 13, 7
 
@@ -49,7 +53,7 @@ def test_read_noise_referred_to_the_column_is_that_of_its_cells(device: Device) 
     counts, t_s, reads = counts_of(1, 1, ROWS), 3600.0, 40_000
     read = array.read(t_s)
     g = device.conductance_S(array.cells, t_s)
-    sigma = device.read_sigma_S(g)
+    sigma = device.read_sigma_S(g, array.cells)
     draw = torch.Generator().manual_seed(9)
     for chip in range(2):
         xi = torch.randn((reads, *g.shape[1:]), generator=draw)
@@ -90,6 +94,36 @@ def test_ohmic_loss_is_the_sum_over_driven_cells_of_both_polarities(device: Devi
             for row in range(ROWS):
                 wanted[chip, vector] += counts[0, vector, row].abs() * g[chip, :, row, :].sum()
     torch.testing.assert_close(array.read(0.0).loss_S(counts), wanted, rtol=1e-5, atol=0.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "ohm", "tolerance"), [("exact", 1.0, 0.006), ("exact", 8.0, 0.03), ("alpha_beta", 1.0, 0.01)]
+)
+def test_drivers_supply_what_the_solved_network_draws(
+    method: Literal["exact", "alpha_beta"], ohm: float, tolerance: float
+) -> None:
+    """Charge of two-phase pulses, clock by clock through ``crossbar.wires.solve``, vector by vector and in the mean;
+    kappa is 0.3 and 2.1."""
+    wires = Wires(r_word_ohm=ohm, r_bit_ohm=3 * ohm, r_driver_ohm=5 * ohm, method=method, tolerance=0.05)
+    weights = torch.randn(32, 16, generator=torch.Generator().manual_seed(0))
+    chip = ChipStreams.of(Stream.root(1), 1)
+    array = Array.program(weights, device=TaOx(), encoding=DifferentialPair(), rng=chip, wires=wires)
+    counts = counts_of(1, 12, 32)
+    cells = TaOx().conductance_S(array.cells, 0.0)[0].transpose(0, 1).reshape(32, -1).double()
+    wanted = torch.zeros(12, dtype=torch.float64)
+    for sign in (1.0, -1.0):
+        for clock in range(int(counts.abs().max())):
+            driven = (sign * counts[0] > clock).double()
+            wanted += (driven * solve(driven, (cells,), wires).driver_A).sum(-1)
+    together = PWMDriver().paired_clocks(counts, 5) / (31 * counts.abs().sum(-1))
+    read = array.read(0.0)
+    found = read.charge(counts, together)[0].double()
+    torch.testing.assert_close(found, wanted, rtol=tolerance, atol=0.0)
+    assert float(found.mean()) == pytest.approx(float(wanted.mean()), rel=tolerance / 3)
+    torch.testing.assert_close(read.loss_S(counts, together), read.charge(counts, together))
+    bare = replace(array, wires=None).read(0.0)
+    assert bool((bare.charge(counts)[0] > 1.07 * wanted).all())
+    assert bool((read.charge(counts)[0] > 1.01 * wanted).all()), "lines at 0 V sink current that others do not supply"
 
 
 def test_rows_of_an_array_add_up_to_the_whole() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossbar.wires import NotConvergedError, Wires, effective_conductance, kappa, solve
+from crossbar.wires import NotConvergedError, Wires, effective_conductance, ends, kappa, solve
 from devices import MiloRRAM
 
 
@@ -150,3 +151,23 @@ def test_what_is_not_finite_and_what_wants_a_gradient_is_refused() -> None:
         solve(torch.full((1, 4), float("nan")), (drawn(4, 4),), wires)
     with pytest.raises(ValueError, match="'iterative' has no gradient: use 'exact' or 'alpha_beta'"):
         solve(inputs(1, 4), (drawn(4, 4).requires_grad_(),), wires)
+
+
+@pytest.mark.parametrize("driver", ["left", "right"])
+@pytest.mark.parametrize("sense", ["bottom", "top"])
+@pytest.mark.parametrize("ohm", [(1.0, 3.0, 20.0, 10.0), (0.0, 3.0, 20.0, 0.0), (1.0, 0.0, 0.0, 10.0)])
+def test_drivers_of_the_folded_array_supply_what_they_do_vector_by_vector(
+    ohm: tuple[float, ...], driver: Literal["left", "right"], sense: Literal["bottom", "top"]
+) -> None:
+    """One line alone, and all at once; what lines at 0 V sink is what the sense inputs miss."""
+    word, bit, at_driver, at_sense = ohm
+    wires = Wires(
+        r_word_ohm=word, r_bit_ohm=bit, r_driver_ohm=at_driver, r_sense_ohm=at_sense, driver=driver, sense=sense
+    )
+    g = drawn(12, 20)
+    found = ends(g, wires)
+    one = solve(torch.eye(12, dtype=torch.float64), (g,), wires)
+    torch.testing.assert_close(one.driver_A.diagonal(), found.alone_S, rtol=1e-9, atol=0.0)
+    torch.testing.assert_close(one.driver_A.diagonal() - one.current_A.sum(-1), found.sunk_S, rtol=1e-6, atol=1e-15)
+    whole = solve(torch.ones(1, 12, dtype=torch.float64), (g,), wires)
+    torch.testing.assert_close(whole.driver_A[0], found.alone_S - found.sunk_S, rtol=1e-9, atol=0.0)

@@ -12,7 +12,7 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 
-from devices import DEVICES, PCM, AnyDevice, ChipStreams, Device, Stream, TaOx
+from devices import DEVICES, PCM, AnyDevice, ChipStreams, Device, FormedTaOx, InputError, Stream, TaOx
 from devices.effects import EFFECTS, Effect, Stuck
 
 KINDS = sorted(DEVICES)
@@ -191,12 +191,28 @@ def test_conductances_and_read_noise_are_finite_and_not_negative(kind: str) -> N
     cells = device.program(targets(device), rng=chips(2))
     for t_s in TIMES_S:
         g = device.conductance_S(cells, t_s)
-        sigma = device.read_sigma_S(g)
+        sigma = device.read_sigma_S(g, cells)
         assert torch.isfinite(g).all()
         assert (g >= 0.0).all()
         assert sigma.shape == g.shape
-        quiet = replace(device, read_noise_S=0.0).read_sigma_S(g)
-        torch.testing.assert_close(sigma, torch.hypot(quiet, torch.full_like(g, 0.1e-6)))
+        quiet = replace(device, read_noise_S=0.0).read_sigma_S(g, cells)
+        absent = g == 0.0
+        if cells.faults is not None:
+            absent = absent | cells.faults.off
+        if isinstance(device, FormedTaOx):
+            absent = absent | (cells.state["formed"] == 0.0)
+        assert torch.all(sigma[absent] == 0.0)
+        there = ~absent
+        torch.testing.assert_close(sigma[there], torch.hypot(quiet, torch.full_like(g, 0.1e-6))[there])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cell_that_is_stuck_off_has_no_read_noise(kind: str) -> None:
+    device = replace(device_of(kind), read_noise_S=0.1e-6).with_effect(Stuck(off_rate=0.5, off_S=1e-9))
+    cells = device.program(targets(device), rng=chips(1))
+    sigma = device.read_sigma_S(device.conductance_S(cells, 0.0), cells)
+    assert cells.stuck is not None
+    assert torch.all(sigma[cells.stuck] == 0.0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -238,9 +254,19 @@ def test_shipped_records_build_their_class_and_name_a_source(name: str) -> None:
     assert device.status in {"published", "stand-in", "estimate", "ideal", "generic"}
     default = type(device)()
     assert (device.g_min_S, device.g_max_S, device.status) == (default.g_min_S, default.g_max_S, default.status)
+    if device.status in {"published", "stand-in"}:
+        assert device.read_voltage_max_V is not None
+        assert device.read_voltage_source
+        with pytest.raises(InputError, match=r"v_V must lie within \+-0\.[35] V, .* \(got 0\.6\)"):
+            device.check_voltage(0.6)
+        device.check_voltage(-0.25)
+    else:
+        device.check_voltage(5.0)
     if isinstance(device, TaOx):
         assert isinstance(default, TaOx)
         assert (device.programming_noise_S, device.read_noise_S) == (2.73e-6, 0.14e-6)
         assert (default.programming_noise_S, default.read_noise_S) == (2.73e-6, 0.14e-6)
+    if name in {"rram_taox", "rram_superT", "rram_superT_unverified", "rram_milo", "measured_hong"}:
+        assert device.unknown_drift.startswith(f"drift and retention of {device.kind} are not established")
     if isinstance(device, PCM):
         assert (device.t0_s, device.t_read_s) == (20.0, 250e-9)

@@ -225,17 +225,19 @@ def test_storage_above_the_temperature_of_programming_speeds_up_drift_and_retent
 
 def test_read_noise_scales_with_temperature() -> None:
     device = TaOx(effects=(Temperature(temperature_K=400.0, read_noise_exponent=0.5),))
-    sigma = device.read_sigma_S(torch.full((1, 3), 200e-6))
+    g = torch.full((1, 3), 200e-6)
+    sigma = device.read_sigma_S(g, Cells(g, g))
     torch.testing.assert_close(sigma, torch.full((1, 3), 0.14e-6 * math.sqrt(4 / 3)))
 
 
 def test_a_kind_with_noise_of_its_own_meets_each_effect_once() -> None:
     class Noisy(TaOx):
-        def fast_noise_S(self, g_S: torch.Tensor) -> torch.Tensor:
-            return 2.0 * super().fast_noise_S(g_S)
+        def fast_noise_S(self, g_S: torch.Tensor, cells: Cells) -> torch.Tensor:
+            return 2.0 * super().fast_noise_S(g_S, cells)
 
     device = Noisy(effects=(Temperature(temperature_K=600.0, read_noise_exponent=1.0),))
-    torch.testing.assert_close(device.read_sigma_S(torch.ones(2)), torch.full((2,), 4 * 0.14e-6))
+    g = torch.ones(1, 2)
+    torch.testing.assert_close(device.read_sigma_S(g, Cells(g, g)), torch.full((1, 2), 4 * 0.14e-6))
 
 
 def test_a_stuck_cell_neither_ages_nor_spreads() -> None:

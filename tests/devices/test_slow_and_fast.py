@@ -58,8 +58,8 @@ def test_averaging_reads_takes_fast_noise_away_and_leaves_slow_noise(name: str) 
     charges = torch.stack([array.read(DAY_S).product(counts) + fast.sqrt() * draw for draw in xi]).double()
     cells = [at_level(device, g_S, 100_000) for g_S in (device.g_max_S, device.g_min_S)]
     slow = ROWS * sum(float(device.conductance_S(each, DAY_S).var()) for each in cells)
-    level = float(device.conductance_S(cells[0], DAY_S).mean()), float(device.conductance_S(cells[1], DAY_S).mean())
-    of_reads = ROWS * sum(float(device.read_sigma_S(torch.tensor(g_S))) ** 2 for g_S in level)
+    noise = [device.read_sigma_S(device.conductance_S(each, DAY_S), each) for each in cells]
+    of_reads = ROWS * sum(float(sigma.square().mean()) for sigma in noise)
     assert float(fast.mean()) == pytest.approx(of_reads, rel=0.02)
     assert float(charges.var(0).mean()) == pytest.approx(of_reads, rel=0.02)
     columns = CHIPS * COLUMNS
@@ -75,4 +75,4 @@ def test_fast_noise_moves_no_conductance_and_slow_noise_no_fast_noise(name: str)
     for t_s in (3600.0, DAY_S):
         g = loud.conductance_S(cells, t_s)
         assert torch.equal(g, quiet.conductance_S(at_level(quiet, 0.5 * loud.g_max_S, 1000), t_s))
-        assert torch.equal(loud.read_sigma_S(g), loud.read_sigma_S(g.clone()))
+        assert torch.equal(loud.read_sigma_S(g, cells), loud.read_sigma_S(g.clone(), cells))

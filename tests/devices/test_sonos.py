@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from devices import SONOS
+from devices import SONOS, Cells
 from tests.devices.moments import DAY_S, MILLION, REFERENCE, at_level, correlation
 
 ROWS: list[dict[str, Any]] = REFERENCE["sonos"]
@@ -28,9 +28,11 @@ def test_current_has_the_published_mean_and_spread_on_and_between_days(row: dict
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['i_nA']:g} nA")
 def test_fast_noise_follows_the_published_curve_with_a_constant_part_in_quadrature(row: dict[str, Any]) -> None:
     g = torch.tensor([row["i_nA"] / TO_NA], dtype=torch.float64)
-    assert float(SONOS().read_sigma_S(g)) * TO_NA == pytest.approx(row["read_nA"], rel=1e-4)
+    assert float(SONOS().read_sigma_S(g, Cells(g, g))) * TO_NA == pytest.approx(row["read_nA"], rel=1e-4)
     noisy = SONOS(read_noise_S=3e-8)  # 3 nA
-    assert float(noisy.read_sigma_S(g)) * TO_NA == pytest.approx((row["read_nA"] ** 2 + 9.0) ** 0.5, rel=1e-4)
+    assert float(noisy.read_sigma_S(g, Cells(g, g))) * TO_NA == pytest.approx(
+        (row["read_nA"] ** 2 + 9.0) ** 0.5, rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("rho", [1.0, 0.7])
@@ -81,4 +83,4 @@ def test_scales_switch_terms_off() -> None:
     cells = at_level(device, 5e-6, 10)
     assert not device.drifts
     torch.testing.assert_close(device.conductance_S(cells, 3 * DAY_S), cells.target_S)
-    assert torch.all(device.read_sigma_S(cells.target_S) == 0.0)
+    assert torch.all(device.read_sigma_S(cells.target_S, cells) == 0.0)

@@ -37,6 +37,30 @@ def test_numpy_and_torch_generators_start_at_the_key() -> None:
     assert torch.equal(*draws)
 
 
+def test_torch_starts_the_mersenne_twister_at_the_hash_of_the_path() -> None:
+    """Against NumPy's twister from the same 624 words: every word of the state is where torch expects it."""
+    stream = Stream.root(3).child("data")
+    twister = np.random.MT19937(0)
+    twister.state = {"bit_generator": "MT19937", "state": {"key": stream.words, "pos": 624}}
+    drawn = torch.empty(2000, dtype=torch.int64).random_(0, 2**32, generator=stream.torch())
+    # Torch takes two words for a number of more than 32 bits, and 2^32 leaves the second.
+    assert np.array_equal(drawn.numpy().astype(np.uint64), twister.random_raw(4000)[1::2])
+
+
+def test_no_two_of_200000_chips_start_alike() -> None:
+    """Seeds of 32 bits gave 7 identical pairs: torch takes the low half of a key."""
+    keys: set[int] = set()
+    same_low_half: dict[int, list[Stream]] = {}
+    for stream in ChipStreams.of(Stream.root(0), 200_000).streams:
+        keys.add(stream.key)
+        same_low_half.setdefault(stream.key & 0xFFFFFFFF, []).append(stream)
+    assert len(keys) == 200_000
+    pairs = [streams for streams in same_low_half.values() if len(streams) > 1]
+    assert pairs
+    for one, other in pairs:
+        assert not torch.equal(torch.randn(4, generator=one.torch()), torch.randn(4, generator=other.torch()))
+
+
 def test_draws_of_chips_are_uncorrelated_and_standard_normal() -> None:
     draws = ChipStreams.of(Stream.root(0), 4).normal((200_000,), dtype=torch.float64)
     assert torch.allclose(torch.cov(draws), torch.eye(4, dtype=torch.float64), atol=5 * math.sqrt(2 / 200_000))

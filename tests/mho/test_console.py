@@ -35,3 +35,15 @@ def test_one_chip_has_no_deviation() -> None:
     one = summary(metrics(None, 1))
     assert "0: 50.0 % (one chip)" in one
     assert "±" not in one
+
+
+def test_a_cost_carries_the_interval_of_its_prices_and_the_average_power() -> None:
+    found = metrics(0.1, 2)
+    variant = found["variants"][0]
+    variant["cost"] = {**COST, "average_power_W": 1.1e-5}
+    variant["cost_interval"] = {"energy_J": [5e-10, 2e-9], "average_power_W": [4e-6, 3e-5]}
+    text = summary(found)
+    assert "1.00 nJ (0.50 to 2.0 nJ)" in text
+    assert "11.0 µW (4.0 to 30 µW)" in text
+    assert "average power" in text
+    assert "90 % interval" in text

@@ -186,3 +186,22 @@ def test_an_action_without_a_price_is_an_error_not_zero() -> None:
 def test_an_unknown_component_suggests_the_nearest() -> None:
     with pytest.raises(InputError, match=r"component 'comparater': no such price record; did you mean 'comparator'\?"):
         component("comparater")
+
+
+@pytest.mark.parametrize(
+    ("name", "fF_per_um2"), [("capacitor_mim", 2.0), ("capacitor_stacked_mim", 4.0), ("capacitor_mom", 1.02)]
+)
+def test_a_picofarad_has_the_area_that_its_density_gives_at_every_node(name: str, fF_per_um2: float) -> None:
+    # SkyWater's 130 nm kit; a capacitor of the 9.5 pF of one column's integrator takes thousands of um2.
+    for node_nm in (7, 16, 130):
+        record = component(name).at(node_nm)
+        assert 1000.0 / (record.area_m2 * 1e12) == pytest.approx(fF_per_um2, rel=1e-3)
+        assert record.price("charge_J").energy_J == 1.0
+
+
+def test_a_front_end_is_counted_by_the_square_micrometre_and_its_bias_by_the_joule() -> None:
+    for node_nm in (7, 16, 130):
+        record = component("column_front_end").at(node_nm)
+        assert record.area_m2 == 1e-12
+        assert record.price("bias_J").energy_J == 1.0
+    assert component("comparator").area_m2 == pytest.approx(40e-12 * (16 / 65) ** 1.5556, rel=2e-3)

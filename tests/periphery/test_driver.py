@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -203,3 +205,28 @@ def test_bits_out_of_reach_are_refused(driver: Driver, bits: int) -> None:
     for use in (lambda: driver.counts(torch.ones(2), bits), lambda: driver.phases(bits), lambda: driver.lsb(bits)):
         with pytest.raises(InputError, match=rf"bits: 2 to 12 for a signed input \(got {bits}\)"):
             use()
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [
+        PWMDriver(),
+        BitSerial(),
+        BitSerial(signed="twos_complement", bit_clocks=3),
+        AmplitudeDAC(),
+        AmplitudeDAC(signed="bipolar"),
+    ],
+    ids=lambda driver: f"{driver.kind}-{driver.signed}",
+)
+def test_paired_clocks_are_the_time_for_which_two_lines_are_driven_at_once(driver: AnyDriver) -> None:
+    """Phase by phase and clock by clock."""
+    counts = torch.tensor([[3.0, -2.0, 0.0, 7.0, 7.0, -7.0], [1.0, 1.0, 1.0, -1.0, 2.0, 5.0]])
+    if isinstance(driver, AmplitudeDAC):
+        signs = [counts] if driver.signed == "bipolar" else [counts.clamp(min=0), counts.clamp(max=0)]
+        moments = torch.stack(signs).double() / 7 * math.sqrt(driver.phase_clocks)
+    elif isinstance(driver, BitSerial):
+        moments = driver.planes(counts, 4).double() * math.sqrt(driver.bit_clocks)
+    else:
+        moments = torch.stack([(sign * counts > clock).double() for sign in (1, -1) for clock in range(7)])
+    pairs = moments.sum(-1).square() - moments.square().sum(-1)
+    torch.testing.assert_close(driver.paired_clocks(counts, 4), pairs.sum(0))

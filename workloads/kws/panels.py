@@ -27,6 +27,13 @@ def panels_of(tables: dict[str, pd.DataFrame], headline: Chip) -> tuple[Panel, .
         for column, text in COSTS.items():
             panels.append(Panel(head, f"{text} {same}", table, "lines", "bits", column, by="readout", log_y=True))
         panels.append(Panel(head, "The same as numbers.", table, **INTERVAL, share=True))
+    if "leakage" in tables:
+        text = (
+            "Leakage of the same chip with its digital part made of other standard cells, and the average power that "
+            "follows; the chosen one is marked. Energy, delay and area stay those of the chip's node, so a slow "
+            "library does not keep the clock that stands here."
+        )
+        panels.append(Panel("Leakage by library", text, "leakage"))
     if "temperature" in tables:
         text = (
             "Mean shift of codes away from zero, programmed at 300 K and read at other temperatures. A ramp of the "

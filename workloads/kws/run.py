@@ -18,7 +18,7 @@ from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
 from workloads.kws.tables import KeywordTables
 from workloads.kws.training import Stage, accuracy_of, logits_of, train
 from workloads.kws.weights import about, load_weights
-from workloads.recordings.clips import LABELS, Clips
+from workloads.recordings.clips import CLIP_SAMPLES, LABELS, Clips
 from workloads.result import Result
 from workloads.running import ExperimentRun, RunOptions, named, one_thread
 
@@ -82,7 +82,7 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
             wanted.setdefault(form, f"{form.bits} bits" + ("" if form.bias == "row" else ", no bias"))
 
         def fine_tuned(form: NumberFormat) -> Trained:
-            aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=how.weight_noise)
+            aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=settings.weight_noise)
             start = net if form.bias == "row" else net.without_bias()
             if not settings.retrains(given is not None):
                 return start, []
@@ -129,6 +129,12 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
                 chips = mapped_keywords(start, variant.chip, output_limit=1.0).program(rng=rng)
                 for t_s in variant.times_s(self.settings.evaluation.times_s):
                     chips.at(t_s)
+                if (duty := self.settings.duty) is not None:
+                    frames = self.settings.features.mfcc.frames(CLIP_SAMPLES)
+                    every = chips.mapped.actions(steps=frames).values()
+                    steps = (1.0 if duty.mode == "continuous" else layer.steps for layer in every)
+                    burst_s = sum(layer.latency_s * times for layer, times in zip(every, steps, strict=True))
+                    duty.at(self.settings.hop_s).check(burst_s)
 
     def _evaluate(self, variant: KeywordVariant, net: KeywordNet, data: Prepared, rng: Stream) -> JudgedNetwork:
         """One variant on its chips at every time, and once on an ideal chip."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -13,13 +13,17 @@ from mappings.activity import Activity
 from mappings.chip_wires import NodeWires
 from mappings.network.network import ProgrammedNetwork
 from mappings.network.writing import write_lines
+from periphery.prices.component import Component
+from periphery.prices.leakage import leakage_libraries, papers
+from workloads.always_on import period_cost
 from workloads.converter_tables import price_rows, ramp_rows, read_voltage_rows, temperature_rows
 from workloads.kws.hardware import JudgedNetwork
 from workloads.kws.model import KeywordNet
 from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
 from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
-from workloads.ledger import Ledger, Priced, layers_of
+from workloads.ledger import Ledger
+from workloads.priced import LayerOnChip, Priced, layers_of
 from workloads.recordings.clips import Clips
 from workloads.result import SHARE, Comparison, Quality, Result, VariantResult
 from workloads.statistics import interval, when
@@ -112,6 +116,7 @@ class KeywordTables(Ledger):
         mapped, steps = chips.mapped, data.x_test.shape[1]
         layers = layers_of(chips, seen, steps=steps, clipped_inputs=data.clipped)
         self.price(variant, Priced.of(layers, node_nm=chip.node_nm, components=mapped.components()))
+        self._leakage(variant, layers, mapped.components())
         gates, state = mapped.layers["recurrent"].shape, mapped.layers["recurrent"].state
         converters = gates.columns + (state.group.last if state else 0)
         price_rows(self, name, "recurrent", chip, converters * steps, converters)
@@ -129,6 +134,25 @@ class KeywordTables(Ledger):
                     temperature_rows(self, name, chip, gate.group.function, rng=chips.rng)
         self._written(variant, chips)
         self._taken_for_granted(variant)
+
+    def _leakage(self, variant: KeywordVariant, layers: list[LayerOnChip], components: dict[str, Component]) -> None:
+        """What the same chip leaks when its digital part is made of other libraries."""
+        chip, duty = variant.chip, self.experiment.duty
+        for library, record in leakage_libraries().items():
+            records = components | replace(chip, leakage_library=library).price_list()
+            part = Priced.of(layers, node_nm=chip.node_nm, components=records)
+            row: dict[str, Any] = {"leakage_W": sum(line.leakage_W for line in part.lines)}
+            if duty is not None:
+                found = period_cost([part], duty.at(self.experiment.hop_s), node_nm=chip.node_nm)
+                row |= {"period_J": found.energy_J, "average_power_W": found.average_power_W}
+            chosen, node_nm = library == chip.leakage_library, record.node_nm
+            self.add("leakage", variant=variant.name, library=library, library_node_nm=node_nm, chosen=chosen, **row)
+        self.cite.update(papers())
+        if variant.default:
+            self.note(
+                f"{variant.name}: leakage is that of the standard-cell library {chip.leakage_library} at "
+                f"{chip.comparator.temperature_K:g} K; libraries differ by orders of magnitude (leakage.csv)."
+            )
 
     def _written(self, variant: KeywordVariant, chips: ProgrammedNetwork) -> None:
         """What writing took, where cells are written by program-and-verify."""
@@ -150,7 +174,9 @@ class KeywordTables(Ledger):
         chip = variant.chip
         if not chip.drifts:
             self.still.append(variant.name)
-        for cell in chip.cells:
+        for cell in dict.fromkeys(chip.cells):
+            if cell.unknown_drift:
+                self.note(f"{variant.name}: {cell.unknown_drift}.")
             if isinstance(cell, SONOS) and cell.v_read_V != chip.driver.v_read_V:
                 self.note(
                     f"{variant.name}: the currents of sonos were measured at {cell.v_read_V:g} V; at "
@@ -203,11 +229,17 @@ class KeywordTables(Ledger):
         panels = panels_of(tables, self.experiment.default.chip)
         accuracy, clips = tables["accuracy"], self.clips
         self.estimated_prices()
+        if self.experiment.duty is not None and self.experiment.duty.mode == "continuous":
+            self.note(
+                "Accuracy was measured in mode window: clips of one second, each from an empty state and normalised as "
+                "a whole, with the mean of the last hidden states as answer. With state carried for ever it was not "
+                "measured, so the average power of mode continuous has no accuracy of its own."
+            )
         if self.still:
             self.note(
                 f"{', '.join(self.still)} {'have' if self.still[1:] else 'has'} no drift in "
-                f"{'their' if self.still[1:] else 'its'} model (drift and retention are not established for "
-                "those cells, or switched off): they are read at one time, and that figure is given for all."
+                f"{'their' if self.still[1:] else 'its'} model (not established, or switched off): they "
+                "are read at one time, and that figure is given for all."
             )
         default = accuracy[accuracy.variant == self.experiment.default.name]
         more: dict[str, Any] = {"weights": self.weights} if self.weights else {}
@@ -258,11 +290,14 @@ class KeywordTables(Ledger):
             readout=chip.readout,
             compensation=chip.compensation.mode,
             bits=chip.bits,
+            leakage_library=chip.leakage_library,
+            temperature_K=chip.comparator.temperature_K,
             quality=tuple(
                 Quality.of(float(t_s), int(part.chip.nunique()), {"accuracy": part.accuracy})  # type: ignore[arg-type]
                 for t_s, part in rows.groupby("t_s")
             ),
             cost=self.costs[variant.name],
+            cost_interval=self.intervals[variant.name],
         )
 
     def _comparisons(self, accuracy: pd.DataFrame) -> list[Comparison]:

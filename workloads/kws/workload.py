@@ -19,7 +19,7 @@ from workloads.kws.run import run
 from workloads.kws.settings import KeywordSpotting, NumberFormat
 from workloads.kws.tables import FIGURES
 from workloads.kws.training import Batches, Stage, train
-from workloads.ledger import cited
+from workloads.priced import cited
 from workloads.recordings.clips import CLIP_SAMPLES, LABELS
 from workloads.running import RunOptions, one_thread
 from workloads.workload import Estimate, Workload
@@ -48,7 +48,7 @@ def estimate(settings: KeywordSpotting) -> Estimate:
     data = Batches(x[None].half(), y, x[:2], y[:2])
     net = KeywordNet(settings.model, mfcc.n_mfcc, len(LABELS), rng=rng)
     form = number_format(settings)
-    aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=how.weight_noise)
+    aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=settings.weight_noise)
 
     def trained(stage: Stage, aware: Aware | None) -> float:
         few, options = replace(stage, steps=_STEPS), RunOptions()
@@ -86,7 +86,7 @@ def papers(settings: KeywordSpotting) -> set[str]:
         for actions in mapped.actions().values():
             found |= cited(price(actions, node_nm=chip.node_nm, components=components), components)
         if chip.readout == "conventional":
-            found.add(chip.adc.price)
+            found.add(chip.adc.price_model)
     return found
 
 

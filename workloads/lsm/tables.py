@@ -216,6 +216,7 @@ class LiquidTables(Ledger):
                 for t_s in times
             ),
             cost=self.costs[variant.name],
+            cost_interval=self.intervals[variant.name],
         )
 
     def _comparisons(self) -> list[Comparison]:

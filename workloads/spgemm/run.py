@@ -116,6 +116,8 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
         mapping = self._mapping(variant, found.main)
         a, layer = found.main.a.csr, SparseLayer(found.main.b.csr)
         mapped = layer.map(mapping, inputs=a)
+        if unknown := mapping.chip.device.unknown_drift:
+            tables.note(f"{variant.name}: {unknown}.")
         times = judged.times_s if mapping.chip.device.drifts else judged.times_s[:1]
         affordable = int(judged.most_products // max(1, found.main.products * len(times)))
         chips = max(1, min(judged.chips, affordable))

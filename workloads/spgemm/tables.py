@@ -21,7 +21,8 @@ from mappings.sparse import (
     fabric_actions,
 )
 from periphery.prices.component import Component, load_components
-from workloads.ledger import LayerOnChip, Ledger, Priced, cited
+from workloads.ledger import Ledger
+from workloads.priced import LayerOnChip, Priced, cited
 from workloads.result import ERROR, SHARE, Comparison, Data, Quality, Result, VariantResult
 from workloads.spgemm.applications import Application, Outcome
 from workloads.spgemm.data import Factors, Found
@@ -242,6 +243,7 @@ class SparseTables(Ledger):
                 for t_s, rows in mine.groupby("t_s")
             ),
             cost=self.costs[variant.name],
+            cost_interval=self.intervals[variant.name],
         )
 
     def _comparison(self, variant: SparseVariant, accuracy: pd.DataFrame) -> Comparison:

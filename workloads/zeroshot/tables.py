@@ -9,10 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mappings.liquid.run import LiquidRun
-from workloads.ledger import Ledger, Priced, compared
+from workloads.ledger import Ledger, compared
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
 from workloads.lsm.chips import hardware_of
+from workloads.priced import Priced
 from workloads.recordings.events import Recordings
 from workloads.result import INTERVAL, SHARE, Comparison, Data, Panel, Quality, Result, VariantResult
 from workloads.statistics import deviation, interval
@@ -161,6 +162,7 @@ class ZeroShotTables(Ledger):
             **hardware_of(chip),
             quality=(Quality.of(0.0, self.experiment.evaluation.chips, self.found[variant.name, "analog"]),),
             cost=self.costs[variant.name],
+            cost_interval=self.intervals[variant.name],
         )
 
     def _comparisons(self) -> list[Comparison]:

@@ -22,6 +22,7 @@ from mappings.sparse.tiles.counting import SparseCounts, count
 from mappings.sparse.tiles.product import ProductLayout, canonical
 from mappings.sparse.tiles.writing import TileWrites, Written, WrittenTiles, write_tiles
 from mappings.tile import TileGrid
+from periphery.prices.cells import with_cells
 from periphery.prices.component import Component, load_components
 
 
@@ -70,8 +71,9 @@ class MappedProduct(ProductLayout, MappedLayer):
         return self.tiles.grid
 
     def components(self) -> Mapping[str, Component]:
-        """The price list with the converter that the chip names."""
-        return {**load_components(), self.chip.converter.name: self.chip.converter}
+        """The price list with the chip's cells and the converter that it names."""
+        records = with_cells(load_components(), self.chip.node_nm, weights=self.chip.device.kind)
+        return {**records, self.chip.converter.name: self.chip.converter}
 
     @cached_property
     def counts(self) -> SparseCounts:

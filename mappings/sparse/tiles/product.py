@@ -181,6 +181,10 @@ def _check(mapping: SparseMapping, b: Any) -> None:
         raise InputError("encoding: a sparse product's scale is the mapping's (scale), and nothing of B is clipped")
     if not chip.driver.exact:
         raise InputError("driver: jitter, mismatch, offset and noise of word-line drivers are not in sparse products")
+    try:
+        chip.device.check_voltage(chip.driver.v_read_V)
+    except InputError as error:
+        raise InputError(f"driver.v_read_V: {chip.device.kind}: {error}") from None
     if not chip.device.linear and chip.driver.amplitude:
         raise InputError("driver: pulses (pwm, bit_serial) on cells whose current is not proportional to the voltage")
 
@@ -239,7 +243,7 @@ def _drive(counts: Floats, chip: SparseChip) -> tuple[Any, Any, Floats]:
 
 def _loads(counts: Floats, chip: SparseChip) -> Any:
     n, driver, bits = torch.from_numpy(counts), chip.driver, chip.input_bits
-    loads = torch.stack([driver.pulses(n, bits), driver.driven_clocks(n, bits), driver.loss_counts(n, bits)])
+    loads = torch.stack([driver.pulses(n, bits), driver.driven_clocks(n, bits), driver.charge_counts(n, bits)])
     return loads.float().numpy()
 
 

@@ -12,6 +12,7 @@ from crossbar import Array, BitSlices, DifferentialPair, Encoding, OffsetColumn
 from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
 from mappings.activity import Activity
 from mappings.chip import Chip, Weights
+from mappings.chip_wires import OhmWires
 from mappings.contract import Layer
 from mappings.cost import price, summarise
 from mappings.matrix import MappedMatrix, WeightMatrix
@@ -36,6 +37,7 @@ CHIPS = {
     "linear ramps": replace(LINEAR, adc=ConventionalADC(bits=8, converter=LinearRamp())),
     "digital sums": replace(LINEAR, partial_sums="digital"),
     "amplitudes": replace(LINEAR, driver=AmplitudeDAC()),
+    "wires": replace(CHIP, wires=OhmWires(r_word_ohm=4.0, r_bit_ohm=12.0, r_driver_ohm=50.0)),
     "bits, offset columns": replace(CHIP, driver=BitSerial(), weights=Weights(device=TaOx(), encoding=OffsetColumn())),
 }
 

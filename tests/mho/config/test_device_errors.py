@@ -62,8 +62,8 @@ def problems(tmp_path: Path, body: str, *sets: str) -> list[str]:
             "(crossbar.wires.solve takes input vectors); take a linear device, or no wires",
         ),
         (
-            "      weights: {device: rram_milo}\n      driver: {v_read_V: 0.6}",
-            "a.yaml:7:26: variants[0].chip.driver.v_read_V: rram_milo: v_V must lie within +-0.5 V, where the current "
+            "      weights: {device: rram_milo}\n      ramp: {device: rram_milo}\n      driver: {v_read_V: 0.6}",
+            "a.yaml:8:26: variants[0].chip.driver.v_read_V: rram_milo: v_V must lie within +-0.5 V, where the current "
             "was measured (got 0.6)",
         ),
         (

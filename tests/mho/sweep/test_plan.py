@@ -197,7 +197,7 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         (
             "base: kws_tiny\naxes:\n  chip.weigths.device: [pcm]",
             "FILE:3:25: chip.weigths: no such key; allowed are description, source, cite, node_nm, bits, bias, rows, "
-            "columns, partial_sums, readout, weights, wires, driver, ramp, comparator, adc, ... (20 in all)"
+            "columns, partial_sums, readout, weights, wires, driver, ramp, comparator, adc, ... (21 in all)"
             "; did you mean weights?",
         ),
         (

@@ -1,0 +1,210 @@
+"""Front ends of a matrix's columns: designed for their load, drawn on every chip, read with what hangs on them.
+
+The capacitor, the division, the swing, V_read and the clock of a column are solved from each other
+(``periphery.front_end``) for a load that is known before any weight is written: word lines, cells at the mean size of a
+weight, wires. Reading then takes the conductance that really hangs on each column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from devices import ChipStreams
+from mappings.chip import Chip
+from mappings.step import ColumnCircuit
+from periphery import RampDesign
+from periphery.drivers.base import full_scale
+from periphery.front_end import ColumnLoad, FrontEnd, FrontEndDesign
+
+
+@dataclass(frozen=True)
+class MappedFrontEnd:
+    """Front ends of all columns on paper.
+
+    ``designs``: one for each column of tiles; ``scale``: of every column, charge for a unit of pre-activation over that
+    of its design, ``(columns,)`` [1]; ``row_tiles``: those whose parts of a sum are converted apart; ``weight``: what
+    the driver's phases make of the variance of white noise that is integrated over their time [1].
+    """
+
+    designs: tuple[FrontEndDesign, ...]
+    tile_of_column: torch.Tensor
+    scale: torch.Tensor
+    row_tiles: int
+    parts: int
+    weight: float
+
+    @classmethod
+    def of(
+        cls,
+        front_end: FrontEnd,
+        load: ColumnLoad,
+        *,
+        full_scale: torch.Tensor,
+        tile_of_column: torch.Tensor,
+        row_tiles: int,
+        parts: int,
+        weight: float,
+    ) -> MappedFrontEnd:
+        """Design the front ends of columns whose weights at full scale are ``full_scale (columns,)``.
+
+        ``load``: of a column whose largest weight is 1. Raises InputError where the circuit does not close, with the
+        number that would do.
+        """
+        scale, tile_of = 1.0 / full_scale, tile_of_column
+        tiles = torch.zeros(int(tile_of.max()) + 1).scatter_reduce(0, tile_of, scale, "mean", include_self=False)
+        found = {
+            size: front_end.design(replace(load, charge_per_z_C=load.charge_per_z_C * size))
+            for size in set(tiles.tolist())
+        }
+        designs = tuple(found[size] for size in tiles.tolist())
+        return cls(designs, tile_of, scale / tiles[tile_of], row_tiles, parts, weight)
+
+    @property
+    def volts_per_z(self) -> float:
+        """Voltage of the capacitor for one unit of pre-activation at the design voltage [V]."""
+        return self.designs[0].volts_per_z
+
+    @property
+    def circuit(self) -> ColumnCircuit:
+        """What a column's front end takes, mean over the columns."""
+        tiles = torch.bincount(self.tile_of_column, minlength=len(self.designs)).tolist()
+        return mean_circuit([circuit_of(design) for design in self.designs], tiles)
+
+    def build(self, rng: ChipStreams) -> BuiltFrontEnd:
+        """Draw mismatch and offset of every column, row tile and slice of every chip."""
+        shape = (self.row_tiles, self.parts, len(self.tile_of_column))
+        sigma = torch.tensor([design.gain_sigma for design in self.designs])[self.tile_of_column]
+        gain = 1.0 + sigma * rng.child("gain").normal(shape) if bool((sigma > 0).any()) else None
+        return BuiltFrontEnd(self, gain, rng.child("offset").normal(shape))
+
+
+@dataclass(frozen=True)
+class BuiltFrontEnd:
+    """Front ends as built: ``gain`` (a factor, None for 1) and ``offset`` (in standard deviations), ``(chips, row
+    tiles, parts, columns)``."""
+
+    mapped: MappedFrontEnd
+    gain: torch.Tensor | None
+    offset: torch.Tensor
+
+    def read(self, row_tile: int, part: int, node_S: torch.Tensor, supply_gain: float) -> FrontEndRead:
+        """The columns of one row tile and part with the conductance ``node_S (chips, columns)`` on all lines of each.
+
+        ``supply_gain``: read voltage over its design value.
+        """
+        mapped = self.mapped
+        gain, white, offset = (torch.empty_like(node_S) for _ in range(3))
+        for tile, design in enumerate(mapped.designs):
+            here = mapped.tile_of_column == tile
+            line_S = node_S[:, here] / design.load.lines
+            gain[:, here] = torch.as_tensor(design.gain(line_S)).to(gain)
+            white[:, here] = torch.as_tensor(design.noise_z2(line_S)).to(white)
+            offset[:, here] = torch.as_tensor(design.offset_sigma_z(line_S)).to(offset)
+        units = 1.0 / (mapped.scale * supply_gain)
+        if self.gain is not None:
+            gain = gain * self.gain[:, row_tile, part]
+        moved = bool((offset > 0).any())
+        return FrontEndRead(
+            gain=gain,
+            white_z2=white * units.square() * mapped.weight if bool((white > 0).any()) else None,
+            offset_z=offset * units * self.offset[:, row_tile, part] if moved else None,
+        )
+
+
+@dataclass(frozen=True)
+class FrontEndRead:
+    """What the front ends of one row tile and part do to a product, ``(chips, columns)`` each: a factor, the variance
+    of white noise at the capacitor, and a constant [z^2, z]."""
+
+    gain: torch.Tensor
+    white_z2: torch.Tensor | None
+    offset_z: torch.Tensor | None
+
+    def columns(self, first: int, last: int) -> FrontEndRead:
+        """Columns ``first .. last - 1`` alone."""
+        white, offset = self.white_z2, self.offset_z
+        return FrontEndRead(
+            gain=self.gain[:, first:last],
+            white_z2=None if white is None else white[:, first:last],
+            offset_z=None if offset is None else offset[:, first:last],
+        )
+
+
+def circuit_of(design: FrontEndDesign) -> ColumnCircuit:
+    """What one front end takes."""
+    return ColumnCircuit(
+        bias_W=design.bias_W,
+        held_W=design.held_W,
+        open_s=design.load.open_s,
+        area_m2=design.area_m2,
+        capacitor_F=design.capacitor_F,
+        capacitor=f"capacitor_{design.capacitor}",
+    )
+
+
+def mean_circuit(circuits: Sequence[ColumnCircuit], weights: Sequence[float] | None = None) -> ColumnCircuit:
+    """The mean of several, each counted by its weight; an empty one of none."""
+    if not circuits:
+        return ColumnCircuit()
+    weights = [1.0] * len(circuits) if weights is None else weights
+
+    def mean(name: str) -> float:
+        values: list[float] = [getattr(circuit, name) for circuit in circuits]
+        return sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights)
+
+    return replace(
+        circuits[0],
+        bias_W=mean("bias_W"),
+        held_W=mean("held_W"),
+        open_s=mean("open_s"),
+        area_m2=mean("area_m2"),
+        capacitor_F=mean("capacitor_F"),
+    )
+
+
+def ramp_load(chip: Chip, design: RampDesign, range_z: float) -> ColumnLoad:
+    """What hangs on the integrator of a ramp: all of its cells, while they lift it step by step."""
+    driver, cells = chip.driver, design.cells_S
+    present, each = design.present, design.column.parallel_cells * design.column.columns
+    every_S = cells * (each if present is None else present.sum(-1))
+    lines = len(cells)
+    line_S = float(every_S.sum()) / lines
+    return ColumnLoad(
+        node_nm=chip.node_nm,
+        temperature_K=chip.temperature_K,
+        t_clk_s=driver.t_clk_s,
+        read_V=driver.v_design_V,
+        charge_per_z_C=driver.v_design_V * driver.t_clk_s * design.unit_S,
+        range_z=range_z,
+        line_S=line_S,
+        lines=lines,
+        line_F=chip.tile.bit_line_F(len(design.clocks), chip.node_nm),
+        peak_A=float(every_S.max()) * driver.v_design_V,
+        drive_s=float(design.clocks.abs().sum()) * driver.t_clk_s,
+        phases_cancel=False,
+        settle_s=driver.t_clk_s,
+    )
+
+
+def state_load(chip: Chip, pair_S: float, drive_clocks: int, range_z: float) -> ColumnLoad:
+    """What hangs on the integrator of a cell state that comes back as charge: a pair of cells of ``pair_S``."""
+    driver, device = chip.driver, chip.ramp.device
+    per_z = (full_scale(chip.bits) / chip.state.drive_limit) * (device.g_max_S - device.g_min_S)
+    return ColumnLoad(
+        node_nm=chip.node_nm,
+        temperature_K=chip.temperature_K,
+        t_clk_s=driver.t_clk_s,
+        read_V=driver.v_design_V,
+        charge_per_z_C=driver.v_design_V * driver.t_clk_s * per_z,
+        range_z=range_z,
+        line_S=0.5 * pair_S,
+        lines=2,
+        line_F=chip.tile.bit_line_F(1, chip.node_nm),
+        peak_A=device.g_max_S * driver.v_design_V,
+        drive_s=drive_clocks * driver.t_clk_s,
+        phases_cancel=False,
+        settle_s=driver.t_clk_s,
+    )

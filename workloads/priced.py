@@ -1,0 +1,114 @@
+"""The price of the layers of a network that run one after the other, as the tables of a run list it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mappings.actions import Actions, ScheduledTask
+from mappings.activity import Activity
+from mappings.cost import CostLine, price, summarise
+from mappings.network.network import ProgrammedNetwork
+from periphery.prices.component import Component
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerOnChip:
+    """One layer as the report lists it: what it does in one inference, and what it takes up."""
+
+    name: str
+    actions: Actions
+    rows: int
+    columns: int
+    cells: int
+    tiles: int
+    clipped_weights: float = 0.0
+    clipped_inputs: float = 0.0
+
+
+def layers_of(
+    chips: ProgrammedNetwork, seen: Mapping[str, Activity], *, steps: int = 1, clipped_inputs: float = 0.0
+) -> list[LayerOnChip]:
+    """The layers of a network in one inference of ``steps`` steps, by what they were ``seen`` to do.
+
+    ``clipped_inputs``: share of the network's inputs beyond the range of the first layer's drivers.
+    """
+    found = []
+    for number, (name, actions) in enumerate(chips.mapped.actions(chips.observed(seen), steps=steps).items()):
+        shape = chips.mapped.layers[name].shape
+        found.append(
+            LayerOnChip(
+                name=name,
+                actions=actions,
+                rows=shape.rows,
+                columns=shape.columns,
+                cells=shape.cells,
+                tiles=shape.row_tiles * shape.column_tiles,
+                clipped_weights=chips.layers[name].matrix.array.encoded.clipped,
+                clipped_inputs=0.0 if number else clipped_inputs,
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Priced:
+    """The price of layers that run one after the other; all are supplied from the first step to the last.
+
+    ``lines``: every action and instance; ``layers``: rows of that table; ``tasks``: of one step of each layer;
+    ``notes``: what was assumed; ``cite``: papers behind the prices.
+    """
+
+    lines: list[CostLine]
+    layers: list[dict[str, Any]]
+    tasks: list[ScheduledTask]
+    latency_s: float
+    ops: float
+    notes: list[str]
+    cite: set[str]
+
+    @classmethod
+    def of(
+        cls, layers: Sequence[LayerOnChip], *, node_nm: float, components: Mapping[str, Component], prefix: str = ""
+    ) -> Priced:
+        """At CMOS node ``node_nm``; ``prefix`` goes before the names of layers.
+
+        Raises ``InputError`` for a component without a price.
+        """
+        latency_s = sum(layer.actions.latency_s * layer.actions.steps for layer in layers)
+        lines: list[CostLine] = []
+        rows: list[dict[str, Any]] = []
+        for layer in layers:
+            actions = layer.actions
+            priced = price(actions, node_nm=node_nm, components=components, latency_s=latency_s)
+            lines += priced
+            step = summarise(priced, actions.latency_s, actions.ops)
+            rows.append(
+                {
+                    "layer": prefix + layer.name,
+                    **{key: getattr(layer, key) for key in ("rows", "columns", "cells", "tiles")},
+                    "steps": int(actions.steps),
+                    "ops": actions.ops,
+                    "area_m2": step["area_m2"],
+                    "energy_J": step["energy_J"] / actions.steps,
+                    "leakage_W": step["leakage_W"],
+                    "latency_s": step["latency_s"],
+                    "clipped_weights": layer.clipped_weights,
+                    "clipped_inputs": layer.clipped_inputs,
+                }
+            )
+        return cls(
+            lines=[replace(line, layer=prefix + line.layer) for line in lines],
+            layers=rows,
+            tasks=[replace(task, layer=prefix + task.layer) for layer in layers for task in layer.actions.tasks],
+            latency_s=latency_s,
+            ops=sum(layer.actions.ops * layer.actions.steps for layer in layers),
+            notes=[sentence for layer in layers for sentence in layer.actions.notes],
+            cite=cited(lines, components),
+        )
+
+
+def cited(lines: Iterable[CostLine], components: Mapping[str, Component]) -> set[str]:
+    """Keys of the papers behind the prices of these lines."""
+    return {key for line in lines if line.component in components for key in components[line.component].cite}
