@@ -21,10 +21,10 @@ from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
 from periphery.front_end import AnyFrontEnd, IdealFrontEnd, Integrator
-from periphery.supply import AnyReadSupply, Regulated
 from periphery.prices.cells import with_cells
 from periphery.prices.component import Component, load_components
 from periphery.prices.leakage import Library, with_library
+from periphery.supply import AnyReadSupply, Regulated
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 

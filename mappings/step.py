@@ -70,8 +70,10 @@ class LayerShape(ABC):
     cells : memory cells of all tiles, all planes of the encoding and reference columns counted
     driver : drivers of the word lines
     slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
-    circuit, ramp_circuit, state_circuit : front end of a column, of a ramp and of a cell state that comes back as charge
+    circuit, ramp_circuit, state_circuit : front end of a column, of a ramp, of a cell state that comes back as charge
     charge : where the charge through the cells comes from
+    step_share, pair_m2 : energy of a comparator's decision over that of the price list [1], and area of its input pair
+        beside the price list's comparator [m2]
     converter, unit : kind of an ordinary ADC, and the digital unit behind it that computes activations
     groups : groups of columns on one tile that share a function, and with a linear ramp that ramp
     branches : capacitors of each column's integrator, one for each significance that is summed as charge
@@ -113,6 +115,8 @@ class LayerShape(ABC):
     ramp_circuit: ColumnCircuit = ColumnCircuit()
     state_circuit: ColumnCircuit = ColumnCircuit()
     charge: Charge
+    step_share: float = 1.0
+    pair_m2: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("row_tiles", "column_tiles", "cells", "bits", "columns_per_adc", "lanes"):
@@ -381,13 +385,14 @@ class LayerStep:
         self.act("pwm_driver", "compare_bit", activity.state_clocks * shape.bits)
         self.act("pwm_driver", "load_bit", hidden * shape.bits)
         self.act("code_line", "step", hidden * (timing.state_drive_clocks + timing.state_ramp_clocks))
-        self.act("comparator", "step", activity.state_compare_steps)
+        self.act("comparator", "step", activity.state_compare_steps * shape.step_share)
         self.act("code_latch", "write_bit", hidden * shape.bits)
         self.need("cell_array", 2 * hidden)
         self.need("pwm_driver", hidden * shape.bits)
         self.need("word_line", hidden)
         self._front_ends(hidden, shape.state_circuit)
         self.need("comparator", hidden)
+        self.need("column_front_end", hidden * shape.pair_m2 * 1e12)
         self.need("code_latch", hidden * shape.bits)
         return self._ramp("ramp for tanh(c)", "state_ramp", timing.state_ramp_clocks, after)
 
@@ -445,6 +450,7 @@ class LayerStep:
         self.need("word_line", shape.lines_stand)
         self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.lines_stand))
         self._front_ends(shape.front_ends_stand * shape.branches, shape.circuit)
+        self.need("column_front_end", shape.front_ends_stand * shape.pair_m2 * 1e12)
         self.need("code_latch", shape.front_ends_stand * shape.code_bits)
         self.need("shared_counter", (shape.bits if shape.linear else max(shape.bits, shape.code_bits)) * tiles)
         self.need("controller", 1)
@@ -460,7 +466,9 @@ class LayerStep:
                 steps=activity.adc_steps,
                 ramps=self.rounds * ramps,
             )
-            self.ledger.act_all(did)
+            # A shared converter takes each product from a stage like a comparator's, whose offset and noise it has.
+            steps = did.get("comparator", {"step": self.conversions})["step"]
+            self.ledger.act_all({**did, "comparator": {"step": steps * shape.step_share}})
             needs = shape.converter.instances(
                 shape.adc, shape.code_bits, adcs=shape.adcs_stand, columns=shape.front_ends_stand, ramps=ramps
             )
@@ -470,7 +478,7 @@ class LayerStep:
             if shape.sums_digitally:
                 self.need("adder", shape.lanes * shape.sum_bits)
         else:
-            self.act("comparator", "step", activity.gate_compare_steps)
+            self.act("comparator", "step", activity.gate_compare_steps * shape.step_share)
             self._charge("ramp_cells", activity.ramp_charge_C)
             self.need("comparator", shape.columns_stand)
             self.need("ramp_cells", shape.ramp_cells)

@@ -12,6 +12,7 @@ import torch
 from crossbar import BitSlices
 from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
 from mappings.chip import Chip, OutputConverter, Weights
+from mappings.cost import price
 from mappings.network.dense import DenseLayer
 from mappings.network.recurrent import RecurrentLayer
 from mappings.network.recurrent_run import RecurrentRead
@@ -20,6 +21,8 @@ from periphery.adc.kinds import SAR
 from periphery.drivers import AnyDriver, PWMDriver
 from periphery.drivers.amplitude import AmplitudeDAC
 from periphery.drivers.bit_serial import BitSerial
+from periphery.front_end import IdealFrontEnd
+from periphery.supply import Regulated
 
 ROWS, COLUMNS, CHIPS = 20, 8, 300
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
@@ -28,6 +31,8 @@ FINE = Chip(
     weights=Weights(device=Ideal()),
     ramp=RampColumn(device=Ideal()),
     comparator=QUIET,
+    front_end=IdealFrontEnd(),
+    read_supply=Regulated(noise_V=0.0),
     readout="conventional",
     adc=ConventionalADC(bits=12, range_z=4.0),
     output=OutputConverter(bits=8, limit=0.5),
@@ -96,7 +101,7 @@ def test_the_held_product_of_a_conventional_chain_has_its_sampling_noise() -> No
     """sqrt(kT / C): 2.9 mV on half a femtofarad, over the volts of one unit of z."""
     comparator = replace(QUIET, hold_F=0.5e-15)
     seen = outputs(replace(FINE, comparator=comparator), chips=40, n=100)
-    volts = comparator.swing_V / (2 * FINE.adc.range_z)
+    volts = FINE.front_end.swing_V / (2 * FINE.adc.range_z)
     assert float(seen.std()) == pytest.approx(comparator.hold_noise_V / volts, rel=0.05)
 
 
@@ -164,3 +169,23 @@ def test_what_only_a_ramp_reads_is_refused_without_one(changes: dict[str, Any], 
         f"comparator.{name}: only comparators that watch a ramp have it, and readout: conventional has none; "
         "leave it out, or take readout: ramp"
     )
+
+
+@pytest.mark.parametrize("readout", ["ramp", "conventional"])
+def test_a_quieter_comparator_takes_energy_and_one_of_less_offset_area(readout: Any) -> None:
+    def made(**changes: Any) -> tuple[float, float]:
+        """Energy of all decisions, and area of the columns' transistors."""
+        chip = replace(FINE, readout=readout, partial_sums="charge", comparator=Comparator(**changes))
+        mapped = DenseLayer.from_torch(torch.full((COLUMNS, ROWS), 0.02), None, limit=4.0).map(chip)
+        step = mapped.actions()
+        lines = price(step, node_nm=chip.node_nm, components=mapped.components())
+        return (
+            sum(line.energy_J for line in lines if line.component == "comparator"),
+            sum(line.area_m2 for line in lines if line.component in ("comparator", "column_front_end")),
+        )
+
+    usual, quiet, wide = made(), made(step_J=4 * 10.45e-15), made(pair_um2=1.0)
+    assert quiet[0] == pytest.approx(4 * usual[0])
+    assert quiet[1] == usual[1]
+    assert wide[0] == usual[0]
+    assert wide[1] - usual[1] == pytest.approx(FINE.columns * 2 * 3 * 0.75e-12)
