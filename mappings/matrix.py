@@ -200,9 +200,15 @@ class MappedMatrix:
 
     @property
     def cells(self) -> int:
-        """Cells of one chip, those of reference columns in every row tile included."""
+        """Cells of one chip that are written, those of reference columns in every row tile included."""
         references = self.format.target_S.shape[-1] - 1
         return self.format.planes * self.rows * (self.columns + references * self.grid.column_tiles)
+
+    @property
+    def cells_stand(self) -> int:
+        """Cells of all tiles that the matrix takes, empty places included."""
+        grid, references = self.grid, self.format.target_S.shape[-1] - 1
+        return self.format.planes * grid.tiles * grid.rows * (grid.columns + references)
 
     def front_end(self, range_z: float) -> MappedFrontEnd:
         """The front ends of the columns, whose converters reach over ``range_z`` from peak to peak."""
