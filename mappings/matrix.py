@@ -239,7 +239,12 @@ class ProgrammedMatrix:
         chip = self.mapped.chip
         scale = (chip.driver.lsb(chip.bits) / self.array.encoded.scale_S).float()
         levels = 2 ** (chip.bits - 1) - 1 if chip.driver.amplitude else None
-        parts = self.array.read_parts(t_s, v_read_V=chip.driver.v_read_V, amplitude_levels=levels)
+        parts = self.array.read_parts(
+            t_s,
+            v_read_V=chip.driver.v_read_V,
+            amplitude_levels=levels,
+            window_s=chip.driver.window_s(chip.bits),
+        )
         return MatrixRead(
             tuple(part.scaled(scale) for part in parts),
             chip.rows,
@@ -310,6 +315,7 @@ class MatrixRead:
         driver, bits = self.driver, self.bits
         if isinstance(driver, BitSerial) and driver.digital_accumulation:
             top = float(full_scale(bits))
-            phases = zip(driver.planes(blocks, bits), driver.weights(bits), strict=True)
-            return [(weight * plane, weight**2 * plane, abs(weight) / top) for plane, weight in phases]
-        return [(blocks, driver.noise_counts(blocks, bits), 1.0)]
+            planes, noise = driver.planes(blocks, bits), driver.noise_planes(blocks, bits)
+            phases = zip(planes, noise, driver.weights(bits), strict=True)
+            return [(weight * plane, weight**2 * noisy, abs(weight) / top) for plane, noisy, weight in phases]
+        return [(blocks, blocks.square(), 1.0)]
