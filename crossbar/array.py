@@ -124,7 +124,7 @@ class ArrayRead:
     def variance(self, counts: torch.Tensor) -> torch.Tensor | None:
         """Variance of ``q`` by fast read noise, same shape as the product [S^2 clocks^2].
 
-        ``counts`` are the driver's noise counts: the inputs themselves where a read is one pulse.
+        ``counts`` are the inputs: read noise is frozen over a product, whatever the driver.
         """
         return None if self.variance_S2 is None else self.variance_of_squares(counts.square())
 
@@ -268,13 +268,14 @@ class Array:
         *,
         v_read_V: float | None = None,
         amplitude_levels: int | None = None,
+        window_s: float | None = None,
     ) -> ArrayRead:
         """The array ``t_s`` seconds after programming, all planes in one conversion.
 
         Slow noise is in it, fast noise is left to each product. See ``read_parts`` for the parameters. Raises
         ValueError for an encoding whose slices are converted apart.
         """
-        parts = self.read_parts(t_s, v_read_V=v_read_V, amplitude_levels=amplitude_levels)
+        parts = self.read_parts(t_s, v_read_V=v_read_V, amplitude_levels=amplitude_levels, window_s=window_s)
         if len(parts) > 1:
             raise ValueError(f"the {len(parts)} slices of this encoding are converted apart: use read_parts")
         return parts[0]
@@ -285,15 +286,17 @@ class Array:
         *,
         v_read_V: float | None = None,
         amplitude_levels: int | None = None,
+        window_s: float | None = None,
     ) -> list[ArrayRead]:
         """One ``ArrayRead`` for each conversion that makes up a product; all of them carry the load of the whole row.
 
         ``v_read_V``: height of a pulse, needed for nonlinear cells; ``amplitude_levels``: ``N_max`` where inputs are
-        voltages rather than pulse widths. Raises InputError for a time or a voltage at which nothing is known of the
-        cells, and where wires cannot be folded into a matrix (nonlinear cells, rows gated off, a closed form out of its
-        range); ValueError for nonlinear cells without ``v_read_V``.
+        voltages rather than pulse widths; ``window_s``: time of one product, all phases, over which 1/f noise averages
+        out, that of the device's own reads where not given. Raises InputError for a time or a voltage at which nothing
+        is known of the cells, and where wires cannot be folded into a matrix (nonlinear cells, rows gated off, a closed
+        form out of its range); ValueError for nonlinear cells without ``v_read_V``.
         """
-        device = self.device
+        device = self.device if window_s is None else self.device.read_within(window_s)
         if v_read_V is not None:
             device.check_voltage(v_read_V)
         g = device.conductance_S(self.cells, t_s)

@@ -331,7 +331,12 @@ class ProgrammedMatrix:
         """The array ``t_s`` seconds after programming, in siemens, for each slice that is converted apart."""
         chip = self.mapped.chip
         levels = full_scale(chip.bits) if chip.driver.amplitude else None
-        return self.array.read_parts(t_s, v_read_V=chip.driver.v_read_V, amplitude_levels=levels)
+        return self.array.read_parts(
+            t_s,
+            v_read_V=chip.driver.v_read_V,
+            amplitude_levels=levels,
+            window_s=chip.driver.window_s(chip.bits),
+        )
 
     def at(self, t_s: float) -> MatrixRead:
         """The matrix ``t_s`` seconds after programming, in units of pre-activation per clock period."""
@@ -471,8 +476,9 @@ class MatrixRead:
         if isinstance(driver, BitSerial) and driver.digital_accumulation:
             top, weights = float(full_scale(bits)), driver.weights(bits)
             whole = math.sqrt(sum(weight**2 for weight in weights))
+            planes, noisy = driver.planes(blocks, bits), driver.noise_planes(blocks, bits)
             return [
-                (weight * plane, weight**2 * plane, abs(weight) / top, weight / whole)
-                for plane, weight in zip(driver.planes(blocks, bits), weights, strict=True)
+                (weight * plane, weight**2 * noise, abs(weight) / top, weight / whole)
+                for plane, noise, weight in zip(planes, noisy, weights, strict=True)
             ]
-        return [(blocks, driver.noise_counts(blocks, bits), 1.0, 1.0)]
+        return [(blocks, blocks.square(), 1.0, 1.0)]
