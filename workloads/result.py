@@ -132,13 +132,15 @@ class Quality(Record):
 class VariantResult(Record):
     """One way to build the hardware: what it is, its figures over time and its cost per inference.
 
-    What a variant does not have (a read-out, a gain) is not set.
+    What a variant does not have (a read-out, a gain) is not set. ``wires``: ``resistive``, or ``ideal`` where lines
+    have neither resistance nor capacitance.
     """
 
     name: str
     default: bool = False
     device: str | None = None
     ramp_device: str | None = None
+    wires: str | None = None
     readout: str | None = None
     compensation: str | None = None
     pairing: str | None = None

@@ -235,6 +235,7 @@ class SparseTables(Ledger):
             name=variant.name,
             default=variant.default,
             device=mapping.chip.device.kind,
+            wires="ideal",
             bits=mapping.chip.adc_bits,
             layout=mapping.layout,
             order=mapping.order,
