@@ -481,3 +481,21 @@ def test_other_tasks_report_their_own_metric(broken: Path) -> None:
     page = report.html(broken)
     assert "<h2>Relative error over time</h2>" in page
     assert long_table([report.load(broken)]).query("kind == 'quality'")["name"].unique().tolist() == ["relative_error"]
+
+
+def test_a_keyword_run_stands_beside_published_chips_with_the_mode_of_its_figures(tmp_path: Path) -> None:
+    folder = write_fake_run(tmp_path / "run", chips=1)
+    config = (folder / "config.resolved.yaml").read_text(encoding="utf-8")
+    duty = "kind: kws\nduty: {mode: continuous, period_s: 0.02, features: mfcc_serial, gating: null}\n"
+    (folder / "config.resolved.yaml").write_text(config + duty, encoding="utf-8")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for variant in metrics["variants"]:
+        variant["cost"] |= {"average_power_W": 1.09e-5, "period_J": 2.18e-7, "period_s": 0.02}
+        variant["cost_interval"] = {"tops_per_W": [20.0, 28.0], "average_power_W": [8.6e-6, 1.6e-5]}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    page = report.html(folder)
+    assert "Beside published chips" in page
+    assert "AAD-KWS, normal" in page
+    assert "measured in mode window" in page
+    assert "20 to 28 by prices" in page
+    assert "8.6 to 16 µW by prices" in page
