@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mappings.actions import Actions
 from mappings.cost import price, summarise
@@ -29,6 +28,9 @@ from workloads.spgemm.panels import panels
 from workloads.spgemm.picture import outlines
 from workloads.spgemm.settings import SparseMeans, SparseProduct, SparseVariant
 from workloads.statistics import interval
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIGURES = {"relative_error": ERROR, "exact_share": SHARE, "missing_share": ERROR, "false_share": ERROR}
 SOFTWARE = {"relative_error": 0.0, "exact_share": 1.0, "missing_share": 0.0, "false_share": 0.0}
@@ -196,6 +198,8 @@ class SparseTables(Ledger):
 
     def finished(self, stages: dict[str, float]) -> Result:
         """Everything, once all is done."""
+        import pandas as pd
+
         how, main = self.experiment, self.found.main
         default = how.default.name
         self._compared()
