@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -53,7 +53,7 @@ def read_record(type_: type[T], path: Path) -> T:
 
 
 @cache
-def _adapter(type_: type[T]) -> TypeAdapter[T]:
+def _adapter(type_: Any) -> TypeAdapter[Any]:
     return TypeAdapter(type_)
 
 
@@ -64,7 +64,8 @@ def build(type_: type[T], node: Node) -> T:
     """
     plain = {key: value for key, value in node.plain().items() if key != "kind"}
     try:
-        return _adapter(type_).validate_json(json.dumps(plain), strict=True)
+        record: T = _adapter(type_).validate_json(json.dumps(plain), strict=True)
+        return record
     except ValidationError as error:
         problems = []
         for fault in error.errors():
