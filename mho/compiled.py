@@ -1,9 +1,9 @@
 """Where compiled kernels are kept from one process to the next: a folder named by the sources they were made from.
 
-numba keeps a kernel beside the file that holds it, and makes it again when that one file changes. A kernel also contains
-the records, constants and functions of other files: after these change it would not load, or compute what it did before.
-So ``NUMBA_CACHE_DIR`` is set to a folder of these sources before numba is imported; where the user has set it, to
-one in the user's folder.
+numba keeps a kernel beside the file that holds it, and makes it again when that one file changes. A kernel also
+contains the records, constants and functions of other files: after these change it would not load, or compute what it
+did before. So ``NUMBA_CACHE_DIR`` is set to a folder of these sources before numba is imported; where the user has set
+it, to one in the user's folder.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -64,7 +65,7 @@ def build(type_: type[T], node: Node) -> T:
     """
     plain = {key: value for key, value in node.plain().items() if key != "kind"}
     try:
-        record: T = _adapter(type_).validate_json(json.dumps(plain), strict=True)
+        record: T = _adapter(cast(Hashable, type_)).validate_json(json.dumps(plain), strict=True)
         return record
     except ValidationError as error:
         problems = []

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 
 FIGURES = {"relative_error": ERROR, "exact_share": SHARE, "missing_share": ERROR, "false_share": ERROR}
 SOFTWARE = {"relative_error": 0.0, "exact_share": 1.0, "missing_share": 0.0, "false_share": 0.0}
+STAGES = {
+    "software": "the exact kernel, in float64; all differences are to it",
+    "quantised": "the same chip with cells without error and a converter that only rounds",
+    "analog": "the chips",
+}
 COUNTED = (
     "variant", "tiles", "passes", "utilisation", "rows_at_once", "exact_by_design", "activations", "conversions",
     "touched", "products_per_activation", "products_per_word", "collisions", "imbalance", "write_s", "tile_s",
@@ -224,6 +229,7 @@ class SparseTables(Ledger):
             FIGURES,
             data.model_copy(update=size),
             software=SOFTWARE,
+            stages=STAGES,
             quantised=_means(_rows(accuracy, default, "quantised", 0.0)),
             variants=[self._variant(variant, accuracy) for variant in how.variants],
             comparisons=[self._comparison(variant, accuracy) for variant in how.variants],
