@@ -37,7 +37,9 @@ def use_kernels_of(folders: Iterable[Path], beside: Path) -> None:
     elif os.access(beside.parent, os.W_OK):
         parent = beside
     else:
-        parent = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "mho"
+        parent = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "mho"
+    if not parent.is_absolute() and not chosen:  # a user without a home: numba finds what it can
+        return
     folder = parent / (PREFIX + digest_of(folders))
     if not folder.exists():
         import shutil
