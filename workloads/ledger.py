@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mappings.actions import Actions, ScheduledTask
@@ -19,6 +18,9 @@ from periphery.prices.component import Component
 from workloads.experiment import Experiment, Variant
 from workloads.result import Comparison, Data, Metric, Metrics, Panel, Result, VariantResult
 from workloads.statistics import difference, when
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -228,6 +230,8 @@ class Ledger:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """All tables that have rows."""
+        import pandas as pd
+
         return {name: pd.DataFrame(rows) for name, rows in self.rows.items() if rows} | self.frames
 
     def metrics(
