@@ -234,6 +234,10 @@ class Chip:
         """The wires as resistances."""
         return None if self.wires is None else self.wires.lines(self.node_nm)
 
+    def line_F(self, rows: int) -> float:
+        """Capacitance of a bit line with so many cells; none where wires are ideal [F]."""
+        return 0.0 if self.lines is None else self.lines.bit_line_F(rows)
+
     @property
     def drifts(self) -> bool:
         """Whether anything that is read changes with time."""

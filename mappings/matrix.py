@@ -226,7 +226,7 @@ class MappedMatrix:
             range_z=range_z,
             line_S=rows * siemens,
             lines=lines,
-            line_F=chip.tile.bit_line_F(rows, chip.node_nm),
+            line_F=chip.line_F(rows),
             peak_A=rows * siemens * driver.v_design_V,
             drive_s=driver.drive_clocks(bits) * driver.t_clk_s,
             phases_cancel=driver.polarity_turns,

@@ -13,9 +13,6 @@ from devices import Device
 from periphery.adc.base import ADC
 from periphery.drivers import Driver
 
-CELL_F, CELL_NODE_NM = 2.1e-15, 130.0
-"""Line and access device of a NeuRRAM cell [F] (10.1038/s41586-022-04992-8), and its node; in proportion elsewhere."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class TileGrid:
@@ -109,7 +106,3 @@ class Tile:
             columns=self.columns,
             used=float(rows * columns),
         )
-
-    def bit_line_F(self, rows: int, node_nm: float) -> float:
-        """Capacitance of a bit line with so many cells [F]."""
-        return rows * CELL_F * node_nm / CELL_NODE_NM
