@@ -247,7 +247,10 @@ def test_batch_and_chips_beside_move_no_bit_of_results_or_energy(cell: Cell, nam
     assert torch.equal(whole[:1], alone)
     rng = ChipStreams.of(Stream.root(5), 2)
     array = (
-        RecurrentLayer.from_torch(cell, *weights(cell), reset="before").map(chip).program(rng=rng).matrix.array_at(0.0)[0]
+        RecurrentLayer.from_torch(cell, *weights(cell), reset="before")
+        .map(chip)
+        .program(rng=rng)
+        .matrix.array_at(0.0)[0]
     )
     figures = [json.dumps([one.samples, one.sums, one.mean_charge_S(array)], sort_keys=True) for one in seen]
     assert figures[0] == figures[1] == figures[2]
