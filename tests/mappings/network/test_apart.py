@@ -21,8 +21,7 @@ from periphery.adc.kinds import SAR
 from periphery.drivers import AnyDriver, PWMDriver
 from periphery.drivers.amplitude import AmplitudeDAC
 from periphery.drivers.bit_serial import BitSerial
-from periphery.front_end import IdealFrontEnd
-from periphery.supply import Regulated
+from tests.quiet import CIRCUIT
 
 ROWS, COLUMNS, CHIPS = 20, 8, 300
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
@@ -30,9 +29,7 @@ FINE = Chip(
     bits=8,
     weights=Weights(device=Ideal()),
     ramp=RampColumn(device=Ideal()),
-    comparator=QUIET,
-    front_end=IdealFrontEnd(),
-    read_supply=Regulated(noise_V=0.0),
+    **CIRCUIT,
     readout="conventional",
     adc=ConventionalADC(bits=12, range_z=4.0),
     output=OutputConverter(bits=8, limit=0.5),
@@ -116,7 +113,7 @@ def test_a_held_product_leaks_while_it_waits_for_the_shared_converter() -> None:
 def test_the_state_of_an_lstm_comes_back_through_a_pair_of_noisy_cells() -> None:
     """Gain and noise of c's way back are those of two cells, as it is priced: sqrt(2) of one cell's, over the range."""
     device = TaOx(programming_noise_S=0.0, read_noise_S=3e-6)
-    chip = Chip(bits=5, weights=Weights(device=Ideal()), ramp=RampColumn(device=device), comparator=QUIET)
+    chip = Chip(bits=5, weights=Weights(device=Ideal()), ramp=RampColumn(device=device), **CIRCUIT)
     weights = torch.ones(4 * 3, 2), torch.ones(4 * 3, 3)
     programmed = (
         RecurrentLayer.from_torch("lstm", *weights, None).map(chip).program(rng=ChipStreams.of(Stream.root(2), 2))

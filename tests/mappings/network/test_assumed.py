@@ -53,19 +53,24 @@ def layer_of(kind: str, device: str = "cpu") -> Layer:
     cell: Cell = kind  # type: ignore[assignment]
     columns = sum(len(names) for names in GATES[cell]) * HIDDEN
     tensors = normal(columns, INPUTS) / 8, normal(columns, HIDDEN, seed=1) / 8, normal(columns, seed=2) / 8
-    return RecurrentLayer.from_torch(cell, *(one.to(device) for one in tensors))
+    return RecurrentLayer.from_torch(cell, *(one.to(device) for one in tensors), reset="before")
 
 
 def cost_of(mapped: MappedMatrixLayer, activity: StepActivity | None) -> dict[str, float]:
     actions = mapped.actions(activity)
     lines = price(actions, node_nm=16.0, components=mapped.components())
-    return summarise(lines, actions.latency_s, actions.ops)
+    fixed = [line for line in lines if not line.component.startswith(("capacitor_", "column_front_end"))]
+    return summarise(fixed, actions.latency_s, actions.ops)
 
 
 @pytest.mark.parametrize("kind", ["dense", *GATES])
 @pytest.mark.parametrize("name", CHIPS)
 def test_energy_without_a_run_is_within_a_third_of_that_of_a_run_and_the_rest_is_equal(kind: str, name: str) -> None:
-    """Inputs of a third of full scale, as features are: area and latency do not depend on data at all."""
+    """Inputs of a third of full scale, as features are: area and latency do not depend on data at all.
+
+    Capacitors are as large as the charge of one unit, which follows from the largest weight: without values that is
+    taken as 1, and front ends are left out of the comparison.
+    """
     mapped = layer_of(kind).map(CHIPS[name])
     assert isinstance(mapped, MappedMatrixLayer)
     rng, activity = ChipStreams.of(Stream.root(0), 2), Activity()
