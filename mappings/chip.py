@@ -29,6 +29,7 @@ from periphery.supply import AnyReadSupply, Regulated
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 
 Bits = Annotated[int, Interval(ge=2, le=8)]
+ROUNDS = 2  # of a calibration: the second removes what the first left in the codes
 SAMPLES = 1024
 WEIGHT_SIZE = 0.2
 """Mean size of a weight over the largest one of its tile for which front ends are sized; an estimate: the largest of
@@ -111,6 +112,7 @@ class Compensation:
     vectors : calibration inputs driven through the array, the ramp and the comparators to measure a factor
     recentre : program the ramp's bias cells again at the time of reading, so that its middle is exact once more
     resolution : smallest change of the factor that the clock generator can make [1]; an estimate
+    every_s : time between two calibrations, over which their energy is spread [s]; an estimate
     """
 
     mode: Literal["off", "global", "per_column"] = "off"
@@ -118,6 +120,18 @@ class Compensation:
     vectors: Annotated[int, Interval(ge=1, le=4096)] = 64
     recentre: bool = True
     resolution: Annotated[float, Interval(gt=0.0, le=0.25)] = 1.0 / 128.0
+    every_s: Annotated[float, Gt(0.0)] = 3600.0
+
+    @property
+    def products(self) -> int:
+        """Products of one calibration, right after programming apart: every round drives all vectors."""
+        rounds = {"off": 0, "global": ROUNDS, "per_column": ROUNDS + 1}[self.mode]
+        return rounds * self.vectors
+
+    @property
+    def factor_bits(self) -> int:
+        """Bits in which a factor is kept, up to twice the design."""
+        return math.ceil(math.log2(2.0 / self.resolution))
 
 
 @dataclass(frozen=True, kw_only=True)
