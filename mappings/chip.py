@@ -10,8 +10,8 @@ from annotated_types import Gt, Interval
 from crossbar import AnyEncoding, BitSlices, DifferentialPair
 from crossbar.array import why_not_folded
 from crossbar.wires import Wires
-from devices import AnyDevice, Ideal, InputError
-from devices.effects import Stuck
+from devices import AnyDevice, Device, Ideal, InputError
+from devices.effects import Stuck, Temperature
 from mappings.chip_wires import AnyWires, NodeWires
 from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
@@ -19,6 +19,8 @@ from periphery.adc.kinds import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
+
+ROOM_K = 300.0
 
 Bits = Annotated[int, Interval(ge=2, le=8)]
 
@@ -119,6 +121,8 @@ class Chip:
     wires : resistance of word and bit lines, drivers and sense inputs, in ohms or by technology node; none by default
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
+    temperature_K : temperature of the whole chip while it is read: ``temperature`` effects of its cells and the
+        comparators take it, so that it need be said once; None takes that of the effects, else 300 [K]
     """
 
     description: str = ""
@@ -141,6 +145,33 @@ class Chip:
     compensation: Compensation = Compensation()
     output: OutputConverter = OutputConverter()
     lanes: Annotated[int, Interval(ge=1, le=65536)] = 4
+    temperature_K: Annotated[float, Gt(0.0)] | None = None
+
+    def __post_init__(self) -> None:
+        """Bring all parts to one temperature; ValueError where they state two."""
+        stated = {} if self.temperature_K is None else {"temperature_K": self.temperature_K}
+        cells = {"weights": self.weights.device, "ramp": self.ramp.device}
+        for part, cell in cells.items():
+            stated |= {f"{part}.device": e.temperature_K for e in _temperatures(cell) if e.reads_elsewhere}
+        if not stated:
+            return
+        if self.comparator.temperature_K != ROOM_K:
+            stated["comparator.temperature_K"] = self.comparator.temperature_K
+        (first, kelvin), *others = stated.items()
+        for other, value in others:
+            if value != kelvin:
+                raise ValueError(f"{other}: a chip has one temperature, {kelvin:g} K by {first} (got {value:g} K)")
+        for part, cell in cells.items():
+            if any(effect.temperature_K != kelvin for effect in _temperatures(cell)):
+                object.__setattr__(self, part, replace(getattr(self, part), device=cell.at_K(kelvin)))
+        if self.comparator.temperature_K != kelvin:
+            object.__setattr__(self, "comparator", replace(self.comparator, temperature_K=kelvin))
+
+    @property
+    def read_K(self) -> float:
+        """Temperature of the chip while it is read, by ``temperature_K`` or by the effects of its cells [K]."""
+        found = [e.temperature_K for cell in self.cells for e in _temperatures(cell)]
+        return self.temperature_K or next(iter(found), ROOM_K)
 
     @property
     def tile(self) -> Tile:
@@ -202,7 +233,8 @@ class Chip:
         weights, ramp = self.weights.device.as_written, self.ramp.device.as_written
         if weights is self.weights.device and ramp is self.ramp.device:
             return self
-        return replace(self, weights=replace(self.weights, device=weights), ramp=replace(self.ramp, device=ramp))
+        written = {"weights": replace(self.weights, device=weights), "ramp": replace(self.ramp, device=ramp)}
+        return replace(self, temperature_K=None, **written)  # type: ignore[arg-type]
 
     @property
     def columns_per_ramp(self) -> int | None:
@@ -276,3 +308,7 @@ class Chip:
                 found.append(f"driver.v_read_V: {cell.kind}: {error}")
         if found:
             raise InputError(found)
+
+
+def _temperatures(cell: Device) -> list[Temperature]:
+    return [effect for effect in cell.effects if isinstance(effect, Temperature)]
