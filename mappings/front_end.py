@@ -174,7 +174,7 @@ def ramp_load(chip: Chip, design: RampDesign, range_z: float) -> ColumnLoad:
     line_S = float(every_S.sum()) / lines
     return ColumnLoad(
         node_nm=chip.node_nm,
-        temperature_K=chip.temperature_K,
+        temperature_K=chip.read_K,
         t_clk_s=driver.t_clk_s,
         read_V=driver.v_design_V,
         charge_per_z_C=driver.v_design_V * driver.t_clk_s * design.unit_S,
@@ -195,7 +195,7 @@ def state_load(chip: Chip, pair_S: float, drive_clocks: int, range_z: float) -> 
     per_z = (full_scale(chip.bits) / chip.state.drive_limit) * (device.g_max_S - device.g_min_S)
     return ColumnLoad(
         node_nm=chip.node_nm,
-        temperature_K=chip.temperature_K,
+        temperature_K=chip.read_K,
         t_clk_s=driver.t_clk_s,
         read_V=driver.v_design_V,
         charge_per_z_C=driver.v_design_V * driver.t_clk_s * per_z,
