@@ -12,7 +12,7 @@ from crossbar.array import why_not_folded
 from crossbar.wires import Wires
 from devices import AnyDevice, Ideal, InputError
 from devices.effects import Stuck
-from mappings.chip_wires import AnyWires, NodeWires
+from mappings.chip_wires import AnyWires, NodeWires, OhmWires
 from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
@@ -179,7 +179,7 @@ class Chip:
     @property
     def lines(self) -> Wires | None:
         """The wires as resistances."""
-        return None if self.wires is None else self.wires.lines(self.node_nm)
+        return self.wires.lines(self.node_nm) if isinstance(self.wires, OhmWires | NodeWires) else self.wires
 
     @property
     def drifts(self) -> bool:
