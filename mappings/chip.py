@@ -15,7 +15,7 @@ from crossbar.encoding import RelativeWeights
 from crossbar.wires import Wires
 from devices import AnyDevice, ChipStreams, Device, Ideal, InputError, Stream
 from devices.effects import Stuck, Temperature
-from mappings.chip_wires import AnyWires, NodeWires
+from mappings.chip_wires import AnyWires, NodeWires, OhmWires
 from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
@@ -274,7 +274,7 @@ class Chip:
     @property
     def lines(self) -> Wires | None:
         """The wires as resistances."""
-        return None if self.wires is None else self.wires.lines(self.node_nm)
+        return self.wires.lines(self.node_nm) if isinstance(self.wires, OhmWires | NodeWires) else self.wires
 
     def line_F(self, rows: int) -> float:
         """Capacitance of a bit line with so many cells; none where wires are ideal [F]."""

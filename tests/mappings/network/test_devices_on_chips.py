@@ -287,7 +287,13 @@ def test_verifying_gives_up_on_what_lies_below_the_state_after_a_reset() -> None
 
 
 def test_wires_by_node_are_those_of_the_chip_unless_a_node_is_given() -> None:
-    by_chip = replace(RAMP, node_nm=22.0, wires=NodeWires(cell_width_F=4.0, cell_height_F=12.0, r_sense_ohm=3.0))
+    by_chip = replace(
+        RAMP,
+        node_nm=22.0,
+        rows=256,
+        columns=256,
+        wires=NodeWires(cell_width_F=4.0, cell_height_F=12.0, r_sense_ohm=3.0),
+    )
     wanted = Wires.from_node(22.0, cell_width_F=4.0, cell_height_F=12.0, r_sense_ohm=3.0)
     assert by_chip.lines is not None
     for name in ("r_word_ohm", "r_bit_ohm", "r_sense_ohm", "r_driver_ohm", "method", "unselected"):
@@ -296,7 +302,9 @@ def test_wires_by_node_are_those_of_the_chip_unless_a_node_is_given() -> None:
     assert own.lines is not None
     assert own.lines.r_bit_ohm == Wires.from_node(65.0, barrier=True).r_bit_ohm
     cells = TaOx(read_noise_S=0.0)
-    given = replace(RAMP, weights=Weights(device=cells, encoding=DifferentialPair()), wires=wanted)
+    given = replace(
+        RAMP, rows=256, columns=256, weights=Weights(device=cells, encoding=DifferentialPair()), wires=wanted
+    )
     assert torch.equal(hidden(given), hidden(replace(given, node_nm=22.0, wires=by_chip.wires)))
 
 
