@@ -19,12 +19,12 @@ from mappings.chip_wires import AnyWires, NodeWires
 from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
-from periphery.drivers import AnyDriver, PWMDriver
+from periphery.drivers import AmplitudeDAC, AnyDriver, PWMDriver
 from periphery.front_end import AnyFrontEnd, IdealFrontEnd, Integrator
-from periphery.supply import AnyReadSupply, Regulated
 from periphery.prices.cells import with_cells
 from periphery.prices.component import Component, load_components
 from periphery.prices.leakage import Library, with_library
+from periphery.supply import AnyReadSupply, Regulated
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 
@@ -148,7 +148,8 @@ class Chip:
         integrator, so the nonlinear conversion acts on the whole sum. ``digital``: each tile is converted linearly and
         the words are added before a look-up; a ramp that computes the activation of a partial sum would be wrong, so
         this needs the conventional readout
-    wires : resistance of word and bit lines, drivers and sense inputs, in ohms or by technology node; none by default
+    wires : resistance and capacitance of word and bit lines, drivers and sense inputs, in ohms or by technology node;
+        null (an idealisation that reports mark) by default
     front_end : what integrates a column's current and holds it for the converter
     read_supply : where the charge through the cells comes from
     temperature_K : of the circuit [K]
@@ -231,7 +232,11 @@ class Chip:
     @property
     def lines(self) -> Wires | None:
         """The wires as resistances."""
-        return self.wires.lines(self.node_nm) if isinstance(self.wires, NodeWires) else self.wires
+        return None if self.wires is None else self.wires.lines(self.node_nm)
+
+    def line_F(self, rows: int) -> float:
+        """Capacitance of a bit line with so many cells; none where wires are ideal [F]."""
+        return 0.0 if self.lines is None else self.lines.bit_line_F(rows)
 
     @property
     def drifts(self) -> bool:
@@ -340,5 +345,18 @@ class Chip:
             self.read_supply.draw_V(self.driver.v_read_V, self.node_nm)
         except InputError as error:
             found.append(f"driver.{error}")
+        found += self._slow_lines()
         if found:
             raise InputError(found)
+
+    def _slow_lines(self) -> list[str]:
+        """Why lines do not settle in the time that the driver leaves them, where they do not."""
+        needed_s, line = self.tile.settling_s
+        name = "settle_s" if isinstance(self.driver, AmplitudeDAC) else "t_clk_s"
+        given_s = getattr(self.driver, name)
+        if needed_s <= given_s:
+            return []
+        return [
+            f"driver.{name}: a {line} settles in {needed_s:.3g} s (wires.settle_taus time constants): take at least "
+            f"{1.006 * needed_s:.3g}, or smaller tiles (got {given_s:.3g})"
+        ]

@@ -28,6 +28,8 @@ from periphery.front_end import ColumnLoad
 
 MOST_BIAS_ROWS = 4096  # word lines of one matrix for its bias
 FEW = 1 << 20  # weights of which a quantile is taken
+
+
 @dataclass(frozen=True)
 class WeightMatrix:
     """Weights and biases before any hardware; tensors on the meta device have a shape and no values.
@@ -198,9 +200,15 @@ class MappedMatrix:
 
     @property
     def cells(self) -> int:
-        """Cells of one chip, those of reference columns in every row tile included."""
+        """Cells of one chip that are written, those of reference columns in every row tile included."""
         references = self.format.target_S.shape[-1] - 1
         return self.format.planes * self.rows * (self.columns + references * self.grid.column_tiles)
+
+    @property
+    def cells_stand(self) -> int:
+        """Cells of all tiles that the matrix takes, empty places included."""
+        grid, references = self.grid, self.format.target_S.shape[-1] - 1
+        return self.format.planes * grid.tiles * grid.rows * (grid.columns + references)
 
     def front_end(self, range_z: float) -> MappedFrontEnd:
         """The front ends of the columns, whose converters reach over ``range_z`` from peak to peak."""
@@ -218,7 +226,7 @@ class MappedMatrix:
             range_z=range_z,
             line_S=rows * siemens,
             lines=lines,
-            line_F=chip.tile.bit_line_F(rows, chip.node_nm),
+            line_F=chip.line_F(rows),
             peak_A=rows * siemens * driver.v_design_V,
             drive_s=driver.drive_clocks(bits) * driver.t_clk_s,
             phases_cancel=driver.polarity_turns,
@@ -323,7 +331,12 @@ class ProgrammedMatrix:
         """The array ``t_s`` seconds after programming, in siemens, for each slice that is converted apart."""
         chip = self.mapped.chip
         levels = full_scale(chip.bits) if chip.driver.amplitude else None
-        return self.array.read_parts(t_s, v_read_V=chip.driver.v_read_V, amplitude_levels=levels)
+        return self.array.read_parts(
+            t_s,
+            v_read_V=chip.driver.v_read_V,
+            amplitude_levels=levels,
+            window_s=chip.driver.window_s(chip.bits),
+        )
 
     def at(self, t_s: float) -> MatrixRead:
         """The matrix ``t_s`` seconds after programming, in units of pre-activation per clock period."""
@@ -463,8 +476,9 @@ class MatrixRead:
         if isinstance(driver, BitSerial) and driver.digital_accumulation:
             top, weights = float(full_scale(bits)), driver.weights(bits)
             whole = math.sqrt(sum(weight**2 for weight in weights))
+            planes, noisy = driver.planes(blocks, bits), driver.noise_planes(blocks, bits)
             return [
-                (weight * plane, weight**2 * plane, abs(weight) / top, weight / whole)
-                for plane, weight in zip(driver.planes(blocks, bits), weights, strict=True)
+                (weight * plane, weight**2 * noise, abs(weight) / top, weight / whole)
+                for plane, noise, weight in zip(planes, noisy, weights, strict=True)
             ]
-        return [(blocks, driver.noise_counts(blocks, bits), 1.0, 1.0)]
+        return [(blocks, blocks.square(), 1.0, 1.0)]

@@ -99,6 +99,10 @@ from periphery.drivers import DRIVERS as DRIVERS
 from periphery.drivers import AmplitudeDAC as AmplitudeDAC
 from periphery.drivers import BitSerial as BitSerial
 from periphery.drivers import Driver as Driver
+from periphery.front_end import FRONT_ENDS as FRONT_ENDS
+from periphery.front_end import ColumnLoad as ColumnLoad
+from periphery.front_end import Integrator as Integrator
+from periphery.front_end import Transimpedance as Transimpedance
 from periphery.prices.adc import ADC_PRICES as ADC_PRICES
 from periphery.prices.adc import adc_price as adc_price
 from periphery.prices.component import Component as Component

@@ -162,7 +162,7 @@ def list_command(kind: Annotated[str, typer.Argument(help="One of " + ", ".join(
 @app.command()
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A shipped record, a YAML file of one, or NLADC.")],
+    name: Annotated[str, typer.Argument(help="A shipped record, a YAML file of one, a kind of front end, or NLADC.")],
     plot: Annotated[
         Path | None,
         path_option(
@@ -173,7 +173,7 @@ def show(
     function: Annotated[
         str, typer.Option(help="NLADC: a function (mho list functions), or a CSV table of x and y.")
     ] = "sigmoid",
-    bits: Annotated[int, typer.Option(help="NLADC: resolution, 1 to 12.")] = 5,
+    bits: Annotated[int, typer.Option(help="NLADC, front ends: resolution, 1 to 12.")] = 5,
     device: Annotated[str, typer.Option(help="NLADC: the ramp's cells (mho list devices).")] = "rram_taox",
     chips: Annotated[int, typer.Option(help="NLADC: chips to build and measure.")] = 64,
     levels: Annotated[str, typer.Option(help="NLADC: uniform, or optimal for the inputs in --samples.")] = "uniform",
@@ -188,16 +188,27 @@ def show(
     seed: Annotated[int, typer.Option(help="NLADC: seed of everything random.", min=0)] = 0,
     sets: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="NLADC: another field of the ramp, e.g. redundant_columns=4."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A field of NLADC's ramp or of a front end, e.g. swing_V=0.4.",
+        ),
     ] = None,
 ) -> None:
-    """Show one record with its sources: an experiment, chip, device or component; or measure a ramp converter.
+    """Show one record with its sources; the budget of a front end; or measure a ramp converter.
+
+    mho show integrator --set swing_V=0.4
 
     mho show NLADC --function gelu --bits 5 --device rram_taox --plot gelu.png
     """
-    from mho import catalogue, nladc
+    from mho import catalogue, front_ends, nladc
+    from periphery.front_end import FRONT_ENDS
 
-    if name == nladc.NAME:
+    given = [each for each in context.params if _given(context, each)]
+    if name in FRONT_ENDS:
+        nladc.refuse_options(name, given, ("bits", "sets"))
+        typer.echo(front_ends.text(name, sets or (), bits))
+    elif name == nladc.NAME:
         found = nladc.measure(
             nladc.ConverterOptions(
                 function, bits, device, chips, levels, samples, ends, time, recentre, seed, tuple(sets or ())
@@ -207,7 +218,7 @@ def show(
         if plot is not None:
             nladc.plot(found, device, plot)
     else:
-        nladc.refuse_options(name, [each for each in context.params if _given(context, each)])
+        nladc.refuse_options(name, given, ("plot",))
         typer.echo(catalogue.shown(name))
         if plot is not None:
             catalogue.plot(name, plot)

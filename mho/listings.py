@@ -103,6 +103,7 @@ LISTINGS: dict[str, Callable[[], dict[str, str]]] = {
     "effects": lambda: registry("devices.effects", "EFFECTS"),
     "encodings": lambda: registry("crossbar", "ENCODINGS") | registry("crossbar", "SPARSE_ENCODINGS"),
     "drivers": lambda: registry("periphery.drivers", "DRIVERS"),
+    "front-ends": lambda: registry("periphery.front_end", "FRONT_ENDS"),
     "converters": lambda: {
         "ramp": "Distorted ramp of memory cells: computes the function while it converts (readout: ramp)",
         **registry("periphery", "ADCS"),

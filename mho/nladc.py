@@ -25,9 +25,9 @@ MOST_CHIPS = 4096
 _MOST_BYTES = 1 << 28  # of a file of samples
 
 
-def refuse_options(name: str, given: Sequence[str]) -> None:
-    """InputError for options of NLADC beside another record, which would be ignored."""
-    options = [{"ends": "range", "sets": "set"}.get(each, each) for each in given if each not in ("name", "plot")]
+def refuse_options(name: str, given: Sequence[str], taken: Sequence[str]) -> None:
+    """InputError for options beside a record that would be ignored; ``taken``: those that it takes."""
+    options = [{"ends": "range", "sets": "set"}.get(each, each) for each in given if each not in ("name", *taken)]
     if options:
         raise InputError(f"--{options[0]}: belongs to mho show {NAME} (got it beside {name})")
 

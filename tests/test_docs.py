@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,19 @@ def test_the_table_of_public_reports_names_tests_that_exist() -> None:
         assert kind, report
         file, _, name = test.strip("`").partition("::")
         assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), test
+
+
+@pytest.mark.parametrize("experiment", ["kws_tiny", "nmnist_tiny", "spgemm_tiny"])
+def test_every_table_of_a_run_is_named(experiment: str, tmp_path: Path) -> None:
+    if experiment == "kws_tiny":
+        pytest.importorskip("espeakng_loader", reason="without it there are no words to recognise")
+    mho.run(experiment, output=tmp_path / "run")
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"`([\w*]+\.csv)`", text))
+    tables = {path.name for path in (tmp_path / "run").glob("*.csv")}
+    unnamed = {name for name in tables if not any(fnmatch(name, pattern) for pattern in named)}
+    assert tables
+    assert not unnamed, f"no page in docs names {sorted(unnamed)}"
 
 
 def test_three_kinds_of_extension_are_shown() -> None:

@@ -89,7 +89,7 @@ class RecurrentRead(MatrixLayerRead):
         pulses = torch.round(c * per_clock).clamp_(-top, top)
         variance = None
         if self.state.variance is not None:
-            squares = self.chip.driver.noise_counts(pulses, self.chip.bits)
+            squares = pulses.square()
             variance = squares * (self.state.variance / per_clock**2)
         driven = PreActivation(pulses * (self.state.gain / per_clock), variance)
         codes = codes_of(conversion, group, [driven], noise)

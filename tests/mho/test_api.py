@@ -22,8 +22,9 @@ Flash FormedTaOx Function Gaussian Grid Ideal InputError KeywordSpotting LIF Lin
 MembraneCapacitor MiloRRAM NodeWires OffsetColumn OutputConverter PCM PCMHermes1 PCMHermes2 PWMDriver PiecewiseLinear
 ProgramVerify Quantiser Ramp RampColumn RampConverter RangeCalibration ReadDisturb RecurrentLayer Result Resume
 Retention SAR SIGMOID SONOS SenseAmp Site Stream Stuck TANH TaOx Temperature WORKLOADS WanCubic WanQuartic Weights Wires
-adc_price alpha_beta characterise effective_conductance from_callable from_csv identity kappa load_components load_run
-named_function price read_config read_variance run run_search run_sweep solve spgemm summarise
+ColumnLoad FRONT_ENDS Integrator Transimpedance adc_price alpha_beta characterise effective_conductance from_callable
+from_csv identity kappa load_components load_run named_function price read_config read_variance run
+run_search run_sweep solve spgemm summarise
 """
 
 
@@ -65,7 +66,7 @@ def test_what_does_not_compute_loads_no_heavy_library(code: str) -> None:
     [
         *(("effects", mho.EFFECTS), ("encodings", mho.ENCODINGS | SPARSE_ENCODINGS), ("drivers", mho.DRIVERS)),
         *(("activations", mho.ACTIVATIONS), ("functions", mho.FUNCTIONS), ("adc-prices", mho.ADC_PRICES)),
-        ("converters", {"ramp": None, **mho.ADCS}),
+        *(("converters", {"ramp": None, **mho.ADCS}), ("front-ends", mho.FRONT_ENDS)),
     ],
 )
 def test_listings_made_from_the_source_hold_what_the_registries_hold(kind: str, registry: dict[str, object]) -> None:
@@ -81,8 +82,8 @@ def test_listings_made_from_the_source_hold_what_the_registries_hold(kind: str, 
 def test_every_public_name_says_what_it_is() -> None:
     plain = {name for name in mho.__all__ if name.isupper() and not callable(getattr(mho, name))}
     assert plain <= {
-        "ACTIVATIONS", "ADCS", "ADC_PRICES", "DEVICES", "DRIVERS", "EFFECTS", "ENCODINGS", "FUNCTIONS", "SIGMOID",
-        "TANH", "WORKLOADS",
+        "ACTIVATIONS", "ADCS", "ADC_PRICES", "DEVICES", "DRIVERS", "EFFECTS", "ENCODINGS", "FRONT_ENDS", "FUNCTIONS",
+        "SIGMOID", "TANH", "WORKLOADS",
     }  # fmt: skip
     assert all((getattr(mho, name).__doc__ or "").strip() for name in set(mho.__all__) - plain)
 
@@ -123,7 +124,7 @@ def test_a_function_of_ones_own_a_linear_converter_and_its_range_in_a_few_lines(
 
 
 def test_every_kind_of_every_registry_is_public() -> None:
-    for registry in (mho.DEVICES, mho.EFFECTS, mho.ENCODINGS, mho.DRIVERS, mho.ADCS, mho.ACTIVATIONS):
+    for registry in (mho.DEVICES, mho.EFFECTS, mho.ENCODINGS, mho.DRIVERS, mho.ADCS, mho.FRONT_ENDS, mho.ACTIVATIONS):
         assert {kind.__name__ for kind in registry.values()} <= set(mho.__all__)
 
 

@@ -150,9 +150,7 @@ def test_outside_a_models_reach_there_is_no_price(name: str, rate_per_s: float, 
 
 
 def test_an_unknown_model_suggests_the_nearest() -> None:
-    with pytest.raises(
-        InputError, match=r"an ADC price model: one of .* \(got 'isaac2015'\); did you mean 'isaac2016'\?"
-    ):
+    with pytest.raises(InputError, match=r"model: one of .* \(got 'isaac2015'\); did you mean 'isaac2016'\?"):
         adc_price("isaac2015")
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import torch
 
 from devices import SONOS
 from mappings.activity import Activity
 from mappings.chip_wires import NodeWires
 from mappings.network.network import ProgrammedNetwork
+from mappings.network.wires import wire_notes
 from mappings.network.writing import write_lines
 from periphery.prices.component import Component
 from periphery.prices.leakage import leakage_libraries, papers
@@ -27,6 +27,9 @@ from workloads.priced import LayerOnChip, Priced, layers_of
 from workloads.recordings.clips import Clips
 from workloads.result import SHARE, Comparison, Quality, Result, VariantResult
 from workloads.statistics import interval, when
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIGURES = {"accuracy": SHARE}
 
@@ -132,6 +135,7 @@ class KeywordTables(Ledger):
                 if gate.ramp is not None and gate.group.function.name == "sigmoid":
                     read_voltage_rows(self, chip, gate.ramp, rng=chips.rng)
                     temperature_rows(self, name, chip, gate.group.function, rng=chips.rng)
+        self.note(*(f"{name}: {sentence}." for sentence in wire_notes(chips)))
         self._written(variant, chips)
         self._taken_for_granted(variant)
 
@@ -188,12 +192,16 @@ class KeywordTables(Ledger):
                 f"{variant.name}: wires of {node_nm:g} nm, {chip.lines.r_word_ohm:.3g} ohm and "
                 f"{chip.lines.r_bit_ohm:.3g} ohm a cell along word and bit lines: {chip.wires.source}."
             )
+        elif chip.wires is not None and chip.wires.source:
+            self.note(f"{variant.name}: resistance of its wires: {chip.wires.source}.")
 
     def _accuracy(self, variant: str, stage: str, split: int, chip: int, t_s: float, accuracy: float) -> None:
         self.add("accuracy", variant=variant, stage=stage, split=split, chip=chip, t_s=t_s, accuracy=accuracy)
 
     def _converters(self) -> pd.DataFrame:
         """Accuracy and cost of every variant at its first time, by readout and bits: ramp beside conventional chain."""
+        import pandas as pd
+
         accuracy, rows = pd.DataFrame(self.rows["accuracy"]), []
         for variant in self.experiment.variants:
             chip, cost = variant.chip, self.costs[variant.name]
@@ -287,6 +295,7 @@ class KeywordTables(Ledger):
             default=variant.default,
             device=chip.weights.device.kind,
             ramp_device=chip.ramp.device.kind if chip.readout == "ramp" else None,
+            wires="ideal" if chip.lines is None or chip.lines.ideal else "resistive",
             readout=chip.readout,
             compensation=chip.compensation.mode,
             bits=chip.bits,

@@ -236,9 +236,9 @@ def _drive(counts: Floats, chip: SparseChip) -> tuple[Any, Any, Floats]:
     """Counts of every phase that is converted apart, what multiplies a cell's variance, and phase weights."""
     n, driver, bits = torch.from_numpy(counts), chip.driver, chip.input_bits
     if isinstance(driver, BitSerial) and driver.digital_accumulation:
-        planes = driver.planes(n, bits).float().numpy()
-        return planes, planes, np.array(driver.weights(bits))
-    return n[None].float().numpy(), driver.noise_counts(n, bits)[None].float().numpy(), np.ones(1)
+        planes, noise = (driver.planes(n, bits), driver.noise_planes(n, bits))
+        return planes.float().numpy(), noise.float().numpy(), np.array(driver.weights(bits))
+    return n[None].float().numpy(), n.square()[None].float().numpy(), np.ones(1)
 
 
 def _loads(counts: Floats, chip: SparseChip) -> Any:

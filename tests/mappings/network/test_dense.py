@@ -88,7 +88,7 @@ def test_activity_counts_what_was_driven_and_compared(device: TaOx | PCM) -> Non
     assert seen.sums["gate_compare_steps"] == float((codes + 1).sum()), "columns that fill up a tile do not convert"
     driven = torch.cat([counts, torch.full((SAMPLES, bias_rows), 127.0)], dim=1)
     wanted = (driven.abs().double() @ array.row_S.double().T).mean()
-    assert seen.mean_loss_S(array) == pytest.approx(float(wanted), rel=1e-5)
+    assert seen.mean_charge_S(array) == pytest.approx(float(wanted), rel=1e-5)
 
 
 def test_the_format_of_the_inputs_replaces_that_of_the_chip() -> None:

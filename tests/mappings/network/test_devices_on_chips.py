@@ -24,10 +24,11 @@ from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.drivers import PWMDriver
 from periphery.drivers.bit_serial import BitSerial
 from tests.devices.test_contract import device_of
+from tests.quiet import CIRCUIT
 
 INPUTS, HIDDEN, SAMPLES, STEPS, DAY_S = 10, 8, 24, 4, 86400.0
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
-RAMP = Chip(bits=6, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()), comparator=QUIET)
+RAMP = Chip(bits=6, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()), **CIRCUIT)
 LINEAR = replace(RAMP, bits=8, readout="conventional", adc=ConventionalADC(bits=12, range_z=8.0))
 
 

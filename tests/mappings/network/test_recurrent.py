@@ -19,6 +19,7 @@ from mappings.network.layer import MatrixLayerRead
 from mappings.network.recurrent import RecurrentLayer
 from mappings.network.recurrent_run import RecurrentRead
 from periphery import Comparator, ConventionalADC, PWMDriver, RampColumn
+from tests.quiet import CIRCUIT
 
 Readout = Literal["ramp", "conventional"]
 INPUTS, HIDDEN, STEPS, SAMPLES = 6, 8, 10, 40
@@ -151,7 +152,7 @@ def test_sequences_whose_steps_come_first_are_refused() -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_states_of_all_steps_are_those_of_shorter_sequences(cell: Cell) -> None:
-    chip = replace(REAL, weights=Weights(device=TaOx(read_noise_S=0.0)), comparator=Comparator(noise_V=0.0), ramp=QUIET)
+    chip = replace(REAL, weights=Weights(device=TaOx(read_noise_S=0.0)), ramp=QUIET, **CIRCUIT)
     rng = ChipStreams.of(Stream.root(5), 2)
     read = RecurrentLayer.from_torch(cell, *weights(cell), reset="before").map(chip).program(rng=rng).at(0.0)
     counts, noise = chip.driver.counts(inputs(), chip.bits), BlockNoise(rng, [0], SAMPLES)
@@ -246,9 +247,12 @@ def test_batch_and_chips_beside_move_no_bit_of_results_or_energy(cell: Cell, nam
     assert torch.equal(whole[:1], alone)
     rng = ChipStreams.of(Stream.root(5), 2)
     array = (
-        RecurrentLayer.from_torch(cell, *weights(cell), reset="before").map(chip).program(rng=rng).matrix.at(0.0).array
+        RecurrentLayer.from_torch(cell, *weights(cell), reset="before")
+        .map(chip)
+        .program(rng=rng)
+        .matrix.array_at(0.0)[0]
     )
-    figures = [json.dumps([one.samples, one.sums, one.mean_loss_S(array)], sort_keys=True) for one in seen]
+    figures = [json.dumps([one.samples, one.sums, one.mean_charge_S(array)], sort_keys=True) for one in seen]
     assert figures[0] == figures[1] == figures[2]
     assert len({float(h) for h in whole.flatten()}) > 3
 
