@@ -37,7 +37,7 @@ def array_of(chips: range, draw: torch.Generator) -> tuple[Array, torch.Tensor, 
 def converter(rng: ChipStreams) -> RampConversion:
     ramp = Ramp.program(RampColumn(device=DEVICE).design(identity(4.0), 8), ramps=1, rng=rng.child("ramp"))
     comparator = Comparator()
-    offset = comparator.offset_V * rng.child("offset").normal((1, SIDE))
+    offset = comparator.offset_sigma_V() * rng.child("offset").normal((1, SIDE))
     return RampConverter(ramp, comparator, offset, volts_per_z=0.06).read(0.0)
 
 

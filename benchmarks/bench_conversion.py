@@ -35,7 +35,7 @@ def test_ramp_conversion(cells: str, bits: int, side_by_side: SideBySide) -> Non
     counts = torch.randint(-15, 16, (1, SAMPLES // 64, 64, ROWS), generator=draw).float()
     ramp = Ramp.program(RampColumn(device=RAMP_CELLS[cells]).design(SIGMOID, bits), ramps=1, rng=rng.child("ramp"))
     comparator = Comparator()
-    offset = comparator.offset_V * rng.child("offset").normal((1, COLUMNS))
+    offset = comparator.offset_sigma_V() * rng.child("offset").normal((1, COLUMNS))
     conversion = RampConverter(ramp, comparator, offset, volts_per_z=0.06).read(0.0)
     z = (read.product(counts) * 1e2).flatten(1, 2)[:, :, None]
 
@@ -64,7 +64,7 @@ def test_conversion_beside_a_plain_product(bits: int, decision: str, side_by_sid
     ramp = Ramp.program(column.design(SIGMOID, bits), ramps=1, rng=rng.child("ramp"))
     quiet = decision == "noise apart"
     comparator = Comparator(noise_V=0.0) if quiet else Comparator()
-    offset = comparator.offset_V * rng.child("offset").normal((1, SIDE))
+    offset = comparator.offset_sigma_V() * rng.child("offset").normal((1, SIDE))
     conversion = RampConverter(ramp, comparator, offset, volts_per_z=0.06).read(0.0)
     z = (x @ w)[None, :, None] * 2.0
     theirs = torch.searchsorted(conversion.table[0, 0], z + conversion.offset_z, right=True)

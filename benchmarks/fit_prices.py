@@ -137,8 +137,10 @@ def measured_case(bits: int) -> Case:
         bits=bits,
         state_bits=10,
         readout="ramp",
+        groups=2,
         ramps=3,
         ramp_cells=gates.cells + 2 * state.cells,
+        ramp_lines=sum(ramp.lines + ramp.column.bias_cells for ramp in (gates, state, state)),
     )
     longest = max(gates.ramp_clocks, state.ramp_clocks)
     return Case(shape, MEASURED[bits], gate_ramp_clocks=longest, state_ramp_clocks=state.ramp_clocks)

@@ -220,7 +220,7 @@ def kws_tile_wires() -> None:
     frame["loss"] = [100 * (ideal[tuple(row[name] for name in key)] - row["accuracy"]) for _, row in frame.iterrows()]
     names = {"rram_taox": "TaOx, 100 to 400 uS", "pcm": "PCM, 0 to 25 uS"}
 
-    def _part(name: str, how: str, node: float, variant: str = "taox_5bit") -> pd.DataFrame:
+    def _part(name: str, how: str, node: float, variant: str = "ramp_5bit") -> pd.DataFrame:
         mine = frame[(frame[device] == name) & (frame[mode] == how) & (frame["lines"] == node)]
         return mine[mine["variant"] == variant].sort_values("chip.rows")
 

@@ -29,6 +29,8 @@ from crossbar.wires import Ends, FoldedNoise, Method, Wires, alpha_beta_ends, en
 from devices import Cells, ChipStreams, Device, InputError
 
 NO_MATRIX = "no one matrix for all inputs, as a layer needs (crossbar.wires.solve takes input vectors)"
+# Of inputs spread evenly over the voltages, weighted by the squares that noise and loss go by: int v^3 / int v^2.
+MEAN_AMPLITUDE = 0.75
 REGISTER = 16  # single-precision numbers in the widest vector register
 
 
@@ -124,7 +126,7 @@ class ArrayRead:
     def variance(self, counts: torch.Tensor) -> torch.Tensor | None:
         """Variance of ``q`` by fast read noise, same shape as the product [S^2 clocks^2].
 
-        ``counts`` are the driver's noise counts: the inputs themselves where a read is one pulse.
+        ``counts`` are the inputs: read noise is frozen over a product, whatever the driver.
         """
         return None if self.variance_S2 is None else self.variance_of_squares(counts.square())
 
@@ -188,6 +190,21 @@ def _batched(counts: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     alone = matrix.shape[0] * counts.shape[:-2].numel() == 1 and counts.shape[-2] < REGISTER
     product = (counts.expand(2, *counts.shape[1:]) @ filled)[:1] if alone else counts @ filled
     return product[..., :columns] if columns % REGISTER else product
+
+
+@dataclass(frozen=True)
+class WireLoss:
+    """What wires do to one array.
+
+    ``kappa``: of its worst tile; ``gain``: the factor that fits the weights as they are seen best; ``residual``: rms of
+    what this factor leaves over, by the rms of the weights times it [1]; ``largest_row_S``: the largest load that a
+    driver sees [S].
+    """
+
+    kappa: float
+    gain: float
+    residual: float
+    largest_row_S: float
 
 
 @dataclass(frozen=True)
@@ -257,6 +274,27 @@ class Array:
         x = x.to(self.encoded.scale_S.dtype)
         return torch.stack([part.product(x) for part in parts]).sum(0) / self.encoded.scale_S
 
+    def wire_loss(self, t_s: float = 0.0) -> WireLoss:
+        """What the wires take on the first chip; raises as ``read_parts`` does."""
+        g = self.device.conductance_S(self.cells, t_s)[:1]
+        _, planes, rows, width = g.shape
+        bare = g.transpose(1, 2).reshape(rows, planes * width).double()
+        seen, size, largest_S = torch.zeros_like(bare), 0.0, 0.0
+        for height, lines in self.tiling.blocks(rows, planes, self.encoded):
+            tile = bare[height][:, lines.to(bare.device)]
+            found = self._folded(tile) if self.wires else Ends(tile, tile.sum(-1), tile[:, 0])
+            seen[height, lines] = found.columns_S
+            size = max(size, float(kappa(tile, self.wires)) if self.wires else 0.0)
+            largest_S = max(largest_S, float(found.alone_S.max()))
+        signs = torch.tensor(self.encoded.significance).to(bare)[:, None]
+        before, after = ((cells.reshape(rows, planes, width) * signs).sum(1) for cells in (bare, seen))
+        if (reference := self.encoded.reference) is not None:
+            columns = self.encoded.columns
+            before, after = (sums[:, :columns] - sums[:, columns:][:, reference] for sums in (before, after))
+        gain = float((before * after).sum() / before.square().sum().clamp_min(1e-30))
+        rest = float((after - gain * before).norm() / (gain * before).norm().clamp_min(1e-30))
+        return WireLoss(kappa=size, gain=gain, residual=rest, largest_row_S=largest_S)
+
     @property
     def cell_count(self) -> int:
         """Cells of one chip, those of reference columns in every row tile included."""
@@ -268,13 +306,14 @@ class Array:
         *,
         v_read_V: float | None = None,
         amplitude_levels: int | None = None,
+        window_s: float | None = None,
     ) -> ArrayRead:
         """The array ``t_s`` seconds after programming, all planes in one conversion.
 
         Slow noise is in it, fast noise is left to each product. See ``read_parts`` for the parameters. Raises
         ValueError for an encoding whose slices are converted apart.
         """
-        parts = self.read_parts(t_s, v_read_V=v_read_V, amplitude_levels=amplitude_levels)
+        parts = self.read_parts(t_s, v_read_V=v_read_V, amplitude_levels=amplitude_levels, window_s=window_s)
         if len(parts) > 1:
             raise ValueError(f"the {len(parts)} slices of this encoding are converted apart: use read_parts")
         return parts[0]
@@ -285,35 +324,41 @@ class Array:
         *,
         v_read_V: float | None = None,
         amplitude_levels: int | None = None,
+        window_s: float | None = None,
     ) -> list[ArrayRead]:
         """One ``ArrayRead`` for each conversion that makes up a product; all of them carry the load of the whole row.
 
         ``v_read_V``: height of a pulse, needed for nonlinear cells; ``amplitude_levels``: ``N_max`` where inputs are
-        voltages rather than pulse widths. Raises InputError for a time or a voltage at which nothing is known of the
-        cells, and where wires cannot be folded into a matrix (nonlinear cells, rows gated off, a closed form out of its
-        range); ValueError for nonlinear cells without ``v_read_V``.
+        voltages rather than pulse widths; ``window_s``: time of one product, all phases, over which 1/f noise averages
+        out, that of the device's own reads where not given. Raises InputError for a time or a voltage at which nothing
+        is known of the cells, and where wires cannot be folded into a matrix (nonlinear cells, rows gated off, a closed
+        form out of its range); ValueError for nonlinear cells without ``v_read_V``.
         """
-        device = self.device
+        device = self.device if window_s is None else self.device.read_within(window_s)
         if v_read_V is not None:
             device.check_voltage(v_read_V)
         g = device.conductance_S(self.cells, t_s)
         sigma = device.read_sigma_S(g, self.cells)
         noisy = bool((sigma > 0).any())
         higher: tuple[torch.Tensor, ...] = ()
+        load_S: torch.Tensor | None = None
         if not device.linear:
             if v_read_V is None:
                 raise ValueError("cells with a nonlinear current need v_read_V, the height of a read pulse")
             first, *rest = device.current_coefficients(g)
+            typical_V = v_read_V if amplitude_levels is None else MEAN_AMPLITUDE * v_read_V
+            chord = first + sum(c * typical_V ** (k + 1) for k, c in enumerate(rest))
+            sigma = sigma * (chord / g.clamp_min(1e-15))  # fluctuations scale with the current, to first order
             if amplitude_levels is None:
-                chord = first + sum(c * v_read_V ** (k + 1) for k, c in enumerate(rest))
-                sigma = sigma * (chord / g.clamp_min(1e-15))  # fluctuations scale with the current, to first order
                 g = chord
             else:
                 higher = tuple(c * (v_read_V / amplitude_levels) ** (k + 1) for k, c in enumerate(rest))
                 g = first
+            load_S = chord.sum(dim=(1, 3))
         wired = self.wires is not None and not self.wires.ideal
         uniform = noisy and not wired and bool((sigma == sigma.flatten()[0]).all())
-        load_S, noise, sunk, node_S = g.sum(dim=(1, 3)), sigma.square(), None, self._node_S(g)
+        load_S, noise, sunk = (g.sum(dim=(1, 3)) if load_S is None else load_S), sigma.square(), None
+        node_S = self._node_S(g)
         if wired:
             g, noise, load_S, sunk = self._through_wires(g, noise)
         return [
@@ -392,7 +437,7 @@ class Array:
         for height, lines in self.tiling.blocks(rows, planes, self.encoded):
             lines = lines.to(flat.device)
             tile = flat[:, height][..., lines]
-            found: Ends = (ends if self._method(tile) == "exact" else alpha_beta_ends)(tile, self.wires)
+            found = self._folded(tile)
             seen[:, height, lines] = found.columns_S.to(flat.dtype)
             alone[:, height] += found.alone_S
             sunk[:, height] += found.sunk_S
@@ -403,6 +448,11 @@ class Array:
             return lines.reshape(chips, rows, planes, width).transpose(1, 2)
 
         return planar(seen), planar(passed), alone, sunk
+
+    def _folded(self, tile: torch.Tensor) -> Ends:
+        """A tile's matrix with the wires folded in."""
+        assert self.wires is not None
+        return (ends if self._method(tile) == "exact" else alpha_beta_ends)(tile, self.wires)
 
     def _method(self, tile: torch.Tensor) -> Method:
         """How the wires of a tile are folded into its matrix."""

@@ -2,8 +2,8 @@
 
 aihwkit's inference noise models answer three questions in uS: the conductance after programming, a drift coefficient
 per cell, and the conductance at a time. They draw every answer anew from torch's global generator. Here each answer of
-each chip is drawn with the generator at that chip's stream, which is restored afterwards, so that chips are independent,
-repeatable and untouched by what runs beside.
+each chip is drawn with the generator at that chip's stream, and the generator is restored afterwards, so that chips are
+independent, repeatable and untouched by what runs beside.
 
 The models publish marginals: a fresh slow noise at every time asked. The coupling assumed here is that a cell draws the
 *same* random numbers at every time (the key names the cell and not the time), so its slow noise keeps its rank, with a

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar, TypeVar, final
+from typing import Annotated, ClassVar, Literal, TypeVar, final
 
 import torch
 from annotated_types import Ge, Gt
@@ -35,6 +35,8 @@ from devices.effects import STAGES, AnyEffect, Draws, Effect, Faults, Marks, Tem
 from devices.streams import ChipStreams
 
 D = TypeVar("D", bound="Device")
+
+NO_LIMIT_PUBLISHED = "three halves of the usual 0.2 V, since no limit is published"
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Device:
     ----------
     g_min_S, g_max_S : range of targets [S]
     read_noise_S : standard deviation of the fast read noise of one read, independent of the state [S]
+    read_voltage_max_V : largest voltage across a cell while it is read, None where nothing bounds it [V]
+    read_voltage_status, read_voltage_source : whether that is measured or an estimate, and what it is taken from
     status : how the numbers were found: published, stand-in, estimate, ideal or generic
     source : where they are from
     effects : what a real array adds, in the order of a cell's life (``devices.effects``)
@@ -95,6 +99,9 @@ class Device:
     g_min_S: Annotated[float, Ge(0.0)]
     g_max_S: Annotated[float, Gt(0.0)]
     read_noise_S: Annotated[float, Ge(0.0)] = 0.0
+    read_voltage_max_V: Annotated[float, Gt(0.0)] | None = None
+    read_voltage_status: Literal["measured", "estimate"] = "estimate"
+    read_voltage_source: str = NO_LIMIT_PUBLISHED
     effects: tuple[AnyEffect, ...] = ()
 
     def __post_init__(self) -> None:
@@ -163,7 +170,11 @@ class Device:
             raise InputError(reason if aged_s == t_s else f"{t_s:g} s in storage age a cell as {aged_s:g} s: {reason}")
 
     def check_voltage(self, v_V: float) -> None:
-        """Raise InputError for a voltage at which the current of these cells is not known."""
+        """Raise InputError for a voltage beyond ``read_voltage_max_V``, of either sign."""
+        most_V = self.read_voltage_max_V
+        if most_V is not None and not abs(v_V) <= most_V:
+            estimate = ", an estimate" if self.read_voltage_status == "estimate" else ""
+            raise InputError(f"v_V must lie within +-{most_V:g} V, {self.read_voltage_source}{estimate} (got {v_V:g})")
 
     def evolve_S(self, cells: Cells, t_s: float) -> torch.Tensor:
         """Conductance of working cells at ``t_s`` seconds after programming, fast noise apart [S]."""
@@ -271,6 +282,10 @@ class Device:
         stages = [STAGES.index(each.stage) for each in self.effects]
         first = sum(stage <= STAGES.index(effect.stage) for stage in stages)
         return replace(self, effects=(*self.effects[:first], effect, *self.effects[first:]))
+
+    def read_within(self: D, window_s: float) -> D:
+        """The same device read for ``window_s`` seconds at a time, where that bounds its 1/f noise."""
+        return self
 
     @property
     def as_written(self: D) -> D:

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge
 
-from configs.errors import InputError
 from devices.base import Device
 
 
@@ -34,7 +33,6 @@ class MiloRRAM(Device):
     Parameters
     ----------
     programming_scale : multiplies (1); 0 switches it off [1]
-    v_max_V : largest voltage across a cell for which (2) was measured [V]
     """
 
     kind: Literal["rram_milo"] = "rram_milo"
@@ -42,7 +40,9 @@ class MiloRRAM(Device):
     g_min_S: float = 50e-6
     g_max_S: float = 225e-6
     programming_scale: Annotated[float, Ge(0.0)] = 1.0
-    v_max_V: Annotated[float, Gt(0.0)] = 0.5
+    read_voltage_max_V: float | None = 0.5
+    read_voltage_status: Literal["measured", "estimate"] = "measured"
+    read_voltage_source: str = "where the current was measured"
 
     @property
     def drift_known(self) -> bool:
@@ -64,15 +64,10 @@ class MiloRRAM(Device):
         shape = wide / inside
         return g_S, (second * shape).to(g_S.dtype), (third * shape).to(g_S.dtype)
 
-    def check_voltage(self, v_V: float) -> None:
-        """Raise InputError beyond ``v_max_V``, of either sign."""
-        if not abs(v_V) <= self.v_max_V:
-            raise InputError(f"v_V must lie within +-{self.v_max_V:g} V, where the current was measured (got {v_V:g})")
-
     def current_A(self, g_S: torch.Tensor, v_V: torch.Tensor) -> torch.Tensor:
         """Equation (2) for cells of state ``g_S`` at ``v_V`` volts across them (shapes broadcast) [A].
 
-        Raises InputError for a voltage beyond ``v_max_V``, of either sign.
+        Raises InputError for a voltage beyond ``read_voltage_max_V``, of either sign.
         """
         self.check_voltage(float(v_V.abs().max()))
         return super().current_A(g_S, v_V)

@@ -26,6 +26,8 @@ class TaOx(Device):
     g_max_S: float = 400e-6
     programming_noise_S: Annotated[float, Ge(0.0)] = 2.73e-6
     read_noise_S: float = 0.14e-6
+    read_voltage_max_V: float | None = 0.3
+    read_voltage_source: str = "1.2 times the largest read voltage in the ramp-ADC paper, 0.25 V"
 
     @property
     def drift_known(self) -> bool:

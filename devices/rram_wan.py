@@ -53,6 +53,7 @@ class WanQuartic(Snapshots):
     kind: Literal["rram_wan_aihwkit"] = "rram_wan_aihwkit"
     g_min_S: float = 0.0
     g_max_S: float = 40e-6
+    read_voltage_max_V: float | None = 0.3
 
     def moments_S(self, target_S: torch.Tensor, knot: int, share: float) -> tuple[torch.Tensor, torch.Tensor]:
         """The target, and equation (1) with its coefficients interpolated in ln t [S, S]."""
@@ -74,6 +75,7 @@ class WanCubic(Snapshots):
     kind: Literal["rram_wan_crosssim"] = "rram_wan_crosssim"
     g_min_S: float = 0.0
     g_max_S: float = 39.26e-6
+    read_voltage_max_V: float | None = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, TypeVar
 
 import torch
 from annotated_types import Ge, Gt
@@ -19,6 +19,8 @@ from annotated_types import Ge, Gt
 from configs.errors import InputError
 from devices.base import Device
 from devices.streams import ChipStreams
+
+S = TypeVar("S", bound="SlowlyNoisy")
 
 KNOTS_S = (0.0, 60.0, 3600.0, 86400.0, 2592000.0, 31536000.0, 315360000.0)
 
@@ -67,13 +69,17 @@ class SlowlyNoisy(Device):
     Parameters
     ----------
     programming_scale, slow_noise_scale : multiply the programming error and the 1/f noise; 0 is off [1]
-    t_read_s : read duration, from which 1/f noise accumulates [s]
+    t_read_s : duration of a read, over which 1/f noise averages out, where a driver does not state it [s]
     """
 
     status: str = "published"
     programming_scale: Annotated[float, Ge(0.0)] = 1.0
     slow_noise_scale: Annotated[float, Ge(0.0)] = 1.0
     t_read_s: Annotated[float, Gt(0.0)]
+
+    def read_within(self: S, window_s: float) -> S:
+        """The same device with 1/f noise down to this window."""
+        return replace(self, t_read_s=window_s)
 
     def too_late(self, aged_s: float) -> str:
         """After the last knot of the slow noise."""

@@ -74,6 +74,8 @@ class SONOS(Snapshots):
     kind: Literal["sonos"] = "sonos"
     g_min_S: float = 0.0
     g_max_S: float = 14e-6
+    read_voltage_max_V: float | None = 0.3
+    read_voltage_source: str = "three times the 0.1 V at which currents were measured"
     v_read_V: Annotated[float, Gt(0.0)] = 0.1
     shift_scale: Annotated[float, Ge(0.0)] = 1.0
     read_noise_scale: Annotated[float, Ge(0.0)] = 1.0

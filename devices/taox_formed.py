@@ -52,6 +52,7 @@ class FormedTaOx(Device):
     status: str = "published"
     g_min_S: float = 0.0
     g_max_S: float = 60e-6
+    read_voltage_max_V: float | None = 0.3
     read_noise_S: Annotated[float, Ge(0.0)] = 0.26e-6
     forming_V: Annotated[float, Gt(0.0)] = 4.0
     breakdown_V: Annotated[float, Gt(0.0)] = 3.433

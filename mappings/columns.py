@@ -11,6 +11,7 @@ import torch
 from devices import BlockNoise, ChipStreams, Ideal
 from mappings.activity import Activity
 from mappings.chip import Chip
+from mappings.front_end import ramp_load
 from mappings.matrix import MatrixRead, PreActivation
 from periphery import Function, LookUpConverter, RampColumn, RampConversion, RampConverter, RampDesign, thresholds
 from periphery.adc.base import BuiltADC
@@ -130,11 +131,21 @@ class MappedConverter:
         """
         chip, group, rng = self.chip, self.group, rng.child(*self.stream)
         ramps = parts * group.ramps
-        offset = chip.comparator.offset_V * rng.child("comparators").normal((ramps, group.width))
+        offset = chip.comparator.offset_sigma_V(chip.node_nm) * rng.child("comparators").normal((ramps, group.width))
         ramp = adc = None
         if self.design is not None:
-            programmed = Ramp.program(self.design, ramps=group.ramps, rng=rng.child("ramp"))
-            ramp = RampConverter(programmed, chip.comparator, offset, self.volts_per_z, chip.driver.t_clk_s)
+            driver = chip.driver
+            range_z = chip.front_end.swing_V * driver.supply_gain / self.volts_per_z
+            programmed = Ramp.program(
+                self.design,
+                ramps=group.ramps,
+                rng=rng.child("ramp"),
+                front_end=chip.front_end.design(ramp_load(chip, self.design, range_z)),
+                supply_gain=driver.supply_gain,
+            )
+            ramp = RampConverter(
+                programmed, chip.comparator, offset, self.volts_per_z, chip.driver.t_clk_s, chip.node_nm
+            )
         if self.ends_z is not None:
             low_z, high_z = (
                 end.repeat(parts, 1) if isinstance(end, torch.Tensor) and len(end) > 1 else end for end in self.ends_z
@@ -193,7 +204,7 @@ class GroupConverter:
             mapped.bits,
             mapped.range_z,
             self.offset_V / mapped.volts_per_z,
-            math.hypot(comparator.noise_V, comparator.hold_noise_V) / mapped.volts_per_z,
+            math.hypot(comparator.noise_sigma_V(chip.node_nm), comparator.hold_noise_V) / mapped.volts_per_z,
             scale,
             self.adc,
             chip.adc.activation,

@@ -174,14 +174,14 @@ def ramp_load(chip: Chip, design: RampDesign, range_z: float) -> ColumnLoad:
     line_S = float(every_S.sum()) / lines
     return ColumnLoad(
         node_nm=chip.node_nm,
-        temperature_K=chip.temperature_K,
+        temperature_K=chip.read_K,
         t_clk_s=driver.t_clk_s,
         read_V=driver.v_design_V,
         charge_per_z_C=driver.v_design_V * driver.t_clk_s * design.unit_S,
         range_z=range_z,
         line_S=line_S,
         lines=lines,
-        line_F=chip.tile.bit_line_F(len(design.clocks), chip.node_nm),
+        line_F=chip.line_F(len(design.clocks)),
         peak_A=float(every_S.max()) * driver.v_design_V,
         drive_s=float(design.clocks.abs().sum()) * driver.t_clk_s,
         phases_cancel=False,
@@ -195,14 +195,14 @@ def state_load(chip: Chip, pair_S: float, drive_clocks: int, range_z: float) -> 
     per_z = (full_scale(chip.bits) / chip.state.drive_limit) * (device.g_max_S - device.g_min_S)
     return ColumnLoad(
         node_nm=chip.node_nm,
-        temperature_K=chip.temperature_K,
+        temperature_K=chip.read_K,
         t_clk_s=driver.t_clk_s,
         read_V=driver.v_design_V,
         charge_per_z_C=driver.v_design_V * driver.t_clk_s * per_z,
         range_z=range_z,
         line_S=0.5 * pair_S,
         lines=2,
-        line_F=chip.tile.bit_line_F(1, chip.node_nm),
+        line_F=chip.line_F(1),
         peak_A=device.g_max_S * driver.v_design_V,
         drive_s=drive_clocks * driver.t_clk_s,
         phases_cancel=False,

@@ -18,7 +18,7 @@ import torch
 from crossbar import Array, ArrayRead
 from crossbar.encoding import Encoded, RelativeWeights
 from devices import BlockNoise, ChipStreams, InputError, Stream
-from mappings.chip import Chip
+from mappings.chip import WEIGHT_SIZE, Chip, normal_quantiles
 from mappings.front_end import BuiltFrontEnd, FrontEndRead, MappedFrontEnd
 from mappings.tile import TileGrid
 from periphery.drivers import AnyDriver
@@ -28,16 +28,6 @@ from periphery.front_end import ColumnLoad
 
 MOST_BIAS_ROWS = 4096  # word lines of one matrix for its bias
 FEW = 1 << 20  # weights of which a quantile is taken
-SAMPLES = 1024
-WEIGHT_SIZE = 0.2
-"""Mean size of a weight over the largest one of its tile for which front ends are sized; an estimate: the largest of
-some 20,000 normally distributed weights is 4 standard deviations."""
-
-
-def normal_quantiles(size: float) -> torch.Tensor:
-    """Quantiles of a normal distribution of mean size ``size``, clipped to [-1, 1]."""
-    share = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
-    return (torch.erfinv(2.0 * share - 1.0) * (math.sqrt(math.pi) * size)).clamp(-1.0, 1.0).float()
 
 
 @dataclass(frozen=True)
@@ -45,12 +35,23 @@ class WeightMatrix:
     """Weights and biases before any hardware; tensors on the meta device have a shape and no values.
 
     ``blocks``: ``(columns, inputs)`` each, side by side along the inputs; ``bias``: ``(columns,)`` or None; ``order``:
-    ``(columns,)``, the row of the blocks for each column of the array, where not that of its number.
+    ``(columns,)``, the row of the blocks for each column of the array, where not that of its number. Raises InputError
+    for shapes that do not go together and values that are not finite.
     """
 
     blocks: tuple[torch.Tensor, ...]
     bias: torch.Tensor | None = None
     order: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        shapes = [tuple(block.shape) for block in self.blocks]
+        if any(len(shape) != 2 or shape[0] != shapes[0][0] for shape in shapes):
+            raise InputError(f"weights: must be matrices of as many rows each (got {', '.join(map(str, shapes))})")
+        if self.bias is not None and self.bias.shape != (self.columns,):
+            raise InputError(f"bias: shape must be ({self.columns},), as the weights' (got {tuple(self.bias.shape)})")
+        for name, tensor in [("weights", block) for block in self.blocks] + [("bias", self.bias)]:
+            if tensor is not None and not tensor.is_meta and not bool(torch.isfinite(tensor).all()):
+                raise InputError(f"{name}: values must be finite")
 
     @property
     def columns(self) -> int:
@@ -199,9 +200,15 @@ class MappedMatrix:
 
     @property
     def cells(self) -> int:
-        """Cells of one chip, those of reference columns in every row tile included."""
+        """Cells of one chip that are written, those of reference columns in every row tile included."""
         references = self.format.target_S.shape[-1] - 1
         return self.format.planes * self.rows * (self.columns + references * self.grid.column_tiles)
+
+    @property
+    def cells_stand(self) -> int:
+        """Cells of all tiles that the matrix takes, empty places included."""
+        grid, references = self.grid, self.format.target_S.shape[-1] - 1
+        return self.format.planes * grid.tiles * grid.rows * (grid.columns + references)
 
     def front_end(self, range_z: float) -> MappedFrontEnd:
         """The front ends of the columns, whose converters reach over ``range_z`` from peak to peak."""
@@ -212,14 +219,14 @@ class MappedMatrix:
         count_C = driver.v_design_V * driver.t_clk_s * driver.count_clocks(bits)
         load = ColumnLoad(
             node_nm=chip.node_nm,
-            temperature_K=chip.temperature_K,
+            temperature_K=chip.read_K,
             t_clk_s=driver.t_clk_s,
             read_V=driver.v_design_V,
             charge_per_z_C=count_C * float(self.format.scale_S[0]) / driver.lsb(bits),
             range_z=range_z,
             line_S=rows * siemens,
             lines=lines,
-            line_F=chip.tile.bit_line_F(rows, chip.node_nm),
+            line_F=chip.line_F(rows),
             peak_A=rows * siemens * driver.v_design_V,
             drive_s=driver.drive_clocks(bits) * driver.t_clk_s,
             phases_cancel=driver.polarity_turns,
@@ -324,7 +331,12 @@ class ProgrammedMatrix:
         """The array ``t_s`` seconds after programming, in siemens, for each slice that is converted apart."""
         chip = self.mapped.chip
         levels = full_scale(chip.bits) if chip.driver.amplitude else None
-        return self.array.read_parts(t_s, v_read_V=chip.driver.v_read_V, amplitude_levels=levels)
+        return self.array.read_parts(
+            t_s,
+            v_read_V=chip.driver.v_read_V,
+            amplitude_levels=levels,
+            window_s=chip.driver.window_s(chip.bits),
+        )
 
     def at(self, t_s: float) -> MatrixRead:
         """The matrix ``t_s`` seconds after programming, in units of pre-activation per clock period."""
@@ -464,8 +476,9 @@ class MatrixRead:
         if isinstance(driver, BitSerial) and driver.digital_accumulation:
             top, weights = float(full_scale(bits)), driver.weights(bits)
             whole = math.sqrt(sum(weight**2 for weight in weights))
+            planes, noisy = driver.planes(blocks, bits), driver.noise_planes(blocks, bits)
             return [
-                (weight * plane, weight**2 * plane, abs(weight) / top, weight / whole)
-                for plane, weight in zip(driver.planes(blocks, bits), weights, strict=True)
+                (weight * plane, weight**2 * noise, abs(weight) / top, weight / whole)
+                for plane, noise, weight in zip(planes, noisy, weights, strict=True)
             ]
-        return [(blocks, driver.noise_counts(blocks, bits), 1.0, 1.0)]
+        return [(blocks, blocks.square(), 1.0, 1.0)]

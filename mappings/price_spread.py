@@ -1,7 +1,8 @@
 """How far a cost may be off for what its prices may be off: one draw a price record, shared by all that it prices.
 
 The true price of a record is taken as log-uniform between its low and its high end, independent of the other records';
-all leakage shares one draw, since it rests on one process. ``(5 %, 95 %)`` of the costs that follow are the interval. Counts and times are taken as exact.
+all leakage shares one draw, since it rests on one process. ``(5 %, 95 %)`` of the costs that follow are the interval.
+Counts and times are taken as exact.
 """
 
 from __future__ import annotations

@@ -64,20 +64,27 @@ class LayerShape(ABC):
 
     Parameters
     ----------
-    cells : memory cells of the weights, all planes of the encoding and reference columns counted
+    row_tiles, column_tiles, tile_rows, tile_columns : tiles above each other and side by side, and the word lines and
+        columns of one; None where the layer fills them. Tiles are whole: their empty places have cells, lines, drivers,
+        front ends and converters, and nothing drives them
+    cells : memory cells of all tiles, all planes of the encoding and reference columns counted
     driver : drivers of the word lines
     slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
-    circuit, ramp_circuit, state_circuit : front end of a column, of a ramp and of a cell state that comes back as charge
+    circuit, ramp_circuit, state_circuit : front end of a column, of a ramp, of a cell state that comes back as charge
     charge : where the charge through the cells comes from
+    step_share, pair_m2 : energy of a comparator's decision over that of the price list [1], and area of its input pair
+        beside the price list's comparator [m2]
     converter, unit : kind of an ordinary ADC, and the digital unit behind it that computes activations
     groups : groups of columns on one tile that share a function, and with a linear ramp that ramp
     branches : capacitors of each column's integrator, one for each significance that is summed as charge
     bits : resolution of inputs
     converter_bits : resolution of one conversion; None means ``bits``
     ramps, ramp_cells : ramp columns of the layer, and the cells in all of them together
+    ramp_lines : word lines of the ramps, one for each step, start and bias cell of a column; ramps of one function on a
+        tile share those of their steps
     columns_per_adc : columns that share one ADC (conventional readout and digital partial sums)
     partial_sums : how several row tiles are summed
-    lanes : digital units that work side by side; one unit takes one value a clock
+    lanes : digital units that work side by side; a unit takes its next value when it has given the last
     """
 
     layer: str
@@ -89,12 +96,15 @@ class LayerShape(ABC):
     readout: Literal["ramp", "conventional"]
     ramps: int
     ramp_cells: int
+    ramp_lines: int = 0
     columns_per_adc: int = 8
     adc_model: str = "andrulis2024"
     converter_bits: int | None = None
     partial_sums: Literal["charge", "digital"] = "charge"
     lanes: int = 4
     driver: Driver = PWMDriver()
+    tile_rows: int | None = None
+    tile_columns: int | None = None
     slices: int = 1
     slice_shift_bits: int = 0
     branches: int = 1
@@ -105,6 +115,8 @@ class LayerShape(ABC):
     ramp_circuit: ColumnCircuit = ColumnCircuit()
     state_circuit: ColumnCircuit = ColumnCircuit()
     charge: Charge
+    step_share: float = 1.0
+    pair_m2: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("row_tiles", "column_tiles", "cells", "bits", "columns_per_adc", "lanes"):
@@ -142,9 +154,30 @@ class LayerShape(ABC):
         return self.conversions_per_column > 1
 
     @property
+    def lines_stand(self) -> int:
+        """Word lines of all tiles."""
+        above = self.rows if self.tile_rows is None else self.row_tiles * self.tile_rows
+        return above * self.column_tiles
+
+    @property
+    def columns_stand(self) -> int:
+        """Columns of all tiles beside each other."""
+        return self.columns if self.tile_columns is None else self.column_tiles * self.tile_columns
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the places of all tiles at which there is a weight [1]."""
+        return self.rows * self.columns * self.column_tiles / (self.lines_stand * self.columns_stand)
+
+    @property
     def front_ends(self) -> int:
-        """Columns with a front end each: those of every row tile and slice that is converted apart."""
+        """Columns in use that have a front end each: those of every row tile and slice that is converted apart."""
         return self.columns * self.tile_parts * self.slices
+
+    @property
+    def front_ends_stand(self) -> int:
+        """Front ends of all tiles."""
+        return self.columns_stand * self.tile_parts * self.slices
 
     @property
     def conversions_per_column(self) -> int:
@@ -153,11 +186,17 @@ class LayerShape(ABC):
 
     @property
     def adcs(self) -> int:
-        """ADCs of the layer; none with the ramp."""
-        if not self.linear:
-            return 0
-        shared = 1 if self.converter.per_column else self.columns_per_adc  # a comparator for every column
-        return math.ceil(self.front_ends / shared)
+        """ADCs that the layer's columns take turns on; none with the ramp."""
+        return math.ceil(self.front_ends / self._columns_each) if self.linear else 0
+
+    @property
+    def adcs_stand(self) -> int:
+        """ADCs of all tiles."""
+        return math.ceil(self.front_ends_stand / self._columns_each) if self.linear else 0
+
+    @property
+    def _columns_each(self) -> int:
+        return 1 if self.converter.per_column else self.columns_per_adc  # a comparator for every column
 
     @property
     def code_bits(self) -> int:
@@ -188,6 +227,7 @@ class StepActivity:
     adc_steps : steps that ordinary ADCs with a comparator a column (or an oscillator) took, summed over conversions
     ramp_charge_C : the same sum over the cells of all ramps [C]
     state_charge_C, state_pulses, state_clocks, state_compare_steps : the same for the way back of the cell state
+    projection : of the matrix that projects a hidden state; None where there is none
     """
 
     array_charge_C: float
@@ -200,6 +240,7 @@ class StepActivity:
     state_pulses: float = 0.0
     state_clocks: float = 0.0
     state_compare_steps: float = 0.0
+    projection: StepActivity | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +311,7 @@ class LayerStep:
         self.counted_bits = 0.0
         self.conversions = 0.0
         self.rounds = 0.0
+        self.products = 0
 
     def reset(self) -> ScheduledTask:
         return self.schedule.add("reset and hand over", "control", self.timing.control_s)
@@ -281,6 +323,7 @@ class LayerStep:
         phase_s = timing.input_clocks * timing.t_clk_s / phases
         names = {1: ("",), 2: (" (+)", " (-)")}.get(phases, tuple(f" ({phase + 1})" for phase in range(phases)))
         self.counted_bits += timing.input_clocks * shape.bits
+        self.products += 1
         together = columns * shape.tile_parts * shape.slices
         if shape.row_tiles > 1 and shape.tile_parts == 1:
             self.act("column_switch", "close", columns * shape.slices * shape.row_tiles)
@@ -292,8 +335,8 @@ class LayerStep:
         if not shape.linear:
             ramp_s = timing.gate_ramp_clocks * timing.t_clk_s
             self.front_end_J += columns * (shape.circuit.open_s * shape.circuit.bias_W + ramp_s * shape.circuit.held_W)
-            self.front_end_J += shape.groups * ramp_s * shape.ramp_circuit.bias_W
             self.counted_bits += timing.gate_ramp_clocks * shape.code_bits
+            self.act("code_line", "step", columns * timing.gate_ramp_clocks)
             self.act("code_latch", "write_bit", columns * shape.code_bits)
             return self._ramp(f"ramp for {name}", "gate_ramp", timing.gate_ramp_clocks, after)
         self.front_end_J += together * shape.circuit.open_s * shape.circuit.bias_W
@@ -304,6 +347,19 @@ class LayerStep:
             self.act("adder", "add_bit", additions * shape.sum_bits)
             after = self.compute(f"add partial sums of {name}", additions, timing.add_s, after=after)
         return self.look_up(f"activation of {name}", columns, after=after) if self.activation else after
+
+    def _ramp_lines(self) -> None:
+        """Lines, sequencers and integrators of the ramps, all of which run once a step.
+
+        A sequencer is a flip-flop a line that hands one token on: one is set and one cleared at each line.
+        """
+        shape = self.shape
+        rising_s = self.timing.gate_ramp_clocks * self.timing.t_clk_s
+        self.front_end_J += shape.groups * rising_s * shape.ramp_circuit.bias_W
+        self.act("word_line", "cell_pulse", shape.ramp_cells)
+        self.act("register", "write_bit", 2 * shape.ramp_lines)
+        self.need("word_line", shape.ramp_lines)
+        self.need("register", shape.ramp_lines)
 
     def _convert(self, name: str, columns: int, after: ScheduledTask) -> ScheduledTask:
         """One round of ordinary ADCs over ``columns`` columns side by side."""
@@ -330,13 +386,15 @@ class LayerStep:
         self.act("word_line", "cell_pulse", 2 * activity.state_pulses)
         self.act("pwm_driver", "compare_bit", activity.state_clocks * shape.bits)
         self.act("pwm_driver", "load_bit", hidden * shape.bits)
-        self.act("comparator", "step", activity.state_compare_steps)
+        self.act("code_line", "step", hidden * (timing.state_drive_clocks + timing.state_ramp_clocks))
+        self.act("comparator", "step", activity.state_compare_steps * shape.step_share)
         self.act("code_latch", "write_bit", hidden * shape.bits)
         self.need("cell_array", 2 * hidden)
         self.need("pwm_driver", hidden * shape.bits)
         self.need("word_line", hidden)
         self._front_ends(hidden, shape.state_circuit)
         self.need("comparator", hidden)
+        self.need("column_front_end", hidden * shape.pair_m2 * 1e12)
         self.need("code_latch", hidden * shape.bits)
         return self._ramp("ramp for tanh(c)", "state_ramp", timing.state_ramp_clocks, after)
 
@@ -358,9 +416,11 @@ class LayerStep:
         return ramp
 
     def compute(self, name: str, values: int, latency_s: float, *, after: ScheduledTask) -> ScheduledTask:
-        """``values`` results on the digital lanes, one a clock and lane, the last one ``latency_s`` after its start."""
-        clocks = math.ceil(values / self.shape.lanes)
-        return self.schedule.add(name, "digital", clocks * self.timing.t_clk_s + latency_s, after=(after,))
+        """``values`` results on the digital lanes, one after the other on each: a unit without registers between its
+        stages takes its next operands at the first clock edge after its last result."""
+        turns, t_clk_s = math.ceil(values / self.shape.lanes), self.timing.t_clk_s
+        each_s = max(1, math.ceil(latency_s / t_clk_s - 1e-9)) * t_clk_s
+        return self.schedule.add(name, "digital", turns * each_s, after=(after,))
 
     def look_up(self, name: str, values: int, *, after: ScheduledTask) -> ScheduledTask:
         """``values`` activations from the digital look-up units."""
@@ -371,27 +431,34 @@ class LayerStep:
         """Everything that does not depend on the order in time, and the whole as one record."""
         shape, timing = self.shape, self.timing
         tiles = shape.row_tiles * shape.column_tiles
-        self._charge("cell_array", activity.array_charge_C)
-        self.act("word_line", "cell_pulse", activity.row_pulses * shape.cells / shape.rows)
         tiled = shape.column_tiles
+        self._charge("cell_array", activity.array_charge_C)
+        # A pulse charges its line in every column of tiles, past empty places too.
+        self.act("word_line", "cell_pulse", activity.row_pulses * tiled * shape.cells / shape.lines_stand)
         did = shape.driver.actions(
-            shape.bits, rows=shape.rows * tiled, pulses=activity.row_pulses * tiled, clocks=activity.row_clocks * tiled
+            shape.bits,
+            rows=shape.rows * tiled * self.products,
+            pulses=activity.row_pulses * tiled,
+            clocks=activity.row_clocks * tiled,
         )
         self.ledger.act_all(did)
+        if not shape.linear:
+            self._ramp_lines()
         self.act("column_front_end", "bias_J", self.front_end_J)
         self.act("shared_counter", "count_bit", self.counted_bits * tiles)
         latency_s = max(task.end_s for task in self.schedule.tasks)
         self.act("controller", "clock", latency_s / timing.t_clk_s)
         self.need("cell_array", shape.cells)
-        self.need("word_line", shape.rows * shape.column_tiles)
-        self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.rows * tiled))
-        self._front_ends(shape.front_ends * shape.branches, shape.circuit)
-        self.need("code_latch", shape.front_ends * shape.code_bits)
+        self.need("word_line", shape.lines_stand)
+        self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.lines_stand))
+        self._front_ends(shape.front_ends_stand * shape.branches, shape.circuit)
+        self.need("column_front_end", shape.front_ends_stand * shape.pair_m2 * 1e12)
+        self.need("code_latch", shape.front_ends_stand * shape.code_bits)
         self.need("shared_counter", (shape.bits if shape.linear else max(shape.bits, shape.code_bits)) * tiles)
         self.need("controller", 1)
         self.need("read_supply", shape.charge.supply_m2 * 1e12)
         if shape.row_tiles > 1 and shape.tile_parts == 1:
-            self.need("column_switch", shape.columns * shape.slices * shape.row_tiles)
+            self.need("column_switch", shape.columns_stand * shape.slices * shape.row_tiles)
         if shape.linear:
             ramps = float(shape.groups * shape.tile_parts * shape.slices)
             did = shape.converter.actions(
@@ -401,9 +468,11 @@ class LayerStep:
                 steps=activity.adc_steps,
                 ramps=self.rounds * ramps,
             )
-            self.ledger.act_all(did)
+            # A shared converter takes each product from a stage like a comparator's, whose offset and noise it has.
+            steps = did.get("comparator", {"step": self.conversions})["step"]
+            self.ledger.act_all({**did, "comparator": {"step": steps * shape.step_share}})
             needs = shape.converter.instances(
-                shape.adc, shape.code_bits, adcs=shape.adcs, columns=shape.front_ends, ramps=ramps
+                shape.adc, shape.code_bits, adcs=shape.adcs_stand, columns=shape.front_ends_stand, ramps=ramps
             )
             self.ledger.need_all(needs)
             if self.activation:
@@ -411,17 +480,24 @@ class LayerStep:
             if shape.sums_digitally:
                 self.need("adder", shape.lanes * shape.sum_bits)
         else:
-            self.act("comparator", "step", activity.gate_compare_steps)
+            self.act("comparator", "step", activity.gate_compare_steps * shape.step_share)
             self._charge("ramp_cells", activity.ramp_charge_C)
-            self.need("comparator", shape.columns)
+            self.need("comparator", shape.columns_stand)
             self.need("ramp_cells", shape.ramp_cells)
             self._front_ends(shape.ramps, shape.ramp_circuit)
         return self.ledger.close(ops=ops, notes=_notes(shape, looked_up=self.activation))
 
 
 def _notes(shape: LayerShape, *, looked_up: bool) -> tuple[str, ...]:
+    notes = []
+    if shape.utilisation < 1.0:
+        notes.append(
+            f"{shape.layer}: {shape.rows} x {shape.columns} weights take {shape.row_tiles * shape.column_tiles} whole "
+            f"tiles of {shape.tile_rows or shape.rows} x {shape.tile_columns or shape.columns}, "
+            f"{shape.utilisation:.1%} of their places"
+        )
     if shape.row_tiles == 1:
-        return ()
+        return tuple(notes)
     if shape.tile_parts > 1:
         how = "each part is converted linearly by an ordinary ADC and added digitally"
         if looked_up:
@@ -430,4 +506,4 @@ def _notes(shape: LayerShape, *, looked_up: bool) -> tuple[str, ...]:
             how += ", so the nonlinear ramp is not used here"
     else:
         how = "the parts are summed as charge on one integrator a column before the conversion"
-    return (f"{shape.layer}: {shape.row_tiles} row tiles; {how}",)
+    return (*notes, f"{shape.layer}: {shape.row_tiles} row tiles; {how}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from crossbar import Encoding
+from crossbar.encoding import RelativeWeights
 from crossbar.wires import Wires
 from devices import Device
 from periphery.adc.base import ADC
 from periphery.drivers import Driver
-
-CELL_F, CELL_NODE_NM = 2.1e-15, 130.0
-"""Line and access device of a NeuRRAM cell [F] (10.1038/s41586-022-04992-8), and its node; in proportion elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,38 @@ class Tile:
     columns_per_adc: int | None = None
     wires: Wires | None = None
 
+    @property
+    def bit_lines(self) -> int:
+        """Bit lines: those of all cells of a value, and of reference columns."""
+        if self.encoding is None:
+            return self.columns
+        zero = RelativeWeights(torch.zeros(1, 1), torch.ones(1), torch.zeros(1, dtype=torch.long))
+        planes, _, width = self.encoding.lay(zero, self.device).target_S.shape
+        return planes * (self.columns + width - 1)
+
+    @property
+    def word_line_F(self) -> float:
+        """Capacitance of one word line [F]; 0 where lines are ideal."""
+        return self.wires.word_line_F(self.bit_lines) if self.wires else 0.0
+
+    @property
+    def bit_line_F(self) -> float:
+        """Capacitance of one bit line [F]; 0 where lines are ideal."""
+        return self.wires.bit_line_F(self.rows) if self.wires else 0.0
+
+    def pulse_J(self, line_V: float, supply_V: float) -> float:
+        """Energy that a pulse of ``line_V`` on one word line takes from its supply, ``C V_line V_supply`` [J]."""
+        return self.word_line_F * line_V * supply_V
+
+    @property
+    def settling_s(self) -> tuple[float, str]:
+        """Time until the slower kind of line has settled [s], and which it is; 0 where lines are ideal."""
+        if self.wires is None:
+            return 0.0, ""
+        word_s, bit_s = self.wires.word_tau_s(self.bit_lines), self.wires.bit_tau_s(self.rows)
+        slower = f"word line past {self.bit_lines} bit lines" if word_s > bit_s else f"bit line past {self.rows} rows"
+        return self.wires.settle_taus * max(word_s, bit_s), slower
+
     def grid(self, rows: int, columns: int) -> TileGrid:
         """Tiles of a full matrix of ``rows`` word lines and ``columns`` columns."""
         return TileGrid(
@@ -74,7 +106,3 @@ class Tile:
             columns=self.columns,
             used=float(rows * columns),
         )
-
-    def bit_line_F(self, rows: int, node_nm: float) -> float:
-        """Capacitance of a bit line with so many cells [F]."""
-        return rows * CELL_F * node_nm / CELL_NODE_NM

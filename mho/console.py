@@ -61,6 +61,8 @@ def summary(metrics: dict[str, Any]) -> str:
     lines = [f"{metrics['experiment']}: {data['name']}{samples}"]
     if data["synthetic"]:
         lines.append("SYNTHETIC DATA: made by a program, not recorded; the figures do not apply to real recordings.")
+    if bare := [variant["name"] for variant in metrics["variants"] if variant.get("wires") == "ideal"]:
+        lines.append(f"IDEAL WIRES: no line of {', '.join(bare)} has a resistance; a chip's lines have.")
     if metrics.get("weights"):
         lines.append(metrics["weights"])
     kinds = {name: Metric.model_validate(kind) for name, kind in metrics["metrics"].items()}

@@ -57,7 +57,7 @@ Sets = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Change one value, e.g. chip.bits=4 or variants\\[taox_4bit].chip.weights.device=pcm. May be repeated.",
+        help="Change one value, e.g. chip.bits=4 or variants\\[ramp_4bit].chip.weights.device=pcm. May be repeated.",
     ),
 ]
 Recordings = Annotated[Path | None, path_option(help="Recordings, as for mho run.")]

@@ -37,7 +37,7 @@ def price_rows(ledger: Ledger, variant: str, layer: str, chip: Chip, conversions
             model=model,
             energy_J=quote.energy_J,
             area_m2=quote.area_m2,
-            chosen=chip.readout == "conventional" and model == chip.adc.price,
+            chosen=chip.readout == "conventional" and model == chip.adc.price_model,
             source=quote.source,
         )
     if chip.readout == "ramp":
@@ -118,8 +118,8 @@ def read_voltage_rows(ledger: Ledger, chip: Chip, ramp: RampConverter, *, rng: C
             v_design_V=driver.v_design_V,
             v_read_V=READ_VOLTAGES_V,
             swing_V=chip.front_end.swing_V,
-            offset_V=size * comparator.offset_V * draw.child("offset").normal((inputs,)).double(),
-            noise_V=size * comparator.noise_V * draw.child("noise").normal((inputs,)).double(),
+            offset_V=size * comparator.offset_sigma_V(chip.node_nm) * draw.child("offset").normal((inputs,)).double(),
+            noise_V=size * comparator.noise_sigma_V(chip.node_nm) * draw.child("noise").normal((inputs,)).double(),
             adc_bits=chip.adc_bits,
         ):
             ledger.add("vread", **asdict(shift))

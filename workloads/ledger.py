@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from devices import InputError
@@ -22,6 +21,9 @@ from workloads.experiment import Experiment, Variant
 from workloads.priced import Priced
 from workloads.result import Comparison, Data, Metric, Metrics, Panel, Result, VariantResult
 from workloads.statistics import difference, when
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -48,10 +50,10 @@ def compared(
 
 _DUTY = Panel(
     "Always on",
-    "Energy of one period and average power: the burst, leakage through the whole period, waking, features. continuous: "
-    "one step of every layer in a period, state carried for ever; window: a whole inference anew in each period. "
-    "chosen: what the experiment states. The microphone is not counted. Areas are those of the features' circuit and "
-    "of the power switches, in addition to the chip's.",
+    "Energy of one period and average power: the burst, leakage through the whole period, waking, features. "
+    "continuous: one step of every layer in a period, state carried for ever; window: a whole inference anew in each "
+    "period. chosen: what the experiment states. The microphone is not counted. Areas are those of the features' "
+    "circuit and of the power switches, in addition to the chip's.",
     "duty",
 )
 
@@ -62,8 +64,9 @@ def _of_period(name: str, cost: PeriodCost) -> str:
     what = {"continuous": "one step, state carried for ever", "window": "a whole inference, computed anew"}
     return (
         f"{name} in mode {duty.mode} ({what.get(duty.mode, 'a whole inference')}, each {duty.period_s:g} s): "
-        f"{energy_J:.3g} J a period, {cost.average_power_W:.3g} W on average; computing {cost.dynamic_J / energy_J:.1%}, "
-        f"leakage {cost.leakage_J / energy_J:.1%}, waking {cost.wake_J / energy_J:.1%}, features ({duty.features}) "
+        f"{energy_J:.3g} J a period, {cost.average_power_W:.3g} W on average; computing "
+        f"{cost.dynamic_J / energy_J:.1%}, leakage {cost.leakage_J / energy_J:.1%}, waking "
+        f"{cost.wake_J / energy_J:.1%}, features ({duty.features}) "
         f"{cost.features_J / energy_J:.1%}; power gating {'off' if duty.gating is None else 'on'}."
     )
 
@@ -181,6 +184,8 @@ class Ledger:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """All tables that have rows."""
+        import pandas as pd
+
         return {name: pd.DataFrame(rows) for name, rows in self.rows.items() if rows} | self.frames
 
     def metrics(

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
 from workloads.statistics import deviation
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -132,13 +134,15 @@ class Quality(Record):
 class VariantResult(Record):
     """One way to build the hardware: what it is, its figures over time and its cost per inference.
 
-    What a variant does not have (a read-out, a gain) is not set.
+    What a variant does not have (a read-out, a gain) is not set. ``wires``: ``resistive``, or ``ideal`` where lines
+    have neither resistance nor capacitance.
     """
 
     name: str
     default: bool = False
     device: str | None = None
     ramp_device: str | None = None
+    wires: str | None = None
     readout: str | None = None
     compensation: str | None = None
     pairing: str | None = None

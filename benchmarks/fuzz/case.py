@@ -25,7 +25,7 @@ data: {clips: 72}
 features: {augmentation: {copies: 1}}
 model: {hidden: 4}
 training: {software: {steps: 2}, aware: {steps: 1}}
-variants: [{name: taox_5bit, default: true}]
+variants: [{name: ramp_5bit, default: true}]
 evaluation: {chips: 1, times_s: [0.0]}
 """,
     "small_spgemm": """

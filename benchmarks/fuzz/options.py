@@ -21,7 +21,7 @@ SETS = [
     "variants[taox 5bit].chip.bits=4"),
     *("variants[].chip.bits=4", "variants[[0]].chip.bits=4", "variants=[]", "variants=null", "variants[0]=null",
     "variants[0].name=''"),
-    *("variants[0].default=false", "variants[1].default=true", "variants[1].name=taox_5bit",
+    *("variants[0].default=false", "variants[1].default=true", "variants[1].name=ramp_5bit",
     "chip.weights.device=nope"),
     *("chip.weights.device=/etc/passwd", "chip.weights.device=../x.yaml", "chip.weights.device=/dev/zero.yaml"),
     *("chip.weights.device={kind: pcm}", "chip.weights.device={extends: pcm}", "chip.weights.device=[pcm]",

@@ -7,7 +7,7 @@ from crossbar.wires.folded import alpha_beta, alpha_beta_ends
 from crossbar.wires.iterative import NotConvergedError, Solved, solve
 from crossbar.wires.model import Ends, Method, Wires, alpha_beta_limit, kappa
 from crossbar.wires.noise import FoldedNoise, read_variance
-from crossbar.wires.technology import LINES, segment_ohm
+from crossbar.wires.technology import LINES, line_width_m, segment_ohm
 
 __all__ = [
     "Ends",
@@ -23,6 +23,7 @@ __all__ = [
     "effective_conductance",
     "ends",
     "kappa",
+    "line_width_m",
     "read_variance",
     "segment_ohm",
     "solve",

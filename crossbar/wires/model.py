@@ -51,6 +51,10 @@ class Wires:
     unselected : a row without input is kept at 0 V (``grounded``), or its transistors are off and its cells carry no
         current (``floating``)
     tolerance : largest rms error over the mean current at which ``alpha_beta`` is still used [1]
+    c_word_F, c_bit_F : capacitance of one segment of a word line and of a bit line, its cell included [F]; None counts
+        as none
+    settle_taus : time constants after which a line has settled [1]; an estimate: 5 leave 0.7 %
+    current_limit_A : largest mean current of one line that its metal bears for years [A]; None is unknown
     """
 
     r_word_ohm: Ohm = 0.0
@@ -62,11 +66,15 @@ class Wires:
     method: Literal["auto", "exact", "alpha_beta", "iterative"] = "auto"
     unselected: Literal["grounded", "floating"] = "grounded"
     tolerance: Annotated[float, Gt(0.0)] = 0.01
+    c_word_F: Annotated[float, Ge(0.0)] | None = None
+    c_bit_F: Annotated[float, Ge(0.0)] | None = None
+    settle_taus: Annotated[float, Gt(0.0)] = 5.0
+    current_limit_A: Annotated[float, Gt(0.0)] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("r_word_ohm", "r_bit_ohm", "r_driver_ohm", "r_sense_ohm"):
+        for name in ("r_word_ohm", "r_bit_ohm", "r_driver_ohm", "r_sense_ohm", "c_word_F", "c_bit_F"):
             value = getattr(self, name)
-            if not 0.0 <= value < math.inf:
+            if value is not None and not 0.0 <= value < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite (got {value})")
         if not self.tolerance > 0.0:
             raise ValueError(f"tolerance must be above 0 (got {self.tolerance})")
@@ -94,6 +102,22 @@ class Wires:
     def ideal(self) -> bool:
         """Whether no line has a resistance."""
         return self.r_word_ohm == self.r_bit_ohm == self.r_driver_ohm == self.r_sense_ohm == 0.0
+
+    def word_line_F(self, columns: int) -> float:
+        """Capacitance of a word line that passes ``columns`` bit lines [F]."""
+        return columns * (self.c_word_F or 0.0)
+
+    def bit_line_F(self, rows: int) -> float:
+        """Capacitance of a bit line that passes ``rows`` word lines [F]."""
+        return rows * (self.c_bit_F or 0.0)
+
+    def word_tau_s(self, columns: int) -> float:
+        """Time constant of a word line, ``R_line C_line / 2 + R_driver C_line`` [s]."""
+        return (0.5 * columns * self.r_word_ohm + self.r_driver_ohm) * self.word_line_F(columns)
+
+    def bit_tau_s(self, rows: int) -> float:
+        """The same of a bit line into its sense input [s]."""
+        return (0.5 * rows * self.r_bit_ohm + self.r_sense_ohm) * self.bit_line_F(rows)
 
     def turned(self, matrix: torch.Tensor) -> torch.Tensor:
         """``(..., m, n)`` with the driver put to the left and the sense input to the bottom; twice is once."""

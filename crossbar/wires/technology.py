@@ -56,9 +56,14 @@ def segment_ohm(node_nm: float, length_F: float, *, barrier: bool = False) -> fl
         )
     if not length_F > 0.0:
         raise ValueError(f"the length of a segment must be above 0 F (got {length_F:g})")
-    width = _log_interpolated(node_nm, nodes, [LINES[node].width_nm for node in nodes])
     per_um = [LINES[node].barrier_ohm_per_um if barrier else LINES[node].bulk_ohm_per_um for node in nodes]
-    return _log_interpolated(node_nm, nodes, per_um) * length_F * width * 1e-3
+    return _log_interpolated(node_nm, nodes, per_um) * length_F * line_width_m(node_nm) * 1e6
+
+
+def line_width_m(node_nm: float) -> float:
+    """Width of a local line [m]; nodes as for ``segment_ohm``."""
+    nodes = sorted(LINES)
+    return _log_interpolated(node_nm, nodes, [LINES[node].width_nm for node in nodes]) * 1e-9
 
 
 def _log_interpolated(x: float, nodes: Sequence[float], values: Sequence[float]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Gt, Interval
 from numpy.typing import NDArray
 
-from devices import AnyDevice, FormedTaOx
+from devices import AnyDevice, FormedTaOx, InputError
 from mappings.liquid.step import Wiring
 from mappings.tile import Tile, TileGrid
 
@@ -80,6 +80,12 @@ class LiquidChip:
     array_columns: Annotated[int, Interval(ge=2, le=65536)] = 512
     written_sd: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.15
     circuit: LiquidCircuit = LiquidCircuit()
+
+    def __post_init__(self) -> None:
+        try:
+            self.device.check_voltage(self.circuit.v_read_V)
+        except InputError as error:
+            raise ValueError(f"circuit.v_read_V: {self.device.kind}: {error}") from None
 
     @property
     def tile(self) -> Tile:

@@ -17,7 +17,8 @@ from annotated_types import Interval
 from numba import njit
 
 from crossbar.wires import ends
-from mappings.matrix import MappedMatrix, normal_quantiles
+from mappings.chip import WEIGHT_SIZE, normal_quantiles
+from mappings.matrix import MappedMatrix
 from mappings.step import LayerShape, StepActivity
 from periphery.drivers.base import full_scale
 
@@ -38,7 +39,7 @@ class Assumed:
     """
 
     input_size: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.25
-    weight_size: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.2
+    weight_size: Annotated[float, Interval(gt=0.0, le=0.5)] = WEIGHT_SIZE
     code_share: Annotated[float, Interval(gt=0.0, le=1.0)] = 0.5
 
     def note(self, matrix: MappedMatrix) -> str:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 
 from devices import BlockNoise, Cells, ChipStreams, InputError, Stream
-from mappings.actions import Actions
+from mappings.actions import ActionLedger, Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, GroupConverter, MappedConverter
@@ -22,6 +22,7 @@ from mappings.network.assumed import Assumed
 from mappings.step import Charge, ColumnCircuit, LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
 from periphery import LookUpConverter, RampConversion, RampDesign
+from periphery.drivers.base import full_scale
 from periphery.prices.adc import adc_component
 from periphery.prices.component import Component
 
@@ -152,7 +153,9 @@ class MappedMatrixLayer(MappedLayer):
             bias_rows=matrix.bias_rows,
             row_tiles=self.grid.row_tiles,
             column_tiles=self.grid.column_tiles,
-            cells=matrix.cells,
+            tile_rows=self.grid.rows,
+            tile_columns=self.grid.columns,
+            cells=matrix.cells_stand,
             driver=chip.driver,
             converter=chip.adc.converter,
             unit=chip.adc.activation,
@@ -164,12 +167,15 @@ class MappedMatrixLayer(MappedLayer):
             readout=chip.readout,
             ramps=sum(count for count, _ in ramps),
             ramp_cells=sum(count * design.cells for count, design in ramps),
+            ramp_lines=self._ramp_lines(),
             columns_per_adc=chip.adc.columns_per_adc,
-            adc_model=chip.adc.price,
+            adc_model=chip.adc.price_model,
             converter_bits=one.adc_bits if one.design is None else one.bits,
             partial_sums=chip.partial_sums,
             lanes=chip.lanes,
             circuit=self.front_end.circuit,
+            step_share=chip.comparator.step_share(chip.node_nm),
+            pair_m2=chip.comparator.pair_area_m2,
             ramp_circuit=mean_circuit(*self._ramp_circuits()),
             state_circuit=mean_circuit([] if self.state is None else [self._state_circuit()]),
             charge=Charge(
@@ -202,12 +208,22 @@ class MappedMatrixLayer(MappedLayer):
         load = state_load(self.chip, self.state_pair_S, 2 ** (self.chip.bits - 1), range_z)
         return circuit_of(self.chip.front_end.design(load))
 
+    def _ramp_lines(self) -> int:
+        """Word lines of all ramps: those of the steps for each tile that a group is on, those of bias cells for each
+        ramp."""
+        lines = 0
+        for one in (*self.converters, *([self.state] if self.state else [])):
+            if one.design is not None:
+                tiles = len(torch.unique(one.group.columns[:, 0] // self.chip.columns))
+                lines += tiles * one.design.lines + one.group.ramps * one.design.column.bias_cells
+        return lines
+
     def components(self) -> dict[str, Component]:
         """The price list, with the converter that the chip names."""
         records, adc, shape = self.chip.price_list(), self.chip.adc, self.shape
         if shape.linear:
             record = adc_component(
-                adc.price, bits=shape.code_bits, rate_per_s=adc.rate_per_s, node_nm=self.chip.node_nm
+                adc.price_model, bits=shape.code_bits, rate_per_s=adc.rate_per_s, node_nm=self.chip.node_nm
             )
             records[record.name] = record
         return records
@@ -232,10 +248,53 @@ class MappedMatrixLayer(MappedLayer):
         assumptions; None takes the default ones, and a note of the result names them.
         """
         if activity is not None:
-            return self.step(activity)
+            return self._compensated(self.step(activity))
         assumed = Assumed()
-        found = self.step(self.expected(assumed))
+        found = self._compensated(self.step(self.expected(assumed)))
         return replace(found, notes=(*found.notes, f"{self.name}: {assumed.note(self.matrix)}"))
+
+    def calibration(self, step: Actions) -> Actions | None:
+        """What one calibration does, from what one step does; None where there is none.
+
+        Every vector is driven, converted and taken back through the table of the function's inverse; a slope takes two
+        products and two sums a value. Bias cells are programmed again where ramps move. What a step does behind its
+        conversion is left in: the count is not below the truth.
+        """
+        how, shape = self.chip.compensation, self.shape
+        if how.mode == "off" or not self.measures_drift:
+            return None
+        ledger = ActionLedger(self.name, merge=True)
+        for one in step.actions:
+            ledger.act(one.component, one.action, how.products * one.count)
+        values, bits = how.products * shape.columns, shape.code_bits
+        ledger.act("lookup", "evaluate", values)
+        ledger.act("multiplier", "bit_product", 2 * values * bits**2)
+        ledger.act("adder", "add_bit", 2 * values * 2 * bits)
+        if how.recentre and shape.ramps:
+            ledger.act("cell_write", "write", shape.ramps * self.chip.ramp.bias_cells)
+        ledger.schedule.add("calibrate", "control", how.products * step.latency_s)
+        return ledger.close()
+
+    def _compensated(self, step: Actions) -> Actions:
+        """A step with its share of the calibrations, and with what keeps their factors and trims."""
+        how, calibration = self.chip.compensation, self.calibration(step)
+        if calibration is None:
+            return step
+        share = step.latency_s / how.every_s
+        ledger = ActionLedger(self.name, merge=True)
+        for one in step.actions:
+            ledger.act(one.component, one.action, one.count)
+        for one in calibration.actions:
+            ledger.act(one.component, one.action, share * one.count)
+        for stands in step.instances:
+            ledger.need(stands.component, stands.count)
+        factors = sum(converter.group.ramps for converter in self.converters)
+        trims = self.shape.columns_stand if how.mode == "per_column" else 0
+        ledger.need("register", (factors + trims) * how.factor_bits)
+        if not any(one.component == "lookup" for one in step.instances):
+            ledger.need("lookup", 1)
+        counted = ledger.close()
+        return replace(step, actions=counted.actions, instances=counted.instances)
 
     @abstractmethod
     def step(self, activity: StepActivity) -> Actions:
@@ -407,7 +466,8 @@ class MatrixLayerRead(LayerRead):
     def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
         """Outputs ``(chips, n, ...)`` for inputs ``([chips | 1,] n, ..., inputs)`` in clock periods.
 
-        ``noise``: of as many chips, and blocks of ``n`` samples in all. Raises InputError for other shapes.
+        ``noise``: of as many chips, and blocks of ``n`` samples in all. Raises InputError for other shapes, and for
+        inputs that are not finite or longer than the word lines' range.
         """
         shape, each = tuple(inputs.shape), f"{self.chips} or 1" if self.chips > 1 else "1"
         least = 3 if self.in_steps else 2
@@ -420,6 +480,12 @@ class MatrixLayerRead(LayerRead):
             shapes = (steps,) if self.in_steps else (size, f"{each}, {size}")
             allowed = " or ".join(f"({one})" for one in (*shapes, f"{each}, {steps}"))
             raise InputError(f"inputs: the layer takes {allowed} clock periods (got {shape})")
+        top = full_scale(self.columns.matrix.bits)
+        largest = float(inputs.abs().max()) if inputs.numel() else 0.0
+        if not largest <= top * (1 + 1e-6):
+            raise InputError(
+                f"inputs: must be from {-top} to {top} clock periods, as driver.counts makes them (got {largest:g})"
+            )
         n = shape[0 if len(shape) == least else 1]
         if (len(noise.generators), noise.samples) != (self.chips, n):
             raise InputError(

@@ -118,6 +118,7 @@ def _summary(run: RunData) -> str:
             for at in row["cells"]
         ]
         name = row["variant"].name + (" (default)" if row["variant"].default else "")
+        name += ", ideal wires" if row["variant"].wires == "ideal" else ""
         body.append([name, row["chips"] or NOT_AVAILABLE, *cells])
     lines += ["Mean ± standard deviation over chips (and splits), over n - 1.", "", *grid(head, body)]
     if metrics.comparisons:

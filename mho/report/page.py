@@ -15,6 +15,7 @@ from configs.bounded import read_file
 from configs.errors import InputError
 from mho.files import write_atomic, write_or_print
 from mho.report import costs, drift, exports, merit, sections
+from mho.report.published import of_task
 from mho.report.quantities import NOT_AVAILABLE, between, count, duration, number, percent, quantity
 from mho.report.rundata import RunData, load
 
@@ -56,6 +57,7 @@ def _page(run: RunData) -> str:
     cases = drift.drift_cases(run)
     shown_panels = panels.drawn(run)
     beside = costs.beside_rows(run)
+    published = of_task(str(run.config.get("kind") or ""))
     return template.render(
         run=run,
         metric=run.metrics.metrics[run.metric],
@@ -84,6 +86,8 @@ def _page(run: RunData) -> str:
         layers=run.tables["layers"].to_dict("records"),
         conventional=sections.conventional(run),
         beside=beside,
+        published=published,
+        ours=sections.ours(run),
         prices=costs.price_rows(run),
         ramps=run.tables["ramps"].to_dict("records"),
         plots=_plots(run),
@@ -91,7 +95,8 @@ def _page(run: RunData) -> str:
         panel_heads=[(f"panels{number}", title) for number, (title, _) in enumerate(shown_panels, start=1)],
         hidden={section for section, table in _OF_TABLES.items() if table in run.absent}
         | ({"drift"} if not cases else set())
-        | ({"beside"} if not beside else set()),
+        | ({"beside"} if not beside else set())
+        | ({"published"} if not published else set()),
     ).lstrip()
 
 

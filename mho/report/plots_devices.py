@@ -169,7 +169,7 @@ def forming(ax: Axes, cell: FormedTaOx) -> Axes:
 
 def current(ax: Axes, cell: Device, levels_S: torch.Tensor) -> Axes:
     """Current against voltage of every level, beside the straight line of the same conductance."""
-    reach = float(getattr(cell, "v_max_V", V_MAX_V))
+    reach = cell.read_voltage_max_V or V_MAX_V
     volts = torch.linspace(-reach, reach, 201, dtype=torch.float64)
     for level, colour in zip(levels_S.double(), _colours(len(levels_S)), strict=True):
         ax.plot(volts, cell.current_A(level.expand_as(volts), volts) * 1e6, color=colour)

@@ -36,10 +36,11 @@ class PublishedFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedAccuracy(PublishedFigure):
-    """An accuracy, from 0 to 1, and on what."""
+    """An accuracy, from 0 to 1, and on what; ``same_classes``: whether those are the classes of mho's task."""
 
     value: Annotated[float, Interval(gt=0.0, le=1.0)]
     of: Text
+    same_classes: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,7 @@ class Mode:
     name : as a plot names it, after the chip
     bits_in, bits_out : resolution of inputs and outputs
     one_bit : operations are counted as of one bit, so that rates do not compare with those of several
+    counted : which parts of the chip its power, energy and area are of
     """
 
     name: str = ""
@@ -65,11 +67,13 @@ class Mode:
     bits_out: Annotated[int, Ge(1)] | None = None
     one_bit: bool = False
     note: str = ""
+    counted: str = ""
     tops: PublishedFigure | None = None
     tops_per_W: PublishedFigure | None = None
     tops_per_mm2: PublishedFigure | None = None
     area_m2: PublishedFigure | None = None
     power_W: PublishedFigure | None = None
+    average_power_W: PublishedFigure | None = None
     energy_J: PerWork | None = None
     latency_s: PerWork | None = None
     accuracy: PublishedAccuracy | None = None
@@ -85,12 +89,12 @@ class Mode:
     def comparable(self, output: str, task: str) -> PublishedFigure | None:
         """The figure that compares with an output of mho's for this task; None where none is the same quantity."""
         figure = self.figures().get(output)
-        if figure is None or self.one_bit:
+        if figure is None or self.one_bit or (isinstance(figure, PublishedAccuracy) and not figure.same_classes):
             return None
         return None if isinstance(figure, PerWork) and figure.per != "inference" else figure
 
 
-_ABOUT = ("name", "bits_in", "bits_out", "one_bit", "note")
+_ABOUT = ("name", "bits_in", "bits_out", "one_bit", "note", "counted")
 FIGURES = tuple(each.name for each in fields(Mode) if each.name not in _ABOUT)
 
 
@@ -141,6 +145,25 @@ class Published:
                 label = f"{self.label}, {mode.name}" if mode.name else self.label
                 found.append({"label": label, "chip": self.label, "analog": self.analog, "figures": figures})
         return found
+
+
+def of_task(task: str) -> list[dict[str, Any]]:
+    """One row for each way in which a chip did this task: its figures in the terms of always-on chips."""
+    rows = []
+    for chip in every().values():
+        for mode in chip.modes:
+            found = mode.figures()
+            if chip.task != task or not {"accuracy", "average_power_W"} & set(found):
+                continue
+            rows.append(
+                {
+                    "label": f"{chip.label}, {mode.name}" if mode.name else chip.label,
+                    "chip": chip,
+                    "mode": mode,
+                    **{name: found.get(name) for name in ("average_power_W", "energy_J", "area_m2", "accuracy")},
+                }
+            )
+    return rows
 
 
 def every() -> dict[str, Published]:

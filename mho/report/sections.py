@@ -65,6 +65,18 @@ def conventional(run: RunData) -> VariantResult | None:
     return next((variant for variant in run.metrics.variants if variant.readout == "conventional"), None)
 
 
+def ours(run: RunData) -> dict[str, Any]:
+    """What the default variant's figures are of: its node, and the mode and features of its average power."""
+    nodes = run.rows("components", variant=run.default.name)["node_nm"]
+    duty = run.config.get("duty") or {}
+    features = duty.get("features")
+    return {
+        "node_nm": float(nodes.iloc[0]) if len(nodes) else math.nan,
+        "mode": duty.get("mode"),
+        "features": None if features == "none" else features,
+    }
+
+
 def adc_share(run: RunData, variant: str, column: str) -> float:
     """Share of ``column`` (energy or area) that conversion takes."""
     parts = run.rows("components", variant=variant)

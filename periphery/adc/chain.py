@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from annotated_types import Gt, Interval
 
-from devices import BlockNoise, ChipStreams
+from devices import BlockNoise, ChipStreams, InputError
 from periphery.adc.activation import AnyActivation, LookUpTable
 from periphery.adc.base import Bank, BuiltADC, with_noise
 from periphery.adc.calibration import RangeCalibration
@@ -16,6 +16,7 @@ from periphery.adc.grid import Grid
 from periphery.adc.kinds import AnyADC
 from periphery.adc.quantiser import Quantiser
 from periphery.functions.function import Function, output_levels
+from periphery.prices.adc import priced_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,8 @@ class ConventionalADC:
     bits : resolution; None takes the chip's bits
     range_z : pre-activation at full scale, either sign, at the design read voltage; larger values saturate
     columns_per_adc : columns that take turns on one converter
-    price : name of the price model (``andrulis2024``, ``neurosim_sar``, ``isaac2016``, ...; ``mho list adc-prices``)
+    price : name of the price model, which must be for this kind of converter (``andrulis2024``, ``neurosim_sar``,
+        ``hong2025``, ...; ``mho list adc-prices``); None takes the first that is
     rate_per_s : conversions per second of one converter [1/s]
     converter : how it converts, and what it errs by; the comparator of the chip models the front end before it
     activation : how the word becomes the function's value
@@ -37,11 +39,22 @@ class ConventionalADC:
     bits: Annotated[int, Interval(ge=1, le=12)] | None = None
     range_z: Annotated[float, Gt(0.0)] = 4.0
     columns_per_adc: Annotated[int, Interval(ge=1, le=4096)] = 8
-    price: str = "andrulis2024"
+    price: str | None = None
     rate_per_s: Annotated[float, Gt(0.0)] = 1e8
     converter: AnyADC = Quantiser()
     activation: AnyActivation = LookUpTable()
     calibration: RangeCalibration | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            self.price_model  # noqa: B018 (refuses a pair that does not fit)
+        except InputError as error:
+            raise InputError(f"price: {problem}" for problem in error.problems) from None
+
+    @property
+    def price_model(self) -> str:
+        """The price model of its conversions."""
+        return priced_by(self.price, self.converter.kind)
 
     def grid(
         self, bits: int, low_z: float | torch.Tensor | None = None, high_z: float | torch.Tensor | None = None

@@ -81,9 +81,13 @@ class LinearRamp(ADC):
         return int(2**bits)
 
     def actions(self, adc: str, bits: int, *, conversions: float, steps: float, ramps: float) -> Counts:
-        """Comparator steps up to each crossing (or the whole ramp), and the steps of the ramps themselves."""
+        """Comparator steps up to each crossing (or the whole ramp), and steps of the ramps and of their counters."""
         taken = steps if self.shut_off else conversions * 2**bits
-        return {"comparator": {"step": taken}, "ramp_generator": {"step": ramps * 2**bits}}
+        return {
+            "comparator": {"step": taken},
+            "ramp_generator": {"step": ramps * 2**bits},
+            "code_line": {"step": conversions * 2**bits},
+        }
 
     def instances(self, adc: str, bits: int, *, adcs: float, columns: float, ramps: float) -> Mapping[str, float]:
         """A comparator for every column and the capacitors of every ramp."""

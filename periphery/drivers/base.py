@@ -96,9 +96,9 @@ class Driver(ABC):
     def drive_clocks(self, bits: int) -> int:
         """Clock periods of one product, all phases together."""
 
-    def noise_counts(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
-        """What multiplies a cell's variance of fast read noise in the column's, same shape: ``N^2`` for one read."""
-        return counts.square()
+    def window_s(self, bits: int) -> float:
+        """Time of one product, over which slow noise of the cells is frozen and faster noise averages out [s]."""
+        return self.drive_clocks(bits) * self.t_clk_s
 
     @abstractmethod
     def driven_clocks(self, counts: torch.Tensor, bits: int) -> torch.Tensor:

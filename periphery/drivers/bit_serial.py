@@ -16,9 +16,9 @@ from periphery.drivers.base import Counts, Driver, full_scale
 class BitSerial(Driver):
     """One bit of every input at a time, each for the same time at V_read.
 
-    Every bit is a separate read: a cell's fast noise is drawn for each, so that the column's variance is
-    ``sum_b 4^b [bit b set] sigma^2``: of magnitude bits between a third of N^2 and N^2, of two's complement much more
-    for small negative numbers, in which most bits are set.
+    A cell's read noise is frozen over a product (``docs/devices.md``): all bits meet the same conductance, and the
+    column's variance is ``N^2 sigma^2`` as for one pulse. Where phases are converted apart, each gets the part of it
+    that ``noise_planes`` says.
 
     Parameters
     ----------
@@ -66,11 +66,18 @@ class BitSerial(Driver):
         """``bit_clocks`` a phase."""
         return self.phases(bits) * self.bit_clocks
 
-    def noise_counts(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
-        """``sum_b 4^b [bit b set]``: independent reads of one bit each."""
+    def noise_planes(self, counts: torch.Tensor, bits: int) -> torch.Tensor:
+        """What multiplies ``sigma^2`` of a cell in each phase that is converted apart, ``(phases, *shape)``.
+
+        Phases are drawn independently, although they meet one frozen cell. So ``N^2`` is shared out among the set bits
+        by the squares of their weights: the sum of all phases has the exact variance, a phase alone up to 3 times its
+        own (of two's complement, a small negative number less than its own).
+        """
+        planes = self.planes(counts, bits)
         squares = torch.tensor(self.weights(bits), dtype=counts.dtype, device=counts.device).square()
-        noise: torch.Tensor = torch.tensordot(squares, self.planes(counts, bits), dims=1)
-        return noise
+        independent = torch.tensordot(squares, planes, dims=1)
+        shared: torch.Tensor = planes * (counts.square() / independent.clamp_min(1.0))
+        return shared
 
     def count_clocks(self, bits: int) -> float:
         """A bit of weight one is driven for ``bit_clocks``."""

@@ -69,8 +69,12 @@ class PWMDriver(Driver):
         return DriverRead(sigma=math.sqrt(2.0) * self.edge_jitter_s / self.t_clk_s)
 
     def actions(self, bits: int, *, rows: float, pulses: float, clocks: float) -> Counts:
-        """Every row stores its input; while its pulse lasts, it compares it with the shared counter."""
-        return {"pwm_driver": {"compare_bit": clocks * bits, "load_bit": rows * bits}}
+        """Every row stores its input; while its pulse lasts, it compares it with the shared counter, whose lines pass
+        all rows."""
+        return {
+            "pwm_driver": {"compare_bit": clocks * bits, "load_bit": rows * bits},
+            "code_line": {"step": rows * self.drive_clocks(bits)},
+        }
 
     def instances(self, bits: int, *, rows: float) -> Mapping[str, float]:
         """A stored and compared bit for each bit of an input."""

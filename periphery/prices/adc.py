@@ -17,7 +17,7 @@ from periphery.prices.adc_models import AdcPrice, AdcQuote, Andrulis2024, Isaac2
 from periphery.prices.component import Area, Component, Latency, Leakage, Price
 from periphery.prices.records import CONFIGS, read_record
 
-__all__ = ["ADC_PRICES", "AdcPrice", "AdcQuote", "adc_component", "adc_name", "adc_price"]
+__all__ = ["ADC_PRICES", "AdcPrice", "AdcQuote", "adc_component", "adc_name", "adc_price", "priced_by"]
 
 ADC_PRICES: dict[str, type[AdcPrice]] = {
     "andrulis2024": Andrulis2024,
@@ -41,10 +41,29 @@ def adc_price(name: str) -> AdcPrice:
     if name not in ADC_PRICES:
         near = difflib.get_close_matches(name, ADC_PRICES, n=1)
         raise InputError(
-            f"adc_model: one of {', '.join(ADC_PRICES)} (got {name!r})"
+            f"an ADC price model: one of {', '.join(ADC_PRICES)} (got {name!r})"
             + (f"; did you mean {near[0]!r}?" if near else "")
         )
     return _shipped()[name]
+
+
+def priced_by(model: str | None, kind: str) -> str:
+    """The price model for converters of ``kind``: ``model``, or with None the first that is for that kind.
+
+    A kind that no model names (it is counted by its parts, or is a user's own) takes any. Raises ``InputError`` with
+    the models that fit.
+    """
+    named = any(kind in each.converters for each in _shipped().values())
+    fitting = [name for name, each in _shipped().items() if not named or kind in each.converters]
+    if model is None:
+        return fitting[0]
+    chosen = adc_price(model)
+    if model not in fitting:
+        raise InputError(
+            f"a converter of kind {kind} is priced by {' or '.join(fitting)} (got {model}, which prices "
+            f"{' or '.join(chosen.converters)})"
+        )
+    return model
 
 
 def adc_name(model: str, bits: int) -> str:

@@ -31,7 +31,12 @@ class AdcQuote:
 
 @dataclass(frozen=True, kw_only=True)
 class AdcPrice(Model, ABC):
-    """A price model: answers what a converter of some resolution, speed and node costs."""
+    """A price model: answers what a converter of some resolution, speed and node costs.
+
+    ``converters``: kinds of converter that it is a price of; the ideal quantiser takes any.
+    """
+
+    converters: tuple[str, ...]
 
     @abstractmethod
     def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
@@ -183,15 +188,19 @@ class PublishedPart(Part):
     """One published converter, of which several take turns where more conversions are asked for than it makes.
 
     The energy then stays and the area grows. ``growth``: how both go with resolution, in proportion to the ``bits``
-    (successive approximation) or to the ``levels`` (a comparator or a step for each).
+    (successive approximation), to the ``levels`` (a step for each) or to the ``comparators`` (2^bits - 1 of a flash).
     """
 
-    growth: Literal["bits", "levels"]
+    growth: Literal["bits", "levels", "comparators"]
 
     def price(self, bits: int, rate_per_s: float, node_nm: float) -> AdcQuote:
         """Energy and area of as many parts as the rate needs; results come at the rate asked for."""
         _check_rate(self.description, rate_per_s, math.inf)
-        share = bits / self.bits if self.growth == "bits" else 2.0 ** (bits - self.bits)
+        share = {
+            "bits": bits / self.bits,
+            "levels": 2.0 ** (bits - self.bits),
+            "comparators": (2.0**bits - 1.0) / (2.0**self.bits - 1.0),
+        }[self.growth]
         parts = math.ceil(rate_per_s / self.max_rate_per_s * (1 - 1e-9))
         of = f"{share:.3g} of the {self.bits}-bit part, by {self.growth}"
         return self._quote(share, of, parts, rate_per_s, bits, node_nm)

@@ -51,8 +51,8 @@ def cell_areas() -> CellAreas:
 def cell_area(device: str, node_nm: float) -> Area:
     """The area of one cell of a kind of ``device`` on a chip of ``node_nm``, at that node.
 
-    Above the largest node of the table it grows as F2, below the smallest it stays. Kinds of device whose cell is not on
-    record take the table's first, as an estimate.
+    Above the largest node of the table it grows as F2, below the smallest it stays. Kinds of device whose cell is not
+    on record take the table's first, as an estimate.
     """
     table = cell_areas()
     kind = table.devices.get(device, next(iter(table.cells)))
@@ -60,13 +60,14 @@ def cell_area(device: str, node_nm: float) -> Area:
     within = min(max(node_nm, min(nodes)), max(nodes))
     below, above = max(node for node in nodes if node <= within), min(node for node in nodes if node >= within)
     share = math.log(within / below) / math.log(above / below) if above > below else 0.0
-    F2 = nodes[below].area_F2 ** (1.0 - share) * nodes[above].area_F2**share
+    F2 = nodes[below].area_F2 ** (1.0 - share) * nodes[above].area_F2 ** share
     f_m = max(node_nm, min(nodes)) * 1e-9
     near = nodes[above] if share > 0.5 else nodes[below]
     status, source = near.status, near.source
     if share:
         status = "derived"
-        source = f"{F2:.3g} F2, interpolated between {below:g} nm ({nodes[below].source}) and {above:g} nm ({near.source})"
+        ends = (f"{node:g} nm ({nodes[node].source})" for node in (below, above))
+        source = f"{F2:.3g} F2, interpolated between {' and '.join(ends)}"
     elif node_nm < below:
         status, source = "derived", f"{source}; not shrunk below {below:g} nm, where no cell is on record"
     elif node_nm > above:

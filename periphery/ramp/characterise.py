@@ -100,7 +100,7 @@ def characterise(
     if recentre:
         ramp = ramp.recentred(t_s, streams.child("recentre"))
     volts_per_z = swing_V / (2.0 * float(design.theta.abs().max()) or 1.0)
-    offset = comparator.offset_V * streams.child("comparators").normal((1, 1))
+    offset = comparator.offset_sigma_V() * streams.child("comparators").normal((1, 1))
     conversion, before = (
         RampConverter(each, comparator, offset, volts_per_z).read(t_s) for each in (ramp, replace(ramp, bias=()))
     )

@@ -19,7 +19,7 @@ from devices import BlockNoise
 from periphery.adc.base import with_noise
 from periphery.functions.function import output_levels
 from periphery.ramp.cells import Ramp
-from periphery.ramp.comparator import Comparator
+from periphery.ramp.comparator import NODE_NM, Comparator
 from periphery.ramp.crossing import first_crossing
 from periphery.ramp.timing import delayed, leaked
 
@@ -29,7 +29,8 @@ class RampConverter:
     """Ramps of one function with the comparators of their columns.
 
     ``offset_V``: ``(chips, ramps, columns)`` [V]; ``volts_per_z``: integrator voltage per unit of pre-activation at the
-    present read voltage [V]; ``t_clk_s``: clock period of the ramp, for what lasts seconds [s].
+    present read voltage [V]; ``t_clk_s``: clock period of the ramp, for what lasts seconds [s]; ``node_nm``: of the
+    comparators [nm].
     """
 
     ramp: Ramp
@@ -37,6 +38,7 @@ class RampConverter:
     offset_V: torch.Tensor
     volts_per_z: float
     t_clk_s: float = 1e-9
+    node_nm: float = NODE_NM
 
     def read(self, t_s: float, factor: torch.Tensor | float = 1.0) -> RampConversion:
         """The converter at ``t_s``; ``factor`` stretches the ramp's clock (drift compensation).
@@ -58,7 +60,7 @@ class RampConverter:
             table=torch.cummax(stretched, dim=-1).values.float(),
             walk_sigma=noise,
             offset_z=(self.offset_V / self.volts_per_z)[:, None],
-            sigma_z=comparator.noise_V / self.volts_per_z,
+            sigma_z=comparator.noise_sigma_V(self.node_nm) / self.volts_per_z,
             per_step=comparator.noise == "per_step",
             low=float(output_levels(design.function, design.bits)[0]),
             lsb=(design.function.high - design.function.low) / 2**design.bits,

@@ -247,6 +247,13 @@ class RampDesign:
         return each * column.redundant_columns + column.bias_cells
 
     @property
+    def lines(self) -> int:
+        """Word lines of the start and the steps, one for each cell of a column; those of bias cells come on top."""
+        if self.used is None:
+            return len(self.clocks) * self.column.parallel_cells
+        return int(torch.ceil(self.used / self.column.columns).sum())
+
+    @property
     def uniform(self) -> bool:
         """Whether the number of steps passed is the code and codes are evenly spaced."""
         return self.column.levels == "uniform" and self.function.rises

@@ -11,7 +11,7 @@ import torch
 
 from crossbar import Array, DifferentialPair
 from crossbar.wires import Wires, solve
-from devices import PCM, ChipStreams, Device, Ideal, Stream, TaOx
+from devices import PCM, ChipStreams, Device, Ideal, MiloRRAM, Stream, TaOx
 from periphery.drivers import PWMDriver
 
 ROWS, COLUMNS = 13, 7
@@ -93,7 +93,7 @@ def test_ohmic_loss_is_the_sum_over_driven_cells_of_both_polarities(device: Devi
         for vector in range(4):
             for row in range(ROWS):
                 wanted[chip, vector] += counts[0, vector, row].abs() * g[chip, :, row, :].sum()
-    torch.testing.assert_close(array.read(0.0).loss_S(counts), wanted, rtol=1e-5, atol=0.0)
+    torch.testing.assert_close(array.read(0.0).charge(counts), wanted, rtol=1e-5, atol=0.0)
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,30 @@ def test_drivers_supply_what_the_solved_network_draws(
     found = read.charge(counts, together)[0].double()
     torch.testing.assert_close(found, wanted, rtol=tolerance, atol=0.0)
     assert float(found.mean()) == pytest.approx(float(wanted.mean()), rel=tolerance / 3)
-    torch.testing.assert_close(read.loss_S(counts, together), read.charge(counts, together))
     bare = replace(array, wires=None).read(0.0)
     assert bool((bare.charge(counts)[0] > 1.07 * wanted).all())
     assert bool((read.charge(counts)[0] > 1.01 * wanted).all()), "lines at 0 V sink current that others do not supply"
+
+
+def test_noise_and_loss_of_amplitudes_on_nonlinear_cells_follow_their_current() -> None:
+    """The same share of every cell's current fluctuates, at any voltage: 4,000 draws, to 2.5 % (standard error of the
+    pooled deviation 0.5 %). Both are 5 to 8 % larger by the conductance at 0 V."""
+    cells = MiloRRAM(read_noise_S=1e-6, programming_scale=0.0)
+    weights = torch.randn(ROWS, COLUMNS, generator=torch.Generator().manual_seed(2))
+    chip = ChipStreams.of(Stream.root(4), 1)
+    array = Array.program(weights, device=cells, encoding=DifferentialPair(), rng=chip)
+    counts = counts_of(6, ROWS)
+    read = array.read(0.0, v_read_V=0.2, amplitude_levels=15)
+    g = cells.conductance_S(array.cells, 0.0)[0]
+    volts = (counts * (0.2 / 15))[:, None, :, None]
+    current = cells.current_A(g, volts)
+    noise = 1.0 + 1e-6 / g * torch.randn((4000, *g.shape), generator=torch.Generator().manual_seed(5))
+    charge = torch.einsum("nprc,dprc,p->dnc", current * (15 / 0.2), noise, torch.tensor([1.0, -1.0]))
+    found = read.variance(counts)
+    assert found is not None
+    assert float((found[0] / charge.var(0)).mean().sqrt()) == pytest.approx(1.0, abs=0.025)
+    wanted = (current * volts).sum((1, 2, 3)) / 0.2**2
+    assert float((read.loss_S((counts / 15).square())[0] / wanted).mean()) == pytest.approx(1.0, abs=0.01)
 
 
 def test_rows_of_an_array_add_up_to_the_whole() -> None:
@@ -167,7 +187,7 @@ def test_inputs_of_every_leading_shape_give_each_product_once(chips: int, leadin
     wanted = torch.einsum("...r,crk->c...k", x.reshape(*rest, 6).double(), read.difference_S.double())
     assert read.product(x).shape == (chips, *rest, 5)
     torch.testing.assert_close(read.product(x).double(), wanted, rtol=1e-4, atol=1e-9)
-    assert read.loss_S(x).shape == (chips, *rest)
+    assert read.charge(x).shape == (chips, *rest)
 
 
 def test_inputs_of_a_chip_each_and_inputs_that_fit_nothing() -> None:

@@ -72,7 +72,7 @@ def test_cells_at_rest_load_every_driven_row(encoding: Encoding) -> None:
     read, counts = array.read_parts(0.0)[0], counts_of(1, 5, ROWS)
     target = array.encoded.target_S
     wanted = (counts.abs()[..., None, :, None] * target).sum((-1, -2, -3))
-    torch.testing.assert_close(read.loss_S(counts), wanted)
+    torch.testing.assert_close(read.charge(counts), wanted)
     assert float(target.min()) >= 20e-6
     assert array.cell_count == target.numel()
 

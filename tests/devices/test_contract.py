@@ -12,7 +12,7 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 
-from devices import DEVICES, PCM, AnyDevice, ChipStreams, Device, FormedTaOx, Stream, TaOx
+from devices import DEVICES, PCM, AnyDevice, ChipStreams, Device, FormedTaOx, InputError, Stream, TaOx
 from devices.effects import EFFECTS, Effect, Stuck
 
 KINDS = sorted(DEVICES)
@@ -254,6 +254,14 @@ def test_shipped_records_build_their_class_and_name_a_source(name: str) -> None:
     assert device.status in {"published", "stand-in", "estimate", "ideal", "generic"}
     default = type(device)()
     assert (device.g_min_S, device.g_max_S, device.status) == (default.g_min_S, default.g_max_S, default.status)
+    if device.status in {"published", "stand-in"}:
+        assert device.read_voltage_max_V is not None
+        assert device.read_voltage_source
+        with pytest.raises(InputError, match=r"v_V must lie within \+-0\.[35] V, .* \(got 0\.6\)"):
+            device.check_voltage(0.6)
+        device.check_voltage(-0.25)
+    else:
+        device.check_voltage(5.0)
     if isinstance(device, TaOx):
         assert isinstance(default, TaOx)
         assert (device.programming_noise_S, device.read_noise_S) == (2.73e-6, 0.14e-6)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
 from mappings.chip import Chip, Weights
-from mappings.columns import ColumnGroup, GroupConverter, MappedConverter, codes_of, volts_per_z
+from mappings.columns import ColumnGroup, GroupConverter, MappedConverter, codes_of, range_z
 from mappings.matrix import PreActivation
 from periphery import SIGMOID, TANH, PWMDriver, RampColumn, thresholds
 
@@ -63,14 +63,11 @@ def test_every_piece_of_a_cut_group_has_a_ramp_of_its_own() -> None:
     assert not torch.equal(levels[0, 0], levels[0, 1])
 
 
-def test_the_integrator_is_sized_for_the_widest_ramp_and_follows_the_read_voltage() -> None:
+def test_the_capacitor_holds_the_widest_ramp_or_the_range_of_the_converter() -> None:
     functions = [(SIGMOID, 5), (TANH, 5)]
     widest = max(float(thresholds(f, b).abs().max()) for f, b in functions)
-    chip = chip_of()
-    assert volts_per_z(chip, functions) == pytest.approx(chip.comparator.swing_V / (2 * widest))
-    louder = chip_of(driver=PWMDriver(v_read_V=0.3, v_design_V=0.2))
-    assert volts_per_z(louder, functions) == pytest.approx(1.5 * volts_per_z(chip, functions))
-    assert volts_per_z(chip_of(readout="conventional"), functions) == pytest.approx(0.5 / 8.0)
+    assert range_z(chip_of(), functions) == pytest.approx(2 * widest)
+    assert range_z(chip_of(readout="conventional"), functions) == pytest.approx(8.0)
 
 
 @pytest.mark.parametrize("readout", ["ramp", "conventional"])
@@ -102,7 +99,14 @@ def test_a_changed_read_voltage_is_a_gain_for_a_fixed_reference_and_nothing_for_
             comparator=chip_of().idealised().comparator,
             driver=PWMDriver(v_read_V=v),
         )
-        converter = built(group, chip, 8, rng, volts_per_z=volts_per_z(chip, [(TANH, 8)]), adc_bits=12)
+        converter = built(
+            group,
+            chip,
+            8,
+            rng,
+            volts_per_z=chip.front_end.swing_V / range_z(chip, [(TANH, 8)]) * chip.driver.supply_gain,
+            adc_bits=12,
+        )
         conversion = converter.at(0.0)
         return conversion.values(codes_of(conversion, group, [PreActivation(z)], BlockNoise(rng, [0], 801)))
 

@@ -11,8 +11,9 @@ from devices import PCM, BlockNoise, ChipStreams, Ideal, InputError, Stream, TaO
 from mappings.chip import Chip, Weights
 from mappings.matrix import MappedMatrix, PreActivation, ProgrammedMatrix, WeightMatrix
 from periphery import PWMDriver, RampColumn
+from tests.quiet import FRONT_END
 
-IDEAL = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()))
+IDEAL = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()), **FRONT_END)
 
 
 def rng(chips: int) -> ChipStreams:
@@ -30,7 +31,8 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def programmed(matrix: torch.Tensor, chip: Chip, chips: int) -> ProgrammedMatrix:
     """A matrix ``(rows, columns)`` as written."""
-    return MappedMatrix.of(WeightMatrix((matrix.T,)), chip).program(rng=rng(chips))
+    mapped = MappedMatrix.of(WeightMatrix((matrix.T,)), chip)
+    return mapped.program(mapped.front_end(8.0), rng=rng(chips))
 
 
 @pytest.mark.parametrize(("size", "bias_rows"), [(0.5, 1), (1.0, 1), (2.4, 3), (7.0, 7)])

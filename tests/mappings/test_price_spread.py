@@ -35,9 +35,7 @@ def test_efficiency_is_the_energy_turned_round() -> None:
 def test_lines_of_one_record_move_together_and_those_of_two_partly_cancel() -> None:
     same, apart = [LINE, LINE], [LINE, replace(LINE, component="b")]
     widths = [
-        math.log(high / low)
-        for lines in (same, apart)
-        for low, high in [spread([*lines, AREA], 1e-6, 1.0)["energy_J"]]
+        math.log(high / low) for lines in (same, apart) for low, high in [spread([*lines, AREA], 1e-6, 1.0)["energy_J"]]
     ]
     assert widths[0] == pytest.approx(0.9 * math.log(4.0), rel=0.03)
     assert widths[1] < 0.85 * widths[0]

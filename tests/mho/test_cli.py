@@ -64,7 +64,7 @@ def test_a_run_leaves_every_file_of_the_contract(
     assert {**both[0], "wall_s": 0} == {**both[1], "wall_s": 0}
     code, out, _ = mho(capsys, "report", target, again, "--format", "csv")
     assert code == 0
-    assert "taox_5bit" in out
+    assert "ramp_5bit" in out
 
 
 @pytest.mark.parametrize(

@@ -349,7 +349,8 @@ def test_what_a_conversion_counts() -> None:
     done = {"conversions": 100.0, "steps": 1500.0, "ramps": 4.0}
     assert SAR().actions("adc_x_5b", 5, **done) == {"adc_x_5b": {"convert": 100.0}}
     ramp = LinearRamp().actions("adc_x_5b", 5, **done)
-    assert ramp == {"comparator": {"step": 1500.0}, "ramp_generator": {"step": 128.0}}
+    lines = {"code_line": {"step": 3200.0}}
+    assert ramp == {"comparator": {"step": 1500.0}, "ramp_generator": {"step": 128.0}, **lines}
     assert LinearRamp(shut_off=False).actions("adc_x_5b", 5, **done)["comparator"]["step"] == 3200.0
     assert CCO().actions("adc_x_5b", 5, **done)["oscillator"]["period"] == 1400.0
     assert SenseAmp().actions("adc_x_1b", 1, **done) == {"comparator": {"step": 100.0}}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import InputError
-from periphery.prices.adc import ADC_PRICES, adc_component, adc_name, adc_price
+from mappings.sparse.tiles.chip import SparseChip
+from periphery import ConventionalADC
+from periphery.adc.kinds import SAR, Flash
+from periphery.prices.adc import ADC_PRICES, adc_component, adc_name, adc_price, priced_by
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "adc_grid_rows.csv"
 WHOLE_GRID = Path(__file__).resolve().parents[3] / "shared" / "facts" / "adc_grid.csv"
@@ -146,7 +150,7 @@ def test_outside_a_models_reach_there_is_no_price(name: str, rate_per_s: float, 
 
 
 def test_an_unknown_model_suggests_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"adc_model: one of .* \(got 'isaac2015'\); did you mean 'isaac2016'\?"):
+    with pytest.raises(InputError, match=r"model: one of .* \(got 'isaac2015'\); did you mean 'isaac2016'\?"):
         adc_price("isaac2015")
 
 
@@ -160,3 +164,29 @@ def test_a_converter_is_a_component_with_its_sources() -> None:
     assert record.area.status == "estimate"
     assert record.latency_s == pytest.approx(6e-9)
     assert record.at(16) == record
+
+
+def test_a_flash_costs_by_its_comparators_and_no_longer_what_a_sar_costs() -> None:
+    # Row 14 of the audit: 8 bits of flash and of SAR cost the same to the last digit.
+    flash, sar = (adc_price(priced_by(None, kind)).price(8, 1e8, 16) for kind in ("flash", "sar"))
+    assert flash.energy_J != sar.energy_J
+    assert flash.area_m2 != sar.area_m2
+    narrow = adc_price("hong2025").price(5, 1e8, 16)
+    assert flash.energy_J == pytest.approx(narrow.energy_J * 255 / 31)
+    assert flash.area_m2 == pytest.approx(narrow.area_m2 * 255 / 31)
+
+
+@pytest.mark.parametrize("name", ADC_PRICES)
+def test_the_ideal_quantiser_takes_any_price(name: str) -> None:
+    assert priced_by(name, "quantiser") == name
+    assert priced_by(name, "a kind of the user's") == name
+
+
+def test_a_pair_that_does_not_fit_is_refused_with_the_models_that_do() -> None:
+    message = "price: a converter of kind flash is priced by hong2025 (got neurosim_sar, which prices quantiser or sar)"
+    with pytest.raises(InputError, match=re.escape(message)):
+        ConventionalADC(converter=Flash(), price="neurosim_sar")
+    assert ConventionalADC(converter=Flash()).price_model == "hong2025"
+    assert ConventionalADC().price_model == "andrulis2024"
+    with pytest.raises(InputError, match=r"adc_price: a converter of kind sar is priced by .* \(got hong2025"):
+        SparseChip(adc=SAR(), adc_price="hong2025")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from devices import TaOx
@@ -15,7 +17,8 @@ def test_neurrams_cell_at_its_node_is_measured_and_not_that_of_22_nm() -> None:
     area = cell_area("rram_taox", 130)
     assert area.area_m2 == pytest.approx(0.12 * 1.161e-6 / 65536, rel=2e-3)
     assert 18_688 * area.area_m2 * 1e12 == pytest.approx(39_800, rel=5e-3)
-    assert area.low is not None and area.high is not None
+    assert area.low is not None
+    assert area.high is not None
     assert (area.low * 1e12, area.high * 1e12) == pytest.approx((1.44, 3.38), rel=2e-3)
 
 
@@ -23,7 +26,7 @@ def test_a_cell_grows_with_the_node_and_is_not_shrunk_below_the_smallest_on_reco
     nodes = (7, 16, 22, 28, 40, 55, 65, 90, 130)
     areas = [cell_area("rram_taox", node_nm).area_m2 for node_nm in nodes]
     assert areas[0] == areas[1] == areas[2] == pytest.approx(53 * (22e-9) ** 2)
-    assert all(small < large for small, large in zip(areas[2:], areas[3:], strict=False))
+    assert all(small < large for small, large in pairwise(areas[2:]))
     assert "not shrunk below 22 nm" in cell_area("rram_taox", 16).source
     between = cell_area("rram_taox", 40)
     assert between.status == "derived"

@@ -37,7 +37,7 @@ def conversion_of(
 ) -> RampConversion:  # fmt: skip
     rng = ChipStreams.of(Stream.root(8), chips)
     ramp = Ramp.program(column.design(function, bits), ramps=ramps, rng=rng)
-    offset = comparator.offset_V * rng.child("offset").normal((ramps, columns))
+    offset = comparator.offset_sigma_V() * rng.child("offset").normal((ramps, columns))
     return RampConverter(ramp, comparator, offset, volts_per_z=0.1).read(0.0)
 
 

@@ -22,9 +22,9 @@ def sweep(function: Function, bits: int, *, disturbed: float) -> list[CodeShift]
         ramp.read(0.0),
         v_design_V=0.2,
         v_read_V=VOLTAGES_V,
-        swing_V=comparator.swing_V,
-        offset_V=disturbed * comparator.offset_V * rng.child("offset").normal((INPUTS,)).double(),
-        noise_V=disturbed * comparator.noise_V * rng.child("noise").normal((INPUTS,)).double(),
+        swing_V=0.5,
+        offset_V=disturbed * comparator.offset_sigma_V() * rng.child("offset").normal((INPUTS,)).double(),
+        noise_V=disturbed * comparator.noise_sigma_V() * rng.child("noise").normal((INPUTS,)).double(),
         adc_bits=bits,
     )
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from mappings.chip import Chip
 from workloads.result import INTERVAL, Panel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COSTS = {"energy_J": "Energy per inference.", "latency_s": "Latency per inference.", "area_m2": "Area."}
 
@@ -30,8 +33,8 @@ def panels_of(tables: dict[str, pd.DataFrame], headline: Chip) -> tuple[Panel, .
     if "leakage" in tables:
         text = (
             "Leakage of the same chip with its digital part made of other standard cells, and the average power that "
-            "follows; the chosen one is marked. Energy, delay and area stay those of the chip's node, so a slow library "
-            "does not keep the clock that stands here."
+            "follows; the chosen one is marked. Energy, delay and area stay those of the chip's node, so a slow "
+            "library does not keep the clock that stands here."
         )
         panels.append(Panel("Leakage by library", text, "leakage"))
     if "temperature" in tables:

@@ -82,7 +82,7 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
             wanted.setdefault(form, f"{form.bits} bits" + ("" if form.bias == "row" else ", no bias"))
 
         def fine_tuned(form: NumberFormat) -> Trained:
-            aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=how.weight_noise)
+            aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=settings.weight_noise)
             start = net if form.bias == "row" else net.without_bias()
             if not settings.retrains(given is not None):
                 return start, []

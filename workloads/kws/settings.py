@@ -154,6 +154,12 @@ class KeywordSpotting(Experiment[KeywordVariant]):
         """Time from one frame of features to the next [s]."""
         return self.features.mfcc.hop_s
 
+    @property
+    def weight_noise(self) -> float:
+        """Error of the weights in hardware-aware training, over the largest one [1]."""
+        given = self.training.weight_noise
+        return self.default.chip.weights.error() if given is None else given
+
     def retrains(self, given: bool) -> bool:
         """Whether chips hold a network that was trained on with their codes and noise; ``given``: by the user."""
         return self.training.aware.steps > 0 and (self.training.tune_given_weights or not given)

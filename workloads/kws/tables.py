@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import torch
 
 from devices import SONOS
 from mappings.activity import Activity
 from mappings.chip_wires import NodeWires
 from mappings.network.network import ProgrammedNetwork
+from mappings.network.wires import wire_notes
 from mappings.network.writing import write_lines
+from periphery.prices.component import Component
+from periphery.prices.leakage import leakage_libraries, papers
+from workloads.always_on import period_cost
 from workloads.converter_tables import price_rows, ramp_rows, read_voltage_rows, temperature_rows
 from workloads.kws.hardware import JudgedNetwork
 from workloads.kws.model import KeywordNet
 from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
 from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
-from periphery.prices.component import Component
-from periphery.prices.leakage import leakage_libraries, papers
-from workloads.always_on import period_cost
 from workloads.ledger import Ledger
 from workloads.priced import LayerOnChip, Priced, layers_of
 from workloads.recordings.clips import Clips
 from workloads.result import SHARE, Comparison, Quality, Result, VariantResult
 from workloads.statistics import interval, when
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIGURES = {"accuracy": SHARE}
 
@@ -132,6 +135,7 @@ class KeywordTables(Ledger):
                 if gate.ramp is not None and gate.group.function.name == "sigmoid":
                     read_voltage_rows(self, chip, gate.ramp, rng=chips.rng)
                     temperature_rows(self, name, chip, gate.group.function, rng=chips.rng)
+        self.note(*(f"{name}: {sentence}." for sentence in wire_notes(chips)))
         self._written(variant, chips)
         self._taken_for_granted(variant)
 
@@ -188,12 +192,16 @@ class KeywordTables(Ledger):
                 f"{variant.name}: wires of {node_nm:g} nm, {chip.lines.r_word_ohm:.3g} ohm and "
                 f"{chip.lines.r_bit_ohm:.3g} ohm a cell along word and bit lines: {chip.wires.source}."
             )
+        elif chip.wires is not None and chip.wires.source:
+            self.note(f"{variant.name}: resistance of its wires: {chip.wires.source}.")
 
     def _accuracy(self, variant: str, stage: str, split: int, chip: int, t_s: float, accuracy: float) -> None:
         self.add("accuracy", variant=variant, stage=stage, split=split, chip=chip, t_s=t_s, accuracy=accuracy)
 
     def _converters(self) -> pd.DataFrame:
         """Accuracy and cost of every variant at its first time, by readout and bits: ramp beside conventional chain."""
+        import pandas as pd
+
         accuracy, rows = pd.DataFrame(self.rows["accuracy"]), []
         for variant in self.experiment.variants:
             chip, cost = variant.chip, self.costs[variant.name]
@@ -231,8 +239,8 @@ class KeywordTables(Ledger):
         self.estimated_prices()
         if self.experiment.duty is not None and self.experiment.duty.mode == "continuous":
             self.note(
-                "Accuracy was measured in mode window: clips of one second, each from an empty state and normalised as a "
-                "whole, with the mean of the last hidden states as answer. With state carried for ever it was not "
+                "Accuracy was measured in mode window: clips of one second, each from an empty state and normalised as "
+                "a whole, with the mean of the last hidden states as answer. With state carried for ever it was not "
                 "measured, so the average power of mode continuous has no accuracy of its own."
             )
         if self.still:
@@ -287,6 +295,7 @@ class KeywordTables(Ledger):
             default=variant.default,
             device=chip.weights.device.kind,
             ramp_device=chip.ramp.device.kind if chip.readout == "ramp" else None,
+            wires="ideal" if chip.lines is None or chip.lines.ideal else "resistive",
             readout=chip.readout,
             compensation=chip.compensation.mode,
             bits=chip.bits,

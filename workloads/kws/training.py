@@ -50,8 +50,8 @@ class Training:
     aware : the second stage, from the first one's weights, once for every bit width among the variants
     tune_given_weights : whether a network that the user gives (``--weights``) goes through the second stage; otherwise
         the chips hold it as it is
-    weight_noise : error of the weights in the second stage, drawn per batch, over the largest weight [1]. One generic
-        value serves every device, so that variants differ in hardware alone
+    weight_noise : error of the weights in the second stage, drawn per batch, over the largest weight [1]; None takes
+        that of the default variant's cells. One value serves every variant, so that they differ in hardware alone
     weight_limit, output_limit : magnitudes to which the recurrent layer's and the read-out's weights are clipped
     weight_decay : decoupled weight decay (not of biases)
     label_smoothing : share of the target spread over all classes [1]
@@ -63,7 +63,7 @@ class Training:
     software: Stage = Stage(steps=2500)
     aware: Stage = Stage(steps=400, learning_rate=0.002, warm_up=0.05, mixup=0.0)
     tune_given_weights: bool = False
-    weight_noise: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.02
+    weight_noise: Annotated[float, Interval(ge=0.0, le=1.0)] | None = None
     weight_limit: Annotated[float, Gt(0.0)] = 1.0
     output_limit: Annotated[float, Gt(0.0)] = 1.0
     weight_decay: Annotated[float, Ge(0.0)] = 0.05

@@ -48,7 +48,7 @@ def estimate(settings: KeywordSpotting) -> Estimate:
     data = Batches(x[None].half(), y, x[:2], y[:2])
     net = KeywordNet(settings.model, mfcc.n_mfcc, len(LABELS), rng=rng)
     form = number_format(settings)
-    aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=how.weight_noise)
+    aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=settings.weight_noise)
 
     def trained(stage: Stage, aware: Aware | None) -> float:
         few, options = replace(stage, steps=_STEPS), RunOptions()
@@ -80,13 +80,13 @@ def papers(settings: KeywordSpotting) -> set[str]:
     found: set[str] = set()
     for variant in settings.variants:
         chip = variant.chip.without_data()
-        net = KeywordNet(settings.model, settings.features.mfcc.n_mfcc, len(LABELS), rng=Stream.root(0))
+        net = KeywordNet(settings.model, settings.features.mfcc.n_mfcc, len(LABELS), rng=Stream.root(0)).to("meta")
         mapped = mapped_keywords(net, chip, output_limit=1.0)
         components = mapped.components()
         for actions in mapped.actions().values():
             found |= cited(price(actions, node_nm=chip.node_nm, components=components), components)
         if chip.readout == "conventional":
-            found.add(chip.adc.price)
+            found.add(chip.adc.price_model)
     return found
 
 

@@ -41,4 +41,4 @@ def read_exactly(chip: Liquid) -> Liquid:
 
 def hardware_of(chip: Liquid) -> dict[str, Any]:
     """What a liquid's hardware is, as ``metrics.json`` states it for a variant."""
-    return {"device": chip.device.kind, "pairing": chip.pairing, "read_path": chip.read_path}
+    return {"device": chip.device.kind, "wires": "ideal", "pairing": chip.pairing, "read_path": chip.read_path}

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pooch  # type: ignore[import-untyped,unused-ignore]
-import requests  # type: ignore[import-untyped,unused-ignore]
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import (
@@ -69,6 +68,8 @@ def fetch(remote: RemoteFile, *, within_s: float = 9.0, progress: bool = True) -
     ``within_s`` bounds how long the server may take to answer at all; the transfer itself may take longer and shows a
     bar on standard error. Raises ``Unavailable`` with the reason when there is no network, no space or another file.
     """
+    import requests  # type: ignore[import-untyped,unused-ignore]
+
     found = cached(remote)
     if found:
         return found
@@ -97,6 +98,8 @@ def fetch(remote: RemoteFile, *, within_s: float = 9.0, progress: bool = True) -
 
 def _ask(url: str, within_s: float) -> None:
     """Ask the server for the file's header; a thread, since a name look-up has no time limit."""
+    import requests
+
     answer: list[str] = []
 
     def ask() -> None:

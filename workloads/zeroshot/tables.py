@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mappings.liquid.run import LiquidRun
 from workloads.ledger import Ledger, compared
-from workloads.priced import Priced
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
 from workloads.lsm.chips import hardware_of
+from workloads.priced import Priced
 from workloads.recordings.events import Recordings
 from workloads.result import INTERVAL, SHARE, Comparison, Data, Panel, Quality, Result, VariantResult
 from workloads.statistics import deviation, interval
 from workloads.zeroshot.learning import Contrastive, Epochs
 from workloads.zeroshot.settings import ZeroShot, ZeroShotVariant
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIGURES = {"unseen": SHARE, "seen": SHARE}
 
@@ -206,6 +209,8 @@ class ZeroShotTables(Ledger):
         )
 
     def _panels(self, tables: dict[str, pd.DataFrame]) -> tuple[Panel, ...]:
+        import pandas as pd
+
         guessing = [{"system": "guessing", "asked": metric, "accuracy": self.chance(metric)} for metric in FIGURES]
         learnt = tables["retrieval"][tables["retrieval"].headline]
         tables["headline"] = pd.concat([pd.DataFrame(guessing), learnt], ignore_index=True).reindex(

@@ -28,7 +28,7 @@ from mappings.tile import Tile
 from periphery.adc.kinds import AnyADC
 from periphery.adc.quantiser import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
-from periphery.prices.adc import adc_component
+from periphery.prices.adc import adc_component, priced_by
 from periphery.prices.component import Component
 
 
@@ -69,7 +69,8 @@ class SparseChip:
     device, encoding : the cell, and how a value becomes cells
     driver, input_bits : word-line drivers, and bits of an input with its sign: 2 for A of 0 and 1
     adc, adc_bits : the converter and its resolution
-    adc_price, adc_rate_per_s : price model, and conversions per second of one converter [1/s]
+    adc_price : price model of the converter, which must be for its kind; None takes the first that is
+    adc_rate_per_s : conversions per second of one converter [1/s]
     columns_per_adc : values side by side that take turns on one converter
     adc_swing_V : integrator voltage at full scale, to which the converter's errors in volts relate [V]; an estimate
     rows_at_once : rows driven in one activation at most; None: as many as the converter's codes distinguish
@@ -94,7 +95,7 @@ class SparseChip:
     input_bits: Annotated[int, Interval(ge=2, le=12)] = 2
     adc: AnyADC = Quantiser()
     adc_bits: Annotated[int, Interval(ge=1, le=12)] = 6
-    adc_price: str = "andrulis2024"
+    adc_price: str | None = None
     adc_rate_per_s: Annotated[float, Interval(ge=1.0, le=1e12)] = 1e8
     columns_per_adc: Annotated[int, Interval(ge=1, le=4096)] = 8
     adc_swing_V: Annotated[float, Interval(ge=1e-3, le=100.0)] = 0.5
@@ -103,6 +104,12 @@ class SparseChip:
     write_rows_at_once: Annotated[int, Interval(ge=1, le=4096)] = 1
     compensation: Literal["off", "tile"] = "off"
     merge: Merge = field(default_factory=Merge)
+
+    def __post_init__(self) -> None:
+        try:
+            priced_by(self.adc_price, self.adc.kind)
+        except InputError as error:
+            raise InputError(f"adc_price: {problem}" for problem in error.problems) from None
 
     @property
     def parts(self) -> Parts:
@@ -129,9 +136,8 @@ class SparseChip:
     @property
     def converter(self) -> Component:
         """The converter as a component with a price."""
-        return adc_component(
-            self.adc_price, bits=self.adc_bits, rate_per_s=self.adc_rate_per_s, node_nm=self.node_nm
-        )  # fmt: skip
+        model = priced_by(self.adc_price, self.adc.kind)
+        return adc_component(model, bits=self.adc_bits, rate_per_s=self.adc_rate_per_s, node_nm=self.node_nm)
 
     @property
     def word_bits(self) -> int:

@@ -87,7 +87,7 @@ def _sums(product: ProductLayout, pattern: Any) -> kernel.Sums:
 def _read(product: ProductLayout, written: WrittenTiles, t_s: float) -> kernel.TileCells:
     """Tiles as they are ``t_s`` seconds after they were written, in units."""
     chip, parts, array = product.chip, product.parts, written.array
-    reads = array.read_parts(t_s, v_read_V=chip.driver.v_read_V)
+    reads = array.read_parts(t_s, v_read_V=chip.driver.v_read_V, window_s=chip.driver.window_s(chip.input_bits))
     # The number of driven rows times the nominal off current, each digit by its significance.
     off_S = np.array(array.encoded.significance, np.float32)[None, :, None, None] * np.float32(parts.baseline_S)
 

@@ -25,7 +25,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 Order = Literal["natural", "packed", "rcm", "leading", "minhash", "greedy"]
 Ints = NDArray[np.int64]
@@ -68,6 +67,8 @@ def _packed(b: Any, group: int) -> Ordering:
 
 
 def _rcm(b: Any, group: int) -> Ordering:
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
     height, width = b.shape
     pattern = sparse.csr_matrix((np.ones(b.nnz, np.int8), b.indices, b.indptr), shape=b.shape)
     if height == width:

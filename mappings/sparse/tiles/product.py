@@ -181,6 +181,10 @@ def _check(mapping: SparseMapping, b: Any) -> None:
         raise InputError("encoding: a sparse product's scale is the mapping's (scale), and nothing of B is clipped")
     if not chip.driver.exact:
         raise InputError("driver: jitter, mismatch, offset and noise of word-line drivers are not in sparse products")
+    try:
+        chip.device.check_voltage(chip.driver.v_read_V)
+    except InputError as error:
+        raise InputError(f"driver.v_read_V: {chip.device.kind}: {error}") from None
     if not chip.device.linear and chip.driver.amplitude:
         raise InputError("driver: pulses (pwm, bit_serial) on cells whose current is not proportional to the voltage")
 
@@ -232,9 +236,9 @@ def _drive(counts: Floats, chip: SparseChip) -> tuple[Any, Any, Floats]:
     """Counts of every phase that is converted apart, what multiplies a cell's variance, and phase weights."""
     n, driver, bits = torch.from_numpy(counts), chip.driver, chip.input_bits
     if isinstance(driver, BitSerial) and driver.digital_accumulation:
-        planes = driver.planes(n, bits).float().numpy()
-        return planes, planes, np.array(driver.weights(bits))
-    return n[None].float().numpy(), driver.noise_counts(n, bits)[None].float().numpy(), np.ones(1)
+        planes, noise = (driver.planes(n, bits), driver.noise_planes(n, bits))
+        return planes.float().numpy(), noise.float().numpy(), np.array(driver.weights(bits))
+    return n[None].float().numpy(), n.square()[None].float().numpy(), np.ones(1)
 
 
 def _loads(counts: Floats, chip: SparseChip) -> Any:

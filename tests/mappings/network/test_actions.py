@@ -53,8 +53,10 @@ def layer(**changes: Any) -> RecurrentShape:
         "bits": 5,
         "state_bits": 10,
         "readout": "ramp",
+        "groups": 2,
         "ramps": 3,
         "ramp_cells": 111,
+        "ramp_lines": 111,
     }
     return RecurrentShape(**(values | changes))
 
@@ -89,8 +91,8 @@ def test_ramp_step_drives_converts_and_updates_in_the_published_order() -> None:
         "h = o tanh(c)",
     ]
     assert [name for name in order if name in milestones] == milestones
-    # control 20 + input 30 + ramp 37 + (8 + 1.2) + drive 16 + ramp 37 + (8 + 0.6)
-    assert step.latency_s == pytest.approx((20 + 30 + 37 + 9.2 + 16 + 37 + 8.6) * 1e-9)
+    # control 20 + input 30 + ramp 37 + 8 x (0.6 + 0.6 in 2 clocks) + drive 16 + ramp 37 + 8 x 1
+    assert step.latency_s == pytest.approx((20 + 30 + 37 + 16 + 16 + 37 + 8) * 1e-9)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -107,7 +109,9 @@ def test_gates_of_one_column_each() -> None:
     ramp = recurrent_actions(layer(), BUSY, TIMING)
     assert pieces(ramp)["comparator"] == 128 + 32
     assert pieces(ramp)["cell_array"] == 2 * 73 * 128 + 2 * 32
-    assert counts(ramp)["column_front_end", "clock"] == 128 * (30 + 37) + 32 * (16 + 37)
+    ramps = 2 * 37 + 37
+    assert counts(ramp)["column_front_end", "clock"] == pytest.approx(128 * (30 + 37) + 32 * (16 + 37) + ramps)
+    assert pieces(ramp)["column_front_end"] == 128 + 32 + 3
     assert counts(ramp)["comparator", "step"] == 2112 + 528
     assert counts(ramp)["cell_array", "read_J"] == pytest.approx(3e-10 + 2e-12)
     assert counts(ramp)["multiplier", "bit_product"] == 32 * (5 * 10 + 2 * 5 * 5)
@@ -130,6 +134,40 @@ def test_conventional_readout_shares_adcs_and_looks_up_every_activation() -> Non
     assert alone.latency_s < step.latency_s
 
 
+def test_rows_of_ramps_have_drivers_and_a_sequencer() -> None:
+    """Three ramps of 2^n + 5 lines: 111 at 5 bits, 783 at 8; a driver and a flip-flop each, 2.5 um2 together."""
+    for bits, lines in ((5, 3 * 37), (8, 3 * 261)):
+        case = measured_case(bits)
+        step = case.step(load_components())
+        assert case.shape.ramp_lines == lines
+        registers = 32 * (10 + bits) + lines
+        assert pieces(step)["word_line"] == 73 + 32 + lines
+        assert pieces(step)["register"] == registers
+        assert counts(step)["register", "write_bit"] == registers + lines
+        area = {
+            line.component: line.unit_area_m2
+            for line in price(step, node_nm=NODE_NM, components=load_components())
+            if line.instances
+        }
+        assert lines * (area["word_line"] + area["register"]) == pytest.approx(
+            {5: 276e-12, 8: 1943e-12}[bits], rel=0.02
+        )
+
+
+@pytest.mark.parametrize(("latency_s", "clocks"), [(0.4e-9, 1), (1e-9, 1), (2.9e-9, 3)])
+def test_a_digital_unit_takes_values_at_the_rate_of_its_record(latency_s: float, clocks: int) -> None:
+    timing = replace(TIMING, lookup_s=latency_s)
+    step = recurrent_actions(layer(readout="conventional", cell="rnn"), BUSY, timing)
+    (looked,) = [task for task in step.tasks if task.name == "activation of gates"]
+    assert looked.duration_s == pytest.approx(32 / 4 * clocks * 1e-9)
+
+
+def test_lines_of_the_counter_pass_every_row_and_column() -> None:
+    """One Gray-code line turns a clock at every row while inputs are driven, at every column while a ramp rises."""
+    step = recurrent_actions(layer(), BUSY, TIMING)
+    assert counts(step)["code_line", "step"] == 73 * 30 + 128 * 37 + 32 * (16 + 37)
+
+
 def test_gru_drives_its_rows_twice_and_has_no_state_ramp() -> None:
     gru, rnn = (recurrent_actions(layer(cell=cell), BUSY, TIMING) for cell in ("gru", "rnn"))
     drives = [task.name for task in gru.tasks if task.resource == "word_lines"]
@@ -137,7 +175,9 @@ def test_gru_drives_its_rows_twice_and_has_no_state_ramp() -> None:
     assert counts(gru)["code_latch", "write_bit"] == 3 * 32 * 5
     assert pieces(gru)["comparator"] == 96
     assert counts(gru)["multiplier", "bit_product"] == (25 + 2 * 5 * 10) * 32
-    assert pieces(gru)["register"] == counts(gru)["register", "write_bit"] == 10 * 32, "the state as it is simulated"
+    kept = (10 + 5) * 32  # the state as it is simulated, and what leaves
+    assert pieces(gru)["register"] == kept + 111
+    assert counts(gru)["register", "write_bit"] == kept + 2 * 111
     assert gru.latency_s > 2 * (30 + 37) * 1e-9
     assert "multiplier" not in pieces(rnn)
     assert rnn.latency_s == pytest.approx((20 + 30 + 37) * 1e-9)
@@ -180,7 +220,7 @@ def test_dense_layer_has_a_linear_ramp_and_no_activation() -> None:
     assert ramp.ops == 2 * 32 * 12
     assert pieces(ramp)["comparator"] == 12
     for step in (ramp, conventional):
-        assert not {"lookup", "multiplier", "register"} & set(pieces(step))
+        assert not {"lookup", "multiplier"} & set(pieces(step))
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -238,7 +278,8 @@ def test_one_kws_step_at_five_bits_is_the_published_row() -> None:
     cost = case.cost(load_components())
     assert cost["latency_s"] == pytest.approx(161e-9, rel=5e-3)
     assert cost["energy_J"] == pytest.approx(0.595e-9, rel=5e-3)
-    assert cost["area_m2"] == pytest.approx(0.003e-6, rel=0.05)
+    # Published: 0.003 mm2. Lines and sequencers of the ramps (9 %) and registers of the output are counted here.
+    assert cost["area_m2"] == pytest.approx(0.00344e-6, rel=0.02)
     assert cost["tops_per_W"] == pytest.approx(31.0, rel=0.02)
 
 

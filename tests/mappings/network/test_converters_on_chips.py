@@ -17,11 +17,12 @@ from periphery.adc.activation import Cordic, PiecewiseLinear
 from periphery.adc.calibration import RangeCalibration
 from periphery.adc.kinds import ADCS, SAR, LinearRamp, Quantiser
 from periphery.drivers import PWMDriver
+from tests.quiet import CIRCUIT
 
 INPUTS, HIDDEN, SAMPLES, STEPS = 7, 5, 16, 6
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
 COLUMN = RampColumn(device=Ideal(), capacitor_mismatch=0.0)
-RAMP = Chip(bits=6, weights=Weights(device=Ideal()), ramp=COLUMN, comparator=QUIET)
+RAMP = Chip(bits=6, weights=Weights(device=Ideal()), ramp=COLUMN, **CIRCUIT)
 LINEAR = replace(RAMP, readout="conventional", adc=ConventionalADC(bits=8, range_z=5.0))
 
 
@@ -40,6 +41,7 @@ def layer_of(cell: str = "lstm") -> RecurrentLayer:
         normal(gates, INPUTS),
         normal(gates, HIDDEN, seed=1),
         normal(gates, seed=2) / 2,
+        reset="before",
     )
 
 
@@ -158,7 +160,7 @@ def test_converters_and_units_are_counted_timed_and_stand_on_the_chip() -> None:
     assert adc not in ramp
     assert 0 < ramp["comparator.step"] < HIDDEN * 256
     assert ramp["ramp_generator.step"] == 256
-    assert ramp_stands["comparator"] == HIDDEN
+    assert ramp_stands["comparator"] == LINEAR.columns, "those of a whole tile"
     assert ramp_turn == pytest.approx(256e-9)
     assert turn == pytest.approx(HIDDEN * 1e-8)
     assert stands["lookup"] == LINEAR.lanes

@@ -20,10 +20,11 @@ from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.drivers import AnyDriver, PWMDriver
 from periphery.drivers.amplitude import AmplitudeDAC
 from periphery.drivers.bit_serial import BitSerial
+from tests.quiet import CIRCUIT
 
 INPUTS, HIDDEN, SAMPLES, STEPS = 9, 6, 16, 5
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
-RAMP = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()), comparator=QUIET)
+RAMP = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()), **CIRCUIT)
 LINEAR = replace(RAMP, readout="conventional", adc=ConventionalADC(bits=12, range_z=8.0))
 
 
@@ -45,7 +46,8 @@ def hidden(chip: Chip, chips: int = 1, t_s: float = 0.0) -> torch.Tensor:
 
 def programmed(matrix: torch.Tensor, chip: Chip) -> ProgrammedMatrix:
     """A matrix ``(rows, columns)`` as written."""
-    return MappedMatrix.of(WeightMatrix((matrix.T,)), chip).program(rng=streams())
+    mapped = MappedMatrix.of(WeightMatrix((matrix.T,)), chip)
+    return mapped.program(mapped.front_end(8.0), rng=streams())
 
 
 SLICED = BitSlices(slice_bits=4, weight_bits=12, combine="digital")

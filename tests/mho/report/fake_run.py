@@ -16,9 +16,9 @@ LABELS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go",
 SOFTWARE = 0.871
 #: name, device, bits, ramp's device, loss at t = 0, loss after a month, compensated
 VARIANTS: tuple[tuple[str, str, int, str, float, float, bool], ...] = (
-    ("taox_5bit", "rram_taox", 5, "rram_taox", 0.008, 0.010, False),
-    ("taox_4bit", "rram_taox", 4, "rram_taox", 0.023, 0.026, False),
-    ("taox_8bit", "rram_taox", 8, "rram_taox", 0.012, 0.013, False),
+    ("ramp_5bit", "rram_taox", 5, "rram_taox", 0.008, 0.010, False),
+    ("ramp_4bit", "rram_taox", 4, "rram_taox", 0.023, 0.026, False),
+    ("ramp_8bit", "rram_taox", 8, "rram_taox", 0.012, 0.013, False),
     ("pcm_ramp_pcm", "pcm", 5, "pcm", 0.012, 0.021, False),
     ("pcm_ramp_pcm_compensated", "pcm", 5, "pcm", 0.012, 0.016, True),
     ("pcm_ramp_taox", "pcm", 5, "rram_taox", 0.012, 0.190, False),
@@ -310,7 +310,7 @@ def _learning(rng: np.random.Generator, splits: int) -> pd.DataFrame:
 
 def _prices() -> pd.DataFrame:
     rows = []
-    for name in ("taox_5bit", "conventional_adc"):
+    for name in ("ramp_5bit", "conventional_adc"):
         rows += [
             (name, "integrator", "NeuRRAM neuron, scaled", 2.4e-13, 5.2e-12, True, "doi 10.1038/s41586-022-04992-8"),
             (name, "integrator", "TIMELY charging unit", 4.17e-14, 4.0e-11, False, "CiMLoop library"),
@@ -324,7 +324,7 @@ def _metrics(
 ) -> dict[str, Any]:
     accuracy, components = tables["accuracy"], tables["components"]
     software = float(accuracy.loc[accuracy["stage"] == "software", "accuracy"].mean())
-    quantised = accuracy[(accuracy["stage"] == "quantised") & (accuracy["variant"] == "taox_5bit")]["accuracy"]
+    quantised = accuracy[(accuracy["stage"] == "quantised") & (accuracy["variant"] == "ramp_5bit")]["accuracy"]
     variants = []
     for place, (name, device, bits, ramp, *_, compensated) in enumerate(VARIANTS):
         quality = []
@@ -363,8 +363,8 @@ def _metrics(
         "comparisons": [
             {"name": name, "text": text, "mean": mean, "low": mean - 0.004, "high": mean + 0.004, "aim": aim, **pairs}
             for name, text, mean, aim in (
-                ("taox_5bit", "TaOx 5-bit at t = 0, against software", -0.008, -0.02),
-                ("taox_4bit", "TaOx 4-bit at t = 0, against software", -0.038, -0.04),
+                ("ramp_5bit", "TaOx 5-bit at t = 0, against software", -0.008, -0.02),
+                ("ramp_4bit", "TaOx 4-bit at t = 0, against software", -0.038, -0.04),
                 ("pcm_ramp_taox", "PCM after one month, against software", -0.19, -0.04),
             )
         ],

@@ -107,13 +107,13 @@ def test_sections_follow_what_a_variant_is_and_not_its_name(broken: Path) -> Non
     """Drift of ramps at several times, whatever their names; a 4-bit ramp called conventional_x is no comparison."""
     renamed = {
         "pcm_ramp_taox": "foo",
-        "taox_4bit": "conventional_x",
+        "ramp_4bit": "conventional_x",
         "conventional_adc": "y",
-        "taox_8bit": "pcm_x",
+        "ramp_8bit": "pcm_x",
     }
     rename_variants(broken, renamed)
     run = report.load(broken)
-    ramps = {"taox_5bit", "conventional_x", "pcm_x", "foo", "pcm_ramp_pcm", "pcm_ramp_pcm_compensated"}
+    ramps = {"ramp_5bit", "conventional_x", "pcm_x", "foo", "pcm_ramp_pcm", "pcm_ramp_pcm_compensated"}
     assert {case["variant"].name for case in drift.drift_cases(run)} == {*ramps, "pcm_ramp_taox_compensated"}
     other = sections.conventional(run)
     assert other is not None
@@ -222,10 +222,10 @@ def test_intervals_and_bars_of_shares_end_at_0_and_100_percent(broken: Path) -> 
 def test_text_of_users_is_escaped(broken: Path) -> None:
     evil = "<script>alert(1)</script>"
     for path in broken.glob("*.csv"):
-        path.write_text(path.read_text().replace("taox_4bit", evil).replace("sram_buffer", evil))
+        path.write_text(path.read_text().replace("ramp_4bit", evil).replace("sram_buffer", evil))
     for name in ("metrics.json", "manifest.json", "config.resolved.yaml"):
         path = broken / name
-        path.write_text(path.read_text().replace("taox_4bit", evil).replace("invented", evil))
+        path.write_text(path.read_text().replace("ramp_4bit", evil).replace("invented", evil))
     page = report.html(broken)
     assert page.count("<script") == 1  # the page's own
     assert "&lt;script&gt;alert(1)" in page
@@ -295,7 +295,7 @@ def test_drift_sentence_follows_the_figures(run_dir: Path) -> None:
 @pytest.mark.usefixtures("no_figures")
 def test_whatever_ramp_is_measured_at_two_times_has_its_drift_shown(broken: Path) -> None:
     """One drifting variant, of cells that are not phase change, and its loss within what chance makes."""
-    chosen = "taox_4bit"
+    chosen = "ramp_4bit"
 
     def one_drifts(metrics: dict[str, Any]) -> None:
         for variant in metrics["variants"]:
@@ -335,10 +335,10 @@ def test_confusion_shares_add_up_and_numbers_become_labels(broken: Path) -> None
 def test_prices_of_a_component_that_a_variant_lacks_change_no_inference(broken: Path) -> None:
     assert report.html(broken).count("Inference would take") == 2
     prices = pd.read_csv(broken / "prices.csv")
-    prices["chosen"] &= prices["variant"] != "taox_5bit"
+    prices["chosen"] &= prices["variant"] != "ramp_5bit"
     prices.to_csv(broken / "prices.csv", index=False)
     page = report.html(broken)
-    mine = page[page.index('<div data-group="prices" data-variant="taox_5bit"') :]
+    mine = page[page.index('<div data-group="prices" data-variant="ramp_5bit"') :]
     mine = mine[: mine.index("</table>")]
     assert "Inference would take" not in mine
     assert "not available" not in mine
@@ -349,7 +349,7 @@ def test_prices_of_a_component_that_a_variant_lacks_change_no_inference(broken: 
 def test_other_price_model_scales_its_component_alone(run_dir: Path) -> None:
     run = report.load(run_dir)
     used, cheaper, _ = price_rows(run)[:3]
-    energy = run.rows("components", variant="taox_5bit", component="integrator")["energy_J"].sum()
+    energy = run.rows("components", variant="ramp_5bit", component="integrator")["energy_J"].sum()
     assert used["total_J"] == run.default.cost["energy_J"]
     assert used["total_J"] - cheaper["total_J"] == pytest.approx(energy * (1 - 4.17e-14 / 2.4e-13))
 
@@ -358,7 +358,7 @@ def test_other_price_model_scales_its_component_alone(run_dir: Path) -> None:
 def test_totals_that_do_not_add_up_are_said(broken: Path) -> None:
     assert "components.csv adds up to" not in report.html(broken)
     edit(broken / "metrics.json", lambda metrics: metrics["variants"][1]["cost"].update(energy_J=1.0))
-    assert "taox_4bit: metrics.json states energy_J = 1.00 J, while components.csv adds up to" in report.html(broken)
+    assert "ramp_4bit: metrics.json states energy_J = 1.00 J, while components.csv adds up to" in report.html(broken)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ def test_bad_metrics_are_all_named_at_once(broken: Path) -> None:
     with pytest.raises(InputError) as caught:
         report.load(broken)
     assert "variants: exactly one must be the default (got 0 of 8)" in caught.value.problems[0]
-    assert "variants.taox_8bit.quality at t_s = 0: accuracy: must be an object" in caught.value.problems[1]
+    assert "variants.ramp_8bit.quality at t_s = 0: accuracy: must be an object" in caught.value.problems[1]
 
 
 def test_no_run_directory(tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ def test_no_run_directory(tmp_path: Path) -> None:
 
 def test_variant_called_null_stays_a_name(broken: Path) -> None:
     for path in [*broken.glob("*.csv"), broken / "metrics.json"]:
-        path.write_text(path.read_text().replace("taox_4bit", "null"))
+        path.write_text(path.read_text().replace("ramp_4bit", "null"))
     run = report.load(broken)
     assert len(run.rows("layers", variant="null")) == 2
 
@@ -416,7 +416,7 @@ def test_csv_stacks_runs_in_one_long_table(run_dir: Path, tmp_path: Path) -> Non
     table = pd.read_csv(output)
     assert set(table["run"]) == {str(run_dir), str(second)}
     assert (table["kind"] == "quality").sum() == 2 * len(VARIANTS) * len(TIMES_S)
-    energy = table[(table["name"] == "energy_J") & (table["variant"] == "taox_5bit") & (table["seed"] == 0)]
+    energy = table[(table["name"] == "energy_J") & (table["variant"] == "ramp_5bit") & (table["seed"] == 0)]
     assert energy["value"].tolist() == [report.load(run_dir).default.cost["energy_J"]]
     assert energy["unit"].tolist() == ["J"]
 
@@ -435,7 +435,7 @@ def test_markdown_states_accuracy_cost_and_synthetic_data(run_dir: Path, capsys:
     mean = report.load(run_dir).default.quality[0].spread("accuracy").mean
     assert mean is not None
     assert "ideal chip: 8" in text
-    assert f"| taox_5bit (default) | 8 | {100 * mean:.1f} % ±" in text
+    assert f"| ramp_5bit (default) | 8 | {100 * mean:.1f} % ±" in text
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| ")]
     assert set(widths) == {7, 8}
 
@@ -481,3 +481,21 @@ def test_other_tasks_report_their_own_metric(broken: Path) -> None:
     page = report.html(broken)
     assert "<h2>Relative error over time</h2>" in page
     assert long_table([report.load(broken)]).query("kind == 'quality'")["name"].unique().tolist() == ["relative_error"]
+
+
+def test_a_keyword_run_stands_beside_published_chips_with_the_mode_of_its_figures(tmp_path: Path) -> None:
+    folder = write_fake_run(tmp_path / "run", chips=1)
+    config = (folder / "config.resolved.yaml").read_text(encoding="utf-8")
+    duty = "kind: kws\nduty: {mode: continuous, period_s: 0.02, features: mfcc_serial, gating: null}\n"
+    (folder / "config.resolved.yaml").write_text(config + duty, encoding="utf-8")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for variant in metrics["variants"]:
+        variant["cost"] |= {"average_power_W": 1.09e-5, "period_J": 2.18e-7, "period_s": 0.02}
+        variant["cost_interval"] = {"tops_per_W": [20.0, 28.0], "average_power_W": [8.6e-6, 1.6e-5]}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    page = report.html(folder)
+    assert "Beside published chips" in page
+    assert "AAD-KWS, normal" in page
+    assert "measured in mode window" in page
+    assert "20 to 28 by prices" in page
+    assert "8.6 to 16 µW by prices" in page

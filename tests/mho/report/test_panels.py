@@ -22,7 +22,7 @@ SWEEP = pd.DataFrame(
         "low": [0.89, 0.8, 0.4, 0.9, 0.88, 0.7],
         "high": [0.91, 0.9, 0.6, 0.92, 0.92, 0.9],
         "energy_J": [1e-9, 2e-9, 3e-9] * 2,
-        "variant": ["taox_5bit"] * 3 + ["taox_4bit"] * 3,
+        "variant": ["ramp_5bit"] * 3 + ["ramp_4bit"] * 3,
         "row": range(6),
         "column": [0, 1, 2, 2, 1, 0],
     }

@@ -9,7 +9,7 @@ import pytest
 from devices import InputError
 from mho.config.read import read
 from mho.listings import listing
-from mho.report.published import ACROSS_TASKS, FIGURES, Mode, Published, every
+from mho.report.published import ACROSS_TASKS, FIGURES, Mode, Published, every, of_task
 from mho.sweep.names import unit_of
 
 CHIPS = every()
@@ -106,3 +106,21 @@ def test_a_key_that_is_no_reference_is_refused() -> None:
         )
     with pytest.raises(ValueError, match="at least one of"):
         Mode(name="empty")
+
+
+def test_keyword_spotters_stand_in_their_own_terms() -> None:
+    rows = {row["label"]: row for row in of_task("kws")}
+    aad, delta = rows["AAD-KWS, normal"], rows["DeltaKWS, 12 classes"]
+    assert aad["average_power_W"].value == 0.8e-6
+    assert (aad["accuracy"].value, aad["accuracy"].of) == (0.978, "Speech Commands, 2 words")
+    assert (delta["energy_J"].value, delta["energy_J"].per) == (36e-9, "decision")
+    for label, row in rows.items():
+        assert row["mode"].counted, label
+    assert of_task("spgemm") == []
+
+
+def test_an_accuracy_on_other_classes_is_not_marked_beside_ours() -> None:
+    outputs = ["accuracy", "average_power_W"]
+    assert CHIPS["shan2021_kws"].marks(outputs, "kws") == []
+    (mark,) = CHIPS["ring_oscillator_kws"].marks(outputs, "kws")
+    assert mark["figures"]["average_power_W"]["value"] == 23e-6

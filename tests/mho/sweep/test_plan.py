@@ -85,7 +85,7 @@ def test_points_of_an_experiment_take_its_default_variant_and_its_times(tmp_path
     ]  # fmt: skip
     config = plan.template.config(plan.points[1].coordinates).data
     (variant,) = config["variants"]
-    assert (variant["name"], variant["chip"]["bits"], variant["default"]) == ("taox_5bit", 3, True)
+    assert (variant["name"], variant["chip"]["bits"], variant["default"]) == ("ramp_5bit", 3, True)
     assert config["evaluation"]["times_s"] == [0.0, 2592000.0]
     assert config["evaluation"]["chips"] == 3
 
@@ -93,7 +93,7 @@ def test_points_of_an_experiment_take_its_default_variant_and_its_times(tmp_path
 def test_an_axis_wins_over_what_a_variant_says_itself(tmp_path: Path) -> None:
     plan = plan_of(
         tmp_path,
-        "base: kws\nvariants: [taox_4bit, conventional_5bit]\naxes: {chip.bits: [3]}\ntimes_s: [0]\n",
+        "base: kws\nvariants: [ramp_4bit, conventional_5bit]\naxes: {chip.bits: [3]}\ntimes_s: [0]\n",
     )
     chips = [plan.template.config(point.coordinates).data["variants"][0]["chip"] for point in plan.points]
     assert [(chip["bits"], chip["readout"]) for chip in chips] == [(3, "ramp"), (3, "conventional")]
@@ -247,8 +247,8 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         ),
         (
             "base: kws_tiny\nvariants: [taox_6bit]",
-            "FILE:2:12: variants[0]: must be a variant of the base (taox_5bit, conventional_5bit, pcm_taox_ramp_on) "
-            "(got taox_6bit); did you mean taox_5bit?",
+            "FILE:2:12: variants[0]: must be a variant of the base (ramp_5bit, conventional_5bit, pcm_rram_ramp_on) "
+            "(got taox_6bit); did you mean ramp_5bit?",
         ),
         ("base: kws_tinny", None),
         ("base: {bits: 3}", "FILE:1:7: kind: must be one of " + ", ".join(WORKLOADS) + " (got nothing)"),
