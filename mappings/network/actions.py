@@ -44,27 +44,17 @@ GATES: dict[Cell, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentShape(LayerShape):
-    """A recurrent layer: inputs + fed_back + bias_rows rows, gates x hidden columns, a cell state of ``state_bits``.
-
-    ``projected``: outputs that a dense layer behind it makes of the hidden units and that come back in their place, or
-    None.
-    """
+    """A recurrent layer: inputs + hidden + bias_rows rows, gates x hidden columns, a cell state of ``state_bits``."""
 
     cell: Cell
     inputs: int
     hidden: int
     state_bits: int
-    projected: int | None = None
 
     @property
     def rows(self) -> int:
         """Word lines: inputs, fed-back outputs, bias."""
-        return self.inputs + self.fed_back + self.bias_rows
-
-    @property
-    def fed_back(self) -> int:
-        """Outputs that come back to the word lines."""
-        return self.hidden if self.projected is None else self.projected
+        return self.inputs + self.hidden + self.bias_rows
 
     @property
     def columns(self) -> int:
@@ -79,7 +69,7 @@ class RecurrentShape(LayerShape):
     @property
     def ops(self) -> float:
         """Operations of one step: two per weight, bias not counted, as in the paper's table."""
-        return 2.0 * (self.inputs + self.fed_back) * self.columns
+        return 2.0 * (self.inputs + self.hidden) * self.columns
 
 
 @dataclass(frozen=True, kw_only=True)

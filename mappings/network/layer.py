@@ -344,8 +344,7 @@ class MappedMatrixLayer(MappedLayer):
 class ProgrammedMatrixLayer(ProgrammedLayer):
     """A layer as written on a batch of chips; it can be read at any time, and gives the same chips each time.
 
-    ``state_cells``: the pairs of cells through which a cell state comes back as charge, ``(chips, 2, hidden)``;
-    ``projection``: the layer that projects the hidden state of a recurrent one.
+    ``state_cells``: the pairs of cells through which a cell state comes back as charge, ``(chips, 2, hidden)``.
     """
 
     mapped: MappedMatrixLayer
@@ -354,7 +353,6 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
     rng: ChipStreams
     state: GroupConverter | None = None
     state_cells: Cells | None = None
-    projection: ProgrammedMatrixLayer | None = None
 
     @property
     def ramps(self) -> list[GroupConverter]:
@@ -383,8 +381,7 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
             variance = device.read_sigma_S(cells_S, self.state_cells).square().sum(1)[:, None] / span_S**2
             read_state = StateRead(state.group, state.at(t_s), gain, variance if bool((variance > 0).any()) else None)
         columns = ColumnsRead.of(self.matrix.reading(chip).at(t_s), converters, t_s, factors)
-        read = mapped.read(columns, factors, len(self.rng), read_state)
-        return read if self.projection is None else read.projected(self.projection.at(t_s, before=factors.ramp))
+        return mapped.read(columns, factors, len(self.rng), read_state)
 
     def renewed(self, t_s: float) -> tuple[list[GroupConverter], GroupConverter | None]:
         """Converters of columns and of the state, bias cells programmed again at ``t_s`` where the chip does so."""
@@ -413,9 +410,6 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
             state_pulses=activity.mean("state_pulses"),
             state_clocks=activity.mean("state_clocks"),
             state_compare_steps=activity.mean("state_compare_steps"),
-            projection=self.projection.observed(activity.projection)
-            if self.projection is not None and activity.projection is not None
-            else None,
         )
 
     def written(self) -> list[WrittenCells]:
@@ -437,8 +431,6 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
                 of = converter.ramp.ramp
                 cells = [of.steps, *(trim.cells for trim in of.bias)]
                 parts.append(WrittenCells(part=converter.mapped.name, device=ramp, cells=cells))
-        if self.projection is not None:
-            parts += [replace(one, part=f"projection: {one.part}") for one in self.projection.written()]
         return parts
 
 
@@ -501,10 +493,6 @@ class MatrixLayerRead(LayerRead):
                 f"(got {len(noise.generators)} chips and {noise.samples} samples)"
             )
         return self.answers(inputs, noise, activity)
-
-    def projected(self, projection: MatrixLayerRead) -> MatrixLayerRead:
-        """The layer with the one that projects its hidden state."""
-        raise NotImplementedError(f"{type(self).__name__} projects nothing")
 
     @abstractmethod
     def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:

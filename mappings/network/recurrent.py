@@ -14,24 +14,22 @@ nonlinear conversion there is no linear partial sum to which the gate could be a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 
-from devices import ChipStreams, InputError
+from devices import InputError
 from mappings.actions import Actions
-from mappings.chip import Chip, OutputConverter
+from mappings.chip import Chip
 from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, MappedConverter, range_z
 from mappings.contract import WordFormat
 from mappings.matrix import MappedMatrix, WeightMatrix
 from mappings.network.actions import GATES, Cell, RecurrentShape, recurrent_actions
-from mappings.network.dense import DenseLayer
-from mappings.network.layer import MappedMatrixLayer, MatrixLayer, ProgrammedMatrixLayer, StateRead
+from mappings.network.layer import MappedMatrixLayer, MatrixLayer, StateRead
 from mappings.network.recurrent_run import RecurrentRead
 from mappings.step import StepActivity
 from periphery import SIGMOID, TANH
-from periphery.prices.component import Component
 
 TORCH_ORDER: dict[Cell, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",)}
 RESET_AFTER = (
@@ -50,7 +48,6 @@ class RecurrentLayer(MatrixLayer):
     cell: Cell
     hidden: int
     weights: WeightMatrix
-    projection: WeightMatrix | None = None
 
     @classmethod
     def from_torch(
@@ -59,52 +56,35 @@ class RecurrentLayer(MatrixLayer):
         weight_ih: torch.Tensor,
         weight_hh: torch.Tensor,
         bias: torch.Tensor | None,
-        projection: torch.Tensor | None = None,
         *,
         reset: Literal["before", "after"] = "after",
     ) -> RecurrentLayer:
         """From tensors named and ordered as torch does; ``bias`` is the sum of torch's two.
 
-        ``projection``: ``(projected, hidden)``, torch's ``weight_hr`` of an LSTM, whose product with the hidden state
-        leaves and comes back in its place. ``reset``: a GRU must have been trained with its reset gate ``before`` the
-        product, which nothing in its tensors tells. Raises InputError for another GRU, and for shapes that do not fit
-        the cell.
+        ``reset``: a GRU must have been trained with its reset gate ``before`` the product, which nothing in its tensors
+        tells. Raises InputError for another GRU, and for shapes of another cell or of a projected hidden state.
         """
-        hidden, gates = (weight_hh if projection is None else projection).shape[-1], len(TORCH_ORDER[cell])
+        hidden, gates = weight_hh.shape[-1], len(TORCH_ORDER[cell])
         if cell == "gru" and reset != "before":
             raise InputError(f"reset: must be 'before' for a GRU (got {reset!r}): {RESET_AFTER}")
-        if projection is not None:
-            if cell != "lstm":
-                raise InputError(f"projection: only of an LSTM, as in torch (got one of a cell of kind {cell})")
-            if projection.dim() != 2 or weight_hh.shape != (gates * hidden, len(projection)):
-                raise InputError(
-                    "weight_hh, projection: of h units projected to p they are "
-                    f"({gates} h, p) and (p, h) (got {tuple(weight_hh.shape)} and {tuple(projection.shape)})"
-                )
-        elif weight_hh.shape != (gates * hidden, hidden) or weight_ih.shape[:-1] != (gates * hidden,):
+        if weight_hh.shape != (gates * hidden, hidden) or weight_ih.shape[:-1] != (gates * hidden,):
             raise InputError(
                 f"weight_ih, weight_hh: of h units of torch's {cell} they are ({gates} h, inputs) and ({gates} h, h), "
                 f"without a projection (got {tuple(weight_ih.shape)} and {tuple(weight_hh.shape)})"
             )
         names = [*GATES[cell][0], *GATES[cell][1]]
         order = torch.cat([torch.arange(hidden) + TORCH_ORDER[cell].index(name) * hidden for name in names])
-        weights = WeightMatrix((weight_ih, weight_hh), bias, order)
-        return cls(cell, hidden, weights, None if projection is None else WeightMatrix((projection,)))
-
-    @property
-    def parameters(self) -> int:
-        """Weights, biases and the projection included."""
-        return self.weights.parameters + (0 if self.projection is None else self.projection.parameters)
+        return cls(cell, hidden, WeightMatrix((weight_ih, weight_hh), bias, order))
 
     @property
     def inputs(self) -> int:
         """Values that come in at every step."""
-        return self.weights.inputs - self.outputs
+        return self.weights.inputs - self.hidden
 
     @property
     def outputs(self) -> int:
-        """Hidden units, or what they are projected to."""
-        return self.hidden if self.projection is None else self.projection.columns
+        """Hidden units."""
+        return self.hidden
 
     def follows_data(self, chip: Chip) -> bool:
         """Whether ranges or levels of the gates' converters are chosen for data on this chip."""
@@ -140,11 +120,6 @@ class RecurrentLayer(MatrixLayer):
             units = ColumnGroup.cut(TANH, 0, self.hidden, chip.columns, chip.columns_per_ramp)
             # What comes back from the digital state is a whole number of clock periods: no data to choose levels for.
             state = converter(units, cold.without_data(), "the cell state", "state").following(None)
-        projection = None
-        if self.projection is not None:
-            # Its words are those that are fed back: as many bits, over the range of the word lines.
-            words = replace(chip, output=OutputConverter(bits=chip.bits, limit=chip.driver.x_max))
-            projection = DenseLayer(self.projection, chip.driver.x_max).map(words, name=f"{name} projection")
         return MappedRecurrent(
             layer=self,
             name=name,
@@ -153,7 +128,6 @@ class RecurrentLayer(MatrixLayer):
             front_end=front_end,
             converters=tuple(converters),
             state=state,
-            projection=projection,
         )
 
     def groups(self, chip: Chip) -> list[ColumnGroup]:
@@ -169,15 +143,11 @@ class RecurrentLayer(MatrixLayer):
 
 @dataclass(frozen=True, kw_only=True)
 class MappedRecurrent(MappedMatrixLayer):
-    """Where a recurrent layer goes; its ramps measure by how much its array has shrunk.
-
-    ``projection``: the dense layer that projects the hidden state, on tiles of its own, after each step.
-    """
+    """Where a recurrent layer goes; its ramps measure by how much its array has shrunk."""
 
     measures_drift: ClassVar[bool] = True
 
     layer: RecurrentLayer
-    projection: MappedMatrixLayer | None = None
 
     @property
     def output_words(self) -> WordFormat:
@@ -194,31 +164,8 @@ class MappedRecurrent(MappedMatrixLayer):
         """What the layer needs on the chip, in the words of the price list."""
         layer = self.layer
         return self.shaped(
-            RecurrentShape,
-            cell=layer.cell,
-            inputs=layer.inputs,
-            hidden=layer.hidden,
-            state_bits=self.chip.state.bits,
-            projected=None if layer.projection is None else layer.outputs,
+            RecurrentShape, cell=layer.cell, inputs=layer.inputs, hidden=layer.hidden, state_bits=self.chip.state.bits
         )
-
-    def components(self) -> dict[str, Component]:
-        """The price list, with the converters of the layer and of its projection."""
-        return super().components() | ({} if self.projection is None else self.projection.components())
-
-    def actions(self, activity: StepActivity | None = None) -> Actions:
-        """What one step does, its projection included."""
-        found = super().actions(activity)
-        if self.projection is None:
-            return found
-        return found.then(self.projection.actions(None if activity is None else activity.projection))
-
-    def program(self, *, rng: ChipStreams) -> ProgrammedMatrixLayer:
-        """Write the layer and its projection once on every chip."""
-        programmed = super().program(rng=rng)
-        if self.projection is None:
-            return programmed
-        return replace(programmed, projection=self.projection.program(rng=rng.child("projection")))
 
     def step(self, activity: StepActivity) -> Actions:
         """One step of the sequence."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -19,23 +19,16 @@ from periphery import LookUpConverter
 
 @dataclass(frozen=True)
 class RecurrentRead(MatrixLayerRead):
-    """A recurrent layer at one time, ready to run; ``state``: of an LSTM with a ramp; ``projection``: the layer that
-    projects the hidden state."""
+    """A recurrent layer at one time, ready to run; ``state``: of an LSTM with a ramp."""
 
     in_steps: ClassVar[bool] = True
 
     shape: RecurrentShape
     chip: Chip
     state: StateRead | None
-    projection: MatrixLayerRead | None = None
-
-    def projected(self, projection: MatrixLayerRead) -> RecurrentRead:
-        """The layer with the one that projects its hidden state."""
-        return replace(self, projection=projection)
 
     def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
-        """Run whole sequences: the hidden states of all steps, or their projections, ``(chips, n, steps, outputs)``
-        clock periods.
+        """Run whole sequences: the hidden states of all steps, ``(chips, n, steps, hidden)`` clock periods.
 
         ``inputs``: pulse widths ``([chips | 1,] n, steps, inputs)`` in clock periods, ``n`` a multiple of the block.
         ``activity`` counts what the first ``activity.valid`` samples did (all of them by default), since the last block
@@ -43,15 +36,11 @@ class RecurrentRead(MatrixLayerRead):
         """
         shape, hidden = self.shape, self.shape.hidden
         n, steps = inputs.shape[-3:-1]
-        fed_back = slice(shape.inputs, shape.inputs + shape.fed_back)
-        counted = None
-        if activity is not None and self.projection is not None:
-            counted = activity.projection = activity.projection or Activity()
-            counted.valid = activity.valid
+        fed_back = slice(shape.inputs, shape.inputs + hidden)
         v = torch.zeros((self.chips, n, shape.rows))
         v[..., fed_back.stop :] = float(2 ** (self.chip.bits - 1) - 1)
         c = torch.zeros((self.chips, n, hidden))
-        states = torch.empty((self.chips, n, steps, shape.fed_back))
+        states = torch.empty((self.chips, n, steps, hidden))
         first_pass = (0,) if shape.cell == "gru" else None
         for t in range(steps):
             v[..., : shape.inputs] = inputs[..., t, :]
@@ -71,10 +60,7 @@ class RecurrentRead(MatrixLayerRead):
                 h = c = self._stored((1.0 - u) * candidate + u * c)
             else:
                 h = gates[0]
-            pulses = self._pulses(h)
-            if self.projection is not None:
-                pulses = self._pulses(self.projection.answers(pulses, noise, counted))
-            states[:, :, t] = v[..., fed_back] = pulses
+            states[:, :, t] = v[..., fed_back] = self._pulses(h)
         return states
 
     def _pulses(self, h: torch.Tensor) -> torch.Tensor:

@@ -195,7 +195,7 @@ def test_compensation_is_counted_and_stands_on_the_chip() -> None:
     plain = replace(FINE, readout="ramp", partial_sums="charge")
     made = {}
     for mode in ("off", "global", "per_column"):
-        compensation = Compensation(mode=mode, every_s=1.0)
+        compensation = Compensation(mode=mode, every_s=1.0)  # type: ignore[arg-type]
         mapped = layer.map(replace(plain, compensation=compensation))
         step = mapped.actions()
         made[mode] = {f"{one.component}.{one.action}": one.count for one in step.actions}
