@@ -13,9 +13,9 @@ from crossbar import AnyEncoding, BitSlices, DifferentialPair
 from crossbar.array import why_not_folded
 from crossbar.encoding import RelativeWeights
 from crossbar.wires import Wires
-from devices import AnyDevice, ChipStreams, Ideal, InputError, Stream
-from devices.effects import Stuck
-from mappings.chip_wires import AnyWires, NodeWires
+from devices import AnyDevice, ChipStreams, Device, Ideal, InputError, Stream
+from devices.effects import Stuck, Temperature
+from mappings.chip_wires import AnyWires, NodeWires, OhmWires
 from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
@@ -27,6 +27,8 @@ from periphery.prices.leakage import Library, with_library
 from periphery.supply import AnyReadSupply, Regulated
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
+
+ROOM_K = 300.0
 
 Bits = Annotated[int, Interval(ge=2, le=8)]
 ROUNDS = 2  # of a calibration: the second removes what the first left in the codes
@@ -166,11 +168,12 @@ class Chip:
         null (an idealisation that reports mark) by default
     front_end : what integrates a column's current and holds it for the converter
     read_supply : where the charge through the cells comes from
-    temperature_K : of the circuit [K]
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
     leakage_library : standard cells of which the digital part is made, for its leakage alone; energy, delay and area
         stay those of ``node_nm``
+    temperature_K : temperature of the whole chip while it is read: ``temperature`` effects of its cells and the
+        comparators take it, so that it need be said once; None takes that of the effects, else 300 [K]
     """
 
     description: str = ""
@@ -189,7 +192,6 @@ class Chip:
     ramp: RampColumn
     front_end: AnyFrontEnd = Integrator()
     read_supply: AnyReadSupply = Regulated()
-    temperature_K: Annotated[float, Interval(gt=0.0, le=1000.0)] = 300.0
     comparator: Comparator = Comparator()
     adc: ConventionalADC = ConventionalADC()
     state: CellState = CellState()
@@ -197,13 +199,39 @@ class Chip:
     output: OutputConverter = OutputConverter()
     lanes: Annotated[int, Interval(ge=1, le=65536)] = 4
     leakage_library: Library = "aladdin"
+    temperature_K: Annotated[float, Gt(0.0)] | None = None
 
     def __post_init__(self) -> None:
+        """Refuse what only ramps have on a chip without, and bring all parts to one temperature; ValueError where they
+        state two."""
         if self.readout == "conventional" and (named := self.comparator.of_ramps):
             raise ValueError(
                 f"comparator.{named[0]}: only comparators that watch a ramp have it, and readout: conventional has "
                 "none; leave it out, or take readout: ramp"
             )
+        stated = {} if self.temperature_K is None else {"temperature_K": self.temperature_K}
+        cells = {"weights": self.weights.device, "ramp": self.ramp.device}
+        for part, cell in cells.items():
+            stated |= {f"{part}.device": e.temperature_K for e in _temperatures(cell) if e.reads_elsewhere}
+        if not stated:
+            return
+        if self.comparator.temperature_K != ROOM_K:
+            stated["comparator.temperature_K"] = self.comparator.temperature_K
+        (first, kelvin), *others = stated.items()
+        for other, value in others:
+            if value != kelvin:
+                raise ValueError(f"{other}: a chip has one temperature, {kelvin:g} K by {first} (got {value:g} K)")
+        for part, cell in cells.items():
+            if any(effect.temperature_K != kelvin for effect in _temperatures(cell)):
+                object.__setattr__(self, part, replace(getattr(self, part), device=cell.at_K(kelvin)))
+        if self.comparator.temperature_K != kelvin:
+            object.__setattr__(self, "comparator", replace(self.comparator, temperature_K=kelvin))
+
+    @property
+    def read_K(self) -> float:
+        """Temperature of the chip while it is read, by ``temperature_K`` or by the effects of its cells [K]."""
+        found = [e.temperature_K for cell in self.cells for e in _temperatures(cell)]
+        return self.temperature_K or next(iter(found), ROOM_K)
 
     @property
     def tile(self) -> Tile:
@@ -223,7 +251,7 @@ class Chip:
 
     def price_list(self) -> dict[str, Component]:
         """Records of all circuits as this chip has them, its ordinary converter apart."""
-        records = with_library(load_components(), self.leakage_library, self.temperature_K)
+        records = with_library(load_components(), self.leakage_library, self.read_K)
         return with_cells(records, self.node_nm, weights=self.weights.device.kind, ramp=self.ramp.device.kind)
 
     @property
@@ -246,7 +274,7 @@ class Chip:
     @property
     def lines(self) -> Wires | None:
         """The wires as resistances."""
-        return None if self.wires is None else self.wires.lines(self.node_nm)
+        return self.wires.lines(self.node_nm) if isinstance(self.wires, OhmWires | NodeWires) else self.wires
 
     def line_F(self, rows: int) -> float:
         """Capacitance of a bit line with so many cells; none where wires are ideal [F]."""
@@ -281,7 +309,8 @@ class Chip:
         weights, ramp = self.weights.device.as_written, self.ramp.device.as_written
         if weights is self.weights.device and ramp is self.ramp.device:
             return self
-        return replace(self, weights=replace(self.weights, device=weights), ramp=replace(self.ramp, device=ramp))
+        written = {"weights": replace(self.weights, device=weights), "ramp": replace(self.ramp, device=ramp)}
+        return replace(self, temperature_K=None, **written)  # type: ignore[arg-type]
 
     @property
     def columns_per_ramp(self) -> int | None:
@@ -374,3 +403,7 @@ class Chip:
             f"driver.{name}: a {line} settles in {needed_s:.3g} s (wires.settle_taus time constants): take at least "
             f"{1.006 * needed_s:.3g}, or smaller tiles (got {given_s:.3g})"
         ]
+
+
+def _temperatures(cell: Device) -> list[Temperature]:
+    return [effect for effect in cell.effects if isinstance(effect, Temperature)]

@@ -227,6 +227,7 @@ class StepActivity:
     adc_steps : steps that ordinary ADCs with a comparator a column (or an oscillator) took, summed over conversions
     ramp_charge_C : the same sum over the cells of all ramps [C]
     state_charge_C, state_pulses, state_clocks, state_compare_steps : the same for the way back of the cell state
+    projection : of the matrix that projects a hidden state; None where there is none
     """
 
     array_charge_C: float
@@ -239,6 +240,7 @@ class StepActivity:
     state_pulses: float = 0.0
     state_clocks: float = 0.0
     state_compare_steps: float = 0.0
+    projection: StepActivity | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,8 +46,10 @@ class FrontEnd(ABC):
     noise_share : largest standard deviation of the amplifiers' noise over the range, for ``bias_A: null`` [1]
     stages : stages of the amplifier; its gain is ``intrinsic_gain^stages``, its current and area grow with it
     intrinsic_gain : gain of one stage [1]; an estimate for a cascode of short transistors
-    pair_um2 : gate area of one device of the input pair [um2]
+    pair_um2 : gate area of one device of the input pair, at least that of a device that carries its current [um2]
     A_VT_Vum : threshold matching of a pair [V um]; None is ``A_VT_law`` of the node, an estimate
+    autozero : share of the virtual ground's offset and of the quiescent currents' mismatch that auto-zeroing before each
+        product leaves [1]; an estimate, as switches inject charge
     gamma : noise of the whole amplifier over 4 k T / gm, and of a mirror's device over 4 k T gm [1]; 1 is an estimate
     load_F : capacitance that the amplifier drives beside the line [F]; an estimate
     square_A : current of a square device in moderate inversion, ``2 n mu C_ox U_T^2`` [A]; an estimate
@@ -70,6 +72,7 @@ class FrontEnd(ABC):
     intrinsic_gain: Annotated[float, Interval(ge=2.0, le=1000.0)] = 25.0
     pair_um2: Annotated[float, Gt(0.0)] = 0.5
     A_VT_Vum: Annotated[float, Gt(0.0)] | None = None
+    autozero: Annotated[float, Interval(gt=0.0, le=1.0)] = 0.02
     gamma: Annotated[float, Gt(0.0)] = 1.0
     load_F: Annotated[float, Gt(0.0)] = 10e-15
     square_A: Annotated[float, Gt(0.0)] = 0.6e-6
@@ -109,9 +112,10 @@ class FrontEnd(ABC):
         """Threshold matching of a pair at the load's node [V um]."""
         return A_VT_law(load.node_nm) if self.A_VT_Vum is None else self.A_VT_Vum
 
-    def offset_V(self, load: ColumnLoad) -> float:
-        """Standard deviation of an amplifier's offset [V]: ``A_VT / sqrt(W L)`` (Pelgrom, JSSC 24, 1433 (1989))."""
-        return self.A_VT(load) / math.sqrt(self.pair_um2)
+    def offset_V(self, load: ColumnLoad, current_A: float) -> float:
+        """What auto-zeroing leaves of an amplifier's offset, standard deviation [V]: ``autozero A_VT / sqrt(W L)``
+        (Pelgrom, JSSC 24, 1433 (1989))."""
+        return self.autozero * self.A_VT(load) / math.sqrt(self.input_um2(current_A))
 
     def carrying_um2(self, current_A: float) -> float:
         """Gate area of a device that carries a current at ``gm_per_I`` [um2].
@@ -124,18 +128,21 @@ class FrontEnd(ABC):
         inversion = half * half - 0.25
         return current_A / (self.square_A * inversion) * self.length_um**2
 
+    def input_um2(self, current_A: float) -> float:
+        """Gate area of one device of the pair of an amplifier of that total current [um2]."""
+        return max(self.pair_um2, self.carrying_um2(current_A / (2.0 * self.stages)))
+
     def amplifier_um2(self, current_A: float) -> float:
         """Gate area of one amplifier of that total current [um2]: per stage a pair and a load of the same size."""
-        per_device = current_A / (2.0 * self.stages)
-        return self.stages * 4.0 * max(self.pair_um2, self.carrying_um2(per_device))
+        return self.stages * 4.0 * self.input_um2(current_A)
 
     def amplifier_S(self, current_A: float) -> float:
         """Transconductance of an amplifier of that total current, two branches a stage [S]."""
         return self.gm_per_I * current_A / (2.0 * self.stages)
 
-    def input_F(self, load: ColumnLoad) -> float:
-        """Capacitance of a summing node: the line and the amplifier's input device [F]."""
-        return load.line_F + self.gate_F_per_um2 * self.pair_um2
+    def input_F(self, load: ColumnLoad, current_A: float) -> float:
+        """Capacitance of a summing node: the line and the input of its amplifier of that total current [F]."""
+        return load.line_F + self.gate_F_per_um2 * self.input_um2(current_A)
 
     def sized(self, load: ColumnLoad, least_A: float, circuit: Callable[[float], FrontEndDesign]) -> FrontEndDesign:
         """``circuit`` of the bias that was given, or of the smallest that keeps the targets.
@@ -162,7 +169,7 @@ class FrontEnd(ABC):
         if not settles(self.bias_A):
             raise InputError(
                 f"front_end.bias_A: at least {self.smallest_bias(load.settle_s, least_A, settles):.3g} A for a line of "
-                f"{self.input_F(load):.3g} F and {load.line_S:.3g} S to settle within {load.settle_s:g} s but for "
+                f"{load.line_F:.3g} F and {load.line_S:.3g} S to settle within {load.settle_s:g} s but for "
                 f"{self.gain_error:g} of a pulse (got {self.bias_A:g})"
             )
         return circuit(self.bias_A)
