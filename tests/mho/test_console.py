@@ -35,3 +35,10 @@ def test_one_chip_has_no_deviation() -> None:
     one = summary(metrics(None, 1))
     assert "0: 50.0 % (one chip)" in one
     assert "±" not in one
+
+
+def test_ideal_wires_are_marked() -> None:
+    assert "IDEAL WIRES" not in summary(metrics(0.1, 2))
+    bare = metrics(0.1, 2)
+    bare["variants"][0]["wires"] = "ideal"
+    assert "IDEAL WIRES: no line of taox has a resistance" in summary(bare)

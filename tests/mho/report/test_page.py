@@ -481,3 +481,14 @@ def test_other_tasks_report_their_own_metric(broken: Path) -> None:
     page = report.html(broken)
     assert "<h2>Relative error over time</h2>" in page
     assert long_table([report.load(broken)]).query("kind == 'quality'")["name"].unique().tolist() == ["relative_error"]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_ideal_wires_stand_beside_the_headline(broken: Path) -> None:
+    def ideal(metrics: Any) -> None:
+        for variant in metrics["variants"]:
+            variant["wires"] = "ideal"
+
+    assert "<strong>ideal wires</strong>" not in report.html(broken)
+    edit(broken / "metrics.json", ideal)
+    assert "<strong>ideal wires</strong>" in report.html(broken).split("</header>")[0]
