@@ -166,12 +166,12 @@ def mean_circuit(circuits: Sequence[ColumnCircuit], weights: Sequence[float] | N
 
 
 def ramp_load(chip: Chip, design: RampDesign, range_z: float) -> ColumnLoad:
-    """What hangs on the integrator of a ramp: all of its cells, while they lift it step by step."""
+    """What hangs on the integrator of a ramp while its cells lift it step by step."""
     driver, cells = chip.driver, design.cells_S
     present, each = design.present, design.column.parallel_cells * design.column.columns
     every_S = cells * (each if present is None else present.sum(-1))
-    lines = len(cells)
-    line_S = float(every_S.sum()) / lines
+    lines, clocks = len(cells), float(design.clocks.abs().sum())
+    whole_S = design.loss_S / clocks if design.column.unselected == "gated" else float(every_S.sum())
     return ColumnLoad(
         node_nm=chip.node_nm,
         temperature_K=chip.read_K,
@@ -179,11 +179,11 @@ def ramp_load(chip: Chip, design: RampDesign, range_z: float) -> ColumnLoad:
         read_V=driver.v_design_V,
         charge_per_z_C=driver.v_design_V * driver.t_clk_s * design.unit_S,
         range_z=range_z,
-        line_S=line_S,
+        line_S=whole_S / lines,
         lines=lines,
         line_F=chip.line_F(len(design.clocks)),
         peak_A=float(every_S.max()) * driver.v_design_V,
-        drive_s=float(design.clocks.abs().sum()) * driver.t_clk_s,
+        drive_s=clocks * driver.t_clk_s,
         phases_cancel=False,
         settle_s=driver.t_clk_s,
     )

@@ -48,6 +48,8 @@ class FrontEnd(ABC):
     intrinsic_gain : gain of one stage [1]; an estimate for a cascode of short transistors
     pair_um2 : gate area of one device of the input pair, at least that of a device that carries its current [um2]
     A_VT_Vum : threshold matching of a pair [V um]; None is ``A_VT_law`` of the node, an estimate
+    autozero : share of the virtual ground's offset and of the quiescent currents' mismatch that auto-zeroing before each
+        product leaves [1]; an estimate, as switches inject charge
     gamma : noise of the whole amplifier over 4 k T / gm, and of a mirror's device over 4 k T gm [1]; 1 is an estimate
     load_F : capacitance that the amplifier drives beside the line [F]; an estimate
     square_A : current of a square device in moderate inversion, ``2 n mu C_ox U_T^2`` [A]; an estimate
@@ -70,6 +72,7 @@ class FrontEnd(ABC):
     intrinsic_gain: Annotated[float, Interval(ge=2.0, le=1000.0)] = 25.0
     pair_um2: Annotated[float, Gt(0.0)] = 0.5
     A_VT_Vum: Annotated[float, Gt(0.0)] | None = None
+    autozero: Annotated[float, Interval(gt=0.0, le=1.0)] = 0.02
     gamma: Annotated[float, Gt(0.0)] = 1.0
     load_F: Annotated[float, Gt(0.0)] = 10e-15
     square_A: Annotated[float, Gt(0.0)] = 0.6e-6
@@ -110,8 +113,9 @@ class FrontEnd(ABC):
         return A_VT_law(load.node_nm) if self.A_VT_Vum is None else self.A_VT_Vum
 
     def offset_V(self, load: ColumnLoad, current_A: float) -> float:
-        """Standard deviation of an amplifier's offset [V]: ``A_VT / sqrt(W L)`` (Pelgrom, JSSC 24, 1433 (1989))."""
-        return self.A_VT(load) / math.sqrt(self.input_um2(current_A))
+        """What auto-zeroing leaves of an amplifier's offset, standard deviation [V]: ``autozero A_VT / sqrt(W L)``
+        (Pelgrom, JSSC 24, 1433 (1989))."""
+        return self.autozero * self.A_VT(load) / math.sqrt(self.input_um2(current_A))
 
     def carrying_um2(self, current_A: float) -> float:
         """Gate area of a device that carries a current at ``gm_per_I`` [um2].

@@ -147,9 +147,9 @@ class Integrator(FrontEnd):
                 _offset(load, self.offset_V(load, amplifier_A)),
                 Term(
                     name="mismatch of the quiescent current",
-                    equation="n (I_q sigma_M T / q)^2" if seen else "cancelled by phases of equal length",
+                    equation="n (autozero I_q sigma_M T / q)^2" if seen else "cancelled by phases of equal length",
                     source="mirror matching",
-                    coefficients=(seen * (input_A * sigma) ** 2,),
+                    coefficients=(seen * (self.autozero * input_A * sigma) ** 2,),
                 ),
             ),
             losses=(
@@ -268,6 +268,6 @@ def _offset(load: ColumnLoad, offset_V: float) -> Term:
     return Term(
         name="virtual ground",
         equation="cancelled by phases of equal length" if load.phases_cancel else "n (V_os G T / q)^2",
-        source="V_os = A_VT / sqrt(W L)",
+        source="V_os = autozero A_VT / sqrt(W L)",
         coefficients=(0.0, 0.0, load.lines * (charge_C / load.charge_per_z_C) ** 2),
     )

@@ -138,6 +138,8 @@ class Ramp:
         unit = design.unit_S / (1.0 + self.mismatch.double())
         risen = charge.cumsum(-1) / unit[..., None]
         variance = variance / unit.square()[..., None]
+        if column.unselected == "gated":
+            total_S = loss / clocks.abs().sum()
         if self.integrator is not None:
             gain = self.integrator.gain(total_S)[..., None]
             risen = risen * gain + self.integrator.tilt_z(total_S, clocks)

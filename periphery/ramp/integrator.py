@@ -5,7 +5,7 @@ periods adds the share m / M of the whole ramp's variance, M all clock periods:
 
     sigma_k^2 = (2 k T G (1 + gamma G / gm) M T_clk / q^2) m_k / M
 
-with G all cells on the ramp's lines, driven or not, and q the charge of one unit of the pre-activation; the front end's
+with G the cells on the ramp's lines: all of them, or on average those that are driven, where the others are gated off, and q the charge of one unit of the pre-activation; the front end's
 design gives the bracket with its further terms. The reset noise of the capacitor, small beside these, is spread alike.
 An offset of the virtual ground draws a constant current and tilts the ramp.
 """
@@ -32,7 +32,7 @@ class RampIntegrator:
     supply_gain: float = 1.0
 
     def gain(self, total_S: torch.Tensor) -> torch.Tensor:
-        """Share of the charge that arrives, for ``total_S (chips, ramps)`` of all cells on a ramp's lines [1]."""
+        """Share of the charge that arrives, for ``total_S (chips, ramps)`` on a ramp's lines [1]."""
         return torch.as_tensor(self.design.gain(total_S / self.design.load.lines)).expand(total_S.shape)
 
     def noise_z2(self, total_S: torch.Tensor, clocks: torch.Tensor) -> torch.Tensor:

@@ -59,6 +59,10 @@ def moved(part: Any, path: str, factor: float) -> Any:
         new = max(1, round(new))
     if name in ("bits",):
         new = min(8, max(3, new))
+    if name == "gm_per_I":
+        new = min(28.0, new)
+    if name == "input_share":
+        new = min(0.9, new)
     if name == "v_read_V":
         return replace(part, v_read_V=new, v_design_V=new)
     return replace(part, **{name: new})
@@ -75,22 +79,27 @@ def figures(chip: Chip) -> dict[str, float]:
     read = programmed.at(0.0).columns
     x = (torch.randn((1, SAMPLES, 2 * SIZE), generator=draw) / 3).clamp(-1.0, 1.0)
     parts = read.matrix.pre_activation(chip.driver.counts(x, chip.bits), BlockNoise(rng.child("read"), [0], SAMPLES))
-    z = torch.stack([part.z for part in parts]).sum(0)
-    exact = (x @ weight.T).double()
-    square = (z.double() - exact).square().mean()
-    square += sum(part.variance.mean() for part in parts if part.variance is not None)
-    conversion = read.conversions[0]
-    square += conversion.offset_z.square().mean() + conversion.sigma_z**2
+    z = torch.stack([part.z for part in parts]).sum(0).double()
+    exact = (x @ weight.T).double().expand_as(z)
+    conversion, wrong = read.conversions[0], z - exact
     if isinstance(conversion, RampConversion):
         design = mapped.converters[0].design
         assert design is not None
-        square += (conversion.levels - design.theta).square().mean()
+        # What the ramp errs by where the exact input crosses it: a gain of both cancels.
+        levels, theta = conversion.levels.double()[:, 0], design.theta
+        at = torch.searchsorted(theta, exact.contiguous()).clamp(1, len(theta) - 1)
+        share = ((exact - theta[at - 1]) / (theta[at] - theta[at - 1])).clamp(0.0, 1.0)
+        chip_of = torch.arange(CHIPS)[:, None, None]
+        error = levels - theta
+        wrong = wrong - torch.lerp(error[chip_of, at - 1], error[chip_of, at], share)
+        square = wrong.square().mean() + torch.diff(theta).square().mean() / 12
         if conversion.walk_sigma is not None:
             square += conversion.walk_sigma.square().cumsum(-1).mean()
-        square += torch.diff(design.theta).square().mean() / 12
     else:
-        square += (2 * chip.adc.range_z / 2**chip.adc_bits) ** 2 / 12
-        square += (exact.abs() - chip.adc.range_z).clamp_min(0.0).square().mean()
+        lost = (exact.abs() - chip.adc.range_z).clamp_min(0.0)
+        square = wrong.square().mean() + lost.square().mean() + (2 * chip.adc.range_z / 2**chip.adc_bits) ** 2 / 12
+    square += sum(part.variance.mean() for part in parts if part.variance is not None)
+    square += conversion.offset_z.square().mean() + conversion.sigma_z**2
     step = mapped.actions()
     cost = summarise(price(step, node_nm=chip.node_nm, components=mapped.components()), step.latency_s, step.ops)
     return {
