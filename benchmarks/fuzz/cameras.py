@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 from collections.abc import Mapping
@@ -185,9 +186,15 @@ def _drawn(rng: random.Random) -> tuple[str, Mapping[str, bytes]]:
     return f"aedat: {about}, bytes changed", dict.fromkeys(good, changed) if whole else good | {"1/3.aedat": changed}
 
 
+LARGE = {"bin": 500 << 20, "aedat": 500 << 20, "csv": 3 << 30}
+"""Bytes of each of ten files that are holes on the disk, by their ending."""
+
+
 def case(number: int, folder: Path, base: Path) -> Case:
     rng = start("cameras", number)
-    listed = turn(number, len(_listed()))
+    listed = turn(number, len(_listed()) + len(LARGE))
+    if listed is not None and listed >= len(_listed()):
+        return _large(list(LARGE)[listed - len(_listed())], folder)
     about, files = list(_listed().items())[listed] if listed is not None else _drawn(rng)
     if about.startswith("alone"):
         (name,) = files
@@ -199,3 +206,14 @@ def case(number: int, folder: Path, base: Path) -> Case:
         name = "data"
         write(folder / name, files)
     return Case(about, ("run", small("small_lsm", folder), "--data", name, "--quiet"))
+
+
+def _large(ending: str, folder: Path) -> Case:
+    """A folder of files whose events no memory would hold, which take no place on the disk."""
+    for k in range(10):
+        path = folder / "data" / str(k % 2) / f"{k}.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.truncate(path, LARGE[ending])
+    about = f"10 files of {LARGE[ending] >> 20} MB: .{ending}"
+    return Case(about, ("run", small("small_lsm", folder), "--data", "data", "--quiet"))

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from configs.bounded import one_sentence, printable
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, members_by_class, part_class_and_name
-from workloads.recordings.events import Recordings, Stored, check_total, gathered, smallest_sensor
+from workloads.recordings.archives import ALLOWED, members_by_class, part_class_and_name, stated_bytes
+from workloads.recordings.events import EVENT_BYTES, Recordings, Stored, check_total, gathered, smallest_sensor
 from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.nmnist import DIGITS
 
@@ -49,6 +49,7 @@ def load_aedat(source: Path, *, data_name: str = "") -> Recordings:
     stored: list[Stored] = []
     problems: list[str] = []
     events = 0
+    check_total(source, stated_bytes(source, (".aedat",)) // EVENT_BYTES)
     for member, parts in members_by_class(source, (".aedat",), largest=LARGEST_FILE_BYTES):
         part, label, name = part_class_and_name(parts)
         try:

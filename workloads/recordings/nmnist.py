@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 
 from configs.bounded import printable
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, Member, members_by_class, part_class_and_name, shortened
+from workloads.recordings.archives import (
+    ALLOWED,
+    Member,
+    members_by_class,
+    part_class_and_name,
+    shortened,
+    stated_bytes,
+)
 from workloads.recordings.events import LONGEST_S, Recordings, check_total, unused_parts
 from workloads.recordings.labelled import DataOrigin
 
@@ -149,6 +156,7 @@ def load_nmnist(source: Path, *, sensor: tuple[int, int, int] | None = None, dat
     reading = _Reading(SENSORS if sensor is None else (sensor,))
     waiting: list[tuple[Member, tuple[str, str, str], bytes]] = []
     waiting_B, events, labels = 0, 0, set()
+    check_total(source, stated_bytes(source, (".bin",)) // EVENT_BYTES)
     for member, path in members_by_class(source, (".bin",)):
         key = part_class_and_name(path)
         labels.add(key[1])
