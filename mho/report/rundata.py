@@ -201,7 +201,8 @@ def _encodable(value: Any) -> Any:
 
 def _located(path: Path, error: ValidationError) -> InputError:
     return InputError(
-        f"{path}: {quoted('.'.join(map(str, problem['loc'])))}: {quoted(problem['msg'], 300)} (got {problem['input']!r:.60})"
+        f"{path}: {quoted('.'.join(map(str, problem['loc'])))}: {quoted(problem['msg'], 300)} "
+        f"(got {problem['input']!r:.60})"
         for problem in error.errors()
     )
 
