@@ -46,7 +46,10 @@ CHIPS_BY_NAME = {
 CHOSEN = {
     "plain": [
         *("bits", "lanes", "rows", "columns", "driver.v_read_V", "driver.t_clk_s", "front_end.swing_V"),
-        *(f"front_end.{name}" for name in ("division", "gm_per_I", "gain_error", "noise_share", "stages", "input_share")),
+        *(
+            f"front_end.{name}"
+            for name in ("division", "gm_per_I", "gain_error", "noise_share", "stages", "input_share")
+        ),
         *("front_end.pair_um2", "front_end.mirror_um2", "comparator.pair_um2", "comparator.step_J"),
     ],
     "ramp": [
@@ -150,4 +153,6 @@ def test_exceptions_are_in_the_docs() -> None:
 
 if __name__ == "__main__":
     for name, path, factor in MOVES:
-        print(f"{path:36s} x {factor}", "  ".join(f"{k} {100 * v:+.2f}%" for k, v in changes(name, path, factor).items()))
+        print(
+            f"{path:36s} x {factor}", "  ".join(f"{k} {100 * v:+.2f}%" for k, v in changes(name, path, factor).items())
+        )
