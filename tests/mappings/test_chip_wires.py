@@ -71,8 +71,8 @@ def test_a_clock_too_short_for_a_line_is_refused_with_the_one_that_would_do() ->
 
 
 def test_a_chip_that_cannot_work_with_its_wires_is_named_with_the_numbers() -> None:
-    """The case of the audit: rram_taox at 16 nm on one tile has kappa 9.8, keeps 0.12 of its weights, and is off by 115 %
-    after one global gain; its largest word line carries 8.5 mS x 0.2 V over half of the time."""
+    """The case of the audit: rram_taox at 16 nm on one tile has kappa 9.8, keeps 0.12 of its weights, and is off by
+    115 % after one global gain; its largest word line carries 8.5 mS x 0.2 V over half of the time."""
     first, second = notes_of(TaOx(), NODE)
     assert (
         "leave 0.12 of the weights (kappa 9.8), 1.1 of it off any one factor; below 0.5 an array is taken as" in first

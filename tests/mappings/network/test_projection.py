@@ -29,7 +29,7 @@ def module() -> torch.nn.LSTM:
     torch.manual_seed(7)
     lstm = torch.nn.LSTM(INPUTS, HIDDEN, proj_size=OUTPUTS, batch_first=True)
     for parameter in lstm.parameters():
-        parameter.data.normal_(0.0, 0.4)
+        parameter.data.normal_(0.0, 0.5)
     return lstm.requires_grad_(False)
 
 
@@ -55,11 +55,11 @@ def run(chip: Chip, *, chips: int = 1, t_s: float = 0.0, activity: Activity | No
 def test_an_ideal_eight_bit_layer_approaches_the_projected_lstm_of_torch(
     readout: Literal["ramp", "conventional"],
 ) -> None:
-    """Every rounding is of about 1/127; the projection sums 8 states of weight 0.4 and rounds twice: within 1.5 LSB,
+    """Every rounding is of about 1/127; the projection sums 8 states of weight 0.5 and rounds twice: within 1.5 LSB,
     and two bits fewer make it four times as large."""
     chip = replace(IDEAL, readout=readout, adc=ConventionalADC(bits=10, range_z=6.0))
     wanted = module().double()(inputs().double())[0][:, -1].float()
-    assert float(wanted.square().mean().sqrt()) > 0.2
+    assert float(wanted.square().mean().sqrt()) > 0.15
     assert float(wanted.abs().max()) < 1.0, "nothing saturates"
     error = {
         bits: float((run(replace(chip, bits=bits))[0] - wanted).square().mean().sqrt()) for bits in (6, 8)
@@ -69,8 +69,11 @@ def test_an_ideal_eight_bit_layer_approaches_the_projected_lstm_of_torch(
 
 
 def test_shape_and_cost_of_a_projected_layer_need_no_weights() -> None:
-    """633 x 8064 gates of 2016 units projected to 504: the size of a published language model."""
-    chip = Chip(weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx()))
+    """633 x 8064 gates of 2016 units projected to 504: the size of a published language model.
+
+    The front end is ideal: weights without values count as 1 at full scale, and 2016 of them in a range of 1 ask for
+    more than any amplifier gives."""
+    chip = replace(IDEAL, bits=5, weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx()))
 
     def empty(*shape: int) -> torch.Tensor:
         return torch.empty(shape, device="meta")
