@@ -175,7 +175,7 @@ class MappedMatrixLayer(MappedLayer):
             lanes=chip.lanes,
             circuit=self.front_end.circuit,
             step_share=chip.comparator.step_share(chip.node_nm),
-            pair_m2=chip.comparator.pair_area_m2,
+            pair_layout_um2=chip.comparator.pair_area_um2,
             ramp_circuit=mean_circuit(*self._ramp_circuits()),
             state_circuit=mean_circuit([] if self.state is None else [self._state_circuit()]),
             charge=Charge(

@@ -5,8 +5,9 @@ periods adds the share m / M of the whole ramp's variance, M all clock periods:
 
     sigma_k^2 = (2 k T G (1 + gamma G / gm) M T_clk / q^2) m_k / M
 
-with G the cells on the ramp's lines: all of them, or on average those that are driven, where the others are gated off, and q the charge of one unit of the pre-activation; the front end's
-design gives the bracket with its further terms. The reset noise of the capacitor, small beside these, is spread alike.
+with G the cells on the ramp's lines (all of them, or the mean of those that are driven where the others are gated off)
+and q the charge of one unit of the pre-activation; the front end's design gives the bracket with its further terms. The
+reset noise of the capacitor, small beside these, is spread alike.
 An offset of the virtual ground draws a constant current and tilts the ramp.
 """
 

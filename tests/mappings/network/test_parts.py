@@ -20,6 +20,7 @@ from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.drivers import AnyDriver, PWMDriver
 from periphery.drivers.amplitude import AmplitudeDAC
 from periphery.drivers.bit_serial import BitSerial
+from periphery.front_end import Integrator
 from tests.quiet import CIRCUIT
 
 INPUTS, HIDDEN, SAMPLES, STEPS = 9, 6, 16, 5
@@ -175,9 +176,12 @@ def test_parts_are_counted_timed_and_priced() -> None:
     assert "pwm_driver.load_bit" not in bits
     assert bits["bit_driver.drive_bit"] > 0
     assert (turns, bits_turns) == (1, 14)
-    charge, charge_stands, _ = counted(replace(LINEAR, weights=Weights(device=Ideal(), encoding=BitSlices())))
+    on_slices = replace(LINEAR, weights=Weights(device=Ideal(), encoding=BitSlices()))
+    charge, charge_stands, _ = counted(on_slices)
     assert charge[adc] == plain[adc]
-    assert charge_stands["column_front_end"] == 4 * stands["column_front_end"]
+    assert charge_stands["column_front_end"] == stands["column_front_end"], "one converter behind four capacitors"
+    built = [counted(replace(chip, front_end=Integrator()))[1]["capacitor_mim"] for chip in (LINEAR, on_slices)]
+    assert built[1] > 2 * built[0], "a capacitor for each significance"
 
 
 @pytest.mark.parametrize("driver", [AmplitudeDAC(pulse_clocks=3, settle_s=1e-9), BitSerial(bit_clocks=2)], ids=str)

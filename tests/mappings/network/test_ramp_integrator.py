@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -27,21 +28,27 @@ def ramp_of(chip: Chip, chips: int = 1) -> Ramp:
     return converter.ramp.ramp
 
 
-def test_white_noise_comes_with_the_clock_periods_of_each_step() -> None:
+def on_the_lines_S(ramp: Ramp) -> float:
+    """Conductance on the lines of a chip's ramp while it rises: all of its cells, or the mean of those driven."""
+    cells_S, column = ramp._cells(0.0)[0][0].double().sum((0, 1, 3)), ramp.design.column
+    clocks = ramp.design.clocks.abs().double()
+    return float(cells_S.sum() if column.unselected == "grounded" else (cells_S * clocks).sum() / clocks.sum())
+
+
+@pytest.mark.parametrize("unselected", ["gated", "grounded"])
+def test_white_noise_comes_with_the_clock_periods_of_each_step(unselected: Any) -> None:
     """2 k T G (1 + gamma G / gm) m T_clk / q^2 a step and more; a ramp without read noise has it all the same."""
-    ramp = ramp_of(CHIP)
+    ramp = ramp_of(replace(CHIP, ramp=replace(COLUMN, unselected=unselected)))
     read, integrator = ramp.read(0.0), ramp.integrator
     assert integrator is not None
     assert read.noise is not None
     clocks, load = ramp.design.clocks.abs().double(), integrator.design.load
     variance = read.noise[0, 0].square()
     torch.testing.assert_close(variance / clocks, (variance.sum() / clocks.sum()).expand(len(clocks)))
-    total_S = ramp._cells(0.0)[0].double().sum()
-    assert float(variance.sum()) == pytest.approx(
-        float(integrator.design.noise_z2(float(total_S) / load.lines)), rel=1e-6
-    )
+    total_S = on_the_lines_S(ramp)
+    assert float(variance.sum()) == pytest.approx(float(integrator.design.noise_z2(total_S / load.lines)), rel=1e-6)
     q = 0.2 * 1e-9 * ramp.design.unit_S
-    johnson = 2 * 1.380649e-23 * 300.0 * float(total_S) * float(clocks.sum()) * 1e-9 / q**2
+    johnson = 2 * 1.380649e-23 * 300.0 * total_S * float(clocks.sum()) * 1e-9 / q**2
     assert float(variance.sum()) > 0.9 * johnson
     assert ramp_of(replace(CHIP, front_end=IdealFrontEnd())).read(0.0).noise is None
 
@@ -59,7 +66,7 @@ def test_an_offset_of_the_virtual_ground_tilts_each_ramp_by_its_own_draw() -> No
     ramp, level = ramp_of(chip, 400), ramp_of(replace(chip, front_end=IdealFrontEnd()))
     integrator, read = ramp.integrator, ramp.read(0.0)
     assert integrator is not None
-    total_S = ramp._cells(0.0)[0].double().sum((2, 3, 4))
+    total_S = torch.tensor(on_the_lines_S(ramp)).expand(1, 1)
     sigma = float(torch.as_tensor(integrator.design.offset_sigma_z(total_S / integrator.design.load.lines))[0, 0])
     first = ramp.design.column.start_cells
     passed = ramp.design.clocks.abs().double().cumsum(0) / ramp.design.clocks.abs().sum()
