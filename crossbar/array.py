@@ -320,9 +320,8 @@ class Array:
     def _through_wires(self, g: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Conductances as the ends of the wires see them, and each cell's variance as its column sees it.
 
-        Noise keeps the square term of ``crossbar.wires.FoldedNoise`` alone, since a cell is frozen over both phases: the
-        variance of signed inputs, whose mean
-        is zero. Its error is in ``docs/wires.md``.
+        Noise keeps the square term of ``crossbar.wires.FoldedNoise`` alone: a cell is frozen over both phases, and the
+        mean of signed inputs is zero. Its error is in ``docs/wires.md``.
         """
         assert self.wires is not None
         chips, planes, rows, width = g.shape
