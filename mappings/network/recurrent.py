@@ -84,7 +84,9 @@ class RecurrentLayer(MatrixLayer):
                 f"(got {tuple(weight_hr.shape)} and {tuple(weight_hh.shape)} of torch's {cell})"
             )
         if weight_hh.shape != (gates * hidden, fed_back) or weight_ih.shape[:-1] != (gates * hidden,):
-            how = "without a projection, whose weight_hr is to be given" if weight_hr is None else "with this projection"
+            how = (
+                "without a projection, whose weight_hr is to be given" if weight_hr is None else "with this projection"
+            )
             h, p = f"{gates} h", "h" if weight_hr is None else str(fed_back)
             raise InputError(
                 f"weight_ih, weight_hh: of h units of torch's {cell} they are ({h}, inputs) and ({h}, {p}), {how} "

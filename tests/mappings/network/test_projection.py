@@ -61,9 +61,7 @@ def test_an_ideal_eight_bit_layer_approaches_the_projected_lstm_of_torch(
     wanted = module().double()(inputs().double())[0][:, -1].float()
     assert float(wanted.square().mean().sqrt()) > 0.15
     assert float(wanted.abs().max()) < 1.0, "nothing saturates"
-    error = {
-        bits: float((run(replace(chip, bits=bits))[0] - wanted).square().mean().sqrt()) for bits in (6, 8)
-    }
+    error = {bits: float((run(replace(chip, bits=bits))[0] - wanted).square().mean().sqrt()) for bits in (6, 8)}
     assert error[8] < 1.5 / 127
     assert 2.5 < error[6] / error[8] < 6.0
 
@@ -94,9 +92,7 @@ def test_shape_and_cost_of_a_projected_layer_need_no_weights() -> None:
     for found in (step.actions, step.instances):
         assert len({(one.component, getattr(one, "action", ""), one.layer) for one in found}) == len(found)
     lines = [price(found, node_nm=16, components=mapped.components()) for found in (step, alone)]
-    whole, part = (
-        summarise([one for one in line if one.layer == "lstm projection"], 1.0, 1.0) for line in lines
-    )
+    whole, part = (summarise([one for one in line if one.layer == "lstm projection"], 1.0, 1.0) for line in lines)
     assert whole["area_m2"] == pytest.approx(part["area_m2"])
     assert whole["energy_J"] > part["energy_J"], "it leaks for the whole step"
 
