@@ -35,7 +35,9 @@ _OTHER = {"swing_V": (1e-3, 5.0), "range_z": (1e-3, 1e6), "limit": (1e-6, 1e9)} 
     **dict.fromkeys(("per_row",), (1e-3, 1e6)),
     **dict.fromkeys(("W_per_m2",), (1e-6, 1e8)),
 }
-BY_NAME: dict[str, tuple[float, float]] = _TIME | _OTHER
+_SPREADS = ("sigma_absolute", "sigma_proportional", "device_sd", "cycle_sd", "drift_mean", "drift_sd", "jitter")
+_SHARES = dict.fromkeys(_SPREADS, (0.0, 1.0)) | {"sigma_ln": (0.0, 3.0), "cell_sd": (0.0, 3.0)}
+BY_NAME: dict[str, tuple[float, float]] = _TIME | _OTHER | _SHARES
 BY_UNIT: dict[str, tuple[float, float]] = {
     **{"S": (1e-13, 1e-2), "V": (1e-7, 20.0), "s": (1e-15, 1e11), "Hz": (1e-4, 1e13), "F": (1e-19, 1e-5)},
     **{"ohm": (1e-6, 1e9), "K": (1.0, 1500.0), "eV": (1e-4, 10.0), "J": (1e-22, 1.0), "W": (1e-18, 1e4)},
@@ -61,6 +63,8 @@ def problem_of(name: str, value: float) -> str:
         return ""
     fitting = [end for factor, end in _PREFIXES if low <= size * factor <= high]
     meant = f"; did you mean {value:g}{fitting[0]}?" if fitting and "e" not in f"{value:g}" else ""
+    if name in _SHARES:
+        meant = f"; it is a share of 1, so {value:g} % is {value / 100:g}"
     unit = name.rpartition("_")[2]
     usual = f"{low:g} to {high:g}{f' {unit}' if unit in BY_UNIT else ''}"
     return f"is implausible: {usual} is usual, {KEY}: {ALLOW} beside it lets it pass (got {value:g}){meant}"

@@ -30,12 +30,23 @@ class WeightMatrix:
     """Weights and biases before any hardware; tensors on the meta device have a shape and no values.
 
     ``blocks``: ``(columns, inputs)`` each, side by side along the inputs; ``bias``: ``(columns,)`` or None; ``order``:
-    ``(columns,)``, the row of the blocks for each column of the array, where not that of its number.
+    ``(columns,)``, the row of the blocks for each column of the array, where not that of its number. Raises InputError
+    for shapes that do not go together and values that are not finite.
     """
 
     blocks: tuple[torch.Tensor, ...]
     bias: torch.Tensor | None = None
     order: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        shapes = [tuple(block.shape) for block in self.blocks]
+        if any(len(shape) != 2 or shape[0] != shapes[0][0] for shape in shapes):
+            raise InputError(f"weights: must be matrices of as many rows each (got {', '.join(map(str, shapes))})")
+        if self.bias is not None and self.bias.shape != (self.columns,):
+            raise InputError(f"bias: shape must be ({self.columns},), as the weights' (got {tuple(self.bias.shape)})")
+        for name, tensor in [("weights", block) for block in self.blocks] + [("bias", self.bias)]:
+            if tensor is not None and not tensor.is_meta and not bool(torch.isfinite(tensor).all()):
+                raise InputError(f"{name}: values must be finite")
 
     @property
     def columns(self) -> int:

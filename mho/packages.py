@@ -19,19 +19,28 @@ from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceF
 from pathlib import Path
 from types import ModuleType
 
+from mho.compiled import use_kernels_of
+
 ROOT = Path(__file__).resolve().parent.parent
 SHIMS = Path(__file__).resolve().parent / "shims"
 PACKAGES = ("configs", "devices", "crossbar", "periphery", "mappings", "workloads")
 
 
+WITH_KERNELS = ("periphery", "mappings", "workloads")
+
+
 class PackageLoader(SourceFileLoader):
     """Runs a package, which imports torch and much else, without a search for garbage.
+
+    Before the first package with compiled kernels, the folder is chosen in which they are kept.
 
     What an import makes is no garbage: to look for some in it, now and later, takes a quarter of the time of imports.
     """
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the package's code in its module."""
+        if self.name in WITH_KERNELS:
+            use_kernels_of(map(ROOT.joinpath, PACKAGES), ROOT / "mho" / "__pycache__")
         collecting = gc.isenabled()
         gc.disable()
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,38 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     named = re.findall(r"`([\w.-]+/[\w./-]+\.(?:py|yaml|md|svg))`", page.read_text(encoding="utf-8"))
     missing = {path for path in named if not any((at / path).exists() for at in (ROOT, page.parent))}
     assert missing <= PLACEHOLDERS, f"{page.name} names {sorted(missing - PLACEHOLDERS)}"
+
+
+def test_the_table_of_public_reports_names_tests_that_exist() -> None:
+    """Each row: one report, linked by its own number; what mho does; a test."""
+    text = (DOCS / "public_reports.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:3] == "| ["]
+    assert len(rows) >= 45
+    assert len({report for report, *_ in rows}) == len(rows)
+    answers = Counter(answer.partition(":")[0] for _, _, answer, _ in rows)
+    counted = ", ".join(f"{answers[kind]} {kind}" for kind in ("refused", "not supported"))
+    assert f"{len(rows)} reports" in text
+    assert f"{answers['right']} are right, {counted}." in text
+    assert set(answers) == {"right", "refused", "not supported"}
+    for report, kind, _, test in rows:
+        link = re.fullmatch(r"\[([\w.-]+/[\w.-]+)#(\d+)\]\(https://github\.com/\1/(issues|pull)/\2\)", report)
+        assert link, report
+        assert kind, report
+        file, _, name = test.strip("`").partition("::")
+        assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), test
+
+
+@pytest.mark.parametrize("experiment", ["kws_tiny", "nmnist_tiny", "spgemm_tiny"])
+def test_every_table_of_a_run_is_named(experiment: str, tmp_path: Path) -> None:
+    if experiment == "kws_tiny":
+        pytest.importorskip("espeakng_loader", reason="without it there are no words to recognise")
+    mho.run(experiment, output=tmp_path / "run")
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"`([\w*]+\.csv)`", text))
+    tables = {path.name for path in (tmp_path / "run").glob("*.csv")}
+    unnamed = {name for name in tables if not any(fnmatch(name, pattern) for pattern in named)}
+    assert tables
+    assert not unnamed, f"no page in docs names {sorted(unnamed)}"
 
 
 def test_three_kinds_of_extension_are_shown() -> None:

@@ -83,11 +83,15 @@ class Evaluation:
     Parameters
     ----------
     chips : chips of each variant
-    times_s : times after programming [s]; cells that do not drift are read at the first one alone
+    times_s : times after programming [s], rising; cells that do not drift are read at the first one alone
     """
 
     chips: Annotated[int, Interval(ge=1, le=100_000)] = 8
     times_s: Times = (0.0,)
+
+    def __post_init__(self) -> None:
+        if list(self.times_s) != sorted(set(self.times_s)):  # chips read twice would count as twice as many
+            raise ValueError(f"times_s must rise (got {', '.join(map(str, self.times_s))})")
 
 
 def rising_from_zero(times_s: tuple[float, ...]) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from devices import InputError
@@ -22,6 +21,9 @@ from workloads.experiment import Experiment, Variant
 from workloads.priced import Priced
 from workloads.result import Comparison, Data, Metric, Metrics, Panel, Result, VariantResult
 from workloads.statistics import difference, when
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -182,6 +184,8 @@ class Ledger:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """All tables that have rows."""
+        import pandas as pd
+
         return {name: pd.DataFrame(rows) for name, rows in self.rows.items() if rows} | self.frames
 
     def metrics(

@@ -21,6 +21,7 @@ from mappings.network.assumed import Assumed
 from mappings.step import LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
 from periphery import LookUpConverter, RampConversion, RampDesign
+from periphery.drivers.base import full_scale
 from periphery.prices.adc import adc_component
 from periphery.prices.component import Component
 
@@ -374,7 +375,8 @@ class MatrixLayerRead(LayerRead):
     def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
         """Outputs ``(chips, n, ...)`` for inputs ``([chips | 1,] n, ..., inputs)`` in clock periods.
 
-        ``noise``: of as many chips, and blocks of ``n`` samples in all. Raises InputError for other shapes.
+        ``noise``: of as many chips, and blocks of ``n`` samples in all. Raises InputError for other shapes, and for
+        inputs that are not finite or longer than the word lines' range.
         """
         shape, each = tuple(inputs.shape), f"{self.chips} or 1" if self.chips > 1 else "1"
         least = 3 if self.in_steps else 2
@@ -387,6 +389,12 @@ class MatrixLayerRead(LayerRead):
             shapes = (steps,) if self.in_steps else (size, f"{each}, {size}")
             allowed = " or ".join(f"({one})" for one in (*shapes, f"{each}, {steps}"))
             raise InputError(f"inputs: the layer takes {allowed} clock periods (got {shape})")
+        top = full_scale(self.columns.matrix.bits)
+        largest = float(inputs.abs().max()) if inputs.numel() else 0.0
+        if not largest <= top * (1 + 1e-6):
+            raise InputError(
+                f"inputs: must be from {-top} to {top} clock periods, as driver.counts makes them (got {largest:g})"
+            )
         n = shape[0 if len(shape) == least else 1]
         if (len(noise.generators), noise.samples) != (self.chips, n):
             raise InputError(

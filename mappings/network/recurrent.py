@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
+from devices import InputError
 from mappings.actions import Actions
 from mappings.chip import Chip
 from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, MappedConverter, volts_per_z
@@ -31,6 +32,11 @@ from mappings.step import StepActivity
 from periphery import SIGMOID, TANH
 
 TORCH_ORDER: dict[Cell, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",)}
+RESET_AFTER = (
+    "torch and Keras apply a GRU's reset gate after the product with the hidden state, with a bias of its own; mho "
+    "applies it before (mappings/network/recurrent.py), so the same weights are another network, and nothing in the "
+    "tensors tells which was trained"
+)
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,27 @@ class RecurrentLayer(MatrixLayer):
 
     @classmethod
     def from_torch(
-        cls, cell: Cell, weight_ih: torch.Tensor, weight_hh: torch.Tensor, bias: torch.Tensor | None
+        cls,
+        cell: Cell,
+        weight_ih: torch.Tensor,
+        weight_hh: torch.Tensor,
+        bias: torch.Tensor | None,
+        *,
+        reset: Literal["before", "after"] = "after",
     ) -> RecurrentLayer:
-        """From tensors named and ordered as torch does; ``bias`` is the sum of torch's two."""
-        hidden = weight_hh.shape[1]
+        """From tensors named and ordered as torch does; ``bias`` is the sum of torch's two.
+
+        ``reset``: a GRU must have been trained with its reset gate ``before`` the product, which nothing in its tensors
+        tells. Raises InputError for another GRU, and for shapes of another cell or of a projected hidden state.
+        """
+        hidden, gates = weight_hh.shape[-1], len(TORCH_ORDER[cell])
+        if cell == "gru" and reset != "before":
+            raise InputError(f"reset: must be 'before' for a GRU (got {reset!r}): {RESET_AFTER}")
+        if weight_hh.shape != (gates * hidden, hidden) or weight_ih.shape[:-1] != (gates * hidden,):
+            raise InputError(
+                f"weight_ih, weight_hh: of h units of torch's {cell} they are ({gates} h, inputs) and ({gates} h, h), "
+                f"without a projection (got {tuple(weight_ih.shape)} and {tuple(weight_hh.shape)})"
+            )
         names = [*GATES[cell][0], *GATES[cell][1]]
         order = torch.cat([torch.arange(hidden) + TORCH_ORDER[cell].index(name) * hidden for name in names])
         return cls(cell, hidden, WeightMatrix((weight_ih, weight_hh), bias, order))

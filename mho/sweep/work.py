@@ -147,7 +147,9 @@ def _answer(result: Result, name: str, t_s: float | None, counts: tuple[str, ...
     artefacts: dict[str, Any] = {"read_at_s": entry.t_s, "data": result.data.digest}
     headline, table = next(iter(metrics.metrics)), result.tables["accuracy"]
     mine = table[table.variant == name]
-    outputs[f"quantised_{headline}"] = float(mine[mine.stage == "quantised"][headline].mean())
+    for stage in ("retrained", "quantised"):
+        if (of_stage := mine[mine.stage == stage][headline]).size:
+            outputs[f"{stage}_{headline}"] = float(of_stage.mean())
     chips: pd.DataFrame = mine[(mine.stage == "analog") & (mine.t_s == entry.t_s)]
     artefacts["chips"] = {headline: chips[headline].tolist()}
     if counts:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -51,6 +53,11 @@ def read_record(type_: type[T], path: Path) -> T:
     return build(type_, load_yaml(path))
 
 
+@cache
+def _adapter(type_: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(type_)
+
+
 def build(type_: type[T], node: Node) -> T:
     """A frozen dataclass from the content of a file, its ``kind`` apart, which only names the type of the file.
 
@@ -58,7 +65,8 @@ def build(type_: type[T], node: Node) -> T:
     """
     plain = {key: value for key, value in node.plain().items() if key != "kind"}
     try:
-        return TypeAdapter(type_).validate_json(json.dumps(plain), strict=True)
+        record: T = _adapter(cast(Hashable, type_)).validate_json(json.dumps(plain), strict=True)
+        return record
     except ValidationError as error:
         problems = []
         for fault in error.errors():

@@ -59,3 +59,11 @@ def test_every_shipped_record_is_plausible() -> None:
     files = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
     assert len(files) > 80
     assert [line for file in files for line in problems_in(load_yaml(file))] == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("sigma_proportional", 5.0), ("drift_mean", 60), ("device_sd", 2.5)])
+def test_a_share_given_in_per_cent_is_refused(name: str, value: float, tmp_path: Path) -> None:
+    (line,) = problems_in(parse_mapping(f"{name}: {value}\n".encode(), "mine.yaml", tmp_path))
+    assert line.startswith(f"mine.yaml:1:{len(name) + 3}: {name}: is implausible: 0 to 1 is usual")
+    assert line.endswith(f"(got {value:g}); it is a share of 1, so {value:g} % is {value / 100:g}")
+    assert problem_of(name, value / 100) == ""

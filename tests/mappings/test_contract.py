@@ -48,7 +48,7 @@ def recurrent(cell: Cell) -> Callable[[str], RecurrentLayer]:
     def made(device: str) -> RecurrentLayer:
         columns = sum(len(names) for names in GATES[cell]) * OUTPUTS
         shapes = (columns, INPUTS), (columns, OUTPUTS), (columns,)
-        return RecurrentLayer.from_torch(cell, *(tensor(device, *shape) for shape in shapes))
+        return RecurrentLayer.from_torch(cell, *(tensor(device, *shape) for shape in shapes), reset="before")
 
     return made
 

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from annotated_types import Interval
 from numpy.typing import NDArray
-from scipy import fft  # type: ignore[import-untyped,unused-ignore]
 
 from configs.errors import InputError
 from workloads.recordings.clips import Clips
@@ -120,6 +119,8 @@ class MFCC:
 
     @cached_property
     def _cosines(self) -> torch.Tensor:
+        from scipy import fft  # type: ignore[import-untyped,unused-ignore]
+
         transform = fft.dct(np.eye(self.n_mels), axis=0, norm="ortho")[: self.n_mfcc]
         return torch.from_numpy(np.ascontiguousarray(transform.T, np.float32))
 

@@ -26,7 +26,8 @@ def mapped_keywords(
     ``calibration``: features ``(n, steps, inputs)`` for converters that follow data; noise takes their place where
     answers do not matter.
     """
-    recurrent = RecurrentLayer.from_torch(net.model.cell, net.weight_ih_l0, net.weight_hh_l0, net.bias_ih_l0)
+    tensors = (net.weight_ih_l0, net.weight_hh_l0, net.bias_ih_l0)
+    recurrent = RecurrentLayer.from_torch(net.model.cell, *tensors, reset="before")
     output = DenseLayer.from_torch(net.output.weight, net.output.bias, limit=output_limit)
     if calibration is None:
         draw = Stream.root(0).child("calibration noise").torch()

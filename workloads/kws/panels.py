@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from mappings.chip import Chip
 from workloads.result import INTERVAL, Panel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COSTS = {"energy_J": "Energy per inference.", "latency_s": "Latency per inference.", "area_m2": "Area."}
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import torch
 
 from devices import SONOS
@@ -27,6 +26,9 @@ from workloads.priced import LayerOnChip, Priced, layers_of
 from workloads.recordings.clips import Clips
 from workloads.result import SHARE, Comparison, Quality, Result, VariantResult
 from workloads.statistics import interval, when
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIGURES = {"accuracy": SHARE}
 
@@ -192,6 +194,8 @@ class KeywordTables(Ledger):
 
     def _converters(self) -> pd.DataFrame:
         """Accuracy and cost of every variant at its first time, by readout and bits: ramp beside conventional chain."""
+        import pandas as pd
+
         accuracy, rows = pd.DataFrame(self.rows["accuracy"]), []
         for variant in self.experiment.variants:
             chip, cost = variant.chip, self.costs[variant.name]

@@ -10,17 +10,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from devices import InputError
+from mappings.network.recurrent import RESET_AFTER
 from workloads.kws.model import KeywordNet
 from workloads.recordings.clips import LABELS
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 CELLS = {"lstm": "torch's LSTM", "gru": "a GRU whose reset gate acts before the product", "rnn": "torch's RNN of tanh"}
-RESET_AFTER = (
-    "torch and Keras apply a GRU's reset gate after the product with the hidden state, with a bias of its own; mho "
-    "applies it before (mappings/network/recurrent.py), so the same weights are another network, and nothing in the "
-    "tensors tells which was trained. Take an LSTM, or a GRU trained in mho's form whose file has the safetensors "
-    "metadata 'reset: before'"
-)
+MEND_RESET = "Take an LSTM, or a GRU trained in mho's form whose file has the safetensors metadata 'reset: before'"
 
 
 def about(net: KeywordNet, labels: Sequence[str]) -> dict[str, str]:
@@ -58,7 +54,8 @@ def load_weights(path: Path, net: KeywordNet, labels: Sequence[str] = LABELS) ->
     if cell != model.cell:
         raise InputError(f"{path}: metadata 'cell' is {cell!r}, while model.cell is {model.cell!r}")
     if model.cell == "gru" and metadata.get("reset") != "before":
-        raise InputError(f"{path}: metadata 'reset' must be 'before' (got {metadata.get('reset')!r}): {RESET_AFTER}")
+        got = metadata.get("reset")
+        raise InputError(f"{path}: metadata 'reset' must be 'before' (got {got!r}): {RESET_AFTER}. {MEND_RESET}")
     order, whence = _classes(path, model.classes, metadata, labels)
     _fill(path, net, tensors, order)
     steps = model.readout_steps

@@ -80,7 +80,7 @@ def papers(settings: KeywordSpotting) -> set[str]:
     found: set[str] = set()
     for variant in settings.variants:
         chip = variant.chip.without_data()
-        net = KeywordNet(settings.model, settings.features.mfcc.n_mfcc, len(LABELS), rng=Stream.root(0))
+        net = KeywordNet(settings.model, settings.features.mfcc.n_mfcc, len(LABELS), rng=Stream.root(0)).to("meta")
         mapped = mapped_keywords(net, chip, output_limit=1.0)
         components = mapped.components()
         for actions in mapped.actions().values():

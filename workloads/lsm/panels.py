@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from workloads.lsm.breaking import LOSS, SWEPT, What
 from workloads.result import INTERVAL, Panel
 from workloads.statistics import crossing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOT_REACHED = "not reached"
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft  # type: ignore[import-untyped,unused-ignore]
 
 from workloads.recordings.wav import RATE_HZ
 
@@ -16,6 +15,8 @@ COLOURS = (0.0, 1.0, 2.0)
 
 def generated_noise(count: int, samples: int, draw: np.random.Generator) -> NDArray[np.float32]:
     """``count`` noises (count, samples) of unit root mean square: a random colour each, every fourth with mains hum."""
+    from scipy import fft  # type: ignore[import-untyped,unused-ignore]
+
     white = draw.standard_normal((count, samples), dtype=np.float32)
     frequency = np.maximum(fft.rfftfreq(samples, 1.0 / RATE_HZ), 20.0)
     exponent = np.asarray(COLOURS)[draw.integers(len(COLOURS), size=count)]

@@ -50,11 +50,6 @@ class Sounds(Labelled):
         arrays = self.samples, self.offsets, self.classes
         return self.labels, arrays, (self.groups, self.names, self.parts)
 
-    @property
-    def length_s(self) -> NDArray[np.float64]:
-        """Length of each sound (n,) [s]."""
-        return np.asarray(np.diff(self.offsets) / RATE_HZ, np.float64)
-
 
 def load_sounds(source: Path, *, data_name: str = "") -> Sounds:
     """All WAV files of a folder or archive, ordered by part, class and name; 16 kHz, mono.

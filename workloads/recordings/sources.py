@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pooch  # type: ignore[import-untyped,unused-ignore]
-import requests  # type: ignore[import-untyped,unused-ignore]
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import (
@@ -32,7 +31,7 @@ from rich.progress import (
 from configs.bounded import FAULTS, check_regular, expanded
 
 Arrays = dict[str, NDArray[Any]]
-_DIGEST = "sha256 of the arrays"
+_DIGEST = "sha256 of the name and the arrays"
 
 
 class Unavailable(Exception):
@@ -69,6 +68,8 @@ def fetch(remote: RemoteFile, *, within_s: float = 9.0, progress: bool = True) -
     ``within_s`` bounds how long the server may take to answer at all; the transfer itself may take longer and shows a
     bar on standard error. Raises ``Unavailable`` with the reason when there is no network, no space or another file.
     """
+    import requests  # type: ignore[import-untyped,unused-ignore]
+
     found = cached(remote)
     if found:
         return found
@@ -97,6 +98,8 @@ def fetch(remote: RemoteFile, *, within_s: float = 9.0, progress: bool = True) -
 
 def _ask(url: str, within_s: float) -> None:
     """Ask the server for the file's header; a thread, since a name look-up has no time limit."""
+    import requests
+
     answer: list[str] = []
 
     def ask() -> None:
@@ -170,7 +173,7 @@ def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tup
     """Arrays from the cache file ``name`` (npz), else made now and kept; and notes on what went wrong with the cache.
 
     The caller puts everything that the arrays depend on into ``name`` (as a digest); the file has the SHA-256 of its
-    arrays. A cache that is damaged or cannot be written costs time, not the run: it is deleted and made again.
+    name and arrays. A cache that is damaged or cannot be written costs time, not the run: it is deleted and made again.
     """
     path = cache_dir() / name
     notes: list[str] = []
@@ -181,7 +184,7 @@ def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tup
             notes.append(f"cache file {path} was damaged ({type(error).__name__}) and is made again")
         else:
             kept = arrays.pop(_DIGEST, None)
-            if kept == _digest(arrays):
+            if kept == _digest(name, arrays):
                 return arrays, ()
             if kept is not None:  # a file of an earlier version has none, and is made again without a note
                 notes.append(f"cache file {path} differs from what was written into it and is made again")
@@ -189,7 +192,7 @@ def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tup
     arrays = {key: np.asarray(array) for key, array in make().items()}
     try:
         with written_whole(path) as part, part.open("wb") as out:
-            np.savez(out, allow_pickle=False, **arrays, **{_DIGEST: np.array(_digest(arrays))})
+            np.savez(out, allow_pickle=False, **arrays, **{_DIGEST: np.array(_digest(name, arrays))})
     except OSError as error:
         notes.append(f"cache file {path} could not be written ({_reason(error)}): this is computed again next time")
     return arrays, tuple(notes)
@@ -205,8 +208,9 @@ def _stored(path: Path) -> Arrays:
         raise ValueError("a size beyond this machine") from error
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    whole = hashlib.sha256()
+def _digest(name: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Of the file's name as well: another one's content in its place, whole as it is, would be other data."""
+    whole = hashlib.sha256(name.encode())
     for key in sorted(arrays):
         array = np.ascontiguousarray(arrays[key])
         whole.update(f"{key} {array.dtype.str} {array.shape} ".encode())

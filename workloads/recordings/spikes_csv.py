@@ -19,17 +19,19 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from configs.bounded import one_sentence, printable, read_file
 from configs.errors import InputError
 from configs.text_tables import decoded, separator_of
 from workloads.recordings.archives import ALLOWED, TEST, TRAIN, members_by_class, part_class_and_name, shortened
-from workloads.recordings.events import LARGEST_SIDE, LONGEST_S, MOST_CLASSES, Recordings, Stored, gathered
+from workloads.recordings.events import LARGEST_SIDE, LONGEST_S, MOST_CLASSES, Recordings, Stored, check_total, gathered
 from workloads.recordings.labelled import DataOrigin
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TIMES = {"t": 1.0, "t_s": 1.0, "t_ms": 1e-3, "t_us": 1e-6}
 NUMBERS = ("x", "channel", "y", "p")
@@ -49,6 +51,7 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
     stored: list[Stored] = []
     files: list[PurePosixPath] = []
     problems: list[str] = []
+    events = 0
     origin = printable(str(source))
     for where, parts, data in _files(source):
         try:
@@ -56,6 +59,8 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
         except InputError as error:
             problems += error.problems
             continue
+        events += sum(len(one.t_s) for one in found)
+        check_total(source, events)
         stored += found
         files += [PurePosixPath(*parts).with_suffix("")] * len(found)
     if not problems and not stored:
@@ -127,6 +132,8 @@ class _Table:
 
 
 def _recordings(where: str, parts: tuple[str, ...], data: bytes) -> Iterator[Stored]:
+    import pandas as pd
+
     table = _table(where, data)
     frame = table.frame
     time = next(name for name in TIMES if name in frame)
@@ -205,6 +212,8 @@ def _table(where: str, data: bytes) -> _Table:
 
 
 def _parsed(where: str, header_line: int, body: bytes, mark: str, names: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
     try:
         with warnings.catch_warnings(), one_sentence(where, "not a CSV table"):
             warnings.simplefilter("error", pd.errors.ParserWarning)  # of a first line with more fields than names
@@ -241,6 +250,8 @@ def _parsed(where: str, header_line: int, body: bytes, mark: str, names: list[st
 
 def _numbers(table: _Table, name: str) -> np.ndarray[Any, Any]:
     """A column as numbers; whole ones from 0 but for the time, and polarities of -1 as 0."""
+    import pandas as pd
+
     column = table.frame[name]
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
     wrong = ~np.isfinite(values) | (column.dtype == bool)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from workloads.result import Panel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TILES, BESIDE, MERGING = "Matrix on tiles", "Tiles beside the SMASH fabric", "Merging in the scratchpad"
 PRECISION, USES = "Error against bits and rows", "Applications"

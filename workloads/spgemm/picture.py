@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mappings.sparse import SparseChip, lay
 from mappings.sparse.tiles.grouping import Order, order
 from mappings.sparse.tiles.layout import Layout
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_TILES = 800
 """Tiles outlined in one picture; of a larger matrix the first word lines are shown."""
@@ -25,6 +27,8 @@ def outlines(b: Any, chip: SparseChip, shown: int) -> tuple[pd.DataFrame, pd.Dat
 
     Across are B's columns for blocks; compacted tiles are side by side in the order of their group's columns.
     """
+    import pandas as pd
+
     points, boxes, part = [], [], []
     height, width = chip.rows, chip.values_per_row
     for name, layout, how in PICTURES:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mappings.actions import Actions
 from mappings.cost import price, summarise
@@ -31,8 +30,16 @@ from workloads.spgemm.picture import outlines
 from workloads.spgemm.settings import SparseMeans, SparseProduct, SparseVariant
 from workloads.statistics import interval
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FIGURES = {"relative_error": ERROR, "exact_share": SHARE, "missing_share": ERROR, "false_share": ERROR}
 SOFTWARE = {"relative_error": 0.0, "exact_share": 1.0, "missing_share": 0.0, "false_share": 0.0}
+STAGES = {
+    "software": "the exact kernel, in float64; all differences are to it",
+    "quantised": "the same chip with cells without error and a converter that only rounds",
+    "analog": "the chips",
+}
 COUNTED = (
     "variant", "tiles", "passes", "utilisation", "rows_at_once", "exact_by_design", "activations", "conversions",
     "touched", "products_per_activation", "products_per_word", "collisions", "imbalance", "write_s", "tile_s",
@@ -197,6 +204,8 @@ class SparseTables(Ledger):
 
     def finished(self, stages: dict[str, float]) -> Result:
         """Everything, once all is done."""
+        import pandas as pd
+
         how, main = self.experiment, self.found.main
         default = how.default.name
         self._compared()
@@ -221,6 +230,7 @@ class SparseTables(Ledger):
             FIGURES,
             data.model_copy(update=size),
             software=SOFTWARE,
+            stages=STAGES,
             quantised=_means(_rows(accuracy, default, "quantised", 0.0)),
             variants=[self._variant(variant, accuracy) for variant in how.variants],
             comparisons=[self._comparison(variant, accuracy) for variant in how.variants],

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mappings.liquid.run import LiquidRun
@@ -19,6 +19,9 @@ from workloads.result import INTERVAL, SHARE, Comparison, Data, Panel, Quality, 
 from workloads.statistics import deviation, interval
 from workloads.zeroshot.learning import Contrastive, Epochs
 from workloads.zeroshot.settings import ZeroShot, ZeroShotVariant
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIGURES = {"unseen": SHARE, "seen": SHARE}
 
@@ -206,6 +209,8 @@ class ZeroShotTables(Ledger):
         )
 
     def _panels(self, tables: dict[str, pd.DataFrame]) -> tuple[Panel, ...]:
+        import pandas as pd
+
         guessing = [{"system": "guessing", "asked": metric, "accuracy": self.chance(metric)} for metric in FIGURES]
         learnt = tables["retrieval"][tables["retrieval"].headline]
         tables["headline"] = pd.concat([pd.DataFrame(guessing), learnt], ignore_index=True).reindex(

@@ -9,16 +9,18 @@ meet at the end of each phase.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from configs.errors import InputError
 from mappings.sparse.exact.product import partial_products
 from mappings.sparse.fabric.kernel import Access, Costs, HashTable, Sharing, cut_windows, hash_windows, patterns_of
 from mappings.sparse.fabric.machine import HASHES, Fabric, Version
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LIMITS = ("slowest thread", "pipelines", "atomics", "DRAM")
 
@@ -73,6 +75,8 @@ class FabricRun:
 
 def table(runs: list[FabricRun]) -> pd.DataFrame:
     """All runs below one another, with how many times faster each is than the first."""
+    import pandas as pd
+
     frame = pd.DataFrame([run.row() for run in runs])
     frame["gain"] = frame["time_s"].iloc[0] / frame["time_s"]
     return frame
@@ -100,6 +104,8 @@ def run_smash(a: Any, b: Any, *, fabric: Fabric, version: Version) -> FabricRun:
 
     ``a``, ``b``: CSR; their values play no part. Raises ``InputError`` where a single row may be longer than a window.
     """
+    import pandas as pd
+
     cost, grain = fabric.instructions, fabric.dram_granularity_B
     work = partial_products(a, b)
     columns = b.shape[1]

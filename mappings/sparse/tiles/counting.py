@@ -11,10 +11,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mappings.sparse.exact.product import partial_products, spgemm
@@ -23,6 +22,9 @@ from mappings.sparse.tiles.chip import SparseChip
 from mappings.sparse.tiles.merging import hash_windows
 from mappings.sparse.tiles.product import ProductLayout, clocks_of, rest_load_S
 from periphery.prices.component import component
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAMES = (
     "activations", "row_drives", "products", "touched", "conversions", "rounds", "clocks", "pulses", "driven_clocks",
@@ -156,6 +158,8 @@ def write_s(chip: SparseChip, passes: int) -> float:
 def _counts(
     product: ProductLayout, entries: int, per_tile: NDArray[np.float64], table: pd.DataFrame, busy: Any, merged: Any
 ) -> SparseCounts:
+    import pandas as pd
+
     chip, tiles, fabric = product.chip, product.tiles, product.chip.merge.fabric
     total = dict(zip(NAMES, per_tile.sum(axis=0).tolist(), strict=True))
     filled = table["entries"].to_numpy(dtype=float)

@@ -22,7 +22,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mappings.sparse.exact.product import partial_products
@@ -215,6 +214,8 @@ def estimate(lengths: Lengths, mapping: SparseMapping, *, tiles: TileMap | None 
 
 def _counts(lengths: Lengths, mapping: SparseMapping, model: _Expected) -> SparseCounts:
     """The rest of the counts from those that the model gives. Time: tiles share the work evenly, so it is a bound."""
+    import pandas as pd
+
     chip, fabric, touched = mapping.chip, mapping.chip.merge.fabric, model.touched
     parts, driver, bits = chip.parts, chip.driver, chip.input_bits
     nnz_a, nnz_b = float(lengths.a_rows.sum()), float(lengths.b_rows.sum())

@@ -25,7 +25,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 Order = Literal["natural", "packed", "rcm", "leading", "minhash", "greedy"]
 Ints = NDArray[np.int64]
@@ -68,7 +67,11 @@ def _packed(b: Any, group: int) -> Ordering:
 
 
 def _rcm(b: Any, group: int) -> Ordering:
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
     height, width = b.shape
+    if height == width == 0:  # SciPy's ordering asks for a node
+        return Ordering(np.zeros(0, np.int64), np.zeros(0, np.int64))
     pattern = sparse.csr_matrix((np.ones(b.nnz, np.int8), b.indices, b.indptr), shape=b.shape)
     if height == width:
         both = reverse_cuthill_mckee(sparse.csr_matrix(pattern + pattern.T), symmetric_mode=True).astype(np.int64)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numba import njit
 
 from mappings.sparse.fabric.kernel import claim, slot_of
 from mappings.sparse.fabric.machine import HASHES
 from mappings.sparse.tiles.chip import Merge
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("first_row", "rows", "entries", "atomics", "probes", "collisions", "tables")
 
@@ -66,6 +68,8 @@ def _fill(
 def hash_windows(c_ptr: Any, c_idx: Any, hits: Any, window_of_row: Any, columns: int, merge: Merge) -> pd.DataFrame:
     """One row a window: where it begins, entries, atomics (words merged), slots looked at, collisions, and tables
     filled one after the other (more than one where a single row of C is longer than a table)."""
+    import pandas as pd
+
     windows = int(window_of_row.max()) + 1 if window_of_row.size else 0
     out = np.zeros((windows, len(COLUMNS)), np.int64)
     bits = max(1, int(columns - 1).bit_length())

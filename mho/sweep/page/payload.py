@@ -57,7 +57,7 @@ def build(found: Reading, aims: Aims | None, chips: dict[str, Published]) -> dic
 def shown_first(found: Reading) -> list[str]:
     """Names of the outputs: those that the sheet wants, then plain figures, then the others."""
     rest = [name for name in found.outputs if name not in found.wanted]
-    derived = ("_std", "_worst"), ("software_", "quantised_")
+    derived = ("_std", "_worst"), ("software_", "retrained_", "quantised_")
     plain = [name for name in rest if not name.endswith(derived[0]) and not name.startswith(derived[1])]
     wanted = [name for name in found.wanted if name in found.outputs]
     return list(dict.fromkeys([*wanted, *plain, *rest]))

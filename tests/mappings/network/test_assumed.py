@@ -51,7 +51,7 @@ def layer_of(kind: str, device: str = "cpu") -> Layer:
     cell: Cell = kind  # type: ignore[assignment]
     columns = sum(len(names) for names in GATES[cell]) * HIDDEN
     tensors = normal(columns, INPUTS) / 8, normal(columns, HIDDEN, seed=1) / 8, normal(columns, seed=2) / 8
-    return RecurrentLayer.from_torch(cell, *(one.to(device) for one in tensors))
+    return RecurrentLayer.from_torch(cell, *(one.to(device) for one in tensors), reset="before")
 
 
 def cost_of(mapped: MappedMatrixLayer, activity: StepActivity | None) -> dict[str, float]:

@@ -76,7 +76,7 @@ def test_without_rounding_it_is_torchs_lstm() -> None:
 def test_training_and_ideal_chip_agree_code_by_code(cell: str, bits: int) -> None:
     chip = Chip(bits=bits, weights=Weights(device=TaOx()), ramp=RampColumn(device=TaOx())).idealised()
     w_ih, w_hh, bias = weights(cell, seed=3)
-    layer = RecurrentLayer.from_torch(cell, w_ih, w_hh, bias)  # type: ignore[arg-type]
+    layer = RecurrentLayer.from_torch(cell, w_ih, w_hh, bias, reset="before")  # type: ignore[arg-type]
     x = torch.randn((16, 12, INPUTS), generator=torch.Generator().manual_seed(4)).clamp(-1, 1)
     rng = ChipStreams.of(Stream.root(0), 1)
     with torch.no_grad():

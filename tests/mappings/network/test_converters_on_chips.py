@@ -40,6 +40,7 @@ def layer_of(cell: str = "lstm") -> RecurrentLayer:
         normal(gates, INPUTS),
         normal(gates, HIDDEN, seed=1),
         normal(gates, seed=2) / 2,
+        reset="before",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Literal
 
@@ -114,6 +115,32 @@ def test_shapes_that_do_not_fit_are_refused_in_those_of_the_user() -> None:
         InputError, match=r"takes \(n, steps, 40\) or \(3 or 1, n, steps, 40\) clock .*got \(2, 5, 41\)"
     ):
         recurrent.program(rng=rng).at(0.0).run(torch.ones(2, 5, 41), noise=BlockNoise(rng, [0], 2))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 128.0, -1e30])
+def test_inputs_that_no_driver_gives_are_refused(bad: float) -> None:
+    rng = ChipStreams.of(Stream.root(3), 1)
+    read = DenseLayer.from_torch(torch.ones(4, 10), None, limit=8.0).map(IDEAL).program(rng=rng).at(0.0)
+    counts = torch.ones(2, 10)
+    counts[1, 3] = bad
+    with pytest.raises(
+        InputError, match=r"inputs: must be from -127 to 127 clock periods, .* \(got (nan|inf|128|1e\+30)"
+    ):
+        read.run(counts, noise=BlockNoise(rng, [0], 2))
+    counts[1, 3] = -127.0
+    read.run(counts, noise=BlockNoise(rng, [0], 2))
+
+
+def test_weights_and_biases_that_do_not_go_together_are_refused() -> None:
+    for weight, bias, text in (
+        (torch.ones(4, 10), torch.ones(10), r"bias: shape must be \(4,\), as the weights' \(got \(10,\)\)"),
+        (torch.ones(4, 10), torch.ones(4, 1), r"bias: shape must be \(4,\), as the weights' \(got \(4, 1\)\)"),
+        (torch.ones(4), None, r"weights: must be matrices of as many rows each \(got \(4,\)\)"),
+        (torch.full((4, 10), math.nan), None, "weights: values must be finite"),
+        (torch.ones(4, 10), torch.full((4,), math.inf), "bias: values must be finite"),
+    ):
+        with pytest.raises(InputError, match=text):
+            DenseLayer.from_torch(weight, bias, limit=8.0)
 
 
 def test_weights_without_values_are_not_programmed() -> None:

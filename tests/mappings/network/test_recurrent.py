@@ -61,7 +61,7 @@ def run(
 ) -> torch.Tensor:
     """Hidden states after the last step, ``(chips, samples, hidden)``."""
     rng = ChipStreams.of(Stream.root(5), chips)
-    read = RecurrentLayer.from_torch(cell, *weights(cell)).map(chip).program(rng=rng).at(t_s)
+    read = RecurrentLayer.from_torch(cell, *weights(cell), reset="before").map(chip).program(rng=rng).at(t_s)
     counts = chip.driver.counts(inputs(), chip.bits)
     parts = []
     for first in range(0, SAMPLES // block, together):
@@ -111,11 +111,49 @@ def test_ideal_eight_bit_layer_approaches_floating_point(cell: Cell, readout: Re
     assert 2.5 < error[6] / error[8] < 6.0
 
 
+@pytest.mark.parametrize(
+    ("cell", "module"),
+    [
+        ("lstm", torch.nn.LSTM(INPUTS, HIDDEN, proj_size=3)),
+        ("lstm", torch.nn.GRU(INPUTS, HIDDEN)),
+        ("lstm", torch.nn.RNN(INPUTS, HIDDEN)),
+        ("rnn", torch.nn.LSTM(INPUTS, HIDDEN)),
+        ("gru", torch.nn.LSTM(INPUTS, HIDDEN)),
+    ],
+)
+def test_tensors_of_another_cell_or_of_a_projection_are_refused(cell: Cell, module: torch.nn.RNNBase) -> None:
+    w_ih, w_hh = (getattr(module, name).detach() for name in ("weight_ih_l0", "weight_hh_l0"))
+    h = GATES[cell]
+    text = f"of h units of torch's {cell} they are \\({h} h, inputs\\) and \\({h} h, h\\), without a projection"
+    with pytest.raises(InputError, match=text):
+        RecurrentLayer.from_torch(cell, w_ih, w_hh, None, reset="before")
+    with pytest.raises(InputError, match="without a projection"):
+        RecurrentLayer.from_torch("rnn", torch.ones(HIDDEN, 3, INPUTS), torch.ones(HIDDEN, HIDDEN), None)
+
+
+def test_a_gru_of_torch_is_another_network_and_refused() -> None:
+    gru = torch.nn.GRU(INPUTS, HIDDEN)
+    with pytest.raises(InputError, match=r"reset: must be 'before' for a GRU \(got 'after'\): torch and Keras apply"):
+        RecurrentLayer.from_torch("gru", gru.weight_ih_l0, gru.weight_hh_l0, None)
+
+
+def test_sequences_whose_steps_come_first_are_refused() -> None:
+    rng = ChipStreams.of(Stream.root(5), 1)
+    read = RecurrentLayer.from_torch("lstm", *weights("lstm")).map(REAL).program(rng=rng).at(0.0)
+    counts = REAL.driver.counts(inputs(), REAL.bits)
+    with pytest.raises(
+        InputError, match=rf"noise: must be of 1 chips and {STEPS} samples, as the layer and its inputs"
+    ):
+        read.run(counts.transpose(0, 1), noise=BlockNoise(rng, [0], SAMPLES))
+    with pytest.raises(InputError, match=rf"inputs: the layer takes \(n, steps, {INPUTS}\)"):
+        read.run(counts.transpose(1, 2), noise=BlockNoise(rng, [0], SAMPLES))
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_states_of_all_steps_are_those_of_shorter_sequences(cell: Cell) -> None:
     chip = replace(REAL, weights=Weights(device=TaOx(read_noise_S=0.0)), comparator=Comparator(noise_V=0.0), ramp=QUIET)
     rng = ChipStreams.of(Stream.root(5), 2)
-    read = RecurrentLayer.from_torch(cell, *weights(cell)).map(chip).program(rng=rng).at(0.0)
+    read = RecurrentLayer.from_torch(cell, *weights(cell), reset="before").map(chip).program(rng=rng).at(0.0)
     counts, noise = chip.driver.counts(inputs(), chip.bits), BlockNoise(rng, [0], SAMPLES)
     states = read.run(counts, noise=noise)
     assert states.shape == (2, SAMPLES, STEPS, HIDDEN)
@@ -207,7 +245,9 @@ def test_batch_and_chips_beside_move_no_bit_of_results_or_energy(cell: Cell, nam
     assert torch.equal(whole, more[:2])
     assert torch.equal(whole[:1], alone)
     rng = ChipStreams.of(Stream.root(5), 2)
-    array = RecurrentLayer.from_torch(cell, *weights(cell)).map(chip).program(rng=rng).matrix.at(0.0).array
+    array = (
+        RecurrentLayer.from_torch(cell, *weights(cell), reset="before").map(chip).program(rng=rng).matrix.at(0.0).array
+    )
     figures = [json.dumps([one.samples, one.sums, one.mean_loss_S(array)], sort_keys=True) for one in seen]
     assert figures[0] == figures[1] == figures[2]
     assert len({float(h) for h in whole.flatten()}) > 3

@@ -424,7 +424,8 @@ def test_keyword_points_are_those_of_mho_run_with_one_training(tmp_path: Path, m
         assert point["accuracy"] == entry["accuracy"]["mean"]
         assert point["accuracy_std"] == entry["accuracy"]["std"]
         assert point["energy_J"] == alone["variants"][0]["cost"]["energy_J"]
-        assert point["software_accuracy"] == alone["software"]["accuracy"]
+        for stage in ("software", "retrained", "quantised"):
+            assert point[f"{stage}_accuracy"] == alone[stage]["accuracy"]
 
 
 def test_progress_says_rate_time_left_and_failures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,7 +174,7 @@ def test_a_name_look_up_that_hangs_is_given_up_in_time(monkeypatch: pytest.Monke
         hang.wait(5.0)
         raise OSError("too late")
 
-    monkeypatch.setattr("workloads.recordings.sources.requests.head", head)
+    monkeypatch.setattr("requests.head", head)
     with pytest.raises(Unavailable, match=r"^http://nowhere/x did not answer within 0.3 s$"):
         fetch(remote("http://nowhere/x"), within_s=0.3, progress=False)
     hang.set()
