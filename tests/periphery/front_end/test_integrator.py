@@ -80,7 +80,7 @@ def test_noise_of_the_amplifier_drives_the_whole_node() -> None:
 def test_offset_of_the_virtual_ground_acts_on_the_whole_node() -> None:
     """1 mV over one phase of 15 ns is 1.9 LSB, and 0 where the polarity turns between equal phases."""
     load = replace(TAOX, range_z=TAOX.range_z / 1.3, drive_s=15e-9)
-    one = replace(PLAIN, A_VT_Vum=1.0, pair_um2=1e6, gate_F_per_um2=0.0)
+    one = replace(PLAIN, A_VT_Vum=1.0, pair_um2=1e6, gate_F_per_um2=0.0, autozero=1.0)
     built = one.design(load)
     lsb_z = load.range_z / 2**5
     assert built.offset_sigma_z(load.line_S) / lsb_z == pytest.approx(1.9, rel=0.01)
