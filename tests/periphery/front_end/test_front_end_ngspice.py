@@ -67,7 +67,6 @@ def designed(case: dict[str, Any]) -> FrontEndDesign:
         load_F=e["load_F"],
         gate_F_per_um2=0.0,
         A_VT_Vum=1e3 * case["offset_V"] or 1e-12,
-        autozero=1.0,
         pair_um2=1e6,
         mirror_um2=1e12,  # no mismatch of the quiescent current: ngspice has no quiescent current
     )
