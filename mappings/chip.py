@@ -193,7 +193,7 @@ class Chip:
     driver: AnyDriver = PWMDriver()
     ramp: RampColumn
     front_end: AnyFrontEnd = Integrator()
-    ramp_front_end: AnyFrontEnd = Integrator(division=8.0, mirror_um2=1.0, auto_zero_F=100e-15)
+    ramp_front_end: AnyFrontEnd = Integrator(division=8.0, mirror_um2=0.5, auto_zero_F=100e-15)
     read_supply: AnyReadSupply = Regulated()
     comparator: Comparator = Comparator()
     adc: ConventionalADC = ConventionalADC()
