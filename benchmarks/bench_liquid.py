@@ -13,6 +13,8 @@ from devices import ChipStreams, FormedTaOx, Stream
 from mappings.liquid.liquid import Liquid, ProgrammedLiquid
 from mappings.liquid.run import ActiveLines, LineSpikes
 from mappings.liquid.step import on_grid
+from periphery.front_end import IdealFrontEnd
+from periphery.supply import Regulated
 from workloads.lsm.binning import NMNIST_BINNING, binned
 from workloads.recordings.nmnist import load_nmnist
 
@@ -23,7 +25,9 @@ RECORDINGS, STEPS = 1000, 50
 RNG = ChipStreams.of(Stream.root(0).child("bench"), 1)
 QUIET = FormedTaOx(read_noise_S=0.0)
 LIQUIDS = {
-    "no read noise": Liquid(device=QUIET, read_path="capacitor"),
+    "no read noise": Liquid(
+        device=QUIET, read_path="capacitor", front_end=IdealFrontEnd(), read_supply=Regulated(noise_V=0.0)
+    ),
     "read noise": Liquid(read_path="capacitor"),
     "read noise and 14-bit ADC": Liquid(),
 }

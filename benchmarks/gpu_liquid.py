@@ -14,10 +14,17 @@ from benchmarks.gpu import seconds
 from devices import ChipStreams, FormedTaOx, Stream
 from mappings.liquid.liquid import Liquid
 from mappings.liquid.run import LineSpikes
+from periphery.front_end import IdealFrontEnd
+from periphery.supply import Regulated
 
 STEPS = 50
 LIQUIDS = {
-    "no read noise": Liquid(device=FormedTaOx(read_noise_S=0.0), read_path="capacitor"),
+    "no read noise": Liquid(
+        device=FormedTaOx(read_noise_S=0.0),
+        read_path="capacitor",
+        front_end=IdealFrontEnd(),
+        read_supply=Regulated(noise_V=0.0),
+    ),
     "read noise": Liquid(read_path="capacitor"),
     "read noise and 14-bit ADC": Liquid(),
 }

@@ -20,7 +20,7 @@ from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
 from periphery.drivers import AmplitudeDAC, AnyDriver, PWMDriver
-from periphery.front_end import AnyFrontEnd, IdealFrontEnd, Integrator
+from periphery.front_end import AnyFrontEnd, FrontEnd, IdealFrontEnd, Integrator
 from periphery.prices.cells import with_cells
 from periphery.prices.component import Component, load_components
 from periphery.prices.leakage import Library, with_library
@@ -167,6 +167,8 @@ class Chip:
     wires : resistance and capacitance of word and bit lines, drivers and sense inputs, in ohms or by technology node;
         null (an idealisation that reports mark) by default
     front_end : what integrates a column's current and holds it for the converter
+    ramp_front_end : the same for ramps and for cell states that come back as charge, whose polarity does not turn: they
+        keep their offset on a capacitor; their swing is that of the columns
     read_supply : where the charge through the cells comes from
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
@@ -191,6 +193,7 @@ class Chip:
     driver: AnyDriver = PWMDriver()
     ramp: RampColumn
     front_end: AnyFrontEnd = Integrator()
+    ramp_front_end: AnyFrontEnd = Integrator(division=8.0, mirror_um2=0.5, auto_zero_F=100e-15)
     read_supply: AnyReadSupply = Regulated()
     comparator: Comparator = Comparator()
     adc: ConventionalADC = ConventionalADC()
@@ -276,6 +279,11 @@ class Chip:
         """The wires as resistances."""
         return self.wires.lines(self.node_nm) if isinstance(self.wires, OhmWires | NodeWires) else self.wires
 
+    @property
+    def of_ramps(self) -> FrontEnd:
+        """The front end of ramps and cell states, over the swing of the columns that they are compared with."""
+        return replace(self.ramp_front_end, swing_V=self.front_end.swing_V)
+
     def line_F(self, rows: int) -> float:
         """Capacitance of a bit line with so many cells; none where wires are ideal [F]."""
         return 0.0 if self.lines is None else self.lines.bit_line_F(rows)
@@ -348,6 +356,7 @@ class Chip:
             ramp=self.ramp.idealised(),
             comparator=self.comparator.idealised(),
             front_end=IdealFrontEnd(swing_V=self.front_end.swing_V),
+            ramp_front_end=IdealFrontEnd(swing_V=self.front_end.swing_V),
             read_supply=replace(self.read_supply, noise_V=0.0),
             compensation=replace(self.compensation, mode="off"),
             wires=None,

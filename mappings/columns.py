@@ -140,7 +140,7 @@ class MappedConverter:
                 self.design,
                 ramps=group.ramps,
                 rng=rng.child("ramp"),
-                front_end=chip.front_end.design(ramp_load(chip, self.design, range_z)),
+                front_end=chip.of_ramps.design(ramp_load(chip, self.design, range_z)),
                 supply_gain=driver.supply_gain,
             )
             ramp = RampConverter(

@@ -3,7 +3,7 @@
 Two read paths for the same cells. On the **board**, bit lines are read one after the other: a few transimpedance
 amplifiers and 14-bit ADCs go along them, while a cell conducts for one conversion; differences and neurons are logic.
 With **capacitors**, all bit lines are read at once for a step of a fraction of a microsecond: each line's current is
-taken at virtual ground, mirrored to the neurons beside it, and charges a membrane.
+taken at virtual ground, mirrored to the neurons beside it, and charges a membrane (``mappings.liquid.membrane``).
 
 A cell costs only where its word line is active, so everything of the array goes with active lines x bit lines; what
 bit lines cost (conversions, decisions) goes with time alone. The read voltage is not published; it is an estimate.
@@ -16,24 +16,38 @@ from dataclasses import dataclass
 
 from mappings.actions import ActionLedger, Actions
 from mappings.liquid.chip import LiquidChip, LiquidShape
+from mappings.liquid.membrane import MappedMembranes
 from mappings.liquid.run import LiquidActivity
 from periphery.neurons.lif import LIF, Counts, MembraneCapacitor
 
+BOARD = (
+    "amplifiers and converters of the board are priced as parts: their data sheets' supply current for the time of a "
+    "conversion, which holds every bias, reference and output stage in them; they are no silicon on the chip"
+)
+
 
 def reservoir_actions(
-    shape: LiquidShape, neuron: LIF | MembraneCapacitor, activity: LiquidActivity, *, name: str, notes: tuple[str, ...]
+    shape: LiquidShape,
+    neuron: LIF | MembraneCapacitor,
+    membranes: MappedMembranes | None,
+    activity: LiquidActivity,
+    *,
+    name: str,
+    notes: tuple[str, ...],
 ) -> Actions:
     """One step of the reservoir: counts, instances and schedule; ``activity.steps`` of them make a recording.
 
-    ``neuron``: numbers of the board's logic, or a capacitor on the chip.
+    ``neuron``: numbers of the board's logic, or a capacitor on the chip; ``membranes``: its bit lines' front ends.
     """
     ledger, grid = ActionLedger(name), shape.grid
     ledger.act("word_line", "cell_pulse", activity.lines * shape.columns)
     ledger.need("word_line", shape.rows * grid.column_tiles)
     ledger.need("cell_array", grid.tiles * shape.chip.array_rows * shape.chip.array_columns)
     if isinstance(neuron, MembraneCapacitor):
-        _capacitor(ledger, shape, neuron, activity)
+        assert membranes is not None
+        _capacitor(ledger, shape, neuron, membranes, activity)
     else:
+        notes = (*notes, BOARD)
         _board(ledger, shape, neuron, activity)
     return ledger.close(ops=2.0 * shape.rows * shape.neurons, steps=activity.steps, notes=notes)
 
@@ -89,7 +103,7 @@ def _board(ledger: ActionLedger, shape: LiquidShape, neuron: LIF, activity: Liqu
     chip, circuit, tiles = shape.chip, shape.chip.circuit, shape.grid.row_tiles
     conversions = float(tiles * shape.columns)
     turns = math.ceil(conversions / circuit.converters)
-    ledger.act("cell_array", "read_J", activity.lines * activity.load_S * circuit.v_read_V**2 * circuit.t_convert_s)
+    _charge(ledger, chip, activity.lines * activity.load_S * circuit.v_read_V * circuit.t_convert_s)
     ledger.act("dac_board", "convert", turns)
     ledger.act("tia_board", "convert", conversions)
     ledger.act("adc_board", "convert", conversions)
@@ -101,19 +115,31 @@ def _board(ledger: ActionLedger, shape: LiquidShape, neuron: LIF, activity: Liqu
     ledger.schedule.add("neurons", "logic", shape.neurons * 10e-9, after=[read])
 
 
-def _capacitor(ledger: ActionLedger, shape: LiquidShape, neuron: MembraneCapacitor, activity: LiquidActivity) -> None:
+def _capacitor(
+    ledger: ActionLedger,
+    shape: LiquidShape,
+    neuron: MembraneCapacitor,
+    membranes: MappedMembranes,
+    activity: LiquidActivity,
+) -> None:
     circuit = shape.chip.circuit
-    charge_C = activity.lines * activity.load_S * circuit.v_read_V * circuit.t_step_s
-    copies = 2.0 * shape.neurons / shape.columns
-    ledger.act("cell_array", "read_J", charge_C * circuit.v_read_V)
-    ledger.act("column_front_end", "clock", shape.columns)
-    supplied_C = charge_C * (1.0 + copies * circuit.copy_ratio)
-    _count(
-        ledger, neuron.actions(shape.neurons, activity.spikes, activity.steps, charge_C=supplied_C), board=False
-    )  # fmt: skip
+    _charge(ledger, shape.chip, activity.lines * activity.load_S * circuit.v_read_V * circuit.t_step_s)
+    # What mirrors pass on to membranes is drawn from the supply by the branches that the bias counts.
+    ledger.act("column_front_end", "bias_J", shape.columns * membranes.bias_J)
+    _count(ledger, neuron.actions(shape.neurons, activity.spikes, activity.steps), board=False)
     ledger.act("controller", "clock", 1.0)
     ledger.need_all(neuron.instances(shape.neurons, activity.steps))
-    ledger.need("column_front_end", shape.columns - shape.neurons)
+    ledger.need("column_front_end", shape.columns * membranes.area_m2 * 1e12)
+    ledger.need(f"capacitor_{membranes.design.capacitor}", shape.neurons * neuron.c_membrane_F * 1e12)
     ledger.need("controller", 1.0)
     read = ledger.schedule.add("currents charge membranes", "array", circuit.t_step_s)
     ledger.schedule.add("decide, reset", "neurons", circuit.t_gap_s, after=[read])
+
+
+def _charge(ledger: ActionLedger, chip: LiquidChip, charge_C: float) -> None:
+    """Charge through cells: what they turn into heat, and what its supply loses on the way to V_read."""
+    v_read_V = chip.circuit.v_read_V
+    ledger.act("cell_array", "read_J", charge_C * v_read_V)
+    draw_V = chip.read_supply.draw_V(v_read_V, chip.circuit.node_nm)
+    ledger.act("read_supply", "loss_J", charge_C * (draw_V - v_read_V))
+    ledger.need("read_supply", chip.read_supply.area_m2 * 1e12)

@@ -12,9 +12,15 @@ from numpy.typing import NDArray
 from devices import AnyDevice, FormedTaOx, InputError
 from mappings.liquid.step import Wiring
 from mappings.tile import Tile, TileGrid
+from periphery.front_end import AnyFrontEnd, Integrator, Transimpedance
+from periphery.supply import AnyReadSupply, Regulated
 
 US = 1e6
 """Microsiemens of one siemens."""
+MEMBRANE = Integrator(
+    division=8.0, swing_V=0.45, capacitor="stacked_mim", noise_share=0.04, auto_zero_F=5e-12, trim_bits=8
+)
+"""A bit line's front end whose errors leave a liquid working, at the paper's weights: an estimate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +33,6 @@ class LiquidCircuit:
     v_read_V : voltage across a cell whose word line is active [V]
     t_step_s : time for which the bit lines' currents charge the membranes [s] (``capacitor``)
     t_gap_s : from a step's end to the next step: decide, reset, drive lines of neurons that fired [s] (``capacitor``)
-    v_threshold_V, v_supply_V : reference of the membranes' comparators, supply of their currents [V] (``capacitor``)
-    copy_ratio : current that a mirror passes to a membrane over that of its bit line [1] (``capacitor``)
     converters : amplifiers and ADCs that work side by side (``board``)
     t_convert_s : time of one conversion [s] (``board``); the ADS8324 makes 50,000 a second
     readout_bits : bits of a weight of the linear read-out
@@ -39,9 +43,6 @@ class LiquidCircuit:
     v_read_V: Annotated[float, Gt(0.0)] = 0.1
     t_step_s: Annotated[float, Gt(0.0)] = 100e-9
     t_gap_s: Annotated[float, Gt(0.0)] = 10e-9
-    v_threshold_V: Annotated[float, Gt(0.0)] = 0.45
-    v_supply_V: Annotated[float, Gt(0.0)] = 0.9
-    copy_ratio: Annotated[float, Interval(gt=0.0, le=1.0)] = 0.125
     converters: Annotated[int, Interval(ge=1, le=4096)] = 8
     t_convert_s: Annotated[float, Gt(0.0)] = 20e-6
     readout_bits: Annotated[int, Interval(ge=1, le=32)] = 8
@@ -64,6 +65,11 @@ class LiquidChip:
         of an array at once, beyond which the code stays at its end
     array_rows, array_columns : cells of one array; a larger reservoir takes several, whose rows are converted apart
     written_sd : standard deviation of written targets, share of the device's range [1]
+    front_end : what takes the current of a bit line at a virtual ground and passes copies, each ``1 / division`` of it,
+        to the membranes beside it (``capacitor``); its swing is the voltage from a membrane's rest to its threshold, its
+        capacitor the membrane; sized for all word lines at once
+    read_supply : where the charge through the cells comes from
+    temperature_K : of the circuit [K]
     circuit : voltages, times and formats of its circuits, by which it is priced
     """
 
@@ -79,6 +85,9 @@ class LiquidChip:
     array_rows: Annotated[int, Interval(ge=2, le=65536)] = 512
     array_columns: Annotated[int, Interval(ge=2, le=65536)] = 512
     written_sd: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.15
+    front_end: AnyFrontEnd = MEMBRANE
+    read_supply: AnyReadSupply = Regulated()
+    temperature_K: Annotated[float, Interval(gt=0.0, le=1000.0)] = 300.0
     circuit: LiquidCircuit = LiquidCircuit()
 
     def __post_init__(self) -> None:
@@ -86,6 +95,17 @@ class LiquidChip:
             self.device.check_voltage(self.circuit.v_read_V)
         except InputError as error:
             raise ValueError(f"circuit.v_read_V: {self.device.kind}: {error}") from None
+        try:
+            self.read_supply.draw_V(self.circuit.v_read_V, self.circuit.node_nm)
+        except InputError as error:
+            raise ValueError(f"circuit.{error}") from None
+        circuit = self.front_end
+        unfit = isinstance(circuit, Transimpedance) or (isinstance(circuit, Integrator) and circuit.division is None)
+        if self.read_path == "capacitor" and unfit:
+            raise ValueError(
+                "front_end: an integrator with a division: its capacitor is the membrane, which weights and threshold "
+                "set"
+            )
 
     @property
     def tile(self) -> Tile:

@@ -62,7 +62,9 @@ class _Group:
         self.variance = None if read.variance_uS2 is None else read.variance_uS2.to(device)
         self.sigma = read.sigma_uS.to(device)[:, None, None]
         self.threshold = neurons.threshold.to(device)[:, None]
-        self.noisy = self.variance is not None or bool((read.sigma_uS > 0).any())
+        self.floor, self.bias = read.floor_uS2.to(device)[:, None, None], read.bias_uS.to(device)[:, None]
+        self.steady = read.supply > 0.0 or bool((read.floor_uS2 > 0).any())
+        self.noisy = self.variance is not None or bool((read.sigma_uS > 0).any()) or self.steady
         self.edges = read.edges.tolist() if read.lsb_uS > 0.0 else [0, int(read.edges[-1])]
         blocks = range(first // BLOCK, -(-(first + self.n) // BLOCK))
         self.sources = {
@@ -75,7 +77,7 @@ class _Group:
         self.membrane, self.fired, self.counts = (torch.zeros(shape, device=device) for _ in range(3))
         self.waiting = torch.zeros(shape, dtype=torch.int32, device=device)
         self.reads, self.clipped = (torch.zeros(shape[:2], device=device) for _ in range(2))
-        drawn = {"cells": (len(self.edges) - 1, read.wiring.columns), "decisions": (self.width,)}
+        drawn = {"cells": (len(self.edges) - 1, read.wiring.columns + (read.supply > 0.0)), "decisions": (self.width,)}
         self.z = {name: torch.zeros((*shape[:2], *drawn[name]), device=device) for name in self.sources}
 
     def run(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -150,10 +152,13 @@ class _Group:
             self.reads.add_(active[..., 0])
             noise = None
             if self.noisy:
-                spread = self.sigma * active.sqrt()
+                square = self.sigma.square() * active
                 if self.variance is not None:
-                    spread = torch.matmul(lit, self.variance[:, lo:hi]).sqrt()
-                noise = self.z["cells"][:, :, tile] * spread
+                    square = torch.matmul(lit, self.variance[:, lo:hi])
+                drawn = self.z["cells"][:, :, tile]
+                noise = drawn[..., : read.wiring.columns] * (square + self.floor).sqrt()
+                if read.supply > 0.0:
+                    sums = sums * (1.0 + read.supply * drawn[..., -1:])
             if read.lsb_uS > 0.0:
                 sums = sums + active * _f32(read.offset_uS)
                 if noise is not None:
@@ -166,7 +171,7 @@ class _Group:
                 part = sums if noise is None else sums + read.wiring.differences(noise)
             total = part if total is None else total + part
         assert total is not None
-        return total
+        return total + self.bias
 
 
 def _f32(value: float) -> float:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -31,12 +32,14 @@ from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, Wo
 from mappings.liquid.actions import LiquidReadout, reservoir_actions
 from mappings.liquid.chip import US, LiquidChip, LiquidShape
 from mappings.liquid.gpu import run_torch
+from mappings.liquid.membrane import BuiltMembranes, MappedMembranes
 from mappings.liquid.run import ActiveLines, Job, LiquidActivity, LiquidArrays, LiquidEngine, LiquidRun
 from mappings.liquid.step import on_grid
 from mappings.tile import TileGrid
 from periphery.neurons.lif import LIF, MembraneCapacitor, Neurons
 from periphery.prices.cells import with_cells
 from periphery.prices.component import Component, load_components
+from periphery.prices.leakage import with_library
 
 INPUT_RATE, FIRING_RATE, STEPS = 0.0861, 0.0675, 50
 """Assumed activity: input lines and neurons active in a step [1], and steps of a recording, as measured on 880
@@ -113,7 +116,9 @@ class MappedLiquid(MappedLayer):
 
     def components(self) -> Mapping[str, Component]:
         """The price list, which has the board's converters, with cells as this chip has them."""
-        return with_cells(load_components(), self.chip.circuit.node_nm, weights=self.chip.device.kind)
+        chip = self.chip
+        records = with_library(load_components(), "aladdin", chip.temperature_K)
+        return with_cells(records, chip.circuit.node_nm, weights=chip.device.kind)
 
     @property
     def neuron(self) -> LIF | MembraneCapacitor:
@@ -123,10 +128,21 @@ class MappedLiquid(MappedLayer):
             return how.neuron
         return MembraneCapacitor.of(
             how.neuron,
-            unit_A=circuit.v_read_V * 1e-6 / how.gain_per_uS * circuit.copy_ratio,
+            unit_A=circuit.v_read_V * 1e-6 / how.gain_per_uS / self.membranes.design.division,
             t_step_s=circuit.t_step_s,
-            v_threshold_V=circuit.v_threshold_V,
-            v_supply_V=circuit.v_supply_V,
+            v_threshold_V=self.chip.front_end.swing_V,
+        )
+
+    @cached_property
+    def membranes(self) -> MappedMembranes:
+        """Front ends of the bit lines, where they charge membranes. Raises InputError where the circuit does not
+        close."""
+        how = self.reservoir
+        return MappedMembranes.of(
+            self.shape,
+            gain_per_uS=how.gain_per_uS,
+            threshold=how.neuron.threshold,
+            decay=how.neuron.decay,
         )
 
     def actions(self, activity: LiquidActivity | None = None) -> Actions:
@@ -141,7 +157,8 @@ class MappedLiquid(MappedLayer):
                 f"assumed: {INPUT_RATE:.2%} of the input lines and {FIRING_RATE:.2%} of the neurons active in a step, "
                 f"as on N-MNIST; recordings of {STEPS} steps; cells of {mean_uS:.4g} uS, the mean of the design",
             )
-        return reservoir_actions(self.shape, self.neuron, activity, name=self.name, notes=notes)
+        membranes = self.membranes if self.chip.read_path == "capacitor" else None
+        return reservoir_actions(self.shape, self.neuron, membranes, activity, name=self.name, notes=notes)
 
     def readout(self, outputs: int, *, bits: int | None = None) -> LiquidReadout:
         """The digital layer that a linear read-out is; ``bits`` of a weight, by default the circuit's."""
@@ -159,7 +176,8 @@ class MappedLiquid(MappedLayer):
             targets = 0.5 * (low + high) + self.chip.cell_sd_S * rng.child("targets").normal(shape)
             made = device.program(targets.clamp_(low, high), rng=cells)
         neurons = self.reservoir.neuron.build(self.reservoir.neurons, rng=rng.child("neurons"))
-        return ProgrammedLiquid(self, neurons, made, None)
+        built = self.membranes.build(rng.child("front end")) if self.chip.read_path == "capacitor" else None
+        return ProgrammedLiquid(self, neurons, made, None, built)
 
     def software(self, *, rng: ChipStreams) -> ProgrammedLiquid:
         """The same equations with independent, exactly Gaussian weights of the same spread, no noise, no converter and
@@ -172,12 +190,14 @@ class MappedLiquid(MappedLayer):
 
 @dataclass(frozen=True, eq=False)
 class ProgrammedLiquid(ProgrammedLayer):
-    """A liquid on a batch of chips: its ``cells`` (chips, rows, columns), or ideal weights where there are none."""
+    """A liquid on a batch of chips: its ``cells`` (chips, rows, columns), or ideal weights where there are none;
+    ``membranes``: front ends of bit lines that charge membranes."""
 
     mapped: MappedLiquid
     neurons: Neurons
     cells: Cells | None
     ideal_uS: torch.Tensor | None
+    membranes: BuiltMembranes | None = None
 
     def written(self) -> tuple[WrittenCells, ...]:
         """All cells, where they were written and not formed."""
@@ -193,16 +213,19 @@ class ProgrammedLiquid(ProgrammedLayer):
         return self.mapped.chip.device.conductance_S(self.cells, t_s) * US
 
     def weights_uS(self, t_s: float = 0.0) -> torch.Tensor:
-        """Weights (chips, inputs + neurons, neurons), from word line to neuron [uS]."""
+        """Weights (chips, inputs + neurons, neurons), from word line to neuron, as front ends pass them on [uS]."""
         if self.ideal_uS is not None:
             return self.ideal_uS
+        if self.membranes is not None:
+            return self.membranes.read(self.conductance_uS(t_s)).weights
         return self.mapped.shape.wiring.differences(self.conductance_uS(t_s))
 
     def at(self, t_s: float = 0.0) -> LiquidRead:
         """The arrays ``t_s`` seconds after forming."""
         how, chip, shape = self.mapped.reservoir, self.mapped.chip, self.mapped.shape
         nothing = torch.zeros(len(self.neurons.threshold))
-        offset = lsb = 0.0
+        offset = lsb = supply = 0.0
+        floor, bias = nothing, torch.zeros_like(self.neurons.threshold)
         top, variance, sigma, load_S = 0, None, nothing, nothing[:, None].expand(-1, how.rows)
         if self.cells is None:
             rows = self.weights_uS(t_s)
@@ -214,7 +237,14 @@ class ProgrammedLiquid(ProgrammedLayer):
                 sigma = noise[:, 0, 0]
             else:
                 variance = on_grid(noise.square())
-            rows = shape.wiring.differences(g)
+            if self.membranes is None:
+                rows = shape.wiring.differences(g)
+            else:
+                taken = self.membranes.read(g)
+                rows, floor, bias = taken.weights, taken.floor_uS2, taken.bias_uS
+                supply = chip.read_supply.noise_V / chip.circuit.v_read_V
+                sigma = sigma * taken.gain
+                variance = None if variance is None else variance * taken.gain[:, None, None].square()
             if chip.read_path == "board" and chip.adc_bits is not None:
                 # The mean of the design, not of a chip: what a chip converts must not depend on those beside it.
                 offset, top = chip.design_mean_uS, 2**chip.adc_bits - 1
@@ -225,6 +255,9 @@ class ProgrammedLiquid(ProgrammedLayer):
             on_grid(rows),
             variance,
             sigma,
+            floor,
+            bias,
+            supply,
             offset,
             lsb,
             top,

@@ -90,6 +90,9 @@ class LiquidArrays:
     ----------
     rows : (chips, rows, width), on a binary grid: weights, or with a converter bit lines less ``offset_uS`` [uS]
     sigma_uS : (chips,), read noise where all cells have one; else ``variance_uS2`` (chips, rows, columns) gives it
+    floor_uS2, bias_uS : of front ends, (chips,) and (chips, neurons): variance of a bit line's noise whatever is
+        driven, and a constant input; zeros on the board
+    supply : relative standard deviation of the read voltage in a step, the same for all lines [1]
     lsb_uS, top_code : the converter; ``lsb_uS`` is 0 without one
     load_S : (chips, rows), all cells on a word line [S]; zeros in software
     wiring, edges : how bit lines become neurons; first word lines of the row tiles, and their end
@@ -100,6 +103,9 @@ class LiquidArrays:
     rows: torch.Tensor
     variance_uS2: torch.Tensor | None
     sigma_uS: torch.Tensor
+    floor_uS2: torch.Tensor
+    bias_uS: torch.Tensor
+    supply: float
     offset_uS: float
     lsb_uS: float
     top_code: int
@@ -214,6 +220,9 @@ class Job:
         return Physics(
             edges=read.edges if read.lsb_uS > 0.0 else read.edges[[0, -1]],
             sigma=f(read.sigma_uS[chip]),
+            floor=f(read.floor_uS2[chip]),
+            supply=f(read.supply),
+            bias=read.bias_uS[chip].float().contiguous().numpy(),
             offset=f(read.offset_uS),
             lsb=f(read.lsb_uS),
             top=f(read.top_code),
@@ -225,7 +234,7 @@ class Job:
             threshold=read.neurons.threshold[chip].float().contiguous().numpy(),
             wobble=f(neuron.noise),
             key=np.array([key & 0xFFFFFFFF, key >> 32], np.uint32),
-            z_width=-(-read.wiring.columns // (4 * _VECTOR)) * 4 * _VECTOR,
+            z_width=-(-(read.wiring.columns + 1) // (4 * _VECTOR)) * 4 * _VECTOR,
             columns=read.wiring.columns,
             inputs=read.inputs,
         )

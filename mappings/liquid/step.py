@@ -48,6 +48,14 @@ class Wiring:
     columns: int
     segments: NDArray[np.int64]
 
+    @property
+    def ends(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The columns that each neuron adds and takes away, ``(neurons,)`` each."""
+        columns = torch.arange(self.neurons)
+        parts = [(columns[lo:hi] + plus, columns[lo:hi] + minus) for lo, hi, plus, minus in self.segments.tolist()]
+        above, below = zip(*parts, strict=True)
+        return torch.cat(above), torch.cat(below)
+
     def differences(self, columns: torch.Tensor) -> torch.Tensor:
         """What each neuron takes of ``columns (..., columns)``: (..., neurons)."""
         parts = [
@@ -60,14 +68,19 @@ class Wiring:
 class Physics(NamedTuple):
     """What the compiled steps share on one chip.
 
-    ``edges``: first rows of the row tiles, and their end; ``sigma``: read noise of a cell; ``offset``: what was taken
-    from every cell before; ``lsb, top``: the converter, ``lsb`` 0 without one; ``segments``: of a ``Wiring``;
+    ``edges``: first rows of the row tiles, and their end; ``sigma``: read noise of a cell; ``floor``: variance of a bit
+    line's noise whatever is driven; ``supply``: relative noise of the read voltage in a step; ``bias``: (neurons,) a
+    constant input; ``offset``: what was taken from every cell before; ``lsb, top``: the converter, ``lsb`` 0 without
+    one; ``segments``: of a ``Wiring``;
     ``wobble``: noise of a decision; ``key``: (2,) uint32 of the chip's read noise; ``z_width``: numbers drawn a read;
     ``columns``: bit lines, beyond which a row fills vector registers.
     """
 
     edges: NDArray[np.int64]
     sigma: np.float32
+    floor: np.float32
+    supply: np.float32
+    bias: NDArray[np.float32]
     offset: np.float32
     lsb: np.float32
     top: np.float32
@@ -161,20 +174,23 @@ def neuron_input(how: Any, sums: Any, variance: Any, active: Any, recording: Any
     ``variance``: (tiles, columns) or of size 0, where ``sigma`` is that of every cell; ``active``: lines of each tile.
     """
     clipped = 0
-    noisy = how.sigma > _0 or variance.size > 0
+    steady = how.floor > _0 or how.supply > _0
+    noisy = how.sigma > _0 or variance.size > 0 or steady
     converts = how.lsb > _0
-    x[:] = _0
+    x[:] = how.bias
     for tile in range(sums.shape[0]):
-        if active[tile] == 0:
+        if active[tile] == 0 and not steady:
             continue
         row = sums[tile]
         if noisy:
             normals(how.key[0], how.key[1], recording, step, np.uint32(2 * tile) + READ, z)
+            common = _1 + how.supply * z[how.columns]
             if variance.size > 0:
                 for i in range(variance.shape[1]):
-                    z[i] *= np.sqrt(variance[tile, i])
+                    z[i] *= np.sqrt(variance[tile, i] + how.floor)
             else:
-                scale = how.sigma * np.float32(np.sqrt(np.float64(active[tile])))
+                square = np.float64(how.sigma) ** 2 * np.float64(active[tile]) + np.float64(how.floor)
+                scale = np.float32(np.sqrt(square))
                 for i in range(z.shape[0]):
                     z[i] *= scale
         if converts:
@@ -191,10 +207,10 @@ def neuron_input(how: Any, sums: Any, variance: Any, active: Any, recording: Any
                 lo, hi, plus, minus = how.segments[s]
                 above, below, to, of = z[lo + plus : hi + plus], z[lo + minus : hi + minus], x[lo:hi], row[lo:hi]
                 for j in range(hi - lo):
-                    to[j] = of[j] + (above[j] - below[j])
+                    to[j] += of[j] * common + (above[j] - below[j])
         else:
             for j in range(x.shape[0]):
-                x[j] = row[j]
+                x[j] += row[j]
     return clipped
 
 

@@ -199,14 +199,14 @@ class MappedMatrixLayer(MappedLayer):
     def _ramp_circuits(self) -> tuple[list[ColumnCircuit], list[int]]:
         """The integrators of ramps by their designs, and how many there are of each."""
         chip, range_z, ramps = self.chip, self.front_end.designs[0].load.range_z, self._ramps()
-        designs = [chip.front_end.design(ramp_load(chip, design, range_z)) for _, design in ramps]
+        designs = [chip.of_ramps.design(ramp_load(chip, design, range_z)) for _, design in ramps]
         return [circuit_of(design) for design in designs], [count for count, _ in ramps]
 
     def _state_circuit(self) -> ColumnCircuit:
         """The integrator of a cell state."""
         range_z = self.front_end.designs[0].load.range_z
         load = state_load(self.chip, self.state_pair_S, 2 ** (self.chip.bits - 1), range_z)
-        return circuit_of(self.chip.front_end.design(load))
+        return circuit_of(self.chip.of_ramps.design(load))
 
     def _ramp_lines(self) -> int:
         """Word lines of all ramps: those of the steps for each tile that a group is on, those of bias cells for each

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Interval
 
 from configs.errors import InputError
-from periphery.front_end.design import FrontEndDesign
+from periphery.front_end.design import FrontEndDesign, Term
 from periphery.front_end.load import ColumnLoad
 from periphery.prices.scaling import nominal_supply_V, stillmaker_baas_2017
 
@@ -48,8 +48,9 @@ class FrontEnd(ABC):
     intrinsic_gain : gain of one stage [1]; an estimate for a cascode of short transistors
     pair_um2 : gate area of one device of the input pair, at least that of a device that carries its current [um2]
     A_VT_Vum : threshold matching of a pair [V um]; None is ``A_VT_law`` of the node, an estimate
-    autozero : share of the virtual ground's offset and of the quiescent currents' mismatch that auto-zeroing before each
-        product leaves [1]; an estimate, as switches inject charge
+    auto_zero_F : capacitor on which an amplifier keeps its own offset, and a conveyor that of its standing current,
+        between products [F]: it leaves the offset over ``1 + gain``, and the capacitor's k T / C; None leaves the whole
+        offset
     gamma : noise of the whole amplifier over 4 k T / gm, and of a mirror's device over 4 k T gm [1]; 1 is an estimate
     load_F : capacitance that the amplifier drives beside the line [F]; an estimate
     square_A : current of a square device in moderate inversion, ``2 n mu C_ox U_T^2`` [A]; an estimate
@@ -72,7 +73,7 @@ class FrontEnd(ABC):
     intrinsic_gain: Annotated[float, Interval(ge=2.0, le=1000.0)] = 25.0
     pair_um2: Annotated[float, Gt(0.0)] = 0.5
     A_VT_Vum: Annotated[float, Gt(0.0)] | None = None
-    autozero: Annotated[float, Interval(gt=0.0, le=1.0)] = 0.02
+    auto_zero_F: Annotated[float, Gt(0.0)] | None = None
     gamma: Annotated[float, Gt(0.0)] = 1.0
     load_F: Annotated[float, Gt(0.0)] = 10e-15
     square_A: Annotated[float, Gt(0.0)] = 0.6e-6
@@ -113,9 +114,41 @@ class FrontEnd(ABC):
         return A_VT_law(load.node_nm) if self.A_VT_Vum is None else self.A_VT_Vum
 
     def offset_V(self, load: ColumnLoad, current_A: float) -> float:
-        """What auto-zeroing leaves of an amplifier's offset, standard deviation [V]: ``autozero A_VT / sqrt(W L)``
-        (Pelgrom, JSSC 24, 1433 (1989))."""
-        return self.autozero * self.A_VT(load) / math.sqrt(self.input_um2(current_A))
+        """Standard deviation of an amplifier's offset [V]: ``A_VT / sqrt(W L)`` (Pelgrom, JSSC 24, 1433 (1989)), over
+        ``1 + gain`` behind auto-zeroing (Enz and Temes, Proc. IEEE 84, 1584 (1996))."""
+        offset_V = self.A_VT(load) / math.sqrt(self.input_um2(current_A))
+        return offset_V * self.left_by_auto_zero
+
+    @property
+    def left_by_auto_zero(self) -> float:
+        """Share of an offset that auto-zeroing leaves, beside its noise [1]."""
+        return 1.0 if self.auto_zero_F is None else 1.0 / (1.0 + self.open_loop_gain)
+
+    def auto_zero(
+        self, load: ColumnLoad, time_s: float, feedback_S: float = 0.0, quiescent_S: float = 0.0
+    ) -> tuple[Term, ...]:
+        """Noise that auto-zeroing leaves on line and feedback for ``time_s``: it is held for a product, so that phases
+        of equal length cancel it. ``quiescent_S``: transconductance of a device whose standing current is held too."""
+        if self.auto_zero_F is None or load.phases_cancel:
+            return ()
+        held = load.lines * load.kT_J / self.auto_zero_F * (time_s / load.charge_per_z_C) ** 2
+        still = feedback_S**2 + quiescent_S**2
+        beside = "(G + 1/R)^2" if feedback_S else "(G^2 + gm_in^2)" if quiescent_S else "G^2"
+        return (
+            Term(
+                name="auto-zero",
+                equation=f"n (k T / C_az) {beside} T^2 / q^2",
+                source="k T / C of the capacitor that keeps the offset",
+                coefficients=(held * still, 2.0 * held * feedback_S, held),
+                by_bias=False,
+                arrives=True,
+            ),
+        )
+
+    @property
+    def auto_zero_um2(self) -> float:
+        """Area of one amplifier's auto-zero capacitor [um2]."""
+        return 0.0 if self.auto_zero_F is None else self.capacitor_m2(self.auto_zero_F) * 1e12
 
     def carrying_um2(self, current_A: float) -> float:
         """Gate area of a device that carries a current at ``gm_per_I`` [um2].

@@ -37,6 +37,8 @@ class Integrator(FrontEnd):
     capacitor_F : integrating capacitor [F]; None solves it from ``division``
     mirror_um2 : gate area of the mirror's smaller device; the larger one has ``division`` times as much [um2]
     A_beta_um : matching of the current factor of a pair [um], 1 % um; an estimate (0.7 % um at 180 nm)
+    trim_bits : bits by which each mirror's ratio is trimmed once, over 4 standard deviations either way; 0 for none
+    trim_um2 : layout area of one bit of a trim, its memory and its switch [um2]; an estimate
     input_share : share of the bias that flows through the input devices, the rest feeds the amplifiers [1]
     """
 
@@ -45,16 +47,22 @@ class Integrator(FrontEnd):
     capacitor_F: Annotated[float, Gt(0.0)] | None = None
     mirror_um2: Annotated[float, Gt(0.0)] = 0.25
     A_beta_um: Annotated[float, Ge(0.0)] = 0.01
+    trim_bits: Annotated[int, Interval(ge=0, le=12)] = 0
+    trim_um2: Annotated[float, Gt(0.0)] = 3.0
     input_share: Annotated[float, Interval(gt=0.0, lt=1.0)] = 0.5
 
     def design(self, load: ColumnLoad) -> FrontEndDesign:
         """The integrator for one column. Raises InputError with the number that would do."""
         supply_V = self.supply(load)
         division, capacitor_F = self.full_scale(load)
+        if division == 1.0 and load.copies > 1.0:
+            raise InputError(
+                "front_end.division: more than 1 where a line's current goes to several capacitors, which takes mirrors"
+            )
         if division == 1.0:
             least_A = load.lines * self.stages * load.peak_A
             return self.sized(load, least_A, lambda bias_A: self._plain(load, capacitor_F, supply_V, bias_A))
-        least_A = load.lines * load.peak_A / division
+        least_A = load.lines * load.copies * load.peak_A / division
         return self.sized(load, least_A, lambda bias_A: self._conveyor(load, division, capacitor_F, supply_V, bias_A))
 
     def full_scale(self, load: ColumnLoad) -> tuple[float, float]:
@@ -78,18 +86,21 @@ class Integrator(FrontEnd):
     def mirror_sigma(self, load: ColumnLoad, division: float, unit_um2: float) -> float:
         """Relative standard deviation of a mirror's ratio [1].
 
-        ``((gm/I)^2 A_VT^2 + A_beta^2) / (W L)`` for two devices of W L each (pair convention, Pelgrom et al., JSSC 24,
-        1433 (1989)); of the two here one is ``division`` times as large, so that its half is that much smaller.
+        ``((gm/I)^2 A_VT^2 + A_beta^2) / (W L)`` before trimming, for two devices of W L each (pair convention, Pelgrom
+        et al., JSSC 24, 1433 (1989)); of the two here one is ``division`` times as large, so that its half is that much smaller.
         """
         pair = (self.gm_per_I * self.A_VT(load)) ** 2 + self.A_beta_um**2
-        return math.sqrt(pair / unit_um2 * (1.0 + 1.0 / division) / 2.0)
+        sigma = math.sqrt(pair / unit_um2 * (1.0 + 1.0 / division) / 2.0)
+        # A step of the trim is 8 sigma / 2^bits, and what it leaves is spread evenly over one step.
+        return sigma * min(1.0, 8.0 / 2.0**self.trim_bits / math.sqrt(12.0)) if self.trim_bits else sigma
 
     def _conveyor(
         self, load: ColumnLoad, division: float, capacitor_F: float, supply_V: float, bias_A: float
     ) -> FrontEndDesign:
         n, time_s, q = load.lines, load.open_s, load.charge_per_z_C
-        free_A = bias_A / n - load.peak_A / division
-        input_A = self.input_share * free_A / (1.0 + 1.0 / division)
+        copies = load.copies
+        free_A = bias_A / n - copies * load.peak_A / division
+        input_A = self.input_share * free_A / (1.0 + copies / division)
         amplifier_A = (1.0 - self.input_share) * free_A
         gm, gm_input = self.amplifier_S(amplifier_A), self.gm_per_I * input_A
         gm_mirror = self.gm_per_I * (load.peak_A + input_A)
@@ -97,7 +108,7 @@ class Integrator(FrontEnd):
         unit_um2 = max(self.mirror_um2, carrying_um2 / division)
         sigma = self.mirror_sigma(load, division, unit_um2)
         input_F, gate_F = self.input_F(load, amplifier_A), self.load_F + self.gate_F_per_um2 * carrying_um2
-        mirror_s = self.gate_F_per_um2 * unit_um2 * (1.0 + division) / gm_input
+        mirror_s = self.gate_F_per_um2 * unit_um2 * (copies + division) / gm_input
         settling = Settling(
             a_s2=input_F * gate_F / (gm_input * gm),
             b0_s=gate_F / gm,
@@ -111,7 +122,9 @@ class Integrator(FrontEnd):
         white = 2.0 * load.kT_J * self.gamma * time_s * n / q**2
         moving_V2 = load.kT_J * self.gamma / (gm * (settling.b0_s + settling.b1_s_per_S * load.line_S))
         seen = 0.0 if load.phases_cancel else n * (time_s / q) ** 2
-        um2 = self.amplifier_um2(amplifier_A) + carrying_um2 + self.carrying_um2(input_A) + unit_um2 * (1.0 + division)
+        gates_um2 = self.amplifier_um2(amplifier_A) + carrying_um2 + self.carrying_um2(input_A)
+        gates_um2 += unit_um2 * (copies + division)
+        um2 = self.layout * gates_um2 + copies * self.trim_bits * self.trim_um2 + self.auto_zero_um2
         return FrontEndDesign(
             load=load,
             capacitor=self.capacitor,
@@ -122,7 +135,7 @@ class Integrator(FrontEnd):
             swing_V=self.swing_V,
             bias_A=bias_A,
             supply_V=supply_V,
-            area_m2=n * self.layout * um2 * 1e-12,
+            area_m2=n * um2 * 1e-12,
             mirror_sigma=sigma,
             capacitor_sigma=self.capacitor_sigma(capacitor_F),
             noises=(
@@ -141,15 +154,16 @@ class Integrator(FrontEnd):
                     coefficients=(white * gm_mirror * (1.0 + division),),
                     by_bias=False,
                 ),
+                *self.auto_zero(load, time_s, quiescent_S=gm_input),
                 _reset(load, capacitor_F, division),
             ),
             offsets=(
                 _offset(load, self.offset_V(load, amplifier_A)),
                 Term(
                     name="mismatch of the quiescent current",
-                    equation="n (autozero I_q sigma_M T / q)^2" if seen else "cancelled by phases of equal length",
+                    equation="n (I_q sigma_M T / q)^2, over (1 + A)^2 auto-zeroed" if seen else "cancelled by phases of equal length",
                     source="mirror matching",
-                    coefficients=(seen * (self.autozero * input_A * sigma) ** 2,),
+                    coefficients=(seen * (self.left_by_auto_zero * input_A * sigma) ** 2,),
                 ),
             ),
             losses=(
@@ -193,7 +207,7 @@ class Integrator(FrontEnd):
             swing_V=self.swing_V,
             bias_A=bias_A,
             supply_V=supply_V,
-            area_m2=n * self.layout * self.amplifier_um2(bias_A / n) * 1e-12,
+            area_m2=n * (self.layout * self.amplifier_um2(bias_A / n) + self.auto_zero_um2) * 1e-12,
             mirror_sigma=0.0,
             capacitor_sigma=self.capacitor_sigma(capacitor_F),
             noises=(
@@ -205,6 +219,7 @@ class Integrator(FrontEnd):
                     source="white noise in the closed loop's bandwidth, at the end of T and (line) its beginning",
                     coefficients=(n * moving_C2 / q**2, n * crossed / q**2),
                 ),
+                *self.auto_zero(load, time_s),
                 _reset(load, capacitor_F, 1.0),
             ),
             offsets=(_offset(load, self.offset_V(load, bias_A / n)),),
@@ -268,6 +283,6 @@ def _offset(load: ColumnLoad, offset_V: float) -> Term:
     return Term(
         name="virtual ground",
         equation="cancelled by phases of equal length" if load.phases_cancel else "n (V_os G T / q)^2",
-        source="V_os = autozero A_VT / sqrt(W L)",
+        source="V_os = A_VT / sqrt(W L), over 1 + A auto-zeroed",
         coefficients=(0.0, 0.0, load.lines * (charge_C / load.charge_per_z_C) ** 2),
     )

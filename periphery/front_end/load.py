@@ -26,6 +26,7 @@ class ColumnLoad:
     drive_s : time for which a product is integrated, all phases together [s]
     phases_cancel : whether the polarity turns between phases of equal length, so that a constant charge cancels
     settle_s : time that the node has to settle after the last pulse [s]
+    copies : capacitors that a line's current goes to, each by a mirror of its own; neighbours of a liquid share a line
     """
 
     node_nm: float
@@ -41,6 +42,7 @@ class ColumnLoad:
     drive_s: float
     phases_cancel: bool
     settle_s: float
+    copies: float = 1.0
 
     @property
     def open_s(self) -> float:

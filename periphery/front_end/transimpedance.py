@@ -61,6 +61,7 @@ class Transimpedance(FrontEnd):
         amplifier = n * self.gamma * white / gm
         moving_A2 = n * load.kT_J * self.gamma / (gm * loop_s) * per_A / ohm**2 * (1.0 + input_F / capacitor_F) ** 2
         um2 = n * self.layout * self.amplifier_um2(bias_A / n) + n * ohm * self.resistor_um2_per_ohm
+        um2 += n * self.auto_zero_um2
         return FrontEndDesign(
             load=load,
             capacitor=self.capacitor,
@@ -101,6 +102,7 @@ class Transimpedance(FrontEnd):
                     source="white noise in the closed loop's bandwidth",
                     coefficients=(moving_A2,),
                 ),
+                *self.auto_zero(load, load.phase_s, 1.0 / ohm),
             ),
             offsets=(
                 Term(

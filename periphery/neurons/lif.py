@@ -94,7 +94,6 @@ class MembraneCapacitor:
     residue : share of the voltage that the reset switch leaves [1]
     t_step_s : time for which the current flows, and between decisions [s]
     t_refractory_s : time after a spike in which the switch holds the capacitor [s]; rounded up to whole steps
-    v_supply_V : supply from which the charge is drawn [V]
     """
 
     kind: Literal["capacitor"] = "capacitor"
@@ -106,7 +105,6 @@ class MembraneCapacitor:
     residue: Annotated[float, Interval(ge=0.0, lt=1.0)] = 0.0
     t_step_s: Annotated[float, Gt(0.0)] = 100e-9
     t_refractory_s: Annotated[float, Ge(0.0)] = 0.0
-    v_supply_V: Annotated[float, Gt(0.0)] = 0.9
 
     @property
     def decay(self) -> float:
@@ -133,9 +131,7 @@ class MembraneCapacitor:
         )
 
     @classmethod
-    def of(
-        cls, lif: LIF, *, unit_A: float, t_step_s: float = 100e-9, v_threshold_V: float = 0.45, v_supply_V: float = 0.9
-    ) -> MembraneCapacitor:
+    def of(cls, lif: LIF, *, unit_A: float, t_step_s: float = 100e-9, v_threshold_V: float = 0.45) -> MembraneCapacitor:
         """The circuit that behaves as ``lif`` where one unit of input is ``unit_A``: this sizes capacitor and leak.
 
         Spread and noise go with the threshold. Raises ``ValueError`` for a decay of 0: no leak is that fast.
@@ -156,28 +152,21 @@ class MembraneCapacitor:
             residue=lif.residue,
             t_step_s=t_step_s,
             t_refractory_s=lif.refractory_steps * t_step_s,
-            v_supply_V=v_supply_V,
         )
 
-    def actions(self, neuron_steps: float, spikes: float, steps: int, *, charge_C: float | None = None) -> Counts:
-        """What decisions, resets and charge take, ``{component: {action: count}}``.
-
-        ``charge_C``: positive charge that the columns delivered [C], drawn from the supply; None counts only what the
-        resets threw away, ``spikes C V_threshold``, a lower bound.
-        """
-        charge = spikes * self.c_membrane_F * self.v_threshold_V if charge_C is None else charge_C
+    def actions(self, neuron_steps: float, spikes: float, steps: int) -> Counts:
+        """What decisions and resets take, ``{component: {action: count}}``; the charge is what front ends deliver."""
         return {
             "comparator": {"step": neuron_steps},
-            "membrane": {"charge_J": charge * self.v_supply_V, "reset": spikes},
+            "membrane": {"reset": spikes},
             "register": {"write_bit": spikes * _counter_writes(steps)},
         }
 
     def instances(self, neurons: float, steps: int) -> Mapping[str, float]:
-        """What is on the chip for ``neurons``, ``{component: count}``; a ``membrane`` is one picofarad of it."""
+        """What is on the chip for ``neurons`` beside capacitors and front ends, ``{component: count}``."""
         return {
             "comparator": neurons,
-            "column_front_end": neurons,
-            "membrane": neurons * self.c_membrane_F / 1e-12,
+            "membrane": neurons,
             "register": neurons * _counter_bits(steps),
         }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from configs.errors import InputError
 from mappings.liquid.liquid import Liquid
+from periphery.front_end import IdealFrontEnd
 from workloads.lsm.binning import Spikes
 
 NO_WEIGHTS = "a liquid's weights are those of its cells, and its read-out is trained in each run"
@@ -19,6 +20,16 @@ def fits(chip: Liquid, spikes: Spikes, path: str) -> None:
             f"{path}.inputs: allowed is {spikes.inputs}, the word lines of the binned recordings, "
             f"{' x '.join(map(str, spikes.shape))} (got {chip.inputs})"
         )
+    check_front_end(chip, path)
+
+
+def check_front_end(chip: Liquid, path: str) -> None:
+    """Raise ``InputError`` where the circuit between bit lines and membranes does not close."""
+    if chip.read_path == "capacitor":
+        try:
+            assert chip.map().membranes
+        except InputError as error:
+            raise InputError(f"{path}.{problem}" for problem in error.problems) from None
 
 
 def as_software(chip: Liquid) -> Liquid:
@@ -36,7 +47,14 @@ def as_software(chip: Liquid) -> Liquid:
 def read_exactly(chip: Liquid) -> Liquid:
     """The same cells, read without noise or converter by equal neurons."""
     neuron = replace(chip.neuron, threshold_sigma=0.0, noise=0.0)
-    return replace(chip, adc_bits=None, neuron=neuron, device=replace(chip.device, read_noise_S=0.0))
+    return replace(
+        chip,
+        adc_bits=None,
+        neuron=neuron,
+        device=replace(chip.device, read_noise_S=0.0),
+        front_end=IdealFrontEnd(swing_V=chip.front_end.swing_V),
+        read_supply=replace(chip.read_supply, noise_V=0.0),
+    )
 
 
 def hardware_of(chip: Liquid) -> dict[str, Any]:

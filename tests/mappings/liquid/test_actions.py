@@ -61,7 +61,7 @@ def test_the_array_costs_active_lines_times_bit_lines(path: str) -> None:
     conducts_s = how.circuit.t_convert_s if path == "board" else how.circuit.t_step_s
     assert one[array[1]] == pytest.approx(36.0 * 201 * 33.96e-6 * 0.1**2 * conducts_s)
     grown = {key for key in one if two[key] > one[key] * 1.001}
-    assert grown == {*array, *([("membrane", "charge_J")] if path == "capacitor" else [])}
+    assert grown == {*array, ("read_supply", "loss_J")}
     assert all(two[key] == pytest.approx(2 * one[key]) for key in grown)
 
 
@@ -79,13 +79,10 @@ def test_the_capacitor_is_the_digital_neuron() -> None:
     how = Liquid(read_path="capacitor")
     circuit = how.map().neuron
     assert isinstance(circuit, MembraneCapacitor)
-    unit_A = 0.1e-6 / 0.07 * how.circuit.copy_ratio
+    unit_A = 0.1e-6 / 0.07 / 8
     back = circuit.lif(unit_A)
     assert (back.decay, back.threshold) == pytest.approx((0.9, 5.0))
     step = how.map().actions(BUSY)
-    current_A = BUSY.lines * BUSY.load_S * 0.1
-    drawn = current_A * 100e-9 * 0.9 * (1 + 2 * 200 / 201 * 0.125)
-    assert counts(step)["membrane", "charge_J"] == pytest.approx(drawn)
     assert step.latency_s == pytest.approx(110e-9)
 
 
@@ -108,8 +105,8 @@ def test_only_capacitors_can_beat_the_graphics_processor() -> None:
         mine = energy(how.map().actions(BUSY)) + energy(how.map().readout(10).actions(steps=50))
         ratios[path] = {model: energy(gpu_actions(how, 10, steps=50, model=model)) / mine for model in GPU_MODELS}
     assert all(ratio < 0.1 for ratio in ratios["board"].values())
-    assert all(ratio > 10.0 for ratio in ratios["capacitor"].values())
-    assert ratios["capacitor"]["op_esgnn"] < 23.34 < ratios["capacitor"]["flop_fp16"]
+    assert all(ratio > 1.0 for ratio in ratios["capacitor"].values())
+    assert ratios["capacitor"]["flop_fp16"] < 23.34 < ratios["capacitor"]["flop_fp32"]
 
 
 def test_the_same_network_counts_every_product_of_every_step() -> None:

@@ -54,9 +54,9 @@ def test_only_weight_scale_over_threshold_matters() -> None:
 
 def test_map_marks_the_configured_point_in_its_middle() -> None:
     how = Liquid(inputs=64, neurons=60)
-    found = design_map(how, rng=CHIPS, source=SOURCE, probe=SMALL, points=3)
-    assert found.gains_per_uS == pytest.approx([0.0175, 0.07, 0.28])
-    assert found.thresholds == pytest.approx([1.25, 5.0, 20.0])
+    found = design_map(how, rng=CHIPS, source=SOURCE, probe=SMALL, points=3, reach=2.0)
+    assert found.gains_per_uS == pytest.approx([0.035, 0.07, 0.14])
+    assert found.thresholds == pytest.approx([2.5, 5.0, 10.0])
     configured = found.configured
     assert (found.rate[1, 1], found.spectral_radius[1, 1], found.memory[1, 1]) == (
         configured.rate,

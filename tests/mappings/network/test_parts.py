@@ -25,12 +25,12 @@ from tests.quiet import CIRCUIT
 
 INPUTS, HIDDEN, SAMPLES, STEPS = 9, 6, 16, 5
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
-RAMP = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()), **CIRCUIT)
+RAMP = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal(), capacitor_mismatch=0.0), **CIRCUIT)
 LINEAR = replace(RAMP, readout="conventional", adc=ConventionalADC(bits=12, range_z=8.0))
 
 
 def streams(chips: int = 1) -> ChipStreams:
-    return ChipStreams.of(Stream.root(13), chips)
+    return ChipStreams.of(Stream.root(12), chips)
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -195,3 +195,51 @@ def test_yaml_names_the_kind_and_bounds_the_fields() -> None:
 def test_threshold_matching_passes_through_its_two_points() -> None:
     assert A_VT_law(130) == pytest.approx(5.5e-3)
     assert A_VT_law(16) == pytest.approx(1.0e-3)
+
+
+#: A bit line of the paper's liquid: 456 cells of 34 uS, whose current goes to the membranes of two neurons.
+LIQUID = replace(
+    TAOX,
+    node_nm=40,
+    t_clk_s=100e-9,
+    read_V=0.1,
+    charge_per_z_C=0.1 * 1e-6 / 0.07 * 100e-9,
+    range_z=5.0,
+    line_S=456 * 34e-6,
+    lines=2,
+    peak_A=456 * 34e-6 * 0.1,
+    drive_s=100e-9,
+    settle_s=10e-9,
+)
+MIRRORS = Integrator(division=8.0, swing_V=0.45, noise_share=0.04)
+
+
+def test_auto_zeroing_leaves_the_offset_over_the_gain_and_the_noise_of_its_capacitor() -> None:
+    plain, zeroed = (replace(MIRRORS, auto_zero_F=farads).design(LIQUID) for farads in (None, 1e-12))
+    assert zeroed.offsets[0].at(LIQUID.line_S) == pytest.approx(plain.offsets[0].at(LIQUID.line_S) / 626**2)
+    # sqrt(k T / 1 pF) is 64.4 uV at 300 K: through the cells of both lines for 110 ns.
+    charge_C = math.sqrt(2.0) * 64.36e-6 * LIQUID.line_S * 110e-9
+    (term,) = [term for term in zeroed.noises if term.name == "auto-zero"]
+    through_cells = math.sqrt(term.coefficients[2]) * LIQUID.line_S
+    assert through_cells == pytest.approx(charge_C / LIQUID.charge_per_z_C, rel=1e-3)
+    assert volts(zeroed, "auto-zero") > charge_C / LIQUID.charge_per_z_C * 0.09, "and through the standing current"
+    assert zeroed.area_m2 > plain.area_m2 + 2 * 0.9 * 500e-12, "1 pF on each line at 2 fF/um2"
+    assert replace(MIRRORS, auto_zero_F=1e-12).design(SUPER_T).noises == MIRRORS.design(SUPER_T).noises
+    level = Transimpedance(gain_error=0.3, auto_zero_F=1e-12).design(replace(TAOX, settle_s=1e-9))
+    assert any(term.name == "auto-zero" for term in level.noises)
+
+
+def test_a_trim_leaves_one_step_of_a_mirror_and_takes_its_bits() -> None:
+    plain, trimmed = (replace(MIRRORS, trim_bits=bits).design(LIQUID) for bits in (0, 6))
+    assert trimmed.mirror_sigma == pytest.approx(plain.mirror_sigma * 8 / 64 / math.sqrt(12), rel=0.01)
+    assert trimmed.area_m2 - plain.area_m2 == pytest.approx(2 * 6 * 3e-12, rel=0.05)
+
+
+def test_each_copy_of_a_line_takes_a_branch_of_the_mirror() -> None:
+    one, two = (MIRRORS.design(replace(LIQUID, copies=copies)) for copies in (1.0, 2.0))
+    assert two.bias_A - one.bias_A > 0.9 * 2 * LIQUID.peak_A / 8, (
+        "another branch for the largest current, on both lines"
+    )
+    assert two.area_m2 > one.area_m2
+    with pytest.raises(InputError, match="division: more than 1 where a line's current goes to several capacitors"):
+        replace(MIRRORS, division=1.0).design(replace(LIQUID, copies=2.0))
