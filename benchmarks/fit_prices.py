@@ -1,169 +1,240 @@
-"""Fits the two prices that no source gives to one published row, and predicts the rest with them.
+"""The one price that no source gives, fitted to all rows of a published table at once, and what it does not explain.
 
-Yang et al., Nat. Commun. 16, 1136 (2025), doi 10.1038/s41467-025-56254-6, Table 1, keyword spotting: at 5 bits one step
-of the 72 x 128 LSTM layer takes 161 ns, 0.595 nJ and 0.00291 mm2 (from power, TOPS, TOPS/W and TOPS/mm2). Fitted to it,
-and written to ``configs/components`` by hand: the latency of ``controller`` and then the energy of one clock of
-``column_front_end``. The 8-bit row (1002 ns, 4.61 nJ) is then a prediction. No area is fitted as a number, but the row
-was known when codes were given SRAM cells and the digital unit four lanes: with flip-flop latches and a comparator
-beside TIMELY's charging unit, the 5-bit area came out at about 0.0044 mm2.
+Yang et al., Nat. Commun. 16, 1136 (2025), doi 10.1038/s41467-025-56254-6, Table 1: a step of an LSTM for keywords and
+of one for characters, at 5 and 8 bits; energies and times as ``configs/published`` derives them, and two areas. The
+chip is ``yang2025`` as shipped. A case changes what the paper states, bits and size, and one choice: digital lanes, as
+many for a unit as the shipped chip has for the 32 of its keyword layer. Weights are normally distributed (the largest
+1.3 of the gates, from a trained keyword layer, and four standard deviations), activity is that of ``Assumed``.
+
+Fitted is the latency of ``controller``, the hand-over once a step, by least squares of the log of ours over theirs on
+every energy, time and area. No energy and no area is fitted. The size of the language model has two readings, and both
+count by half:
+
+(a) 633 x 8064 weights, 2016 units projected to 504 (the projection's own tiles come on top)
+(b) 633 x 2016 weights of four cells, 504 units, a quarter of the operations in the same rates
 
     PYTHONPATH=. python benchmarks/fit_prices.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any
 
-from devices import TaOx
-from mappings.actions import Actions
-from mappings.cost import Key, price, shares, summarise
-from mappings.network.actions import RecurrentShape, recurrent_actions
-from mappings.step import StepActivity, StepTiming
-from periphery import SIGMOID, TANH, RampColumn
-from periphery.prices.component import Component, load_components
+import torch
+from scipy.optimize import minimize_scalar
 
-NODE_NM = 16.0
-T_CLK_S = 1e-9
+from crossbar.differential import DifferentialPair
+from crossbar.encoding import Encoding
+from crossbar.offset import OffsetColumn
+from mappings.chip import Chip
+from mappings.cost import price, shares, summarise
+from mappings.network.assumed import Assumed
+from mappings.network.recurrent import MappedRecurrent, RecurrentLayer
+from mho.config.read import read
+from mho.report.published import Published
+from periphery.prices.component import Component
 
-
-@dataclass(frozen=True)
-class PublishedRow:
-    """Latency, energy and area of one step, derived from one row of the paper's Table 1."""
-
-    latency_s: float
-    energy_J: float
-    area_m2: float
-
-
-KWS = {5: PublishedRow(161e-9, 0.595e-9, 0.00291e-6), 8: PublishedRow(1002e-9, 4.61e-9, 0.00302e-6)}
-
-
-@dataclass(frozen=True)
-class FrontEndFit:
-    """The two fitted prices, at ``NODE_NM``."""
-
-    energy_per_clock_J: float
-    control_s: float
-
-    def applied(self, components: Mapping[str, Component]) -> dict[str, Component]:
-        """The price list with these two numbers in place."""
-        front_end, controller = components["column_front_end"], components["controller"]
-        return {
-            **components,
-            "column_front_end": replace(
-                front_end,
-                actions={"clock": replace(front_end.actions["clock"], energy_J=self.energy_per_clock_J)},
-            ),
-            "controller": replace(controller, latency=replace(controller.latency, latency_s=self.control_s)),
-        }
+LARGEST = 1.3  # weight of the gates
+FIGURES = ("energy_J", "latency_s", "area_m2")
+BITS = (5, 8)
+UNITS_PER_LANE = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
-    """One bit width as the simulator ran it: shape, activity and ramp lengths."""
+    """One layer of the table; ``share``: of the row's operations that are the layer's."""
 
-    shape: RecurrentShape
-    activity: StepActivity
-    gate_ramp_clocks: int
-    state_ramp_clocks: int
-
-    def step(self, components: Mapping[str, Component]) -> Actions:
-        """Counts and schedule of one step."""
-        timing = StepTiming.of(
-            self.shape,
-            t_clk_s=T_CLK_S,
-            node_nm=NODE_NM,
-            components=components,
-            gate_ramp_clocks=self.gate_ramp_clocks,
-            state_ramp_clocks=self.state_ramp_clocks,
-        )
-        return recurrent_actions(self.shape, self.activity, timing)
-
-    def cost(self, components: Mapping[str, Component]) -> dict[str, float]:
-        """Area, energy, leakage and latency of one step."""
-        step = self.step(components)
-        return summarise(price(step, node_nm=NODE_NM, components=components), step.latency_s, step.ops)
+    name: str
+    row: str
+    inputs: int
+    hidden: int
+    projected: int = 0
+    encoding: Encoding = DifferentialPair()
+    share: float = 1.0
+    units_per_lane: int = UNITS_PER_LANE
 
 
-def fit_front_end(case: Case, row: PublishedRow, components: Mapping[str, Component]) -> FrontEndFit:
-    """Solve for the two prices that make ``case`` cost what ``row`` says; the cost is linear in each of them.
-
-    Raises ``ValueError`` where the sourced prices alone exceed the row, so that nothing is left to fit.
-    """
-    uncontrolled_s = case.step(FrontEndFit(0.0, 0.0).applied(components)).latency_s
-    if uncontrolled_s > row.latency_s:
-        raise ValueError(
-            f"one step takes {uncontrolled_s:.4g} s without control, above the row's {row.latency_s:.4g} s"
-        )
-    bare = FrontEndFit(0.0, row.latency_s - uncontrolled_s).applied(components)
-    sourced_J = case.cost(bare)["energy_J"]
-    if sourced_J > row.energy_J:
-        raise ValueError(f"one step takes {sourced_J:.4g} J without front ends, above the row's {row.energy_J:.4g} J")
-    clocks = sum(line.count for line in case.step(bare).actions if line.component == "column_front_end")
-    return FrontEndFit((row.energy_J - sourced_J) / clocks, row.latency_s - uncontrolled_s)
+KWS = Case(name="KWS", row="yang2025_kws", inputs=40, hidden=32)
+READING_A = Case(name="NLP (a)", row="yang2025_nlp", inputs=128, hidden=2016, projected=504)
+READING_B = Case(
+    name="NLP (b)", row="yang2025_nlp", inputs=128, hidden=504, encoding=DifferentialPair(cells=2), share=0.25
+)
+CASES = (KWS, READING_A, READING_B)
+READINGS = {"(a)": (KWS, READING_A), "(b)": (KWS, READING_B)}
+ONE_CELL = tuple(replace(case, name=f"{case.name}, one cell", encoding=OffsetColumn()) for case in (KWS, READING_A))
 
 
-# What one step did in `mho run kws --data speech_commands.tar.xz` (real speech, first split, seed 0), from its
-# components.csv: sums over the gates' product and the cell state's way back, per step and chip.
-MEASURED = {
-    bits: StepActivity(
-        array_ohmic_J=array_J,
-        row_pulses=pulse_bits / 256,
-        row_clocks=clock_bits / bits,
-        gate_compare_steps=steps,
-        ramp_ohmic_J=ramp_J,
+@dataclass(frozen=True, kw_only=True)
+class HandOverChip(Chip):
+    """A chip whose controller takes ``hand_over_s`` a step, whatever its record says."""
+
+    hand_over_s: float
+
+    def price_list(self) -> dict[str, Component]:
+        """The records with this latency."""
+        records = super().price_list()
+        old = records["controller"]
+        latency = replace(old.latency, latency_s=self.hand_over_s, node_nm=self.node_nm)
+        return records | {"controller": replace(old, latency=latency)}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a step, linear in the hand-over: at none, and what a second of it adds."""
+
+    at_none: Mapping[str, float]
+    per_second: Mapping[str, float]
+
+    def at(self, hand_over_s: float) -> dict[str, float]:
+        """Energy, time and area of a step."""
+        return {name: self.at_none[name] + self.per_second[name] * hand_over_s for name in FIGURES}
+
+
+def weights(case: Case) -> RecurrentLayer:
+    """Normal weights cut at four standard deviations; a projection's keep the size of what it projects."""
+    rng = torch.Generator().manual_seed(14)
+
+    def normal(*shape: int, size: float) -> torch.Tensor:
+        return (torch.randn(shape, generator=rng) * size).clamp_(-4.0 * size, 4.0 * size)
+
+    columns, fed_back, size = 4 * case.hidden, case.projected or case.hidden, LARGEST / 4.0
+    return RecurrentLayer.from_torch(
+        "lstm",
+        normal(columns, case.inputs, size=size),
+        normal(columns, fed_back, size=size),
+        normal(columns, size=size),
+        weight_hr=normal(case.projected, case.hidden, size=case.hidden**-0.5) if case.projected else None,
     )
-    for bits, array_J, pulse_bits, clock_bits, steps, ramp_J in (
-        (5, 444.0e-12, 16587, 2186.8, 2837.0, 1.281e-12),
-        (8, 3770e-12, 18355, 29640, 21869.0, 14.81e-12),
-    )
-}
 
 
-def measured_case(bits: int) -> Case:
-    """The 40 to 32 LSTM with a bias row on TaOx cells, with the activity that the simulator saw."""
-    gates, state = (RampColumn(device=TaOx()).design(function, bits) for function in (SIGMOID, TANH))
-    rows, columns, hidden = 73, 128, 32
-    shape = RecurrentShape(
-        layer="lstm",
-        cell="lstm",
-        inputs=40,
-        hidden=hidden,
-        bias_rows=1,
-        row_tiles=1,
-        column_tiles=1,
-        cells=2 * rows * columns,
-        bits=bits,
-        state_bits=10,
-        readout="ramp",
-        groups=2,
-        ramps=3,
-        ramp_cells=gates.cells + 2 * state.cells,
-        ramp_lines=sum(ramp.lines + ramp.column.bias_cells for ramp in (gates, state, state)),
+def mapped_on(case: Case, bits: int) -> MappedRecurrent:
+    """The layer on the shipped chip."""
+    shipped = read("yang2025", Chip, folder="chips").value
+    same = {field.name: getattr(shipped, field.name) for field in fields(shipped)}
+    lanes, on = case.hidden // case.units_per_lane, replace(shipped.weights, encoding=case.encoding)
+    chip = HandOverChip(**(same | {"bits": bits, "lanes": lanes, "weights": on}), hand_over_s=0.0)
+    mapped = weights(case).map(chip, name=case.name)
+    assert isinstance(mapped, MappedRecurrent)
+    return mapped
+
+
+def lines_at(mapped: MappedRecurrent, hand_over_s: float) -> tuple[list[Any], dict[str, float]]:
+    """Cost lines of a step with this hand-over, and their sum."""
+
+    def over(layer: Any) -> Any:
+        return replace(layer, chip=replace(layer.chip, hand_over_s=hand_over_s))
+
+    then = replace(over(mapped), projection=None if mapped.projection is None else over(mapped.projection))
+    step = then.step(mapped.expected(Assumed()))
+    lines = price(step, node_nm=then.chip.node_nm, components=then.components())
+    return lines, summarise(lines, step.latency_s, step.ops)
+
+
+@cache
+def cost(case: Case, bits: int) -> Cost:
+    """Cost of one step of a case."""
+    mapped, apart_s = mapped_on(case, bits), 1e-7
+    start, later = (lines_at(mapped, s)[1] for s in (0.0, apart_s))
+    return Cost(
+        {name: start[name] for name in FIGURES}, {name: (later[name] - start[name]) / apart_s for name in FIGURES}
     )
-    longest = max(gates.ramp_clocks, state.ramp_clocks)
-    return Case(shape, MEASURED[bits], gate_ramp_clocks=longest, state_ramp_clocks=state.ramp_clocks)
+
+
+@cache
+def row(case: Case, bits: int) -> dict[str, float]:
+    """The published figures of a step of this case: as many operations as its reading has, in the same rates."""
+    record = read(case.row, Published, folder="published").value
+    mode = next(mode for mode in record.modes if mode.bits_in == bits)
+    found = {name: getattr(mode, name).value for name in FIGURES}
+    return {name: value * (1.0 if name == "area_m2" else case.share) for name, value in found.items()}
+
+
+def ratios(case: Case, bits: int, hand_over_s: float) -> dict[str, float]:
+    """Ours over theirs."""
+    ours, theirs = cost(case, bits).at(hand_over_s), row(case, bits)
+    return {name: ours[name] / theirs[name] for name in FIGURES}
+
+
+Rows = Sequence[tuple[Case, int, float]]
+
+
+def rows_of(cases: Iterable[Case], without: tuple[str, int] | None = None) -> Rows:
+    """Case, bits and weight of each row of the table; the two readings of one row share a weight of 1."""
+    cases = list(cases)
+    shared = {case.row: sum(other.row == case.row for other in cases) for case in cases}
+    return [(c, bits, 1.0 / shared[c.row]) for c in cases for bits in BITS if (c.row, bits) != without]
+
+
+def misfit(rows: Rows, hand_over_s: float) -> float:
+    """Root of the mean square of ln(ours / theirs): energy and time of every row, and an area for each layer."""
+    total = count = 0.0
+    for case, bits, weight in rows:
+        for name, ratio in ratios(case, bits, hand_over_s).items():
+            # The table has one area a layer: that of its 5-bit chip.
+            if name != "area_m2" or bits == BITS[0]:
+                total, count = total + weight * math.log(ratio) ** 2, count + weight
+    return math.sqrt(total / count)
+
+
+def fit(rows: Rows) -> float:
+    """The hand-over of least misfit, from 0 to 1 us [s]."""
+    found = minimize_scalar(lambda ns: misfit(rows, ns * 1e-9), bounds=(0.0, 1000.0), method="bounded")
+    best_s = float(found.x) * 1e-9
+    return best_s if misfit(rows, best_s) < misfit(rows, 0.0) else 0.0
+
+
+def lanes_against_hand_over(rows: Rows, hand_over_s: float) -> float:
+    """Correlation of the fitted price with the chosen lanes: cosine of what each
+    does to the logs of all times."""
+    over, lanes = [], []
+    for case, bits, weight in rows:
+        now, half = cost(case, bits), cost(replace(case, units_per_lane=2 * UNITS_PER_LANE), bits)
+        at, slower = now.at(hand_over_s)["latency_s"], half.at(hand_over_s)["latency_s"]
+        over.append(math.sqrt(weight) * now.per_second["latency_s"] / at)
+        lanes.append(math.sqrt(weight) * math.log(slower / at))
+    return sum(a * b for a, b in zip(over, lanes, strict=True)) / (math.hypot(*over) * math.hypot(*lanes))
 
 
 def main() -> None:
-    """Print the fit, the fitted row and the predicted one, and where each row's energy and area go."""
-    components = load_components()
-    fit = fit_front_end(measured_case(5), KWS[5], components)
-    print(f"column_front_end clock {fit.energy_per_clock_J:.4g} J")
-    print(f"controller latency {fit.control_s:.4g} s")
-    fitted = fit.applied(components)
-    for bits, row in KWS.items():
-        case = measured_case(bits)
-        cost = case.cost(fitted)
-        print(f"{bits} bits: {'energy and latency fitted' if bits == 5 else 'predicted'}")
-        for name, published in (("area_m2", row.area_m2), ("energy_J", row.energy_J), ("latency_s", row.latency_s)):
-            print(f"  {name:10} {cost[name]:10.4g}, published {published:10.4g}, ratio {cost[name] / published:.3f}")
-        lines = price(case.step(fitted), node_nm=NODE_NM, components=fitted)
-        by: Key
-        for by in ("component", "status"):
-            for name, share in shares(lines, by).items():
-                print(f"    {name:18} energy {share.energy_share:6.1%}  area {share.area_share:6.1%}")
+    """Print the fit, its profile, each row held out, and ours over theirs."""
+    both, both_rows = fit(rows_of(CASES)), rows_of(CASES)
+    print(f"hand-over, both readings by half: {both * 1e9:.1f} ns, rms ln ratio {misfit(both_rows, both):.3f}")
+    for name, cases in READINGS.items():
+        rows = rows_of(cases)
+        best = fit(rows)
+        print(f"hand-over, reading {name} alone: {best * 1e9:.1f} ns, rms ln ratio {misfit(rows, best):.3f}")
+    keywords = fit(rows_of((KWS,)))
+    print(f"hand-over, keyword rows alone: {keywords * 1e9:.1f} ns")
+    print("profile, rms ln ratio at a hand-over of")
+    for ns in (0.0, 10.0, 17.0, 30.0, 60.0, 100.0, 200.0):
+        parts = [f"{misfit(rows_of(cases), ns * 1e-9):.3f} {name}" for name, cases in READINGS.items()]
+        print(f"  {ns:5.0f} ns: {misfit(both_rows, ns * 1e-9):.3f} both, {', '.join(parts)}")
+    print(f"correlation of hand-over and lanes on the times: {lanes_against_hand_over(both_rows, both):.2f}")
+    for held in [(case.row, bits) for case in (KWS, READING_A) for bits in BITS]:
+        best = fit(rows_of(CASES, held))
+        print(f"without {held[0]} at {held[1]} bits: {best * 1e9:.1f} ns; that row then, ours over theirs:")
+        for case in CASES:
+            if case.row == held[0]:
+                print(f"  {case.name:8} {_figures(ratios(case, held[1], best))}")
+    print("ours over theirs at the shipped hand-over")
+    for case in (*CASES, *ONE_CELL):
+        for bits in BITS:
+            now = cost(case, bits).at(both)
+            print(f"  {case.name:17} {bits} bits: {_figures(ratios(case, bits, both))}")
+            print(f"    {now['energy_J']:.4g} J, {now['latency_s']:.4g} s, {now['area_m2']:.4g} m2")
+            if case in CASES:
+                parts = shares(lines_at(mapped_on(case, bits), both)[0], "component").items()
+                for what in ("energy_share", "area_share"):
+                    largest = sorted(((getattr(part, what), name) for name, part in parts), reverse=True)[:4]
+                    print(f"    {what}: {', '.join(f'{name} {share:.0%}' for share, name in largest)}")
+
+
+def _figures(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.rpartition('_')[0]} {ratio:.2f}" for name, ratio in found.items())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from devices import PCM, AnyDevice, ChipStreams, Gaussian, Ideal, Stream, TaOx
+from devices import PCM, AnyDevice, ChipStreams, Gaussian, Ideal, Stream, SuperT, TaOx
+from devices.effects import Stuck
 from periphery import SIGMOID, RampColumn
 from periphery.ramp.cells import Ramp
 
@@ -24,6 +25,9 @@ CELLS: tuple[tuple[str, AnyDevice], ...] = (
     ("2 % of g_max", Gaussian(sigma_absolute=0.02)),
     ("3 % of g_max", Gaussian(sigma_absolute=0.03)),
     ("TaOx", TaOx()),
+    ("rram_superT", SuperT()),
+    ("rram_superT, 1 % stuck off", SuperT(effects=(Stuck(off_rate=0.01),))),
+    ("rram_superT, not verified", SuperT(verified=False)),
     ("PCM", PCM()),
 )
 

@@ -171,6 +171,12 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
+def quoted(text: str, most: int = 120) -> str:
+    """Text of a user's file within a message: no longer than ``most`` characters, escapes counted."""
+    shown = printable(text[:most])
+    return shown if len(shown) <= most and len(text) <= most else f"{shown[:most]} ..."
+
+
 class LimitedStream(io.RawIOBase):
     """A stream that may give so many bytes and no more; ``tarfile`` and others read from it as from any file.
 

@@ -33,6 +33,7 @@ _OTHER = {"swing_V": (1e-3, 5.0), "range_z": (1e-3, 1e6), "limit": (1e-6, 1e9)} 
     **dict.fromkeys(("x_max", "drive_limit"), (1e-6, 1e6)),
     **dict.fromkeys(("edge_factor",), (1e-3, 1e4)),
     **dict.fromkeys(("per_row",), (1e-3, 1e6)),
+    **dict.fromkeys(("W_per_m2",), (1e-6, 1e8)),
 }
 _SPREADS = ("sigma_absolute", "sigma_proportional", "device_sd", "cycle_sd", "drift_mean", "drift_sd", "jitter")
 _SHARES = dict.fromkeys(_SPREADS, (0.0, 1.0)) | {"sigma_ln": (0.0, 3.0), "cell_sd": (0.0, 3.0)}

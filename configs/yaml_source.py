@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # another module in each of the supported versions of Python
 
 Scalar = str | int | float | bool | None
 
-# These bounds keep a hostile file from exhausting memory, the stack or patience (PyYAML reads about 1 MB/s); no honest
-# experiment comes near them.
-MAX_BYTES = 4_000_000
+# These bounds keep a hostile file from exhausting memory, the stack or patience (PyYAML reads about 0.4 MB/s); no
+# honest experiment comes near them.
+MAX_BYTES = 1_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 40
 MAX_DIGITS = 300

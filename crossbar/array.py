@@ -425,8 +425,8 @@ class Array:
         """Conductances as the ends of the wires see them, each cell's variance as its column sees it, and the loads of
         word lines, a driver for each tile: alone, and the part of it that other word lines sink.
 
-        Noise keeps the square term of ``crossbar.wires.FoldedNoise`` alone: the variance of signed inputs, whose mean
-        is zero. Its error is in ``docs/wires.md``.
+        Noise keeps the square term of ``crossbar.wires.FoldedNoise`` alone: a cell is frozen over both phases, and the
+        mean of signed inputs is zero. Its error is in ``docs/wires.md``.
         """
         assert self.wires is not None
         chips, planes, rows, width = g.shape

@@ -316,10 +316,9 @@ class Device:
     def read_sigma_S(self, g_S: torch.Tensor, cells: Cells) -> torch.Tensor:
         """Standard deviation of the fast noise of one read of ``cells`` while they are at ``g_S`` [S], same shape.
 
-        By the kind of cell and its effects; zero for cells that are stuck off and for those that do not conduct.
+        By the kind of cell and its effects; zero for cells that are stuck off.
         """
         sigma_S = self.fast_noise_S(g_S, cells)
         for effect in self.effects:
             sigma_S = effect.read_sigma_S(sigma_S, g_S)
-        absent = g_S <= 0.0 if cells.faults is None else (g_S <= 0.0) | cells.faults.off
-        return sigma_S.masked_fill(absent, 0.0)
+        return sigma_S if cells.faults is None else sigma_S.masked_fill(cells.faults.off, 0.0)

@@ -65,6 +65,19 @@ class Actions:
         """End of the last task of one step, in seconds."""
         return max((task.end_s for task in self.tasks), default=0.0)
 
+    def then(self, other: Actions, *, overlap_s: float = 0.0) -> Actions:
+        """One step of this and then one of ``other``, which begins ``overlap_s`` before the end of this."""
+        shift_s = self.latency_s - overlap_s
+        late = tuple(replace(task, start_s=task.start_s + shift_s) for task in other.tasks)
+        return replace(
+            self,
+            actions=self.actions + other.actions,
+            instances=self.instances + other.instances,
+            tasks=self.tasks + late,
+            ops=self.ops + other.ops,
+            notes=self.notes + other.notes,
+        )
+
     def per_inference(self, steps: float) -> Actions:
         """The same layer, run ``steps`` times in one inference."""
         return replace(self, steps=steps)

@@ -18,7 +18,7 @@ class Activity:
     steps): those sums are exact, so they do not depend on how samples were batched. ``row_clocks``: ``(chips, rows)``,
     clock periods that each word line was driven, weighted by its voltage over V_read; ``valid``: samples
     of the present batch that count; the rest fill up its last block; ``recorded``: pre-activations by group of columns,
-    or None where they are not kept.
+    or None where they are not kept; ``projection``: of the matrix behind a hidden state.
     """
 
     samples: float = 0.0
@@ -26,6 +26,13 @@ class Activity:
     sums: dict[str, float] = field(default_factory=dict)
     row_clocks: torch.Tensor | None = None
     recorded: dict[str, list[torch.Tensor]] | None = None
+    projection: Activity | None = None
+
+    def of_projection(self) -> Activity:
+        """That of the matrix that projects a hidden state, for the same samples."""
+        self.projection = self.projection or Activity()
+        self.projection.valid = self.valid
+        return self.projection
 
     def record(self, name: str, z: torch.Tensor) -> None:
         """Keep pre-activations, where they are recorded."""

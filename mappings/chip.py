@@ -13,14 +13,14 @@ from crossbar import AnyEncoding, BitSlices, DifferentialPair
 from crossbar.array import why_not_folded
 from crossbar.encoding import RelativeWeights
 from crossbar.wires import Wires
-from devices import AnyDevice, ChipStreams, Ideal, InputError, Stream
-from devices.effects import Stuck
-from mappings.chip_wires import AnyWires, NodeWires
+from devices import AnyDevice, ChipStreams, Device, Ideal, InputError, Stream
+from devices.effects import Stuck, Temperature
+from mappings.chip_wires import AnyWires, NodeWires, OhmWires
 from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
 from periphery.drivers import AmplitudeDAC, AnyDriver, PWMDriver
-from periphery.front_end import AnyFrontEnd, IdealFrontEnd, Integrator
+from periphery.front_end import AnyFrontEnd, FrontEnd, IdealFrontEnd, Integrator
 from periphery.prices.cells import with_cells
 from periphery.prices.component import Component, load_components
 from periphery.prices.leakage import Library, with_library
@@ -28,7 +28,10 @@ from periphery.supply import AnyReadSupply, Regulated
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 
+ROOM_K = 300.0
+
 Bits = Annotated[int, Interval(ge=2, le=8)]
+ROUNDS = 2  # of a calibration: the second removes what the first left in the codes
 SAMPLES = 1024
 WEIGHT_SIZE = 0.2
 """Mean size of a weight over the largest one of its tile for which front ends are sized; an estimate: the largest of
@@ -111,6 +114,7 @@ class Compensation:
     vectors : calibration inputs driven through the array, the ramp and the comparators to measure a factor
     recentre : program the ramp's bias cells again at the time of reading, so that its middle is exact once more
     resolution : smallest change of the factor that the clock generator can make [1]; an estimate
+    every_s : time between two calibrations, over which their energy is spread [s]; an estimate
     """
 
     mode: Literal["off", "global", "per_column"] = "off"
@@ -118,6 +122,18 @@ class Compensation:
     vectors: Annotated[int, Interval(ge=1, le=4096)] = 64
     recentre: bool = True
     resolution: Annotated[float, Interval(gt=0.0, le=0.25)] = 1.0 / 128.0
+    every_s: Annotated[float, Gt(0.0)] = 3600.0
+
+    @property
+    def products(self) -> int:
+        """Products of one calibration, right after programming apart: every round drives all vectors."""
+        rounds = {"off": 0, "global": ROUNDS, "per_column": ROUNDS + 1}[self.mode]
+        return rounds * self.vectors
+
+    @property
+    def factor_bits(self) -> int:
+        """Bits in which a factor is kept, up to twice the design."""
+        return math.ceil(math.log2(2.0 / self.resolution))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,12 +167,15 @@ class Chip:
     wires : resistance and capacitance of word and bit lines, drivers and sense inputs, in ohms or by technology node;
         null (an idealisation that reports mark) by default
     front_end : what integrates a column's current and holds it for the converter
+    ramp_front_end : the same for ramps and for cell states that come back as charge, whose polarity does not turn: they
+        keep their offset on a capacitor; their swing is that of the columns
     read_supply : where the charge through the cells comes from
-    temperature_K : of the circuit [K]
     readout : ``ramp`` (nonlinear ramp) or ``conventional`` (linear converter, then look-up)
     lanes : digital units that work side by side on the cell state and on look-ups
     leakage_library : standard cells of which the digital part is made, for its leakage alone; energy, delay and area
         stay those of ``node_nm``
+    temperature_K : temperature of the whole chip while it is read: ``temperature`` effects of its cells and the
+        comparators take it, so that it need be said once; None takes that of the effects, else 300 [K]
     """
 
     description: str = ""
@@ -174,8 +193,8 @@ class Chip:
     driver: AnyDriver = PWMDriver()
     ramp: RampColumn
     front_end: AnyFrontEnd = Integrator()
+    ramp_front_end: AnyFrontEnd = Integrator(division=8.0, mirror_um2=0.5, auto_zero_F=100e-15)
     read_supply: AnyReadSupply = Regulated()
-    temperature_K: Annotated[float, Interval(gt=0.0, le=1000.0)] = 300.0
     comparator: Comparator = Comparator()
     adc: ConventionalADC = ConventionalADC()
     state: CellState = CellState()
@@ -183,13 +202,39 @@ class Chip:
     output: OutputConverter = OutputConverter()
     lanes: Annotated[int, Interval(ge=1, le=65536)] = 4
     leakage_library: Library = "aladdin"
+    temperature_K: Annotated[float, Gt(0.0)] | None = None
 
     def __post_init__(self) -> None:
+        """Refuse what only ramps have on a chip without, and bring all parts to one temperature; ValueError where they
+        state two."""
         if self.readout == "conventional" and (named := self.comparator.of_ramps):
             raise ValueError(
                 f"comparator.{named[0]}: only comparators that watch a ramp have it, and readout: conventional has "
                 "none; leave it out, or take readout: ramp"
             )
+        stated = {} if self.temperature_K is None else {"temperature_K": self.temperature_K}
+        cells = {"weights": self.weights.device, "ramp": self.ramp.device}
+        for part, cell in cells.items():
+            stated |= {f"{part}.device": e.temperature_K for e in _temperatures(cell) if e.reads_elsewhere}
+        if not stated:
+            return
+        if self.comparator.temperature_K != ROOM_K:
+            stated["comparator.temperature_K"] = self.comparator.temperature_K
+        (first, kelvin), *others = stated.items()
+        for other, value in others:
+            if value != kelvin:
+                raise ValueError(f"{other}: a chip has one temperature, {kelvin:g} K by {first} (got {value:g} K)")
+        for part, cell in cells.items():
+            if any(effect.temperature_K != kelvin for effect in _temperatures(cell)):
+                object.__setattr__(self, part, replace(getattr(self, part), device=cell.at_K(kelvin)))
+        if self.comparator.temperature_K != kelvin:
+            object.__setattr__(self, "comparator", replace(self.comparator, temperature_K=kelvin))
+
+    @property
+    def read_K(self) -> float:
+        """Temperature of the chip while it is read, by ``temperature_K`` or by the effects of its cells [K]."""
+        found = [e.temperature_K for cell in self.cells for e in _temperatures(cell)]
+        return self.temperature_K or next(iter(found), ROOM_K)
 
     @property
     def tile(self) -> Tile:
@@ -209,7 +254,7 @@ class Chip:
 
     def price_list(self) -> dict[str, Component]:
         """Records of all circuits as this chip has them, its ordinary converter apart."""
-        records = with_library(load_components(), self.leakage_library, self.temperature_K)
+        records = with_library(load_components(), self.leakage_library, self.read_K)
         return with_cells(records, self.node_nm, weights=self.weights.device.kind, ramp=self.ramp.device.kind)
 
     @property
@@ -232,7 +277,12 @@ class Chip:
     @property
     def lines(self) -> Wires | None:
         """The wires as resistances."""
-        return None if self.wires is None else self.wires.lines(self.node_nm)
+        return self.wires.lines(self.node_nm) if isinstance(self.wires, OhmWires | NodeWires) else self.wires
+
+    @property
+    def of_ramps(self) -> FrontEnd:
+        """The front end of ramps and cell states, over the swing of the columns that they are compared with."""
+        return replace(self.ramp_front_end, swing_V=self.front_end.swing_V)
 
     def line_F(self, rows: int) -> float:
         """Capacitance of a bit line with so many cells; none where wires are ideal [F]."""
@@ -267,7 +317,8 @@ class Chip:
         weights, ramp = self.weights.device.as_written, self.ramp.device.as_written
         if weights is self.weights.device and ramp is self.ramp.device:
             return self
-        return replace(self, weights=replace(self.weights, device=weights), ramp=replace(self.ramp, device=ramp))
+        written = {"weights": replace(self.weights, device=weights), "ramp": replace(self.ramp, device=ramp)}
+        return replace(self, temperature_K=None, **written)  # type: ignore[arg-type]
 
     @property
     def columns_per_ramp(self) -> int | None:
@@ -305,6 +356,7 @@ class Chip:
             ramp=self.ramp.idealised(),
             comparator=self.comparator.idealised(),
             front_end=IdealFrontEnd(swing_V=self.front_end.swing_V),
+            ramp_front_end=IdealFrontEnd(swing_V=self.front_end.swing_V),
             read_supply=replace(self.read_supply, noise_V=0.0),
             compensation=replace(self.compensation, mode="off"),
             wires=None,
@@ -360,3 +412,7 @@ class Chip:
             f"driver.{name}: a {line} settles in {needed_s:.3g} s (wires.settle_taus time constants): take at least "
             f"{1.006 * needed_s:.3g}, or smaller tiles (got {given_s:.3g})"
         ]
+
+
+def _temperatures(cell: Device) -> list[Temperature]:
+    return [effect for effect in cell.effects if isinstance(effect, Temperature)]

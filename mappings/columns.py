@@ -11,6 +11,7 @@ import torch
 from devices import BlockNoise, ChipStreams, Ideal
 from mappings.activity import Activity
 from mappings.chip import Chip
+from mappings.front_end import ramp_load
 from mappings.matrix import MatrixRead, PreActivation
 from periphery import Function, LookUpConverter, RampColumn, RampConversion, RampConverter, RampDesign, thresholds
 from periphery.adc.base import BuiltADC
@@ -133,7 +134,15 @@ class MappedConverter:
         offset = chip.comparator.offset_sigma_V(chip.node_nm) * rng.child("comparators").normal((ramps, group.width))
         ramp = adc = None
         if self.design is not None:
-            programmed = Ramp.program(self.design, ramps=group.ramps, rng=rng.child("ramp"))
+            driver = chip.driver
+            range_z = chip.front_end.swing_V * driver.supply_gain / self.volts_per_z
+            programmed = Ramp.program(
+                self.design,
+                ramps=group.ramps,
+                rng=rng.child("ramp"),
+                front_end=chip.of_ramps.design(ramp_load(chip, self.design, range_z)),
+                supply_gain=driver.supply_gain,
+            )
             ramp = RampConverter(
                 programmed, chip.comparator, offset, self.volts_per_z, chip.driver.t_clk_s, chip.node_nm
             )

@@ -12,11 +12,9 @@ from collections.abc import Sequence
 import torch
 
 from devices import BlockNoise, ChipStreams
-from mappings.chip import Chip
+from mappings.chip import ROUNDS, Chip
 from mappings.columns import ColumnsRead, DriftFactors, GroupConverter
 from mappings.matrix import MatrixRead, ProgrammedMatrix, calibration_counts
-
-ROUNDS = 2  # the second removes what the first left in the codes
 
 
 def measured_factors(

@@ -166,24 +166,24 @@ def mean_circuit(circuits: Sequence[ColumnCircuit], weights: Sequence[float] | N
 
 
 def ramp_load(chip: Chip, design: RampDesign, range_z: float) -> ColumnLoad:
-    """What hangs on the integrator of a ramp: all of its cells, while they lift it step by step."""
+    """What hangs on the integrator of a ramp while its cells lift it step by step."""
     driver, cells = chip.driver, design.cells_S
     present, each = design.present, design.column.parallel_cells * design.column.columns
     every_S = cells * (each if present is None else present.sum(-1))
-    lines = len(cells)
-    line_S = float(every_S.sum()) / lines
+    lines, clocks = len(cells), float(design.clocks.abs().sum())
+    whole_S = design.loss_S / clocks if design.column.unselected == "gated" else float(every_S.sum())
     return ColumnLoad(
         node_nm=chip.node_nm,
-        temperature_K=chip.temperature_K,
+        temperature_K=chip.read_K,
         t_clk_s=driver.t_clk_s,
         read_V=driver.v_design_V,
         charge_per_z_C=driver.v_design_V * driver.t_clk_s * design.unit_S,
         range_z=range_z,
-        line_S=line_S,
+        line_S=whole_S / lines,
         lines=lines,
         line_F=chip.line_F(len(design.clocks)),
         peak_A=float(every_S.max()) * driver.v_design_V,
-        drive_s=float(design.clocks.abs().sum()) * driver.t_clk_s,
+        drive_s=clocks * driver.t_clk_s,
         phases_cancel=False,
         settle_s=driver.t_clk_s,
     )
@@ -195,7 +195,7 @@ def state_load(chip: Chip, pair_S: float, drive_clocks: int, range_z: float) -> 
     per_z = (full_scale(chip.bits) / chip.state.drive_limit) * (device.g_max_S - device.g_min_S)
     return ColumnLoad(
         node_nm=chip.node_nm,
-        temperature_K=chip.temperature_K,
+        temperature_K=chip.read_K,
         t_clk_s=driver.t_clk_s,
         read_V=driver.v_design_V,
         charge_per_z_C=driver.v_design_V * driver.t_clk_s * per_z,

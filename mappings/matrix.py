@@ -219,7 +219,7 @@ class MappedMatrix:
         count_C = driver.v_design_V * driver.t_clk_s * driver.count_clocks(bits)
         load = ColumnLoad(
             node_nm=chip.node_nm,
-            temperature_K=chip.temperature_K,
+            temperature_K=chip.read_K,
             t_clk_s=driver.t_clk_s,
             read_V=driver.v_design_V,
             charge_per_z_C=count_C * float(self.format.scale_S[0]) / driver.lsb(bits),

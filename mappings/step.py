@@ -72,8 +72,8 @@ class LayerShape(ABC):
     slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
     circuit, ramp_circuit, state_circuit : front end of a column, of a ramp, of a cell state that comes back as charge
     charge : where the charge through the cells comes from
-    step_share, pair_m2 : energy of a comparator's decision over that of the price list [1], and area of its input pair
-        beside the price list's comparator [m2]
+    step_share, pair_layout_um2 : energy of a comparator's decision over that of the price list [1], and area of its
+        input pair beside the price list's comparator [um2]
     converter, unit : kind of an ordinary ADC, and the digital unit behind it that computes activations
     groups : groups of columns on one tile that share a function, and with a linear ramp that ramp
     branches : capacitors of each column's integrator, one for each significance that is summed as charge
@@ -116,7 +116,7 @@ class LayerShape(ABC):
     state_circuit: ColumnCircuit = ColumnCircuit()
     charge: Charge
     step_share: float = 1.0
-    pair_m2: float = 0.0
+    pair_layout_um2: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("row_tiles", "column_tiles", "cells", "bits", "columns_per_adc", "lanes"):
@@ -227,6 +227,7 @@ class StepActivity:
     adc_steps : steps that ordinary ADCs with a comparator a column (or an oscillator) took, summed over conversions
     ramp_charge_C : the same sum over the cells of all ramps [C]
     state_charge_C, state_pulses, state_clocks, state_compare_steps : the same for the way back of the cell state
+    projection : of the matrix that projects a hidden state; None where there is none
     """
 
     array_charge_C: float
@@ -239,6 +240,7 @@ class StepActivity:
     state_pulses: float = 0.0
     state_clocks: float = 0.0
     state_compare_steps: float = 0.0
+    projection: StepActivity | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -392,7 +394,7 @@ class LayerStep:
         self.need("word_line", hidden)
         self._front_ends(hidden, shape.state_circuit)
         self.need("comparator", hidden)
-        self.need("column_front_end", hidden * shape.pair_m2 * 1e12)
+        self.need("column_front_end", hidden * shape.pair_layout_um2)
         self.need("code_latch", hidden * shape.bits)
         return self._ramp("ramp for tanh(c)", "state_ramp", timing.state_ramp_clocks, after)
 
@@ -450,7 +452,7 @@ class LayerStep:
         self.need("word_line", shape.lines_stand)
         self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.lines_stand))
         self._front_ends(shape.front_ends_stand * shape.branches, shape.circuit)
-        self.need("column_front_end", shape.front_ends_stand * shape.pair_m2 * 1e12)
+        self.need("column_front_end", shape.front_ends_stand * shape.pair_layout_um2)
         self.need("code_latch", shape.front_ends_stand * shape.code_bits)
         self.need("shared_counter", (shape.bits if shape.linear else max(shape.bits, shape.code_bits)) * tiles)
         self.need("controller", 1)

@@ -34,6 +34,7 @@ from devices import MiloRRAM as MiloRRAM
 from devices import PCMHermes1 as PCMHermes1
 from devices import PCMHermes2 as PCMHermes2
 from devices import Stream as Stream
+from devices import SuperT as SuperT
 from devices import TaOx as TaOx
 from devices import WanCubic as WanCubic
 from devices import WanQuartic as WanQuartic

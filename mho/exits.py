@@ -23,6 +23,7 @@ from pathlib import Path
 
 import typer
 
+from configs.bounded import quoted
 from configs.errors import InputError
 
 DEBUG = "MHO_DEBUG"
@@ -128,9 +129,7 @@ def smaller(error: BaseException) -> str:
 
 def _say(text: str) -> None:
     with suppress(OSError, ValueError):
-        line = " ".join(text.splitlines())
-        line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."
-        typer.echo("mho: " + "".join(each if each.isprintable() else _escaped(each) for each in line), err=True)
+        typer.echo(f"mho: {quoted(' '.join(text.splitlines()), _LONGEST)}", err=True)
 
 
 def _first_line(error: BaseException) -> str:

@@ -42,7 +42,7 @@ def text(kind: str, sets: Sequence[str], bits: int) -> str:
         raise InputError(f"--bits: must be a whole number from 1 to 12 (got {bits})")
     front_end: FrontEnd = read_values({}, FRONT_ENDS[kind], sets=sets).value
     budget = front_end.design(REFERENCE).budget(bits)
-    rows = [(line.name, _value(line), line.equation, line.source) for line in budget]
+    rows = [(line.name, value_text(line), line.equation, line.source) for line in budget]
     wide = [max(len(row[k]) for row in rows) for k in range(3)]
     load = ", ".join(f"{each.name} {getattr(REFERENCE, each.name):.4g}" for each in fields(REFERENCE))
     lines = [f"# front end {kind}, behind a column of the LSTM of yang2025", f"load: {load}"]
@@ -50,7 +50,8 @@ def text(kind: str, sets: Sequence[str], bits: int) -> str:
     return "\n".join(lines)
 
 
-def _value(line: BudgetLine) -> str:
+def value_text(line: BudgetLine) -> str:
+    """A value with its unit, areas in square micrometres."""
     if line.unit == "1":
         return f"{line.value:.4g}"
     return f"{line.value * 1e12:.3g} um2" if line.unit == "m2" else quantity(line.value, line.unit)

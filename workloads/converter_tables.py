@@ -121,6 +121,7 @@ def read_voltage_rows(ledger: Ledger, chip: Chip, ramp: RampConverter, *, rng: C
             offset_V=size * comparator.offset_sigma_V(chip.node_nm) * draw.child("offset").normal((inputs,)).double(),
             noise_V=size * comparator.noise_sigma_V(chip.node_nm) * draw.child("noise").normal((inputs,)).double(),
             adc_bits=chip.adc_bits,
+            supply=size * chip.read_supply_noise * draw.child("supply").normal((inputs,)).double(),
         ):
             ledger.add("vread", **asdict(shift))
 

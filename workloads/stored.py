@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
+from configs.bounded import expanded
 from workloads.recordings.sources import written_whole
 
 Net = TypeVar("Net", bound=torch.nn.Module)
@@ -59,7 +60,7 @@ def files_digest(path: Path | None) -> str:
     chosen = path or os.environ.get("MHO_DATA")
     if not chosen:
         return ""
-    top = Path(chosen).expanduser()
+    top = expanded(chosen)
     every = [top, *sorted(top.rglob("*"))] if top.is_dir() else [top]
     found = [(str(one), about.st_size, about.st_mtime_ns) for one in every if one.exists() and (about := one.stat())]
     return hashlib.sha256(repr(found).encode()).hexdigest()

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from benchmarks.fuzz import (
     archives,
+    caches,
+    cameras,
     matrices,
     measured,
     options,
@@ -35,9 +37,11 @@ KINDS: dict[str, Generator] = {
     "wav": wav.case,
     "archives": archives.case,
     "spikes": spikes.case,
+    "cameras": cameras.case,
     "pictures": pictures.case,
     "measured": measured.case,
     "weights": weights.case,
     "runs": runs.case,
     "sweeps": sweeps.case,
+    "caches": caches.case,
 }

@@ -25,6 +25,7 @@ for variable, value in {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}.items():
 from benchmarks.fuzz import KINDS
 from benchmarks.fuzz.case import Case, clips, small, write
 from benchmarks.fuzz.child import FAULTS, Child, Outcome
+from benchmarks.fuzz.pictures import pictures
 from mho import packages
 
 INPUTS = 10_000
@@ -60,6 +61,7 @@ def bases(scratch: Path) -> Path:
         "run_kws": ("run", "small_kws.yaml", "--data", "clips"),
         "run_spgemm": ("run", "small_spgemm.yaml"),
         "run_lsm": ("run", "small_lsm.yaml"),
+        "run_pictures": ("run", "small_lsm.yaml", "--data", "pictures"),
         "sweep": ("sweep", "small_sweep.yaml"),
     }
     for name, arguments in commands.items():
@@ -70,6 +72,7 @@ def bases(scratch: Path) -> Path:
             if arguments[0] == "run":
                 small(arguments[1].removesuffix(".yaml"), folder)
                 write(folder / "clips", clips())
+                write(folder / "pictures", pictures())
             else:
                 small("small_sweep", folder)
             return Case("no damage", (*arguments, "-o", "out", "--quiet"))
@@ -80,10 +83,11 @@ def bases(scratch: Path) -> Path:
         if outcome.sort != "ok":
             sys.exit(f"{' '.join(arguments)}: {outcome.sort}: {outcome.where}\n{outcome.text}")
         shutil.copytree(child.work / "out", base / name)
-        (base / "cache").mkdir(exist_ok=True)
-        for file in (child.top / "cache").iterdir():
-            if file.is_file() and not file.is_symlink():
-                shutil.copy(file, base / "cache")
+        for file in (child.top / "cache").rglob("*.npz"):
+            if not file.is_symlink():
+                for kept in (base, base / f"of_{name}"):
+                    (kept / file.relative_to(child.top)).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(file, kept / file.relative_to(child.top))
         shutil.rmtree(child.top)
     return base
 

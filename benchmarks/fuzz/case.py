@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import struct
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from scipy.io import savemat
 
 KEYWORDS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go", "_unknown_", "_silence_"]
 RATE_HZ = 16000
@@ -141,3 +143,10 @@ def events(count: int = 20, *, x: int = 5, y: int = 6, first_us: int = 0, step_u
 def recordings(classes: int = 3, each: int = 8) -> dict[str, bytes]:
     """Event files in folders of their classes."""
     return {f"{c}/{i}.bin": events(20 + i, x=i + 8, y=c + 9) for c in range(classes) for i in range(each)}
+
+
+def matlab() -> bytes:
+    """Events in a file of MATLAB 5, as some data sets have them; the same bytes at any time of day."""
+    held = io.BytesIO()
+    savemat(held, {"TD": {"x": np.arange(9), "y": np.arange(9), "p": np.ones(9), "ts": 100 * np.arange(9)}})
+    return b"MATLAB 5.0 MAT-file".ljust(116) + held.getvalue()[116:]

@@ -78,8 +78,10 @@ class Child:
         shutil.rmtree(self.top, ignore_errors=True)
         for folder in (self.work, self.top / "home", self.top / "tmp", self.top / "cache"):
             folder.mkdir(parents=True)
-        for file in (base / "cache").glob("*"):
-            (self.top / "cache" / file.name).symlink_to(file)
+        for file in (base / "cache").rglob("*.*"):
+            link = self.top / file.relative_to(base)
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(file)
         self.case = make(number, self.work, base)
         self.before = _files(self.top)
         self.input_bytes = sum(size for size, _ in self.before.values() if size > 0)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.fuzz import npz
-from benchmarks.fuzz.case import Case, from_list, small, start
+from benchmarks.fuzz.case import Case, from_list, matlab, small, start
 from benchmarks.fuzz.changes import NUMBERS, bent
 from benchmarks.fuzz.packing import gzip_of_zeros
 
@@ -160,6 +160,13 @@ def _texts() -> dict[str, bytes]:
         "a.mtx integer 2^53 + 1": head + b"integer general\n2 2 1\n1 1 9007199254740993\n",
         "a.mtx pattern with values": head + b"pattern general\n3 3 1\n1 1 1\n",
         "a.mtx array 0 x 0": b"%%MatrixMarket matrix array real general\n0 0\n",
+        "a.mat of MATLAB 5": matlab(),
+        "a.mat of MATLAB 7.3": b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n" + bytes(200),
+        "a.mat text": HEAD + GOOD,
+        "a.mat empty": b"",
+        "a.mtx as MATLAB 5": matlab(),
+        "e.txt as MATLAB 5": matlab(),
+        "n.npz as MATLAB 5": matlab(),
         "a.mtx.gz good": squeezed,
         "a.mtx.gz cut off": squeezed[:-10],
         "a.mtx.gz half": squeezed[: len(squeezed) // 2],

@@ -62,8 +62,13 @@ def _listed() -> dict[str, tuple[bytes, bytes]]:
     }
 
 
+def pictures() -> dict[str, bytes]:
+    """Two files that are as they should be."""
+    return dict(zip(NAMES, _listed()["good"], strict=True))
+
+
 def _changed(rng: random.Random) -> tuple[str, tuple[bytes, bytes]]:
-    """Sound files of another size, or good ones with bytes changed; in words, and the two files."""
+    """Good files of another size, or good ones with bytes changed; in words, and the two files."""
     if rng.random() < 0.3:
         count, rows, columns = rng.choice([1, 3, 24, 25]), rng.choice([1, 2, 7, 28, 40]), rng.choice([1, 2, 8, 28])
         classes = bytes(rng.choice([0, 1, 2, rng.randrange(256)]) for _ in range(count))

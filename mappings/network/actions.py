@@ -44,17 +44,26 @@ GATES: dict[Cell, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentShape(LayerShape):
-    """A recurrent layer: inputs + hidden + bias_rows rows, gates x hidden columns, a cell state of ``state_bits``."""
+    """A recurrent layer: inputs + fed_back + bias_rows rows, gates x hidden columns, a cell state of ``state_bits``.
+
+    ``projected``: values to which a matrix of its own takes the hidden ones; 0 where these go back themselves.
+    """
 
     cell: Cell
     inputs: int
     hidden: int
     state_bits: int
+    projected: int = 0
+
+    @property
+    def fed_back(self) -> int:
+        """Values that come back to the word lines, and go out."""
+        return self.projected or self.hidden
 
     @property
     def rows(self) -> int:
         """Word lines: inputs, fed-back outputs, bias."""
-        return self.inputs + self.hidden + self.bias_rows
+        return self.inputs + self.fed_back + self.bias_rows
 
     @property
     def columns(self) -> int:
@@ -68,8 +77,8 @@ class RecurrentShape(LayerShape):
 
     @property
     def ops(self) -> float:
-        """Operations of one step: two per weight, bias not counted, as in the paper's table."""
-        return 2.0 * (self.inputs + self.hidden) * self.columns
+        """Operations of one step of the gates: two per weight, bias not counted."""
+        return 2.0 * (self.inputs + self.fed_back) * self.columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +141,10 @@ def dense_actions(shape: DenseShape, activity: StepActivity, timing: StepTiming)
 def _count_arithmetic(step: LayerStep, shape: RecurrentShape) -> None:
     """Multiplications in bit products, additions in bits, and the registers of the state and of what leaves."""
     bits, hidden = shape.bits, shape.hidden
-    # What leaves for the next step and the next layer waits in a register.
-    step.act("register", "write_bit", hidden * bits)
-    step.need("register", hidden * bits)
+    # What leaves for the next step, the next layer and the projection waits in a register.
+    waiting = (hidden + shape.projected) * bits
+    step.act("register", "write_bit", waiting)
+    step.need("register", waiting)
     stored = shape.state_bits
     if shape.cell == "lstm":
         products, sums = bits * stored + 2 * bits * bits, stored + bits

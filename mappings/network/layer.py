@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 
 from devices import BlockNoise, Cells, ChipStreams, InputError, Stream
-from mappings.actions import Actions
+from mappings.actions import ActionLedger, Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, GroupConverter, MappedConverter
@@ -175,7 +175,7 @@ class MappedMatrixLayer(MappedLayer):
             lanes=chip.lanes,
             circuit=self.front_end.circuit,
             step_share=chip.comparator.step_share(chip.node_nm),
-            pair_m2=chip.comparator.pair_area_m2,
+            pair_layout_um2=chip.comparator.pair_area_um2,
             ramp_circuit=mean_circuit(*self._ramp_circuits()),
             state_circuit=mean_circuit([] if self.state is None else [self._state_circuit()]),
             charge=Charge(
@@ -199,14 +199,14 @@ class MappedMatrixLayer(MappedLayer):
     def _ramp_circuits(self) -> tuple[list[ColumnCircuit], list[int]]:
         """The integrators of ramps by their designs, and how many there are of each."""
         chip, range_z, ramps = self.chip, self.front_end.designs[0].load.range_z, self._ramps()
-        designs = [chip.front_end.design(ramp_load(chip, design, range_z)) for _, design in ramps]
+        designs = [chip.of_ramps.design(ramp_load(chip, design, range_z)) for _, design in ramps]
         return [circuit_of(design) for design in designs], [count for count, _ in ramps]
 
     def _state_circuit(self) -> ColumnCircuit:
         """The integrator of a cell state."""
         range_z = self.front_end.designs[0].load.range_z
         load = state_load(self.chip, self.state_pair_S, 2 ** (self.chip.bits - 1), range_z)
-        return circuit_of(self.chip.front_end.design(load))
+        return circuit_of(self.chip.of_ramps.design(load))
 
     def _ramp_lines(self) -> int:
         """Word lines of all ramps: those of the steps for each tile that a group is on, those of bias cells for each
@@ -248,10 +248,53 @@ class MappedMatrixLayer(MappedLayer):
         assumptions; None takes the default ones, and a note of the result names them.
         """
         if activity is not None:
-            return self.step(activity)
+            return self._compensated(self.step(activity))
         assumed = Assumed()
-        found = self.step(self.expected(assumed))
+        found = self._compensated(self.step(self.expected(assumed)))
         return replace(found, notes=(*found.notes, f"{self.name}: {assumed.note(self.matrix)}"))
+
+    def calibration(self, step: Actions) -> Actions | None:
+        """What one calibration does, from what one step does; None where there is none.
+
+        Every vector is driven, converted and taken back through the table of the function's inverse; a slope takes two
+        products and two sums a value. Bias cells are programmed again where ramps move. What a step does behind its
+        conversion is left in: the count is not below the truth.
+        """
+        how, shape = self.chip.compensation, self.shape
+        if how.mode == "off" or not self.measures_drift:
+            return None
+        ledger = ActionLedger(self.name, merge=True)
+        for one in step.actions:
+            ledger.act(one.component, one.action, how.products * one.count)
+        values, bits = how.products * shape.columns, shape.code_bits
+        ledger.act("lookup", "evaluate", values)
+        ledger.act("multiplier", "bit_product", 2 * values * bits**2)
+        ledger.act("adder", "add_bit", 2 * values * 2 * bits)
+        if how.recentre and shape.ramps:
+            ledger.act("cell_write", "write", shape.ramps * self.chip.ramp.bias_cells)
+        ledger.schedule.add("calibrate", "control", how.products * step.latency_s)
+        return ledger.close()
+
+    def _compensated(self, step: Actions) -> Actions:
+        """A step with its share of the calibrations, and with what keeps their factors and trims."""
+        how, calibration = self.chip.compensation, self.calibration(step)
+        if calibration is None:
+            return step
+        share = step.latency_s / how.every_s
+        ledger = ActionLedger(self.name, merge=True)
+        for one in step.actions:
+            ledger.act(one.component, one.action, one.count)
+        for one in calibration.actions:
+            ledger.act(one.component, one.action, share * one.count)
+        for stands in step.instances:
+            ledger.need(stands.component, stands.count)
+        factors = sum(converter.group.ramps for converter in self.converters)
+        trims = self.shape.columns_stand if how.mode == "per_column" else 0
+        ledger.need("register", (factors + trims) * how.factor_bits)
+        if not any(one.component == "lookup" for one in step.instances):
+            ledger.need("lookup", 1)
+        counted = ledger.close()
+        return replace(step, actions=counted.actions, instances=counted.instances)
 
     @abstractmethod
     def step(self, activity: StepActivity) -> Actions:

@@ -9,27 +9,34 @@ Rows are the inputs, the hidden state and the bias; columns are the gates. One s
 
 The GRU is the form whose reset gate acts before the product (Cho et al., 2014), ``n = tanh(W [x, r h, 1])``: with a
 nonlinear conversion there is no linear partial sum to which the gate could be applied afterwards. It takes two passes.
+
+An LSTM may have a projection (Sak et al., arXiv 1402.1128; torch's ``proj_size``): ``h = W_hr (o tanh(c))`` is fed back
+and goes out. ``W_hr`` is a dense layer on tiles of its own, whose linear ramp has the format of the inputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Literal
 
 import torch
 
-from devices import InputError
+from devices import ChipStreams, InputError
 from mappings.actions import Actions
-from mappings.chip import Chip
+from mappings.activity import Activity
+from mappings.chip import Chip, OutputConverter
 from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, MappedConverter, range_z
-from mappings.contract import WordFormat
+from mappings.contract import WordFormat, WrittenCells
 from mappings.matrix import MappedMatrix, WeightMatrix
 from mappings.network.actions import GATES, Cell, RecurrentShape, recurrent_actions
-from mappings.network.layer import MappedMatrixLayer, MatrixLayer, StateRead
+from mappings.network.assumed import Assumed
+from mappings.network.dense import DenseLayer
+from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead, ProgrammedMatrixLayer, StateRead
 from mappings.network.recurrent_run import RecurrentRead
 from mappings.step import StepActivity
 from periphery import SIGMOID, TANH
+from periphery.prices.component import Component
 
 TORCH_ORDER: dict[Cell, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",)}
 RESET_AFTER = (
@@ -48,6 +55,7 @@ class RecurrentLayer(MatrixLayer):
     cell: Cell
     hidden: int
     weights: WeightMatrix
+    projection: DenseLayer | None = None
 
     @classmethod
     def from_torch(
@@ -57,34 +65,53 @@ class RecurrentLayer(MatrixLayer):
         weight_hh: torch.Tensor,
         bias: torch.Tensor | None,
         *,
+        weight_hr: torch.Tensor | None = None,
         reset: Literal["before", "after"] = "after",
     ) -> RecurrentLayer:
         """From tensors named and ordered as torch does; ``bias`` is the sum of torch's two.
 
-        ``reset``: a GRU must have been trained with its reset gate ``before`` the product, which nothing in its tensors
-        tells. Raises InputError for another GRU, and for shapes of another cell or of a projected hidden state.
+        ``weight_hr``: of an LSTM's projection, ``(outputs, hidden)``; ``reset``: a GRU must have been trained with its
+        reset gate ``before`` the product, which nothing in its tensors tells. Raises InputError for another GRU, and
+        for shapes of another cell or of a projection that is not given.
         """
-        hidden, gates = weight_hh.shape[-1], len(TORCH_ORDER[cell])
+        fed_back, gates = weight_hh.shape[-1], len(TORCH_ORDER[cell])
+        hidden = fed_back if weight_hr is None else weight_hr.shape[-1]
         if cell == "gru" and reset != "before":
             raise InputError(f"reset: must be 'before' for a GRU (got {reset!r}): {RESET_AFTER}")
-        if weight_hh.shape != (gates * hidden, hidden) or weight_ih.shape[:-1] != (gates * hidden,):
+        if weight_hr is not None and (cell != "lstm" or weight_hr.shape != (fed_back, hidden)):
             raise InputError(
-                f"weight_ih, weight_hh: of h units of torch's {cell} they are ({gates} h, inputs) and ({gates} h, h), "
-                f"without a projection (got {tuple(weight_ih.shape)} and {tuple(weight_hh.shape)})"
+                "weight_hr: an LSTM alone has a projection, (p, h) of h units with a weight_hh of (4 h, p) "
+                f"(got {tuple(weight_hr.shape)} and {tuple(weight_hh.shape)} of torch's {cell})"
+            )
+        if weight_hh.shape != (gates * hidden, fed_back) or weight_ih.shape[:-1] != (gates * hidden,):
+            how = (
+                "without a projection, whose weight_hr is to be given" if weight_hr is None else "with this projection"
+            )
+            h, p = f"{gates} h", "h" if weight_hr is None else str(fed_back)
+            raise InputError(
+                f"weight_ih, weight_hh: of h units of torch's {cell} they are ({h}, inputs) and ({h}, {p}), {how} "
+                f"(got {tuple(weight_ih.shape)} and {tuple(weight_hh.shape)})"
             )
         names = [*GATES[cell][0], *GATES[cell][1]]
         order = torch.cat([torch.arange(hidden) + TORCH_ORDER[cell].index(name) * hidden for name in names])
-        return cls(cell, hidden, WeightMatrix((weight_ih, weight_hh), bias, order))
+        # Full scale of the projection is that of the words that go back, which the chip names.
+        projection = None if weight_hr is None else DenseLayer.from_torch(weight_hr, None, limit=1.0)
+        return cls(cell, hidden, WeightMatrix((weight_ih, weight_hh), bias, order), projection)
 
     @property
     def inputs(self) -> int:
         """Values that come in at every step."""
-        return self.weights.inputs - self.hidden
+        return self.weights.inputs - self.outputs
 
     @property
     def outputs(self) -> int:
-        """Hidden units."""
-        return self.hidden
+        """Hidden units, or what they are projected to."""
+        return self.hidden if self.projection is None else self.projection.outputs
+
+    @property
+    def parameters(self) -> int:
+        """Weights, biases and those of the projection included."""
+        return self.weights.parameters + (0 if self.projection is None else self.projection.parameters)
 
     def follows_data(self, chip: Chip) -> bool:
         """Whether ranges or levels of the gates' converters are chosen for data on this chip."""
@@ -120,6 +147,10 @@ class RecurrentLayer(MatrixLayer):
             units = ColumnGroup.cut(TANH, 0, self.hidden, chip.columns, chip.columns_per_ramp)
             # What comes back from the digital state is a whole number of clock periods: no data to choose levels for.
             state = converter(units, cold.without_data(), "the cell state", "state").following(None)
+        projection = None
+        if self.projection is not None:
+            words = OutputConverter(bits=chip.bits, limit=chip.driver.x_max)
+            projection = self.projection.map(replace(chip, output=words), name=f"{name} projection")
         return MappedRecurrent(
             layer=self,
             name=name,
@@ -128,6 +159,7 @@ class RecurrentLayer(MatrixLayer):
             front_end=front_end,
             converters=tuple(converters),
             state=state,
+            projection=projection,
         )
 
     def groups(self, chip: Chip) -> list[ColumnGroup]:
@@ -148,6 +180,7 @@ class MappedRecurrent(MappedMatrixLayer):
     measures_drift: ClassVar[bool] = True
 
     layer: RecurrentLayer
+    projection: MappedMatrixLayer | None = None
 
     @property
     def output_words(self) -> WordFormat:
@@ -161,16 +194,64 @@ class MappedRecurrent(MappedMatrixLayer):
 
     @property
     def shape(self) -> RecurrentShape:
-        """What the layer needs on the chip, in the words of the price list."""
+        """What the gates need on the chip, in the words of the price list."""
         layer = self.layer
         return self.shaped(
-            RecurrentShape, cell=layer.cell, inputs=layer.inputs, hidden=layer.hidden, state_bits=self.chip.state.bits
+            RecurrentShape,
+            cell=layer.cell,
+            inputs=layer.inputs,
+            hidden=layer.hidden,
+            state_bits=self.chip.state.bits,
+            projected=0 if layer.projection is None else layer.outputs,
         )
 
+    def components(self) -> dict[str, Component]:
+        """The price list, with the converters of the gates and of the projection."""
+        return super().components() | ({} if self.projection is None else self.projection.components())
+
     def step(self, activity: StepActivity) -> Actions:
-        """One step of the sequence."""
-        return recurrent_actions(self.shape, activity, self.timing)
+        """One step of the sequence; the integrators of a projection are reset while its last inputs are computed."""
+        gates = recurrent_actions(self.shape, activity, self.timing)
+        if self.projection is None:
+            return gates
+        if activity.projection is None:
+            raise InputError(f"{self.name}: activity: must hold that of the projection as well (got none)")
+        return gates.then(self.projection.step(activity.projection), overlap_s=self.timing.control_s)
+
+    def expected(self, assumed: Assumed) -> StepActivity:
+        """What one step is taken to do under these assumptions."""
+        projected = None if self.projection is None else self.projection.expected(assumed)
+        return replace(super().expected(assumed), projection=projected)
+
+    def program(self, *, rng: ChipStreams) -> ProgrammedMatrixLayer:
+        """Write cells, ramps and comparators of the layer once on ``len(rng)`` chips."""
+        gates = super().program(rng=rng)
+        if self.projection is None:
+            return gates
+        own = {field.name: getattr(gates, field.name) for field in fields(gates)}
+        return ProjectedRecurrent(**own, projection=self.projection.program(rng=rng.child("projection")))
 
     def read(self, columns: ColumnsRead, factors: DriftFactors, chips: int, state: StateRead | None) -> RecurrentRead:
-        """So many chips of the layer at one time."""
+        """So many chips of the gates at one time."""
         return RecurrentRead(columns, tuple(factors.ramp), chips, self.layer.inputs, self.shape, self.chip, state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectedRecurrent(ProgrammedMatrixLayer):
+    """A recurrent layer as written, with the matrix that projects its hidden state."""
+
+    projection: ProgrammedMatrixLayer
+
+    def at(self, t_s: float, *, before: Sequence[torch.Tensor | float] = ()) -> MatrixLayerRead:
+        """The layer ``t_s`` seconds after programming; the projection follows the drift that its gates measure."""
+        gates = super().at(t_s, before=before)
+        assert isinstance(gates, RecurrentRead)
+        return replace(gates, projection=self.projection.at(t_s, before=gates.factors))
+
+    def observed(self, activity: Activity) -> StepActivity:
+        """Means per step of what was observed in a run, those of the projection with them."""
+        return replace(super().observed(activity), projection=self.projection.observed(activity.of_projection()))
+
+    def written(self) -> list[WrittenCells]:
+        """Cells of the gates and of the projection."""
+        return super().written() + [replace(one, part=f"projection, {one.part}") for one in self.projection.written()]

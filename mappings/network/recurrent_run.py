@@ -19,16 +19,17 @@ from periphery import LookUpConverter
 
 @dataclass(frozen=True)
 class RecurrentRead(MatrixLayerRead):
-    """A recurrent layer at one time, ready to run; ``state``: of an LSTM with a ramp."""
+    """A recurrent layer at one time, ready to run; ``state``: of an LSTM with a ramp; ``projection``: of its output."""
 
     in_steps: ClassVar[bool] = True
 
     shape: RecurrentShape
     chip: Chip
     state: StateRead | None
+    projection: MatrixLayerRead | None = None
 
     def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
-        """Run whole sequences: the hidden states of all steps, ``(chips, n, steps, hidden)`` clock periods.
+        """Run whole sequences: the hidden states of all steps, ``(chips, n, steps, outputs)`` clock periods.
 
         ``inputs``: pulse widths ``([chips | 1,] n, steps, inputs)`` in clock periods, ``n`` a multiple of the block.
         ``activity`` counts what the first ``activity.valid`` samples did (all of them by default), since the last block
@@ -36,11 +37,11 @@ class RecurrentRead(MatrixLayerRead):
         """
         shape, hidden = self.shape, self.shape.hidden
         n, steps = inputs.shape[-3:-1]
-        fed_back = slice(shape.inputs, shape.inputs + hidden)
+        fed_back = slice(shape.inputs, shape.inputs + shape.fed_back)
         v = torch.zeros((self.chips, n, shape.rows))
         v[..., fed_back.stop :] = float(2 ** (self.chip.bits - 1) - 1)
         c = torch.zeros((self.chips, n, hidden))
-        states = torch.empty((self.chips, n, steps, hidden))
+        states = torch.empty((self.chips, n, steps, shape.fed_back))
         first_pass = (0,) if shape.cell == "gru" else None
         for t in range(steps):
             v[..., : shape.inputs] = inputs[..., t, :]
@@ -60,7 +61,11 @@ class RecurrentRead(MatrixLayerRead):
                 h = c = self._stored((1.0 - u) * candidate + u * c)
             else:
                 h = gates[0]
-            states[:, :, t] = v[..., fed_back] = self._pulses(h)
+            counts = self._pulses(h)
+            if self.projection is not None:
+                did = None if activity is None else activity.of_projection()
+                counts = self._pulses(self.projection.answers(counts, noise, did))
+            states[:, :, t] = v[..., fed_back] = counts
         return states
 
     def _pulses(self, h: torch.Tensor) -> torch.Tensor:

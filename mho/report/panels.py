@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import AutoLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
+from configs.bounded import quoted
 from configs.errors import InputError
 from mho.report import plots
 from mho.report.labels import PREFIXED, label_of, unit_of, with_unit
@@ -52,8 +53,8 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
     lacking = sorted(needed - set(table.columns))
     if lacking:
         raise InputError(
-            f"{run.path / panel.table}.csv: column {', '.join(map(repr, lacking))}, which a panel of {panel.section!r} "
-            f"shows, is missing (got {', '.join(table.columns)})"
+            f"{run.path / panel.table}.csv: column '{quoted(', '.join(lacking))}', which a panel of "
+            f"'{quoted(panel.section)}' shows, is missing (got {quoted(', '.join(table.columns))})"
         )
     if panel.share and panel.low and panel.high:
         table = table.assign(**{end: table[end].clip(0.0, 1.0) for end in (panel.low, panel.high)})

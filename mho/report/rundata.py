@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
-from configs.bounded import encodable, read_file
+from configs.bounded import encodable, quoted, read_file
 from configs.errors import InputError
 from configs.yaml_source import MAX_BYTES, parse_mapping
 from workloads.result import Data, MeanAndStd, Metrics, VariantResult
@@ -149,7 +149,9 @@ def load(run_dir: Path | str) -> RunData:
         problems += _unknown_variants(path, metrics, tables)
         metric = next(iter(metrics.metrics))
         if not problems and metric not in tables["accuracy"]:
-            problems.append(f"{path / 'accuracy.csv'}: column {metric!r}, the first metric of metrics.json, is missing")
+            problems.append(
+                f"{path / 'accuracy.csv'}: column '{quoted(metric)}', the first metric of metrics.json, is missing"
+            )
     if problems or metrics is None or manifest is None or metrics_json is None:
         raise InputError(problems)
     return RunData(path, metrics, metrics_json, manifest, config_text, config, tables, absent)
@@ -199,7 +201,8 @@ def _encodable(value: Any) -> Any:
 
 def _located(path: Path, error: ValidationError) -> InputError:
     return InputError(
-        f"{path}: {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (got {problem['input']!r:.60})"
+        f"{path}: {quoted('.'.join(map(str, problem['loc'])))}: {quoted(problem['msg'], 300)} "
+        f"(got {problem['input']!r:.60})"
         for problem in error.errors()
     )
 
@@ -215,7 +218,7 @@ def _metrics(path: Path, value: dict[str, Any]) -> Metrics:
     if len(defaults) != 1:
         problems.append(f"{path}: variants: exactly one must be the default (got {len(defaults)} of {len(names)})")
     problems += [
-        f"{path}: variants: each name once (got {name!r} again)"
+        f"{path}: variants: each name once (got '{quoted(name)}' again)"
         for name in sorted({n for n in names if names.count(n) > 1})
     ]
     spread = TypeAdapter(MeanAndStd | None)
@@ -226,7 +229,7 @@ def _metrics(path: Path, value: dict[str, Any]) -> Metrics:
                     spread.validate_python((quality.model_extra or {}).get(metric))
                 except ValidationError:
                     got = (quality.model_extra or {})[metric]
-                    where = f"variants.{variant.name}.quality at t_s = {quality.t_s:g}: {metric}"
+                    where = f"variants.{quoted(variant.name)}.quality at t_s = {quality.t_s:g}: {quoted(metric)}"
                     problems.append(f"{path}: {where}: must be an object with mean and std (got {got!r:.60})")
     if problems:
         raise InputError(problems)
@@ -260,10 +263,11 @@ def _table(folder: Path, name: str) -> pd.DataFrame:
         # Everything as text first: pandas would read a variant called "NA" or "null" as missing.
         frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     except (ValueError, OverflowError) as error:
-        raise InputError(f"{path}: not a readable CSV table: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path}: not a readable CSV table: {quoted(' '.join(str(error).split()))}") from error
     lacking = [column for column in _columns(name) if column not in frame]
     if lacking:
-        raise InputError(f"{path}: column {', '.join(map(repr, lacking))} missing (got {', '.join(frame.columns)})")
+        got = quoted(", ".join(frame.columns))
+        raise InputError(f"{path}: column {', '.join(map(repr, lacking))} missing (got {got})")
     problems: list[str] = []
     for column in frame.columns:
         if column in _TEXT.get(name, "variant").split():
@@ -290,7 +294,7 @@ def _converted(
         try:
             values.append(read(cell))
         except (ValueError, KeyError):
-            problems.append(f"{path}:{line}: {column}: must be {allowed} (got {cell!r})")
+            problems.append(f"{path}:{line}: {column}: must be {allowed} (got '{quoted(cell)}')")
             return [math.nan] * len(cells)
     return values
 
@@ -309,5 +313,5 @@ def _unknown_variants(path: Path, metrics: Metrics, tables: dict[str, pd.DataFra
     for name, table in tables.items():
         if "variant" in table:
             for stranger in sorted(set(table["variant"]) - allowed):
-                listed = ", ".join(variant.name for variant in metrics.variants)
-                yield f"{path / name}.csv: variant {stranger!r} is not in metrics.json (it lists {listed})"
+                listed = quoted(", ".join(variant.name for variant in metrics.variants))
+                yield f"{path / name}.csv: variant '{quoted(stranger)}' is not in metrics.json (it lists {listed})"

@@ -46,10 +46,11 @@ class FrontEnd(ABC):
     noise_share : largest standard deviation of the amplifiers' noise over the range, for ``bias_A: null`` [1]
     stages : stages of the amplifier; its gain is ``intrinsic_gain^stages``, its current and area grow with it
     intrinsic_gain : gain of one stage [1]; an estimate for a cascode of short transistors
-    pair_um2 : gate area of one device of the input pair [um2]
+    pair_um2 : gate area of one device of the input pair, at least that of a device that carries its current [um2]
     A_VT_Vum : threshold matching of a pair [V um]; None is ``A_VT_law`` of the node, an estimate
-    auto_zero_F : capacitor on which an amplifier keeps its own offset between products [F]: it leaves the offset over
-        ``1 + gain``, and the capacitor's k T / C; None leaves the whole offset
+    auto_zero_F : capacitor on which an amplifier keeps its own offset, and a conveyor that of its standing current,
+        between products [F]: it leaves the offset over ``1 + gain``, and the capacitor's k T / C; None leaves the whole
+        offset
     gamma : noise of the whole amplifier over 4 k T / gm, and of a mirror's device over 4 k T gm [1]; 1 is an estimate
     load_F : capacitance that the amplifier drives beside the line [F]; an estimate
     square_A : current of a square device in moderate inversion, ``2 n mu C_ox U_T^2`` [A]; an estimate
@@ -112,24 +113,33 @@ class FrontEnd(ABC):
         """Threshold matching of a pair at the load's node [V um]."""
         return A_VT_law(load.node_nm) if self.A_VT_Vum is None else self.A_VT_Vum
 
-    def offset_V(self, load: ColumnLoad) -> float:
+    def offset_V(self, load: ColumnLoad, current_A: float) -> float:
         """Standard deviation of an amplifier's offset [V]: ``A_VT / sqrt(W L)`` (Pelgrom, JSSC 24, 1433 (1989)), over
         ``1 + gain`` behind auto-zeroing (Enz and Temes, Proc. IEEE 84, 1584 (1996))."""
-        offset_V = self.A_VT(load) / math.sqrt(self.pair_um2)
-        return offset_V if self.auto_zero_F is None else offset_V / (1.0 + self.open_loop_gain)
+        offset_V = self.A_VT(load) / math.sqrt(self.input_um2(current_A))
+        return offset_V * self.left_by_auto_zero
 
-    def auto_zero(self, load: ColumnLoad, time_s: float, feedback_S: float = 0.0) -> tuple[Term, ...]:
+    @property
+    def left_by_auto_zero(self) -> float:
+        """Share of an offset that auto-zeroing leaves, beside its noise [1]."""
+        return 1.0 if self.auto_zero_F is None else 1.0 / (1.0 + self.open_loop_gain)
+
+    def auto_zero(
+        self, load: ColumnLoad, time_s: float, feedback_S: float = 0.0, quiescent_S: float = 0.0
+    ) -> tuple[Term, ...]:
         """Noise that auto-zeroing leaves on line and feedback for ``time_s``: it is held for a product, so that phases
-        of equal length cancel it."""
+        of equal length cancel it. ``quiescent_S``: transconductance of a device whose standing current is held too."""
         if self.auto_zero_F is None or load.phases_cancel:
             return ()
         held = load.lines * load.kT_J / self.auto_zero_F * (time_s / load.charge_per_z_C) ** 2
+        still = feedback_S**2 + quiescent_S**2
+        beside = "(G + 1/R)^2" if feedback_S else "(G^2 + gm_in^2)" if quiescent_S else "G^2"
         return (
             Term(
                 name="auto-zero",
-                equation="n (k T / C_az) ((G + 1/R) T / q)^2" if feedback_S else "n (k T / C_az) (G T / q)^2",
+                equation=f"n (k T / C_az) {beside} T^2 / q^2",
                 source="k T / C of the capacitor that keeps the offset",
-                coefficients=(held * feedback_S**2, 2.0 * held * feedback_S, held),
+                coefficients=(held * still, 2.0 * held * feedback_S, held),
                 by_bias=False,
                 arrives=True,
             ),
@@ -151,18 +161,21 @@ class FrontEnd(ABC):
         inversion = half * half - 0.25
         return current_A / (self.square_A * inversion) * self.length_um**2
 
+    def input_um2(self, current_A: float) -> float:
+        """Gate area of one device of the pair of an amplifier of that total current [um2]."""
+        return max(self.pair_um2, self.carrying_um2(current_A / (2.0 * self.stages)))
+
     def amplifier_um2(self, current_A: float) -> float:
         """Gate area of one amplifier of that total current [um2]: per stage a pair and a load of the same size."""
-        per_device = current_A / (2.0 * self.stages)
-        return self.stages * 4.0 * max(self.pair_um2, self.carrying_um2(per_device))
+        return self.stages * 4.0 * self.input_um2(current_A)
 
     def amplifier_S(self, current_A: float) -> float:
         """Transconductance of an amplifier of that total current, two branches a stage [S]."""
         return self.gm_per_I * current_A / (2.0 * self.stages)
 
-    def input_F(self, load: ColumnLoad) -> float:
-        """Capacitance of a summing node: the line and the amplifier's input device [F]."""
-        return load.line_F + self.gate_F_per_um2 * self.pair_um2
+    def input_F(self, load: ColumnLoad, current_A: float) -> float:
+        """Capacitance of a summing node: the line and the input of its amplifier of that total current [F]."""
+        return load.line_F + self.gate_F_per_um2 * self.input_um2(current_A)
 
     def sized(self, load: ColumnLoad, least_A: float, circuit: Callable[[float], FrontEndDesign]) -> FrontEndDesign:
         """``circuit`` of the bias that was given, or of the smallest that keeps the targets.
@@ -189,7 +202,7 @@ class FrontEnd(ABC):
         if not settles(self.bias_A):
             raise InputError(
                 f"front_end.bias_A: at least {self.smallest_bias(load.settle_s, least_A, settles):.3g} A for a line of "
-                f"{self.input_F(load):.3g} F and {load.line_S:.3g} S to settle within {load.settle_s:g} s but for "
+                f"{load.line_F:.3g} F and {load.line_S:.3g} S to settle within {load.settle_s:g} s but for "
                 f"{self.gain_error:g} of a pulse (got {self.bias_A:g})"
             )
         return circuit(self.bias_A)

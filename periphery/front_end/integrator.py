@@ -108,7 +108,7 @@ class Integrator(FrontEnd):
         carrying_um2 = self.carrying_um2(load.peak_A + input_A)
         unit_um2 = max(self.mirror_um2, carrying_um2 / division)
         sigma = self.mirror_sigma(load, division, unit_um2)
-        input_F, gate_F = self.input_F(load), self.load_F + self.gate_F_per_um2 * carrying_um2
+        input_F, gate_F = self.input_F(load, amplifier_A), self.load_F + self.gate_F_per_um2 * carrying_um2
         mirror_s = self.gate_F_per_um2 * unit_um2 * (copies + division) / gm_input
         settling = Settling(
             a_s2=input_F * gate_F / (gm_input * gm),
@@ -155,16 +155,16 @@ class Integrator(FrontEnd):
                     coefficients=(white * gm_mirror * (1.0 + division),),
                     by_bias=False,
                 ),
-                *self.auto_zero(load, time_s),
+                *self.auto_zero(load, time_s, quiescent_S=gm_input),
                 _reset(load, capacitor_F, division),
             ),
             offsets=(
-                _offset(load, self.offset_V(load)),
+                _offset(load, self.offset_V(load, amplifier_A)),
                 Term(
                     name="mismatch of the quiescent current",
-                    equation="n (I_q sigma_M T / q)^2" if seen else "cancelled by phases of equal length",
+                    equation="n (I_q sigma_M T / q)^2, over (1 + A)^2 auto-zeroed" if seen else "cancelled by phases of equal length",
                     source="mirror matching",
-                    coefficients=(seen * (input_A * sigma) ** 2,),
+                    coefficients=(seen * (self.left_by_auto_zero * input_A * sigma) ** 2,),
                 ),
             ),
             losses=(
@@ -188,7 +188,7 @@ class Integrator(FrontEnd):
     def _plain(self, load: ColumnLoad, capacitor_F: float, supply_V: float, bias_A: float) -> FrontEndDesign:
         n, time_s, q = load.lines, load.open_s, load.charge_per_z_C
         gm, gain = self.amplifier_S(bias_A / n), self.open_loop_gain
-        input_F = self.input_F(load)
+        input_F = self.input_F(load, bias_A / n)
         loop_s = (input_F + self.load_F + input_F * self.load_F / capacitor_F) / gm
         settling = Settling(
             b0_s=loop_s,
@@ -223,7 +223,7 @@ class Integrator(FrontEnd):
                 *self.auto_zero(load, time_s),
                 _reset(load, capacitor_F, 1.0),
             ),
-            offsets=(_offset(load, self.offset_V(load)),),
+            offsets=(_offset(load, self.offset_V(load, bias_A / n)),),
             losses=(
                 Term(
                     name="finite gain",
@@ -284,6 +284,6 @@ def _offset(load: ColumnLoad, offset_V: float) -> Term:
     return Term(
         name="virtual ground",
         equation="cancelled by phases of equal length" if load.phases_cancel else "n (V_os G T / q)^2",
-        source="V_os = A_VT / sqrt(W L)",
+        source="V_os = A_VT / sqrt(W L), over 1 + A auto-zeroed",
         coefficients=(0.0, 0.0, load.lines * (charge_C / load.charge_per_z_C) ** 2),
     )

@@ -46,14 +46,18 @@ class Transimpedance(FrontEnd):
         level_s = load.phase_s + load.settle_s
         filter_s = level_s / math.log(2.0 / self.gain_error)
         capacitor_F = filter_s / ohm
-        gm, gain, input_F = self.amplifier_S(bias_A / n), self.open_loop_gain, self.input_F(load)
+        gm, gain, input_F = self.amplifier_S(bias_A / n), self.open_loop_gain, self.input_F(load, bias_A / n)
         loop_s = (input_F + self.load_F + input_F * self.load_F / capacitor_F) / gm
         # A level sampled at the end of its time: what is missing is exp(-t / tau), not a share of a pulse.
         settling = Settling(b0_s=filter_s + loop_s, lag0_s=0.0, pulse_s=level_s, settle_s=0.0, sampled=True)
         # White current noise S of one sided density passes S / (4 tau).
         per_A = samples * (load.phase_s / load.charge_per_z_C) ** 2
         white = load.kT_J * per_A / filter_s
-        offset = 0.0 if load.phases_cancel else n * (self.offset_V(load) * load.phase_s / load.charge_per_z_C) ** 2
+        offset = (
+            0.0
+            if load.phases_cancel
+            else n * (self.offset_V(load, bias_A / n) * load.phase_s / load.charge_per_z_C) ** 2
+        )
         amplifier = n * self.gamma * white / gm
         moving_A2 = n * load.kT_J * self.gamma / (gm * loop_s) * per_A / ohm**2 * (1.0 + input_F / capacitor_F) ** 2
         um2 = n * self.layout * self.amplifier_um2(bias_A / n) + n * ohm * self.resistor_um2_per_ohm

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from devices import Cells, ChipStreams, Device
+from periphery.front_end.design import FrontEndDesign
 from periphery.ramp.design import RampDesign
+from periphery.ramp.integrator import RampIntegrator
 from periphery.ramp.order import following_order, sorted_order
 from periphery.ramp.read import RampRead
 from periphery.ramp.timing import settled
@@ -34,7 +36,7 @@ class Ramp:
 
     ``choice``: ``(chips, ramps)``, which of the programmed columns each ramp uses, where there are redundant ones;
     ``order``: ``(chips, ramps, steps)``, the cell of each step, where they were dealt out anew; ``identity``: the
-    stream of the bias cells, ``written``: how often these were programmed.
+    stream of the bias cells, ``written``: how often these were programmed; ``integrator``: None for one without error.
     """
 
     design: RampDesign
@@ -45,23 +47,45 @@ class Ramp:
     order: torch.Tensor | None = None
     identity: ChipStreams | None = None
     written: int = 0
+    integrator: RampIntegrator | None = None
 
     @classmethod
-    def program(cls, design: RampDesign, *, ramps: int, rng: ChipStreams) -> Ramp:
-        """Write ``ramps`` copies of a column on every chip, measure them, choose, and trim the bias cells."""
+    def program(
+        cls,
+        design: RampDesign,
+        *,
+        ramps: int,
+        rng: ChipStreams,
+        front_end: FrontEndDesign | None = None,
+        supply_gain: float = 1.0,
+    ) -> Ramp:
+        """Write ``ramps`` copies of a column on every chip, measure them, choose, and trim the bias cells.
+
+        ``front_end``: the integrator of one ramp; ``supply_gain``: read voltage over that of the integrator's design.
+        """
         column, device = design.column, design.column.device
         each = column.parallel_cells * column.columns
         target = design.cells_S[None, None, :, :, None].expand(1, ramps * column.redundant_columns, -1, -1, each)
         main = device.program(target, rng=rng.child("steps"))
         mismatch = column.capacitor_mismatch * rng.child("capacitors").normal((ramps,))
-        ramp = cls(design, main, (), mismatch, identity=rng.child("bias"))
+        integrator = None
+        if front_end is not None:
+            integrator = RampIntegrator(front_end, rng.child("integrators").normal((ramps,)).double(), supply_gain)
+        ramp = cls(design, main, (), mismatch, identity=rng.child("bias"), integrator=integrator)
         if column.redundant_columns > 1:
-            ramp = replace(ramp, mismatch=mismatch.repeat_interleave(column.redundant_columns, dim=1))
+            ramp = ramp.tried(column.redundant_columns)
         if column.reorder:
             ramp = ramp.reordered()
         if column.redundant_columns > 1:
             ramp = ramp.chosen(column.redundant_columns)
         return ramp.recentred(0.0, rng.child("bias")) if column.calibrate else ramp
+
+    def tried(self, candidates: int) -> Ramp:
+        """The columns from which each ramp is chosen, all on the ramp's own integrator."""
+        mismatch, integrator = self.mismatch.repeat_interleave(candidates, dim=1), self.integrator
+        if integrator is not None:
+            integrator = replace(integrator, offset=integrator.offset.repeat_interleave(candidates, dim=1))
+        return replace(self, mismatch=mismatch, integrator=integrator)
 
     @property
     def device(self) -> Device:
@@ -96,6 +120,7 @@ class Ramp:
         g, sigma = self._cells(t_s)
         charge = torch.einsum("crpkn,p,k->crk", g.double(), POLARITY[: g.shape[2]], clocks)
         loss = torch.einsum("crpkn,k->cr", g.double(), clocks.abs())
+        total_S = g.double().sum((2, 3, 4))
         variance = torch.einsum("crpkn,k->crk", sigma.square(), clocks.square())
         if column.jitter_clocks:
             variance = variance + charge.square() * (column.jitter_clocks**2 / clocks.abs())
@@ -103,6 +128,7 @@ class Ramp:
             b = device.conductance_S(trim.cells, max(t_s - trim.born_s, 0.0)).double()
             charge[..., 0] += (b * trim.weight).sum(-1)
             loss += (b * trim.weight.abs()).sum(-1)
+            total_S += b.sum(-1)
             variance[..., 0] += (device.read_sigma_S(b, trim.cells) * trim.weight).square().sum(-1)
             if column.jitter_clocks:
                 # The cells of a trim share their clock periods, whose errors act on what the trim adds in all.
@@ -111,10 +137,17 @@ class Ramp:
         first = column.start_cells
         unit = design.unit_S / (1.0 + self.mismatch.double())
         risen = charge.cumsum(-1) / unit[..., None]
+        variance = variance / unit.square()[..., None]
+        if column.unselected == "gated":
+            total_S = loss / clocks.abs().sum()
+        if self.integrator is not None:
+            gain = self.integrator.gain(total_S)[..., None]
+            risen = risen * gain + self.integrator.tilt_z(total_S, clocks)
+            variance = variance * gain.square() + self.integrator.noise_z2(total_S, clocks)
         start, levels = risen[..., first - 1], risen[..., first:]
         if column.settling_clocks:
             levels = settled(start, levels, design.step_clocks, column.settling_clocks)
-        noise = variance.sqrt() / unit[..., None]
+        noise = variance.sqrt()
         return RampRead(design, levels, noise if bool((noise > 0).any()) else None, loss, start)
 
     def _largest_inl(self) -> torch.Tensor:
@@ -150,7 +183,12 @@ class Ramp:
         order = None
         if self.order is not None:
             order = self.order.gather(1, choice[..., None].expand(-1, -1, self.order.shape[-1]))
-        return replace(self, mismatch=self.mismatch.gather(1, choice), choice=choice, order=order)
+        integrator = self.integrator
+        if integrator is not None:
+            integrator = replace(integrator, offset=integrator.offset.gather(1, choice))
+        return replace(
+            self, mismatch=self.mismatch.gather(1, choice), choice=choice, order=order, integrator=integrator
+        )
 
     def recentred(self, t_s: float, rng: ChipStreams) -> Ramp:
         """The same steps with the bias cells programmed at ``t_s`` so that the middle threshold is where it should be.

@@ -87,9 +87,9 @@ class Comparator:
         return 1.0 if self.step_J is None else self.step_J / _listed_J(node_nm)
 
     @property
-    def pair_area_m2(self) -> float:
-        """Layout of the two devices of the input pair [m2], on top of the comparator of the price list."""
-        return 2.0 * LAYOUT * self.pair_um2 * 1e-12
+    def pair_area_um2(self) -> float:
+        """Layout of the two devices of the input pair [um2], on top of the comparator of the price list."""
+        return 2.0 * LAYOUT * self.pair_um2
 
     @property
     def hold_noise_V(self) -> float:

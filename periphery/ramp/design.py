@@ -59,6 +59,8 @@ class RampColumn:
     columns_per_ramp : product columns whose comparators watch one ramp; None is all columns of a tile
     capacitor_mismatch : standard deviation of the capacitor of the ramp's own integrator, one draw a ramp [1]; those of
     the columns, one draw a column, belong to the front end
+    unselected : cells of steps that are not being taken: ``gated`` off by the transistor of each cell, so that only the
+        driven ones hang on the ramp's integrator; or ``grounded``, so that all do
     jitter_clocks : standard deviation of one clock period, independent from period to period [clock periods]
     settling_clocks : time constant with which each step settles [clock periods]
     """
@@ -78,6 +80,7 @@ class RampColumn:
     redundant_columns: Annotated[int, Interval(ge=1, le=64)] = 1
     columns_per_ramp: Annotated[int, Interval(ge=1, le=65536)] | None = None
     capacitor_mismatch: Annotated[float, Interval(ge=0.0, le=0.5)] = 0.001
+    unselected: Literal["gated", "grounded"] = "gated"
     jitter_clocks: Annotated[float, Interval(ge=0.0, le=0.5)] = 0.0
     settling_clocks: Annotated[float, Interval(ge=0.0, le=64.0)] = 0.0
 

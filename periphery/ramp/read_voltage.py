@@ -12,12 +12,14 @@ from periphery.ramp.read import RampRead
 
 @dataclass(frozen=True)
 class CodeShift:
-    """Mean shift of codes away from zero against those at the design voltage [LSB], and what a gain would predict."""
+    """Mean shift of codes away from zero against those at the design voltage, root mean square of the shift, and what
+    a gain would predict [LSB]."""
 
     readout: str
     offset_and_noise: bool
     v_read_V: float
     mean_shift_lsb: float
+    rms_shift_lsb: float
     predicted_shift_lsb: float
 
 
@@ -30,12 +32,15 @@ def read_voltage_sweep(
     offset_V: torch.Tensor,
     noise_V: torch.Tensor,
     adc_bits: int,
+    supply: torch.Tensor | None = None,
 ) -> list[CodeShift]:
     """Codes of inputs across the ramp's range at several read voltages, compared in volts.
 
     Product and ramp are charge from the same ``V_read``, so both voltages grow with it; comparator ``offset_V`` and
     ``noise_V`` (both ``(chips, inputs)``; zeros to switch them off) and a fixed reference do not. A fixed-reference
-    converter of ``adc_bits`` over the same range should shift by the gain: ``z (V / V_design - 1) / LSB``.
+    converter of ``adc_bits`` over the same range should shift by the gain: ``z (V / V_design - 1) / LSB``. ``supply``
+    (the same shape, or None for 0): relative change of the read voltage from the product to its conversion, which no
+    ramp cancels.
     """
     chips, inputs = offset_V.shape
     widest = float(ramp.design.theta.abs().max())
@@ -45,12 +50,13 @@ def read_voltage_sweep(
     lsb_V = swing_V / 2**adc_bits
     disturbed = bool((offset_V != 0).any() or (noise_V != 0).any())
     away = torch.sign(z)
+    driven = z if supply is None else z * (1.0 + supply)
 
-    def ramp_codes(gain: float) -> torch.Tensor:
+    def ramp_codes(gain: float, z: torch.Tensor = z) -> torch.Tensor:
         seen = z * (volts_per_z * gain) + offset_V + noise_V
         return torch.searchsorted((levels * (volts_per_z * gain)).contiguous(), seen.contiguous(), right=True)
 
-    def adc_codes(gain: float) -> torch.Tensor:
+    def adc_codes(gain: float, z: torch.Tensor = z) -> torch.Tensor:
         half = 2 ** (adc_bits - 1)
         seen = z * (volts_per_z * gain) + offset_V + noise_V
         return torch.floor(seen / lsb_V + 0.5).clamp(-half, half - 1)
@@ -58,9 +64,10 @@ def read_voltage_sweep(
     shifts = []
     for v in v_read_V:
         gain = v / v_design_V
-        moved = away * (ramp_codes(gain) - ramp_codes(1.0))
-        shifts.append(CodeShift("ramp", disturbed, v, float(moved.double().mean()), 0.0))
-        moved = away * (adc_codes(gain) - adc_codes(1.0))
         predicted = float((z.abs() * volts_per_z * (gain - 1.0) / lsb_V).mean())
-        shifts.append(CodeShift("fixed reference", disturbed, v, float(moved.mean()), predicted))
+        for readout, codes, wanted in (("ramp", ramp_codes, 0.0), ("fixed reference", adc_codes, predicted)):
+            moved = (away * (codes(gain, driven) - codes(1.0))).double()
+            shifts.append(
+                CodeShift(readout, disturbed, v, float(moved.mean()), float(moved.square().mean().sqrt()), wanted)
+            )
     return shifts

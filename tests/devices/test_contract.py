@@ -196,7 +196,7 @@ def test_conductances_and_read_noise_are_finite_and_not_negative(kind: str) -> N
         assert (g >= 0.0).all()
         assert sigma.shape == g.shape
         quiet = replace(device, read_noise_S=0.0).read_sigma_S(g, cells)
-        absent = g == 0.0
+        absent = torch.zeros_like(g, dtype=torch.bool)
         if cells.faults is not None:
             absent = absent | cells.faults.off
         if isinstance(device, FormedTaOx):

@@ -12,6 +12,7 @@ from mappings.chip import Chip, Weights
 from mappings.columns import ColumnGroup, GroupConverter, MappedConverter, codes_of, range_z
 from mappings.matrix import PreActivation
 from periphery import SIGMOID, TANH, PWMDriver, RampColumn, thresholds
+from tests.quiet import FRONT_END
 
 
 def chip_of(**changes: object) -> Chip:
@@ -98,6 +99,7 @@ def test_a_changed_read_voltage_is_a_gain_for_a_fixed_reference_and_nothing_for_
             ramp=RampColumn(device=TaOx(read_noise_S=0.0)),
             comparator=chip_of().idealised().comparator,
             driver=PWMDriver(v_read_V=v),
+            **FRONT_END,
         )
         converter = built(
             group,

@@ -21,9 +21,9 @@ ConductanceSpread DenseLayer Device DifferentialPair DiscreteLevels Driver EFFEC
 Flash FormedTaOx Function Gaussian Grid Ideal InputError KeywordSpotting LIF LinearRamp LogNormal LookUpTable Measured
 MembraneCapacitor MiloRRAM NodeWires OffsetColumn OutputConverter PCM PCMHermes1 PCMHermes2 PWMDriver PiecewiseLinear
 ProgramVerify Quantiser Ramp RampColumn RampConverter RangeCalibration ReadDisturb RecurrentLayer Result Resume
-Retention SAR SIGMOID SONOS SenseAmp Site Stream Stuck TANH TaOx Temperature WORKLOADS WanCubic WanQuartic Weights Wires
-ColumnLoad FRONT_ENDS Integrator Transimpedance adc_price alpha_beta characterise effective_conductance from_callable
-from_csv identity kappa load_components load_run named_function price read_config read_variance run
+ColumnLoad FRONT_ENDS Integrator Retention SAR SIGMOID SONOS SenseAmp Site Stream Stuck SuperT TANH TaOx Temperature
+Transimpedance WORKLOADS WanCubic WanQuartic Weights Wires adc_price alpha_beta characterise effective_conductance
+from_callable from_csv identity kappa load_components load_run named_function price read_config read_variance run
 run_search run_sweep solve spgemm summarise
 """
 

@@ -47,3 +47,10 @@ def test_a_cost_carries_the_interval_of_its_prices_and_the_average_power() -> No
     assert "11.0 µW (4.0 to 30 µW)" in text
     assert "average power" in text
     assert "90 % interval" in text
+
+
+def test_ideal_wires_are_marked() -> None:
+    assert "IDEAL WIRES" not in summary(metrics(0.1, 2))
+    bare = metrics(0.1, 2)
+    bare["variants"][0]["wires"] = "ideal"
+    assert "IDEAL WIRES: no line of taox has a resistance" in summary(bare)

@@ -31,7 +31,7 @@ def test_a_number_names_the_same_input_every_time(tmp_path: Path) -> None:
         import hashlib, sys, tempfile
         from pathlib import Path
         from benchmarks.fuzz import KINDS
-        for kind in ("yaml", "matrices", "spikes", "measured", "weights", "archives", "pictures"):
+        for kind in ("yaml", "matrices", "spikes", "measured", "weights", "archives", "pictures", "cameras"):
             for number in (0, 1, 7, 801):
                 folder = Path(tempfile.mkdtemp())
                 case = KINDS[kind](number, folder, folder)

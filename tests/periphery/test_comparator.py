@@ -14,7 +14,7 @@ def test_offset_follows_from_the_area_of_the_pair() -> None:
     """At 16 nm 1 mV um over the root of 0.25 um2, of which auto-zeroing leaves a quarter; four times the area, half."""
     assert Comparator().offset_sigma_V(16.0) == pytest.approx(0.5e-3)
     assert Comparator(pair_um2=1.0).offset_sigma_V(16.0) == pytest.approx(0.25e-3)
-    assert Comparator(pair_um2=1.0).pair_area_m2 == pytest.approx(4 * Comparator().pair_area_m2)
+    assert Comparator(pair_um2=1.0).pair_area_um2 == pytest.approx(4 * Comparator().pair_area_um2)
     assert Comparator(A_VT_Vum=3e-3, autozero=1.0).offset_sigma_V(65.0) == pytest.approx(6e-3)
 
 

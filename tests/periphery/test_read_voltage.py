@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from devices import ChipStreams, Stream, TaOx
-from periphery import SIGMOID, TANH, Comparator, Function, RampColumn
+from periphery import SIGMOID, TANH, Comparator, Function, RampColumn, thresholds
 from periphery.ramp.cells import Ramp
 from periphery.ramp.read_voltage import CodeShift, read_voltage_sweep
 
@@ -14,7 +14,7 @@ VOLTAGES_V = (0.15, 0.175, 0.19, 0.21, 0.225, 0.25)
 CHIPS, INPUTS = 8, 2001
 
 
-def sweep(function: Function, bits: int, *, disturbed: float) -> list[CodeShift]:
+def sweep(function: Function, bits: int, *, disturbed: float, supply: float = 0.0) -> list[CodeShift]:
     rng = ChipStreams.of(Stream.root(6), CHIPS)
     ramp = Ramp.program(RampColumn(device=TaOx()).design(function, bits), ramps=1, rng=rng)
     comparator = Comparator()
@@ -26,6 +26,7 @@ def sweep(function: Function, bits: int, *, disturbed: float) -> list[CodeShift]
         offset_V=disturbed * comparator.offset_sigma_V() * rng.child("offset").normal((INPUTS,)).double(),
         noise_V=disturbed * comparator.noise_sigma_V() * rng.child("noise").normal((INPUTS,)).double(),
         adc_bits=bits,
+        supply=supply * rng.child("supply").normal((INPUTS,)).double(),
     )
 
 
@@ -63,3 +64,18 @@ def test_gain_of_the_prediction_is_that_of_the_voltage() -> None:
     by_voltage = {s.v_read_V: s.predicted_shift_lsb for s in sweep(TANH, 5, disturbed=0.0) if s.readout != "ramp"}
     per_volt = torch.tensor([shift / (v / 0.2 - 1.0) for v, shift in by_voltage.items()])
     torch.testing.assert_close(per_volt, per_volt[:1].expand_as(per_volt))
+
+
+def test_what_the_supply_moves_between_product_and_ramp_remains() -> None:
+    """The mean shift cancels; its root mean square is the share of inputs that a relative change e sigma carries over a
+    threshold: ``sqrt(E|z| e sqrt(2/pi) / LSB)`` for small e, on the linear part of tanh at 8 bits."""
+    share = 0.5e-3 / 0.2 * 2**0.5
+    moved = [shift for shift in sweep(TANH, 8, disturbed=0.0, supply=share) if shift.readout == "ramp"]
+    still = [shift for shift in sweep(TANH, 8, disturbed=0.0) if shift.readout == "ramp"]
+    assert all(shift.rms_shift_lsb == 0.0 for shift in still)
+    assert all(abs(shift.mean_shift_lsb) < 0.02 for shift in moved)
+    theta = thresholds(TANH, 8)
+    z = torch.linspace(-0.6, 0.6, INPUTS, dtype=torch.float64) * theta.abs().max()
+    lsb = torch.diff(theta)[(torch.searchsorted(theta, z) - 1).clamp(0, len(theta) - 2)]
+    wanted = (z.abs() / lsb * share * (2 / torch.pi) ** 0.5).mean().sqrt()
+    assert all(shift.rms_shift_lsb == pytest.approx(float(wanted), rel=0.05) for shift in moved)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import InputError
-from periphery.prices.scaling import analog_power_law, scale, stillmaker_baas_2017
+from periphery.prices.scaling import analog_power_law, nominal_supply_V, scale, stillmaker_baas_2017
 
 TABLE = stillmaker_baas_2017()
 NODES = sorted(TABLE.nodes)
@@ -110,3 +110,11 @@ def test_rule_none_keeps_the_number_and_says_at_which_node_it_holds() -> None:
 
 def test_the_same_node_needs_no_note() -> None:
     assert scale("logic", 16, 16, 0.7).note == ""
+
+
+def test_nominal_supply_of_a_node_is_that_of_the_table() -> None:
+    """Between two nodes on logarithmic axes; outside the table refused."""
+    assert nominal_supply_V(16) == 0.85
+    assert 0.85 < nominal_supply_V(18) < 0.9
+    with pytest.raises(InputError, match="7 to 130 nm"):
+        nominal_supply_V(180)

@@ -8,7 +8,7 @@ is not pinned could be another one tomorrow. The report says which of these the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from devices.streams import Stream
 from workloads.lsm.cochlea import Cochlea, cached_cochlea_events
 from workloads.lsm.saccades import Saccades, cached_saccade_events
 from workloads.recordings.aedat import AEDAT4, load_aedat
-from workloads.recordings.archives import ENDINGS, check_exists, members, parts_in
+from workloads.recordings.archives import ENDINGS, Member, check_exists, members, parts_in
 from workloads.recordings.events import Recordings
 from workloads.recordings.images import PATTERN, load_idx, sklearn_digits
 from workloads.recordings.nmnist import load_nmnist
@@ -42,7 +42,14 @@ _KINDS: dict[str, Kind] = {
     **{".bin": "events", ".aedat": "aedat", ".csv": "csv", ".h5": "hdf5", ".hdf5": "hdf5"},
     **dict.fromkeys(SOUND_ENDINGS, "sound"),
 }
+_AS_CSV = "export it as CSV with the columns t_us, x, y, p, one file a recording in a folder for each class"
 _NOT_READ = {".aedat4": AEDAT4}
+_NOT_READ_ALONE = {
+    ".dat": f"events of Prophesee's cameras (DAT) are not read: {_AS_CSV}",
+    ".raw": f"events of Prophesee's cameras (EVT 2 or 3) are not read: {_AS_CSV}",
+    ".mat": f"files of MATLAB are not read: {_AS_CSV}",
+}
+"""Endings of other files as well, which lie beside recordings: refused by name where there is nothing else."""
 _SHOWN: dict[Wanted, tuple[Kind, ...]] = {
     "vision": ("events", "aedat", "csv", "pictures", "hdf5"),
     "audio": ("sound", "hdf5", "csv"),
@@ -89,22 +96,36 @@ def kind_of(path: Path) -> Kind | None:
         return "csv"
     if os.path.isfile(path) and "images" in path.name and "idx3" in path.name:
         return "pictures"
+    not_read = (_NOT_READ | _NOT_READ_ALONE).get(path.suffix.lower())
+    if not_read and os.path.isfile(path):
+        raise InputError(f"{printable(str(path))}: {not_read}")
     if os.path.isdir(path):
         with one_sentence(printable(str(path)), "a folder that can be read"):
             if any(path.glob(PATTERN)):
                 return "pictures"
             if any(inner.name.lower().endswith(SUFFIXES) for inner in path.iterdir() if inner.is_file()):
                 return "hdf5"
-    for folder in [path, *parts_in(path)]:
-        for member in members(folder):
-            if member.path.name.startswith("."):
-                continue
-            if member.path.suffix.lower() in _NOT_READ:
-                raise InputError(f"{member.where}: {_NOT_READ[member.path.suffix.lower()]}")
-            found = "hdf5" if member.path.name.lower().endswith(SUFFIXES) else _KINDS.get(member.path.suffix.lower())
-            if found:
-                return found
+    refused = ""
+    for member in _members(path):
+        ending = member.path.suffix.lower()
+        if member.path.name.startswith("."):
+            continue
+        if ending in _NOT_READ:
+            raise InputError(f"{member.where}: {_NOT_READ[ending]}")
+        found = "hdf5" if member.path.name.lower().endswith(SUFFIXES) else _KINDS.get(ending)
+        if found:
+            return found
+        if ending in _NOT_READ_ALONE:
+            refused = refused or f"{member.where}: {_NOT_READ_ALONE[ending]}"
+    if refused:
+        raise InputError(refused)
     return None
+
+
+def _members(path: Path) -> Iterator[Member]:
+    """Every file of a folder or archive, and of the folders or archives in it that are its parts."""
+    for folder in [path, *parts_in(path)]:
+        yield from members(folder)
 
 
 def locate(path: Path, origin: str, wanted: Wanted, *, deeper: int = 3) -> Path:

@@ -22,16 +22,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.bounded import largest_bytes, one_sentence, printable
+from configs.bounded import one_sentence, printable
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, members_by_class, part_class_and_name
-from workloads.recordings.events import Recordings, Stored, gathered, smallest_sensor
+from workloads.recordings.archives import ALLOWED, members_by_class, part_class_and_name, stated_bytes
+from workloads.recordings.events import EVENT_BYTES, Recordings, Stored, check_total, gathered, smallest_sensor
 from workloads.recordings.labelled import DataOrigin
 from workloads.recordings.nmnist import DIGITS
 
 SENSORS = ((2, 128, 128), (2, 180, 240), (2, 260, 346), (2, 480, 640))
 LARGEST_FILE_BYTES = 512 << 20
-MOST_EVENTS = 500_000_000
 AEDAT4 = (
     "AEDAT 4 is not read: export it as CSV with the columns t_us, x, y, p (DV's export, or the Python packages "
     "'aedat' and 'dv-processing'), one file a recording in a folder for each class"
@@ -50,6 +49,7 @@ def load_aedat(source: Path, *, data_name: str = "") -> Recordings:
     stored: list[Stored] = []
     problems: list[str] = []
     events = 0
+    check_total(source, stated_bytes(source, (".aedat",)) // EVENT_BYTES)
     for member, parts in members_by_class(source, (".aedat",), largest=LARGEST_FILE_BYTES):
         part, label, name = part_class_and_name(parts)
         try:
@@ -59,8 +59,7 @@ def load_aedat(source: Path, *, data_name: str = "") -> Recordings:
             problems += error.problems
             continue
         events += len(t_us)
-        if events > largest_bytes(MOST_EVENTS * 8) // 8:
-            raise InputError(f"{printable(str(source))}: at most {MOST_EVENTS:,} events (got more)")
+        check_total(source, events)
         if not label:
             problems.append(f"{member.where}: allowed is a folder for each class (got a file in none)")
             continue

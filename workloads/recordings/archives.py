@@ -84,6 +84,17 @@ def parts_in(source: Path) -> list[Path]:
         return [path for path in named if path.is_dir() or (path.is_file() and path.name.lower().endswith(ENDINGS))]
 
 
+def stated_bytes(source: Path, endings: Collection[str]) -> int:
+    """Bytes of a folder's files with these endings, as the file system states them before anything is read.
+
+    0 for an archive: what it unpacks to has a limit of its own.
+    """
+    folders = [folder for folder in parts_in(source) or [source] if os.path.isdir(folder)]
+    with one_sentence(printable(str(source)), "a folder that can be read"):
+        paths = [path for folder in folders for path in [*folder.glob("*"), *folder.glob("*/*")]]
+        return sum(path.stat().st_size for path in paths if path.suffix.lower() in endings and os.path.isfile(path))
+
+
 def part_class_and_name(path: tuple[str, ...]) -> tuple[str, str, str]:
     """Part, class and name of a recording from its path; the first two are empty where the path has none."""
     part = path[-3].lower() if len(path) > 2 and path[-3].lower() in (TRAIN, TEST) else ""

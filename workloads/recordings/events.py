@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.bounded import VARIABLE, largest_bytes, printable
 from configs.errors import InputError
 from workloads.recordings.archives import TEST, TRAIN, shortened
 from workloads.recordings.labelled import DataOrigin, Labelled
@@ -17,6 +19,8 @@ from workloads.recordings.labelled import DataOrigin, Labelled
 LONGEST_S = 2_000.0
 LARGEST_SIDE = 4_096
 MOST_CLASSES = 10_000
+MOST_EVENTS, EVENT_BYTES = 500_000_000, 8
+"""Of a data set: N-MNIST has 300 million, and each takes 8 bytes here and about 20 while it is read."""
 # Recordings whose median length is outside of this are likely to be in another unit of time.
 USUAL_LENGTH_S = (1e-3, 300.0)
 
@@ -190,6 +194,19 @@ def gathered(
         origin=origin,
         notes=notes,
     )
+
+
+def check_total(source: Path, events: int) -> None:
+    """Raise InputError where a data set has more events than plausible; ``MHO_LARGEST_FILE`` counts 8 bytes for each.
+
+    Readers ask file by file, so that nothing is kept of what a machine's memory cannot hold.
+    """
+    most = largest_bytes(MOST_EVENTS * EVENT_BYTES) // EVENT_BYTES
+    if events > most:
+        raise InputError(
+            f"{printable(str(source))}: at most {most:,} events in a data set (got more); the environment's {VARIABLE} "
+            f"raises that ({EVENT_BYTES} bytes an event)"
+        )
 
 
 def smallest_sensor(stored: Iterable[Stored], sensors: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:

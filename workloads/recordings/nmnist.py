@@ -21,8 +21,15 @@ from numpy.typing import NDArray
 
 from configs.bounded import printable
 from configs.errors import InputError
-from workloads.recordings.archives import ALLOWED, Member, members_by_class, part_class_and_name, shortened
-from workloads.recordings.events import LONGEST_S, Recordings, unused_parts
+from workloads.recordings.archives import (
+    ALLOWED,
+    Member,
+    members_by_class,
+    part_class_and_name,
+    shortened,
+    stated_bytes,
+)
+from workloads.recordings.events import LONGEST_S, Recordings, check_total, unused_parts
 from workloads.recordings.labelled import DataOrigin
 
 SOURCE = (
@@ -148,7 +155,8 @@ def load_nmnist(source: Path, *, sensor: tuple[int, int, int] | None = None, dat
     """
     reading = _Reading(SENSORS if sensor is None else (sensor,))
     waiting: list[tuple[Member, tuple[str, str, str], bytes]] = []
-    waiting_B, labels = 0, set()
+    waiting_B, events, labels = 0, 0, set()
+    check_total(source, stated_bytes(source, (".bin",)) // EVENT_BYTES)
     for member, path in members_by_class(source, (".bin",)):
         key = part_class_and_name(path)
         labels.add(key[1])
@@ -162,6 +170,8 @@ def load_nmnist(source: Path, *, sensor: tuple[int, int, int] | None = None, dat
                 f"{member.where}: a truncated event file: allowed is a multiple of {EVENT_BYTES} bytes, got {len(data)}"
             )
             continue
+        events += len(data) // EVENT_BYTES
+        check_total(source, events)
         waiting.append((member, key, data))
         waiting_B += len(data)
         if waiting_B >= _BLOCK_BYTES:

@@ -31,7 +31,7 @@ from rich.progress import (
 from configs.bounded import FAULTS, check_regular, expanded
 
 Arrays = dict[str, NDArray[Any]]
-_DIGEST = "sha256 of the arrays"
+_DIGEST = "sha256 of the name and the arrays"
 
 
 class Unavailable(Exception):
@@ -173,7 +173,7 @@ def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tup
     """Arrays from the cache file ``name`` (npz), else made now and kept; and notes on what went wrong with the cache.
 
     The caller puts everything that the arrays depend on into ``name`` (as a digest); the file has the SHA-256 of its
-    arrays. A cache that is damaged or cannot be written costs time, not the run: it is deleted and made again.
+    name and arrays. A cache that is damaged or cannot be written costs time, not the run: it is deleted and made again.
     """
     path = cache_dir() / name
     notes: list[str] = []
@@ -184,7 +184,7 @@ def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tup
             notes.append(f"cache file {path} was damaged ({type(error).__name__}) and is made again")
         else:
             kept = arrays.pop(_DIGEST, None)
-            if kept == _digest(arrays):
+            if kept == _digest(name, arrays):
                 return arrays, ()
             if kept is not None:  # a file of an earlier version has none, and is made again without a note
                 notes.append(f"cache file {path} differs from what was written into it and is made again")
@@ -192,7 +192,7 @@ def remembered(name: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> tup
     arrays = {key: np.asarray(array) for key, array in make().items()}
     try:
         with written_whole(path) as part, part.open("wb") as out:
-            np.savez(out, allow_pickle=False, **arrays, **{_DIGEST: np.array(_digest(arrays))})
+            np.savez(out, allow_pickle=False, **arrays, **{_DIGEST: np.array(_digest(name, arrays))})
     except OSError as error:
         notes.append(f"cache file {path} could not be written ({_reason(error)}): this is computed again next time")
     return arrays, tuple(notes)
@@ -208,8 +208,9 @@ def _stored(path: Path) -> Arrays:
         raise ValueError("a size beyond this machine") from error
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    whole = hashlib.sha256()
+def _digest(name: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Of the file's name as well: another one's content in its place, whole as it is, would be other data."""
+    whole = hashlib.sha256(name.encode())
     for key in sorted(arrays):
         array = np.ascontiguousarray(arrays[key])
         whole.update(f"{key} {array.dtype.str} {array.shape} ".encode())

@@ -27,7 +27,7 @@ from configs.bounded import one_sentence, printable, read_file
 from configs.errors import InputError
 from configs.text_tables import decoded, separator_of
 from workloads.recordings.archives import ALLOWED, TEST, TRAIN, members_by_class, part_class_and_name, shortened
-from workloads.recordings.events import LARGEST_SIDE, LONGEST_S, MOST_CLASSES, Recordings, Stored, gathered
+from workloads.recordings.events import LARGEST_SIDE, LONGEST_S, MOST_CLASSES, Recordings, Stored, check_total, gathered
 from workloads.recordings.labelled import DataOrigin
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
     stored: list[Stored] = []
     files: list[PurePosixPath] = []
     problems: list[str] = []
+    events = 0
     origin = printable(str(source))
     for where, parts, data in _files(source):
         try:
@@ -58,6 +59,8 @@ def load_spikes_csv(source: Path, *, sensor: tuple[int, int, int] | None = None,
         except InputError as error:
             problems += error.problems
             continue
+        events += sum(len(one.t_s) for one in found)
+        check_total(source, events)
         stored += found
         files += [PurePosixPath(*parts).with_suffix("")] * len(found)
     if not problems and not stored:

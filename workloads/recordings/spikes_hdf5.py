@@ -23,7 +23,7 @@ import numpy as np
 from configs.bounded import check_regular, largest_bytes, one_sentence, printable, read_unpacked, unpacked
 from configs.errors import InputError
 from workloads.recordings.archives import TEST, TRAIN, members
-from workloads.recordings.events import MOST_CLASSES, Recordings, Stored, gathered
+from workloads.recordings.events import MOST_CLASSES, Recordings, Stored, check_total, gathered
 from workloads.recordings.labelled import DataOrigin
 
 SHD_CHANNELS = 700
@@ -67,6 +67,7 @@ def load_spikes_hdf5(source: Path, *, channels: int | None = None, data_name: st
             kind = inside.layout()
             kinds.add(kind)
             stored += _shd(inside, name, keys) if kind == "SHD" else _tidigits(inside)
+        check_total(source, sum(len(one.t_s) for one in stored))
     origin = printable(str(source))
     if not kinds:
         raise InputError(f"{origin}: has no HDF5 file (allowed: {', '.join(SUFFIXES)})")

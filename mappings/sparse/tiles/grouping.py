@@ -70,6 +70,8 @@ def _rcm(b: Any, group: int) -> Ordering:
     from scipy.sparse.csgraph import reverse_cuthill_mckee
 
     height, width = b.shape
+    if height == width == 0:  # SciPy's ordering asks for a node
+        return Ordering(np.zeros(0, np.int64), np.zeros(0, np.int64))
     pattern = sparse.csr_matrix((np.ones(b.nnz, np.int8), b.indices, b.indptr), shape=b.shape)
     if height == width:
         both = reverse_cuthill_mckee(sparse.csr_matrix(pattern + pattern.T), symmetric_mode=True).astype(np.int64)

@@ -7,21 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.fit_prices import KWS, NODE_NM, T_CLK_S, FrontEndFit, fit_front_end, measured_case
 from mappings.actions import Actions
-from mappings.cost import price, shares, summarise
+from mappings.cost import price, summarise
 from mappings.network.actions import DenseShape, RecurrentShape, dense_actions, recurrent_actions
-from mappings.step import StepActivity, StepTiming
+from mappings.step import Charge, ColumnCircuit, StepActivity, StepTiming
 from periphery.prices.adc import adc_component
 from periphery.prices.component import Component, load_components
 
+NODE_NM = 16.0
+CIRCUIT = ColumnCircuit(bias_W=5e-6, held_W=1e-6, open_s=3e-8, area_m2=5e-12, capacitor_F=1e-12)
+SUPPLY = Charge(v_read_V=0.2, draw_V=0.8)
 BUSY = StepActivity(
-    array_ohmic_J=3e-10,
+    array_charge_C=1.5e-9,
     row_pulses=60,
     row_clocks=220,
     gate_compare_steps=2112,
-    ramp_ohmic_J=1e-12,
-    state_ohmic_J=2e-12,
+    ramp_charge_C=5e-12,
+    state_charge_C=1e-11,
     state_pulses=32,
     state_clocks=96,
     state_compare_steps=528,
@@ -57,6 +59,10 @@ def layer(**changes: Any) -> RecurrentShape:
         "ramps": 3,
         "ramp_cells": 111,
         "ramp_lines": 111,
+        "circuit": CIRCUIT,
+        "ramp_circuit": CIRCUIT,
+        "state_circuit": CIRCUIT,
+        "charge": SUPPLY,
     }
     return RecurrentShape(**(values | changes))
 
@@ -109,11 +115,15 @@ def test_gates_of_one_column_each() -> None:
     ramp = recurrent_actions(layer(), BUSY, TIMING)
     assert pieces(ramp)["comparator"] == 128 + 32
     assert pieces(ramp)["cell_array"] == 2 * 73 * 128 + 2 * 32
-    ramps = 2 * 37 + 37
-    assert counts(ramp)["column_front_end", "clock"] == pytest.approx(128 * (30 + 37) + 32 * (16 + 37) + ramps)
-    assert pieces(ramp)["column_front_end"] == 128 + 32 + 3
+    held_s = 128 * 37e-9 + 32 * 37e-9
+    open_s = (128 + 32) * CIRCUIT.open_s + (2 + 1) * 37e-9  # ramps integrate while they rise
+    joules = open_s * CIRCUIT.bias_W + held_s * CIRCUIT.held_W
+    assert counts(ramp)["column_front_end", "bias_J"] == pytest.approx(joules)
+    assert pieces(ramp)["column_front_end"] == pytest.approx((128 + 32 + 3) * 5.0), "in um2"
+    assert pieces(ramp)["capacitor_mim"] == pytest.approx(128 + 32 + 3), "in pF"
     assert counts(ramp)["comparator", "step"] == 2112 + 528
-    assert counts(ramp)["cell_array", "read_J"] == pytest.approx(3e-10 + 2e-12)
+    assert counts(ramp)["cell_array", "read_J"] == pytest.approx((1.5e-9 + 1e-11) * 0.2)
+    assert counts(ramp)["read_supply", "loss_J"] == pytest.approx((1.5e-9 + 1e-11 + 5e-12) * (0.8 - 0.2))
     assert counts(ramp)["multiplier", "bit_product"] == 32 * (5 * 10 + 2 * 5 * 5)
     assert ramp.ops == 18432
     assert "lookup" not in pieces(ramp)
@@ -134,24 +144,19 @@ def test_conventional_readout_shares_adcs_and_looks_up_every_activation() -> Non
     assert alone.latency_s < step.latency_s
 
 
-def test_rows_of_ramps_have_drivers_and_a_sequencer() -> None:
+@pytest.mark.parametrize(("bits", "area_m2"), [(5, 276e-12), (8, 1943e-12)])
+def test_rows_of_ramps_have_drivers_and_a_sequencer(bits: int, area_m2: float) -> None:
     """Three ramps of 2^n + 5 lines: 111 at 5 bits, 783 at 8; a driver and a flip-flop each, 2.5 um2 together."""
-    for bits, lines in ((5, 3 * 37), (8, 3 * 261)):
-        case = measured_case(bits)
-        step = case.step(load_components())
-        assert case.shape.ramp_lines == lines
-        registers = 32 * (10 + bits) + lines
-        assert pieces(step)["word_line"] == 73 + 32 + lines
-        assert pieces(step)["register"] == registers
-        assert counts(step)["register", "write_bit"] == registers + lines
-        area = {
-            line.component: line.unit_area_m2
-            for line in price(step, node_nm=NODE_NM, components=load_components())
-            if line.instances
-        }
-        assert lines * (area["word_line"] + area["register"]) == pytest.approx(
-            {5: 276e-12, 8: 1943e-12}[bits], rel=0.02
-        )
+    lines = 3 * (2**bits + 5)
+    shape = layer(bits=bits, ramp_cells=lines, ramp_lines=lines)
+    step = recurrent_actions(shape, BUSY, TIMING)
+    registers = 32 * (10 + bits) + lines
+    assert pieces(step)["word_line"] == 73 + 32 + lines
+    assert pieces(step)["register"] == registers
+    assert counts(step)["register", "write_bit"] == registers + lines
+    priced = price(step, node_nm=NODE_NM, components=components(shape))
+    area = {line.component: line.unit_area_m2 for line in priced if line.instances}
+    assert lines * (area["word_line"] + area["register"]) == pytest.approx(area_m2, rel=0.02)
 
 
 @pytest.mark.parametrize(("latency_s", "clocks"), [(0.4e-9, 1), (1e-9, 1), (2.9e-9, 3)])
@@ -214,6 +219,8 @@ def test_dense_layer_has_a_linear_ramp_and_no_activation() -> None:
         "bits": 8,
         "ramps": 1,
         "ramp_cells": 261,
+        "circuit": CIRCUIT,
+        "charge": SUPPLY,
     }
     ramp = dense_actions(DenseShape(**values, readout="ramp"), BUSY, TIMING)
     conventional = dense_actions(DenseShape(**values, readout="conventional"), BUSY, TIMING)
@@ -232,7 +239,7 @@ def test_every_count_has_a_price(cell: str, readout: str, row_tiles: int, partia
     lines = price(step, node_nm=NODE_NM, components=components(shape))
     named = {(line.component, line.action) for line in lines}
     assert set(counts(step)) <= named
-    assert summarise(lines, step.latency_s, step.ops)["energy_J"] > BUSY.array_ohmic_J
+    assert summarise(lines, step.latency_s, step.ops)["energy_J"] > BUSY.array_charge_C * SUPPLY.draw_V
     keys = [(line.component, line.action) for line in step.actions]
     assert len(keys) == len(set(keys))
     assert len(pieces(step)) == len(step.instances)
@@ -256,56 +263,6 @@ def test_a_larger_layer_never_needs_less(inputs: int, hidden: int, bits: int, ce
 def test_a_shape_without_tiles_is_refused() -> None:
     with pytest.raises(ValueError, match="lstm: row_tiles: at least 1 \\(got 0\\)"):
         layer(row_tiles=0)
-
-
-def test_shipped_fitted_prices_are_those_of_the_fit() -> None:
-    shipped = load_components()
-    fit = fit_front_end(measured_case(5), KWS[5], shipped)
-    front_end, controller = shipped["column_front_end"], shipped["controller"]
-    assert front_end.price("clock").energy_J == pytest.approx(fit.energy_per_clock_J, rel=2e-3)
-    assert controller.at(NODE_NM).latency_s == pytest.approx(fit.control_s, rel=2e-3)
-    fitted = {
-        name
-        for name, record in shipped.items()
-        for p in (*record.actions.values(), record.area, record.latency)
-        if p.status == "fitted"
-    }
-    assert fitted == {"column_front_end", "controller"}
-
-
-def test_one_kws_step_at_five_bits_is_the_published_row() -> None:
-    case = measured_case(5)
-    cost = case.cost(load_components())
-    assert cost["latency_s"] == pytest.approx(161e-9, rel=5e-3)
-    assert cost["energy_J"] == pytest.approx(0.595e-9, rel=5e-3)
-    # Published: 0.003 mm2. Lines and sequencers of the ramps (9 %) and registers of the output are counted here.
-    assert cost["area_m2"] == pytest.approx(0.00344e-6, rel=0.02)
-    assert cost["tops_per_W"] == pytest.approx(31.0, rel=0.02)
-
-
-def test_the_eight_bit_step_is_predicted_within_fifteen_percent() -> None:
-    fit = fit_front_end(measured_case(5), KWS[5], load_components())
-    cost = measured_case(8).cost(fit.applied(load_components()))
-    assert cost["latency_s"] == pytest.approx(KWS[8].latency_s, rel=0.15)
-    assert cost["energy_J"] == pytest.approx(KWS[8].energy_J, rel=0.15)
-
-
-def test_a_row_below_the_sourced_prices_leaves_nothing_to_fit() -> None:
-    case = measured_case(5)
-    with pytest.raises(ValueError, match="without front ends, above the row's 1e-10 J"):
-        fit_front_end(case, replace(KWS[5], energy_J=1e-10), load_components())
-    with pytest.raises(ValueError, match="without control, above the row's 1e-07 s"):
-        fit_front_end(case, replace(KWS[5], latency_s=1e-7), load_components())
-    assert isinstance(fit_front_end(case, KWS[5], load_components()), FrontEndFit)
-
-
-def test_guesses_weigh_little_on_the_energy_of_the_step() -> None:
-    shipped = load_components()
-    lines = price(measured_case(5).step(shipped), node_nm=NODE_NM, components=shipped)
-    by_status = shares(lines, "status")
-    assert by_status["estimate"].energy_share < 0.05
-    assert sum(share.energy_share for share in by_status.values()) == pytest.approx(1.0)
-    assert TIMING.t_clk_s == T_CLK_S
 
 
 def test_timing_takes_its_latencies_from_the_records() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from crossbar import BitSlices
 from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
-from mappings.chip import Chip, OutputConverter, Weights
+from mappings.chip import Chip, Compensation, OutputConverter, Weights
 from mappings.cost import price
 from mappings.network.dense import DenseLayer
 from mappings.network.recurrent import RecurrentLayer
@@ -186,3 +186,27 @@ def test_a_quieter_comparator_takes_energy_and_one_of_less_offset_area(readout: 
     assert quiet[1] == usual[1]
     assert wide[0] == usual[0]
     assert wide[1] - usual[1] == pytest.approx(FINE.columns * 2 * 3 * 0.75e-12)
+
+
+def test_compensation_is_counted_and_stands_on_the_chip() -> None:
+    """Two rounds of 64 vectors, a third for the columns' trims; factors of 8 bits; five bias cells written again."""
+    weights = torch.full((COLUMNS, 2), 0.02), torch.full((COLUMNS, COLUMNS), 0.02)
+    layer = RecurrentLayer.from_torch("rnn", *weights, None)
+    plain = replace(FINE, readout="ramp", partial_sums="charge")
+    made = {}
+    for mode in ("off", "global", "per_column"):
+        compensation = Compensation(mode=mode, every_s=1.0)  # type: ignore[arg-type]
+        mapped = layer.map(replace(plain, compensation=compensation))
+        step = mapped.actions()
+        made[mode] = {f"{one.component}.{one.action}": one.count for one in step.actions}
+        made[mode] |= {one.component: one.count for one in step.instances}
+    share = step.latency_s
+    for mode, products in (("global", 128), ("per_column", 192)):
+        wanted = made["off"]["cell_array.read_J"] * (1 + products * share)
+        assert made[mode]["cell_array.read_J"] == pytest.approx(wanted)
+        assert made[mode]["lookup.evaluate"] == pytest.approx(products * COLUMNS * share)
+        assert made[mode]["cell_write.write"] == pytest.approx(5 * share)
+        assert made[mode]["lookup"] == 1
+    kept = [made[mode]["register"] - made["off"]["register"] for mode in ("global", "per_column")]
+    assert kept == [8, 8 + 8 * FINE.columns]
+    assert "lookup" not in made["off"]

@@ -206,6 +206,27 @@ def test_a_chip_drifts_where_something_that_is_read_does() -> None:
     assert on(RAMP, TaOx(effects=(Retention(),))).drifts
 
 
+def test_one_temperature_reaches_cells_of_weights_and_ramps_their_ageing_and_the_comparators() -> None:
+    """Said on the chip, it stands for what each part would have to say; a part that says another is refused."""
+    law = Temperature(activation_off_eV=ENERGY_EV, ageing_energy_eV=1.0)
+    cells = PCM(effects=(law,))
+    warm = replace(on(RAMP, cells), temperature_K=HOT_K)
+    for cell in warm.cells:
+        (effect,) = cell.effects
+        assert isinstance(effect, Temperature)
+        assert effect.temperature_K == HOT_K
+        assert effect.acceleration > 100.0
+    assert warm.comparator.temperature_K == warm.read_K == HOT_K
+    assert on(RAMP, hot(Ideal())).read_K == HOT_K
+    assert on(RAMP, cells).read_K == RAMP.read_K == 300.0
+    assert all(cell.effects == (law,) for cell in warm.as_written.cells)
+    half = replace(RAMP, ramp=RampColumn(device=cells), weights=Weights(device=hot(Ideal())))  # type: ignore[arg-type]
+    assert half.ramp.device.effects[0] == replace(law, temperature_K=HOT_K)
+    said_twice = r"weights.device: a chip has one temperature, 310 K by temperature_K \(got 350 K\)"
+    with pytest.raises(ValueError, match=said_twice):
+        replace(on(RAMP, hot(Ideal())), temperature_K=310.0)
+
+
 # --- defects by map, writing, wires by node
 
 
@@ -266,7 +287,13 @@ def test_verifying_gives_up_on_what_lies_below_the_state_after_a_reset() -> None
 
 
 def test_wires_by_node_are_those_of_the_chip_unless_a_node_is_given() -> None:
-    by_chip = replace(RAMP, node_nm=22.0, wires=NodeWires(cell_width_F=4.0, cell_height_F=12.0, r_sense_ohm=3.0))
+    by_chip = replace(
+        RAMP,
+        node_nm=22.0,
+        rows=256,
+        columns=256,
+        wires=NodeWires(cell_width_F=4.0, cell_height_F=12.0, r_sense_ohm=3.0),
+    )
     wanted = Wires.from_node(22.0, cell_width_F=4.0, cell_height_F=12.0, r_sense_ohm=3.0)
     assert by_chip.lines is not None
     for name in ("r_word_ohm", "r_bit_ohm", "r_sense_ohm", "r_driver_ohm", "method", "unselected"):
@@ -275,7 +302,9 @@ def test_wires_by_node_are_those_of_the_chip_unless_a_node_is_given() -> None:
     assert own.lines is not None
     assert own.lines.r_bit_ohm == Wires.from_node(65.0, barrier=True).r_bit_ohm
     cells = TaOx(read_noise_S=0.0)
-    given = replace(RAMP, weights=Weights(device=cells, encoding=DifferentialPair()), wires=wanted)
+    given = replace(
+        RAMP, rows=256, columns=256, weights=Weights(device=cells, encoding=DifferentialPair()), wires=wanted
+    )
     assert torch.equal(hidden(given), hidden(replace(given, node_nm=22.0, wires=by_chip.wires)))
 
 

@@ -20,11 +20,12 @@ from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.drivers import AnyDriver, PWMDriver
 from periphery.drivers.amplitude import AmplitudeDAC
 from periphery.drivers.bit_serial import BitSerial
+from periphery.front_end import Integrator
 from tests.quiet import CIRCUIT
 
 INPUTS, HIDDEN, SAMPLES, STEPS = 9, 6, 16, 5
 QUIET = Comparator(offset_V=0.0, noise_V=0.0)
-RAMP = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal()), **CIRCUIT)
+RAMP = Chip(bits=8, weights=Weights(device=Ideal()), ramp=RampColumn(device=Ideal(), capacitor_mismatch=0.0), **CIRCUIT)
 LINEAR = replace(RAMP, readout="conventional", adc=ConventionalADC(bits=12, range_z=8.0))
 
 
@@ -107,18 +108,19 @@ def test_a_nonlinear_ramp_refuses_parts(changes: dict[str, Any], message: str) -
     assert str(caught.value) == message
 
 
-def test_read_noise_of_bits_read_one_by_one_is_smaller_than_of_one_long_pulse() -> None:
-    """N = 2^b - 1 in b reads of independent noise: sum 4^k against (sum 2^k)^2, a third of the variance."""
+def test_read_noise_is_frozen_over_the_bits_of_an_input_as_over_one_long_pulse() -> None:
+    """N = 2^b - 1: bits weighted as charge and bits converted apart both add up to N^2 of the cells' variance."""
     device = TaOx(read_noise_S=2e-6)
     chip = replace(RAMP, weights=Weights(device=device))
     variances = []
-    for driver in (PWMDriver(), BitSerial()):
+    for driver in (PWMDriver(), BitSerial(), BitSerial(accumulation="digital")):
         read = programmed(normal(9, 4), replace(chip, driver=driver)).at(0.0)
-        (part,) = read.pre_activation(torch.full((1, 4, 9), 127.0), BlockNoise(streams(), [0], 4))
-        assert part.variance is not None
-        variances.append(part.variance)
-    wanted = sum(4**k for k in range(7)) / 127**2
-    torch.testing.assert_close(variances[1] / variances[0], torch.full_like(variances[0], wanted))
+        parts = read.pre_activation(torch.full((1, 4, 9), 127.0), BlockNoise(streams(), [0], 4))
+        found = [part.variance for part in parts if part.variance is not None]
+        assert len(found) == len(parts)
+        variances.append(torch.stack(found).sum(0))
+    for of_bits in variances[1:]:
+        torch.testing.assert_close(of_bits, variances[0])
 
 
 def test_noise_of_a_reference_column_is_one_draw_for_its_columns() -> None:
@@ -175,9 +177,12 @@ def test_parts_are_counted_timed_and_priced() -> None:
     assert "pwm_driver.load_bit" not in bits
     assert bits["bit_driver.drive_bit"] > 0
     assert (turns, bits_turns) == (1, 14)
-    charge, charge_stands, _ = counted(replace(LINEAR, weights=Weights(device=Ideal(), encoding=BitSlices())))
+    on_slices = replace(LINEAR, weights=Weights(device=Ideal(), encoding=BitSlices()))
+    charge, charge_stands, _ = counted(on_slices)
     assert charge[adc] == plain[adc]
-    assert charge_stands["column_front_end"] == 4 * stands["column_front_end"]
+    assert charge_stands["column_front_end"] == stands["column_front_end"], "one converter behind four capacitors"
+    built = [counted(replace(chip, front_end=Integrator()))[1]["capacitor_mim"] for chip in (LINEAR, on_slices)]
+    assert built[1] > 2 * built[0], "a capacitor for each significance"
 
 
 @pytest.mark.parametrize("driver", [AmplitudeDAC(pulse_clocks=3, settle_s=1e-9), BitSerial(bit_clocks=2)], ids=str)

@@ -122,7 +122,9 @@ def test_ideal_eight_bit_layer_approaches_floating_point(cell: Cell, readout: Re
         ("gru", torch.nn.LSTM(INPUTS, HIDDEN)),
     ],
 )
-def test_tensors_of_another_cell_or_of_a_projection_are_refused(cell: Cell, module: torch.nn.RNNBase) -> None:
+def test_tensors_of_another_cell_or_of_a_projection_that_is_not_given_are_refused(
+    cell: Cell, module: torch.nn.RNNBase
+) -> None:
     w_ih, w_hh = (getattr(module, name).detach() for name in ("weight_ih_l0", "weight_hh_l0"))
     h = GATES[cell]
     text = f"of h units of torch's {cell} they are \\({h} h, inputs\\) and \\({h} h, h\\), without a projection"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,7 @@ from devices import PCM, ChipStreams, Gaussian, InputError, Stream
 from mappings.contract import LayerRead, MappedLayer, ProgrammedLayer
 from mappings.cost import price
 from mappings.sparse import SparseChip, SparseLayer, SparseMapping, multiply
+from mappings.sparse.tiles.grouping import ORDERS
 from periphery import SAR
 
 CHIPS = ChipStreams.of(Stream.root(0).child("contract"), 2)
@@ -60,6 +64,31 @@ def test_four_steps(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     short = multiply(a, b, how, rng=CHIPS.streams[1], t_s=3600.0)
     np.testing.assert_array_equal(short.C.data, runs[1].C.data)
     assert mapped.actions(runs[0].counts).notes == counted.notes[:-1]
+
+
+STORED_ZEROS = sparse.csr_array((np.zeros(2), ([0, 1], [1, 2])), shape=(3, 3))
+NOTHING = {
+    "0 x 0": (sparse.csr_array((0, 0)), sparse.csr_array((0, 0))),
+    "no rows": (sparse.csr_array((0, 3)), ones(3, 2, 1)),
+    "no columns": (ones(2, 3, 1), sparse.csr_array((3, 0))),
+    "nothing between": (sparse.csr_array((3, 0)), sparse.csr_array((0, 2))),
+    "A empty": (sparse.csr_array((3, 3)), sparse.csr_array(np.eye(3))),
+    "B empty": (sparse.csr_array(np.eye(3)), sparse.csr_array((3, 3))),
+    "stored zeros": (STORED_ZEROS, STORED_ZEROS),
+}
+
+
+@pytest.mark.parametrize("layout", ["compact", "blocks"])
+@pytest.mark.parametrize("order", ["best", *ORDERS])
+@pytest.mark.parametrize("shape", NOTHING)
+def test_products_of_nothing_are_zeros_of_their_shape(shape: str, order: Any, layout: Any) -> None:
+    a, b = NOTHING[shape]
+    for how in KINDS.values():
+        found = multiply(a, b, replace(how, order=order, layout=layout), rng=CHIPS.streams[0])
+        assert found.C.shape == (a @ b).shape
+        assert not found.C.toarray().any()
+        lines = price(found.actions(), node_nm=how.chip.node_nm, components=found.mapped.components())
+        assert all(np.isfinite(line.energy_J) for line in lines)
 
 
 def test_what_cannot_be_known_is_refused() -> None:

@@ -57,12 +57,17 @@ def problems(tmp_path: Path, body: str, *sets: str) -> list[str]:
             "a.yaml:6:85: variants[0].chip.weights.device.effects[0].temperature_K: must be programmed_K = 300 K ",
         ),
         (
+            "      wires: {r_driver_ohm: 1000, r_bit_ohm: 3, c_bit_F: 1e-13}\n      driver: {t_clk_s: 5e-10}",
+            "a.yaml:7:25: variants[0].chip.driver.t_clk_s: a bit line past 64 rows settles in 3.07e-09 s "
+            "(wires.settle_taus time constants): take at least 3.09e-09, or smaller tiles (got 5e-10)",
+        ),
+        (
             "      weights: {device: rram_milo}\n      wires: {r_word_ohm: 1.0}",
             "a.yaml:7:14: variants[0].chip.wires: nonlinear cells have no one matrix for all inputs, as a layer needs "
             "(crossbar.wires.solve takes input vectors); take a linear device, or no wires",
         ),
         (
-            "      weights: {device: rram_milo}\n      ramp: {device: rram_milo}\n      driver: {v_read_V: 0.6}",
+            "      weights: {device: rram_milo}\n      ramp: {device: rram_milo}\n      wires: null\n      driver: {v_read_V: 0.6}",
             "a.yaml:8:26: variants[0].chip.driver.v_read_V: rram_milo: v_V must lie within +-0.5 V, where the current "
             "was measured (got 0.6)",
         ),
@@ -144,7 +149,7 @@ def test_a_chip_without_drift_is_read_once_whatever_the_cells_of_an_unused_ramp(
 def test_wires_by_node_and_by_ohms_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     found = []
-    for wires in ("{kind: node, cell_width_F: 4, cell_height_F: 12}", "{r_word_ohm: 2.0}", "null"):
+    for wires in ("{kind: node, cell_width_F: 4, cell_height_F: 12}", "{r_word_ohm: 2.0, r_bit_ohm: 0.0}", "null"):
         file.write_text(HEAD + f"      wires: {wires}\n", encoding="utf-8")
         found.append(read(str(file), AnyExperiment).value.variants[0].chip.lines)
     assert found[0].r_bit_ohm == pytest.approx(3 * found[0].r_word_ohm)

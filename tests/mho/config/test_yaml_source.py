@@ -175,7 +175,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
             load_yaml(path)
         assert str(caught.value) == f"{path}: cannot be read: {reason}"
     (tmp_path / "big.yaml").write_bytes(b" " * (MAX_BYTES + 1))
-    with pytest.raises(InputError, match="may hold at most 4000000 bytes"):
+    with pytest.raises(InputError, match="may hold at most 1000000 bytes"):
         load_yaml(tmp_path / "big.yaml")
     with pytest.raises(InputError, match="cannot be read"):
         load_yaml("a\0b.yaml")
@@ -238,10 +238,10 @@ def test_text_of_any_shape() -> None:
     assert parse_text(" ", "--set", Path()) is None
 
 
-@pytest.mark.parametrize("piece", [b"x ", b"[", b"- "])
+@pytest.mark.parametrize("piece", [b"x ", b"[", b"- ", b"\n", b"# x\n", b"\n  x"])
 def test_the_largest_file_takes_seconds(piece: bytes) -> None:
     data = b"a: " + piece * ((MAX_BYTES - 3) // len(piece))
     started = time.process_time()
     with contextlib.suppress(InputError):
         parse_mapping(data, "large.yaml", Path())
-    assert time.process_time() - started < 10.0
+    assert time.process_time() - started < 5.0

@@ -49,6 +49,35 @@ def test_a_damaged_run(capsys: pytest.CaptureFixture[str], tmp_path: Path, damag
     assert sorted(os.listdir(run)) == before
 
 
+LONG = {
+    "zeros for a header": ("accuracy.csv", bytes(4000)),
+    "a long name of a column": ("accuracy.csv", b"x" * 90_000 + b",y\n1,2\n"),
+    "20,000 columns": ("layers.csv", b",".join(b"c%d" % k for k in range(20_000)) + b"\n"),
+    "a long variant": (
+        "accuracy.csv",
+        b"variant,stage,split,chip,t_s,accuracy\n" + b"\xc2\x9b" * 9000 + b",chip,0,0,0,1\n",
+    ),
+    "a long number": ("accuracy.csv", b"variant,stage,split,chip,t_s,accuracy\na,chip," + b"\x01" * 9000 + b",0,0,1\n"),
+    "a long key": ("metrics.json", b'{"' + b"x" * 90_000 + b'": 1, "metrics": {"' + b"y" * 90_000 + b'": 3}}'),
+    "a long word of YAML": ("config.resolved.yaml", b"kind: [" + b"x" * 90_000),
+}
+
+
+@pytest.mark.parametrize("damage", LONG)
+@pytest.mark.parametrize("form", ["html", "markdown"])
+def test_text_of_a_damaged_run_is_shortened_in_the_message(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, damage: str, form: str
+) -> None:
+    write_fake_run(tmp_path / "run")
+    file, data = LONG[damage]
+    (tmp_path / "run" / file).write_bytes(data)
+    code, _, err = mho(capsys, "report", tmp_path / "run", "--format", form)
+    assert code == 2, err
+    lines = err.splitlines()
+    assert all(line.startswith("mho: ") and len(line) < 1700 for line in lines)
+    assert any(file in line for line in lines)
+
+
 def test_half_a_surrogate_pair_is_escaped(tmp_path: Path) -> None:
     run = tmp_path / "run"
     write_fake_run(run)

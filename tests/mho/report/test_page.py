@@ -499,3 +499,14 @@ def test_a_keyword_run_stands_beside_published_chips_with_the_mode_of_its_figure
     assert "measured in mode window" in page
     assert "20 to 28 by prices" in page
     assert "8.6 to 16 µW by prices" in page
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_ideal_wires_stand_beside_the_headline(broken: Path) -> None:
+    def ideal(metrics: Any) -> None:
+        for variant in metrics["variants"]:
+            variant["wires"] = "ideal"
+
+    assert "<strong>ideal wires</strong>" not in report.html(broken)
+    edit(broken / "metrics.json", ideal)
+    assert "<strong>ideal wires</strong>" in report.html(broken).split("</header>")[0]

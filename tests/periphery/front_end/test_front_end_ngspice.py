@@ -66,9 +66,9 @@ def designed(case: dict[str, Any]) -> FrontEndDesign:
         input_share=input_branches_A / (amplifier_A + input_branches_A) if conveyor else 0.5,
         load_F=e["load_F"],
         gate_F_per_um2=0.0,
-        A_VT_Vum=case["offset_V"] or 1e-12,
-        pair_um2=1.0,
-        mirror_um2=1e6,  # no mismatch of the quiescent current: ngspice has no quiescent current
+        A_VT_Vum=1e3 * case["offset_V"] or 1e-12,
+        pair_um2=1e6,
+        mirror_um2=1e12,  # no mismatch of the quiescent current: ngspice has no quiescent current
     )
     return front_end.design(load)
 

@@ -57,7 +57,7 @@ def test_writing_and_what_is_taken_for_granted_stand_in_tables_and_notes(noise: 
         experiment(
             replace(PLAIN, weights=Weights(device=VERIFIED, write_rows=2), ramp=RampColumn(device=VERIFIED)),
             replace(PLAIN, weights=Weights(device=replace(VERIFIED, effects=(ProgramVerify(), heat)))),
-            replace(PLAIN, wires=NodeWires(cell_width_F=4.0)),
+            replace(PLAIN, rows=128, columns=128, wires=NodeWires(cell_width_F=4.0)),
             replace(PLAIN, weights=Weights(device=SONOS())),
         ),
         RunOptions(data=noise),

@@ -140,7 +140,7 @@ def test_sounds_are_read_from_parts_in_zips_and_from_sphere_names(tmp_path: Path
     assert found.labels == ("no", "yes")
 
 
-@pytest.mark.parametrize("damage", ["cut", "zeros", "other", "pickle", "pipe", "folder", "loop", "key"])
+@pytest.mark.parametrize("damage", ["cut", "zeros", "other", "pickle", "pipe", "folder", "loop", "key", "exchanged"])
 def test_a_damaged_cache_is_made_again_with_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
@@ -159,6 +159,9 @@ def test_a_damaged_cache_is_made_again_with_a_note(
         np.savez(path, a=np.array([object()]))
     elif damage == "key":
         np.savez(path, **{**made, "e": np.arange(2), sources._DIGEST: np.load(path)[sources._DIGEST]})
+    elif damage == "exchanged":
+        remembered("k/y.npz", lambda: {"a": np.arange(9)})
+        (path.parent / "y.npz").replace(path)
     else:
         path.unlink()
         {"pipe": lambda: os.mkfifo(path), "folder": path.mkdir, "loop": lambda: path.symlink_to(path)}[damage]()

@@ -154,6 +154,36 @@ def test_aedat_4_says_how_to_convert(tmp_path: Path) -> None:
     assert "export it as CSV" in problems_of(lambda: locate(tmp_path, "--data", "vision"))[0]
 
 
+@pytest.mark.parametrize("ending", ["dat", "raw", "mat"])
+def test_files_of_other_programs_are_refused_by_name(tmp_path: Path, ending: str) -> None:
+    alone, folder = lay(tmp_path / "a", {f"1.{ending}": b"%x"}), lay(tmp_path / "b", {f"one/1.{ending}": b"%x"})
+    for path, file in ((alone / f"1.{ending}", alone / f"1.{ending}"), (folder, folder / f"one/1.{ending}")):
+        (problem,) = problems_of(lambda path=path: locate(path, "--data", "vision"))  # type: ignore[misc]
+        assert problem.startswith(f"{file}: ")
+        assert "are not read: export it as CSV with the columns t_us, x, y, p" in problem
+    assert kind_of(lay(folder, {"two/1.bin": bytes(5)})) == "events"
+
+
+def test_a_data_set_beyond_its_limit_is_refused_before_all_of_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = list(range(0, 2000, 100))
+    sets = {
+        "bin": (load_nmnist, b"".join(bytes([1, 1, 0, t >> 8, t & 255]) for t in times)),
+        "aedat": (load_aedat, aedat2("", [2] * len(times), times)),
+        "csv": (load_spikes_csv, ("t_us,x\n" + "".join(f"{t},1\n" for t in times)).encode()),
+    }
+    for ending, (load, data) in sets.items():
+        folder = lay(tmp_path / ending, {f"{c}/{k}.{ending}": data for c in (0, 1) for k in range(4)})
+        monkeypatch.setenv("MHO_LARGEST_FILE", str(8 * max(8 * len(times), len(data))))  # AEDAT: its headers as well
+        assert len(load(folder)) == 8
+        monkeypatch.setenv("MHO_LARGEST_FILE", str(8 * 8 * len(times) - 8))
+        assert problems_of(lambda: load(folder)) == (  # noqa: B023
+            f"{folder}: at most {8 * len(times) - 1} events in a data set (got more); the environment's "
+            "MHO_LARGEST_FILE raises that (8 bytes an event)",
+        )
+
+
 TABLE = "recording,label,t,x,y,p\na,0,0.5,1,2,0\na,0,1.5,3,4,1\nb,1,0.25,5,6,1\n"
 
 
