@@ -66,8 +66,8 @@ class LiquidChip:
     array_rows, array_columns : cells of one array; a larger reservoir takes several, whose rows are converted apart
     written_sd : standard deviation of written targets, share of the device's range [1]
     front_end : what takes the current of a bit line at a virtual ground and passes copies, each ``1 / division`` of it,
-        to the membranes beside it (``capacitor``); its swing is the voltage from a membrane's rest to its threshold, its
-        capacitor the membrane; sized for all word lines at once
+        to the membranes beside it (``capacitor``); its swing is the voltage from a membrane's rest to its threshold,
+        its capacitor the membrane; sized for all word lines at once
     read_supply : where the charge through the cells comes from
     temperature_K : of the circuit [K]
     circuit : voltages, times and formats of its circuits, by which it is priced

@@ -111,8 +111,8 @@ class BuiltMembranes:
 @dataclass(frozen=True)
 class MembraneRead:
     """Front ends at one time: ``weights (chips, rows, neurons)`` as they arrive [uS]; ``gain (chips,)``, the mean over
-    bit lines; ``floor_uS2 (chips,)``, variance of a bit line's noise in a step whatever is driven, that of the mean line;
-    ``bias_uS (chips, neurons)``, a constant input in every step."""
+    bit lines; ``floor_uS2 (chips,)``, variance of a bit line's noise in a step whatever is driven, that of the mean
+    line; ``bias_uS (chips, neurons)``, a constant input in every step."""
 
     weights: torch.Tensor
     gain: torch.Tensor

@@ -22,6 +22,13 @@ from configs.yaml_source import Node, describe_value, whole_numbers
 Path = tuple[str | int, ...]
 Level = Mapping[str, Any]
 
+MOVED = {
+    "adc_swing_V": "front_end.swing_V",
+    "copy_ratio": "front_end.division, its inverse",
+    "v_threshold_V": "front_end.swing_V",
+    "v_supply_V": "front_end.supply_V",
+}
+"""Keys that earlier versions had in a chip, and where their values belong."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PARAMETER = re.compile(r"^(\w+(?:, \w+)*) : (.+(?:\n[ \t]+\S.*)*)", re.MULTILINE)
 _ABOUT_TYPE_OR_RANGE = re.compile(r"missing|_type$|than|literal|enum|too_|multiple_of|pattern|from_float|finite_number")
@@ -119,7 +126,8 @@ class Schema:
     def unknown_key(self, key: str, levels: Sequence[Level]) -> str:
         """The sentence for a key that does not exist here."""
         keys = self.keys(levels)
-        meant = suggestion(key, keys) or self.elsewhere(key)
+        moved = f"; it is now {MOVED[key]}" if key in MOVED else ""
+        meant = moved or suggestion(key, keys) or self.elsewhere(key)
         return f"no such key; allowed are {listed(keys)}{meant}"
 
     def allowed(self, levels: Iterable[Level], key: str | int | None = None) -> str:

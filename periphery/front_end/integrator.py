@@ -87,7 +87,8 @@ class Integrator(FrontEnd):
         """Relative standard deviation of a mirror's ratio [1].
 
         ``((gm/I)^2 A_VT^2 + A_beta^2) / (W L)`` before trimming, for two devices of W L each (pair convention, Pelgrom
-        et al., JSSC 24, 1433 (1989)); of the two here one is ``division`` times as large, so that its half is that much smaller.
+        et al., JSSC 24, 1433 (1989)); of the two here one is ``division`` times as large, so that its half is that much
+        smaller.
         """
         pair = (self.gm_per_I * self.A_VT(load)) ** 2 + self.A_beta_um**2
         sigma = math.sqrt(pair / unit_um2 * (1.0 + 1.0 / division) / 2.0)

@@ -27,6 +27,7 @@ from mappings.sparse.exact.product import ProductTooLarge
 from mappings.sparse.fabric.machine import VERSIONS
 from mappings.sparse.fabric.run import FabricRun
 from periphery.adc.quantiser import Quantiser
+from periphery.front_end import IdealFrontEnd
 from workloads.result import Result
 from workloads.running import ExperimentRun, RunOptions
 from workloads.spgemm.applications import Applied, apply
@@ -213,7 +214,13 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
 
 
 def as_ideal(mapping: SparseMapping) -> SparseMapping:
-    """The same chip with cells without error and a converter that only rounds."""
-    device = mapping.chip.device
-    ideal = Ideal(g_min_S=device.g_min_S, g_max_S=device.g_max_S)
-    return replace(mapping, chip=replace(mapping.chip, device=ideal, adc=Quantiser()))
+    """The same chip with cells and circuits without error and a converter that only rounds."""
+    chip = mapping.chip
+    ideal = replace(
+        chip,
+        device=Ideal(g_min_S=chip.device.g_min_S, g_max_S=chip.device.g_max_S),
+        adc=Quantiser(),
+        front_end=IdealFrontEnd(swing_V=chip.front_end.swing_V),
+        read_supply=replace(chip.read_supply, noise_V=0.0),
+    )
+    return replace(mapping, chip=ideal)

@@ -37,7 +37,7 @@ FIGURES = {"relative_error": ERROR, "exact_share": SHARE, "missing_share": ERROR
 SOFTWARE = {"relative_error": 0.0, "exact_share": 1.0, "missing_share": 0.0, "false_share": 0.0}
 STAGES = {
     "software": "the exact kernel, in float64; all differences are to it",
-    "quantised": "the same chip with cells without error and a converter that only rounds",
+    "quantised": "the same chip with cells and circuits without error and a converter that only rounds",
     "analog": "the chips",
 }
 COUNTED = (

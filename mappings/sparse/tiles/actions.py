@@ -12,6 +12,7 @@ from mappings.actions import ActionLedger, Actions, Schedule
 from mappings.sparse.tiles.chip import SparseMapping
 from mappings.sparse.tiles.counting import SparseCounts
 from mappings.sparse.tiles.writing import Written
+from periphery.front_end import FrontEndDesign
 
 BANK_BYTES, LIST_BYTES = 1 << 16, 1 << 11
 """Memory in one ``merge_bank`` and in one ``index_bank``."""
@@ -20,23 +21,32 @@ SCALE_BITS = 16
 
 
 def product_actions(
-    counts: SparseCounts, mapping: SparseMapping, *, name: str, written: Written | None, notes: tuple[str, ...] = ()
+    counts: SparseCounts,
+    mapping: SparseMapping,
+    circuits: tuple[FrontEndDesign, ...],
+    *,
+    name: str,
+    written: Written | None,
+    notes: tuple[str, ...] = (),
 ) -> Actions:
-    """Actions, instances and schedule of one product. ``written``: what a modelled write loop took, where there is one;
-    otherwise every cell of a tile costs the ``cell_write`` record's price."""
+    """Actions, instances and schedule of one product.
+
+    ``circuits``: front ends of a column; ``written``: what a modelled write loop took, where there is one; otherwise
+    every cell of a tile costs the ``cell_write`` record's price.
+    """
     ledger = ActionLedger(name)
     driver, bits = mapping.chip.driver, mapping.chip.input_bits
     wrote = ("write", counts.cells_written) if written is None else ("write_J", written.energy_J)
     did = driver.actions(bits, rows=counts.row_drives, pulses=counts.pulses, clocks=counts.driven_clocks)
     for component, action, count in (
-        *_arrays(counts, mapping),
+        *_arrays(counts, mapping, circuits),
         *_memories(counts, mapping),
         ("cell_write", *wrote),
         *((component, action, count) for component, actions in did.items() for action, count in actions.items()),
     ):
         if count:
             ledger.act(component, action, count)
-    _instances(ledger, counts, mapping)
+    _instances(ledger, counts, mapping, circuits)
     _schedule(ledger.schedule, counts, written)
     note = (
         f"{counts.tiles} tiles of {mapping.chip.rows} x {mapping.chip.columns} cells, {counts.utilisation:.2%} of "
@@ -45,18 +55,27 @@ def product_actions(
     return ledger.close(ops=2.0 * counts.products, notes=(note, *notes))
 
 
-def _arrays(counts: SparseCounts, mapping: SparseMapping) -> list[tuple[str, str, float]]:
+def _arrays(
+    counts: SparseCounts, mapping: SparseMapping, circuits: tuple[FrontEndDesign, ...]
+) -> list[tuple[str, str, float]]:
     """Cells, lines, converters, column lists and controllers of the tiles."""
     chip, adc = mapping.chip, mapping.chip.converter
     driver, width = chip.driver, chip.word_bits
     activations = max(1.0, counts.activations)
-    # A touched line's integrator keeps its charge until its turn at the shared converter: half the rounds on average.
-    kept = counts.clocks / activations + 0.5 * (counts.rounds / activations + 1.0) * adc.latency_s / driver.t_clk_s
+    # All columns of a tile are at their virtual grounds while lines are driven; a touched one keeps its charge until
+    # its turn at the shared converter: half the rounds on average.
+    open_s, held_s = counts.clocks * driver.t_clk_s, 0.5 * (counts.rounds / activations + 1.0) * adc.latency_s
+    bias_J = sum(
+        chip.values_per_row * open_s * circuit.bias_W + counts.touched * held_s * circuit.held_W for circuit in circuits
+    )
+    charge_C = counts.loss_S_clocks * driver.v_read_V * driver.t_clk_s
+    draw_V = chip.read_supply.draw_V(driver.v_read_V, chip.node_nm)
     busy_s = counts.clocks * driver.t_clk_s + counts.rounds * adc.latency_s
     return [
-        ("cell_array", "read_J", counts.loss_S_clocks * driver.v_read_V**2 * driver.t_clk_s),
+        ("cell_array", "read_J", charge_C * driver.v_read_V),
+        ("read_supply", "loss_J", charge_C * (draw_V - driver.v_read_V)),
         ("word_line", "cell_pulse", counts.pulses * chip.columns),
-        ("column_front_end", "clock", counts.touched * chip.parts.planes * kept),
+        ("column_front_end", "bias_J", bias_J),
         (adc.name, "convert", counts.conversions),
         ("code_latch", "write_bit", counts.conversions * chip.adc_bits),
         ("adder", "add_bit", (counts.conversions - counts.touched) * width),
@@ -89,14 +108,20 @@ def _memories(counts: SparseCounts, mapping: SparseMapping) -> list[tuple[str, s
     return counted
 
 
-def _instances(ledger: ActionLedger, counts: SparseCounts, mapping: SparseMapping) -> None:
+def _instances(
+    ledger: ActionLedger, counts: SparseCounts, mapping: SparseMapping, circuits: tuple[FrontEndDesign, ...]
+) -> None:
     chip, fabric = mapping.chip, mapping.chip.merge.fabric
     arrays = float(min(counts.tiles, chip.tiles))
     converters = chip.adcs_per_tile * arrays
     listed_B = (counts.nonzeros + counts.lines * fabric.index_bytes) / max(1, counts.tiles)
     ledger.need("cell_array", arrays * chip.rows * chip.columns)
     ledger.need("word_line", arrays * chip.rows)
-    ledger.need("column_front_end", arrays * chip.columns)
+    for circuit in circuits:
+        columns = arrays * chip.values_per_row
+        ledger.need("column_front_end", columns * circuit.area_m2 * 1e12)
+        ledger.need(f"capacitor_{circuit.capacitor}", columns * circuit.capacitor_F * 1e12)
+    ledger.need("read_supply", chip.read_supply.area_m2 * 1e12)
     ledger.need(chip.converter.name, converters)
     ledger.need("code_latch", converters * chip.adc_bits)
     ledger.need("adder", converters * chip.word_bits)

@@ -28,8 +28,10 @@ from mappings.tile import Tile
 from periphery.adc.kinds import AnyADC
 from periphery.adc.quantiser import Quantiser
 from periphery.drivers import AnyDriver, PWMDriver
+from periphery.front_end import AnyFrontEnd, Integrator
 from periphery.prices.adc import adc_component, priced_by
 from periphery.prices.component import Component
+from periphery.supply import AnyReadSupply, Regulated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,10 @@ class Merge:
         return max(1, int(self.fill * self.fabric.slots(1)))
 
 
+COLUMN = Integrator(division=8.0, capacitor="stacked_mim", auto_zero_F=0.5e-12, trim_bits=6)
+"""A column's front end that leaves sums of 0/1 products within a step of a 6-bit converter: an estimate."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SparseChip:
     """Tiles, converters and scratchpad.
@@ -72,11 +78,14 @@ class SparseChip:
     adc_price : price model of the converter, which must be for its kind; None takes the first that is
     adc_rate_per_s : conversions per second of one converter [1/s]
     columns_per_adc : values side by side that take turns on one converter
-    adc_swing_V : integrator voltage at full scale, to which the converter's errors in volts relate [V]; an estimate
     rows_at_once : rows driven in one activation at most; None: as many as the converter's codes distinguish
     lsb_units : one step of the converter [units]; None: the largest sum of ``rows_at_once`` rows reaches the last code,
         but no step below one unit where sums are whole numbers of them
     write_rows_at_once : word lines of one array that are written together
+    front_end : what integrates a column's current and holds it for the converter, sized for the largest activation of a
+        product; the converter's errors in volts relate to its swing
+    read_supply : where the charge through the cells comes from
+    temperature_K : of the circuit [K]
     compensation : ``tile``: each tile's converter reference follows the mean gain of its cells at the time of
         reading, found by comparing what they conduct with what they were meant to; the error of measuring it is left
         out. ``off``: the reference stays
@@ -98,11 +107,13 @@ class SparseChip:
     adc_price: str | None = None
     adc_rate_per_s: Annotated[float, Interval(ge=1.0, le=1e12)] = 1e8
     columns_per_adc: Annotated[int, Interval(ge=1, le=4096)] = 8
-    adc_swing_V: Annotated[float, Interval(ge=1e-3, le=100.0)] = 0.5
     rows_at_once: Annotated[int, Interval(ge=1, le=4096)] | None = None
     lsb_units: Annotated[float, Interval(ge=1e-9, le=1e9)] | None = None
     write_rows_at_once: Annotated[int, Interval(ge=1, le=4096)] = 1
     compensation: Literal["off", "tile"] = "off"
+    front_end: AnyFrontEnd = COLUMN
+    read_supply: AnyReadSupply = Regulated()
+    temperature_K: Annotated[float, Interval(gt=0.0, le=1000.0)] = 300.0
     merge: Merge = field(default_factory=Merge)
 
     def __post_init__(self) -> None:
@@ -110,6 +121,10 @@ class SparseChip:
             priced_by(self.adc_price, self.adc.kind)
         except InputError as error:
             raise InputError(f"adc_price: {problem}" for problem in error.problems) from None
+        try:
+            self.read_supply.draw_V(self.driver.v_read_V, self.node_nm)
+        except InputError as error:
+            raise ValueError(f"driver.{error}") from None
 
     @property
     def parts(self) -> Parts:

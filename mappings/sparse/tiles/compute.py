@@ -21,6 +21,7 @@ from devices import BlockNoise, Cells, ChipStreams, Ideal
 from mappings.sparse.exact.product import partial_products
 from mappings.sparse.tiles import kernel
 from mappings.sparse.tiles.counting import row_ranges
+from mappings.sparse.tiles.front_end import ColumnErrors
 from mappings.sparse.tiles.product import ProductLayout
 from mappings.sparse.tiles.writing import WrittenTiles
 from periphery.adc.base import Bank
@@ -97,6 +98,12 @@ def _read(product: ProductLayout, written: WrittenTiles, t_s: float) -> kernel.T
 
     difference = differences(reads)
     units = np.array(parts.unit_S)[None, :, None, None]
+    node_S = torch.stack([read.node_S[:, 0] for read in reads if read.node_S is not None], dim=1)
+    errors = ColumnErrors.of(product.circuits, node_S, written.streams)
+    if errors.gain is not None:
+        difference = difference * errors.gain[:, :, None]
+    if errors.common is not None:
+        difference = difference + errors.common[:, :, None] * np.float32(chip.device.g_min_S)
     if chip.compensation == "tile":
         wanted = Cells(written.wanted_S, written.wanted_S)
         aim = differences(Array(ORDERLY, array.encoded, wanted, array.tiling).read_parts(0.0))
@@ -104,15 +111,27 @@ def _read(product: ProductLayout, written: WrittenTiles, t_s: float) -> kernel.T
         units = units * ((difference * aim).sum(axis=(1, 2, 3)) / square)[:, None, None, None]
     variance = np.empty((written.numbers.size, len(parts), 0, 0), np.float32)
     common, keys = np.empty(variance.shape[:3], np.float32), np.zeros((written.numbers.size, 2), np.uint32)
+    supply = chip.read_supply.noise_V / chip.driver.v_read_V
     if reads[0].variance_S2 is not None:
         spread = [read.variance_S2.numpy() for read in reads if read.variance_S2 is not None]
         variance = (np.stack(spread, axis=1) / units**2).astype(np.float32)
         if reads[0].common_S2 is not None:
             same = [read.common_S2[..., 0].numpy() for read in reads if read.common_S2 is not None]
             common = (np.stack(same, axis=1) / units[..., 0] ** 2).astype(np.float32)
+    if variance.size or supply > 0.0 or errors.floor is not None:
         words = [stream.child("read", repr(float(t_s))).key for stream in written.streams.streams]
         keys = np.array([[word & 0xFFFFFFFF, word >> 32] for word in words], np.uint32)
-    return kernel.TileCells(written.numbers, (difference / units).astype(np.float32), variance, common, keys)
+    none = np.empty((written.numbers.size, len(parts), 0), np.float32)
+    return kernel.TileCells(
+        written.numbers,
+        (difference / units).astype(np.float32),
+        variance,
+        common,
+        none if errors.floor is None else errors.floor,
+        none if errors.offset is None else errors.offset,
+        supply,
+        keys,
+    )
 
 
 def _through_converters(
@@ -143,7 +162,7 @@ def _converted(
     """What the converters of one tile make of its words [units], and how many are beyond their codes."""
     chip, lsb, range_ = product.chip, product.converter.lsb, product.converter
     grid = Grid(chip.adc_bits, range_.lowest, range_.lowest + 2.0**chip.adc_bits, chip.adc.grid_levels)
-    bank = Bank(1, product.tiles.columns, chip.columns_per_adc, chip.adc_swing_V / range_.highest)
+    bank = Bank(1, product.tiles.columns, chip.columns_per_adc, chip.front_end.swing_V / 2.0**chip.adc_bits)
     built = chip.adc.build(grid, bank, rng=streams.child("adc"))
     z = words.z / np.tile(lsb, words.z.shape[1] // len(lsb))
     blocks = -(-(int(words.read.max()) + 1) // BLOCK)

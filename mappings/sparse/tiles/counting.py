@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mappings.sparse.exact.product import partial_products, spgemm
 from mappings.sparse.tiles import kernel
 from mappings.sparse.tiles.chip import SparseChip
+from mappings.sparse.tiles.front_end import SETTLE_CLOCKS
 from mappings.sparse.tiles.merging import hash_windows
 from mappings.sparse.tiles.product import ProductLayout, clocks_of, rest_load_S
 from periphery.prices.component import component
@@ -46,7 +47,7 @@ class SparseCounts:
     products : scalar products that the activations sum as current; F, unless an input rounds to 0
     touched : bit lines read, one word each; every word is one atomic addition in the scratchpad
     conversions : conversions; ``touched`` times parts and phases that are converted apart
-    rounds, clocks : turns of the converters, and clock periods of driving, summed over activations
+    rounds, clocks : turns of the converters, and clock periods of driving and settling, summed over activations
     pulses, driven_clocks : of all word lines
     loss_S_clocks : sum of conductance times clock periods at V_read, off cells and untouched bit lines included
     probes, collisions : slots looked at in the scratchpad, and those of them with another tag
@@ -132,6 +133,7 @@ def count(product: ProductLayout, pattern: Any | None = None, *, threads: int = 
         chip.columns_per_adc,
         chip.tiles,
         *clocks_of(product),
+        SETTLE_CLOCKS,
         chip.driver.t_clk_s,
         chip.converter.latency_s,
         *rest_load_S(product),

@@ -65,7 +65,8 @@ class Inputs(NamedTuple):
 class Rates(NamedTuple):
     """What the survey needs of the chip.
 
-    ``sign_clocks``, ``phase_clocks``: clock periods of an activation for each sign, and for each phase converted apart;
+    ``sign_clocks``, ``phase_clocks``, ``settle_clocks``: clock periods of an activation for each sign, for each phase
+    converted apart, and before each conversion;
     ``cell_load``, ``idle_load``: load of each nonzero beyond that of an off cell, and of a word line of off cells [S].
     """
 
@@ -74,6 +75,7 @@ class Rates(NamedTuple):
     tiles_a_pass: int
     sign_clocks: float
     phase_clocks: float
+    settle_clocks: float
     t_clk_s: float
     adc_s: float
     cell_load: Any
@@ -100,13 +102,18 @@ class TileCells(NamedTuple):
     """Some tiles at the time of reading, in units.
 
     ``difference``: (tiles, parts, rows, columns); ``variance``: the same shape, or with one column or none at all;
-    ``common``: (tiles, parts, rows) or with no row, noise of the reference; ``keys``: (tiles, 2), of the read noise.
+    ``common``: (tiles, parts, rows) or with no row, noise of the reference; ``floor``, ``offset``: (tiles, parts,
+    columns) or with no column, of front ends, the variance of noise and a constant in every conversion; ``supply``:
+    relative standard deviation of the read voltage in an activation; ``keys``: (tiles, 2), of the read noise.
     """
 
     tiles: Any
     difference: Any
     variance: Any
     common: Any
+    floor: Any
+    offset: Any
+    supply: float
     keys: Any
 
 
@@ -307,7 +314,8 @@ def survey(span: Any, entries: Any, tiles: Any, inputs: Any, rates: Any, tally: 
                 count[PULSES] += inputs.loads[0, source]
                 count[DRIVEN] += inputs.loads[1, source]
                 count[LOSS] += inputs.loads[2, source] * load[r]
-            clocks = rates.phase_clocks * driven_phases + rates.sign_clocks * (positive + negative)
+            clocks = (rates.phase_clocks + rates.settle_clocks) * driven_phases
+            clocks += rates.sign_clocks * (positive + negative)
             merged[window] += words
             count[ACTIVATIONS] += 1
             count[ROW_DRIVES] += n
@@ -354,7 +362,9 @@ def sums(span: Any, number: Any, entries: Any, tiles: Any, inputs: Any, cells: A
     drive, squares = inputs.drive, inputs.squares
     difference, variance, common = cells.difference[number], cells.variance[number], cells.common[number]
     k0, k1, parts = cells.keys[number, 0], cells.keys[number, 1], difference.shape[0]
+    floor, constant = cells.floor[number], cells.offset[number]
     noisy, separate, shared = variance.shape[1] > 0, variance.shape[2] > 1, common.shape[1] > 0
+    white, shifted, supplied = floor.shape[1] > 0, constant.shape[1] > 0, cells.supply > 0.0
     walk = _walk(tiles, inputs.rows_at_once, row_ptr)
     lines, sources, touched = walk.lines, walk.sources, walk.touched
     word, mark_all = np.empty(tiles.columns, np.int64), np.full(tiles.columns, -1, np.int64)
@@ -394,11 +404,18 @@ def sums(span: Any, number: Any, entries: Any, tiles: Any, inputs: Any, cells: A
                             together += squares[phase, sources[m]] * common[part, r]
                         for f in range(found):
                             out_z[word[touched[f]], slot] += x * difference[part, r, touched[f]]
-                if not noisy:
+                if supplied:
+                    volts = 1.0 + cells.supply * _normal(tiles.columns + 1, slot, activation, i, k0, k1)
+                    for f in range(found):
+                        out_z[word[touched[f]], slot] *= volts
+                if shifted:
+                    for f in range(found):
+                        out_z[word[touched[f]], slot] += constant[part, touched[f]]
+                if not (noisy or white):
                     continue
                 offset = math.sqrt(together) * _normal(tiles.columns, slot, activation, i, k0, k1) if shared else 0.0
                 alike = 0.0
-                if not separate:
+                if noisy and not separate:
                     for m in range(n):
                         alike += squares[phase, sources[m]] * variance[part, lines[m], 0]
                 for f in range(found):
@@ -408,6 +425,8 @@ def sums(span: Any, number: Any, entries: Any, tiles: Any, inputs: Any, cells: A
                         spread = 0.0
                         for m in range(n):
                             spread += squares[phase, sources[m]] * variance[part, lines[m], line]
+                    if white:
+                        spread += floor[part, line]
                     noise = math.sqrt(spread) * _normal(line, slot, activation, i, k0, k1)
                     out_z[word[line], slot] += noise - offset
     return at

@@ -24,6 +24,7 @@ from mappings.sparse.tiles.writing import TileWrites, Written, WrittenTiles, wri
 from mappings.tile import TileGrid
 from periphery.prices.cells import with_cells
 from periphery.prices.component import Component, load_components
+from periphery.prices.leakage import with_library
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,8 @@ class MappedProduct(ProductLayout, MappedLayer):
 
     def components(self) -> Mapping[str, Component]:
         """The price list with the chip's cells and the converter that it names."""
-        records = with_cells(load_components(), self.chip.node_nm, weights=self.chip.device.kind)
+        records = with_library(load_components(), "aladdin", self.chip.temperature_K)
+        records = with_cells(records, self.chip.node_nm, weights=self.chip.device.kind)
         return {**records, self.chip.converter.name: self.chip.converter}
 
     @cached_property
@@ -85,7 +87,7 @@ class MappedProduct(ProductLayout, MappedLayer):
         ``written``: what a modelled write loop took, by default cells are priced."""
         notes = () if activity is not None else ("counted for these matrices, with cells at their targets",)
         counts = self.counts if activity is None else activity
-        return product_actions(counts, self.mapping, name=self.name, written=written, notes=notes)
+        return product_actions(counts, self.mapping, self.circuits, name=self.name, written=written, notes=notes)
 
     def program(self, *, rng: ChipStreams) -> ProgrammedProduct:
         """Write B once on each chip of ``rng``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,11 +17,13 @@ from crossbar import OneCell, RelativeWeights
 from mappings.sparse.exact.product import conform
 from mappings.sparse.tiles.cells import Parts
 from mappings.sparse.tiles.chip import SparseChip, SparseMapping
+from mappings.sparse.tiles.front_end import Activation, circuits
 from mappings.sparse.tiles.grouping import ORDERS, order
 from mappings.sparse.tiles.kernel import Converter, Entries, Inputs, bucket
 from mappings.sparse.tiles.layout import TileMap, lay
 from periphery.drivers.base import full_scale
 from periphery.drivers.bit_serial import BitSerial
+from periphery.front_end import FrontEndDesign
 
 Floats = NDArray[np.float64]
 Product = TypeVar("Product", bound="ProductLayout")
@@ -90,6 +93,26 @@ class ProductLayout:
         """Times that the chip's arrays are written."""
         return max(1, -(-self.tiles.tiles // self.chip.tiles))
 
+    @cached_property
+    def circuits(self) -> tuple[FrontEndDesign, ...]:
+        """Front ends of a column, one for each part. Raises InputError where the circuit does not close."""
+        drive, converter, tiles = self.inputs.drive, self.converter, self.tiles
+        sign_clocks, phase_clocks = clocks_of(self)
+        signs = bool((drive > 0).any()) + bool((drive < 0).any())
+        extra, idle = rest_load_S(self)
+        crossings = max(1, tiles.tiles) * self.chip.rows
+        lines = self.chip.values_per_row * self.parts.planes + self.parts.references
+        largest = Activation(
+            rows=self.inputs.rows_at_once,
+            count=float(np.abs(drive).max(initial=0.0)),
+            span=converter.highest - converter.lowest + 1.0,
+            highest=converter.highest,
+            lsb=converter.lsb,
+            clocks=max(1.0, sign_clocks * signs + phase_clocks),
+            line_S=(idle + float(extra.sum()) / crossings) * self.chip.rows / lines,
+        )
+        return circuits(self.chip, largest)
+
     @property
     def bits_exact(self) -> bool:
         """Whether the converter distinguishes all sums: whole units, one step each, and none beyond its codes."""
@@ -130,7 +153,7 @@ class ProductLayout:
         at_once, converter = _range(b, tiles, chip, parts, drive, whole)
         driven, groups = (drive != 0).any(axis=0), max(tiles.groups, 1)
         entries = bucket(a.indptr, a.indices, driven, tiles.position, chip.rows, groups)
-        return cls(
+        product = cls(
             mapping,
             a,
             b,
@@ -146,6 +169,8 @@ class ProductLayout:
             whole,
             name,
         )
+        assert product.circuits
+        return product
 
 
 def tiles_of(b: Any, mapping: SparseMapping) -> TileMap:
