@@ -3,9 +3,9 @@
 Yang et al., Nat. Commun. 16, 1136 (2025), doi 10.1038/s41467-025-56254-6, Table 1: a step of an LSTM for keywords and
 of one for characters, at 5 and 8 bits; energies and times as ``configs/published`` derives them, and two areas. The
 chip is ``yang2025`` as shipped. A case changes what the paper states, bits and size, and one choice: digital lanes, as
-many for a unit as the shipped chip has for the 32 of its keyword layer. Weights are normally distributed with the spread
-of a trained keyword layer, whose mean size is 0.28 of the largest one; that the largest is 1.3 is an estimate, and the
-activity is that of ``Assumed``.
+many for a unit as the shipped chip has for the 32 of its keyword layer. Weights are normally distributed, their spread
+that of a trained keyword layer, whose mean size is 0.28 of the largest one; that the largest is 1.3 is an estimate, and
+the activity is that of ``Assumed``.
 
 Fitted is the latency of ``controller``, the hand-over once a step, by least squares of the log of ours over theirs on
 every energy, time and area. No energy and no area is fitted. The size of the language model has two readings, and both
