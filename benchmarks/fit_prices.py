@@ -3,8 +3,9 @@
 Yang et al., Nat. Commun. 16, 1136 (2025), doi 10.1038/s41467-025-56254-6, Table 1: a step of an LSTM for keywords and
 of one for characters, at 5 and 8 bits; energies and times as ``configs/published`` derives them, and two areas. The
 chip is ``yang2025`` as shipped. A case changes what the paper states, bits and size, and one choice: digital lanes, as
-many for a unit as the shipped chip has for the 32 of its keyword layer. Weights are normally distributed (the largest
-1.3 of the gates, from a trained keyword layer, and four standard deviations), activity is that of ``Assumed``.
+many for a unit as the shipped chip has for the 32 of its keyword layer. Weights are normally distributed, their spread
+that of a trained keyword layer, whose mean size is 0.28 of the largest one; that the largest is 1.3 is an estimate, and
+the activity is that of ``Assumed``.
 
 Fitted is the latency of ``controller``, the hand-over once a step, by least squares of the log of ours over theirs on
 every energy, time and area. No energy and no area is fitted. The size of the language model has two readings, and both
@@ -38,7 +39,8 @@ from mho.config.read import read
 from mho.report.published import Published
 from periphery.prices.component import Component
 
-LARGEST = 1.3  # weight of the gates
+LARGEST = 1.3  # weight of the gates; an estimate
+SPREAD = 0.28 * math.sqrt(math.pi / 2.0)  # standard deviation of a weight over the largest one
 FIGURES = ("energy_J", "latency_s", "area_m2")
 BITS = (5, 8)
 UNITS_PER_LANE = 8
@@ -95,13 +97,13 @@ class Cost:
 
 
 def weights(case: Case) -> RecurrentLayer:
-    """Normal weights cut at four standard deviations; a projection's keep the size of what it projects."""
+    """Normal weights cut at the largest one; a projection's keep the size of what it projects."""
     rng = torch.Generator().manual_seed(14)
 
     def normal(*shape: int, size: float) -> torch.Tensor:
-        return (torch.randn(shape, generator=rng) * size).clamp_(-4.0 * size, 4.0 * size)
+        return (torch.randn(shape, generator=rng) * size).clamp_(-size / SPREAD, size / SPREAD)
 
-    columns, fed_back, size = 4 * case.hidden, case.projected or case.hidden, LARGEST / 4.0
+    columns, fed_back, size = 4 * case.hidden, case.projected or case.hidden, LARGEST * SPREAD
     return RecurrentLayer.from_torch(
         "lstm",
         normal(columns, case.inputs, size=size),

@@ -112,7 +112,8 @@ def draw(figure: Figure) -> None:
         ax.fill_between(BITS, low, high, color=PALETTE[1], alpha=0.25, label="conventional, all models and rates")
         ax.plot(BITS, [ramp(bits)[name] * unit for bits in BITS], "o-", color=PALETTE[0], label="ramp")
         ax.set(yscale="log", xlabel="bits", ylabel=label, title="LSTM 72 x 128, 16 nm")
-    axes[0].legend()
+    axes[0].legend(loc="upper left")
+    axes[0].set_ylim(top=9.0)
     label, unit = SHOWN["energy_J"]
     for colour, model in zip((*PALETTE[1:], *PALETTE[1:]), ADC_PRICES, strict=False):
         points = [(one.rate_per_s, one.cost["energy_J"] * unit) for one in conventional(5) if one.model == model]

@@ -43,7 +43,7 @@ def test_the_ramp_pays_for_its_steps_as_bits_grow() -> None:
     """2^n steps: below some converters at 4 and 5 bits, above all of them in energy at 8."""
     assert cheaper(4, "energy_J") > 0.0
     assert cheaper(8, "energy_J") == 0.0
-    assert cheaper(4, "area_m2") > 0.5 > cheaper(8, "area_m2")
+    assert cheaper(4, "area_m2") > cheaper(8, "area_m2")
     assert cheaper(3, "latency_s") == 1.0
     costs = [ramp(bits)["energy_J"] for bits in BITS]
     assert all(1.5 < after / before < 2.5 for before, after in pairwise(costs[1:]))
