@@ -309,6 +309,13 @@ def check_chip(chip: Chip, rows: int, what: str) -> None:
         )
 
 
+def check_columns(chip: Chip) -> None:
+    """Raise InputError where the front end of this chip cannot serve a column of a full tile, whose largest weight is 1,
+    over a range of 8 from peak to peak."""
+    full = WeightMatrix((torch.empty((chip.columns, chip.rows), device="meta"),))
+    MappedMatrix.of(full, chip).front_end(8.0)
+
+
 @dataclass(frozen=True)
 class ProgrammedMatrix:
     """A matrix as written on every chip of a batch.

@@ -10,6 +10,7 @@ from annotated_types import Ge, Interval, Len
 
 from devices import InputError
 from mappings.chip import CellState, Chip
+from mappings.matrix import check_columns
 from workloads.experiment import Evaluation, Experiment, Times, Variant
 from workloads.kws.augment import Augmentation
 from workloads.kws.features import MFCC
@@ -83,6 +84,7 @@ class KeywordVariant(Variant):
         found: list[str] = []
         try:
             self.chip.check_layers()
+            check_columns(self.chip)
         except InputError as error:
             found += error.problems
         unknown = [layer for layer in self.chip.weights.stuck_maps if layer not in LAYERS]

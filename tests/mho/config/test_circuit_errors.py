@@ -1,0 +1,51 @@
+"""Circuits that do not close are refused before anything runs, with the number that would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devices import InputError
+from mho.config.read import read
+from workloads import AnyExperiment
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (
+            "driver: {t_clk_s: 1e-12}",
+            "driver.t_clk_s: a bit line past 64 rows settles in 2.65e-12 s (wires.settle_taus time constants): take at "
+            "least 2.66e-12, or smaller tiles (got 1e-12)",
+        ),
+        (
+            "front_end: {swing_V: 2}",
+            "front_end.swing_V: at most 0.65 V, a supply of 0.85 V less 0.2 V headroom (got 2)",
+        ),
+        ("front_end: {supply_V: 3}", "front_end.supply_V: at most 1.15 V at 16 nm (got 3)"),
+        (
+            "front_end: {bias_A: 1e-6}",
+            "front_end.bias_A: more than 1.2e-05 A, the largest current of the branches (got 1e-06)",
+        ),
+        ("front_end: {bias_A: 2e-5}", "front_end.bias_A: at least 9.7e-05 A for a line of"),
+        ("front_end: {bias_A: 0}", "front_end.bias_A: must be a number above 0 or null (got 0)"),
+        (
+            "front_end: {division: null, capacitor_F: 1e-9}",
+            "front_end.capacitor_F: at most 7.2e-12 F, which the charge over the range fills to 0.5 V without division",
+        ),
+        (
+            "driver: {v_read_V: 0.6}",
+            "driver.v_read_V: rram_superT: v_V must lie within +-0.3 V",
+        ),
+        ("driver: {v_read_V: 0.002, v_design_V: 0.002}", "front_end.bias_A: no bias below 1 A a column keeps"),
+        ("read_supply: {supply_V: 0.25}", "driver.v_read_V: at most 0.15 V, the supply of 0.25 V less a dropout of"),
+        ("comparator: {swing_V: 1}", "comparator.swing_V: no such key"),
+    ],
+)
+def test_a_circuit_that_does_not_close_is_refused_with_what_would_do(tmp_path: Path, body: str, problem: str) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(f"extends: kws_tiny\nname: a\nvariants:\n  - name: b\n    default: true\n    chip:\n      {body}\n")
+    with pytest.raises(InputError) as refused:
+        read(str(file), AnyExperiment)
+    assert any(f"variants[0].chip.{problem}" in each for each in refused.value.problems), refused.value.problems
