@@ -63,8 +63,8 @@ class Regulated(ReadSupply):
         supply_V = nominal_supply_V(node_nm) if self.supply_V is None else self.supply_V
         if v_read_V > supply_V - self.dropout_V + 1e-12:
             raise InputError(
-                f"v_read_V: at most {supply_V - self.dropout_V:.3g} V, the supply of {supply_V:.3g} V less a dropout of "
-                f"{self.dropout_V:g} V (got {v_read_V:g})"
+                f"v_read_V: at most {supply_V - self.dropout_V:.3g} V, the supply of {supply_V:.3g} V less a dropout "
+                f"of {self.dropout_V:g} V (got {v_read_V:g})"
             )
         return supply_V * (1.0 + self.quiescent_share)
 

@@ -162,7 +162,9 @@ class Integrator(FrontEnd):
                 _offset(load, self.offset_V(load, amplifier_A)),
                 Term(
                     name="mismatch of the quiescent current",
-                    equation="n (I_q sigma_M T / q)^2, over (1 + A)^2 auto-zeroed" if seen else "cancelled by phases of equal length",
+                    equation="n (I_q sigma_M T / q)^2, over (1 + A)^2 auto-zeroed"
+                    if seen
+                    else "cancelled by phases of equal length",
                     source="mirror matching",
                     coefficients=(seen * (self.left_by_auto_zero * input_A * sigma) ** 2,),
                 ),

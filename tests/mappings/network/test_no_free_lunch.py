@@ -1,8 +1,8 @@
 """Every setting that a designer chooses is paid for: moved up or down, nothing gets better for nothing.
 
-Of error, area, energy, latency and write cost, one may not get better by more than 1 % while none is worse by 0.1 %. The
-error is that of what a column gives, in units of the pre-activation: of inputs, of the capacitor (gain, offset, noise),
-of the comparator, of the ramp's levels, of the steps. The same chips are drawn before and after.
+Of error, area, energy, latency and write cost, one may not get better by more than 1 % while none is worse by 0.1 %.
+The error is that of what a column gives, in units of the pre-activation: of inputs, of the capacitor (gain, offset and
+noise), of the comparator, of the ramp's levels, of the steps. The same chips are drawn before and after.
 """
 
 from __future__ import annotations
