@@ -13,7 +13,7 @@ from mappings.liquid.gpu import run_torch
 from mappings.liquid.liquid import Liquid, ProgrammedLiquid
 from mappings.liquid.run import LineSpikes, LiquidRun
 from periphery.neurons.lif import LIF
-from tests.quiet import FRONT_END
+from tests.quiet import COLUMN
 
 QUIET = FormedTaOx(read_noise_S=0.0, slow_noise_S=0.0)
 CHIPS = ChipStreams.of(Stream.root(0).child("torch"), 2)
@@ -23,8 +23,8 @@ DEVICES = [
 ]
 VARIANTS = {
     "board": Liquid(device=QUIET),
-    "capacitor": Liquid(device=QUIET, read_path="capacitor", **FRONT_END),
-    "pairs": Liquid(device=QUIET, read_path="capacitor", pairing="pairs", **FRONT_END),
+    "capacitor": Liquid(device=QUIET, read_path="capacitor", **COLUMN),
+    "pairs": Liquid(device=QUIET, read_path="capacitor", pairing="pairs", **COLUMN),
     "four arrays": Liquid(device=QUIET, inputs=70, neurons=40, array_rows=64, array_columns=24, adc_lines=22.0),
     "slow neurons": Liquid(
         device=QUIET, neuron=LIF(threshold_sigma=0.5, residue=0.2, refractory_steps=2, threshold=3.0)

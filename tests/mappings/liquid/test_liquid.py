@@ -18,7 +18,7 @@ from mappings.liquid.liquid import Liquid, ProgrammedLiquid
 from mappings.liquid.run import Job, LineSpikes, LiquidEngine
 from mappings.liquid.step import neuron_input, on_grid
 from periphery.neurons.lif import LIF
-from tests.quiet import FRONT_END
+from tests.quiet import COLUMN
 
 QUIET = FormedTaOx(read_noise_S=0.0, slow_noise_S=0.0)
 ENGINES: tuple[LiquidEngine, ...] = ("events", "dense")
@@ -81,7 +81,7 @@ def test_rows_of_differences_telescope_on_every_array() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("path", ["software", "capacitor", "board"])
 def test_liquid_follows_the_equations(engine: LiquidEngine, path: str) -> None:
-    how = Liquid(device=QUIET, read_path="capacitor" if path != "board" else "board", adc_bits=None, **FRONT_END)
+    how = Liquid(device=QUIET, read_path="capacitor" if path != "board" else "board", adc_bits=None, **COLUMN)
     made = how.map().software(rng=chips(2)) if path == "software" else how.map().program(rng=chips(2))
     x = bernoulli(6, 50, 256, 0.2)
     run = made.at().run(LineSpikes.of(x), noise=chips(2), record=True, engine=engine)
@@ -186,7 +186,7 @@ def _noise(how: Liquid, active: int, reads: int) -> NDArray[np.float64]:
 def test_read_noise_grows_with_active_lines_and_is_shared_by_neighbours(
     pairing: str, correlation: float, active: int
 ) -> None:
-    how = replace(Liquid(read_path="capacitor", **FRONT_END), pairing=pairing)
+    how = replace(Liquid(read_path="capacitor", **COLUMN), pairing=pairing)
     x = _noise(how, active, 1500)
     variance = active * 2 * 0.26**2
     # 300,000 numbers, of which neighbours are correlated: the variance is estimated within 0.4 %.

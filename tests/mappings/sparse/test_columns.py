@@ -7,19 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy import sparse
 from scipy.constants import Boltzmann
 
 from crossbar import DifferentialPair
-from devices import Ideal, InputError, Stream
-from mappings.sparse import SparseChip, SparseMapping, SparseRun, multiply
+from devices import ChipStreams, Ideal, InputError, Stream
+from mappings.sparse import SparseChip, SparseLayer, SparseMapping, SparseRun, multiply
 from mappings.sparse.tiles import writing
 from mappings.sparse.tiles.chip import COLUMN
+from mappings.sparse.tiles.front_end import ColumnErrors
 from periphery import SAR
 from periphery.drivers import PWMDriver
 from periphery.prices.scaling import nominal_supply_V
 from periphery.supply import Rail, Regulated
-from tests.quiet import FRONT_END
+from tests import quiet
 
 ROOT = Stream.root(0).child("columns")
 STILL = Regulated(noise_V=0.0)
@@ -80,7 +82,7 @@ def test_every_volt_second_and_coulomb_of_an_activation_is_paid() -> None:
 
 def test_white_noise_of_a_column_has_the_variance_of_its_budget() -> None:
     fine = replace(CHIP, adc_bits=12, lsb_units=0.02, rows_at_once=16)
-    bare = run(replace(fine, **FRONT_END))
+    bare = run(replace(fine, **quiet.COLUMN))
     noisy = run(replace(fine, front_end=replace(COLUMN, trim_bits=12, auto_zero_F=100e-12)))
     (design,) = noisy.mapped.circuits
     # One word of 1 to 4 for each tile and activation: words of one entry add their noise.
@@ -96,7 +98,7 @@ def test_white_noise_of_a_column_has_the_variance_of_its_budget() -> None:
 def test_mirrors_and_offsets_are_drawn_once_for_each_column_of_a_tile(monkeypatch: pytest.MonkeyPatch) -> None:
     fine = replace(CHIP, adc_bits=12, lsb_units=0.02, rows_at_once=16)
     coarse = replace(fine, front_end=replace(COLUMN, trim_bits=0, auto_zero_F=None))
-    bare, found = run(replace(fine, **FRONT_END)), run(coarse)
+    bare, found = run(replace(fine, **quiet.COLUMN)), run(coarse)
     error = sparse.csr_array((found.C.data - bare.C.data, found.C.indices, found.C.indptr), found.C.shape).toarray()
     means = error.mean(axis=0)
     assert means.std() > 5 * error.std(axis=0).mean() / math.sqrt(len(error)), "a column errs alike in all rows of A"
@@ -106,22 +108,33 @@ def test_mirrors_and_offsets_are_drawn_once_for_each_column_of_a_tile(monkeypatc
 
 
 def test_noise_of_the_supply_scales_all_columns_of_an_activation() -> None:
-    fine = replace(CHIP, adc_bits=12, lsb_units=0.001, **FRONT_END)
+    fine = replace(CHIP, adc_bits=12, lsb_units=0.001, **quiet.COLUMN)
     still, moved = run(fine), run(replace(fine, read_supply=Regulated(noise_V=4e-3)))
     one = still.C.data > 0
     ratio = moved.C.data[one] / still.C.data[one] - 1.0
     assert 0.3 * 0.02 < ratio.std() < 1.05 * 0.02
 
 
-def test_default_circuit_leaves_whole_sums_whole_and_none_left_out_does() -> None:
+def test_default_circuit_leaves_whole_sums_whole_and_offsets_do_not() -> None:
     assert run(CHIP).accuracy.rounded_share > 0.995
-    for front_end in (replace(COLUMN, auto_zero_F=None), replace(COLUMN, trim_bits=0)):
-        assert run(replace(CHIP, front_end=front_end)).accuracy.rounded_share < 0.95
+    assert run(replace(CHIP, front_end=replace(COLUMN, auto_zero_F=None))).accuracy.rounded_share < 0.95
+
+
+def test_untrimmed_mirrors_leave_a_share_of_every_driven_off_cell() -> None:
+    full, none = sparse.csr_array(np.ones((4, 32))), sparse.csr_array(np.tril(np.ones((32, 32)), -31))
+    fine = replace(CHIP, adc_bits=12, lsb_units=0.002, rows_at_once=32)
+    mapping = SparseMapping(chip=replace(fine, front_end=replace(COLUMN, trim_bits=0, auto_zero_F=1e-9)))
+    mapped = SparseLayer(none).map(mapping, inputs=full)
+    assert mapped.circuits[0].mirror_sigma > 1e-3
+    node_S = torch.full((500, 1, 8), 32 * 100e-6)
+    drawn = ColumnErrors.of(mapped.circuits, node_S, ChipStreams.of(ROOT, 500))
+    assert drawn.common is not None
+    assert drawn.common.std() == pytest.approx(math.sqrt(2.0) * mapped.circuits[0].mirror_sigma, rel=0.05)
 
 
 def test_converters_see_the_swing_of_the_front_end() -> None:
-    rough = replace(CHIP, adc=SAR(noise_V=5e-3), **FRONT_END)
-    wide = replace(rough, front_end=replace(FRONT_END["front_end"], swing_V=2.0))
+    rough = replace(CHIP, adc=SAR(noise_V=5e-3), **quiet.COLUMN)
+    wide = replace(rough, front_end=replace(quiet.COLUMN["front_end"], swing_V=2.0))
     assert run(wide).accuracy.relative_frobenius < run(rough).accuracy.relative_frobenius
 
 

@@ -29,7 +29,7 @@ from mappings.sparse import (
 )
 from mappings.sparse.tiles import writing
 from periphery import SAR, AmplitudeDAC, BitSerial, PWMDriver
-from tests.quiet import FRONT_END
+from tests.quiet import COLUMN
 from workloads.spgemm import ErdosRenyi, read_matrix
 
 MATRICES = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "matrices"
@@ -37,7 +37,7 @@ GRAPHS = (
     "karate", "jagmesh7", "bcspwr10", "ca-GrQc", "ca-HepTh", "email-Eu-core", "p2p-Gnutella31", "wiki-Vote",
     "hep-th-metis", "PGPgiantcompo", "power", "fe_4elt2", "airfoil1", "cora_graph", "citeseer_graph", "pubmed_graph",
 )  # fmt: skip
-SMALL = SparseChip(**FRONT_END, rows=8, columns=9, tiles=6, adc_bits=4, columns_per_adc=2)
+SMALL = SparseChip(**COLUMN, rows=8, columns=9, tiles=6, adc_bits=4, columns_per_adc=2)
 ROOT = Stream.root(0)
 
 
@@ -57,7 +57,7 @@ def whole(rows: int, columns: int, density: float, seed: int, top: int) -> Any:
 def test_ideal_cells_and_enough_bits_give_the_exact_product_of_real_graphs(name: str) -> None:
     a = read_matrix(MATRICES / f"{name}.mtx.gz").csr
     a.data[:] = 1.0
-    run = multiply(a, a, SparseMapping(chip=SparseChip(**FRONT_END, adc_bits=5)), rng=ROOT, threads=1)
+    run = multiply(a, a, SparseMapping(chip=SparseChip(**COLUMN, adc_bits=5)), rng=ROOT, threads=1)
     assert run.mapped.bits_exact
     assert run.outside == 0.0
     np.testing.assert_array_equal(run.C.data, run.exact.data)
@@ -102,7 +102,7 @@ SIGNED = {
 @pytest.mark.parametrize("encoding", SIGNED.values(), ids=SIGNED)
 def test_whole_numbers_of_both_signs_are_exact_in_digits(encoding: Any, driver: Any) -> None:
     a, b = whole(20, 17, 0.4, 1, 3), whole(17, 19, 0.4, 2, 15)
-    chip = SparseChip(**FRONT_END, 
+    chip = SparseChip(**COLUMN, 
         rows=8, columns=64, encoding=encoding, driver=driver, input_bits=3, adc_bits=12, rows_at_once=8
     )  # fmt: skip
     run = multiply(a, b, SparseMapping(chip=chip), rng=ROOT, threads=1)
@@ -166,7 +166,7 @@ def test_off_cells_of_driven_rows_spread_every_sum_by_the_law_of_independent_err
     again from the reference, common to all lines of a tile."""
     n, wide, high = 32, 64, 1600
     device = Gaussian(g_min_S=10e-6, g_max_S=100e-6, sigma_absolute=0.03, read_noise_S=2e-6)
-    chip = SparseChip(**FRONT_END, rows=n, columns=wide + 1, device=device, adc_bits=12, rows_at_once=n, lsb_units=0.05)
+    chip = SparseChip(**COLUMN, rows=n, columns=wide + 1, device=device, adc_bits=12, rows_at_once=n, lsb_units=0.05)
     rows = np.arange(n * high)
     b = sparse.csr_array(
         (np.ones(2 * rows.size), (np.tile(rows, 2), np.concatenate([rows % n, rows % n + n]))), (rows.size, wide)
@@ -184,7 +184,7 @@ def test_off_cells_of_driven_rows_spread_every_sum_by_the_law_of_independent_err
 def test_drift_shrinks_sums_and_the_tile_s_own_gain_takes_it_back() -> None:
     a = ones(200, 120, 0.2, 1)
     b = ones(120, 200, 0.2, 2)
-    chip = SparseChip(**FRONT_END, device=PCM(), adc_bits=8, rows_at_once=128)
+    chip = SparseChip(**COLUMN, device=PCM(), adc_bits=8, rows_at_once=128)
     off, on = (
         multiply(a, b, SparseMapping(chip=replace(chip, compensation=mode)), rng=ROOT, t_s=86400.0).accuracy
         for mode in ("off", "tile")
@@ -196,7 +196,7 @@ def test_drift_shrinks_sums_and_the_tile_s_own_gain_takes_it_back() -> None:
 
 def test_more_rows_at_once_than_codes_tell_apart_cost_exactness() -> None:
     a, b = ones(50, 60, 0.7, 1), ones(60, 50, 0.7, 2)
-    chip = SparseChip(**FRONT_END, rows=64, columns=65, adc_bits=4)
+    chip = SparseChip(**COLUMN, rows=64, columns=65, adc_bits=4)
     fits = multiply(a, b, SparseMapping(chip=chip), rng=ROOT)
     assert fits.mapped.inputs.rows_at_once == 15
     assert fits.accuracy.exact_share == 1.0
@@ -231,7 +231,7 @@ def test_windows_hold_what_fits_and_probes_are_those_of_a_table_walked_slot_by_s
     slots = 256
     merge = Merge(fabric=replace(Merge().fabric, scratchpad_bytes=8 * slots), hash=name, fill=0.7)
     run = multiply(
-        a, b, SparseMapping(chip=SparseChip(**FRONT_END, rows=8, columns=9, merge=merge), order="natural"), rng=ROOT
+        a, b, SparseMapping(chip=SparseChip(**COLUMN, rows=8, columns=9, merge=merge), order="natural"), rng=ROOT
     )
     table = run.counts.per_window
     assert (table["entries"] <= merge.capacity * table["tables"]).all()
@@ -320,19 +320,19 @@ def test_empty_products() -> None:
         (
             np.eye(2),
             np.eye(2),
-            SparseMapping(chip=SparseChip(**FRONT_END, columns=2, encoding=BitSlices())),
+            SparseMapping(chip=SparseChip(**COLUMN, columns=2, encoding=BitSlices())),
             "at least 8 bit lines",
         ),
         (
             np.eye(2),
             np.eye(2),
-            SparseMapping(chip=SparseChip(**FRONT_END, driver=PWMDriver(edge_jitter_s=1e-12))),
+            SparseMapping(chip=SparseChip(**COLUMN, driver=PWMDriver(edge_jitter_s=1e-12))),
             "jitter",
         ),
         (
             np.eye(2),
             np.eye(2),
-            SparseMapping(chip=SparseChip(**FRONT_END, merge=Merge(accumulator="fixed")), scale="tile"),
+            SparseMapping(chip=SparseChip(**COLUMN, merge=Merge(accumulator="fixed")), scale="tile"),
             r"accumulator: float where tiles have separate scales \(got fixed\)",
         ),
     ],

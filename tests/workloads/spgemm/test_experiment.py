@@ -14,9 +14,10 @@ from scipy.io import mmwrite
 from devices import PCM, Ideal, InputError, LogNormal, Stream, TaOx
 from mappings.sparse import Merge, SparseChip, spgemm
 from mho import cli, runner
+from mho.config.read import read
 from mho.report.page import html
 from mho.report.rundata import load
-from workloads import Result, RunOptions, SparseProduct
+from workloads import AnyExperiment, Result, RunOptions, SparseProduct
 from workloads.spgemm import RMAT, Matrix
 from workloads.spgemm.applications import Applied, edges_in, recommendation, triangles, undirected
 from workloads.spgemm.data import SparseData
@@ -319,3 +320,9 @@ def test_odd_matrices_give_numbers_from_end_to_end(dense: np.ndarray, tmp_path: 
         numbers = table.select_dtypes("number").to_numpy(dtype=float)
         assert not np.isinf(numbers).any()
     assert not found.tables["accuracy"][["relative_error", "exact_share"]].isna().any(axis=None)
+
+
+def test_a_key_that_moved_is_refused_with_its_new_place(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: spgemm_tiny\nchip: {adc_swing_V: 0.5}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"chip\.adc_swing_V: no such key.*; it is now front_end\.swing_V"):
+        read(str(tmp_path / "a.yaml"), AnyExperiment)
