@@ -43,7 +43,7 @@ def layers_of(
                 actions=actions,
                 rows=shape.rows,
                 columns=shape.columns,
-                cells=shape.cells,
+                cells=chips.mapped.layers[name].matrix.cells,
                 tiles=shape.row_tiles * shape.column_tiles,
                 clipped_weights=chips.layers[name].matrix.array.encoded.clipped,
                 clipped_inputs=0.0 if number else clipped_inputs,

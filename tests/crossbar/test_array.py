@@ -143,7 +143,7 @@ def test_noise_and_loss_of_amplitudes_on_nonlinear_cells_follow_their_current() 
     assert found is not None
     assert float((found[0] / charge.var(0)).mean().sqrt()) == pytest.approx(1.0, abs=0.025)
     wanted = (current * volts).sum((1, 2, 3)) / 0.2**2
-    assert float((read.loss_S((counts / 15).square())[0] / wanted).mean()) == pytest.approx(1.0, abs=0.01)
+    assert float((read.charge((counts / 15).square())[0] / wanted).mean()) == pytest.approx(1.0, abs=0.01)
 
 
 def test_rows_of_an_array_add_up_to_the_whole() -> None:

@@ -50,7 +50,7 @@ def test_white_noise_comes_with_the_clock_periods_of_each_step(unselected: Any) 
     q = 0.2 * 1e-9 * ramp.design.unit_S
     johnson = 2 * 1.380649e-23 * 300.0 * total_S * float(clocks.sum()) * 1e-9 / q**2
     assert float(variance.sum()) > 0.9 * johnson
-    assert ramp_of(replace(CHIP, front_end=IdealFrontEnd())).read(0.0).noise is None
+    assert ramp_of(replace(CHIP, ramp_front_end=IdealFrontEnd())).read(0.0).noise is None
 
 
 def test_a_lower_read_voltage_leaves_the_same_noise_on_less_charge() -> None:
@@ -62,8 +62,8 @@ def test_a_lower_read_voltage_leaves_the_same_noise_on_less_charge() -> None:
 
 
 def test_an_offset_of_the_virtual_ground_tilts_each_ramp_by_its_own_draw() -> None:
-    chip = replace(CHIP, front_end=Integrator(pair_um2=0.02))
-    ramp, level = ramp_of(chip, 400), ramp_of(replace(chip, front_end=IdealFrontEnd()))
+    chip = replace(CHIP, ramp_front_end=Integrator(pair_um2=0.02))
+    ramp, level = ramp_of(chip, 400), ramp_of(replace(chip, ramp_front_end=IdealFrontEnd()))
     integrator, read = ramp.integrator, ramp.read(0.0)
     assert integrator is not None
     total_S = torch.tensor(on_the_lines_S(ramp)).expand(1, 1)

@@ -69,7 +69,7 @@ def problems(tmp_path: Path, body: str, *sets: str) -> list[str]:
         (
             "      weights: {device: rram_milo}\n      ramp: {device: rram_milo}\n      wires: null\n"
             "      driver: {v_read_V: 0.6}",
-            "a.yaml:8:26: variants[0].chip.driver.v_read_V: rram_milo: v_V must lie within +-0.5 V, where the current "
+            "a.yaml:9:26: variants[0].chip.driver.v_read_V: rram_milo: v_V must lie within +-0.5 V, where the current "
             "was measured (got 0.6)",
         ),
         (

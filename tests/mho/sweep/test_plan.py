@@ -192,12 +192,12 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         (
             BENCH + "axes:\n  bitz: [3]",
             "FILE:3:10: bitz: no such key; allowed are kind, name, description, seed, function, low, high, bits, ramp, "
-            "comparator, chips, t_s, recentre; did you mean bits?",
+            "comparator, swing_V, chips, t_s, recentre; did you mean bits?",
         ),
         (
             "base: kws_tiny\naxes:\n  chip.weigths.device: [pcm]",
             "FILE:3:25: chip.weigths: no such key; allowed are description, source, cite, node_nm, bits, bias, rows, "
-            "columns, partial_sums, readout, weights, wires, driver, ramp, comparator, adc, ... (21 in all)"
+            "columns, partial_sums, readout, weights, wires, driver, ramp, front_end, ramp_front_end, ... (25 in all)"
             "; did you mean weights?",
         ),
         (
@@ -246,9 +246,9 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
             "FILE:2:29: evaluation.times_s: is no axis; 'times_s' of the sweep sets it",
         ),
         (
-            "base: kws_tiny\nvariants: [taox_6bit]",
+            "base: kws_tiny\nvariants: [ramp_6bit]",
             "FILE:2:12: variants[0]: must be a variant of the base (ramp_5bit, conventional_5bit, pcm_rram_ramp_on) "
-            "(got taox_6bit); did you mean ramp_5bit?",
+            "(got ramp_6bit); did you mean ramp_5bit?",
         ),
         ("base: kws_tinny", None),
         ("base: {bits: 3}", "FILE:1:7: kind: must be one of " + ", ".join(WORKLOADS) + " (got nothing)"),
