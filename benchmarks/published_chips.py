@@ -23,6 +23,7 @@ from mappings.network.actions import DenseShape, dense_actions
 from mappings.network.assumed import Assumed
 from mappings.network.dense import DenseLayer
 from mappings.network.layer import MappedMatrixLayer
+from mappings.step import ColumnCircuit
 from mho.config.read import read
 from mho.report.published import Mode, Published
 
@@ -99,7 +100,7 @@ def conversion() -> tuple[dict[str, float], float]:
     assert isinstance(shape, DenseShape)
     converted = dense_actions(shape, did, timing)
     driven = dense_actions(
-        replace(shape, ramp_cells=0, ramp_lines=0),
+        replace(shape, ramp_cells=0, ramp_lines=0, ramp_circuit=ColumnCircuit()),
         replace(did, gate_compare_steps=0.0, ramp_charge_C=0.0),
         replace(timing, gate_ramp_clocks=0),
     )

@@ -45,7 +45,7 @@ class ArrayRead:
     ``common_S2``: ``(chips, rows, references)``, noise that the columns of a reference share; ``higher``: coefficients
     of V^2, V^3, ... where inputs are amplitudes and cells nonlinear, each already times its power of ``V_read /
     N_max``; ``node_S``: ``(chips, row tiles, columns)``, conductance on all lines of a column in each row tile,
-    weighted by the square of a line's significance, reference included [S].
+    reference included [S].
     """
 
     difference_S: torch.Tensor
@@ -325,14 +325,17 @@ class Array:
         v_read_V: float | None = None,
         amplitude_levels: int | None = None,
         window_s: float | None = None,
+        line_gain: torch.Tensor | None = None,
     ) -> list[ArrayRead]:
         """One ``ArrayRead`` for each conversion that makes up a product; all of them carry the load of the whole row.
 
         ``v_read_V``: height of a pulse, needed for nonlinear cells; ``amplitude_levels``: ``N_max`` where inputs are
         voltages rather than pulse widths; ``window_s``: time of one product, all phases, over which 1/f noise averages
-        out, that of the device's own reads where not given. Raises InputError for a time or a voltage at which nothing
-        is known of the cells, and where wires cannot be folded into a matrix (nonlinear cells, rows gated off, a closed
-        form out of its range); ValueError for nonlinear cells without ``v_read_V``.
+        out, that of the device's own reads where not given; ``line_gain``: what the mirror of every line does,
+        ``(chips, row tiles, planes, columns)``, one row tile for all, copies of a reference after the planes. Raises
+        InputError for a time or a voltage at which nothing is known of the cells, and where wires cannot be folded into
+        a matrix (nonlinear cells, rows gated off, a closed form out of its range); ValueError for nonlinear cells
+        without ``v_read_V``.
         """
         device = self.device if window_s is None else self.device.read_within(window_s)
         if v_read_V is not None:
@@ -361,13 +364,30 @@ class Array:
         node_S = self._node_S(g)
         if wired:
             g, noise, load_S, sunk = self._through_wires(g, noise)
+        copied = None
+        if line_gain is not None:
+            factor, copied = self._of_lines(line_gain, g)
+            g, higher = g * factor, tuple(c * factor for c in higher)
+            noise, uniform = noise * factor.square(), False
         return [
             replace(
-                self._part(part, g, noise if noisy else None, higher, (load_S, sunk), uniform=uniform),
+                self._part(part, g, noise if noisy else None, higher, (load_S, sunk), uniform=uniform, copied=copied),
                 node_S=node_S[part],
             )
             for part in range(self.encoded.parts)
         ]
+
+    def _of_lines(self, line_gain: torch.Tensor, g: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What mirrors do to every cell, in a shape that goes with ``g``, and to the copies of a reference ``(chips,
+        rows, columns)`` or None."""
+        planes, references = self.encoded.planes, g.shape[-1] - self.encoded.columns
+        tiles, rows = line_gain.shape[1], g.shape[2]
+        if tiles == 1:
+            by_row = line_gain[:, 0][:, :, None]
+        else:
+            by_row = line_gain.transpose(1, 2)[:, :, torch.arange(rows) // self.tiling.rows]
+        of_cells = torch.nn.functional.pad(by_row[:, :planes], (0, references), value=1.0)
+        return of_cells, by_row[:, planes:] if references else None
 
     def _node_S(self, g: torch.Tensor) -> list[torch.Tensor]:
         """Conductance on the lines of every column, for each conversion ``(chips, row tiles, columns)``."""
@@ -376,8 +396,7 @@ class Array:
         found = []
         for part in range(encoded.parts):
             planes = [p for p in range(encoded.planes) if encoded.part[p] == part]
-            total = sum(encoded.significance[p] ** 2 * lines[:, p] for p in planes)
-            assert isinstance(total, torch.Tensor)
+            total = lines[:, planes].sum(dim=1)
             columns = total[..., : encoded.columns]
             if encoded.reference is not None:
                 columns = columns + total[..., encoded.columns :][..., encoded.reference]
@@ -393,6 +412,7 @@ class Array:
         load_S: tuple[torch.Tensor, torch.Tensor | None],
         *,
         uniform: bool,
+        copied: torch.Tensor | None,
     ) -> ArrayRead:
         encoded, columns = self.encoded, self.encoded.columns
         planes = [p for p in range(encoded.planes) if encoded.part[p] == part]
@@ -400,16 +420,20 @@ class Array:
 
         def summed(cells: torch.Tensor) -> torch.Tensor:
             total: torch.Tensor | None = None
+            taken: torch.Tensor | None = None
             for p, weight in zip(planes, weights, strict=True):
                 term = cells[:, p] if weight in (1.0, -1.0) else abs(weight) * cells[:, p]
                 if total is None:
                     total = term if weight > 0 else -term
                 else:
                     total = total + term if weight > 0 else total - term
+                if encoded.reference is not None:
+                    copy = term[..., columns:][..., encoded.reference]
+                    copy = copy if copied is None else copy * copied[:, p]
+                    signed = copy if weight > 0 else -copy
+                    taken = signed if taken is None else taken + signed
             assert total is not None
-            if encoded.reference is None:
-                return total
-            return total[..., :columns] - total[..., columns:][..., encoded.reference]
+            return total if taken is None else total[..., :columns] - taken
 
         variance = common = None
         if noise is not None:

@@ -33,6 +33,8 @@ ROOM_K = 300.0
 Bits = Annotated[int, Interval(ge=2, le=8)]
 ROUNDS = 2  # of a calibration: the second removes what the first left in the codes
 SAMPLES = 1024
+INPUT_SIZE = 0.25
+"""Mean size of an input over full scale for which front ends are sized; an estimate."""
 WEIGHT_SIZE = 0.2
 """Mean size of a weight over the largest one of its tile for which front ends are sized; an estimate: the largest of
 some 20,000 normally distributed weights is 4 standard deviations."""
@@ -115,6 +117,7 @@ class Compensation:
     recentre : program the ramp's bias cells again at the time of reading, so that its middle is exact once more
     resolution : smallest change of the factor that the clock generator can make [1]; an estimate
     every_s : time between two calibrations, over which their energy is spread [s]; an estimate
+    trim_um2 : layout area of one bit of a column's analog trim, its capacitor and switch [um2]; an estimate
     """
 
     mode: Literal["off", "global", "per_column"] = "off"
@@ -123,12 +126,18 @@ class Compensation:
     recentre: bool = True
     resolution: Annotated[float, Interval(gt=0.0, le=0.25)] = 1.0 / 128.0
     every_s: Annotated[float, Gt(0.0)] = 3600.0
+    trim_um2: Annotated[float, Gt(0.0)] = 3.0
 
     @property
     def products(self) -> int:
         """Products of one calibration, right after programming apart: every round drives all vectors."""
         rounds = {"off": 0, "global": ROUNDS, "per_column": ROUNDS + 1}[self.mode]
         return rounds * self.vectors
+
+    @property
+    def trim_bits(self) -> int:
+        """Bits of a column's trim: those of its factor where columns are trimmed, else none."""
+        return self.factor_bits if self.mode == "per_column" else 0
 
     @property
     def factor_bits(self) -> int:

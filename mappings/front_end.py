@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from devices import ChipStreams
-from mappings.chip import Chip
+from mappings.chip import INPUT_SIZE, Chip
 from mappings.step import ColumnCircuit
 from periphery import RampDesign
 from periphery.drivers.base import full_scale
@@ -34,6 +34,8 @@ class MappedFrontEnd:
     scale: torch.Tensor
     row_tiles: int
     parts: int
+    planes: int
+    referred: bool
     weight: float
 
     @classmethod
@@ -46,6 +48,8 @@ class MappedFrontEnd:
         tile_of_column: torch.Tensor,
         row_tiles: int,
         parts: int,
+        planes: int,
+        referred: bool,
         weight: float,
     ) -> MappedFrontEnd:
         """Design the front ends of columns whose weights at full scale are ``full_scale (columns,)``.
@@ -60,7 +64,7 @@ class MappedFrontEnd:
             for size in set(tiles.tolist())
         }
         designs = tuple(found[size] for size in tiles.tolist())
-        return cls(designs, tile_of, scale / tiles[tile_of], row_tiles, parts, weight)
+        return cls(designs, tile_of, scale / tiles[tile_of], row_tiles, parts, planes, referred, weight)
 
     @property
     def volts_per_z(self) -> float:
@@ -74,33 +78,49 @@ class MappedFrontEnd:
         return mean_circuit([circuit_of(design) for design in self.designs], tiles)
 
     def build(self, rng: ChipStreams) -> BuiltFrontEnd:
-        """Draw mismatch and offset of every column, row tile and slice of every chip."""
-        shape = (self.row_tiles, self.parts, len(self.tile_of_column))
-        sigma = torch.tensor([design.gain_sigma for design in self.designs])[self.tile_of_column]
-        gain = 1.0 + sigma * rng.child("gain").normal(shape) if bool((sigma > 0).any()) else None
-        return BuiltFrontEnd(self, gain, rng.child("offset").normal(shape))
+        """Draw capacitor and offset of each column, row tile and slice, and the mirror of each line, on every chip."""
+        columns = len(self.tile_of_column)
+        shape = (self.row_tiles, self.parts, columns)
+        capacitors, mirrors = (
+            torch.tensor([getattr(design, name) for design in self.designs])[self.tile_of_column]
+            for name in ("capacitor_sigma", "mirror_sigma")
+        )
+        gain = lines = None
+        if bool((capacitors > 0).any()):
+            gain = 1.0 / (1.0 + capacitors * rng.child("gain").normal(shape))
+        if bool((mirrors > 0).any()):
+            drawn = rng.child("mirrors").normal((self.row_tiles, self.planes * (2 if self.referred else 1), columns))
+            lines = 1.0 + mirrors * drawn
+        return BuiltFrontEnd(self, gain, lines, rng.child("offset").normal(shape))
 
 
 @dataclass(frozen=True)
 class BuiltFrontEnd:
-    """Front ends as built: ``gain`` (a factor, None for 1) and ``offset`` (in standard deviations), ``(chips, row
-    tiles, parts, columns)``."""
+    """Front ends as built: ``gain`` of the capacitors (a factor, None for 1) and ``offset`` (in standard deviations),
+    ``(chips, row tiles, parts, columns)``; ``lines``: that of the mirrors, ``(chips, row tiles, planes, columns)``,
+    those of the copies of a reference after the planes, or None."""
 
     mapped: MappedFrontEnd
     gain: torch.Tensor | None
+    lines: torch.Tensor | None
     offset: torch.Tensor
 
-    def read(self, row_tile: int, part: int, node_S: torch.Tensor, supply_gain: float) -> FrontEndRead:
+    def read(
+        self, row_tile: int, part: int, node_S: torch.Tensor, supply_gain: float, *, by_width: bool = False
+    ) -> FrontEndRead:
         """The columns of one row tile and part with the conductance ``node_S (chips, columns)`` on all lines of each.
 
-        ``supply_gain``: read voltage over its design value.
+        ``supply_gain``: read voltage over its design value; ``by_width``: what settling loses goes with the width of a
+        pulse and is left out of the gain.
         """
         mapped = self.mapped
         gain, white, offset = (torch.empty_like(node_S) for _ in range(3))
         for tile, design in enumerate(mapped.designs):
             here = mapped.tile_of_column == tile
             line_S = node_S[:, here] / design.load.lines
-            gain[:, here] = torch.as_tensor(design.gain(line_S)).to(gain)
+            kept = design.steady_gain if by_width else design.gain
+            # The capacitor was sized with what is lost at the conductance that it was designed for.
+            gain[:, here] = torch.as_tensor(kept(line_S) / kept(design.load.line_S)).to(gain)
             white[:, here] = torch.as_tensor(design.noise_z2(line_S)).to(white)
             offset[:, here] = torch.as_tensor(design.offset_sigma_z(line_S)).to(offset)
         units = 1.0 / (mapped.scale * supply_gain)
@@ -186,6 +206,7 @@ def ramp_load(chip: Chip, design: RampDesign, range_z: float) -> ColumnLoad:
         drive_s=clocks * driver.t_clk_s,
         phases_cancel=False,
         settle_s=driver.t_clk_s,
+        mean_A=whole_S / lines * driver.v_design_V,
     )
 
 
@@ -206,5 +227,6 @@ def state_load(chip: Chip, pair_S: float, drive_clocks: int, range_z: float) -> 
         peak_A=device.g_max_S * driver.v_design_V,
         drive_s=drive_clocks * driver.t_clk_s,
         phases_cancel=False,
-        settle_s=driver.t_clk_s,
+        settle_s=chip.front_end.settle_clocks * driver.t_clk_s,
+        mean_A=INPUT_SIZE * device.g_max_S * driver.v_design_V,
     )

@@ -18,7 +18,7 @@ import torch
 from crossbar import Array, ArrayRead
 from crossbar.encoding import Encoded, RelativeWeights
 from devices import BlockNoise, ChipStreams, InputError, Stream
-from mappings.chip import WEIGHT_SIZE, Chip, normal_quantiles
+from mappings.chip import INPUT_SIZE, WEIGHT_SIZE, Chip, normal_quantiles
 from mappings.front_end import BuiltFrontEnd, FrontEndRead, MappedFrontEnd
 from mappings.tile import TileGrid
 from periphery.drivers import AnyDriver
@@ -172,15 +172,15 @@ class MappedMatrix:
             rows = some.rows(0, 1.0)
         return encoding.full_scale(rows, self.tile_of_column)
 
-    def line_S(self, weight_size: float) -> tuple[float, int]:
-        """Mean conductance of a cell on the lines of one conversion, for normal weights of a mean size, and how many
-        lines there are, the reference included; lines count by the square of their significance."""
+    def line_S(self, weight_size: float) -> tuple[float, int, float]:
+        """Mean conductance of a cell on the lines of one conversion, for normal weights of a mean size; how many lines
+        there are, the reference included; and their mean squared significance, by which their noise counts."""
         encoded = self.encoded(normal_quantiles(weight_size))
         planes = [p for p in range(encoded.planes) if encoded.part[p] == 0]
-        per_column = sum(encoded.significance[p] ** 2 * encoded.target_S[p].mean(dim=0) for p in planes)
-        assert isinstance(per_column, torch.Tensor)
+        per_column = encoded.target_S[planes].mean(dim=1)
         lines = len(planes) * (1 if encoded.reference is None else 2)
-        return float(per_column.sum()) / lines, lines
+        weight = sum(encoded.significance[p] ** 2 for p in planes) / len(planes)
+        return float(per_column.sum()) / lines, lines, weight
 
     @cached_property
     def values(self) -> torch.Tensor:
@@ -215,7 +215,9 @@ class MappedMatrix:
         chip, driver, bits = self.chip, self.chip.driver, self.chip.bits
         apart = chip.partial_sums == "digital"
         rows = min(self.rows, chip.rows) if apart else self.rows
-        siemens, lines = self.line_S(WEIGHT_SIZE)
+        siemens, lines, significance = self.line_S(WEIGHT_SIZE)
+        phases, top = driver.phases(bits), torch.tensor([float(full_scale(bits))])
+        flowing = driver.charge_counts(torch.round(normal_quantiles(INPUT_SIZE) * top), bits).mean()
         count_C = driver.v_design_V * driver.t_clk_s * driver.count_clocks(bits)
         load = ColumnLoad(
             node_nm=chip.node_nm,
@@ -226,11 +228,13 @@ class MappedMatrix:
             range_z=range_z,
             line_S=rows * siemens,
             lines=lines,
-            line_F=chip.line_F(rows),
+            line_F=chip.line_F(chip.rows * (1 if apart else self.grid.row_tiles)),
+            mean_A=rows * siemens * driver.v_design_V * float(flowing) / driver.drive_clocks(bits),
+            phases=phases,
             peak_A=rows * siemens * driver.v_design_V,
             drive_s=driver.drive_clocks(bits) * driver.t_clk_s,
             phases_cancel=driver.polarity_turns,
-            settle_s=driver.t_clk_s,
+            settle_s=chip.front_end.settle_clocks * driver.t_clk_s,
         )
         return MappedFrontEnd.of(
             chip.front_end,
@@ -239,7 +243,9 @@ class MappedMatrix:
             tile_of_column=self.tile_of_column,
             row_tiles=self.grid.row_tiles if apart else 1,
             parts=self.format.parts,
-            weight=driver.white_clocks(bits) / driver.drive_clocks(bits),
+            planes=self.format.planes,
+            referred=self.format.reference is not None,
+            weight=significance * driver.white_clocks(bits) / driver.drive_clocks(bits),
         )
 
     def program(self, front_end: MappedFrontEnd, *, rng: ChipStreams) -> ProgrammedMatrix:
@@ -310,8 +316,8 @@ def check_chip(chip: Chip, rows: int, what: str) -> None:
 
 
 def check_columns(chip: Chip) -> None:
-    """Raise InputError where the front end of this chip cannot serve a column of a full tile, whose largest weight is 1,
-    over a range of 8 from peak to peak."""
+    """Raise InputError where the front end of this chip cannot serve a column of a full tile, over a range of 8 from peak
+    to peak with a largest weight of 1."""
     full = WeightMatrix((torch.empty((chip.columns, chip.rows), device="meta"),))
     MappedMatrix.of(full, chip).front_end(8.0)
 
@@ -343,6 +349,7 @@ class ProgrammedMatrix:
             v_read_V=chip.driver.v_read_V,
             amplitude_levels=levels,
             window_s=chip.driver.window_s(chip.bits),
+            line_gain=self.front_end.lines,
         )
 
     def at(self, t_s: float) -> MatrixRead:
@@ -357,7 +364,9 @@ class ProgrammedMatrix:
             for number, (part, share) in enumerate(zip(parts, self.ranges, strict=True)):
                 assert part.node_S is not None
                 node_S = part.node_S[:, tile] if chip.partial_sums == "digital" else part.node_S.sum(dim=1)
-                circuit = self.front_end.read(tile, number, node_S, chip.driver.supply_gain)
+                circuit = self.front_end.read(
+                    tile, number, node_S, chip.driver.supply_gain, by_width=chip.driver.pulse_widths
+                )
                 array = (part if height == rows else part.rows(first, last)).scaled(scale * circuit.gain[:, None])
                 converted.append(ConvertedPart(array, slice(first, last), share, circuit))
         return MatrixRead(
@@ -367,7 +376,22 @@ class ProgrammedMatrix:
             chip.bits,
             self.drivers,
             chip.read_supply_noise,
+            self._settled() if chip.driver.pulse_widths else None,
         )
+
+    def _settled(self) -> torch.Tensor | None:
+        """What arrives of pulses of ``-top .. top`` clock periods, over what the capacitor was sized for, in clock
+        periods; None where all of it arrives."""
+        chip, design = self.mapped.chip, self.front_end.mapped.designs[0]
+        top, t_clk_s = full_scale(chip.bits), chip.driver.t_clk_s
+        widths = torch.arange(top + 1, dtype=torch.float64)
+        kept = design.settling.kept(widths * t_clk_s, design.load.line_S) / t_clk_s
+        if bool((kept == widths).all()):
+            return None
+        # The capacitor was sized with what inputs of the usual size lose.
+        usual = torch.round(normal_quantiles(INPUT_SIZE).abs() * top).long()
+        sized = (kept * widths)[usual].sum() / widths.square()[usual].sum()
+        return (torch.cat([-kept.flip(0)[:-1], kept]) / sized).float()
 
 
 @dataclass(frozen=True)
@@ -410,7 +434,8 @@ class ConvertedPart:
 @dataclass(frozen=True)
 class MatrixRead:
     """A matrix at one time; ``drivers`` as in ``ProgrammedMatrix``, each of ``tile_columns``; ``supply_noise``:
-    relative standard deviation of the read voltage from a product to its conversion [1]."""
+    relative standard deviation of the read voltage from a product to its conversion [1]; ``settled``: ``(2 top + 1,)``,
+    what arrives of pulses of ``-top .. top`` clock periods, or None for all of it."""
 
     parts: tuple[ConvertedPart, ...]
     tile_columns: int
@@ -418,6 +443,7 @@ class MatrixRead:
     bits: int
     drivers: tuple[DriverRead, ...]
     supply_noise: float = 0.0
+    settled: torch.Tensor | None = None
 
     @property
     def array(self) -> ArrayRead:
@@ -431,6 +457,8 @@ class MatrixRead:
         the slices of one row tile after one another. Products run block by block, so that the number of blocks moves no
         bit. Noise that columns share is in ``z``.
         """
+        if self.settled is not None:
+            counts = self.settled[(counts + (len(self.settled) - 1) // 2).round().long()]
         supply = 1.0 + self.supply_noise * noise.normal((1,)) if self.supply_noise > 0.0 else None
         if self.driver.exact:
             return self._products(self.parts, counts, supply, noise)

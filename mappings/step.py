@@ -70,6 +70,8 @@ class LayerShape(ABC):
     cells : memory cells of all tiles, all planes of the encoding and reference columns counted
     driver : drivers of the word lines
     slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
+    settle_clocks : clock periods after each phase in which the last charge arrives
+    trim_um2 : layout area of the trim of one column [um2]
     circuit, ramp_circuit, state_circuit : front end of a column, of a ramp, of a cell state that comes back as charge
     charge : where the charge through the cells comes from
     step_share, pair_layout_um2 : energy of a comparator's decision over that of the price list [1], and area of its
@@ -111,6 +113,8 @@ class LayerShape(ABC):
     converter: ADC = Quantiser()
     unit: Activation = LookUpTable()
     groups: int = 1
+    settle_clocks: int = 1
+    trim_um2: float = 0.0
     circuit: ColumnCircuit
     ramp_circuit: ColumnCircuit = ColumnCircuit()
     state_circuit: ColumnCircuit = ColumnCircuit()
@@ -288,9 +292,9 @@ class StepTiming:
         adc_s = t_clk_s * clocks if clocks is not None else latency_s(shape.adc) if shape.linear else 0.0
         return cls(
             t_clk_s=t_clk_s,
-            input_clocks=shape.driver.drive_clocks(shape.bits),
+            input_clocks=shape.driver.drive_clocks(shape.bits) + shape.driver.phases(shape.bits) * shape.settle_clocks,
             gate_ramp_clocks=gate_ramp_clocks,
-            state_drive_clocks=2 ** (shape.bits - 1),
+            state_drive_clocks=2 ** (shape.bits - 1) + shape.settle_clocks,
             state_ramp_clocks=state_ramp_clocks,
             adc_latency_s=adc_s,
             multiply_s=latency_s("multiplier"),
@@ -354,8 +358,7 @@ class LayerStep:
         A sequencer is a flip-flop a line that hands one token on: one is set and one cleared at each line.
         """
         shape = self.shape
-        rising_s = self.timing.gate_ramp_clocks * self.timing.t_clk_s
-        self.front_end_J += shape.groups * rising_s * shape.ramp_circuit.bias_W
+        self.front_end_J += shape.groups * shape.ramp_circuit.open_s * shape.ramp_circuit.bias_W
         self.act("word_line", "cell_pulse", shape.ramp_cells)
         self.act("register", "write_bit", 2 * shape.ramp_lines)
         self.need("word_line", shape.ramp_lines)
@@ -380,7 +383,7 @@ class LayerStep:
         after = self.schedule.add("drive c", "state_lines", drive_s, after=(after,))
         ramp_s, circuit = timing.state_ramp_clocks * timing.t_clk_s, shape.state_circuit
         self.front_end_J += hidden * (circuit.open_s * circuit.bias_W + ramp_s * circuit.held_W)
-        self.front_end_J += ramp_s * shape.ramp_circuit.bias_W * (shape.ramps - shape.groups)
+        self.front_end_J += shape.ramp_circuit.open_s * shape.ramp_circuit.bias_W * (shape.ramps - shape.groups)
         self.counted_bits += (timing.state_drive_clocks + timing.state_ramp_clocks) * shape.bits
         self._charge("cell_array", activity.state_charge_C)
         self.act("word_line", "cell_pulse", 2 * activity.state_pulses)
@@ -404,10 +407,10 @@ class LayerStep:
         self.act(cells, "read_J", charge_C * supply.v_read_V)
         self.act("read_supply", "loss_J", charge_C * (supply.draw_V - supply.v_read_V))
 
-    def _front_ends(self, columns: float, circuit: ColumnCircuit) -> None:
-        """Transistors and capacitors of so many front ends."""
+    def _front_ends(self, columns: float, circuit: ColumnCircuit, branches: int = 1) -> None:
+        """Transistors of so many front ends, those of all lines, and a capacitor for each of the ``branches``."""
         self.need("column_front_end", columns * circuit.area_m2 * 1e12)
-        self.need(circuit.capacitor, columns * circuit.capacitor_F * 1e12)
+        self.need(circuit.capacitor, columns * branches * circuit.capacitor_F * 1e12)
 
     def _ramp(self, name: str, resource: str, clocks: int, after: ScheduledTask) -> ScheduledTask:
         duration_s = clocks * self.timing.t_clk_s
@@ -451,7 +454,8 @@ class LayerStep:
         self.need("cell_array", shape.cells)
         self.need("word_line", shape.lines_stand)
         self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.lines_stand))
-        self._front_ends(shape.front_ends_stand * shape.branches, shape.circuit)
+        self._front_ends(shape.front_ends_stand, shape.circuit, shape.branches)
+        self.need("column_front_end", shape.columns_stand * shape.trim_um2)
         self.need("column_front_end", shape.front_ends_stand * shape.pair_layout_um2)
         self.need("code_latch", shape.front_ends_stand * shape.code_bits)
         self.need("shared_counter", (shape.bits if shape.linear else max(shape.bits, shape.code_bits)) * tiles)

@@ -17,7 +17,7 @@ from annotated_types import Interval
 from numba import njit
 
 from crossbar.wires import ends
-from mappings.chip import WEIGHT_SIZE, normal_quantiles
+from mappings.chip import INPUT_SIZE, WEIGHT_SIZE, normal_quantiles
 from mappings.matrix import MappedMatrix
 from mappings.step import LayerShape, StepActivity
 from periphery.drivers.base import full_scale
@@ -38,7 +38,7 @@ class Assumed:
     code_share : steps that a comparator takes until it stops, over all codes [1]
     """
 
-    input_size: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.25
+    input_size: Annotated[float, Interval(gt=0.0, le=0.5)] = INPUT_SIZE
     weight_size: Annotated[float, Interval(gt=0.0, le=0.5)] = WEIGHT_SIZE
     code_share: Annotated[float, Interval(gt=0.0, le=1.0)] = 0.5
 

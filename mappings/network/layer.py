@@ -23,6 +23,7 @@ from mappings.step import Charge, ColumnCircuit, LayerShape, StepActivity, StepT
 from mappings.tile import TileGrid
 from periphery import LookUpConverter, RampConversion, RampDesign
 from periphery.drivers.base import full_scale
+from periphery.front_end import FrontEndDesign
 from periphery.prices.adc import adc_component
 from periphery.prices.component import Component
 
@@ -173,11 +174,13 @@ class MappedMatrixLayer(MappedLayer):
             converter_bits=one.adc_bits if one.design is None else one.bits,
             partial_sums=chip.partial_sums,
             lanes=chip.lanes,
+            settle_clocks=chip.front_end.settle_clocks,
+            trim_um2=chip.compensation.trim_bits * chip.compensation.trim_um2 if chip.readout == "ramp" else 0.0,
             circuit=self.front_end.circuit,
             step_share=chip.comparator.step_share(chip.node_nm),
             pair_layout_um2=chip.comparator.pair_area_um2,
             ramp_circuit=mean_circuit(*self._ramp_circuits()),
-            state_circuit=mean_circuit([] if self.state is None else [self._state_circuit()]),
+            state_circuit=mean_circuit([] if self.state is None else [circuit_of(self.state_design())]),
             charge=Charge(
                 v_read_V=chip.driver.v_read_V,
                 draw_V=chip.read_supply.draw_V(chip.driver.v_read_V, chip.node_nm),
@@ -202,11 +205,11 @@ class MappedMatrixLayer(MappedLayer):
         designs = [chip.of_ramps.design(ramp_load(chip, design, range_z)) for _, design in ramps]
         return [circuit_of(design) for design in designs], [count for count, _ in ramps]
 
-    def _state_circuit(self) -> ColumnCircuit:
+    def state_design(self) -> FrontEndDesign:
         """The integrator of a cell state."""
         range_z = self.front_end.designs[0].load.range_z
         load = state_load(self.chip, self.state_pair_S, 2 ** (self.chip.bits - 1), range_z)
-        return circuit_of(self.chip.of_ramps.design(load))
+        return self.chip.of_ramps.design(load)
 
     def _ramp_lines(self) -> int:
         """Word lines of all ramps: those of the steps for each tile that a group is on, those of bias cells for each
@@ -375,13 +378,33 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
             factors = DriftFactors([followed_factor(before, converter.group.ramps) for converter in converters])
         read_state = None
         if state is not None and self.state_cells is not None:
-            device = chip.ramp.device
-            cells_S, span_S = device.conductance_S(self.state_cells, t_s), device.g_max_S - device.g_min_S
-            gain = (cells_S[:, 0] - cells_S[:, 1])[:, None] / span_S
-            variance = device.read_sigma_S(cells_S, self.state_cells).square().sum(1)[:, None] / span_S**2
-            read_state = StateRead(state.group, state.at(t_s), gain, variance if bool((variance > 0).any()) else None)
+            read_state = self._state_read(state, t_s)
         columns = ColumnsRead.of(self.matrix.reading(chip).at(t_s), converters, t_s, factors)
         return mapped.read(columns, factors, len(self.rng), read_state)
+
+    def _state_read(self, state: GroupConverter, t_s: float) -> StateRead:
+        """The way back of the cell states at ``t_s``: cells, and the integrator of each with its mirrors and capacitor,
+        drawn once."""
+        assert self.state_cells is not None
+        chip, design, rng = self.mapped.chip, self.mapped.state_design(), self.rng.child("state integrators")
+        device, supply = chip.ramp.device, chip.driver.supply_gain
+        cells_S, span_S = device.conductance_S(self.state_cells, t_s), device.g_max_S - device.g_min_S
+        hidden = cells_S.shape[-1]
+        lines = 1.0 + design.mirror_sigma * rng.child("mirrors").normal((2, hidden))
+        whole = torch.as_tensor(design.gain(cells_S.sum(1) / design.load.lines) / design.gain(design.load.line_S))
+        whole = whole / (1.0 + design.capacitor_sigma * rng.child("capacitors").normal((hidden,)))
+        gain = (cells_S * lines)[:, 0] - (cells_S * lines)[:, 1]
+        variance = (device.read_sigma_S(cells_S, self.state_cells) * lines).square().sum(1)
+        white = torch.as_tensor(design.noise_z2(cells_S.sum(1) / design.load.lines)) / supply**2
+        offset = torch.as_tensor(design.offset_sigma_z(cells_S.sum(1) / design.load.lines)) / supply
+        return StateRead(
+            state.group,
+            state.at(t_s),
+            (gain * whole)[:, None].float() / span_S,
+            (variance * whole.square())[:, None].float() / span_S**2,
+            white.expand(gain.shape)[:, None].float(),
+            (offset * rng.child("offsets").normal((hidden,)))[:, None].float(),
+        )
 
     def renewed(self, t_s: float) -> tuple[list[GroupConverter], GroupConverter | None]:
         """Converters of columns and of the state, bias cells programmed again at ``t_s`` where the chip does so."""
@@ -438,14 +461,17 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
 class StateRead:
     """The way of a cell state back to charge and to its tanh: one pair of cells a unit, and a second ramp.
 
-    ``gain``: difference of a pair's conductances over the largest one, ``(chips, 1, hidden)``; ``variance``: of its
-    fast read noise, the same shape, or None where there is none.
+    ``gain``: difference of a pair's conductances over the largest one, as its integrator gives it, ``(chips, 1,
+    hidden)``; ``variance``: of its fast read noise; ``white``, ``offset``: variance of the integrator's noise, and its
+    offset, in units of the cell state squared and of the cell state; the same shape.
     """
 
     group: ColumnGroup
     conversion: RampConversion | LookUpConverter
     gain: torch.Tensor
-    variance: torch.Tensor | None = None
+    variance: torch.Tensor
+    white: torch.Tensor
+    offset: torch.Tensor
 
 
 @dataclass(frozen=True)

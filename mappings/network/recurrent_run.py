@@ -87,11 +87,11 @@ class RecurrentRead(MatrixLayerRead):
         group, conversion, top = self.state.group, self.state.conversion, 2 ** (self.chip.bits - 1) - 1
         per_clock = top / self.chip.state.drive_limit
         pulses = torch.round(c * per_clock).clamp_(-top, top)
-        variance = None
-        if self.state.variance is not None:
-            squares = pulses.square()
-            variance = squares * (self.state.variance / per_clock**2)
-        driven = PreActivation(pulses * (self.state.gain / per_clock), variance)
+        variance = (pulses.square() * (self.state.variance / per_clock**2)).add_(self.state.white)
+        z = (pulses * (self.state.gain / per_clock)).add_(self.state.offset)
+        if (moved := self.chip.read_supply_noise) > 0.0:
+            z = z * (1.0 + moved * noise.normal((1,)))
+        driven = PreActivation(z, variance if bool((variance > 0.0).any()) else None)
         codes = codes_of(conversion, group, [driven], noise)
         if activity is not None:
             real = slice(activity.valid)

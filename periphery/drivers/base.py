@@ -33,10 +33,12 @@ class Driver(ABC):
     t_clk_s : one clock period, the unit of pulse width [s]
     x_max : input value at full scale; larger ones are clipped, and counted
 
-    ``amplitude``: whether inputs are voltages rather than times.
+    ``amplitude``: whether inputs are voltages rather than times; ``pulse_widths``: whether they are the widths of
+    pulses that begin together.
     """
 
     amplitude: ClassVar[bool] = False
+    pulse_widths: ClassVar[bool] = False
 
     kind: str
     v_read_V: Annotated[float, Gt(0.0)] = 0.2

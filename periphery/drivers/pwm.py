@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge
@@ -22,6 +22,8 @@ class PWMDriver(Driver):
     ----------
     edge_jitter_s : standard deviation of one edge of a pulse, both edges independent [s]
     """
+
+    pulse_widths: ClassVar[bool] = True
 
     kind: Literal["pwm"] = "pwm"
     signed: Literal["two_phases"] = "two_phases"

@@ -51,6 +51,7 @@ class FrontEnd(ABC):
     auto_zero_F : capacitor on which an amplifier keeps its own offset, and a conveyor that of its standing current,
         between products [F]: it leaves the offset over ``1 + gain``, and the capacitor's k T / C; None leaves the whole
         offset
+    settle_clocks : clock periods after each phase in which the charge of the last pulses arrives
     gamma : noise of the whole amplifier over 4 k T / gm, and of a mirror's device over 4 k T gm [1]; 1 is an estimate
     load_F : capacitance that the amplifier drives beside the line [F]; an estimate
     square_A : current of a square device in moderate inversion, ``2 n mu C_ox U_T^2`` [A]; an estimate
@@ -74,6 +75,7 @@ class FrontEnd(ABC):
     pair_um2: Annotated[float, Gt(0.0)] = 0.5
     A_VT_Vum: Annotated[float, Gt(0.0)] | None = None
     auto_zero_F: Annotated[float, Gt(0.0)] | None = None
+    settle_clocks: Annotated[int, Interval(ge=1, le=64)] = 1
     gamma: Annotated[float, Gt(0.0)] = 1.0
     load_F: Annotated[float, Gt(0.0)] = 10e-15
     square_A: Annotated[float, Gt(0.0)] = 0.6e-6

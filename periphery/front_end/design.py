@@ -84,6 +84,14 @@ class Settling:
         share: Siemens = lag / self.pulse_s * (1.0 - last) * math.e ** (-self.settle_s / tau)
         return share
 
+    def kept(self, width_s: torch.Tensor, line_S: float) -> torch.Tensor:
+        """What arrives of pulses of these widths that begin with a phase, as time [s]; the lag of a pulse that ends
+        early arrives before the phase is over. 0 for a width of 0, any shape."""
+        tau = self.tau_s(line_S)
+        lag = self.lag0_s + self.lag1_s_per_S * line_S + 2.0 * self.a_s2 / (self.b0_s + self.b1_s_per_S * line_S)
+        left_s = self.pulse_s - width_s + self.settle_s
+        return width_s - lag * (1.0 - torch.exp(-width_s / tau)) * torch.exp(-left_s / tau)
+
 
 class BudgetLine(NamedTuple):
     """One line of a budget: a quantity, its value and unit, and where it comes from."""
@@ -167,6 +175,10 @@ class FrontEndDesign:
         phases cancel it."""
         sigma: Siemens = _sum(self.offsets, line_S) ** 0.5
         return sigma
+
+    def steady_gain(self, line_S: Siemens) -> Siemens:
+        """Share of a column's charge that arrives in the end: finite gain, input resistance, no settling [1]."""
+        return 1.0 / (1.0 + _sum(self.losses, line_S))
 
     def gain(self, line_S: Siemens) -> Siemens:
         """Share of a column's charge that arrives: finite gain, input resistance, settling [1]."""

@@ -104,7 +104,7 @@ class Integrator(FrontEnd):
         input_A = self.input_share * free_A / (1.0 + copies / division)
         amplifier_A = (1.0 - self.input_share) * free_A
         gm, gm_input = self.amplifier_S(amplifier_A), self.gm_per_I * input_A
-        gm_mirror = self.gm_per_I * (load.peak_A + input_A)
+        gm_mirror = self.gm_per_I * (load.flowing_A + input_A)
         carrying_um2 = self.carrying_um2(load.peak_A + input_A)
         unit_um2 = max(self.mirror_um2, carrying_um2 / division)
         sigma = self.mirror_sigma(load, division, unit_um2)
@@ -125,7 +125,7 @@ class Integrator(FrontEnd):
         seen = 0.0 if load.phases_cancel else n * (time_s / q) ** 2
         gates_um2 = self.amplifier_um2(amplifier_A) + carrying_um2 + self.carrying_um2(input_A)
         gates_um2 += unit_um2 * (copies + division)
-        um2 = self.layout * gates_um2 + copies * self.trim_bits * self.trim_um2 + self.auto_zero_um2
+        um2 = self.layout * gates_um2 + copies * self.trim_bits * self.trim_um2 + 2.0 * self.auto_zero_um2
         return FrontEndDesign(
             load=load,
             capacitor=self.capacitor,

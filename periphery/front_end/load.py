@@ -25,7 +25,9 @@ class ColumnLoad:
     peak_A : largest mean current of a line while it is driven, inputs at full scale [A]
     drive_s : time for which a product is integrated, all phases together [s]
     phases_cancel : whether the polarity turns between phases of equal length, so that a constant charge cancels
-    settle_s : time that the node has to settle after the last pulse [s]
+    settle_s : time that the node has to settle after each phase [s]
+    phases : how often it settles in one product
+    mean_A : mean current of a line over a product, for what is integrated over it; None is the largest [A]
     copies : capacitors that a line's current goes to, each by a mirror of its own; neighbours of a liquid share a line
     """
 
@@ -42,17 +44,24 @@ class ColumnLoad:
     drive_s: float
     phases_cancel: bool
     settle_s: float
+    phases: int = 1
+    mean_A: float | None = None
     copies: float = 1.0
 
     @property
     def open_s(self) -> float:
         """Time for which the node is connected to the front end: pulses and settling [s]."""
-        return self.drive_s + self.settle_s
+        return self.drive_s + self.phases * self.settle_s
 
     @property
     def phase_s(self) -> float:
-        """Time of one polarity [s]."""
-        return self.drive_s / 2.0 if self.phases_cancel else self.drive_s
+        """Time of one phase [s]."""
+        return self.drive_s / (self.phases if self.phases > 1 else 2 if self.phases_cancel else 1)
+
+    @property
+    def flowing_A(self) -> float:
+        """Current of a line whose noise is integrated over a product [A]."""
+        return self.peak_A if self.mean_A is None else self.mean_A
 
     @property
     def range_C(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -67,7 +68,8 @@ class Ramp:
         each = column.parallel_cells * column.columns
         target = design.cells_S[None, None, :, :, None].expand(1, ramps * column.redundant_columns, -1, -1, each)
         main = device.program(target, rng=rng.child("steps"))
-        mismatch = column.capacitor_mismatch * rng.child("capacitors").normal((ramps,))
+        spread = math.hypot(column.capacitor_mismatch, 0.0 if front_end is None else front_end.gain_sigma)
+        mismatch = spread * rng.child("capacitors").normal((ramps,))
         integrator = None
         if front_end is not None:
             integrator = RampIntegrator(front_end, rng.child("integrators").normal((ramps,)).double(), supply_gain)

@@ -33,8 +33,12 @@ class RampIntegrator:
     supply_gain: float = 1.0
 
     def gain(self, total_S: torch.Tensor) -> torch.Tensor:
-        """Share of the charge that arrives, for ``total_S (chips, ramps)`` on a ramp's lines [1]."""
-        return torch.as_tensor(self.design.gain(total_S / self.design.load.lines)).expand(total_S.shape)
+        """Charge that arrives over that which the capacitor was sized for, for ``total_S (chips, ramps)`` on a ramp's
+        lines [1]."""
+        design = self.design
+        return torch.as_tensor(design.gain(total_S / design.load.lines) / design.gain(design.load.line_S)).expand(
+            total_S.shape
+        )
 
     def noise_z2(self, total_S: torch.Tensor, clocks: torch.Tensor) -> torch.Tensor:
         """Variance that each cell's clock periods add, ``(chips, ramps, cells of a column)`` [z^2]."""

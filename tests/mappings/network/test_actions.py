@@ -268,8 +268,8 @@ def test_a_shape_without_tiles_is_refused() -> None:
 def test_timing_takes_its_latencies_from_the_records() -> None:
     shape = layer(readout="conventional", bits=4)
     timing = StepTiming.of(shape, t_clk_s=2e-9, node_nm=NODE_NM, components=components(shape))
-    assert timing.input_clocks == 14
-    assert timing.state_drive_clocks == 8
+    assert timing.input_clocks == 14 + 2, "two phases settle"
+    assert timing.state_drive_clocks == 8 + 1
     assert timing.adc_latency_s == pytest.approx(1e-8)
     assert timing.multiply_s == load_components()["multiplier"].at(NODE_NM).latency_s
     ramp = StepTiming.of(layer(), t_clk_s=1e-9, node_nm=NODE_NM, components=load_components(), gate_ramp_clocks=37)

@@ -51,7 +51,8 @@ CHOSEN = {
             f"front_end.{name}"
             for name in ("division", "gm_per_I", "gain_error", "noise_share", "stages", "input_share")
         ),
-        *("front_end.pair_um2", "front_end.mirror_um2", "comparator.pair_um2", "comparator.step_J"),
+        *("front_end.pair_um2", "front_end.mirror_um2", "front_end.settle_clocks"),
+        *("comparator.pair_um2", "comparator.step_J"),
         *(f"ramp_front_end.{name}" for name in ("division", "auto_zero_F", "gain_error", "mirror_um2", "noise_share")),
     ],
     "ramp": [
@@ -60,7 +61,10 @@ CHOSEN = {
     ],
     "conventional": [f"adc.{name}" for name in ("bits", "range_z", "columns_per_adc", "rate_per_s")],
     "verified": [f"weights.device.effects.0.{name}" for name in ("tolerance_S", "max_iterations", "gain")],
-    "corrected": ["compensation.vectors", "compensation.resolution"],
+    "corrected": [
+        *("compensation.vectors", "compensation.resolution"),
+        *(f"front_end.{name}" for name in ("mirror_um2", "gain_error", "division", "settle_clocks", "noise_share")),
+    ],
 }
 # True exceptions, each with its reason in docs/circuit.md.
 EXCEPTIONS = {
