@@ -49,9 +49,10 @@ class WeightMatrix:
             raise InputError(f"weights: must be matrices of as many rows each (got {', '.join(map(str, shapes))})")
         if self.bias is not None and self.bias.shape != (self.columns,):
             raise InputError(f"bias: shape must be ({self.columns},), as the weights' (got {tuple(self.bias.shape)})")
-        for name, tensor in [("weights", block) for block in self.blocks] + [("bias", self.bias)]:
-            if tensor is not None and not tensor.is_meta and not bool(torch.isfinite(tensor).all()):
-                raise InputError(f"{name}: values must be finite")
+        if self.real and not bool(self.largest.isfinite().all()):
+            raise InputError("weights: values must be finite")
+        if self.bias is not None and not self.bias.is_meta and not bool(self.bias.isfinite().all()):
+            raise InputError("bias: values must be finite")
 
     @property
     def columns(self) -> int:
@@ -73,6 +74,7 @@ class WeightMatrix:
         """Whether the weights have values."""
         return not any(block.is_meta for block in self.blocks)
 
+    @cached_property
     def largest(self) -> torch.Tensor:
         """Largest ``|W|`` of every column, in the order of the blocks, ``(columns,)``."""
         ends = [end for block in self.blocks for end in (block.detach().amax(dim=1), -block.detach().amin(dim=1))]
@@ -95,7 +97,7 @@ class WeightMatrix:
         if not self.real:
             return 1
         level = (self.bias.detach().float() / chip.driver.x_max).abs().max()
-        largest = float(self.largest().max()) or float(level) or 1.0
+        largest = float(self.largest.max()) or float(level) or 1.0
         lines = float(torch.ceil(level / largest - 1e-6))
         if not lines <= MOST_BIAS_ROWS:
             raise InputError(
@@ -162,7 +164,7 @@ class MappedMatrix:
             return torch.ones(weights.columns)
         order = torch.arange(weights.columns) if weights.order is None else weights.order
         if encoding.clip_quantile == 1.0:
-            rows = weights.largest()[order][None]
+            rows = weights.largest[order][None]
             if self.bias_rows and weights.bias is not None:
                 bias = weights.bias.detach().float()[order] / self.chip.driver.x_max / self.bias_rows
                 rows = torch.cat([rows, bias[None].to(rows.device)])
@@ -316,8 +318,8 @@ def check_chip(chip: Chip, rows: int, what: str) -> None:
 
 
 def check_columns(chip: Chip) -> None:
-    """Raise InputError where the front end of this chip cannot serve a column of a full tile, over a range of 8 from peak
-    to peak with a largest weight of 1."""
+    """Raise InputError where the front end of this chip cannot serve a column of a full tile, whose largest weight is
+    1, over a range of 8 from peak to peak."""
     full = WeightMatrix((torch.empty((chip.columns, chip.rows), device="meta"),))
     MappedMatrix.of(full, chip).front_end(8.0)
 
