@@ -20,7 +20,15 @@ from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
 from periphery.drivers import AmplitudeDAC, AnyDriver, PWMDriver
-from periphery.front_end import AnyFrontEnd, FrontEnd, IdealFrontEnd, Integrator
+from periphery.front_end import (
+    AnyFrontEnd,
+    ColumnLoad,
+    FrontEnd,
+    FrontEndDesign,
+    IdealFrontEnd,
+    Integrator,
+    Transimpedance,
+)
 from periphery.prices.cells import with_cells
 from periphery.prices.component import Component, load_components
 from periphery.prices.leakage import Library, with_library
@@ -29,6 +37,8 @@ from periphery.supply import AnyReadSupply, Regulated
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
 
 ROOM_K = 300.0
+SWING_V = 0.5  # of a front end that states none
+MOST_SUPPLY_NOISE = 0.2  # standard deviation of the read voltage over the voltage
 
 Bits = Annotated[int, Interval(ge=2, le=8)]
 ROUNDS = 2  # of a calibration: the second removes what the first left in the codes
@@ -221,14 +231,29 @@ class Chip:
                 f"comparator.{named[0]}: only comparators that watch a ramp have it, and readout: conventional has "
                 "none; leave it out, or take readout: ramp"
             )
+        if isinstance(self.ramp_front_end, Transimpedance):
+            raise ValueError(
+                "ramp_front_end.kind: a ramp is charge that adds up, and a transimpedance amplifier keeps none; take "
+                "integrator"
+            )
+        if isinstance(self.front_end, Transimpedance) and not self.driver.amplitude:
+            raise ValueError(
+                f"front_end.kind: a transimpedance amplifier is sampled at the end of a phase and takes levels, and "
+                f"driver {self.driver.kind} gives pulses; take integrator, or driver: amplitude"
+            )
+        if self.ramp_front_end.swing_V not in (SWING_V, self.front_end.swing_V):
+            raise ValueError(
+                f"ramp_front_end.swing_V: is that of front_end, {self.front_end.swing_V:g} V, since both are compared "
+                f"(got {self.ramp_front_end.swing_V:g}); leave it out"
+            )
         stated = {} if self.temperature_K is None else {"temperature_K": self.temperature_K}
         cells = {"weights": self.weights.device, "ramp": self.ramp.device}
         for part, cell in cells.items():
             stated |= {f"{part}.device": e.temperature_K for e in _temperatures(cell) if e.reads_elsewhere}
-        if not stated:
-            return
         if self.comparator.temperature_K != ROOM_K:
             stated["comparator.temperature_K"] = self.comparator.temperature_K
+        if not stated:
+            return
         (first, kelvin), *others = stated.items()
         for other, value in others:
             if value != kelvin:
@@ -243,7 +268,7 @@ class Chip:
     def read_K(self) -> float:
         """Temperature of the chip while it is read, by ``temperature_K`` or by the effects of its cells [K]."""
         found = [e.temperature_K for cell in self.cells for e in _temperatures(cell)]
-        return self.temperature_K or next(iter(found), ROOM_K)
+        return self.temperature_K or next(iter(found), self.comparator.temperature_K)
 
     @property
     def tile(self) -> Tile:
@@ -292,6 +317,13 @@ class Chip:
     def of_ramps(self) -> FrontEnd:
         """The front end of ramps and cell states, over the swing of the columns that they are compared with."""
         return replace(self.ramp_front_end, swing_V=self.front_end.swing_V)
+
+    def design_of_ramps(self, load: ColumnLoad) -> FrontEndDesign:
+        """The circuit of a ramp or of a cell state; raises InputError with the number that would do."""
+        try:
+            return self.of_ramps.design(load)
+        except InputError as error:
+            raise InputError(f"ramp_{problem}" for problem in error.problems) from None
 
     def line_F(self, rows: int) -> float:
         """Capacitance of a bit line with so many cells; none where wires are ideal [F]."""
@@ -406,6 +438,11 @@ class Chip:
             self.read_supply.draw_V(self.driver.v_read_V, self.node_nm)
         except InputError as error:
             found.append(f"driver.{error}")
+        if self.read_supply.noise_V > MOST_SUPPLY_NOISE * self.driver.v_read_V:
+            found.append(
+                f"read_supply.noise_V: at most {MOST_SUPPLY_NOISE:g} of the read voltage, "
+                f"{MOST_SUPPLY_NOISE * self.driver.v_read_V:.3g} V (got {self.read_supply.noise_V:g})"
+            )
         found += self._slow_lines()
         if found:
             raise InputError(found)

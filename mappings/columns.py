@@ -140,7 +140,7 @@ class MappedConverter:
                 self.design,
                 ramps=group.ramps,
                 rng=rng.child("ramp"),
-                front_end=chip.of_ramps.design(ramp_load(chip, self.design, range_z)),
+                front_end=chip.design_of_ramps(ramp_load(chip, self.design, range_z)),
                 supply_gain=driver.supply_gain,
             )
             ramp = RampConverter(
@@ -191,7 +191,7 @@ class GroupConverter:
         gain = 1.0 if chip.adc.converter.ratiometric else chip.driver.supply_gain
         scale: torch.Tensor | float
         if isinstance(factor, torch.Tensor):
-            scale = (gain / factor[:, None]).repeat(1, 1, self.offset_V.shape[1] // self.group.ramps, 1)
+            scale = (gain / factor[:, None]).repeat(1, 1, self.offset_V.shape[1] // self.group.ramps, 1).float()
         else:
             scale = gain / factor
         comparator, kept = chip.comparator, None

@@ -321,7 +321,12 @@ def check_columns(chip: Chip) -> None:
     """Raise InputError where the front end of this chip cannot serve a column of a full tile, whose largest weight is
     1, over a range of 8 from peak to peak."""
     full = WeightMatrix((torch.empty((chip.columns, chip.rows), device="meta"),))
-    MappedMatrix.of(full, chip).front_end(8.0)
+    load = MappedMatrix.of(full, chip).front_end(8.0).designs[0].load
+    if chip.readout == "ramp":
+        try:
+            chip.of_ramps.supply(load)
+        except InputError as error:
+            raise InputError(f"ramp_{problem}" for problem in error.problems) from None
 
 
 @dataclass(frozen=True)

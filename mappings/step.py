@@ -70,6 +70,7 @@ class LayerShape(ABC):
     cells : memory cells of all tiles, all planes of the encoding and reference columns counted
     driver : drivers of the word lines
     slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
+    hold_F, hold_V2 : capacitor of its own that holds a product for the comparator [F], and swing times supply [V^2]
     settle_clocks : clock periods after each phase in which the last charge arrives
     trim_um2 : layout area of the trim of one column [um2]
     circuit, ramp_circuit, state_circuit : front end of a column, of a ramp, of a cell state that comes back as charge
@@ -114,6 +115,8 @@ class LayerShape(ABC):
     unit: Activation = LookUpTable()
     groups: int = 1
     settle_clocks: int = 1
+    hold_F: float = 0.0
+    hold_V2: float = 0.0
     trim_um2: float = 0.0
     circuit: ColumnCircuit
     ramp_circuit: ColumnCircuit = ColumnCircuit()
@@ -312,6 +315,7 @@ class LayerStep:
         self.ledger = ActionLedger(shape.layer, merge=True)
         self.schedule, self.act, self.need = self.ledger.schedule, self.ledger.act, self.ledger.need
         self.front_end_J = 0.0
+        self.held = 0.0
         self.counted_bits = 0.0
         self.conversions = 0.0
         self.rounds = 0.0
@@ -328,6 +332,7 @@ class LayerStep:
         names = {1: ("",), 2: (" (+)", " (-)")}.get(phases, tuple(f" ({phase + 1})" for phase in range(phases)))
         self.counted_bits += timing.input_clocks * shape.bits
         self.products += 1
+        self.held += columns * shape.tile_parts * shape.slices * shape.input_parts
         together = columns * shape.tile_parts * shape.slices
         if shape.row_tiles > 1 and shape.tile_parts == 1:
             self.act("column_switch", "close", columns * shape.slices * shape.row_tiles)
@@ -456,6 +461,9 @@ class LayerStep:
         self.ledger.need_all(shape.driver.instances(shape.bits, rows=shape.lines_stand))
         self._front_ends(shape.front_ends_stand, shape.circuit, shape.branches)
         self.need("column_front_end", shape.columns_stand * shape.trim_um2)
+        if shape.hold_F > 0.0:
+            self.need(shape.circuit.capacitor, shape.front_ends_stand * shape.hold_F * 1e12)
+            self.act(shape.circuit.capacitor, "charge_J", self.held * shape.hold_F * shape.hold_V2)
         self.need("column_front_end", shape.front_ends_stand * shape.pair_layout_um2)
         self.need("code_latch", shape.front_ends_stand * shape.code_bits)
         self.need("shared_counter", (shape.bits if shape.linear else max(shape.bits, shape.code_bits)) * tiles)

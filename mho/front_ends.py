@@ -23,7 +23,9 @@ REFERENCE = ColumnLoad(
     line_S=ROWS * MEAN_S,
     lines=2,
     line_F=20e-15,
-    peak_A=0.5 * ROWS * MEAN_S * 0.2,
+    peak_A=ROWS * MEAN_S * 0.2,
+    mean_A=0.5 * 0.25 * ROWS * MEAN_S * 0.2,
+    phases=2,
     drive_s=30e-9,
     phases_cancel=True,
     settle_s=1e-9,
@@ -31,8 +33,8 @@ REFERENCE = ColumnLoad(
 """A column of the LSTM of 40 + 32 + 1 rows on ``yang2025``: cells of 0 to 150 uS, a weight of 1.3 the largest.
 
 Inputs of 5 bits are pulses of up to 15 clocks of 1 ns at 0.2 V in two phases of opposite polarity; a ramp computes the
-sigmoid between 1/32 and 31/32. Cells of 15 uS in the mean and half of the rows at full scale in a phase: the mean of
-normal weights. Capacitance of the line: 73 cells of 0.2 um at 0.2 fF/um, and 0.2 fF of each transistor; an estimate.
+sigmoid between 1/32 and 31/32. Cells of 15 uS in the mean, that of normal weights; all rows at full scale at most, a
+quarter of it in the mean, each in one of the phases. Capacitance of the line: 73 cells of 0.2 um at 0.2 fF/um, and 0.2 fF of each transistor; an estimate.
 """
 
 

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Interval
 
 from configs.errors import InputError
 from devices.kinds import OneOf
@@ -44,23 +44,21 @@ class ReadSupply(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Regulated(ReadSupply):
-    """V_read is regulated linearly from the circuit's supply, which the charge is drawn from.
+    """V_read is regulated linearly from the nominal supply of the node, which the charge is drawn from.
 
     Parameters
     ----------
-    supply_V : the supply; None is the nominal one of the node [V]
     dropout_V : least voltage across the regulator [V]; an estimate
     quiescent_share : current of the regulators and row buffers themselves over that through the cells [1]; an estimate
     """
 
     kind: Literal["regulated"] = "regulated"
-    supply_V: Annotated[float, Gt(0.0)] | None = None
     dropout_V: Annotated[float, Ge(0.0)] = 0.1
     quiescent_share: Annotated[float, Interval(ge=0.0, le=10.0)] = 0.1
 
     def draw_V(self, v_read_V: float, node_nm: float) -> float:
         """``V_supply (1 + quiescent share)``."""
-        supply_V = nominal_supply_V(node_nm) if self.supply_V is None else self.supply_V
+        supply_V = nominal_supply_V(node_nm)
         if v_read_V > supply_V - self.dropout_V + 1e-12:
             raise InputError(
                 f"v_read_V: at most {supply_V - self.dropout_V:.3g} V, the supply of {supply_V:.3g} V less a dropout "

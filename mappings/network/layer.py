@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from periphery.drivers.base import full_scale
 from periphery.front_end import FrontEndDesign
 from periphery.prices.adc import adc_component
 from periphery.prices.component import Component
+from periphery.prices.scaling import nominal_supply_V
 
 Shape = TypeVar("Shape", bound=LayerShape)
 
@@ -175,6 +177,8 @@ class MappedMatrixLayer(MappedLayer):
             partial_sums=chip.partial_sums,
             lanes=chip.lanes,
             settle_clocks=chip.front_end.settle_clocks,
+            hold_F=chip.comparator.hold_F or 0.0,
+            hold_V2=chip.front_end.swing_V * nominal_supply_V(chip.node_nm),
             trim_um2=chip.compensation.trim_bits * chip.compensation.trim_um2 if chip.readout == "ramp" else 0.0,
             circuit=self.front_end.circuit,
             step_share=chip.comparator.step_share(chip.node_nm),
@@ -202,14 +206,14 @@ class MappedMatrixLayer(MappedLayer):
     def _ramp_circuits(self) -> tuple[list[ColumnCircuit], list[int]]:
         """The integrators of ramps by their designs, and how many there are of each."""
         chip, range_z, ramps = self.chip, self.front_end.designs[0].load.range_z, self._ramps()
-        designs = [chip.of_ramps.design(ramp_load(chip, design, range_z)) for _, design in ramps]
+        designs = [chip.design_of_ramps(ramp_load(chip, design, range_z)) for _, design in ramps]
         return [circuit_of(design) for design in designs], [count for count, _ in ramps]
 
     def state_design(self) -> FrontEndDesign:
         """The integrator of a cell state."""
         range_z = self.front_end.designs[0].load.range_z
         load = state_load(self.chip, self.state_pair_S, 2 ** (self.chip.bits - 1), range_z)
-        return self.chip.of_ramps.design(load)
+        return self.chip.design_of_ramps(load)
 
     def _ramp_lines(self) -> int:
         """Word lines of all ramps: those of the steps for each tile that a group is on, those of bias cells for each
@@ -235,13 +239,15 @@ class MappedMatrixLayer(MappedLayer):
     def timing(self) -> StepTiming:
         """How long each part of a step takes."""
         gates = [converter.design.ramp_clocks for converter in self.converters if converter.design]
+        # The last code is latched when the comparator has answered, whether the counter allows for it or not.
+        late = math.ceil(self.chip.comparator.delay_s / self.chip.driver.t_clk_s - 1e-9)
         return StepTiming.of(
             self.shape,
             t_clk_s=self.chip.driver.t_clk_s,
             node_nm=self.chip.node_nm,
             components=self.components(),
-            gate_ramp_clocks=max(gates, default=0),
-            state_ramp_clocks=self.state.design.ramp_clocks if self.state and self.state.design else 0,
+            gate_ramp_clocks=max(gates) + late if gates else 0,
+            state_ramp_clocks=self.state.design.ramp_clocks + late if self.state and self.state.design else 0,
         )
 
     def actions(self, activity: StepActivity | None = None) -> Actions:

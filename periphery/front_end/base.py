@@ -92,6 +92,20 @@ class FrontEnd(ABC):
         nominal = nominal_supply_V(load.node_nm)
         supply = nominal if self.supply_V is None else self.supply_V
         most = nominal * (1.0 + stillmaker_baas_2017().vdd_span)
+        if supply < nominal * (1.0 - 1e-9):
+            raise InputError(
+                f"front_end.supply_V: at least {nominal:.3g} V, nominal at {load.node_nm:g} nm, since a lower one "
+                f"would need a converter of its own (got {supply:g})"
+            )
+        if self.length_um < load.node_nm * 1e-3:
+            raise InputError(
+                f"front_end.length_um: at least {load.node_nm * 1e-3:g}, the node (got {self.length_um:g})"
+            )
+        if self.gm_per_I > (limit := 0.97 * MOST_GM_PER_I * 300.0 / load.temperature_K):
+            raise InputError(
+                f"front_end.gm_per_I: at most {limit:.3g} /V at {load.temperature_K:g} K, weak inversion (got "
+                f"{self.gm_per_I:g})"
+            )
         if supply > most * (1.0 + 1e-9):
             raise InputError(f"front_end.supply_V: at most {most:.3g} V at {load.node_nm:g} nm (got {supply:g})")
         if self.swing_V > supply - self.headroom_V + 1e-12:

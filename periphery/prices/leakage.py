@@ -17,11 +17,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
+from configs.errors import InputError
 from periphery.prices.component import Component, Leakage
 from periphery.prices.records import CONFIGS, Model, Positive, Status, Strict, Text, read_record
 from periphery.prices.scaling import stillmaker_baas_2017
 
 Library = Literal["aladdin", "nangate45", "asap7_rvt", "asap7_lvt", "ihp130", "sky130_lp"]
+
+
+REACH_K = 50.0  # how far a law between two temperatures is carried on; an estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,13 @@ class LibraryLeakage(Strict):
     hot_source: Text
 
     def temperature_factor(self, temperature_K: float) -> float:
-        """Leakage at a temperature over that at ``reference_K`` [1]."""
+        """Leakage at a temperature over that at ``reference_K`` [1]; raises InputError far from both known ones."""
+        low_K, high_K = self.reference_K - REACH_K, self.hot_K + REACH_K
+        if not low_K <= temperature_K <= high_K:
+            raise InputError(
+                f"temperature_K: {low_K:g} to {high_K:g} K, {REACH_K:g} K beyond those at which the leakage of the "
+                f"library is known (got {temperature_K:g})"
+            )
         return float(self.hot_factor ** ((temperature_K - self.reference_K) / (self.hot_K - self.reference_K)))
 
 

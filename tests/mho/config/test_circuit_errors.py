@@ -38,8 +38,15 @@ from workloads import AnyExperiment
             "driver: {v_read_V: 0.6}",
             "driver.v_read_V: rram_superT: v_V must lie within +-0.3 V",
         ),
-        ("driver: {v_read_V: 0.002, v_design_V: 0.002}", "front_end.bias_A: no bias below 1 A a column keeps"),
-        ("read_supply: {supply_V: 0.25}", "driver.v_read_V: at most 0.15 V, the supply of 0.25 V less a dropout of"),
+        (
+            "{driver: {v_read_V: 0.002, v_design_V: 0.002}, read_supply: {noise_V: 1e-4}}",
+            "front_end.bias_A: no bias below 1 A a column keeps",
+        ),
+        ("read_supply: {dropout_V: 0.7}", "driver.v_read_V: at most 0.15 V, the supply of 0.85 V less a dropout of"),
+        ("read_supply: {noise_V: 0.1}", "read_supply.noise_V: at most 0.2 of the read voltage, 0.04 V (got 0.1)"),
+        ("front_end: {supply_V: 0.7}", "front_end.supply_V: at least 0.85 V, nominal at 16 nm, since a lower one"),
+        ("front_end: {length_um: 0.001}", "front_end.length_um: at least 0.016, the node (got 0.001)"),
+        ("front_end: {swing_V: 0.7, headroom_V: 0.1}", "ramp_front_end.swing_V: at most 0.65 V, a supply of 0.85 V"),
         ("comparator: {swing_V: 1}", "comparator.swing_V: no such key"),
     ],
 )
