@@ -81,7 +81,7 @@ def table() -> str:
 
 def changes() -> str:
     """What single changes do to the design, as a table of Markdown."""
-    one_phase = replace(REFERENCE, phases_cancel=False, drive_s=REFERENCE.drive_s / 2)
+    one_phase = replace(REFERENCE, phases_cancel=False, phases=1, drive_s=REFERENCE.drive_s / 2)
     rows = {
         "default": design(),
         **{f"`division: {m}`": Integrator(division=m).design(REFERENCE) for m in (16, 64, 128)},
