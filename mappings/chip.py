@@ -358,8 +358,13 @@ class Chip:
         weights, ramp = self.weights.device.as_written, self.ramp.device.as_written
         if weights is self.weights.device and ramp is self.ramp.device:
             return self
-        written = {"weights": replace(self.weights, device=weights), "ramp": replace(self.ramp, device=ramp)}
-        return replace(self, temperature_K=None, **written)  # type: ignore[arg-type]
+        return replace(
+            self,
+            temperature_K=None,
+            weights=replace(self.weights, device=weights),
+            ramp=replace(self.ramp, device=ramp),
+            comparator=replace(self.comparator, temperature_K=ROOM_K),
+        )
 
     @property
     def columns_per_ramp(self) -> int | None:

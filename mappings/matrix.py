@@ -321,10 +321,11 @@ def check_columns(chip: Chip) -> None:
     """Raise InputError where the front end of this chip cannot serve a column of a full tile, whose largest weight is
     1, over a range of 8 from peak to peak."""
     full = WeightMatrix((torch.empty((chip.columns, chip.rows), device="meta"),))
-    load = MappedMatrix.of(full, chip).front_end(8.0).designs[0].load
+    MappedMatrix.of(full, chip).front_end(8.0)
     if chip.readout == "ramp":
+        read_V = chip.driver.v_design_V
         try:
-            chip.of_ramps.supply(load)
+            chip.of_ramps.supply(node_nm=chip.node_nm, temperature_K=chip.read_K, read_V=read_V)
         except InputError as error:
             raise InputError(f"ramp_{problem}" for problem in error.problems) from None
 

@@ -34,7 +34,8 @@ REFERENCE = ColumnLoad(
 
 Inputs of 5 bits are pulses of up to 15 clocks of 1 ns at 0.2 V in two phases of opposite polarity; a ramp computes the
 sigmoid between 1/32 and 31/32. Cells of 15 uS in the mean, that of normal weights; all rows at full scale at most, a
-quarter of it in the mean, each in one of the phases. Capacitance of the line: 73 cells of 0.2 um at 0.2 fF/um, and 0.2 fF of each transistor; an estimate.
+quarter of it in the mean, each in one of the phases. Capacitance of the line: 73 cells of 0.2 um at 0.2 fF/um, and
+0.2 fF of each transistor; an estimate.
 """
 
 

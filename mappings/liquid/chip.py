@@ -68,7 +68,8 @@ class LiquidChip:
     front_end : what takes the current of a bit line at a virtual ground and passes copies, each ``1 / division`` of it,
         to the membranes beside it (``capacitor``); its swing is the voltage from a membrane's rest to its threshold,
         its capacitor the membrane; sized for all word lines at once
-    read_supply : where the charge through the cells comes from
+    read_supply : where the charge through the cells comes from; its ``noise_V`` acts on membranes, since the board's
+        converter and its reference follow one source
     temperature_K : of the circuit [K]
     circuit : voltages, times and formats of its circuits, by which it is priced
     """
@@ -99,6 +100,11 @@ class LiquidChip:
             self.read_supply.draw_V(self.circuit.v_read_V, self.circuit.node_nm)
         except InputError as error:
             raise ValueError(f"circuit.{error}") from None
+        if self.read_path == "board" and self.read_supply.noise_V not in (0.0, Regulated().noise_V):
+            raise ValueError(
+                "read_supply.noise_V: only read_path: capacitor has it, since the board's sources and converters share "
+                "a reference; leave it out"
+            )
         circuit = self.front_end
         unfit = isinstance(circuit, Transimpedance) or (isinstance(circuit, Integrator) and circuit.division is None)
         if self.read_path == "capacitor" and unfit:

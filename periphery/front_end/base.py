@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
@@ -24,6 +24,7 @@ CAPACITOR_F_PER_M2: dict[CapacitorKind, float] = {"mim": 2.0e-3, "stacked_mim": 
 CAPACITOR_MATCHING_M = 0.01e-6
 """1 % um, IHP SG13G2 model of a MIM capacitor: sigma = 0.01 / sqrt(area in um2); taken alike for metal fingers."""
 
+LENGTH_UM = 0.06
 MOST_GM_PER_I = 29.7
 """Weak inversion, 1 / (n U_T) with n = 1.3 at 300 K [1/V]."""
 
@@ -55,7 +56,8 @@ class FrontEnd(ABC):
     gamma : noise of the whole amplifier over 4 k T / gm, and of a mirror's device over 4 k T gm [1]; 1 is an estimate
     load_F : capacitance that the amplifier drives beside the line [F]; an estimate
     square_A : current of a square device in moderate inversion, ``2 n mu C_ox U_T^2`` [A]; an estimate
-    length_um : gate length of current-carrying devices [um]; an estimate
+    length_um : gate length of current-carrying devices [um]; None is 0.06, and that of the node where it is longer; an
+        estimate
     gate_F_per_um2 : gate capacitance [F/um2]; an estimate, 1.15 nm of equivalent oxide
     layout : layout area over gate area [1]; an estimate
     """
@@ -79,44 +81,48 @@ class FrontEnd(ABC):
     gamma: Annotated[float, Gt(0.0)] = 1.0
     load_F: Annotated[float, Gt(0.0)] = 10e-15
     square_A: Annotated[float, Gt(0.0)] = 0.6e-6
-    length_um: Annotated[float, Gt(0.0)] = 0.06
+    length_um: Annotated[float, Gt(0.0)] | None = None
     gate_F_per_um2: Annotated[float, Ge(0.0)] = 30e-15
     layout: Annotated[float, Interval(ge=1.0, le=20.0)] = 3.0
 
-    @abstractmethod
     def design(self, load: ColumnLoad) -> FrontEndDesign:
         """The circuit for one column; raises InputError with the number that would do where there is none."""
+        supply_V = self.supply(node_nm=load.node_nm, temperature_K=load.temperature_K, read_V=load.read_V)
+        length_um = max(LENGTH_UM, load.node_nm * 1e-3) if self.length_um is None else self.length_um
+        return replace(self, length_um=length_um).solved(load, supply_V)
 
-    def supply(self, load: ColumnLoad) -> float:
-        """The supply at the load's node [V]; raises InputError where swing or read voltage do not fit it."""
-        nominal = nominal_supply_V(load.node_nm)
+    @abstractmethod
+    def solved(self, load: ColumnLoad, supply_V: float) -> FrontEndDesign:
+        """The circuit at a supply, its ``length_um`` given. Raises InputError with the number that would do."""
+
+    def supply(self, *, node_nm: float, temperature_K: float, read_V: float) -> float:
+        """The supply at a node [V]; raises InputError where swing, read voltage or transistors do not fit it."""
+        nominal = nominal_supply_V(node_nm)
         supply = nominal if self.supply_V is None else self.supply_V
         most = nominal * (1.0 + stillmaker_baas_2017().vdd_span)
         if supply < nominal * (1.0 - 1e-9):
             raise InputError(
-                f"front_end.supply_V: at least {nominal:.3g} V, nominal at {load.node_nm:g} nm, since a lower one "
+                f"front_end.supply_V: at least {nominal:.3g} V, nominal at {node_nm:g} nm, since a lower one "
                 f"would need a converter of its own (got {supply:g})"
             )
-        if self.length_um < load.node_nm * 1e-3:
+        if self.length_um is not None and self.length_um < node_nm * 1e-3:
+            raise InputError(f"front_end.length_um: at least {node_nm * 1e-3:g}, the node (got {self.length_um:g})")
+        if self.gm_per_I > (limit := 0.97 * MOST_GM_PER_I * 300.0 / temperature_K):
             raise InputError(
-                f"front_end.length_um: at least {load.node_nm * 1e-3:g}, the node (got {self.length_um:g})"
-            )
-        if self.gm_per_I > (limit := 0.97 * MOST_GM_PER_I * 300.0 / load.temperature_K):
-            raise InputError(
-                f"front_end.gm_per_I: at most {limit:.3g} /V at {load.temperature_K:g} K, weak inversion (got "
+                f"front_end.gm_per_I: at most {limit:.3g} /V at {temperature_K:g} K, weak inversion (got "
                 f"{self.gm_per_I:g})"
             )
         if supply > most * (1.0 + 1e-9):
-            raise InputError(f"front_end.supply_V: at most {most:.3g} V at {load.node_nm:g} nm (got {supply:g})")
+            raise InputError(f"front_end.supply_V: at most {most:.3g} V at {node_nm:g} nm (got {supply:g})")
         if self.swing_V > supply - self.headroom_V + 1e-12:
             raise InputError(
                 f"front_end.swing_V: at most {max(0.0, supply - self.headroom_V):.3g} V, a supply of {supply:.3g} V "
                 f"less {self.headroom_V:g} V headroom (got {self.swing_V:g})"
             )
-        if load.read_V + self.virtual_ground_V > supply + 1e-12:
+        if read_V + self.virtual_ground_V > supply + 1e-12:
             raise InputError(
                 f"driver.v_read_V: at most {max(0.0, supply - self.virtual_ground_V):.3g} V above a virtual ground at "
-                f"{self.virtual_ground_V:g} V, from a supply of {supply:.3g} V (got {load.read_V:g})"
+                f"{self.virtual_ground_V:g} V, from a supply of {supply:.3g} V (got {read_V:g})"
             )
         return supply
 
@@ -175,7 +181,7 @@ class FrontEnd(ABC):
         """
         half = MOST_GM_PER_I / self.gm_per_I - 0.5
         inversion = half * half - 0.25
-        return current_A / (self.square_A * inversion) * self.length_um**2
+        return current_A / (self.square_A * inversion) * (self.length_um or LENGTH_UM) ** 2
 
     def input_um2(self, current_A: float) -> float:
         """Gate area of one device of the pair of an amplifier of that total current [um2]."""

@@ -16,7 +16,11 @@ class IdealFrontEnd(FrontEnd):
 
     kind: Literal["ideal"] = "ideal"
 
-    def design(self, load: ColumnLoad) -> FrontEndDesign:
+    def supply(self, *, node_nm: float, temperature_K: float, read_V: float) -> float:
+        """None: it draws nothing."""
+        return 0.0
+
+    def solved(self, load: ColumnLoad, supply_V: float) -> FrontEndDesign:
         """The swing over the range, and nothing else."""
         return FrontEndDesign(
             load=load,
@@ -27,7 +31,7 @@ class IdealFrontEnd(FrontEnd):
             volts_per_z=self.swing_V / load.range_z,
             swing_V=self.swing_V,
             bias_A=0.0,
-            supply_V=0.0,
+            supply_V=supply_V,
             area_m2=0.0,
             mirror_sigma=0.0,
             capacitor_sigma=0.0,

@@ -51,9 +51,8 @@ class Integrator(FrontEnd):
     trim_um2: Annotated[float, Gt(0.0)] = 3.0
     input_share: Annotated[float, Interval(gt=0.0, lt=1.0)] = 0.5
 
-    def design(self, load: ColumnLoad) -> FrontEndDesign:
+    def solved(self, load: ColumnLoad, supply_V: float) -> FrontEndDesign:
         """The integrator for one column. Raises InputError with the number that would do."""
-        supply_V = self.supply(load)
         division, capacitor_F = self.full_scale(load)
         if division == 1.0 and load.copies > 1.0:
             raise InputError(

@@ -30,9 +30,8 @@ class Transimpedance(FrontEnd):
     kind: Literal["transimpedance"] = "transimpedance"
     resistor_um2_per_ohm: Annotated[float, Gt(0.0)] = 1.0e-3
 
-    def design(self, load: ColumnLoad) -> FrontEndDesign:
+    def solved(self, load: ColumnLoad, supply_V: float) -> FrontEndDesign:
         """The amplifier for one column. Raises InputError with the number that would do."""
-        supply_V = self.supply(load)
         least_A = load.lines * self.stages * load.peak_A
         return self.sized(load, least_A, lambda bias_A: self._circuit(load, supply_V, bias_A))
 

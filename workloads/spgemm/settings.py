@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Interval, Len
 
+from configs.errors import InputError
 from crossbar import AnySparseEncoding, DifferentialPair
 from mappings.sparse import Fabric, SparseChip, SparseMapping
 from mappings.sparse.tiles.grouping import Order
@@ -68,6 +69,13 @@ class SparseVariant(Variant):
     order: Order = "greedy"
     scale: Literal["matrix", "tile", "row"] = "matrix"
     input_scale: Literal["matrix", "row"] = "matrix"
+
+    def __post_init__(self) -> None:
+        chip = self.chip
+        try:
+            chip.front_end.supply(node_nm=chip.node_nm, temperature_K=chip.temperature_K, read_V=chip.driver.v_design_V)
+        except InputError as error:
+            raise InputError(f"chip.{problem}" for problem in error.problems) from None
 
     @property
     def mapping(self) -> SparseMapping:
