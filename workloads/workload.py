@@ -47,8 +47,9 @@ class Workload(Generic[S]):
     measure : numbers of one setting, and what single chips gave; for a bench
     data_digest : digest of the data that a run would take, found and read as the run does; empty where it makes its own
     same_data : whether that digest is the one that a run's result carries
-    independent_variants : whether variants never see each other, so that points of a sweep may be variants of one run
-    number_format : variants with equal formats share what is trained for chips
+    independent_variants : whether variants never see each other, so that points of a sweep of one
+        ``number_format`` may be variants of one run
+    number_format : what is trained for the headline's chip; points of a sweep that are equal in it may share a run
     estimate : how long runs take, by a few steps of each part
     cites : keys of papers behind the settings that no record among them names
     cites_prices : whether those behind the components that a run uses are among them; otherwise only a run shows which

@@ -79,7 +79,10 @@ def perform(batch: PointBatch) -> list[Answer]:
             settings = (lambda one=config: built(batch.kind, one) for config in batch.configs)
             return [_guarded(lambda of=made: [_measured(measure(of()))], 1)[0] for made in settings]  # type: ignore[misc]
         chips = [digest(config["variants"][0]["chip"]) for config in batch.configs]
-        runs = [list(range(len(chips)))] if WORKLOADS[batch.kind].independent_variants else indices_of(chips)
+        shared = chips
+        if WORKLOADS[batch.kind].independent_variants:
+            shared = [repr(WORKLOADS[batch.kind].number_format(built(batch.kind, one))) for one in batch.configs]
+        runs = indices_of(shared)
         answers: dict[int, Answer] = {}
         for run in runs:
             found = _guarded(lambda run=run: _merged(batch, run, chips), len(run))  # type: ignore[misc]

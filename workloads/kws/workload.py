@@ -33,9 +33,9 @@ def data_digest(settings: KeywordSpotting, data: Path | None) -> str:
     return recordings(settings.data, settings.features.mfcc, data)[0].digest
 
 
-def number_format(settings: KeywordSpotting) -> NumberFormat:
-    """What the headline's chip asks of a network."""
-    return NumberFormat.of(settings.default.chip)
+def number_format(settings: KeywordSpotting) -> tuple[NumberFormat, float]:
+    """What a network is trained for: number format of the headline's chip, and error of its weights."""
+    return NumberFormat.of(settings.default.chip), settings.weight_noise
 
 
 def estimate(settings: KeywordSpotting) -> Estimate:
@@ -47,7 +47,7 @@ def estimate(settings: KeywordSpotting) -> Estimate:
     y = torch.arange(len(x)) % len(LABELS)
     data = Batches(x[None].half(), y, x[:2], y[:2])
     net = KeywordNet(settings.model, mfcc.n_mfcc, len(LABELS), rng=rng)
-    form = number_format(settings)
+    form = NumberFormat.of(chip)
     aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=settings.weight_noise)
 
     def trained(stage: Stage, aware: Aware | None) -> float:
