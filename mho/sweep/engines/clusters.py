@@ -72,6 +72,7 @@ class Dask(Closing):
             raise InputError("--engine dask: needs distributed: pip install 'mho[dask]'") from error
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self._died = distributed.scheduler.KilledWorker
+        self._closed = distributed.client.ClosedClientError
         self._site = address or "this machine"
         self._cluster: Any = None
         if address is not None:
@@ -121,12 +122,15 @@ class Dask(Closing):
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         """Queue the task with the scheduler."""
-        return translated(self._executor.submit(function, task), self._meant)
+        try:
+            return translated(self._executor.submit(function, task), self._meant)
+        except self._closed as error:
+            raise self._meant(error) from error
 
     def _meant(self, error: BaseException) -> BaseException:
         if isinstance(error, self._died):
             return WorkerDied()
-        if isinstance(error, CancelledError):
+        if isinstance(error, (CancelledError, self._closed)):
             return ConnectionError(f"the Dask scheduler at {self._site} is gone; {_KEPT}")
         return _fatal(error)
 
