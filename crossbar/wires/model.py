@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 
 from crossbar.wires.technology import segment_ohm
 
@@ -53,7 +53,8 @@ class Wires:
     tolerance : largest rms error over the mean current at which ``alpha_beta`` is still used [1]
     c_word_F, c_bit_F : capacitance of one segment of a word line and of a bit line, its cell included [F]; None counts
         as none
-    settle_taus : time constants after which a line has settled [1]; an estimate: 5 leave 0.7 %
+    settle_taus : time constants after which a line has settled [1]; an estimate: 5 leave 0.7 %, and what they leave is
+        not simulated
     current_limit_A : largest mean current of one line that its metal bears for years [A]; None is unknown
     """
 
@@ -68,7 +69,7 @@ class Wires:
     tolerance: Annotated[float, Gt(0.0)] = 0.01
     c_word_F: Annotated[float, Ge(0.0)] | None = None
     c_bit_F: Annotated[float, Ge(0.0)] | None = None
-    settle_taus: Annotated[float, Gt(0.0)] = 5.0
+    settle_taus: Annotated[float, Interval(ge=4.0, le=100.0)] = 5.0
     current_limit_A: Annotated[float, Gt(0.0)] | None = None
 
     def __post_init__(self) -> None:

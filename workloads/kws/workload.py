@@ -12,6 +12,8 @@ import torch
 from devices import ChipStreams, Stream
 from mappings.cost import price
 from mappings.network.aware import Aware
+from periphery.prices import leakage
+from periphery.prices.component import component
 from workloads.kws.hardware import mapped_keywords
 from workloads.kws.model import KeywordNet
 from workloads.kws.prepare import recordings
@@ -87,7 +89,9 @@ def papers(settings: KeywordSpotting) -> set[str]:
             found |= cited(price(actions, node_nm=chip.node_nm, components=components), components)
         if chip.readout == "conventional":
             found.add(chip.adc.price_model)
-    return found
+    if settings.duty is not None and settings.duty.features != "none":
+        found |= set(component(settings.duty.features).cite)
+    return found.union(leakage.papers())
 
 
 KWS = Workload(
