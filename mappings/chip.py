@@ -31,7 +31,7 @@ from periphery.front_end import (
 )
 from periphery.prices.cells import with_cells
 from periphery.prices.component import Component, load_components
-from periphery.prices.leakage import Library, with_library
+from periphery.prices.leakage import Library, leakage_libraries, with_library
 from periphery.supply import AnyReadSupply, Regulated
 
 DRIVER_ERRORS = ("edge_jitter_s", "element_mismatch", "offset_V", "noise_V")
@@ -448,6 +448,10 @@ class Chip:
                 f"read_supply.noise_V: at most {MOST_SUPPLY_NOISE:g} of the read voltage, "
                 f"{MOST_SUPPLY_NOISE * self.driver.v_read_V:.3g} V (got {self.read_supply.noise_V:g})"
             )
+        try:
+            leakage_libraries()[self.leakage_library].temperature_factor(self.read_K)
+        except InputError as error:
+            found += error.problems
         found += self._slow_lines()
         if found:
             raise InputError(found)

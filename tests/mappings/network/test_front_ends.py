@@ -9,9 +9,10 @@ import torch
 
 from devices import BlockNoise, ChipStreams, Ideal, Stream
 from mappings.chip import Chip, Weights
+from mappings.cost import price
 from mappings.network.dense import DenseLayer
 from mappings.network.recurrent import RecurrentLayer
-from periphery import RampColumn
+from periphery import Comparator, RampColumn
 from periphery.drivers.base import full_scale
 from periphery.front_end import IdealFrontEnd, Integrator
 from periphery.supply import Regulated
@@ -95,3 +96,27 @@ def test_an_ideal_front_end_keeps_everything() -> None:
     z = z_of(QUIET, counts, weight=0.5, chips=2)
     exact = counts.sum(-1) * 0.5 / 15
     torch.testing.assert_close(z, exact[..., None].expand(2, 31, 16), rtol=1e-5, atol=1e-5)
+
+
+def test_devices_are_as_long_as_the_node_at_least() -> None:
+    layer = DenseLayer.from_torch(torch.full((16, 32), 0.5), None, limit=4.0)
+    small, large = (layer.map(replace(CHIP, node_nm=node)).front_end.designs[0] for node in (16.0, 130.0))
+    stated = replace(CHIP, node_nm=130.0, front_end=replace(CHIP.front_end, length_um=0.13))
+    assert layer.map(stated).front_end.designs[0].area_m2 == large.area_m2 > small.area_m2
+
+
+def test_a_comparator_that_answers_late_or_holds_takes_time_area_and_energy() -> None:
+    layer = DenseLayer.from_torch(torch.full((16, 32), 0.5), None, limit=4.0)
+
+    def cost(comparator: Comparator) -> tuple[float, float, float]:
+        mapped = layer.map(replace(CHIP, comparator=comparator))
+        actions = mapped.actions()
+        lines = price(actions, node_nm=CHIP.node_nm, components=mapped.components())
+        return sum(x.area_m2 for x in lines), sum(x.energy_J for x in lines), actions.latency_s
+
+    area_m2, energy_J, latency_s = cost(Comparator())
+    late = cost(Comparator(delay_s=2.5 * CHIP.driver.t_clk_s))
+    assert late[2] == pytest.approx(latency_s + 3 * CHIP.driver.t_clk_s)
+    held = cost(Comparator(hold_F=10e-15))
+    assert held[0] > area_m2
+    assert held[1] > energy_J

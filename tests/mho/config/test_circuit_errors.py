@@ -48,6 +48,11 @@ from workloads import AnyExperiment
         ("front_end: {length_um: 0.001}", "front_end.length_um: at least 0.016, the node (got 0.001)"),
         ("front_end: {swing_V: 0.7, headroom_V: 0.1}", "ramp_front_end.swing_V: at most 0.65 V, a supply of 0.85 V"),
         ("comparator: {swing_V: 1}", "comparator.swing_V: no such key"),
+        ("front_end: {kind: transimpedance}", "front_end.kind: a transimpedance amplifier is sampled at the end of"),
+        ("ramp_front_end: {kind: transimpedance}", "ramp_front_end.kind: a ramp is charge that adds up"),
+        ("ramp_front_end: {swing_V: 0.4}", "ramp_front_end.swing_V: is that of front_end, 0.5 V"),
+        ("temperature_K: 450", "temperature_K: 250 to 410 K, 50 K beyond those at which the leakage of the library"),
+        ("{temperature_K: 400, front_end: {gm_per_I: 25}}", "front_end.gm_per_I: at most 21.6 /V at 400 K"),
     ],
 )
 def test_a_circuit_that_does_not_close_is_refused_with_what_would_do(tmp_path: Path, body: str, problem: str) -> None:
@@ -56,3 +61,35 @@ def test_a_circuit_that_does_not_close_is_refused_with_what_would_do(tmp_path: P
     with pytest.raises(InputError) as refused:
         read(str(file), AnyExperiment)
     assert any(f"variants[0].chip.{problem}" in each for each in refused.value.problems), refused.value.problems
+
+
+@pytest.mark.parametrize(
+    ("base", "body", "problem"),
+    [
+        (
+            "nmnist_tiny",
+            "{read_path: capacitor, front_end: {swing_V: 0.9}}",
+            "variants[0].chip.front_end.swing_V: at most 0.764 V",
+        ),
+        (
+            "nmnist_tiny",
+            "{read_path: capacitor, front_end: {bias_A: 1e-12}}",
+            "variants[0].chip.front_end.bias_A: more than",
+        ),
+        (
+            "nmnist_tiny",
+            "{read_supply: {noise_V: 0.01}}",
+            "chip.read_supply.noise_V: only read_path: capacitor has it",
+        ),
+        ("spgemm_tiny", "{front_end: {swing_V: 0.9}}", "variants[0].chip.front_end.swing_V: at most 0.65 V"),
+        ("spgemm_tiny", "{front_end: {length_um: 0.001}}", "variants[0].chip.front_end.length_um: at least 0.016"),
+    ],
+)
+def test_circuits_of_liquids_and_sparse_tiles_are_refused_alike(
+    tmp_path: Path, base: str, body: str, problem: str
+) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(f"extends: {base}\nname: a\nchip: {body}\n")
+    with pytest.raises(InputError) as refused:
+        read(str(file), AnyExperiment)
+    assert any(problem in each for each in refused.value.problems), refused.value.problems
