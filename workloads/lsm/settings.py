@@ -10,6 +10,7 @@ from annotated_types import Interval, Len
 from mappings.liquid.liquid import Liquid
 from workloads.experiment import Evaluation, Experiment, Variant, rising_from_zero
 from workloads.lsm.breaking import ParameterSweep
+from workloads.lsm.chips import check_front_end
 from workloads.lsm.data import EventData
 from workloads.lsm.readout import AnyReadout, Ridge
 
@@ -26,6 +27,9 @@ class LiquidVariant(Variant):
 
     chip: Liquid
     aim: float | None = None
+
+    def __post_init__(self) -> None:
+        check_front_end(self.chip, "chip")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval, Len
 
 from crossbar import AnySparseEncoding, DifferentialPair
+from devices import InputError
 from mappings.sparse import Fabric, SparseChip, SparseMapping
 from mappings.sparse.tiles.grouping import Order
 from mappings.sparse.tiles.layout import Layout
+from mappings.sparse.tiles.product import check_columns
 from workloads.experiment import Evaluation, Experiment, Variant, rising_from_zero
 from workloads.spgemm.applications import Application
 from workloads.spgemm.data import SparseData
@@ -68,6 +70,12 @@ class SparseVariant(Variant):
     order: Order = "greedy"
     scale: Literal["matrix", "tile", "row"] = "matrix"
     input_scale: Literal["matrix", "row"] = "matrix"
+
+    def __post_init__(self) -> None:
+        try:
+            check_columns(self.mapping)
+        except InputError as error:
+            raise InputError(f"chip.{problem}" for problem in error.problems) from None
 
     @property
     def mapping(self) -> SparseMapping:
