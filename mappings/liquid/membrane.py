@@ -56,7 +56,11 @@ class MappedMembranes:
             settle_s=circuit.t_gap_s,
             copies=2.0 * wiring.neurons / wiring.columns,
         )
-        return cls(chip.front_end.design(load), wiring, gain_per_uS)
+        try:
+            design = chip.front_end.design(load)
+        except InputError as error:  # the read voltage is the circuit's, a liquid has no drivers
+            raise InputError(text.replace("driver.v_read_V", "circuit.v_read_V") for text in error.problems) from None
+        return cls(design, wiring, gain_per_uS)
 
     @property
     def bias_J(self) -> float:

@@ -29,7 +29,7 @@ from mappings.sparse.fabric.run import FabricRun
 from periphery.adc.quantiser import Quantiser
 from periphery.front_end import IdealFrontEnd
 from workloads.result import Result
-from workloads.running import ExperimentRun, RunOptions
+from workloads.running import ExperimentRun, RunOptions, named
 from workloads.spgemm.applications import Applied, apply
 from workloads.spgemm.data import Factors, Found
 from workloads.spgemm.settings import SparseProduct, SparseVariant
@@ -116,7 +116,8 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
         judged, name = self.settings.evaluation, variant.name
         mapping = self._mapping(variant, found.main)
         a, layer = found.main.a.csr, SparseLayer(found.main.b.csr)
-        mapped = layer.map(mapping, inputs=a)
+        with named(name):
+            mapped = layer.map(mapping, inputs=a)
         if unknown := mapping.chip.device.unknown_drift:
             tables.note(f"{variant.name}: {unknown}.")
         times = judged.times_s if mapping.chip.device.drifts else judged.times_s[:1]
@@ -184,7 +185,8 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
                 for one, cells in ((mapping, base.chip.device.kind), (as_ideal(mapping), "ideal")):
                     if one is not mapping and base.chip.device.kind == "ideal":
                         continue
-                    tables.grid(cells, bits, rows, self._first_chip(a, b, one, part).accuracy)
+                    with named(f"{self.settings.default.name}, {bits} bits and {rows} rows of evaluation.grid"):
+                        tables.grid(cells, bits, rows, self._first_chip(a, b, one, part).accuracy)
 
     def _other(self, factors: Factors, tables: SparseTables) -> None:
         """A further matrix: all mappings counted, and one default chip computed where it is small enough."""

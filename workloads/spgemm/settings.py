@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Interval, Len
 
-from configs.errors import InputError
 from crossbar import AnySparseEncoding, DifferentialPair
+from devices import InputError
 from mappings.sparse import Fabric, SparseChip, SparseMapping
 from mappings.sparse.tiles.grouping import Order
 from mappings.sparse.tiles.layout import Layout
+from mappings.sparse.tiles.product import check_columns
 from workloads.experiment import Evaluation, Experiment, Variant, rising_from_zero
 from workloads.spgemm.applications import Application
 from workloads.spgemm.data import SparseData
@@ -71,9 +72,8 @@ class SparseVariant(Variant):
     input_scale: Literal["matrix", "row"] = "matrix"
 
     def __post_init__(self) -> None:
-        chip = self.chip
         try:
-            chip.front_end.supply(node_nm=chip.node_nm, temperature_K=chip.temperature_K, read_V=chip.driver.v_design_V)
+            check_columns(self.mapping)
         except InputError as error:
             raise InputError(f"chip.{problem}" for problem in error.problems) from None
 

@@ -11,6 +11,7 @@ from mappings.liquid.liquid import Liquid
 from workloads.experiment import Experiment, Variant
 from workloads.lsm.binning import NTIDIGITS_BINNING
 from workloads.lsm.breaking import ParameterSweep
+from workloads.lsm.chips import check_front_end
 from workloads.lsm.data import EventData
 from workloads.zeroshot.learning import Contrastive
 
@@ -39,6 +40,10 @@ class ZeroShotVariant(Variant):
 
     chip: TwoLiquids
     aim: float | None = None
+
+    def __post_init__(self) -> None:
+        check_front_end(self.chip.image, "chip.image")
+        check_front_end(self.chip.audio, "chip.audio")
 
 
 @dataclass(frozen=True, kw_only=True)

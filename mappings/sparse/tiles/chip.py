@@ -144,6 +144,11 @@ class SparseChip:
         return values
 
     @property
+    def bit_lines(self) -> int:
+        """Bit lines of one array that hold values or their references."""
+        return self.values_per_row * self.parts.planes + self.parts.references
+
+    @property
     def adcs_per_tile(self) -> int:
         """Converters of one array."""
         return math.ceil(self.values_per_row / self.columns_per_adc)

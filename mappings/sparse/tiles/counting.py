@@ -132,7 +132,7 @@ def count(product: ProductLayout, pattern: Any | None = None, *, threads: int = 
         len(product.parts),
         chip.columns_per_adc,
         chip.tiles,
-        *clocks_of(product),
+        *clocks_of(chip),
         SETTLE_CLOCKS,
         chip.driver.t_clk_s,
         chip.converter.latency_s,

@@ -97,11 +97,10 @@ class ProductLayout:
     def circuits(self) -> tuple[FrontEndDesign, ...]:
         """Front ends of a column, one for each part. Raises InputError where the circuit does not close."""
         drive, converter, tiles = self.inputs.drive, self.converter, self.tiles
-        sign_clocks, phase_clocks = clocks_of(self)
+        sign_clocks, phase_clocks = clocks_of(self.chip)
         signs = bool((drive > 0).any()) + bool((drive < 0).any())
         extra, idle = rest_load_S(self)
         crossings = max(1, tiles.tiles) * self.chip.rows
-        lines = self.chip.values_per_row * self.parts.planes + self.parts.references
         largest = Activation(
             rows=self.inputs.rows_at_once,
             count=float(np.abs(drive).max(initial=0.0)),
@@ -109,7 +108,7 @@ class ProductLayout:
             highest=converter.highest,
             lsb=converter.lsb,
             clocks=max(1.0, sign_clocks * signs + phase_clocks),
-            line_S=(idle + float(extra.sum()) / crossings) * self.chip.rows / lines,
+            line_S=(idle + float(extra.sum()) / crossings) * self.chip.rows / self.chip.bit_lines,
         )
         return circuits(self.chip, largest)
 
@@ -191,6 +190,19 @@ def tiles_of(b: Any, mapping: SparseMapping) -> TileMap:
             )
         )
     return min(found, key=lambda tiles: tiles.tiles)
+
+
+def check_columns(mapping: SparseMapping) -> None:
+    """Raise ``InputError`` where a chip multiplies no matrices at all: what ``_check`` refuses, and front ends that do
+    not close for the smallest load of their columns, one word line of an array of off cells driven for one clock."""
+    chip = mapping.chip
+    _check(mapping, sparse.csr_array((1, 1)))
+    highest = 2.0**chip.adc_bits - 1.0
+    lsb = np.full(len(chip.parts), 1.0 if chip.lsb_units is None else chip.lsb_units)
+    idle_S = row_load_S(chip, np.zeros(0, np.float32))[1] * chip.rows / chip.bit_lines
+    clocks = max(1.0, sum(clocks_of(chip)))
+    least = Activation(rows=1, count=1.0, span=highest + 1.0, highest=highest, lsb=lsb, clocks=clocks, line_S=idle_S)
+    circuits(chip, least)
 
 
 def _check(mapping: SparseMapping, b: Any) -> None:
@@ -289,9 +301,9 @@ def _range(b: Any, tiles: TileMap, chip: SparseChip, parts: Parts, drive: Any, w
     return at_once, Converter(lsb, -highest - 1.0 if signed else 0.0, highest)
 
 
-def clocks_of(product: ProductLayout) -> tuple[float, float]:
+def clocks_of(chip: SparseChip) -> tuple[float, float]:
     """Clock periods of an activation: for each sign that occurs, and for each phase that is converted apart."""
-    driver, bits = product.chip.driver, product.chip.input_bits
+    driver, bits = chip.driver, chip.input_bits
     if driver.digital_accumulation:
         return 0.0, driver.drive_clocks(bits) / driver.phases(bits)
     if driver.phases(bits) == 1 or getattr(driver, "signed", "") == "twos_complement":
@@ -304,12 +316,16 @@ def rest_load_S(product: ProductLayout) -> tuple[NDArray[np.float32], float]:
 
     All bit lines of a tile conduct in every driven row, converted or not, reference columns included.
     """
-    chip, parts = product.chip, product.parts
-    level = torch.from_numpy(np.concatenate([product.level, np.zeros(1, np.float32)]))[None]
-    tile = torch.zeros(level.shape[1], dtype=torch.long)
-    target = chip.encoding.lay(RelativeWeights(level, torch.ones(level.shape[1]), tile), chip.device).target_S
-    cells = target[:, 0, : level.shape[1]].sum(0).double().numpy()
-    reference = float(target[:, 0, level.shape[1] :].sum())
+    extra, idle = row_load_S(product.chip, product.level)
+    return extra[product.tiles.cell_entry], idle
+
+
+def row_load_S(chip: SparseChip, level: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """What values of these levels add to a word line's load over off cells, and the load of a line of off cells [S]."""
+    levels = torch.from_numpy(np.concatenate([level, np.zeros(1, np.float32)]))[None]
+    tile = torch.zeros(levels.shape[1], dtype=torch.long)
+    target = chip.encoding.lay(RelativeWeights(levels, torch.ones(levels.shape[1]), tile), chip.device).target_S
+    cells = target[:, 0, : levels.shape[1]].sum(0).double().numpy()
+    reference = float(target[:, 0, levels.shape[1] :].sum())
     idle = chip.values_per_row * float(cells[-1]) + reference
-    extra = (cells[:-1] - cells[-1])[product.tiles.cell_entry]
-    return extra.astype(np.float32), idle if math.isfinite(idle) and parts.planes else 0.0
+    return (cells[:-1] - cells[-1]).astype(np.float32), idle if math.isfinite(idle) and chip.parts.planes else 0.0

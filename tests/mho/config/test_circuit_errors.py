@@ -64,32 +64,37 @@ def test_a_circuit_that_does_not_close_is_refused_with_what_would_do(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("base", "body", "problem"),
+    ("experiment", "body", "problem"),
     [
+        ("nmnist_tiny", "read_path: capacitor, front_end: {swing_V: 2.0}", "front_end.swing_V: at most 0.764 V"),
+        ("nmnist_tiny", "read_path: capacitor, front_end: {bias_A: 1e-9}", "front_end.bias_A: more than"),
+        ("nmnist_tiny", "read_path: capacitor, circuit: {t_step_s: 1e-12}", "front_end.bias_A: no bias below 1 A"),
         (
             "nmnist_tiny",
-            "{read_path: capacitor, front_end: {swing_V: 0.9}}",
-            "variants[0].chip.front_end.swing_V: at most 0.764 V",
+            "read_path: capacitor, circuit: {v_read_V: 0.2}, front_end: {virtual_ground_V: 0.8}",
+            "circuit.v_read_V: at most 0.164 V above a virtual ground",
         ),
+        ("nmnist_tiny", "read_supply: {noise_V: 0.01}", "read_supply.noise_V: only read_path: capacitor has it"),
+        ("spgemm_tiny", "front_end: {length_um: 0.001}", "front_end.length_um: at least 0.016"),
+        ("spgemm_tiny", "front_end: {bias_A: 1e-9}", "front_end.bias_A: more than"),
+        ("spgemm_tiny", "front_end: {swing_V: 0.7}", "front_end.swing_V: at most 0.65 V"),
+        ("spgemm_tiny", "front_end: {kind: transimpedance}", "front_end.bias_A: no bias below 1 A"),
+        ("spgemm_tiny", "rows: 4096", "front_end.bias_A: no bias below 1 A"),
+        ("spgemm_tiny", "encoding: {clip_quantile: 0.9}", "encoding: a sparse product's scale is the mapping's"),
         (
-            "nmnist_tiny",
-            "{read_path: capacitor, front_end: {bias_A: 1e-12}}",
-            "variants[0].chip.front_end.bias_A: more than",
+            "zeroshot",
+            "audio: {read_path: capacitor, front_end: {swing_V: 2}}",
+            "audio.front_end.swing_V: at most 0.764",
         ),
-        (
-            "nmnist_tiny",
-            "{read_supply: {noise_V: 0.01}}",
-            "chip.read_supply.noise_V: only read_path: capacitor has it",
-        ),
-        ("spgemm_tiny", "{front_end: {swing_V: 0.9}}", "variants[0].chip.front_end.swing_V: at most 0.65 V"),
-        ("spgemm_tiny", "{front_end: {length_um: 0.001}}", "variants[0].chip.front_end.length_um: at least 0.016"),
     ],
 )
-def test_circuits_of_liquids_and_sparse_tiles_are_refused_alike(
-    tmp_path: Path, base: str, body: str, problem: str
+def test_liquids_and_sparse_tiles_are_refused_with_file_line_and_variant(
+    tmp_path: Path, experiment: str, body: str, problem: str
 ) -> None:
     file = tmp_path / "a.yaml"
-    file.write_text(f"extends: {base}\nname: a\nchip: {body}\n")
+    file.write_text(f"extends: {experiment}\nvariants:\n  - name: b\n    default: true\n    chip: {{{body}}}\n")
     with pytest.raises(InputError) as refused:
         read(str(file), AnyExperiment)
-    assert any(problem in each for each in refused.value.problems), refused.value.problems
+    (line,) = refused.value.problems
+    assert f": variants[0].chip.{problem}" in line
+    assert ".yaml:" in line
