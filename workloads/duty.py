@@ -22,7 +22,7 @@ class Gating:
     factor : by which they divide the leakage of what keeps no content; 10 to 50 by an encyclopaedia
     """
 
-    factor: Annotated[float, Interval(ge=1.0, le=1e4)] = 20.0
+    factor: Annotated[float, Interval(ge=1.0, le=100.0)] = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 
 from crossbar.wires.technology import segment_ohm
 
@@ -68,7 +68,7 @@ class Wires:
     tolerance: Annotated[float, Gt(0.0)] = 0.01
     c_word_F: Annotated[float, Ge(0.0)] | None = None
     c_bit_F: Annotated[float, Ge(0.0)] | None = None
-    settle_taus: Annotated[float, Gt(0.0)] = 5.0
+    settle_taus: Annotated[float, Interval(ge=1.0, le=20.0)] = 5.0
     current_limit_A: Annotated[float, Gt(0.0)] | None = None
 
     def __post_init__(self) -> None:
