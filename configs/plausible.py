@@ -33,7 +33,7 @@ _OTHER = {"swing_V": (1e-3, 5.0), "range_z": (1e-3, 1e6), "limit": (1e-6, 1e9)} 
     **dict.fromkeys(("x_max", "drive_limit"), (1e-6, 1e6)),
     **dict.fromkeys(("edge_factor",), (1e-3, 1e4)),
     **dict.fromkeys(("per_row",), (1e-3, 1e6)),
-    **dict.fromkeys(("W_per_m2",), (1e-6, 1e8)),
+    **{"W_per_m2": (1e-6, 1e8), "current_limit_A_per_m2": (1e6, 1e13), "gate_F_per_um2": (1e-17, 1e-12)},
 }
 _SPREADS = ("sigma_absolute", "sigma_proportional", "device_sd", "cycle_sd", "drift_mean", "drift_sd", "jitter")
 _SHARES = dict.fromkeys(_SPREADS, (0.0, 1.0)) | {"sigma_ln": (0.0, 3.0), "cell_sd": (0.0, 3.0)}
@@ -41,7 +41,7 @@ BY_NAME: dict[str, tuple[float, float]] = _TIME | _OTHER | _SHARES
 BY_UNIT: dict[str, tuple[float, float]] = {
     **{"S": (1e-13, 1e-2), "V": (1e-7, 20.0), "s": (1e-15, 1e11), "Hz": (1e-4, 1e13), "F": (1e-19, 1e-5)},
     **{"ohm": (1e-6, 1e9), "K": (1.0, 1500.0), "eV": (1e-4, 10.0), "J": (1e-22, 1.0), "W": (1e-18, 1e4)},
-    **{"m2": (1e-18, 1.0), "dB": (1e-3, 300.0), "px": (1e-3, 1e5), "uS": (1e-7, 1e4)},
+    **{"m2": (1e-18, 1.0), "um2": (1e-4, 1e5), "dB": (1e-3, 300.0), "px": (1e-3, 1e5), "uS": (1e-7, 1e4)},
 }
 OTHERWISE = (0.0, 1e18)
 _PREFIXES = ((1e-3, "e-3"), (1e-6, "e-6"), (1e-9, "e-9"), (1e-12, "e-12"), (1e3, "e3"), (1e6, "e6"), (1e9, "e9"))

@@ -90,7 +90,7 @@ class NodeWires:
     r_sense_ohm: Ohm = 0.0
     wire_F_per_m: Annotated[float, Ge(0.0)] = 0.19e-9
     access_F: Annotated[float, Ge(0.0)] | None = None
-    settle_taus: Annotated[float, Interval(ge=4.0, le=100.0)] = 5.0
+    settle_taus: Annotated[float, Interval(ge=4.0, le=20.0)] = 5.0
     current_limit_A_per_m2: Annotated[float, Gt(0.0)] = LIMIT_A_per_m2
     aspect_ratio: Annotated[float, Gt(0.0)] = ASPECT
     driver: Literal["left", "right"] = "left"

@@ -73,6 +73,11 @@ def checked(name: str) -> str:
         searcher.check()
         return f"{searcher.study.sheet.name}: a valid search of {searcher.search.trials} trials"
     kind, found = loaded(name)
+    if kind == "experiment":
+        try:
+            WORKLOADS[found.value.kind].check(found.value)
+        except InputError as error:
+            raise InputError(f"{found.source_text_name}: {problem}" for problem in error.problems) from None
     return f"{found.source_text_name}: a valid {kind}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mho.references import bibtex
 from mho.runner import load_experiment
-from periphery.prices.component import load_components
+from periphery.prices.component import component, load_components
 from workloads import WORKLOADS
 
 
@@ -20,6 +20,8 @@ def bibtex_of(source: str, sets: tuple[str, ...] = ()) -> str:
     experiment = load_experiment(source, sets=sets).value
     workload = WORKLOADS[experiment.kind]
     found = _cited(experiment).union(workload.cites(experiment)) - {""}
+    if experiment.duty is not None and experiment.duty.features != "none":
+        found.update(component(experiment.duty.features).cite)
     head = "% What this experiment rests on. A run lists what it used, its data included, under cite in manifest.json."
     if not workload.cites_prices:
         found.update(key for record in load_components().values() for key in record.cite)

@@ -47,7 +47,8 @@ def text(kind: str, sets: Sequence[str], bits: int) -> str:
     budget = front_end.design(REFERENCE).budget(bits)
     rows = [(line.name, value_text(line), line.equation, line.source) for line in budget]
     wide = [max(len(row[k]) for row in rows) for k in range(3)]
-    load = ", ".join(f"{each.name} {getattr(REFERENCE, each.name):.4g}" for each in fields(REFERENCE))
+    stated = ((each.name, getattr(REFERENCE, each.name)) for each in fields(REFERENCE))
+    load = ", ".join(f"{name} {value:.4g}" for name, value in stated if value is not None)
     lines = [f"# front end {kind}, behind a column of the LSTM of yang2025", f"load: {load}"]
     lines += [f"{a:{wide[0]}}  {b:>{wide[1]}}  {c:{wide[2]}}  {d}".rstrip() for a, b, c, d in rows]
     return "\n".join(lines)

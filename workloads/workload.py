@@ -51,6 +51,7 @@ class Workload(Generic[S]):
         ``number_format`` may be variants of one run
     number_format : what is trained for the headline's chip; points of a sweep that are equal in it may share a run
     estimate : how long runs take, by a few steps of each part
+    check : raises ``InputError`` for what only layers on chips show, before anything is trained
     cites : keys of papers behind the settings that no record among them names
     cites_prices : whether those behind the components that a run uses are among them; otherwise only a run shows which
     """
@@ -65,6 +66,7 @@ class Workload(Generic[S]):
     independent_variants: bool = False
     number_format: Callable[[S], Hashable] = lambda settings: None
     estimate: Callable[[S], Estimate] | None = None
+    check: Callable[[S], None] = lambda settings: None
     cites: Callable[[S], Iterable[str]] = lambda settings: ()
     cites_prices: bool = False
 

@@ -69,7 +69,7 @@ class Wires:
     tolerance: Annotated[float, Gt(0.0)] = 0.01
     c_word_F: Annotated[float, Ge(0.0)] | None = None
     c_bit_F: Annotated[float, Ge(0.0)] | None = None
-    settle_taus: Annotated[float, Interval(ge=4.0, le=100.0)] = 5.0
+    settle_taus: Annotated[float, Interval(ge=4.0, le=20.0)] = 5.0
     current_limit_A: Annotated[float, Gt(0.0)] | None = None
 
     def __post_init__(self) -> None:

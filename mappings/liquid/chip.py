@@ -66,10 +66,9 @@ class LiquidChip:
     array_rows, array_columns : cells of one array; a larger reservoir takes several, whose rows are converted apart
     written_sd : standard deviation of written targets, share of the device's range [1]
     front_end : what takes the current of a bit line at a virtual ground and passes copies, each ``1 / division`` of it,
-        to the membranes beside it (``capacitor``); its swing is the voltage from a membrane's rest to its threshold,
-        its capacitor the membrane; sized for all word lines at once
-    read_supply : where the charge through the cells comes from; its ``noise_V`` acts on membranes, since the board's
-        converter and its reference follow one source
+        to the membranes beside it (``capacitor`` alone); its swing is the voltage from a membrane's rest to its
+        threshold, its capacitor the membrane; sized for all word lines at once
+    read_supply : where the charge through the cells comes from; its ``noise_V`` acts on membranes (``capacitor``) alone
     temperature_K : of the circuit [K]
     circuit : voltages, times and formats of its circuits, by which it is priced
     """
@@ -100,10 +99,10 @@ class LiquidChip:
             self.read_supply.draw_V(self.circuit.v_read_V, self.circuit.node_nm)
         except InputError as error:
             raise ValueError(f"circuit.{error}") from None
-        if self.read_path == "board" and self.read_supply.noise_V not in (0.0, Regulated().noise_V):
+        moves_V = self.read_supply.noise_V
+        if self.read_path == "board" and moves_V not in (0.0, type(self.read_supply).noise_V):
             raise ValueError(
-                "read_supply.noise_V: only read_path: capacitor has it, since the board's sources and converters share "
-                "a reference; leave it out"
+                f"read_supply.noise_V: acts on read_path: capacitor alone, state it beside that (got {moves_V:g})"
             )
         circuit = self.front_end
         unfit = isinstance(circuit, Transimpedance) or (isinstance(circuit, Integrator) and circuit.division is None)

@@ -258,7 +258,7 @@ class Resolver:
         if not lower:
             keys = self.schema.keys(levels)
             if keys:
-                text = f"{dotted((*done, step))}: {self.schema.unknown_key(step, levels)}"
+                text = f"{dotted((*done, step))}: {self.schema.unknown_key((*done, step), levels)}"
             else:
                 text = f"{dotted(done)}: must be {self.schema.allowed(levels)}, which has no keys (got {step})"
             self.problems.append(f"{option.text}: {text}")

@@ -107,10 +107,17 @@ class Schema:
         leaves = self.alternatives(levels)
         return any("properties" in leaf for leaf in leaves) and not any(map(_takes_text, leaves))
 
-    def elsewhere(self, key: str) -> str:
-        """``; did you mean a.b.key?`` where a key of this name exists at another path, else nothing."""
+    def elsewhere(self, typed: Path, root: Node | None = None) -> str:
+        """``; did you mean a.b.key?`` where the last key of ``typed`` exists at another path, else nothing.
+
+        It is looked for in the kind that ``root`` states, since the records of other kinds have other keys.
+        """
+        kind = root.child("kind") if root else None
+        kinds = self.open(self.root).get("discriminator", {}).get("mapping", {})
+        known = kind is not None and isinstance(kind.value, str) and kind.value in kinds
         seen: set[str] = set()
-        front: list[tuple[Path, Level]] = [((), self.root)]
+        front: list[tuple[Path, Level]] = [((), {"$ref": kinds[kind.value]} if kind and known else self.root)]
+        key, same = typed[-1], tuple(step for step in typed if isinstance(step, str) and step != "variants")
         while front:
             path, level = front.pop(0)
             for leaf in self.alternatives([level]):
@@ -118,16 +125,16 @@ class Schema:
                     continue
                 seen.add(leaf.get("title", ""))
                 for name, lower in leaf.get("properties", {}).items():
-                    if name == key:
+                    if name == key and (*path, name) != same:
                         return f"; did you mean {dotted((*path, name))}?"
                     front.append(((*path, name), lower))
         return ""
 
-    def unknown_key(self, key: str, levels: Sequence[Level]) -> str:
-        """The sentence for a key that does not exist here."""
-        keys = self.keys(levels)
+    def unknown_key(self, typed: Path, levels: Sequence[Level], root: Node | None = None) -> str:
+        """The sentence for the last key of a path, which does not exist there, in a configuration ``root``."""
+        key, keys = str(typed[-1]), self.keys(levels)
         moved = f"; it is now {MOVED[key]}" if key in MOVED else ""
-        meant = moved or suggestion(key, keys) or self.elsewhere(key)
+        meant = moved or suggestion(key, keys) or self.elsewhere(typed, root)
         return f"no such key; allowed are {listed(keys)}{meant}"
 
     def allowed(self, levels: Iterable[Level], key: str | int | None = None) -> str:
@@ -178,9 +185,9 @@ class Schema:
         """The line of one problem, with the key by which it is recognised as the same problem met again."""
         kind = details["type"]
         if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-            parent, name = root.find(path[:-1]), str(path[-1])
-            where = parent.keys[name] if parent else root.origin
-            text = self.unknown_key(name, above)
+            parent = root.find(path[:-1])
+            where = parent.keys[str(path[-1])] if parent else root.origin
+            text = self.unknown_key(path, above, root)
             return (str(where), text), f"{where}: {dotted(path)}: {text}"
         if kind in ("union_tag_not_found", "union_tag_invalid"):
             path = (*path, "kind")

@@ -110,9 +110,9 @@ class Template:
         for step in made.steps:
             lower = self.schema.below(levels, 0 if step.startswith("[") else step)
             if not lower:
-                keys = self.schema.keys(levels)
-                text = self.schema.unknown_key(step, levels) if keys else f"must be {self.schema.allowed(levels)}"
-                self.resolver.problems.append(f"{where}: {dotted((*done, step))}: {text}")
+                keys, typed = self.schema.keys(levels), (*done, step)
+                text = self.schema.unknown_key(typed, levels) if keys else f"must be {self.schema.allowed(levels)}"
+                self.resolver.problems.append(f"{where}: {dotted(typed)}: {text}")
                 return None
             levels, done = lower, [*done, step]
         last = next((step for step in reversed(made.steps) if not step.startswith("[")), "")

@@ -202,7 +202,16 @@ class FrontEndDesign:
         for term in self.losses:
             lines.append(BudgetLine(f"gain lost: {term.name}", term.at(line_S), "1", term.equation, term.source))
         squares, ratio = "root of the sum of squares", "((gm/I)^2 A_VT^2 + A_beta^2) (1 + 1/M) / (2 W L), root"
-        arrives = "exp(-T / tau)" if self.settling.sampled else "lag / T (1 - exp(-T / tau)) exp(-settle / tau)"
+        spreads = (
+            ("mirror", self.mirror_sigma, ratio, "pair convention, smaller device W L"),
+            ("capacitor", self.capacitor_sigma, "1 % um / sqrt(area)", "MIM of 130 nm (IHP)"),
+        )
+        division = BudgetLine("division", self.division, "1", "M", "given, or solved from the capacitor")
+        divided = [] if self.division == 1.0 else [division]
+        arrives = "lag / T (1 - exp(-T / tau)) exp(-settle / tau)"
+        sized = ("full scale", "solved from or with division and swing")
+        if self.settling.sampled:
+            arrives, sized = "exp(-T / tau)", ("tau / R", "the longest tau at which a level settles in time")
         noise_V, offset_V = math.sqrt(self.noise_z2(line_S)), self.offset_sigma_z(line_S)
         bias_J = self.bias_A * self.supply_V * load.open_s
         return [
@@ -212,13 +221,10 @@ class FrontEndDesign:
             BudgetLine("noise: all", noise_V * self.volts_per_z, "V", squares, "sum"),
             BudgetLine("offset: all", offset_V * self.volts_per_z, "V", squares, "sum"),
             BudgetLine("gain", self.gain(line_S), "1", "(1 - settling) / (1 + sum of losses)", "sum"),
-            BudgetLine("gain spread: mirror", self.mirror_sigma, "1", ratio, "pair convention, smaller device W L"),
-            BudgetLine(
-                "gain spread: capacitor", self.capacitor_sigma, "1", "1 % um / sqrt(area)", "MIM of 130 nm (IHP)"
-            ),
-            BudgetLine("capacitor", self.capacitor_F, "F", "full scale", "solved from or with division and swing"),
+            *(BudgetLine(f"gain spread: {name}", value, "1", *why) for name, value, *why in spreads if value > 0.0),
+            BudgetLine("capacitor", self.capacitor_F, "F", *sized),
             BudgetLine("capacitor area", self.capacitor_m2, "m2", "C / density", "density by kind of capacitor"),
-            BudgetLine("division", self.division, "1", "M", "given, or solved from the capacitor"),
+            *divided,
             BudgetLine("transistors", self.area_m2, "m2", "gate areas times layout", "layout factor: an estimate"),
             BudgetLine("bias", self.bias_A, "A", "all branches", "settling, gain, noise and peak current"),
             BudgetLine("supply", self.supply_V, "V", "V_dd", "given, or nominal at the node"),

@@ -18,6 +18,7 @@ from configs.yaml_source import load_yaml, parse_mapping
         ("t_clk_s", 1.0, "1e-6"),
         ("v_read_V", 200.0, "200e-3"),
         ("hold_F", 10.0, "10e-6"),
+        ("pair_um2", 250000.0, "250000e-3"),
     ],
 )
 def test_a_slipped_prefix_is_named(name: str, value: float, meant: str) -> None:
@@ -35,10 +36,18 @@ def test_no_quantity_is_infinite(value: float) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("g_max_S", 400e-6), ("g_min_S", 0.0), ("t_s", 3.2e7), ("v_read_V", 0.2), ("bits", 5.0), ("clock_Hz", 1e9)],
+    [
+        *(("g_max_S", 400e-6), ("g_min_S", 0.0), ("t_s", 3.2e7), ("v_read_V", 0.2), ("bits", 5.0), ("clock_Hz", 1e9)),
+        *(("pair_um2", 0.25), ("trim_um2", 3.0), ("gate_F_per_um2", 30e-15), ("current_limit_A_per_m2", 7e9)),
+    ],
 )
 def test_values_as_devices_have_them_pass(name: str, value: float) -> None:
     assert problem_of(name, value) == ""
+
+
+@pytest.mark.parametrize("name", ["pair_um2", "mirror_um2", "trim_um2"])
+def test_an_area_given_in_square_metres_is_implausible(name: str) -> None:
+    assert problem_of(name, 0.25e-12).startswith("is implausible: 0.0001 to 100000 um2 is usual")
 
 
 def test_problems_name_file_line_and_field_and_a_word_lets_them_pass(tmp_path: Path) -> None:

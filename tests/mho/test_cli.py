@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from periphery.prices.leakage import papers
 from tests.mho.command import mho
 from workloads.recordings.clips import LABELS
 
@@ -219,3 +220,21 @@ def test_papers_behind_prices_are_those_of_what_the_layers_use(capsys: pytest.Ca
     assert ramp.startswith("%")
     assert [("every source is here" in text) for text in (ramp, liquid)] == [False, True]
     assert "{a100," in liquid
+
+
+def test_papers_behind_features_and_leakage_are_cited(capsys: pytest.CaptureFixture[str]) -> None:
+    serial, bank, none = (
+        mho(capsys, "cite", "kws_tiny", "--set", f"duty.features={name}")[1]
+        for name in ("mfcc_serial", "filter_bank", "none")
+    )
+    for text in (serial, bank, none):
+        assert all(f"{{{key}," in text for key in papers())
+    shown = [[key for key in ("shan2023aad", "filterbank2023") if f"{{{key}," in text] for text in (serial, bank, none)]
+    assert shown == [["shan2023aad"], ["filterbank2023"], []]
+
+
+def test_validate_refuses_a_period_shorter_than_a_burst(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "short.yaml"
+    file.write_text("extends: kws_tiny\nduty: {period_s: 1.0e-9}\n")
+    said = refused(capsys, "validate", file)
+    assert "short.yaml: variants[ramp_5bit]: duty.period_s: at least" in said

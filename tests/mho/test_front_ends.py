@@ -20,6 +20,16 @@ def test_budget_names_every_figure_with_its_equation(kind: str, capsys: pytest.C
         assert name in heads
 
 
+def test_a_budget_has_no_lines_for_parts_that_the_circuit_has_not_got(capsys: pytest.CaptureFixture[str]) -> None:
+    _, mirrored, _ = mho(capsys, "show", "integrator")
+    _, resistor, _ = mho(capsys, "show", "transimpedance")
+    for name in ("gain spread: mirror", "gain spread: capacitor", "division"):
+        assert f"\n{name} " in mirrored
+        assert f"\n{name} " not in resistor
+    (capacitor,) = (line for line in resistor.splitlines() if line.startswith("capacitor  "))
+    assert "tau / R" in capacitor
+
+
 def test_fields_may_be_set_and_bits_change_the_lsb(capsys: pytest.CaptureFixture[str]) -> None:
     _, plain, _ = mho(capsys, "show", "integrator")
     _, other, _ = mho(capsys, "show", "integrator", "--set", "swing_V=0.32", "--bits", "4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 
 from devices import ChipStreams, InputError, Stream
 from mappings.network.aware import Aware
+from mappings.network.network import MappedNetwork
 from workloads.kws.features import Features, cached_mfcc
 from workloads.kws.hardware import JudgedNetwork, mapped_keywords
 from workloads.kws.model import KeywordNet
@@ -32,6 +34,29 @@ def run(settings: KeywordSpotting, options: RunOptions) -> Result:
         return KeywordRun(settings, options).run()
 
 
+def on_paper(settings: KeywordSpotting) -> Iterator[tuple[KeywordVariant, MappedNetwork]]:
+    """The network without values on each variant's chip: what needs no training is known from it."""
+    net = KeywordNet(settings.model, settings.features.mfcc.n_mfcc, len(LABELS), rng=Stream.root(0)).to("meta")
+    for variant in settings.variants:
+        with named(variant.name):
+            mapped = mapped_keywords(net, variant.chip.without_data(), output_limit=1.0)
+        yield variant, mapped
+
+
+def check(settings: KeywordSpotting) -> None:
+    """Raise ``InputError`` where a burst of a variant takes longer than the period of the duty."""
+    duty = settings.duty
+    if duty is None:
+        return
+    frames = settings.features.mfcc.frames(CLIP_SAMPLES)
+    for variant, mapped in on_paper(settings):
+        every = mapped.actions(steps=frames).values()
+        steps = (1.0 if duty.mode == "continuous" else layer.steps for layer in every)
+        with named(variant.name):
+            burst_s = sum(layer.latency_s * times for layer, times in zip(every, steps, strict=True))
+            duty.at(settings.hop_s).check(burst_s)
+
+
 @dataclass
 class KeywordRun(ExperimentRun[KeywordSpotting]):
     """All splits, all variants, all times."""
@@ -41,6 +66,7 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
     def run(self) -> Result:
         """Data and features, then split by split; where runs share networks, recordings are kept in this process."""
         how, options = self.settings, self.options
+        check(how)
         if how.model.classes and options.weights is None:
             raise InputError("model.classes: the order of classes of a network given with --weights (none was given)")
         if options.stored is not None:
@@ -129,12 +155,6 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
                 chips = mapped_keywords(start, variant.chip, output_limit=1.0).program(rng=rng)
                 for t_s in variant.times_s(self.settings.evaluation.times_s):
                     chips.at(t_s)
-                if (duty := self.settings.duty) is not None:
-                    frames = self.settings.features.mfcc.frames(CLIP_SAMPLES)
-                    every = chips.mapped.actions(steps=frames).values()
-                    steps = (1.0 if duty.mode == "continuous" else layer.steps for layer in every)
-                    burst_s = sum(layer.latency_s * times for layer, times in zip(every, steps, strict=True))
-                    duty.at(self.settings.hop_s).check(burst_s)
 
     def _evaluate(self, variant: KeywordVariant, net: KeywordNet, data: Prepared, rng: Stream) -> JudgedNetwork:
         """One variant on its chips at every time, and once on an ideal chip."""

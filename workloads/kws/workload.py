@@ -13,11 +13,10 @@ from devices import ChipStreams, Stream
 from mappings.cost import price
 from mappings.network.aware import Aware
 from periphery.prices import leakage
-from periphery.prices.component import component
 from workloads.kws.hardware import mapped_keywords
 from workloads.kws.model import KeywordNet
 from workloads.kws.prepare import recordings
-from workloads.kws.run import run
+from workloads.kws.run import check, on_paper, run
 from workloads.kws.settings import KeywordSpotting, NumberFormat
 from workloads.kws.tables import FIGURES
 from workloads.kws.training import Batches, Stage, train
@@ -78,20 +77,15 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def papers(settings: KeywordSpotting) -> set[str]:
-    """Keys behind the prices of what the layers of all variants do, and behind converters' prices."""
-    found: set[str] = set()
-    for variant in settings.variants:
-        chip = variant.chip.without_data()
-        net = KeywordNet(settings.model, settings.features.mfcc.n_mfcc, len(LABELS), rng=Stream.root(0)).to("meta")
-        mapped = mapped_keywords(net, chip, output_limit=1.0)
-        components = mapped.components()
+    """Keys behind the prices of what the layers of all variants do, behind converters' prices and leakage libraries."""
+    found = set(leakage.papers())
+    for variant, mapped in on_paper(settings):
+        chip, components = variant.chip, mapped.components()
         for actions in mapped.actions().values():
             found |= cited(price(actions, node_nm=chip.node_nm, components=components), components)
         if chip.readout == "conventional":
             found.add(chip.adc.price_model)
-    if settings.duty is not None and settings.duty.features != "none":
-        found |= set(component(settings.duty.features).cite)
-    return found.union(leakage.papers())
+    return found
 
 
 KWS = Workload(
@@ -103,6 +97,7 @@ KWS = Workload(
     independent_variants=True,
     number_format=number_format,
     estimate=estimate,
+    check=check,
     cites=papers,
     cites_prices=True,
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from configs.errors import InputError
+from mappings.liquid.chip import MEMBRANE
 from mappings.liquid.liquid import Liquid
 from periphery.front_end import IdealFrontEnd
 from workloads.lsm.binning import Spikes
@@ -29,6 +30,13 @@ def check_front_end(chip: Liquid, path: str) -> None:
             assert chip.map().membranes
         except InputError as error:
             raise InputError(f"{path}.{problem}" for problem in error.problems) from None
+
+
+def unread(chip: Liquid) -> tuple[str, ...]:
+    """What of a chip's description moves no figure on its read path, as sentences for the reader."""
+    if chip.read_path == "board" and chip.front_end != MEMBRANE:
+        return ("front_end changes nothing on the board, whose amplifiers and converters are parts",)
+    return ()
 
 
 def as_software(chip: Liquid) -> Liquid:

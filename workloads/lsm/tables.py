@@ -12,7 +12,7 @@ from mappings.liquid.run import LiquidActivity, LiquidRun
 from workloads.ledger import Ledger, compared
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
-from workloads.lsm.chips import hardware_of
+from workloads.lsm.chips import hardware_of, unread
 from workloads.lsm.cost import beside_gpu, liquid_cost, training_rows
 from workloads.lsm.judge import Answered
 from workloads.lsm.panels import limits, panels
@@ -108,6 +108,7 @@ class LiquidTables(Ledger):
         classes, steps, bits = len(self.recordings.labels), self.spikes.steps, self.experiment.readout.bits
         self.price(variant, liquid_cost(variant.chip, activity, classes=classes, bits=bits))
         self.cite.update((*variant.chip.cite, *variant.chip.device.cite))
+        self.note(*(f"{variant.name}: {sentence}." for sentence in unread(variant.chip)))
         beside = beside_gpu(
             variant.name, variant.chip, self.costs[variant.name]["energy_J"], classes=classes, steps=steps
         )

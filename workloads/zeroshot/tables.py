@@ -12,7 +12,7 @@ from mappings.liquid.run import LiquidRun
 from workloads.ledger import Ledger, compared
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
-from workloads.lsm.chips import hardware_of
+from workloads.lsm.chips import hardware_of, unread
 from workloads.priced import Priced
 from workloads.recordings.events import Recordings
 from workloads.result import INTERVAL, SHARE, Comparison, Data, Panel, Quality, Result, VariantResult
@@ -88,6 +88,7 @@ class ZeroShotTables(Ledger):
         self.price(variant, *costs)
         for chip in variant.chip.each():
             self.cite.update((*chip.cite, *chip.device.cite))
+            self.note(*(f"{variant.name}: {sentence}." for sentence in unread(chip)))
         for sense, run, seen in activity:
             counts = run.counts.numpy()
             self.note_silence(f"{variant.name}, {sense}", counts)

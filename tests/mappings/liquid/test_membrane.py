@@ -17,7 +17,7 @@ from mappings.liquid.run import LineSpikes
 from mappings.liquid.step import on_grid
 from periphery.front_end import Integrator, Transimpedance
 from periphery.prices.scaling import nominal_supply_V
-from periphery.supply import Rail, Regulated
+from periphery.supply import Rail, ReadSupply, Regulated
 from tests.mappings.liquid.test_actions import BUSY, counts
 from tests.mappings.liquid.test_liquid import QUIET, _noise
 from tests.quiet import COLUMN
@@ -130,3 +130,12 @@ def test_membranes_need_a_division_and_a_read_voltage_that_the_supply_gives() ->
         assert replace(Liquid(), front_end=front_end).read_path == "board"
     with pytest.raises(ValueError, match=r"circuit.v_read_V: at most 0\.864 V"):
         replace(PAPER, circuit=replace(PAPER.circuit, v_read_V=0.9), device=FormedTaOx(read_voltage_max_V=2.0))
+
+
+@pytest.mark.parametrize("supply", [Regulated, Rail])
+def test_noise_of_the_read_voltage_is_refused_where_nothing_reads_it(supply: type[ReadSupply]) -> None:
+    for moves_V in (0.0, supply.noise_V):
+        assert Liquid(read_supply=supply(noise_V=moves_V)).read_path == "board"
+    with pytest.raises(ValueError, match=r"read_supply.noise_V: acts on read_path: capacitor alone.* \(got 0.001\)"):
+        Liquid(read_supply=supply(noise_V=1e-3))
+    assert Liquid(read_path="capacitor", read_supply=supply(noise_V=1e-3)).read_supply.noise_V == 1e-3

@@ -53,6 +53,8 @@ from workloads import AnyExperiment
         ("ramp_front_end: {swing_V: 0.4}", "ramp_front_end.swing_V: is that of front_end, 0.5 V"),
         ("temperature_K: 450", "temperature_K: 250 to 410 K, 50 K beyond those at which the leakage of the library"),
         ("{temperature_K: 400, front_end: {gm_per_I: 25}}", "front_end.gm_per_I: at most 21.6 /V at 400 K"),
+        ("wires: {kind: ohms, settle_taus: 0.5}", "wires.settle_taus: must be a number from 4 to 20 (got 0.5)"),
+        ("wires: {kind: node, settle_taus: 21}", "wires.settle_taus: must be a number from 4 to 20 (got 21)"),
     ],
 )
 def test_a_circuit_that_does_not_close_is_refused_with_what_would_do(tmp_path: Path, body: str, problem: str) -> None:
@@ -98,3 +100,35 @@ def test_liquids_and_sparse_tiles_are_refused_with_file_line_and_variant(
     (line,) = refused.value.problems
     assert f": variants[0].chip.{problem}" in line
     assert ".yaml:" in line
+
+
+@pytest.mark.parametrize(
+    ("experiment", "option"),
+    [
+        ("nmnist_tiny", "chip.leakage_library=sky130_lp"),
+        ("spgemm_tiny", "chip.leakage_library=sky130_lp"),
+        ("spgemm_tiny", "variants[0].chip.leakage_library=sky130_lp"),
+        ("kws_tiny", "chip.front_end={kind: transimpedance, division: 3.0}"),
+    ],
+)
+def test_a_key_is_never_proposed_where_it_was_typed(experiment: str, option: str) -> None:
+    with pytest.raises(InputError) as refused:
+        read(experiment, AnyExperiment, sets=(option,))
+    assert "no such key; allowed are" in refused.value.problems[0]
+    assert "did you mean" not in refused.value.problems[0]
+
+
+def test_a_key_is_proposed_from_the_experiments_own_kind(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("extends: nmnist_tiny\narray_rows: 64\nhidden: 8\n")
+    with pytest.raises(InputError) as refused:
+        read(str(file), AnyExperiment)
+    rows, hidden = refused.value.problems
+    assert rows.endswith("; did you mean chip.array_rows?")
+    assert "did you mean" not in hidden
+
+
+@pytest.mark.parametrize("factor", [0.5, 101])
+def test_power_switches_divide_leakage_by_1_to_100(factor: float) -> None:
+    with pytest.raises(InputError, match=r"duty.gating.factor: must be a number from 1 to 100 \(got"):
+        read("kws_tiny", AnyExperiment, sets=(f"duty.gating={{factor: {factor}}}",))

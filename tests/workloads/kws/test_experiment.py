@@ -16,6 +16,7 @@ from devices import PCM, InputError, Stream, TaOx
 from mappings.chip import Chip, Compensation, Weights
 from periphery import RampColumn
 from workloads import KeywordSpotting, Result, RunOptions
+from workloads.duty import Duty
 from workloads.kws.augment import Augmentation
 from workloads.kws.model import KeywordModel, KeywordNet
 from workloads.kws.run import run
@@ -108,6 +109,15 @@ def test_a_mean_over_more_steps_than_there_are_frames_is_refused() -> None:
         experiment(model=KeywordModel(hidden=12, readout_steps=52))
     with pytest.raises(InputError, match=r"model\.classes: each of yes, .* is named once \(got yes\)"):
         experiment(model=KeywordModel(hidden=12, classes=("yes",)))
+
+
+def test_a_burst_longer_than_its_period_is_refused_before_recordings_are_read(tmp_path: Path) -> None:
+    settings = experiment(duty=Duty(mode="window", period_s=1e-9))
+    message = r"variants\[taox\]: duty.period_s: at least [\d.e-]+ s, which a burst takes in mode window"
+    with pytest.raises(InputError, match=message):
+        run(settings, RunOptions(data=tmp_path / "nothing.zip"))
+    with pytest.raises(InputError, match=r"nothing\.zip"):
+        run(experiment(duty=Duty(mode="window", period_s=1.0)), RunOptions(data=tmp_path / "nothing.zip"))
 
 
 def test_same_seed_gives_the_same_metrics(tones: Path, result: Result) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from devices import FormedTaOx, InputError, Stream
 from devices.effects import Stuck
+from mappings.liquid.chip import MEMBRANE
 from mappings.liquid.liquid import Liquid
 from mho.console import summary
 from mho.runner import run as run_experiment
@@ -17,7 +18,7 @@ from periphery.neurons.lif import LIF
 from workloads import LiquidStateMachine, Result, RunOptions, ZeroShot
 from workloads.lsm.binning import Binning, binned
 from workloads.lsm.breaking import SWEPT, OperatingPoint, ParameterSweep, points
-from workloads.lsm.chips import as_software
+from workloads.lsm.chips import as_software, unread
 from workloads.lsm.data import EventData
 from workloads.lsm.readout import Logistic, Ridge
 from workloads.lsm.run import run as run_liquid
@@ -170,6 +171,12 @@ def test_software_does_not_know_how_a_chip_is_read() -> None:
     worse = replace(SMALL, pairing="pairs", read_path="capacitor", device=FormedTaOx(effects=(Stuck(off_rate=0.1),)))
     assert as_software(worse) == as_software(SMALL)
     assert as_software(replace(SMALL, gain_per_uS=0.06)) != as_software(SMALL)
+
+
+def test_a_front_end_of_ones_own_that_the_board_has_not_got_is_noted() -> None:
+    own = replace(Liquid(), front_end=replace(MEMBRANE, swing_V=0.4))
+    assert [len(unread(chip)) for chip in (Liquid(), own, replace(own, read_path="capacitor"))] == [0, 1, 0]
+    assert unread(own)[0].startswith("front_end changes nothing on the board")
 
 
 def test_a_liquid_in_which_nothing_fires_is_noted_and_not_only_its_accuracy(moving_bars: Path) -> None:
