@@ -76,7 +76,7 @@ def test_a_circuit_that_does_not_close_is_refused_with_what_would_do(tmp_path: P
             "read_path: capacitor, circuit: {v_read_V: 0.2}, front_end: {virtual_ground_V: 0.8}",
             "circuit.v_read_V: at most 0.164 V above a virtual ground",
         ),
-        ("nmnist_tiny", "read_supply: {noise_V: 0.01}", "read_supply.noise_V: only read_path: capacitor has it"),
+        ("nmnist_tiny", "read_supply: {noise_V: 0.01}", "read_supply.noise_V: acts on read_path: capacitor alone"),
         ("spgemm_tiny", "front_end: {length_um: 0.001}", "front_end.length_um: at least 0.016"),
         ("spgemm_tiny", "front_end: {bias_A: 1e-9}", "front_end.bias_A: more than"),
         ("spgemm_tiny", "front_end: {swing_V: 0.7}", "front_end.swing_V: at most 0.65 V"),
