@@ -97,6 +97,15 @@ class Ledger:
         """Sentences that the reader must see, each once."""
         self.notes += [each for each in dict.fromkeys(sentences) if each not in self.notes]
 
+    def _together(self) -> tuple[str, ...]:
+        """The notes, one for all variants of which the same is said."""
+        names = {variant.name for variant in self.experiment.each}
+        of: dict[str, list[str]] = {}
+        for note in self.notes:
+            name, colon, rest = note.partition(": ")
+            of.setdefault(rest if colon and name in names else note, []).append(name if name in names else "")
+        return tuple(f"{', '.join(said)}: {text}" if said[0] else text for text, said in of.items())
+
     def note_device(self, device: str, what: str) -> None:
         """Note that a device other than the CPU changes nothing for ``what`` is simulated."""
         if device != "cpu":
@@ -211,7 +220,7 @@ class Ledger:
             metrics=dict(figures),
             variants=tuple(variants),
             comparisons=tuple(comparisons),
-            notes=tuple(self.notes),
+            notes=self._together(),
             **more,
         )
 

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from mappings.sparse.exact.product import partial_products, spgemm
 from mappings.sparse.tiles import kernel
 from mappings.sparse.tiles.chip import SparseChip
-from mappings.sparse.tiles.front_end import SETTLE_CLOCKS
 from mappings.sparse.tiles.merging import hash_windows
 from mappings.sparse.tiles.product import ProductLayout, clocks_of, rest_load_S
 from periphery.prices.component import component
@@ -133,7 +132,7 @@ def count(product: ProductLayout, pattern: Any | None = None, *, threads: int = 
         chip.columns_per_adc,
         chip.tiles,
         *clocks_of(chip),
-        SETTLE_CLOCKS,
+        float(chip.front_end.settle_clocks),
         chip.driver.t_clk_s,
         chip.converter.latency_s,
         *rest_load_S(product),

@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from mappings.sparse.exact.product import partial_products
 from mappings.sparse.tiles.chip import SparseMapping
 from mappings.sparse.tiles.counting import SparseCounts, count, write_s
-from mappings.sparse.tiles.front_end import SETTLE_CLOCKS
 from mappings.sparse.tiles.layout import TileMap
 from mappings.sparse.tiles.product import ProductLayout, canonical
 from mappings.tile import TileGrid
@@ -230,7 +229,7 @@ def _counts(lengths: Lengths, mapping: SparseMapping, model: _Expected) -> Spars
     rounds = model.activations * len(parts) * max(1.0, per_read / max(turns, 1e-30))
     driven = driver.drive_clocks(bits) / (2 if driver.phases(bits) % 2 == 0 else 1)
     apart = driver.phases(bits) if driver.digital_accumulation else 1
-    clocks = model.activations * (driven + SETTLE_CLOCKS * apart)
+    clocks = model.activations * (driven + chip.front_end.settle_clocks * apart)
     g_min_S, window_S = chip.device.g_min_S, chip.device.g_max_S - chip.device.g_min_S
     fill = nnz_b / max(1.0, tiles * chip.rows)
     load_S = (chip.values_per_row * parts.planes + parts.references) * g_min_S + fill * window_S

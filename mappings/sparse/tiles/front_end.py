@@ -19,9 +19,6 @@ from mappings.chip_wires import CELL_F, CELL_NM
 from mappings.sparse.tiles.chip import SparseChip
 from periphery.front_end import ColumnLoad, FrontEndDesign
 
-SETTLE_CLOCKS = 1.0
-"""Clock periods that a column has to settle after its last pulse, before each conversion."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Activation:
@@ -68,7 +65,7 @@ def circuits(chip: SparseChip, what: Activation) -> tuple[FrontEndDesign, ...]:
             peak_A=read_V * (sum_S + what.rows * chip.device.g_min_S),
             drive_s=what.clocks * driver.t_clk_s,
             phases_cancel=False,
-            settle_s=SETTLE_CLOCKS * driver.t_clk_s,
+            settle_s=chip.front_end.settle_clocks * driver.t_clk_s,
         )
         found.append(chip.front_end.design(load))
     return tuple(found)
