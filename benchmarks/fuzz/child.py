@@ -125,7 +125,8 @@ class Child:
         trace = _first_traceback(errors, [path for path in new if path.suffix in ("", ".txt", ".md", ".log", ".json")])
         sort, where = _sorted(status, trace, errors, hangs=hangs)
         if sort in ("ok", "refused", "failed"):
-            reason = self._reason(sort, new, set(self.before) - set(after), errors, seconds, resident)
+            said = errors if self.case.arguments else output  # without a command, mho prints its help
+            reason = self._reason(sort, new, set(self.before) - set(after), said, seconds, resident)
             sort, where = reason or (sort, where)
         text = f"{output}\n{errors}" if trace in errors else f"{output}\n{errors}\n{trace}"
         return Outcome(
@@ -145,6 +146,7 @@ class Child:
         self, sort: str, new: list[Path], gone: set[Path], errors: str, seconds: float, resident: int
     ) -> tuple[str, str] | None:
         """The fault of an input that was accepted or refused without a crash, if there is one."""
+        command = " ".join(("mho", *self.case.arguments[:1]))
         free = [self.top / "cache", self.work / "out", *(self.work / name for name in self.case.writable)]
         outside = [path for path in (*new, *gone) if not any(path.is_relative_to(place) for place in free)]
         if outside:
@@ -152,28 +154,28 @@ class Child:
         if sort == "failed" and "out of memory" in errors:
             return (
                 "memory",
-                f"mho {self.case.arguments[0]}: {errors[errors.index('out of memory') :][:60].splitlines()[0]}",
+                f"{command}: {errors[errors.index('out of memory') :][:60].splitlines()[0]}",
             )
         if resident > RESIDENT_BYTES:
-            return "memory", f"mho {self.case.arguments[0]}: {resident / (1 << 30):.1f} GB"
+            return "memory", f"{command}: {resident / (1 << 30):.1f} GB"
         if sort == "refused" and seconds > REFUSAL_S:
-            return "slow", f"mho {self.case.arguments[0]}: {seconds:.0f} s to a refusal"
+            return "slow", f"{command}: {seconds:.0f} s to a refusal"
         if sort == "ok":
             if self.case.infinite:
                 return "infinity", re.sub(r"\.\d+|\[\d+\]", "", self.case.about)
             for path in new:
                 pattern = _INFINITE.get(path.suffix)
                 if pattern and pattern.search(_read(path)):
-                    return "infinity", f"mho {self.case.arguments[0]}: NaN or infinity in {path.name}"
+                    return "infinity", f"{command}: NaN or infinity in {path.name}"
         if sort in ("refused", "failed"):
             lines = [line for line in errors.splitlines() if line.startswith("mho: ")]
             usage = "Usage: " in errors
             if not lines and not usage:
-                return "unclear", f"mho {self.case.arguments[0]}: ends without a sentence"
+                return "unclear", f"{command}: ends without a sentence"
             if any(len(line) > SENTENCE_CHARACTERS for line in lines) and not usage:
                 return (
                     "unclear",
-                    f"mho {self.case.arguments[0]}: a sentence of more than {SENTENCE_CHARACTERS} characters",
+                    f"{command}: a sentence of more than {SENTENCE_CHARACTERS} characters",
                 )
         return None
 
