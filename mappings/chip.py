@@ -193,6 +193,9 @@ class Chip:
     lanes : digital units that work side by side on the cell state and on look-ups
     leakage_library : standard cells of which the digital part is made, for its leakage alone; energy, delay and area
         stay those of ``node_nm``
+    rounding : ``codes``; or ``none`` (an idealisation, for checking a conversion): inputs, states and outputs are neither
+        rounded nor clipped, and front ends and converters give the function of the charge, whatever the circuit; costs
+        are those of ``bits``
     temperature_K : temperature of the whole chip while it is read: ``temperature`` effects of its cells and the
         comparators take it, so that it need be said once; None takes that of the effects, else 300 [K]
     """
@@ -221,6 +224,7 @@ class Chip:
     output: OutputConverter = OutputConverter()
     lanes: Annotated[int, Interval(ge=1, le=65536)] = 4
     leakage_library: Library = "aladdin"
+    rounding: Literal["codes", "none"] = "codes"
     temperature_K: Annotated[float, Gt(0.0)] | None = None
 
     def __post_init__(self) -> None:
@@ -230,6 +234,11 @@ class Chip:
             raise ValueError(
                 f"comparator.{named[0]}: only comparators that watch a ramp have it, and readout: conventional has "
                 "none; leave it out, or take readout: ramp"
+            )
+        if self.rounding == "none" and (self.driver.kind != "pwm" or self.compensation.mode != "off"):
+            raise ValueError(
+                "rounding: none leaves pulse widths as they are and has no codes by which drift is measured; take "
+                f"driver: pwm and compensation.mode: off (got {self.driver.kind} and {self.compensation.mode})"
             )
         if isinstance(self.ramp_front_end, Transimpedance):
             raise ValueError(
@@ -291,6 +300,13 @@ class Chip:
         records = with_library(load_components(), self.leakage_library, self.read_K)
         return with_cells(records, self.node_nm, weights=self.weights.device.kind, ramp=self.ramp.device.kind)
 
+    def counts(self, x: torch.Tensor) -> torch.Tensor:
+        """Inputs ``x``, any shape, in clock periods of the word lines: whole ones within the driver's range, unless
+        this chip rounds nothing."""
+        if self.rounding == "none":
+            return x / self.driver.lsb(self.bits)
+        return self.driver.counts(x, self.bits)
+
     @property
     def adc_bits(self) -> int:
         """Resolution of the conventional converter."""
@@ -338,6 +354,8 @@ class Chip:
     def read_supply_noise(self) -> float:
         """Relative standard deviation of the read voltage from a product to its conversion: of both where a ramp or a
         ratiometric converter has the same supply, else of the product alone [1]."""
+        if self.rounding == "none":
+            return 0.0
         both = self.readout == "ramp" or self.adc.converter.ratiometric
         return math.sqrt(2.0 if both else 1.0) * self.read_supply.noise_V / self.driver.v_read_V
 
@@ -381,6 +399,13 @@ class Chip:
     def without_data(self) -> Chip:
         """The same chip with ranges and levels that follow no data, as an output layer has whose range is given."""
         return replace(self, ramp=replace(self.ramp, levels="uniform"), adc=replace(self.adc, calibration=None))
+
+    def unrounded(self) -> Chip:
+        """The same cells and formats, with front ends that are ideal where this chip rounds nothing."""
+        if self.rounding == "codes":
+            return self
+        ideal = IdealFrontEnd(swing_V=self.front_end.swing_V)
+        return replace(self, front_end=ideal, ramp_front_end=ideal)
 
     def plain(self) -> Chip:
         """An ideal chip of the same formats: pairs, pulse widths, ramps of ideal cells, whole sums."""

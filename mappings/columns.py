@@ -14,7 +14,7 @@ from mappings.chip import Chip
 from mappings.front_end import ramp_load
 from mappings.matrix import MatrixRead, PreActivation
 from periphery import Function, LookUpConverter, RampColumn, RampConversion, RampConverter, RampDesign, thresholds
-from periphery.adc.base import BuiltADC
+from periphery.adc.base import BuiltADC, with_noise
 from periphery.adc.kinds import Quantiser
 from periphery.functions.function import output_levels
 from periphery.ramp.cells import Ramp
@@ -161,6 +161,20 @@ class MappedConverter:
 
 
 @dataclass(frozen=True)
+class Unrounded:
+    """Converters that round nothing: a "code" is the pre-activation itself, and its value the function of it."""
+
+    function: Function
+
+    def values(self, codes: torch.Tensor) -> torch.Tensor:
+        """Values of pre-activations, same shape."""
+        return self.function.f(codes)
+
+
+Conversion = RampConversion | LookUpConverter | Unrounded
+
+
+@dataclass(frozen=True)
 class GroupConverter:
     """The converters of one group as built on every chip: ramps with comparators, or linear converters and a table.
 
@@ -183,8 +197,10 @@ class GroupConverter:
         """The ramp on paper, or None for a linear converter."""
         return None if self.ramp is None else self.ramp.ramp.design
 
-    def at(self, t_s: float, factor: torch.Tensor | float = 1.0) -> RampConversion | LookUpConverter:
+    def at(self, t_s: float, factor: torch.Tensor | float = 1.0) -> Conversion:
         """The converters at ``t_s``; ``factor`` (a number or ``(chips, ramps, 1)``) scales the reference."""
+        if self.mapped.chip.rounding == "none":
+            return Unrounded(self.group.function)
         if self.ramp is not None:
             return self.ramp.read(t_s, factor)
         mapped, chip = self.mapped, self.mapped.chip
@@ -256,7 +272,7 @@ def range_z(chip: Chip, functions: list[tuple[Function, int]]) -> float:
 
 
 def codes_of(
-    conversion: RampConversion | LookUpConverter,
+    conversion: Conversion,
     group: ColumnGroup,
     parts: Sequence[PreActivation],
     noise: BlockNoise,
@@ -278,6 +294,9 @@ def codes_of(
     ]
     if trim is not None:
         trim = trim[:, None].to(gathered[0][0].dtype)
+    if isinstance(conversion, Unrounded):
+        total = torch.stack([with_noise(z, variance, 0.0, noise) for z, variance, _ in gathered]).sum(0)
+        return total if trim is None else total / trim
     if len(gathered) == 1 and not isinstance(conversion, LookUpConverter):
         z, variance, _ = gathered[0]
         if trim is not None:
@@ -333,8 +352,13 @@ class ColumnsRead:
 
     matrix: MatrixRead
     groups: tuple[ColumnGroup, ...]
-    conversions: tuple[RampConversion | LookUpConverter, ...]
+    conversions: tuple[Conversion, ...]
     trims: tuple[torch.Tensor | None, ...]
+
+    @property
+    def rounds(self) -> bool:
+        """Whether inputs are whole clock periods and outputs codes."""
+        return not isinstance(self.conversions[0], Unrounded)
 
     @classmethod
     def of(
@@ -381,7 +405,9 @@ class ColumnsRead:
             activity.drive(counts[:, : activity.valid], self.matrix.driver, self.matrix.bits)
             for k in used:
                 activity.record(str(k), parts[0].z)
-                activity.add("gate_compare_steps", self.groups[k].scatter(codes[k])[:, : activity.valid] + 1)
+                if not isinstance(self.conversions[k], Unrounded):
+                    steps = self.groups[k].scatter(codes[k])[:, : activity.valid] + 1
+                    activity.add("gate_compare_steps", steps)
         return list(codes.values())
 
     def values(self, codes: Sequence[torch.Tensor]) -> list[torch.Tensor]:

@@ -14,7 +14,7 @@ from devices import BlockNoise, Cells, ChipStreams, InputError, Stream
 from mappings.actions import ActionLedger, Actions
 from mappings.activity import Activity
 from mappings.chip import Chip
-from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, GroupConverter, MappedConverter
+from mappings.columns import ColumnGroup, ColumnsRead, Conversion, DriftFactors, GroupConverter, MappedConverter
 from mappings.compensation import followed_factor, measured_factors
 from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, WordFormat, WrittenCells
 from mappings.front_end import MappedFrontEnd, circuit_of, mean_circuit, ramp_load, state_load
@@ -22,7 +22,7 @@ from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix, check_
 from mappings.network.assumed import Assumed
 from mappings.step import Charge, ColumnCircuit, LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
-from periphery import LookUpConverter, RampConversion, RampDesign
+from periphery import RampDesign
 from periphery.drivers.base import full_scale
 from periphery.front_end import FrontEndDesign
 from periphery.prices.adc import adc_component
@@ -215,6 +215,8 @@ class MappedMatrixLayer(MappedLayer):
         load = state_load(self.chip, self.state_pair_S, 2 ** (self.chip.bits - 1), range_z)
         return self.chip.design_of_ramps(load)
 
+
+
     def _ramp_lines(self) -> int:
         """Word lines of all ramps: those of the steps for each tile that a group is on, those of bias cells for each
         ramp."""
@@ -392,7 +394,8 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         """The way back of the cell states at ``t_s``: cells, and the integrator of each with its mirrors and capacitor,
         drawn once."""
         assert self.state_cells is not None
-        chip, design, rng = self.mapped.chip, self.mapped.state_design(), self.rng.child("state integrators")
+        chip, rng = self.mapped.chip, self.rng.child("state integrators")
+        design = replace(self.mapped, chip=chip.unrounded()).state_design()
         device, supply = chip.ramp.device, chip.driver.supply_gain
         cells_S, span_S = device.conductance_S(self.state_cells, t_s), device.g_max_S - device.g_min_S
         hidden = cells_S.shape[-1]
@@ -473,7 +476,7 @@ class StateRead:
     """
 
     group: ColumnGroup
-    conversion: RampConversion | LookUpConverter
+    conversion: Conversion
     gain: torch.Tensor
     variance: torch.Tensor
     white: torch.Tensor
@@ -514,7 +517,7 @@ class MatrixLayerRead(LayerRead):
             raise InputError(f"inputs: the layer takes {allowed} clock periods (got {shape})")
         top = full_scale(self.columns.matrix.bits)
         largest = float(inputs.abs().max()) if inputs.numel() else 0.0
-        if not largest <= top * (1 + 1e-6):
+        if not (largest <= top * (1 + 1e-6) or (not self.columns.rounds and largest < math.inf)):
             raise InputError(
                 f"inputs: must be from {-top} to {top} clock periods, as driver.counts makes them (got {largest:g})"
             )

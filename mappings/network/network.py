@@ -45,7 +45,7 @@ class LayerNode:
         for name in self.takes:
             values, words_of = words[name]
             if words_of != wanted:
-                values = chip.driver.counts(values if words_of is None else values * words_of.lsb, chip.bits)
+                values = chip.counts(values if words_of is None else values * words_of.lsb)
             found.append(values)
         counts = found[0] if len(found) == 1 else torch.cat(found, dim=-1)
         return counts if self.mean is None else self.mean.apply(counts)

@@ -70,10 +70,12 @@ class RecurrentRead(MatrixLayerRead):
 
     def _pulses(self, h: torch.Tensor) -> torch.Tensor:
         """Pulse widths that feed ``h`` back to the word lines; the driver's range limits them."""
-        return self.chip.driver.counts(h, self.chip.bits)
+        return self.chip.counts(h)
 
     def _stored(self, c: torch.Tensor) -> torch.Tensor:
         """A cell state as its register keeps it: whole steps, saturating."""
+        if self.chip.rounding == "none":
+            return c
         state = self.chip.state
         lsb = 2.0 * state.limit / 2**state.bits
         return torch.round(c / lsb).mul_(lsb).clamp_(-state.limit, state.limit - lsb)
@@ -82,11 +84,14 @@ class RecurrentRead(MatrixLayerRead):
         """tanh of the cell state: a pulse into one cell pair per unit and the second ramp, or a look-up."""
         if self.state is None:
             table = self.columns.conversions[-1]
-            assert isinstance(table, LookUpConverter)
+            if not isinstance(table, LookUpConverter):
+                return table.values(c)
             return table.values(table.look_up(c))
         group, conversion, top = self.state.group, self.state.conversion, 2 ** (self.chip.bits - 1) - 1
         per_clock = top / self.chip.state.drive_limit
-        pulses = torch.round(c * per_clock).clamp_(-top, top)
+        pulses = c * per_clock
+        if self.chip.rounding == "codes":
+            pulses = pulses.round_().clamp_(-top, top)
         variance = (pulses.square() * (self.state.variance / per_clock**2)).add_(self.state.white)
         z = (pulses * (self.state.gain / per_clock)).add_(self.state.offset)
         if (moved := self.chip.read_supply_noise) > 0.0:
@@ -97,5 +102,6 @@ class RecurrentRead(MatrixLayerRead):
             real = slice(activity.valid)
             activity.add("state_pulses", pulses[:, real] != 0)
             activity.add("state_clocks", pulses[:, real].abs())
-            activity.add("state_compare_steps", group.scatter(codes)[:, real] + 1)
+            if self.columns.rounds:
+                activity.add("state_compare_steps", group.scatter(codes)[:, real] + 1)
         return group.scatter(conversion.values(codes))
