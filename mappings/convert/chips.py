@@ -1,0 +1,197 @@
+"""The four steps of a converted network: where it goes, as it is written, and as its chips are read.
+
+On chips the graph runs one block of samples at a time. Every value behind the first layer has a leading dimension of
+chips; digital calls are mapped over it (``torch.vmap``), so that they see what the module's author wrote them for.
+"""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx
+
+from devices import ChipStreams, InputError
+from mappings.activity import Activity
+from mappings.chip import Chip
+from mappings.convert.lower import entry
+from mappings.convert.tiles import TileModule
+from mappings.convert.trace import Traced, outputs_of
+from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead, ProgrammedMatrixLayer
+from mappings.step import StepActivity
+from periphery.prices.component import Component
+
+BLOCK = 64
+"""Samples that share one stream of read noise: what a sample sees does not depend on how many are evaluated at once."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A lowered network: its graph, its layers by name, and the chip of each."""
+
+    traced: Traced
+    tiles: dict[str, TileModule]
+    chips: dict[str, Chip]
+
+    def map(self) -> MappedNetwork:
+        """Find where every layer goes, with its present weights and ranges."""
+        layers, problems = {}, []
+        for name, tile in self.tiles.items():
+            try:
+                layers[name] = tile.map(self.chips[name])
+            except InputError as error:
+                problems += [f"{name}: {problem}" for problem in error.problems]
+        if problems:
+            raise InputError(problems)
+        return MappedNetwork(self, layers)
+
+
+@dataclass(frozen=True)
+class MappedNetwork:
+    """Where every layer of a network goes."""
+
+    graph: Graph
+    layers: dict[str, MappedMatrixLayer]
+
+    def components(self) -> dict[str, Component]:
+        """The price list, with the converters that the chips name."""
+        found: dict[str, Component] = {}
+        for layer in self.layers.values():
+            found |= layer.components()
+        return found
+
+    def program(self, *, rng: ChipStreams) -> ProgrammedNetwork:
+        """Write every layer once on each chip of ``rng``."""
+        layers = {name: layer.program(rng=rng.child(name)) for name, layer in self.layers.items()}
+        return ProgrammedNetwork(self, layers, rng)
+
+
+@dataclass(frozen=True)
+class ProgrammedNetwork:
+    """A network as written on a batch of chips."""
+
+    mapped: MappedNetwork
+    layers: dict[str, ProgrammedMatrixLayer]
+    rng: ChipStreams
+
+    def at(self, t_s: float) -> NetworkRead:
+        """The same chips ``t_s`` seconds after they were written.
+
+        A layer that measures no drift itself follows the mean factor of the layers that its inputs come from.
+        """
+        reads: dict[str, MatrixLayerRead] = {}
+        before = sources(self.mapped.graph)
+        for name, layer in self.layers.items():
+            factors = [factor for source in before[name] if source in reads for factor in reads[source].factors]
+            reads[name] = layer.at(t_s, before=factors)
+        return NetworkRead(self.mapped, reads, self.rng.child("read", float(t_s).hex()))
+
+    def observed(self, activity: Mapping[str, Activity]) -> dict[str, StepActivity]:
+        """Means per step of what every layer was observed to do."""
+        return {name: layer.observed(activity[name]) for name, layer in self.layers.items()}
+
+
+@dataclass(frozen=True)
+class NetworkRead:
+    """A network's chips at one time: call it as the module, for outputs with a leading dimension of chips."""
+
+    mapped: MappedNetwork
+    layers: dict[str, MatrixLayerRead]
+    rng: ChipStreams
+
+    def __call__(
+        self, *x: torch.Tensor, first: int = 0, activity: dict[str, Activity] | None = None
+    ) -> Any:
+        """Outputs ``(chips, ...)`` for inputs as the module takes them.
+
+        ``first``: number of the first block of samples, where ``x`` goes on from others; ``activity`` adds up what
+        every layer did, by name. Raises InputError for another number of inputs.
+        """
+        traced = self.mapped.graph.traced
+        if len(x) != traced.inputs:
+            raise InputError(f"inputs: the network takes {traced.inputs} (got {len(x)})")
+        size = x[0].shape[traced.batch_dim]
+        parts = []
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="There is a performance drop")  # of calls vmap runs one by one
+            for number, start in enumerate(range(0, size, BLOCK)):
+                some = [one.narrow(traced.batch_dim, start, min(BLOCK, size - start)) for one in x]
+                parts.append(self._block(some, first + number, activity))
+        return traced.together(
+            [torch.cat([part[k] for part in parts], dim=dim + 1) for k, dim in enumerate(traced.output_batch)]
+        )
+
+    def _block(
+        self, x: Sequence[torch.Tensor], block: int, activity: dict[str, Activity] | None
+    ) -> list[torch.Tensor]:
+        """Outputs of one block of samples, ``(chips, ...)`` each."""
+        graph, chips = self.mapped.graph, len(self.rng)
+        module, inputs = graph.traced.graph, iter(x)
+        values: dict[fx.Node, Any] = {}
+        on_chips: set[fx.Node] = set()
+        for node in module.graph.nodes:
+            if node.op == "placeholder":
+                values[node] = next(inputs)
+            elif node.op == "get_attr":
+                values[node] = operator.attrgetter(str(node.target))(module)
+            elif node.op == "call_module":
+                tile = module.get_submodule(str(node.target))
+                assert isinstance(tile, TileModule)
+                given = [
+                    None if one is None else values[one] if one in on_chips else values[one][None] for one in node.args
+                ]
+                did = None if activity is None else activity.setdefault(tile.name, Activity())
+                values[node] = tile.run(
+                    self.layers[tile.name], given, chips=chips, rng=self.rng.child(node.name), block=block, activity=did
+                )
+                on_chips.add(node)
+            elif node.op == "call_function":
+                values[node] = self._digital(node, values, on_chips)
+            else:
+                return [
+                    values[one] if one in on_chips else values[one].expand(chips, *values[one].shape)
+                    for one in outputs_of(module.graph)
+                ]
+        raise AssertionError("a graph ends with its output")
+
+    @staticmethod
+    def _digital(node: fx.Node, values: dict[fx.Node, Any], on_chips: set[fx.Node]) -> Any:
+        """A digital call, for every chip at once where its inputs differ from chip to chip."""
+        many = [one for one in node.all_input_nodes if one in on_chips]
+        if not many:
+            return node.target(*fx.map_arg(node.args, values.get), **fx.map_arg(node.kwargs, values.get))  # type: ignore[operator]
+        if node.target is torch.ops.aten.sym_size.int:
+            return values[many[0]].shape[1:][node.args[1]]
+        on_chips.add(node)
+        if node.target in (operator.getitem, entry):
+            return values[many[0]][node.args[1]]
+
+        def one_chip(*of_chip: Any) -> Any:
+            here = dict(zip(many, of_chip, strict=True))
+
+            def value(one: fx.Node) -> Any:
+                return here[one] if one in here else values[one]
+
+            return node.target(*fx.map_arg(node.args, value), **fx.map_arg(node.kwargs, value))  # type: ignore[operator]
+
+        return torch.vmap(one_chip)(*(values[one] for one in many))
+
+
+def sources(graph: Graph) -> dict[str, list[str]]:
+    """For each layer the names of those from which its inputs come, through digital calls or straight."""
+    behind: dict[fx.Node, list[str]] = {}
+    found: dict[str, list[str]] = {name: [] for name in graph.tiles}
+    module = graph.traced.graph
+    for node in module.graph.nodes:
+        before = list(dict.fromkeys(name for one in node.all_input_nodes for name in behind[one]))
+        if node.op == "call_module":
+            tile = module.get_submodule(str(node.target))
+            assert isinstance(tile, TileModule)
+            found[tile.name] = list(dict.fromkeys([*found[tile.name], *before]))
+            before = [tile.name]
+        behind[node] = before
+    return found

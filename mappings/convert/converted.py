@@ -1,0 +1,176 @@
+"""A torch module on the tiles of a chip: what ``mho.convert`` gives.
+
+One object answers for the network in its four forms: in software (as the module itself), in the formats of the chip
+(``net(x)``: rounding, no noise; differentiable), on chips (``net.program``), and on paper (``net.cost``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from devices import ChipStreams, InputError, Stream
+from mappings.chip import Chip
+from mappings.convert.chips import Graph, MappedNetwork, ProgrammedNetwork
+from mappings.convert.cost import NetworkCost, counted
+from mappings.convert.digital import digital_table
+from mappings.convert.lower import lowered
+from mappings.convert.tiles import TileModule
+from mappings.convert.trace import traced
+
+Batch = torch.Tensor | Sequence[torch.Tensor]
+
+
+class ConvertedNetwork(torch.nn.Module):
+    """A network whose matrix products lie on tiles; parameters are copies of the module's, under its layers' names.
+
+    Called, it computes in the formats of its chips without noise, differentiably (straight-through); in ``train()``
+    with the noise of their cells.
+    """
+
+    def __init__(self, graph: Graph, digital: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.graph, self.patterns = graph, tuple(digital)
+        self.module = graph.traced.graph
+        self.eval()
+
+    @property
+    def tiles(self) -> dict[str, TileModule]:
+        """Layers on tiles by their names."""
+        return self.graph.tiles
+
+    @property
+    def chips(self) -> dict[str, Chip]:
+        """The chip of each layer on tiles."""
+        return self.graph.chips
+
+    def forward(self, *x: torch.Tensor) -> Any:
+        """Outputs in the chip's formats, as the module gives them."""
+        return self.module(*x)
+
+    def software(self, *x: torch.Tensor) -> Any:
+        """Outputs of the network with its present weights as torch computes them: nothing rounded, no noise."""
+        with self._computing("software"):
+            return self.module(*x)
+
+    def calibrate(self, batches: Batch | Iterable[Batch], *, percentile: float = 100.0) -> ConvertedNetwork:
+        """Choose ranges of inputs and converters, and levels that follow data, by what these inputs lead to in software.
+
+        ``percentile``: share of the values that a range holds, in percent; what lies beyond is clipped. Raises
+        InputError for no batch at all, a percentile outside 50 to 100, and values that are not finite.
+        """
+        if not 50.0 <= percentile <= 100.0:
+            raise InputError(f"percentile: must be from 50 to 100 (got {percentile:g})")
+        whole = [batches] if isinstance(batches, torch.Tensor) else list(batches)
+        if not whole:
+            raise InputError("batches: at least one, to choose ranges by (got none)")
+        for tile in self.tiles.values():
+            tile.observe()
+        try:
+            with torch.no_grad():
+                for one in whole:
+                    self.software(*((one,) if isinstance(one, torch.Tensor) else one))
+            for name, tile in self.tiles.items():
+                tile.settle(self.chips[name], percentile)
+        finally:
+            for tile in self.tiles.values():
+                tile.observed = None
+        return self
+
+    def map(self) -> MappedNetwork:
+        """Where every layer goes, with the present weights and ranges."""
+        return self.graph.map()
+
+    def program(self, chips: int = 1, *, seed: int = 0) -> ProgrammedNetwork:
+        """Write the network on so many chips; the same seed gives the same ones, whatever their number.
+
+        Raises InputError where a layer does not fit its chip.
+        """
+        if isinstance(chips, bool) or not isinstance(chips, int) or chips < 1:
+            raise InputError(f"chips: a whole number of at least 1 (got {chips!r})")
+        with torch.no_grad():
+            return self.map().program(rng=ChipStreams.of(Stream.root(seed).child("hardware"), chips))
+
+    def on(self, chip: Chip | Mapping[str, Chip]) -> ConvertedNetwork:
+        """The same network, its parameters shared, on another chip or others: ranges in front stay as calibrated."""
+        chips = chips_of(self.tiles, chip)
+        return ConvertedNetwork(replace(self.graph, chips=chips), self.patterns)
+
+    def idealised(self) -> ConvertedNetwork:
+        """The same network on chips of the same formats without any error: what rounding alone costs."""
+        return self.on({name: chip.idealised() for name, chip in self.chips.items()})
+
+    def cost(self, *x: torch.Tensor, **how: Any) -> NetworkCost:
+        """Area, energy and latency of one inference on inputs shaped as the first sample of ``x``, on the meta device
+        if need be."""
+        return counted(self.graph, x, **how)
+
+    @contextlib.contextmanager
+    def _computing(self, how: str) -> Iterator[None]:
+        before = {name: tile.how for name, tile in self.tiles.items()}
+        try:
+            for tile in self.tiles.values():
+                tile.how = how
+            yield
+        finally:
+            for name, tile in self.tiles.items():
+                tile.how = before[name]
+
+
+def convert(
+    module: torch.nn.Module,
+    chip: Chip | Mapping[str, Chip],
+    *,
+    example: Batch,
+    digital: Sequence[str] = (),
+    batch_dim: int = 0,
+) -> ConvertedNetwork:
+    """A torch module as a network on tiles of a chip.
+
+    Parameters
+    ----------
+    module : any module that ``torch.export`` can trace; it is copied, and stays as it is
+    chip : of all layers, or by pattern over the paths of modules (``{"encoder.*": a, "*": b}``; the first that matches)
+    example : inputs, with the batch in dimension ``batch_dim``: shapes are taken from them and, where they have values,
+        the ranges of inputs and converters too; ``calibrate`` does so again on more data
+    digital : patterns over paths of modules that are to stay digital
+
+    Raises InputError, with every reason and its path in the module, for what cannot be traced, counted or mapped.
+    """
+    inputs = (example,) if isinstance(example, torch.Tensor) else tuple(example)
+    flow = traced(module, inputs, batch_dim=batch_dim)
+    tiles = lowered(flow, digital)
+    chips = chips_of(tiles, chip)
+    for name, tile in tiles.items():
+        tile.chip = chips[name]
+    net = ConvertedNetwork(Graph(flow, tiles, chips), digital)
+    if not any(one.is_meta for one in (*inputs, *module.parameters())):
+        net.calibrate([inputs])
+    return net
+
+
+def chips_of(tiles: Mapping[str, TileModule], chip: Chip | Mapping[str, Chip]) -> dict[str, Chip]:
+    """The chip of every layer. Raises InputError where no pattern matches a layer, or no layer a pattern."""
+    if isinstance(chip, Chip):
+        return {name: chip.of_layer(name) for name in tiles}
+    used: set[str] = set()
+    found: dict[str, Chip] = {}
+    missing = []
+    for name in tiles:
+        matching = [pattern for pattern in chip if fnmatch.fnmatchcase(name, pattern)]
+        if not matching:
+            missing.append(name)
+            continue
+        used.update(matching)
+        found[name] = chip[matching[0]].of_layer(name)
+    problems = [f"chip: no pattern matches the layer {name} (patterns: {', '.join(chip)})" for name in missing]
+    idle = [pattern for pattern in chip if pattern not in used]
+    problems += [f"chip: {pattern}: matches no layer (layers: {', '.join(tiles)})" for pattern in idle]
+    if problems:
+        raise InputError(problems)
+    return found

@@ -1,0 +1,204 @@
+"""Layers of a converted network that lie on tiles: their parameters, ranges and the three ways in which they compute.
+
+``software``: as torch does; ``formats``: rounded as the chip rounds, without noise and with straight-through gradients
+(``mappings.network.aware``); ``run``: on chips that were programmed.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch.nn.functional import linear
+
+from devices import BlockNoise, ChipStreams, InputError
+from mappings.activity import Activity
+from mappings.chip import Chip
+from mappings.contract import WordFormat
+from mappings.network.aware import coded, pulsed
+from mappings.network.dense import DenseLayer
+from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead
+from periphery import Function, identity
+from periphery.functions.library import fitted_function
+
+Norm = Sequence[Any]
+Values = list[torch.Tensor | None]
+
+KEPT = 1 << 16
+"""Values of a batch of which quantiles are taken."""
+CALIBRATION = 64
+"""Vectors of inputs that are kept for ranges and levels that follow data."""
+NAMES = {"hardsigmoid": "hard_sigmoid"}
+
+
+@dataclass
+class Observed:
+    """What a layer was seen to do in software: samples of its inputs' sizes and of its pre-activations."""
+
+    sizes: list[torch.Tensor] = field(default_factory=list)
+    largest: float = 0.0
+    z: list[torch.Tensor] = field(default_factory=list)
+    ends: tuple[float, float] = (float("inf"), float("-inf"))
+    inputs: list[torch.Tensor] = field(default_factory=list)
+
+    def add(self, x: torch.Tensor, z: torch.Tensor) -> None:
+        """Add a batch."""
+        if not (bool(x.isfinite().all()) and bool(z.isfinite().all())):
+            raise InputError("batches: values must be finite, and what a layer makes of them")
+        self.sizes.append(_some(x).abs())
+        self.z.append(_some(z))
+        self.largest = max(self.largest, float(x.abs().max()))
+        self.ends = min(self.ends[0], float(z.min())), max(self.ends[1], float(z.max()))
+        if sum(map(len, self.inputs)) < CALIBRATION:
+            self.inputs.append(x[:CALIBRATION].detach().clone())
+
+    def range_of_inputs(self, percentile: float) -> float:
+        """Size below which so many of the inputs lie."""
+        if percentile == 100.0:
+            return self.largest
+        return float(torch.quantile(torch.cat(self.sizes)[: 16 * KEPT], percentile / 100.0))
+
+    def range_of_z(self, percentile: float) -> tuple[float, float]:
+        """Ends between which so many of the pre-activations lie, as many beyond either."""
+        if percentile == 100.0:
+            return self.ends
+        share = 0.5 * (1.0 - percentile / 100.0)
+        some = torch.cat(self.z)[: 16 * KEPT]
+        return float(torch.quantile(some, share)), float(torch.quantile(some, 1.0 - share))
+
+
+class TileModule(torch.nn.Module):
+    """One layer on tiles.
+
+    ``name``: in tables, the path of its module; ``target``: of its calls in the graph; ``how``: what a call computes;
+    ``disturb``: what gives a weight matrix the errors of cells while a network is trained, or None. Ranges are buffers,
+    so that they are saved with the weights: ``input_limit``, ``low`` and ``high`` of the pre-activation.
+    """
+
+    target: str
+    kind: str
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name, self.path = name, name
+        self.how: Literal["software", "formats"] = "formats"
+        self.chip: Chip | None = None
+        self.observed: Observed | None = None
+        self.disturb: Callable[[torch.Tensor], torch.Tensor] | None = None
+        for buffer in ("input_limit", "low", "high"):
+            self.register_buffer(buffer, torch.tensor(float("nan"), dtype=torch.float64))
+
+    def forward(self, *values: torch.Tensor | None) -> Any:
+        """Outputs for values, as ``how`` says."""
+        if self.how == "software":
+            return self.software(*values)
+        return self.formats(*values)
+
+    def observe(self) -> None:
+        """Collect what the next calls in software see."""
+        self.observed = Observed()
+
+    def settle(self, chip: Chip, percentile: float) -> None:
+        """Choose ranges by what was observed; a layer that was not called keeps what it had."""
+        seen = self.observed
+        if seen is None or not seen.sizes:
+            return
+        self.input_limit.fill_(seen.range_of_inputs(percentile) or 1.0)
+        low, high = seen.range_of_z(percentile)
+        self.low.fill_(low)
+        self.high.fill_(high if high > low else low + 1.0)
+        if chip.follows_data:
+            self.calibration = torch.cat(seen.inputs)[:CALIBRATION]
+
+    def words(self, chip: Chip) -> WordFormat:
+        """The format of the inputs."""
+        limit = float(self.input_limit)
+        return WordFormat(bits=chip.bits, limit=limit if limit == limit else chip.driver.x_max)
+
+    @abstractmethod
+    def software(self, *values: torch.Tensor | None) -> Any:
+        """As torch computes the layer."""
+
+    @abstractmethod
+    def formats(self, *values: torch.Tensor | None) -> Any:
+        """As an ideal chip of these formats does, differentiably."""
+
+    @abstractmethod
+    def outline(self, *values: torch.Tensor | None) -> Any:
+        """Outputs of the right shapes on the meta device."""
+
+    @abstractmethod
+    def steps(self, x: torch.Tensor) -> int:
+        """Products of the matrix for inputs of this shape."""
+
+    @abstractmethod
+    def map(self, chip: Chip) -> MappedMatrixLayer:
+        """Where the layer goes with its present weights."""
+
+    @abstractmethod
+    def run(
+        self,
+        read: MatrixLayerRead,
+        values: Values,
+        *,
+        chips: int,
+        rng: ChipStreams,
+        block: int,
+        activity: Activity | None,
+    ) -> Any:
+        """Outputs ``(chips, ...)`` of the layer's chips for values ``(chips | 1, ...)``; ``rng``, ``block``: name the
+        stream of read noise."""
+
+
+class TileProduct(TileModule):
+    """A product with a weight matrix or kernel, the normalisation behind it folded in, and a function of its sums.
+
+    ``weight``, ``bias``: parameters; ``norm_*``: of a batch normalisation, whose moments stay as they are.
+    """
+
+    def __init__(self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, norm: Norm | None) -> None:
+        super().__init__(name)
+        self.weight = torch.nn.Parameter(weight.detach())
+        self.bias = None if bias is None else torch.nn.Parameter(bias.detach())
+        self.eps = 0.0
+        self.normalised = norm is not None
+        if norm is not None:
+            gamma, beta, mean, variance, self.eps = norm
+            self.norm_weight = torch.nn.Parameter(torch.ones_like(mean) if gamma is None else gamma.detach())
+            self.norm_bias = torch.nn.Parameter(torch.zeros_like(mean) if beta is None else beta.detach())
+            self.register_buffer("norm_mean", mean.detach())
+            self.register_buffer("norm_var", variance.detach())
+        self.function_name = ""
+        self.function: torch.nn.Module | None = None
+
+    def set_function(self, name: str, function: torch.nn.Module) -> None:
+        """Let the converters compute a function of the sums; ``name``: the calls that it is made of."""
+        self.function_name, self.function = name, function
+
+    @property
+    def folded(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Weight and bias with the normalisation in them: ``g (W x + b - m) / sqrt(v + eps) + h``."""
+        if not self.normalised:
+            return self.weight, self.bias
+        scale = self.norm_weight * torch.rsqrt(self.norm_var + self.eps)
+        shift = self.norm_bias - self.norm_mean * scale
+        weight = self.weight * scale.reshape(-1, *[1] * (self.weight.dim() - 1))
+        return weight, shift if self.bias is None else shift + scale * self.bias
+
+    def of_function(self) -> Function | None:
+        """The function on the range of pre-activations; None for a plain product."""
+        if self.function is None:
+            return None
+        single = "+" not in self.function_name
+        name = NAMES.get(self.function_name, self.function_name)
+        low, high = float(self.low), float(self.high)
+        return fitted_function(name if single else self.function_name, self.function, low, high)
+
+    @property
+    def limit(self) -> float:
+        """Output at full scale of a plain product, either sign."""
+        limit = max(abs(float(self.low)), abs(float(self.high)))
+        return limit if limit == limit and limit > 0.0 else 1.0

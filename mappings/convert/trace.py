@@ -1,0 +1,167 @@
+"""From a torch module to a graph of ATen calls, each with the path of the module that made it (``torch.export``)."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx
+from torch.utils._pytree import tree_unflatten
+
+from devices import InputError
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A module as a graph.
+
+    ``graph``: its parameters and buffers under the module's own names, and one call for each operation, in eval mode;
+    ``inputs``: how many tensors it takes; ``batch_dim``, ``output_batch``: dimension of the batch in these, and in each
+    output; ``structure``: how the outputs are put together.
+    """
+
+    graph: fx.GraphModule
+    inputs: int
+    batch_dim: int
+    output_batch: tuple[int, ...]
+    structure: Any
+
+    def together(self, outputs: Sequence[torch.Tensor]) -> Any:
+        """Outputs in the structure in which the module gives them."""
+        return tree_unflatten(list(outputs), self.structure)
+
+
+def traced(module: torch.nn.Module, example: Sequence[torch.Tensor], *, batch_dim: int = 0) -> Traced:
+    """Trace ``module`` in eval mode on ``example``: tensors with the batch in dimension ``batch_dim``, of any size.
+
+    Raises InputError where the module fails on the example, where what it computes depends on the values of tensors or
+    on the size of the batch, and where an output has no batch; each with the path in the module.
+    """
+    module = copy.deepcopy(module).eval()
+    check_parameters(module)
+    example = tuple(_batched(one, batch_dim) for one in example)
+    place = _Place(module)
+    with place, torch.no_grad(), _quiet():
+        try:
+            module(*example)
+        except Exception as error:
+            raise InputError(f"{place}: the module fails on the example: {_first_line(error)}") from error
+        try:
+            shapes = tuple({batch_dim: torch.export.Dim.DYNAMIC} for _ in example)
+            exported = torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
+        except Exception as error:
+            raise InputError(f"{place}: {_why(error)}") from error
+        graph = exported.run_decompositions({}).module(check_guards=False)
+    assert isinstance(graph, fx.GraphModule)
+    return Traced(graph, len(example), batch_dim, _batch_dims(graph, batch_dim), exported.call_spec.out_spec)
+
+
+def path_of(node: fx.Node) -> str:
+    """Path of the module in which a call stands, empty for the network itself."""
+    stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values() if not path.startswith("_")]
+    return stack[-1].removeprefix("L['self'].") if stack else ""
+
+
+def check_parameters(module: torch.nn.Module) -> None:
+    """Raise InputError where a parameter or buffer is not finite, with all of their names."""
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    strange = [
+        name for name, one in tensors.items() if not one.is_meta and one.is_floating_point() and not _finite(one)
+    ]
+    if strange:
+        raise InputError([f"{name}: values must be finite" for name in strange])
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    return bool(tensor.detach().isfinite().all())
+
+
+def _batched(one: torch.Tensor, batch_dim: int) -> torch.Tensor:
+    """An example of two samples at least, since sizes of one are taken as fixed."""
+    if not isinstance(one, torch.Tensor) or one.dim() <= batch_dim or one.shape[batch_dim] < 1:
+        shape = tuple(one.shape) if isinstance(one, torch.Tensor) else type(one).__name__
+        raise InputError(f"example: a tensor with a batch in dimension {batch_dim} (got {shape})")
+    if one.shape[batch_dim] > 1:
+        return one.detach()
+    return torch.cat([one.detach()] * 2, dim=batch_dim)
+
+
+class _Place:
+    """Where in a module its forward pass is: the path of the innermost module that has begun and not ended."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.module, self.open, self.hooks = module, list[str](), list[Any]()
+
+    def __enter__(self) -> _Place:
+        for name, one in self.module.named_modules():
+            label = name or type(self.module).__name__
+            self.hooks.append(one.register_forward_pre_hook(lambda *_, label=label: self.open.append(label)))
+            self.hooks.append(one.register_forward_hook(lambda *_: self.open.pop() and None))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self.hooks:
+            hook.remove()
+
+    def __str__(self) -> str:
+        return self.open[-1] if self.open else type(self.module).__name__
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the logs of the exporter, and with the attention of torch in the form of its parts."""
+    fast, before = torch.backends.mha.get_fastpath_enabled(), logging.root.manager.disable
+    torch.backends.mha.set_fastpath_enabled(False)
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _why(error: Exception) -> str:
+    """What the exporter refuses, in words."""
+    text = str(error)
+    if "data-dependent" in text or "unbacked" in text:
+        return (
+            "what is computed must not depend on the values of tensors (an if, a loop or an index that does); chips "
+            "have one fixed schedule"
+        )
+    if "specialized" in text or "Constraints violated" in text:
+        return "shapes must follow the size of the batch (got a size that is fixed, such as view(2, ...) or a loop)"
+    return f"torch.export cannot trace it: {_first_line(error)}"
+
+
+def outputs_of(graph: fx.Graph) -> list[fx.Node]:
+    """Nodes whose values a graph gives, in order."""
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    found: list[fx.Node] = []
+    fx.map_arg(output.args, found.append)  # type: ignore[arg-type]
+    return found
+
+
+def _batch_dims(graph: fx.GraphModule, batch_dim: int) -> tuple[int, ...]:
+    """Dimension of the batch in every output. Raises InputError for an output without."""
+    first = next(node for node in graph.graph.nodes if node.op == "placeholder")
+    symbol = str(first.meta["val"].shape[batch_dim])
+    found: list[int] = []
+    for one in outputs_of(graph.graph):
+        shape = [str(size) for size in one.meta["val"].shape]
+        if symbol not in shape:
+            raise InputError(f"output {len(found)}: must have the batch as a dimension (got {', '.join(shape)})")
+        found.append(shape.index(symbol))
+    return tuple(found)
