@@ -16,7 +16,7 @@ from mappings.cost import CostLine, price
 from mappings.price_spread import interval, sampled
 from periphery.prices.component import component
 from workloads.duty import Duty
-from workloads.priced import Priced
+from mappings.priced import Priced
 
 MICROPHONE = "The microphone is not counted (most MEMS microphones draw up to or above 100 uW, IEEE document 10121228)."
 SWITCH = "power_switch"

@@ -18,7 +18,7 @@ from periphery.prices.component import component
 from workloads.always_on import MICROPHONE, PeriodCost, period_cost
 from workloads.duty import Duty, Gating, Mode
 from workloads.experiment import Experiment, Variant
-from workloads.priced import Priced
+from mappings.priced import Priced
 from workloads.result import Comparison, Data, Metric, Metrics, Panel, Result, VariantResult
 from workloads.statistics import difference, when
 

@@ -112,8 +112,7 @@ class NetworkRead:
         every layer did, by name. Raises InputError for another number of inputs.
         """
         traced = self.mapped.graph.traced
-        if len(x) != traced.inputs:
-            raise InputError(f"inputs: the network takes {traced.inputs} (got {len(x)})")
+        traced.check(x)
         size = x[0].shape[traced.batch_dim]
         parts = []
         with torch.no_grad(), warnings.catch_warnings():

@@ -18,8 +18,7 @@ from devices import ChipStreams, InputError, Stream
 from mappings.chip import Chip
 from mappings.convert.chips import Graph, MappedNetwork, ProgrammedNetwork
 from mappings.convert.cost import NetworkCost, counted
-from mappings.convert.digital import digital_table
-from mappings.convert.lower import lowered
+from mappings.convert.lower import lower
 from mappings.convert.tiles import TileModule
 from mappings.convert.trace import traced
 
@@ -51,12 +50,12 @@ class ConvertedNetwork(torch.nn.Module):
 
     def forward(self, *x: torch.Tensor) -> Any:
         """Outputs in the chip's formats, as the module gives them."""
-        return self.module(*x)
+        return self._outputs(x)
 
     def software(self, *x: torch.Tensor) -> Any:
         """Outputs of the network with its present weights as torch computes them: nothing rounded, no noise."""
         with self._computing("software"):
-            return self.module(*x)
+            return self._outputs(x)
 
     def calibrate(self, batches: Batch | Iterable[Batch], *, percentile: float = 100.0) -> ConvertedNetwork:
         """Choose ranges of inputs and converters, and levels that follow data, by what these inputs lead to in software.
@@ -110,6 +109,12 @@ class ConvertedNetwork(torch.nn.Module):
         if need be."""
         return counted(self.graph, x, **how)
 
+    def _outputs(self, x: Sequence[torch.Tensor]) -> Any:
+        """Raises InputError for another number of inputs."""
+        traced = self.graph.traced
+        traced.check(x)
+        return traced.together(self.module(*x))
+
     @contextlib.contextmanager
     def _computing(self, how: str) -> Iterator[None]:
         before = {name: tile.how for name, tile in self.tiles.items()}
@@ -144,7 +149,7 @@ def convert(
     """
     inputs = (example,) if isinstance(example, torch.Tensor) else tuple(example)
     flow = traced(module, inputs, batch_dim=batch_dim)
-    tiles = lowered(flow, digital)
+    tiles = lower(flow, digital)
     chips = chips_of(tiles, chip)
     for name, tile in tiles.items():
         tile.chip = chips[name]

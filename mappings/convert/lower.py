@@ -16,7 +16,7 @@ import torch
 from torch import fx
 
 from devices import InputError
-from mappings.convert.tiles import TileConv, TileLinear, TileModule, TileRecurrent
+from mappings.convert.tiles import TileLinear, TileModule
 from mappings.convert.trace import Traced, path_of
 
 aten = torch.ops.aten
@@ -42,8 +42,8 @@ class DigitalCall:
     why: str = ""
 
 
-def lowered(traced: Traced, digital: Sequence[str] = ()) -> tuple[fx.GraphModule, dict[str, TileModule]]:
-    """The graph with its layers on tiles, and these by their names.
+def lower(traced: Traced, digital: Sequence[str] = ()) -> dict[str, TileModule]:
+    """Put layers on tiles in place of the graph's products; returns them by their names.
 
     ``digital``: patterns over paths of modules that stay digital. Raises InputError for a pattern that no module of the
     graph matches.
@@ -55,7 +55,7 @@ def lowered(traced: Traced, digital: Sequence[str] = ()) -> tuple[fx.GraphModule
     graph.delete_all_unused_submodules()
     graph.graph.lint()
     graph.recompile()
-    return graph, work.tiles
+    return work.tiles
 
 
 class _Lowering:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -22,7 +22,7 @@ from mappings.network.aware import coded, pulsed
 from mappings.network.dense import DenseLayer
 from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead
 from periphery import Function, identity
-from periphery.functions.library import fitted_function
+from mappings.convert.functions import fitted_function
 
 Norm = Sequence[Any]
 Values = list[torch.Tensor | None]
@@ -31,7 +31,6 @@ KEPT = 1 << 16
 """Values of a batch of which quantiles are taken."""
 CALIBRATION = 64
 """Vectors of inputs that are kept for ranges and levels that follow data."""
-NAMES = {"hardsigmoid": "hard_sigmoid"}
 
 
 @dataclass
@@ -118,6 +117,12 @@ class TileModule(torch.nn.Module):
         limit = float(self.input_limit)
         return WordFormat(bits=chip.bits, limit=limit if limit == limit else chip.driver.x_max)
 
+    def counts(self, x: torch.Tensor) -> torch.Tensor:
+        """Inputs in clock periods of the word lines."""
+        assert self.chip is not None
+        words = self.words(self.chip)
+        return replace(self.chip, driver=replace(self.chip.driver, x_max=words.limit)).counts(x)
+
     @abstractmethod
     def software(self, *values: torch.Tensor | None) -> Any:
         """As torch computes the layer."""
@@ -192,13 +197,103 @@ class TileProduct(TileModule):
         """The function on the range of pre-activations; None for a plain product."""
         if self.function is None:
             return None
-        single = "+" not in self.function_name
-        name = NAMES.get(self.function_name, self.function_name)
-        low, high = float(self.low), float(self.high)
-        return fitted_function(name if single else self.function_name, self.function, low, high)
+        return fitted_function(self.function_name, self.function, float(self.low), float(self.high))
 
     @property
     def limit(self) -> float:
         """Output at full scale of a plain product, either sign."""
         limit = max(abs(float(self.low)), abs(float(self.high)))
         return limit if limit == limit and limit > 0.0 else 1.0
+
+    def disturbed(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Folded weight and bias; in training with the errors of cells."""
+        weight, bias = self.folded
+        if self.training and self.disturb is not None:
+            weight = self.disturb(weight)
+        return weight, bias
+
+    def coded(self, z: torch.Tensor, chip: Chip) -> torch.Tensor:
+        """Outputs for sums ``z``, as the codes of the converters give them."""
+        function = self.of_function()
+        if chip.rounding == "none":
+            return z if self.function is None else self.function(z)
+        if function is None:
+            return coded(z, identity(chip.output.limit or self.limit), chip.output.bits)
+        return coded(self.function(z), function, chip.bits)
+
+    def driven(self, x: torch.Tensor, chip: Chip) -> torch.Tensor:
+        """Inputs as the drivers give them."""
+        words = self.words(chip)
+        return x if chip.rounding == "none" else pulsed(x, words.limit, words.bits)
+
+
+class TileLinear(TileProduct):
+    """``y = f(W x + b)`` over the last dimension; ``turned``: the parameter is ``(inputs, outputs)``."""
+
+    kind = "linear"
+
+    def __init__(
+        self,
+        name: str,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        *,
+        norm: Norm | None = None,
+        turned: bool = False,
+    ) -> None:
+        super().__init__(name, weight.T.contiguous() if turned else weight, bias, norm)
+
+    def software(self, *values: torch.Tensor | None) -> torch.Tensor:
+        """The product, its normalisation and its function in torch."""
+        (x,) = values
+        assert x is not None
+        z = linear(x, *self.folded)
+        if self.observed is not None:
+            self.observed.add(x.flatten(0, -2), z)
+        return z if self.function is None else self.function(z)
+
+    def formats(self, *values: torch.Tensor | None) -> torch.Tensor:
+        """The same with inputs and outputs rounded."""
+        (x,), chip = values, self.chip
+        assert x is not None and chip is not None
+        return self.coded(linear(self.driven(x, chip), *self.disturbed()), chip)
+
+    def outline(self, *values: torch.Tensor | None) -> torch.Tensor:
+        """Shape of the outputs."""
+        (x,) = values
+        assert x is not None
+        return x.new_empty((*x.shape[:-1], self.weight.shape[0]))
+
+    def steps(self, x: torch.Tensor) -> int:
+        """One product for each vector of inputs."""
+        return x[..., 0].numel()
+
+    def map(self, chip: Chip) -> MappedMatrixLayer:
+        """The dense layer on its tiles."""
+        weight, bias = self.folded
+        layer = DenseLayer.from_torch(weight.detach(), None if bias is None else bias.detach(), limit=self.limit)
+        return layer.map(chip, name=self.name, inputs=self.words(chip))
+
+    def run(
+        self,
+        read: MatrixLayerRead,
+        values: Values,
+        *,
+        chips: int,
+        rng: ChipStreams,
+        block: int,
+        activity: Activity | None,
+    ) -> torch.Tensor:
+        """Outputs of the layer's chips."""
+        (x,) = values
+        assert x is not None
+        rows = x.flatten(1, -2)
+        noise = BlockNoise(rng, [block], rows.shape[1])
+        y = read.run(self.counts(rows.float()), noise=noise, activity=activity)
+        return y.reshape(chips, *x.shape[1:-1], y.shape[-1]).to(x.dtype)
+
+
+def _some(values: torch.Tensor) -> torch.Tensor:
+    """At most so many of the values, spread evenly."""
+    flat = values.detach().flatten()
+    return flat[:: max(1, flat.numel() // KEPT)].double()

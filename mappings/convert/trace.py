@@ -21,7 +21,7 @@ from devices import InputError
 class Traced:
     """A module as a graph.
 
-    ``graph``: its parameters and buffers under the module's own names, and one call for each operation, in eval mode;
+    ``graph``: takes and gives tensors one after the other; its parameters and buffers under the module's own names, and one call for each operation, in eval mode;
     ``inputs``: how many tensors it takes; ``batch_dim``, ``output_batch``: dimension of the batch in these, and in each
     output; ``structure``: how the outputs are put together.
     """
@@ -31,6 +31,11 @@ class Traced:
     batch_dim: int
     output_batch: tuple[int, ...]
     structure: Any
+
+    def check(self, x: Sequence[torch.Tensor]) -> None:
+        """Raise InputError for another number of inputs."""
+        if len(x) != self.inputs:
+            raise InputError(f"inputs: the network takes {self.inputs} (got {len(x)})")
 
     def together(self, outputs: Sequence[torch.Tensor]) -> Any:
         """Outputs in the structure in which the module gives them."""
@@ -57,8 +62,10 @@ def traced(module: torch.nn.Module, example: Sequence[torch.Tensor], *, batch_di
             exported = torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
         except Exception as error:
             raise InputError(f"{place}: {_why(error)}") from error
-        graph = exported.run_decompositions({}).module(check_guards=False)
-    assert isinstance(graph, fx.GraphModule)
+        found = exported.run_decompositions({}).module(check_guards=False)
+    assert isinstance(found, fx.GraphModule)
+    found.graph.set_codegen(fx.graph.CodeGen())
+    graph = fx.GraphModule(found, found.graph)
     return Traced(graph, len(example), batch_dim, _batch_dims(graph, batch_dim), exported.call_spec.out_spec)
 
 

@@ -11,7 +11,7 @@ from mappings.actions import ActionLedger
 from periphery.prices.component import component, load_components
 from workloads.always_on import period_cost
 from workloads.duty import Duty, Gating
-from workloads.priced import LayerOnChip, Priced
+from mappings.priced import LayerOnChip, Priced
 
 HOP_S = 0.02
 

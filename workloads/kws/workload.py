@@ -20,7 +20,7 @@ from workloads.kws.run import check, on_paper, run
 from workloads.kws.settings import KeywordSpotting, NumberFormat
 from workloads.kws.tables import FIGURES
 from workloads.kws.training import Batches, Stage, train
-from workloads.priced import cited
+from mappings.priced import cited
 from workloads.recordings.clips import CLIP_SAMPLES, LABELS
 from workloads.running import RunOptions, one_thread
 from workloads.workload import Estimate, Workload

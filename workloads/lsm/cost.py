@@ -9,7 +9,7 @@ from mappings.liquid.comparison import GPU_MODELS, gpu_actions, training_cost
 from mappings.liquid.liquid import Liquid
 from mappings.liquid.run import LiquidActivity
 from periphery.prices.component import load_components
-from workloads.priced import LayerOnChip, Priced
+from mappings.priced import LayerOnChip, Priced
 
 PUBLISHED_RATIO = 23.34
 

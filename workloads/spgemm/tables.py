@@ -21,7 +21,7 @@ from mappings.sparse import (
 )
 from periphery.prices.component import Component, load_components
 from workloads.ledger import Ledger
-from workloads.priced import LayerOnChip, Priced, cited
+from mappings.priced import LayerOnChip, Priced, cited
 from workloads.result import ERROR, SHARE, Comparison, Data, Quality, Result, VariantResult
 from workloads.spgemm.applications import Application, Outcome
 from workloads.spgemm.data import Factors, Found

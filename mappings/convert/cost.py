@@ -1,0 +1,176 @@
+"""What one inference of a converted network costs: layers on tiles and digital calls, one after the other."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx
+
+from devices import InputError
+from mappings.activity import Activity
+from mappings.chip import Chip
+from mappings.convert.chips import Graph, ProgrammedNetwork
+from mappings.convert.lower import entry
+from mappings.convert.tiles import TileModule
+from mappings.convert.trace import path_of
+from mappings.cost import summarise
+from mappings.network.digital_calls import counted_call, described_call, moves_words
+from mappings.price_spread import interval, sampled
+from mappings.priced import LayerOnChip, Priced
+from mappings.trace import trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """Area, energy and latency of one inference; every part waits for the one before it.
+
+    ``priced``: every action and instance with its price; ``calls``: digital calls as ``(path, call, why)``.
+    """
+
+    priced: Priced
+    calls: tuple[tuple[str, str, str], ...]
+
+    @cached_property
+    def summary(self) -> dict[str, float]:
+        """``area_m2``, ``energy_J``, ``leakage_W``, ``latency_s`` and what follows, of one inference."""
+        return summarise(self.priced.lines, self.priced.latency_s, self.priced.ops)
+
+    @property
+    def interval(self) -> dict[str, tuple[float, float]]:
+        """What the prices' uncertainty makes of area and energy: 90 % of them lie between."""
+        areas, energies = sampled(self.priced.lines)
+        return {"area_m2": interval(areas), "energy_J": interval(energies)}
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each action and instance of each layer, with its price and source."""
+        import pandas as pd
+
+        return pd.DataFrame([vars(line) for line in self.priced.lines])
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """One row for each layer: places, steps of one inference, area, energy and time of a step."""
+        import pandas as pd
+
+        return pd.DataFrame(self.priced.layers)
+
+    @property
+    def trace(self) -> dict[str, Any]:
+        """One step of every layer, for the Perfetto and Chrome trace viewers."""
+        return trace(self.priced.tasks)
+
+
+def counted(
+    graph: Graph,
+    x: Sequence[torch.Tensor],
+    *,
+    observed: tuple[ProgrammedNetwork, Mapping[str, Activity]] | None = None,
+) -> NetworkCost:
+    """The cost of one inference on inputs shaped as the first sample of ``x``, on the meta device if need be.
+
+    ``observed``: chips and what they were seen to do; else every layer states what it assumes. Raises InputError with
+    every digital call that has no price.
+    """
+    mapped = graph.map() if observed is None else observed[0].mapped
+    activity = {} if observed is None else observed[0].observed(observed[1])
+    flow = Flow.of(graph, x)
+    chip = digital_chip(graph)
+    layers = []
+    for name, times in flow.steps.items():
+        layer = mapped.layers[name]
+        shape, written = layer.shape, None if observed is None else observed[0].layers[name]
+        layers.append(
+            LayerOnChip(
+                name=name,
+                actions=layer.actions(activity.get(name)).per_inference(times),
+                rows=shape.rows,
+                columns=shape.columns,
+                cells=layer.matrix.cells,
+                tiles=shape.row_tiles * shape.column_tiles,
+                clipped_weights=0.0 if written is None else written.matrix.array.encoded.clipped,
+            )
+        )
+    problems: list[str] = []
+    for call in flow.calls:
+        try:
+            did = counted_call(call.target, call.args, call.kwargs, call.output, chip=chip, layer=call.label)
+        except InputError as error:
+            problems += [f"{call.path or 'network'}: {problem}" for problem in error.problems]
+            continue
+        if did.actions:
+            layers.append(LayerOnChip(name=call.label, actions=did, rows=0, columns=0, cells=0, tiles=0))
+    if problems:
+        raise InputError(problems)
+    priced = Priced.of(layers, node_nm=chip.node_nm, components=mapped.components() | chip.price_list())
+    return NetworkCost(priced, tuple((call.path, call.name, described_call(call.target)) for call in flow.calls))
+
+
+def digital_chip(graph: Graph) -> Chip:
+    """The chip whose digital units compute what is not on tiles: that of the first layer. All have one node."""
+    nodes = {chip.node_nm for chip in graph.chips.values()}
+    if len(nodes) > 1:
+        found = ", ".join(f"{node:g}" for node in sorted(nodes))
+        raise InputError(f"chip: layers of one network are on chips of one node (got {found} nm)")
+    return next(iter(graph.chips.values()))
+
+
+@dataclass(frozen=True)
+class DigitalCall:
+    """One digital call of one inference: its tensors are on the meta device."""
+
+    name: str
+    path: str
+    target: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    output: Any
+
+    @property
+    def label(self) -> str:
+        """How tables call it."""
+        return f"{self.path or 'network'}: {self.name}"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Shapes of one inference: products of every layer, in order, and digital calls."""
+
+    steps: dict[str, int]
+    calls: tuple[DigitalCall, ...]
+
+    @classmethod
+    def of(cls, graph: Graph, x: Sequence[torch.Tensor]) -> Flow:
+        """By running the graph on the meta device with one sample."""
+        traced = graph.traced
+        traced.check(x)
+        inputs = iter(one.narrow(traced.batch_dim, 0, 1).to("meta") for one in x)
+        values: dict[fx.Node, Any] = {}
+        steps: dict[str, int] = {}
+        calls: list[DigitalCall] = []
+        for node in traced.graph.graph.nodes:
+            args, kwargs = fx.map_arg(node.args, values.get), fx.map_arg(node.kwargs, values.get)
+            if node.op == "placeholder":
+                values[node] = next(inputs)
+            elif node.op == "get_attr":
+                values[node] = operator.attrgetter(str(node.target))(traced.graph).to("meta")
+            elif node.op == "call_module":
+                tile = traced.graph.get_submodule(str(node.target))
+                assert isinstance(tile, TileModule)
+                steps[tile.name] = steps.get(tile.name, 0) + tile.steps(args[0])
+                values[node] = tile.outline(*args)
+            elif node.op == "call_function":
+                if "device" in kwargs:
+                    kwargs = {**kwargs, "device": torch.device("meta")}
+                values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+                if node.target is not entry and not moves_words(node.target):
+                    calls.append(DigitalCall(node.name, path_of(node), node.target, args, kwargs, values[node]))
+        return cls(steps, tuple(calls))
