@@ -18,7 +18,7 @@ from torch import fx
 from devices import ChipStreams, InputError
 from mappings.activity import Activity
 from mappings.chip import Chip
-from mappings.convert.lower import entry
+from mappings.convert.saving import entry
 from mappings.convert.tiles import TileModule
 from mappings.convert.trace import Traced, outputs_of
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead, ProgrammedMatrixLayer
@@ -123,6 +123,10 @@ class NetworkRead:
         return traced.together(
             [torch.cat([part[k] for part in parts], dim=dim + 1) for k, dim in enumerate(traced.output_batch)]
         )
+
+    def blocks(self, x: Sequence[torch.Tensor]) -> int:
+        """Blocks of samples that such inputs make."""
+        return -(-x[0].shape[self.mapped.graph.traced.batch_dim] // BLOCK)
 
     def _block(
         self, x: Sequence[torch.Tensor], block: int, activity: dict[str, Activity] | None

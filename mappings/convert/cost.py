@@ -15,11 +15,11 @@ from devices import InputError
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.convert.chips import Graph, ProgrammedNetwork
-from mappings.convert.lower import entry
+from mappings.convert.saving import entry
 from mappings.convert.tiles import TileModule
 from mappings.convert.trace import path_of
 from mappings.cost import summarise
-from mappings.network.digital_calls import counted_call, described_call, moves_words
+from mappings.network.digital_calls import Call, count, refused
 from mappings.price_spread import interval, sampled
 from mappings.priced import LayerOnChip, Priced
 from mappings.trace import trace
@@ -99,19 +99,16 @@ def counted(
                 clipped_weights=0.0 if written is None else written.matrix.array.encoded.clipped,
             )
         )
-    problems: list[str] = []
-    for call in flow.calls:
-        try:
-            did = counted_call(call.target, call.args, call.kwargs, call.output, chip=chip, layer=call.label)
-        except InputError as error:
-            problems += [f"{call.path or 'network'}: {problem}" for problem in error.problems]
-            continue
-        if did.actions:
-            layers.append(LayerOnChip(name=call.label, actions=did, rows=0, columns=0, cells=0, tiles=0))
-    if problems:
+    if problems := refused(flow.calls):
         raise InputError(problems)
-    priced = Priced.of(layers, node_nm=chip.node_nm, components=mapped.components() | chip.price_list())
-    return NetworkCost(priced, tuple((call.path, call.name, described_call(call.target)) for call in flow.calls))
+    components = mapped.components() | chip.price_list()
+    table = []
+    for call in flow.calls:
+        did = count(call, chip, components=components)
+        if not did.free:
+            layers.append(LayerOnChip(name=call.path, actions=did.actions, rows=0, columns=0, cells=0, tiles=0))
+            table.append((call.path, did.what, did.why))
+    return NetworkCost(Priced.of(layers, node_nm=chip.node_nm, components=components), tuple(table))
 
 
 def digital_chip(graph: Graph) -> Chip:
@@ -124,28 +121,11 @@ def digital_chip(graph: Graph) -> Chip:
 
 
 @dataclass(frozen=True)
-class DigitalCall:
-    """One digital call of one inference: its tensors are on the meta device."""
-
-    name: str
-    path: str
-    target: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    output: Any
-
-    @property
-    def label(self) -> str:
-        """How tables call it."""
-        return f"{self.path or 'network'}: {self.name}"
-
-
-@dataclass(frozen=True)
 class Flow:
     """Shapes of one inference: products of every layer, in order, and digital calls."""
 
     steps: dict[str, int]
-    calls: tuple[DigitalCall, ...]
+    calls: tuple[Call, ...]
 
     @classmethod
     def of(cls, graph: Graph, x: Sequence[torch.Tensor]) -> Flow:
@@ -155,7 +135,7 @@ class Flow:
         inputs = iter(one.narrow(traced.batch_dim, 0, 1).to("meta") for one in x)
         values: dict[fx.Node, Any] = {}
         steps: dict[str, int] = {}
-        calls: list[DigitalCall] = []
+        calls: list[Call] = []
         for node in traced.graph.graph.nodes:
             args, kwargs = fx.map_arg(node.args, values.get), fx.map_arg(node.kwargs, values.get)
             if node.op == "placeholder":
@@ -171,6 +151,7 @@ class Flow:
                 if "device" in kwargs:
                     kwargs = {**kwargs, "device": torch.device("meta")}
                 values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
-                if node.target is not entry and not moves_words(node.target):
-                    calls.append(DigitalCall(node.name, path_of(node), node.target, args, kwargs, values[node]))
+                if node.target is not entry:
+                    path = ".".join(filter(None, (path_of(node), node.name)))
+                    calls.append(Call(path=path, target=node.target, args=args, kwargs=kwargs, output=values[node]))
         return cls(steps, tuple(calls))

@@ -16,6 +16,7 @@ import torch
 from torch import fx
 
 from devices import InputError
+from mappings.convert.saving import entry
 from mappings.convert.tiles import TileLinear, TileModule
 from mappings.convert.trace import Traced, path_of
 
@@ -320,11 +321,6 @@ class _Region:
         graph.output(here[exit_])
         names = [_packet(one) for one in needed]
         return cls(names[0] if len(names) == 1 else "+".join(names), fx.GraphModule(owner, graph), "; ".join(about))
-
-
-def entry(values: Sequence[Any], number: int) -> Any:
-    """One of the values that a layer gave."""
-    return values[number]
 
 
 def _packet(node: fx.Node) -> str:

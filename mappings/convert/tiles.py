@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
+from torch import fx
 from torch.nn.functional import linear
 
 from devices import BlockNoise, ChipStreams, InputError
@@ -23,6 +24,7 @@ from mappings.network.dense import DenseLayer
 from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead
 from periphery import Function, identity
 from mappings.convert.functions import fitted_function
+from mappings.convert.saving import read_graph, written_graph
 
 Norm = Sequence[Any]
 Values = list[torch.Tensor | None]
@@ -89,6 +91,7 @@ class TileModule(torch.nn.Module):
         self.disturb: Callable[[torch.Tensor], torch.Tensor] | None = None
         for buffer in ("input_limit", "low", "high"):
             self.register_buffer(buffer, torch.tensor(float("nan"), dtype=torch.float64))
+        self.register_buffer("calibration", None)
 
     def forward(self, *values: torch.Tensor | None) -> Any:
         """Outputs for values, as ``how`` says."""
@@ -116,6 +119,23 @@ class TileModule(torch.nn.Module):
         """The format of the inputs."""
         limit = float(self.input_limit)
         return WordFormat(bits=chip.bits, limit=limit if limit == limit else chip.driver.x_max)
+
+    def record(self) -> dict[str, Any]:
+        """What a file keeps beside the tensors."""
+        return {"kind": self.kind, "target": self.target}
+
+    @classmethod
+    @abstractmethod
+    def of_record(cls, name: str, record: dict[str, Any], tensors: dict[str, torch.Tensor]) -> TileModule:
+        """The layer that a file describes."""
+
+    def restored(self, record: dict[str, Any], tensors: dict[str, torch.Tensor]) -> TileModule:
+        """The same with its name in the graph and all its tensors."""
+        self.target = record["target"]
+        if "calibration" in tensors:
+            self.calibration = tensors["calibration"]
+        self.load_state_dict(tensors)
+        return self
 
     def counts(self, x: torch.Tensor) -> torch.Tensor:
         """Inputs in clock periods of the word lines."""
@@ -227,6 +247,31 @@ class TileProduct(TileModule):
         return x if chip.rounding == "none" else pulsed(x, words.limit, words.bits)
 
 
+    def record(self) -> dict[str, Any]:
+        """What a file keeps beside the tensors."""
+        function = None
+        if isinstance(self.function, fx.GraphModule):
+            function = {"name": self.function_name, "graph": written_graph(self.function.graph)}
+        return super().record() | {"normalised": self.normalised, "eps": self.eps, "function": function}
+
+    @classmethod
+    def of_record(cls, name: str, record: dict[str, Any], tensors: dict[str, torch.Tensor]) -> TileModule:
+        """The layer that a file describes."""
+        norm = None
+        if record["normalised"]:
+            norm = [tensors[f"norm_{one}"] for one in ("weight", "bias", "mean", "var")] + [record["eps"]]
+        made = cls(name, tensors["weight"], tensors.get("bias"), norm=norm, **cls.options(record))
+        if record["function"] is not None:
+            graph = read_graph(record["function"]["graph"])
+            made.set_function(record["function"]["name"], fx.GraphModule({}, graph))
+        return made.restored(record, tensors)
+
+    @classmethod
+    def options(cls, record: dict[str, Any]) -> dict[str, Any]:
+        """Further arguments of the layer."""
+        return {}
+
+
 class TileLinear(TileProduct):
     """``y = f(W x + b)`` over the last dimension; ``turned``: the parameter is ``(inputs, outputs)``."""
 
@@ -241,7 +286,7 @@ class TileLinear(TileProduct):
         norm: Norm | None = None,
         turned: bool = False,
     ) -> None:
-        super().__init__(name, weight.T.contiguous() if turned else weight, bias, norm)
+        super().__init__(name, weight.T if turned else weight, bias, norm)
 
     def software(self, *values: torch.Tensor | None) -> torch.Tensor:
         """The product, its normalisation and its function in torch."""
@@ -297,3 +342,6 @@ def _some(values: torch.Tensor) -> torch.Tensor:
     """At most so many of the values, spread evenly."""
     flat = values.detach().flatten()
     return flat[:: max(1, flat.numel() // KEPT)].double()
+
+
+TILES: dict[str, type[TileModule]] = {"linear": TileLinear}

@@ -1,0 +1,130 @@
+"""Converted networks on disk: ``network.json`` (the graph), ``network.safetensors`` (parameters and ranges) and
+``chips.yaml`` (the chip of every layer, every default written out). No code is kept, and none is run."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import fx
+from torch.utils._pytree import treespec_dumps, treespec_loads
+
+from configs.bounded import check_regular, read_file
+from configs.errors import InputError
+from configs.yaml_source import dump_yaml
+from mappings.chip import Chip
+from mappings.convert.chips import Graph
+from mappings.convert.converted import ConvertedNetwork
+from mappings.convert.saving import read_graph, written_graph
+from mappings.convert.tiles import TILES, TileModule
+from mappings.convert.trace import Traced
+from mho.config.read import digest, read, schema_of
+from mho.files import RunFolder
+from mho.network.convert import AnyChip, chip_named
+from mho.report import rundata
+
+GRAPH, TENSORS, CHIPS = "network.json", "network.safetensors", "chips.yaml"
+FORMAT = 1
+
+
+def save(net: ConvertedNetwork, folder: Path | str) -> None:
+    """Write a converted network to a folder, whole or not at all; an older network there is replaced.
+
+    Raises InputError for a folder that holds other files, and for a network with calls that a file cannot hold.
+    """
+    traced, chips = net.graph.traced, net.chips
+    kinds = {name: schema_of(Chip).adapter.dump_python(chip, mode="json") for name, chip in chips.items()}
+    different = {digest(data): data for data in kinds.values()}
+    labels = {key: f"chip_{number}" for number, key in enumerate(different, 1)}
+    held = {str(node.target): attrgetter(node.target)(traced.graph) for node in traced.graph.graph.find_nodes(op="get_attr")}
+    tensors = dict(held)
+    for tile in net.tiles.values():
+        tensors |= {f"{tile.target}.{name}": one for name, one in tile.state_dict().items()}
+    record = {
+        "format": FORMAT,
+        "graph": written_graph(traced.graph.graph),
+        "inputs": traced.inputs,
+        "batch_dim": traced.batch_dim,
+        "output_batch": list(traced.output_batch),
+        "structure": treespec_dumps(traced.structure),
+        "digital": list(net.patterns),
+        "parameters": [name for name, one in held.items() if isinstance(one, torch.nn.Parameter)],
+        "held": list(held),
+        "layers": {name: tile.record() for name, tile in net.tiles.items()},
+        "chips": {name: labels[digest(data)] for name, data in kinds.items()},
+    }
+    with RunFolder(folder) as part:
+        (part / GRAPH).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        (part / CHIPS).write_text(dump_yaml({labels[key]: data for key, data in different.items()}), encoding="utf-8")
+        save_file({name: one.detach().contiguous().clone() for name, one in tensors.items()}, part / TENSORS)
+        manifest = {"kind": "network", "layers": list(net.tiles), "parameters": sum(p.numel() for p in net.parameters())}
+        (part / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def load(folder: Path | str, *, chip: AnyChip | Mapping[str, AnyChip] | None = None) -> Any:
+    """A network that ``save`` wrote, or the run that ``mho run`` wrote.
+
+    ``chip``: others than the network was saved with; a warning then says so, since ranges and trained weights are those
+    of the saved ones. Raises InputError where a file is missing, damaged or does not fit the others.
+    """
+    path = Path(folder)
+    if not (path / GRAPH).is_file():
+        if chip is not None:
+            raise InputError(f"{path}: no network was saved here ({GRAPH} is missing)")
+        return rundata.load(path)
+    net = _loaded(path)
+    if chip is None:
+        return net
+    given = {k: chip_named(one) for k, one in chip.items()} if isinstance(chip, Mapping) else chip_named(chip)
+    other = net.on(given)
+    if other.chips != net.chips:
+        changed = [name for name in net.chips if other.chips[name] != net.chips[name]]
+        warnings.warn(
+            f"{path}: loaded on other chips than it was saved with ({', '.join(changed)}): its ranges and weights are "
+            "those of the saved ones",
+            stacklevel=2,
+        )
+    return other
+
+
+def _loaded(path: Path) -> ConvertedNetwork:
+    for name in (GRAPH, TENSORS, CHIPS):
+        check_regular(path / name)
+    try:
+        tensors = load_file(path / TENSORS)
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path / TENSORS}: not a readable safetensors file ({error})") from None
+    try:
+        record = json.loads(read_file(path / GRAPH))
+        if record["format"] != FORMAT:
+            raise InputError(f"{path / GRAPH}: format must be {FORMAT} (got {record['format']})")
+        graph = read_graph(record["graph"])
+        layers: dict[str, TileModule] = {}
+        inside: dict[str, Any] = {}
+        for name, one in record["layers"].items():
+            mine = {key.removeprefix(f"{one['target']}."): value for key, value in tensors.items()
+                    if key.startswith(f"{one['target']}.")}
+            layers[name] = inside[one["target"]] = TILES[one["kind"]].of_record(name, one, mine)
+        for name in record["held"]:
+            inside[name] = torch.nn.Parameter(tensors[name]) if name in record["parameters"] else tensors[name]
+        module = fx.GraphModule(inside, graph)
+        structure = treespec_loads(record["structure"])
+        traced = Traced(module, record["inputs"], record["batch_dim"], tuple(record["output_batch"]), structure)
+        of_layer = dict(record["chips"])
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+        raise InputError(f"{path}: {GRAPH} and {TENSORS} are damaged or do not belong together ({error})") from None
+    found: dict[str, Chip] = read(path / CHIPS, dict[str, Chip], folder="chips").value
+    lacking = sorted(set(of_layer.values()) - set(found))
+    if lacking or set(of_layer) != set(layers):
+        raise InputError(f"{path / CHIPS}: must hold the chips that {GRAPH} names ({', '.join(of_layer.values())})")
+    chips = {name: found[of_layer[name]] for name in layers}
+    for name, tile in layers.items():
+        tile.chip = chips[name]
+    return ConvertedNetwork(Graph(traced, layers, chips), record["digital"])

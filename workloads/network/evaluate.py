@@ -1,0 +1,137 @@
+"""How well a converted network works: in software, in its formats, and on chips over time, chip by chip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from devices import InputError
+from mappings.activity import Activity
+from mappings.convert.converted import ConvertedNetwork
+from workloads.statistics import interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Figure = Callable[[Any, Any], float]
+Batches = Iterable[tuple[Any, Any]]
+
+QUANTILES = {"p05": 0.05, "median": 0.5, "p95": 0.95}
+
+
+def accuracy(outputs: torch.Tensor, targets: torch.Tensor) -> float:
+    """Share of samples whose largest output is that of their class [1]."""
+    return float((outputs.argmax(-1) == targets).float().mean())
+
+
+def evaluate(
+    net: ConvertedNetwork,
+    batches: Batches,
+    figures: Mapping[str, Figure] | None = None,
+    *,
+    chips: int = 8,
+    times_s: Sequence[float] = (0.0,),
+    seed: int = 0,
+    reference: torch.nn.Module | None = None,
+    activity: dict[str, Activity] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """One row for each stage, chip and time, with a column for each figure.
+
+    Parameters
+    ----------
+    batches : ``(inputs, targets)``, a list or an iterable that is gone through once; inputs a tensor, or a tuple of them
+    figures : by name, functions of all outputs and all targets; accuracy of classes by default
+    chips, seed : how many chips, and which: the same seed gives the same ones, whatever their number
+    times_s : times after programming at which the same chips are read [s]
+    reference : the network in software that results are compared with; the parameters that ``net`` has by default
+    activity : adds up what every layer did at the first time
+
+    Stages: ``software`` (``reference`` in float), ``trained`` (the network's own parameters in float, where a reference
+    is given), ``quantised`` (its formats without errors), ``chips``. Raises InputError for no batch and for a figure
+    that is not finite.
+    """
+    figures = {"accuracy": accuracy} if figures is None else figures
+    data = [(x if isinstance(x, tuple | list) else (x,), y) for x, y in batches]
+    if not data:
+        raise InputError("batches: at least one (got none)")
+    targets = joined([y for _, y in data])
+    rows: list[dict[str, Any]] = []
+
+    def judged(stage: str, outputs: Any, chip: int, t_s: float) -> None:
+        found = {name: float(figure(outputs, targets)) for name, figure in figures.items()}
+        strange = [name for name, value in found.items() if not np.isfinite(value)]
+        if strange:
+            raise InputError(f"figures: {', '.join(strange)}: must be finite (got {found[strange[0]]}, {stage})")
+        rows.append({"stage": stage, "chip": chip, "t_s": t_s, **found})
+
+    steps, done = 2 + len(times_s), 0
+
+    def told() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, steps)
+
+    with torch.no_grad():
+        if reference is not None:
+            training = reference.training
+            reference.eval()
+            judged("software", joined([reference(*x) for x, _ in data]), 0, 0.0)
+            reference.train(training)
+        own = "software" if reference is None else "trained"
+        judged(own, joined([net.software(*x) for x, _ in data]), 0, 0.0)
+        told()
+        net.eval()
+        judged("quantised", joined([net(*x) for x, _ in data]), 0, 0.0)
+        told()
+        programmed = net.program(chips, seed=seed)
+        for number, t_s in enumerate(times_s):
+            read, first, parts = programmed.at(t_s), 0, []
+            for x, _ in data:
+                parts.append(read(*x, first=first, activity=activity if number == 0 else None))
+                first += read.blocks(x)
+            outputs = joined(parts, dim=1)
+            for chip in range(chips):
+                judged("chips", _of_chip(outputs, chip), chip, float(t_s))
+            told()
+    import pandas as pd
+
+    return pd.DataFrame(rows)
+
+
+def compared(rows: pd.DataFrame, figure: str = "accuracy") -> pd.DataFrame:
+    """One row for each time: the chips' mean of a figure with its 95 % interval over chips, their quantiles, and the
+    mean difference to every other stage with its interval, each chip paired with that stage."""
+    import pandas as pd
+
+    stages = rows[rows.stage != "chips"].set_index("stage")[figure]
+    found = []
+    for t_s, part in rows[rows.stage == "chips"].groupby("t_s"):
+        values = part[figure].to_numpy()
+        mean, low, high = interval(values)
+        row = {"t_s": t_s, "chips": len(values), "mean": mean, "low": low, "high": high}
+        row |= {name: float(np.quantile(values, share)) for name, share in QUANTILES.items()}
+        for stage, value in stages.items():
+            change, below, above = interval(values - float(value))
+            row |= {f"minus_{stage}": change, f"minus_{stage}_low": below, f"minus_{stage}_high": above}
+        found.append(row)
+    return pd.DataFrame(found)
+
+
+def joined(parts: Sequence[Any], dim: int = 0) -> Any:
+    """Outputs or targets of all batches as one tensor, or a tuple of them."""
+    if isinstance(parts[0], torch.Tensor):
+        return torch.cat(list(parts), dim=dim)
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts, axis=dim)
+    return tuple(joined(part, dim) for part in zip(*parts, strict=True))
+
+
+def _of_chip(outputs: Any, chip: int) -> Any:
+    if isinstance(outputs, tuple):
+        return tuple(_of_chip(one, chip) for one in outputs)
+    return outputs[chip]
