@@ -17,10 +17,14 @@ import torch
 from devices import ChipStreams, InputError, Stream
 from mappings.chip import Chip
 from mappings.convert.chips import Graph, MappedNetwork, ProgrammedNetwork
-from mappings.convert.cost import NetworkCost, counted
+from mappings.convert.cost import Flow, NetworkCost, counted, digital_chip
 from mappings.convert.lower import lower
 from mappings.convert.tiles import TileModule
 from mappings.convert.trace import traced
+from mappings.network.digital_calls import count, refused
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Batch = torch.Tensor | Sequence[torch.Tensor]
 
@@ -47,6 +51,36 @@ class ConvertedNetwork(torch.nn.Module):
     def chips(self) -> dict[str, Chip]:
         """The chip of each layer on tiles."""
         return self.graph.chips
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """One row for each layer on tiles and each digital call, in order: path, kind, matrix, tiles, utilisation, chip
+        and why what is digital is so."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows()))
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of ``layers``."""
+        mapped, flow = self.map(), Flow.of(self.graph, self.graph.traced.example)
+        for name, tile in self.tiles.items():
+            layer, chip = mapped.layers[name], self.chips[name]
+            yield {
+                "path": name,
+                "kind": tile.described,
+                "rows": layer.shape.rows,
+                "columns": layer.shape.columns,
+                "products": flow.steps.get(name, 0),
+                "tiles": layer.grid.tiles,
+                "utilisation": layer.shape.utilisation,
+                "chip": f"{chip.readout}, {chip.bits} bits, {chip.weights.device.kind}",
+                "why": "",
+            }
+        chip = digital_chip(self.graph)
+        for call in flow.calls:
+            did = count(call, chip)
+            if not did.free:
+                yield {"path": call.path, "kind": did.what, "chip": "digital", "why": did.why}
 
     def forward(self, *x: torch.Tensor) -> Any:
         """Outputs in the chip's formats, as the module gives them."""
@@ -153,7 +187,10 @@ def convert(
     chips = chips_of(tiles, chip)
     for name, tile in tiles.items():
         tile.chip = chips[name]
-    net = ConvertedNetwork(Graph(flow, tiles, chips), digital)
+    graph = Graph(flow, tiles, chips)
+    if problems := refused(Flow.of(graph, flow.example).calls):
+        raise InputError(problems)
+    net = ConvertedNetwork(graph, digital)
     if not any(one.is_meta for one in (*inputs, *module.parameters())):
         net.calibrate([inputs])
     return net

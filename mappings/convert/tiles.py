@@ -120,6 +120,11 @@ class TileModule(torch.nn.Module):
         limit = float(self.input_limit)
         return WordFormat(bits=chip.bits, limit=limit if limit == limit else chip.driver.x_max)
 
+    @property
+    def described(self) -> str:
+        """What is computed, for tables."""
+        return self.kind
+
     def record(self) -> dict[str, Any]:
         """What a file keeps beside the tensors."""
         return {"kind": self.kind, "target": self.target}
@@ -246,6 +251,11 @@ class TileProduct(TileModule):
         words = self.words(chip)
         return x if chip.rounding == "none" else pulsed(x, words.limit, words.bits)
 
+
+    @property
+    def described(self) -> str:
+        """What is computed, for tables."""
+        return " + ".join(filter(None, (self.kind, self.normalised and "batch_norm", self.function_name)))
 
     def record(self) -> dict[str, Any]:
         """What a file keeps beside the tensors."""

@@ -23,7 +23,7 @@ class Traced:
 
     ``graph``: takes and gives tensors one after the other; its parameters and buffers under the module's own names, and one call for each operation, in eval mode;
     ``inputs``: how many tensors it takes; ``batch_dim``, ``output_batch``: dimension of the batch in these, and in each
-    output; ``structure``: how the outputs are put together.
+    output; ``structure``: how the outputs are put together; ``example``: one sample on the meta device.
     """
 
     graph: fx.GraphModule
@@ -31,6 +31,7 @@ class Traced:
     batch_dim: int
     output_batch: tuple[int, ...]
     structure: Any
+    example: tuple[torch.Tensor, ...]
 
     def check(self, x: Sequence[torch.Tensor]) -> None:
         """Raise InputError for another number of inputs."""
@@ -66,7 +67,8 @@ def traced(module: torch.nn.Module, example: Sequence[torch.Tensor], *, batch_di
     assert isinstance(found, fx.GraphModule)
     found.graph.set_codegen(fx.graph.CodeGen())
     graph = fx.GraphModule(found, found.graph)
-    return Traced(graph, len(example), batch_dim, _batch_dims(graph, batch_dim), exported.call_spec.out_spec)
+    one = tuple(tensor.narrow(batch_dim, 0, 1).to("meta") for tensor in example)
+    return Traced(graph, len(example), batch_dim, _batch_dims(graph, batch_dim), exported.call_spec.out_spec, one)
 
 
 def path_of(node: fx.Node) -> str:

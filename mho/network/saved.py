@@ -22,7 +22,7 @@ from configs.yaml_source import dump_yaml
 from mappings.chip import Chip
 from mappings.convert.chips import Graph
 from mappings.convert.converted import ConvertedNetwork
-from mappings.convert.saving import read_graph, written_graph
+from mappings.convert.saving import DTYPES, read_graph, written_graph
 from mappings.convert.tiles import TILES, TileModule
 from mappings.convert.trace import Traced
 from mho.config.read import digest, read, schema_of
@@ -51,6 +51,7 @@ def save(net: ConvertedNetwork, folder: Path | str) -> None:
         "format": FORMAT,
         "graph": written_graph(traced.graph.graph),
         "inputs": traced.inputs,
+        "example": [[list(one.shape), str(one.dtype)] for one in traced.example],
         "batch_dim": traced.batch_dim,
         "output_batch": list(traced.output_batch),
         "structure": treespec_dumps(traced.structure),
@@ -116,7 +117,9 @@ def _loaded(path: Path) -> ConvertedNetwork:
             inside[name] = torch.nn.Parameter(tensors[name]) if name in record["parameters"] else tensors[name]
         module = fx.GraphModule(inside, graph)
         structure = treespec_loads(record["structure"])
-        traced = Traced(module, record["inputs"], record["batch_dim"], tuple(record["output_batch"]), structure)
+        example = tuple(torch.empty(shape, dtype=DTYPES[kind], device="meta") for shape, kind in record["example"])
+        dims = record["batch_dim"], tuple(record["output_batch"])
+        traced = Traced(module, record["inputs"], *dims, structure, example)
         of_layer = dict(record["chips"])
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(f"{path}: {GRAPH} and {TENSORS} are damaged or do not belong together ({error})") from None
