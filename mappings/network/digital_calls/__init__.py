@@ -16,7 +16,6 @@ SRAM above, written once and read once in one inference.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -86,7 +85,7 @@ FAMILIES: dict[str, Callable[[Call, int], Work]] = {
 class DigitalCall:
     """One call that is computed digitally: what it does in one inference, and a line for the table of layers.
 
-    ``what``, ``why``: what is computed, and why on no tile; ``free``: whether it does nothing at all.
+    ``what``, ``why``: what is computed, and why on no tile.
     """
 
     actions: Actions
@@ -127,7 +126,7 @@ def count(
 
     Raises InputError for a call that is not known, or in a form that is not.
     """
-    width = bits or chip.bits
+    width = chip.bits if bits is None else bits
     work = _work(call, width)
     prices = chip.price_list() if components is None else components
     ledger = ActionLedger(call.path, merge=True)
@@ -157,9 +156,7 @@ def count(
 
 def _work(call: Call, bits: int) -> Work:
     if (family := FAMILIES.get(call.name)) is None:
-        near = difflib.get_close_matches(call.name, FAMILIES, n=1)
-        meant = f"; the nearest that is known is {near[0]}" if near else ""
-        raise InputError(f"{call.path}: {call.overload}: not known on tiles or as a digital call{meant}")
+        raise InputError(f"{call.path}: {call.overload}: can be put on no tile and is not known as a digital call")
     return family(call, bits)
 
 

@@ -7,7 +7,7 @@ import torch
 from mappings.network.digital_calls.work import Call, Stage, Work, adds, looks_up, multiplies, power_of_two, shape_of
 
 TWO_CHANGE = "both values change with the input, and cells hold numbers that stay"
-BEHIND = "no product of a layer on tiles stands directly before it, so no converter can compute it"
+BEHIND = "no converter of a layer computes it"
 
 COMPARISONS = {"relu": 1, "relu6": 2, "hardtanh": 2, "clamp_min": 1, "clamp_max": 1, "threshold": 1, "abs": 1, "neg": 1}
 COMPARISONS |= {name: 1 for name in ("eq", "ne", "lt", "le", "gt", "ge", "minimum", "maximum", "min", "max")}
@@ -28,7 +28,6 @@ FUNCTIONS = [
     "selu",
     "celu",
     "softplus",
-    "softsign",
     "leaky_relu",
     "log_sigmoid",
     "hardshrink",

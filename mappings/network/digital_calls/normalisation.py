@@ -1,9 +1,9 @@
 """Softmax and norms: sums over a row, a table for the exponential, the reciprocal or the root, and products.
 
 A table is enough for each function, since words have few bits and a sum is first shifted until its leading one is in
-front (Yu et al., DAC 2022, arXiv 2112.02191, put exponential, reciprocal, inverse root and GELU of a transformer into
-tables of 16 pieces without loss of accuracy). Exponentials, reciprocals and roots have twice the words' bits. What
-comes out is rounded to the words' bits.
+front; Yu et al. (DAC 2022, arXiv 2112.02191) replace these functions and GELU in transformers by tables, of straight
+pieces, accurately. Exponentials, reciprocals and roots have twice the words' bits. What comes out is rounded to the
+words' bits.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def batch_norm(call: Call, bits: int) -> Work:
     stored = 2 * int(call.x.shape[1])
     return Work(
         what=f"batch norm of {n} values",
-        why="no layer on tiles stands directly before it, into whose weights it could be folded",
+        why="it is not folded into the weights of a layer before it",
         stages=(Stage("scales and offsets", n, (multiplies(n, bits, bits), adds(n, 2 * bits + 1))),),
         stored=stored if call.stored is None else call.stored,
     )

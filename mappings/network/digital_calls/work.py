@@ -192,5 +192,6 @@ def products(name: str, sums: float, length: float, a_bits: float, b_bits: float
 
 
 def shape_of(tensor: torch.Tensor) -> str:
-    """``4 x 16`` of the values behind the batch."""
-    return " x ".join(str(int(n)) for n in tensor.shape[1:]) or "1"
+    """``4 x 16``, a batch of one left out."""
+    shape = [int(n) for n in tensor.shape]
+    return " x ".join(map(str, shape[1:] if shape[:1] == [1] else shape)) or "1"
