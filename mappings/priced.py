@@ -83,7 +83,7 @@ class Priced:
             actions = layer.actions
             priced = price(actions, node_nm=node_nm, components=components, latency_s=latency_s)
             lines += priced
-            step = summarise(priced, actions.latency_s, actions.ops)
+            step = summarise(priced, actions.latency_s or latency_s, actions.ops)
             rows.append(
                 {
                     "layer": prefix + layer.name,
@@ -93,7 +93,7 @@ class Priced:
                     "area_m2": step["area_m2"],
                     "energy_J": step["energy_J"] / actions.steps,
                     "leakage_W": step["leakage_W"],
-                    "latency_s": step["latency_s"],
+                    "latency_s": actions.latency_s,
                     "clipped_weights": layer.clipped_weights,
                     "clipped_inputs": layer.clipped_inputs,
                 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import fx
 
 from devices import InputError
+from mappings.actions import Actions, Instance
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.convert.chips import Graph, ProgrammedNetwork
@@ -26,6 +27,11 @@ from mappings.trace import trace
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+DIGITAL = "digital units"
+"""The layer under which tables list what all digital calls share."""
+MEMORY = ("register", "word_bank")
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,9 @@ def counted(
 ) -> NetworkCost:
     """The cost of one inference on inputs shaped as the first sample of ``x``, on the meta device if need be.
 
+    Digital calls take turns on one set of units, as large as the largest of them needs; what they keep has memory of
+    its own.
+
     ``observed``: chips and what they were seen to do; else every layer states what it assumes. Raises InputError with
     every digital call that has no price.
     """
@@ -102,12 +111,19 @@ def counted(
     if problems := refused(flow.calls):
         raise InputError(problems)
     components = mapped.components() | chip.price_list()
-    table = []
+    table, units = [], dict[str, float]()
     for call in flow.calls:
         did = count(call, chip, components=components)
         if not did.free:
-            layers.append(LayerOnChip(name=call.path, actions=did.actions, rows=0, columns=0, cells=0, tiles=0))
+            shared = [one for one in did.actions.instances if one.component not in MEMORY]
+            own = tuple(one for one in did.actions.instances if one.component in MEMORY)
+            units |= {one.component: max(one.count, units.get(one.component, 0.0)) for one in shared}
+            actions = replace(did.actions, instances=own)
+            layers.append(LayerOnChip(name=call.path, actions=actions, rows=0, columns=0, cells=0, tiles=0))
             table.append((call.path, did.what, did.why))
+    if units:
+        stand = Actions(instances=tuple(Instance(DIGITAL, name, number) for name, number in units.items()))
+        layers.append(LayerOnChip(name=DIGITAL, actions=stand, rows=0, columns=0, cells=0, tiles=0))
     return NetworkCost(Priced.of(layers, node_nm=chip.node_nm, components=components), tuple(table))
 
 
