@@ -17,6 +17,7 @@ from torch import fx
 
 from devices import InputError
 from mappings.convert.saving import entry
+from mappings.convert.recurrent_tiles import TileRecurrent
 from mappings.convert.tiles import TileLinear, TileModule
 from mappings.convert.trace import Traced, path_of
 
@@ -66,7 +67,7 @@ class _Lowering:
         self.module, self.graph, self.digital = module, module.graph, digital
         self.tiles: dict[str, TileModule] = {}
         self.shared: dict[Any, str] = {}
-        paths = {path_of(node) for node in self.graph.nodes}
+        paths = {path for node in self.graph.nodes for path in _paths(node)}
         unknown = [one for one in digital if not fnmatch.filter(paths, one)]
         if unknown:
             raise InputError(
@@ -80,7 +81,9 @@ class _Lowering:
             if node.target in NOTHING:
                 node.replace_all_uses_with(node.args[0])
                 self.graph.erase_node(node)
-            elif not any(fnmatch.fnmatchcase(path_of(node), one) for one in self.digital):
+            elif node.target is aten.view.default:  # layers may lay their outputs out in another order
+                node.target = aten.reshape.default
+            elif not any(fnmatch.fnmatchcase(path, one) for one in self.digital for path in _paths(node)):
                 self._lower(node)
 
     def _lower(self, node: fx.Node) -> None:
@@ -143,7 +146,10 @@ class _Lowering:
         if exit_ is not None:
             function, last = _Region.of(self.module, last, region, exit_), exit_
         key = (*(one and one.target for one in held), str(how), None if norm is None else id(norm[2]), str(function))
-        name = self._layer(node, key, lambda: kind(path_of(node), *map(self._tensor_or_none, held), norm=norm, **how))
+        # The owner of the weight: a module may take the weight of another one, as attention does.
+        path = str(held[0].target).removesuffix("weight").rstrip("._")
+        make = lambda: kind(path, *map(self._tensor_or_none, held), norm=norm, **how)  # noqa: E731
+        name = self._layer(path, key, make)
         tile = self.tiles[name]
         if function is not None:
             tile.set_function(function.name, function.module)
@@ -234,9 +240,7 @@ class _Lowering:
             names.append("weight_hr")
         path = ".".join(filter(None, (path_of(node), label)))
         key = tuple(one.target for one in tensors)
-        name = self._layer(
-            node, key, lambda: TileRecurrent(path, cell, dict(zip(names, many, strict=True))), path=path
-        )
+        name = self._layer(path, key, lambda: TileRecurrent(path, cell, dict(zip(names, many, strict=True))))
         return self.graph.call_module(self.tiles[name].target, (x, *start))
 
     def _start(self, start: fx.Node, place: int) -> fx.Node | None:
@@ -254,11 +258,11 @@ class _Lowering:
 
     # Names and tensors ----------------------------------------------------------------------------------------------
 
-    def _layer(self, node: fx.Node, key: Any, make: Any, path: str | None = None) -> str:
+    def _layer(self, path: str, key: Any, make: Any) -> str:
         """Name of the layer that holds these tensors, made where there is none."""
         if key not in self.shared:
             tile = make()
-            base = name = (path if path is not None else path_of(node)) or "network"
+            base = name = path or "network"
             number = 1
             while name in self.tiles:
                 number += 1
@@ -321,6 +325,11 @@ class _Region:
         graph.output(here[exit_])
         names = [_packet(one) for one in needed]
         return cls(names[0] if len(names) == 1 else "+".join(names), fx.GraphModule(owner, graph), "; ".join(about))
+
+
+def _paths(node: fx.Node) -> set[str]:
+    """Paths of the modules around a call."""
+    return {path.removeprefix("L['self'].") for path, _ in node.meta.get("nn_module_stack", {}).values()}
 
 
 def _packet(node: fx.Node) -> str:
