@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from mappings.convert.packed import BUILT, packed
 from mappings.convert.tiles import TileModule
 
 CELLS = {"lstm": 4, "gru": 3, "rnn": 1, "rnn_relu": 1}
@@ -13,7 +14,8 @@ CELLS = {"lstm": 4, "gru": 3, "rnn": 1, "rnn_relu": 1}
 
 
 class TileRecurrent(TileModule):
-    """An LSTM, GRU or plain RNN over ``x (batch, steps, inputs)``, with initial states ``(batch, outputs)`` or None.
+    """An LSTM, GRU or plain RNN over ``x (batch, steps, inputs)``, with initial states ``(batch, outputs)`` or None, and
+    lengths ``(batch,)`` of packed sequences or None.
 
     A call gives ``(states of all steps, last h)``, and the last ``c`` of an LSTM. Parameters have torch's names:
     ``weight_ih``, ``weight_hh``, ``bias_ih``, ``bias_hh`` and, of an LSTM's projection, ``weight_hr``.
@@ -50,20 +52,20 @@ class TileRecurrent(TileModule):
 
     def software(self, *values: torch.Tensor | None) -> Any:
         """As torch computes it."""
-        x, *start = values
+        x, *start, lengths = values
         assert x is not None
-        shape = (1, x.shape[0])
         sizes = (self.outputs, self.hidden) if self.cell == "lstm" else (self.outputs,)
         begin = [
-            x.new_zeros((*shape, size)) if one is None else one[None]
-            for one, size in zip([*start, None, None], sizes, strict=False)
+            x.new_zeros((1, x.shape[0], size)) if one is None else one[None]
+            for one, size in zip(start, sizes, strict=True)
         ]
-        how = ("bias_ih" in self.names, 1, 0.0, False, False, True)
-        if self.cell == "lstm":
-            states, *last = torch._VF.lstm(x, begin, self.weights, *how)
+        biases = "bias_ih" in self.names
+        if lengths is not None:
+            states, *last = packed(self.cell, x, lengths, begin, self.weights, biases, 1, False)
+            last = last[: len(sizes)]
         else:
-            function = {"gru": torch._VF.gru, "rnn": torch._VF.rnn_tanh, "rnn_relu": torch._VF.rnn_relu}[self.cell]
-            states, *last = function(x, begin[0], self.weights, *how)
+            how = (self.weights, biases, 1, 0.0, False, False, True)
+            states, *last = BUILT[self.cell](x, begin if self.cell == "lstm" else begin[0], *how)
         if self.observed is not None:
             self.observed.add(x, states)
         return (states, *(one[0] for one in last))
