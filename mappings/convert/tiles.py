@@ -19,7 +19,7 @@ from devices import BlockNoise, ChipStreams, InputError
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.contract import WordFormat
-from mappings.network.aware import coded, pulsed
+from mappings.network.aware import coded, digitised, pulsed
 from mappings.network.dense import DenseLayer
 from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead
 from periphery import Function, identity
@@ -275,12 +275,17 @@ class TileProduct(TileModule):
 
     def coded(self, z: torch.Tensor, chip: Chip) -> torch.Tensor:
         """Outputs for sums ``z``, as the codes of the converters give them."""
-        function = self.of_function()
         if chip.rounding == "none":
             return z if self.function is None else self.function(z)
+        function = self.of_function()
+        limit, bits = self.limit, chip.bits
         if function is None:
-            return coded(z, identity(chip.output.limit or self.limit), chip.output.bits)
-        return coded(self.function(z), function, chip.bits)
+            limit, bits = chip.output.limit or limit, chip.output.bits
+        if chip.readout == "conventional":
+            z = digitised(z, limit, chip.adc_bits if self.function is not None else max(bits, chip.adc_bits))
+        if self.function is None or function is None:
+            return coded(z, identity(limit), bits)
+        return coded(self.function(z), function, bits)
 
     def driven(self, x: torch.Tensor, chip: Chip) -> torch.Tensor:
         """Inputs as the drivers give them."""

@@ -507,6 +507,11 @@ class MatrixLayerRead(LayerRead):
         ``noise``: of as many chips, and blocks of ``n`` samples in all. Raises InputError for other shapes, and for
         inputs that are not finite or longer than the word lines' range.
         """
+        self.check(inputs, noise)
+        return self.answers(inputs, noise, activity)
+
+    def check(self, inputs: torch.Tensor, noise: BlockNoise) -> None:
+        """Raise InputError for inputs and noise that do not fit the layer."""
         shape, each = tuple(inputs.shape), f"{self.chips} or 1" if self.chips > 1 else "1"
         least = 3 if self.in_steps else 2
         if (
@@ -530,7 +535,6 @@ class MatrixLayerRead(LayerRead):
                 f"noise: must be of {self.chips} chips and {n} samples, as the layer and its inputs "
                 f"(got {len(noise.generators)} chips and {noise.samples} samples)"
             )
-        return self.answers(inputs, noise, activity)
 
     @abstractmethod
     def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
