@@ -25,14 +25,19 @@ CELLS = {"lstm": 4, "gru": 3, "rnn": 1, "rnn_relu": 1}
 
 
 class TileRecurrent(TileModule):
-    """An LSTM, GRU or plain RNN over ``x (batch, steps, inputs)``, with initial states ``(batch, outputs)`` or None, and
-    lengths ``(batch,)`` of packed sequences or None.
+    """An LSTM, GRU or plain RNN over ``x (batch, steps, inputs)``, with initial states ``(batch, outputs)`` or None,
+    and lengths ``(batch,)`` of packed sequences or None.
 
     A call gives ``(states of all steps, last h)``, and the last ``c`` of an LSTM. Parameters have torch's names:
     ``weight_ih``, ``weight_hh``, ``bias_ih``, ``bias_hh`` and, of an LSTM's projection, ``weight_hr``.
     """
 
     kind = "recurrent"
+    weight_ih: torch.Tensor
+    weight_hh: torch.Tensor
+    bias_ih: torch.Tensor
+    bias_hh: torch.Tensor
+    weight_hr: torch.Tensor
 
     def __init__(self, name: str, cell: str, tensors: dict[str, torch.Tensor]) -> None:
         super().__init__(name)

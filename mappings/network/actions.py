@@ -13,8 +13,8 @@ the order of the steps is this project's reconstruction, since the paper's Suppl
 A **GRU** as torch has it (``gru_after``) applies r to a part of a sum before its tanh. A nonlinear conversion of parts
 is wrong, so the two parts of the candidate, that of the inputs and that of the state, have columns of their own and are
 converted linearly; ``tanh`` of their digital sum goes the way of an LSTM's cell state. One whose reset gate acts before
-the product (``gru``) takes two passes, since r gates h before the candidate's product: first z and r, then the digital ``r h``,
-then the candidate with ``r h`` on its rows; ``h = (1 - z) n + z h``. A plain **RNN**'s h is the code itself.
+the product (``gru``) takes two passes, since r gates h before the candidate's product: first z and r, then the digital
+``r h``, then the candidate with ``r h`` on its rows; ``h = (1 - z) n + z h``. A plain **RNN**'s h is the code itself.
 
 With the **conventional** readout, ADCs shared by several columns convert one column after the other, and a digital
 look-up does every activation, tanh(c) included; there is no second ramp.

@@ -118,7 +118,9 @@ class Aware:
         if cell == "lstm":
             order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
             driven = torch.nn.functional.linear(drive, w_ih[order], bias[order])
-            last, _ = LSTMSequence.apply(driven, w_hh[order], rules_of(self.bits, self.state, self.x_max), readout_steps)  # type: ignore[no-untyped-call]
+            last, _ = LSTMSequence.apply(
+                driven, w_hh[order], rules_of(self.bits, self.state, self.x_max), readout_steps
+            )  # type: ignore[no-untyped-call]
             return self._drive(last.mean(dim=0)) if readout_steps > 1 else last[0]
         driven = torch.nn.functional.linear(drive, w_ih, bias).transpose(0, 1).contiguous()
         c = h = driven.new_zeros(driven.shape[1], hidden)

@@ -26,8 +26,8 @@ Tensors = Mapping[str, torch.Tensor]
 class AwareCell:
     """The rounding of one recurrent layer.
 
-    ``cell``: as torch's module (``lstm``, ``gru``, ``rnn``, ``rnn_relu``); ``state_limit``: largest state that is driven
-    back; ``limit``: range of a relu, or of the parts of a GRU's candidate.
+    ``cell``: as torch's module (``lstm``, ``gru``, ``rnn``, ``rnn_relu``); ``state_limit``: largest state that is
+    driven back; ``limit``: range of a relu, or of the parts of a GRU's candidate.
     """
 
     cell: str
@@ -140,9 +140,7 @@ class AwareCell:
 
     # The fused loop of an LSTM ------------------------------------------------------------------------------------
 
-    def _fuses(
-        self, x: torch.Tensor, weights: Tensors, start: Sequence[Any], lengths: torch.Tensor | None
-    ) -> bool:
+    def _fuses(self, x: torch.Tensor, weights: Tensors, start: Sequence[Any], lengths: torch.Tensor | None) -> bool:
         plain = all(one is None for one in (*start, lengths)) and "weight_hr" not in weights
         here = x.device.type == "cpu" and x.dtype == torch.float32 and self.chip.readout == "ramp" and self._rounds
         return self.cell == "lstm" and plain and here

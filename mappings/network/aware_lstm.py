@@ -135,11 +135,13 @@ def _backward(
 
 
 class LSTMSequence(torch.autograd.Function):
-    """The ``last`` hidden states ``(last, batch, hidden)`` of driven gates ``(batch, steps, 4 hidden)``: i, f, o, g, and
-    the cell state behind them ``(batch, hidden)``, which has no gradient."""
+    """The ``last`` hidden states ``(last, batch, hidden)`` of driven gates ``(batch, steps, 4 hidden)``: i, f, o, g,
+    and the cell state behind them ``(batch, hidden)``, which has no gradient."""
 
     @staticmethod
-    def forward(ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, rules: Rules, last: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, rules: Rules, last: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         batch, steps, four = driven.shape
         hidden = four // 4
         w = np.ascontiguousarray(w_hh.detach().numpy().T)

@@ -98,9 +98,10 @@ class RecurrentLayer(MatrixLayer):
     ) -> RecurrentLayer:
         """From tensors named and ordered as torch does; ``bias`` is the sum of torch's two.
 
-        ``limit``: largest state of an RNN with relu; ``weight_hr``: of an LSTM's projection, ``(outputs, hidden)``; ``reset``: a GRU must have been trained with its
-        reset gate ``before`` the product, which nothing in its tensors tells. Raises InputError for another GRU, and
-        for shapes of another cell or of a projection that is not given.
+        ``limit``: largest state of an RNN with relu; ``weight_hr``: of an LSTM's projection, ``(outputs, hidden)``;
+        ``reset``: a GRU must have been trained with its reset gate ``before`` the product, which nothing in its tensors
+        tells; torch's own is ``gru_of_torch``. Raises InputError for another GRU, and for shapes of another cell or of
+        a projection that is not given.
         """
         fed_back, gates = weight_hh.shape[-1], len(TORCH_ORDER[cell])
         hidden = fed_back if weight_hr is None else weight_hr.shape[-1]

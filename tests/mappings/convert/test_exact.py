@@ -15,7 +15,7 @@ from mho.network.convert import convert
 
 EXACT = read("exact", Chip, folder="chips").value
 FEW = settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
