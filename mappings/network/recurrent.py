@@ -77,9 +77,9 @@ class RecurrentLayer(MatrixLayer):
         ``bias_hh`` is given.
 
         ``limit``: largest state of an RNN with relu, or part of the candidate of torch's GRU (``gru_after``), either
-        sign; ``weight_hr``: of an LSTM's projection, ``(outputs, hidden)``; ``reset``: a GRU must have been trained with its reset gate ``before`` the product, which nothing in its tensors
-        tells; torch's own is ``gru_after``. Raises InputError for another GRU, and for shapes of another cell or of
-        a projection that is not given.
+        sign; ``weight_hr``: of an LSTM's projection, ``(outputs, hidden)``; ``reset``: a GRU (``gru``) must have been
+        trained with its reset gate ``before`` the product, which nothing in its tensors tells. Raises InputError for
+        another GRU, and for shapes of another cell or of a projection that is not given.
         """
         fed_back, gates = weight_hh.shape[-1], len(TORCH_ORDER[cell])
         hidden = fed_back if weight_hr is None else weight_hr.shape[-1]
