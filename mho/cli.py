@@ -66,6 +66,10 @@ def run(
         Path | None,
         path_option(help="Your own trained network (safetensors, torch's names) in place of training."),
     ] = None,
+    module: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.py:FUNCTION", help="Network: your function that gives a torch module; it is run."),
+    ] = None,
     device: Annotated[
         ComputeDevice, typer.Option(help="Where training runs; chips are simulated on the CPU.")
     ] = ComputeDevice.cpu,
@@ -97,6 +101,7 @@ def run(
             seed=seed,
             data=data,
             weights=weights,
+            module=module,
             device=device.value,
             progress=silent if quiet else watch.progress,
         )
