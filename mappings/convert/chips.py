@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from devices import ChipStreams, InputError
 from mappings.activity import Activity
@@ -115,7 +116,8 @@ class NetworkRead:
         traced.check(x)
         size = x[0].shape[traced.batch_dim]
         parts = []
-        with torch.no_grad(), warnings.catch_warnings():
+        # Of attention, the form that is mapped over chips at once.
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")  # of calls vmap runs one by one
             for number, start in enumerate(range(0, size, BLOCK)):
                 some = [one.narrow(traced.batch_dim, start, min(BLOCK, size - start)) for one in x]

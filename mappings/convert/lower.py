@@ -17,6 +17,8 @@ from torch import fx
 
 from devices import InputError
 from mappings.convert.saving import entry
+from mappings.convert.packed import turned
+from mappings.convert.recurrent_tiles import TileRecurrent
 from mappings.convert.tiles import TileLinear, TileModule
 from mappings.convert.trace import Traced, path_of
 
@@ -26,6 +28,7 @@ CONV = (aten.conv1d.default, aten.conv1d.padding, aten.conv2d.default, aten.conv
 RECURRENT = {aten.lstm.input: "lstm", aten.gru.input: "gru", aten.rnn_tanh.input: "rnn", aten.rnn_relu.input: "rnn_relu"}
 CELLS = {aten.lstm_cell.default: "lstm", aten.gru_cell.default: "gru", aten.rnn_tanh_cell.default: "rnn"}
 CELLS[aten.rnn_relu_cell.default] = "rnn_relu"
+PACKED = torch.ops.mho.packed.default
 NORM = aten._native_batch_norm_legit_no_training.default
 FUNCTIONS = """relu relu6 sigmoid tanh gelu silu hardswish hardsigmoid hardtanh elu selu celu softplus leaky_relu mish
     clamp clamp_min clamp_max exp log log1p expm1 sqrt rsqrt reciprocal abs neg sin cos erf pow square mul add sub div
@@ -66,7 +69,7 @@ class _Lowering:
         self.module, self.graph, self.digital = module, module.graph, digital
         self.tiles: dict[str, TileModule] = {}
         self.shared: dict[Any, str] = {}
-        paths = {path_of(node) for node in self.graph.nodes}
+        paths = {path for node in self.graph.nodes for path in _paths(node)}
         unknown = [one for one in digital if not fnmatch.filter(paths, one)]
         if unknown:
             raise InputError(
@@ -80,7 +83,9 @@ class _Lowering:
             if node.target in NOTHING:
                 node.replace_all_uses_with(node.args[0])
                 self.graph.erase_node(node)
-            elif not any(fnmatch.fnmatchcase(path_of(node), one) for one in self.digital):
+            elif node.target is aten.view.default:  # layers may lay their outputs out in another order
+                node.target = aten.reshape.default
+            elif not any(fnmatch.fnmatchcase(path, one) for one in self.digital for path in _paths(node)):
                 self._lower(node)
 
     def _lower(self, node: fx.Node) -> None:
@@ -88,7 +93,7 @@ class _Lowering:
             self._linear(node)
         elif node.target in CONV:
             self._conv(node)
-        elif node.target in RECURRENT:
+        elif node.target in RECURRENT or node.target is PACKED:
             self._recurrent(node)
         elif node.target in CELLS:
             self._cell(node)
@@ -143,7 +148,10 @@ class _Lowering:
         if exit_ is not None:
             function, last = _Region.of(self.module, last, region, exit_), exit_
         key = (*(one and one.target for one in held), str(how), None if norm is None else id(norm[2]), str(function))
-        name = self._layer(node, key, lambda: kind(path_of(node), *map(self._tensor_or_none, held), norm=norm, **how))
+        # The owner of the weight: a module may take the weight of another one, as attention does.
+        path = str(held[0].target).removesuffix("weight").rstrip("._")
+        make = lambda: kind(path, *map(self._tensor_or_none, held), norm=norm, **how)  # noqa: E731
+        name = self._layer(path, key, make)
         tile = self.tiles[name]
         if function is not None:
             tile.set_function(function.name, function.module)
@@ -170,9 +178,16 @@ class _Lowering:
     # Recurrent modules ----------------------------------------------------------------------------------------------
 
     def _recurrent(self, node: fx.Node) -> None:
-        x, start, held, has_biases, layers, _, _, both_ways, batch_first = node.args
-        cell, ways = RECURRENT[node.target], 2 if both_ways else 1
-        starts = list(start) if cell == "lstm" else [start]
+        lengths = None
+        if node.target is PACKED:
+            cell, x, lengths, start, held, has_biases, layers, both_ways = node.args
+            batch_first = True
+        else:
+            cell = RECURRENT[node.target]
+            x, start, held, has_biases, layers, _, _, both_ways, batch_first = node.args
+            start = start if cell == "lstm" else [start]
+        ways = 2 if both_ways else 1
+        starts = list(start)
         each = len(held) // (layers * ways)
         graph = self.graph
         with graph.inserting_before(node):
@@ -186,10 +201,11 @@ class _Lowering:
                     tensors = list(held[place * each : (place + 1) * each])
                     begin = [self._start(one, place) for one in starts]
                     label = f"l{layer}" + ("_reverse" if way else "")
-                    call = self._call(node, cell, tensors, has_biases, (x, way), begin, label)
+                    inputs = self._turned(x, lengths) if way else x
+                    call = self._call(node, cell, tensors, has_biases, inputs, [*begin, lengths], label)
                     states, *last = (graph.call_function(entry, (call, k)) for k in range(1 + len(starts)))
                     if way:
-                        states = graph.call_function(aten.flip.default, (states, [1]))
+                        states = self._turned(states, lengths)
                     outputs.append(states)
                     for into, one in zip(finals, last, strict=True):
                         into.append(one)
@@ -206,7 +222,7 @@ class _Lowering:
         biases = len(tensors) > 2 and tensors[2] is not None
         with graph.inserting_before(node):
             steps = graph.call_function(aten.unsqueeze.default, (x, 1))
-            call = self._call(node, cell, tensors[: 4 if biases else 2], biases, (steps, 0), starts, "")
+            call = self._call(node, cell, tensors[: 4 if biases else 2], biases, steps, [*starts, None], "")
             last = [graph.call_function(entry, (call, 1 + k)) for k in range(len(starts))]
         if cell == "lstm":
             self._outputs(node, last)
@@ -220,24 +236,25 @@ class _Lowering:
         cell: str,
         tensors: list[fx.Node],
         biases: bool,
-        inputs: tuple[fx.Node, int],
+        x: fx.Node,
         start: list[fx.Node | None],
         label: str,
     ) -> fx.Node:
-        """The call of one layer in one direction."""
-        x, way = inputs
-        if way:
-            x = self.graph.call_function(aten.flip.default, (x, [1]))
+        """The call of one layer in one direction; ``start``: initial states, and lengths of packed sequences."""
         many = [self._tensor(one) for one in tensors]
         names = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if biases else [])]
         if len(many) > len(names):
             names.append("weight_hr")
         path = ".".join(filter(None, (path_of(node), label)))
         key = tuple(one.target for one in tensors)
-        name = self._layer(
-            node, key, lambda: TileRecurrent(path, cell, dict(zip(names, many, strict=True))), path=path
-        )
+        name = self._layer(path, key, lambda: TileRecurrent(path, cell, dict(zip(names, many, strict=True))))
         return self.graph.call_module(self.tiles[name].target, (x, *start))
+
+    def _turned(self, x: fx.Node, lengths: fx.Node | None) -> fx.Node:
+        """Sequences in the opposite order."""
+        if lengths is None:
+            return self.graph.call_function(aten.flip.default, (x, [1]))
+        return self.graph.call_function(turned, (x, lengths))
 
     def _start(self, start: fx.Node, place: int) -> fx.Node | None:
         """The initial state of one layer and direction; None where it is zero."""
@@ -254,11 +271,11 @@ class _Lowering:
 
     # Names and tensors ----------------------------------------------------------------------------------------------
 
-    def _layer(self, node: fx.Node, key: Any, make: Any, path: str | None = None) -> str:
+    def _layer(self, path: str, key: Any, make: Any) -> str:
         """Name of the layer that holds these tensors, made where there is none."""
         if key not in self.shared:
             tile = make()
-            base = name = (path if path is not None else path_of(node)) or "network"
+            base = name = path or "network"
             number = 1
             while name in self.tiles:
                 number += 1
@@ -321,6 +338,11 @@ class _Region:
         graph.output(here[exit_])
         names = [_packet(one) for one in needed]
         return cls(names[0] if len(names) == 1 else "+".join(names), fx.GraphModule(owner, graph), "; ".join(about))
+
+
+def _paths(node: fx.Node) -> set[str]:
+    """Paths of the modules around a call."""
+    return {path.removeprefix("L['self'].") for path, _ in node.meta.get("nn_module_stack", {}).values()}
 
 
 def _packet(node: fx.Node) -> str:

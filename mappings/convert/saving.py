@@ -14,6 +14,7 @@ import torch
 from torch import fx
 
 from devices import InputError
+from mappings.convert.packed import turned
 
 
 
@@ -23,7 +24,7 @@ def entry(values: Sequence[Any], number: int) -> Any:
 
 
 OWN: dict[str, Any] = {"entry": entry, "getitem": operator.getitem, "mul": operator.mul, "add": operator.add, "sub": operator.sub}
-OWN |= {"floordiv": operator.floordiv}
+OWN |= {"floordiv": operator.floordiv, "turned": turned}
 DTYPES = {str(one): one for one in vars(torch).values() if isinstance(one, torch.dtype)}
 LAYOUTS = {str(one): one for one in (torch.strided, torch.contiguous_format, torch.preserve_format)}
 

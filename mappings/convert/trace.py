@@ -15,6 +15,7 @@ from torch import fx
 from torch.utils._pytree import tree_unflatten
 
 from devices import InputError
+from mappings.convert.packed import padded
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def traced(module: torch.nn.Module, example: Sequence[torch.Tensor], *, batch_di
             raise InputError(f"{place}: the module fails on the example: {_first_line(error)}") from error
         try:
             shapes = tuple({batch_dim: torch.export.Dim.DYNAMIC} for _ in example)
-            exported = torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
+            with padded():
+                exported = torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
         except Exception as error:
             raise InputError(f"{place}: {_why(error)}") from error
         found = exported.run_decompositions({}).module(check_guards=False)
