@@ -1,4 +1,4 @@
-"""The command line: ``mho run``, ``sweep``, ``search``, ``report``, ``validate``, ``list``, ``show``, ``fit``,
+"""The command line: ``mho run``, ``sweep``, ``search``, ``cost``, ``report``, ``validate``, ``list``, ``show``, ``fit``,
 ``cite``, ``data`` and ``schema``.
 
 Results go to standard output, progress and messages to standard error; exit codes are those of ``mho.exits``. Each
@@ -18,6 +18,7 @@ from configs.errors import InputError
 from mho import cli_sweeps
 from mho.exits import exit_codes
 from mho.listings import LISTINGS, listing
+from mho.network import command
 from mho.options import AsJson, ComputeDevice, Experiment, File, Quiet, ReportFormat, Sets, checked_paths, path_option
 
 app = typer.Typer(
@@ -115,6 +116,7 @@ def run(
 
 app.command()(cli_sweeps.sweep)
 app.command()(cli_sweeps.search)
+app.command()(command.cost)
 
 
 @app.command(name="report")

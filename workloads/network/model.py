@@ -158,7 +158,7 @@ def _user_code(path: Path, where: str) -> Iterator[None]:
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        lines = [one.lineno for one in traceback.extract_tb(error.__traceback__) if one.filename == str(path)]
+        lines = [one.lineno for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).resolve() == path.resolve()]
         line = error.lineno if isinstance(error, SyntaxError) else (lines or [None])[-1]
         place = where if line is None else f"{where}:{line}"
         reason = quoted(" ".join(str(error).split()), 300)

@@ -58,7 +58,7 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
             self.start()
         tables = NetworkTables(how, self.samples, self.given)
         net = self.given.module
-        if how.training is not None:
+        if how.trains(self.given.trained):
             with self.stage("rehearsal"), torch.no_grad():
                 self.rehearse(net)
             with self.stage("training, software"):

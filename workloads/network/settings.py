@@ -41,7 +41,7 @@ class NetworkModel:
     def __post_init__(self) -> None:
         named = [name for name in SOURCES if getattr(self, name) is not None]
         if len(named) != 1:
-            raise InputError(f"exactly one of {', '.join(SOURCES)} (got {', '.join(named) or 'none'})")
+            raise InputError(f"exactly one of {', '.join(SOURCES)} (got {', '.join(named) or 'none'}); what a file extends is left out by null")
         if self.weights is not None and self.layers is None:
             raise InputError(f"weights: only layers take a file of their own; {named[0]} brings its weights")
         if self.module is not None:
@@ -76,7 +76,7 @@ class NetworkData:
 
     def __post_init__(self) -> None:
         if self.file is not None and self.digits:
-            raise InputError(f"file: either a file or digits: true (got both, {self.file})")
+            raise InputError(f"file: either a file or digits: true (got {self.file} and true); set the other to null or false")
         if min(self.fractions) <= 0.0 or not math.isclose(sum(self.fractions), 1.0, rel_tol=1e-6):
             got = ", ".join(f"{share:g}" for share in self.fractions)
             raise InputError(f"fractions: must be two shares above 0 of sum 1 (got {got})")
@@ -158,7 +158,7 @@ class NetworkExperiment(Experiment[NetworkVariant]):
     figures : what is judged, the headline first: of classes ``accuracy`` and ``top5``, or of values ``mse``, ``mae`` and
         ``r2``
     digital : patterns over paths of modules that stay digital
-    training : training in software before anything else; None takes the weights as they are given
+    training : training in software before anything else, of a network that comes without weights
     """
 
     kind: Literal["network"] = "network"
@@ -172,6 +172,10 @@ class NetworkExperiment(Experiment[NetworkVariant]):
     chip: Chip
     variants: Annotated[tuple[NetworkVariant, ...], Len(1)]
     evaluation: NetworkEvaluation = NetworkEvaluation()
+
+    def trains(self, given: bool) -> bool:
+        """Whether the network is trained in software; ``given``: it comes with weights."""
+        return self.training is not None and (self.training.tune_given_weights or not given)
 
     def __post_init__(self) -> None:
         super().__post_init__()

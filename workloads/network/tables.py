@@ -125,8 +125,11 @@ class NetworkTables(ChipLedger):
     @property
     def about(self) -> str:
         """How the user's network was read, and whether it was trained on."""
-        trained = "trained on in float" if self.experiment.training is not None else "its weights are used as they are"
-        return f"{self.given.about}; {trained}"
+        return f"{self.given.about}; {'trained on in float' if self._trains else 'its weights are used as they are'}"
+
+    @property
+    def _trains(self) -> bool:
+        return self.experiment.trains(self.given.trained)
 
     def _of(self, variant: str, stage: str, table: pd.DataFrame) -> dict[str, float | None]:
         rows = table[(table.variant == variant) & (table.stage == stage)]
@@ -134,7 +137,7 @@ class NetworkTables(ChipLedger):
 
     def _stages(self) -> dict[str, str]:
         """Which network each stage is of, and on what it is computed."""
-        network = "the network as given" if self.experiment.training is None else "the network as trained in float"
+        network = "the network as trained in float" if self._trains else "the network as given"
         return {
             "software": f"{network}, in float",
             "quantised": f"{network} in the formats of its chips: codes and converters, no error of cells or circuits",

@@ -22,12 +22,15 @@ class SoftwareTraining:
 
     Parameters
     ----------
+    tune_given_weights : whether a network that comes with weights (a file, ONNX, a module) is trained as well;
+        otherwise chips hold it as it is
     epochs : passes over the samples to train on
     batch : samples of one gradient
     learning_rate : at the beginning
     weight_decay : decoupled weight decay
     """
 
+    tune_given_weights: bool = False
     epochs: Annotated[int, Interval(ge=1, le=100_000)] = 20
     batch: Annotated[int, Interval(ge=1, le=1_000_000)] = 64
     learning_rate: Annotated[float, Gt(0.0), Interval(le=10.0)] = 3e-3

@@ -1,0 +1,220 @@
+"""``mho cost``: area, energy and latency of a model on a chip, without data, training or programming."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import torch
+from annotated_types import Interval, Len
+
+from configs.bounded import printable
+from configs.errors import InputError
+from configs.yaml_source import load_yaml
+from mappings.convert.converted import ConvertedNetwork
+from mappings.convert.cost import NetworkCost
+from mho.config.read import read
+from mho.config.resolve import shipped_files
+from mho.files import RunFolder, user_path
+from mho.network.convert import chip_named, convert
+from mho.network.saved import GRAPH, load
+from mho.report import page
+from mho.report.quantities import between, number, quantity
+from workloads import AnyExperiment, NetworkExperiment
+from workloads.network.data import samples_of
+from workloads.network.model import UserNetwork, network_of
+from workloads.network.settings import NetworkModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RANGE = 4.0
+"""Pre-activations from -4 to 4, where neither data nor weights say how large they become; an estimate."""
+SHAPE = re.compile(r"\d{1,6}(?:[x,]\d{1,6}){0,5}")
+UNITS = {"area_m2": "m2", "energy_J": "J", "latency_s": "s", "leakage_W": "W"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayersFile:
+    """A YAML file of layers, for ``mho cost``.
+
+    Parameters
+    ----------
+    layers : layers in order, each a name or a mapping of a name to its sizes
+    inputs : sizes of one sample
+    weights : safetensors file with the parameters of ``layers``, under torch's names
+    """
+
+    layers: Annotated[tuple[Any, ...], Len(1, 10_000)]
+    inputs: tuple[Annotated[int, Interval(ge=1, le=1_000_000)], ...] | None = None
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class PricedModel:
+    """A model on a chip: its cost, where its layers go, and what was assumed."""
+
+    name: str
+    net: ConvertedNetwork
+    cost: NetworkCost
+    notes: tuple[str, ...]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Everything as plain data."""
+        return {
+            "model": self.name,
+            "cost": self.cost.summary,
+            "cost_interval": {key: list(ends) for key, ends in self.cost.interval.items()},
+            "layers": self.cost.priced.layers,
+            "placement": list(self.net.rows()),
+            "notes": list(self.notes),
+        }
+
+
+def price_model(model: str, chip: str, *, example: str | None = None) -> PricedModel:
+    """What one inference of a model costs on a chip.
+
+    Parameters
+    ----------
+    model : ONNX file, YAML file of layers, experiment of kind ``network``, folder of a saved network, or
+        ``FILE.py:FUNCTION``
+    chip : name of a shipped chip, or a file
+    example : sizes of one sample, as in ``3x32x32``; where the model does not say
+
+    Raises InputError for a model that cannot be read, traced, mapped or priced, and where no sizes are known.
+    """
+    shape = None if example is None else _shape(example)
+    path = user_path(model)
+    if (path / GRAPH).is_file():
+        net = load(path, chip=chip_named(chip))
+        inputs = net.graph.traced.example
+        return PricedModel(model, net, net.cost(*inputs), _notes(net))
+    found, inputs = _found(model, path)
+    if shape is not None:
+        inputs = (torch.zeros((1, *shape)),)
+    if inputs is None:
+        raise InputError(f"{printable(model)}: --example: the sizes of one sample, as in 3x32x32 (got none)")
+    meta = (one.detach().to("meta") for one in inputs)
+    net = convert(found.module.to("meta"), chip, example=tuple(meta))
+    for tile in net.tiles.values():
+        for name, end in (("low", -RANGE), ("high", RANGE)):
+            if bool(getattr(tile, name).isnan()):
+                setattr(tile, name, torch.tensor(end, dtype=torch.float64))
+    return PricedModel(model, net, net.cost(*(one[:1] for one in net.graph.traced.example)), _notes(net, assumed=True))
+
+
+def _found(model: str, path: Path) -> tuple[UserNetwork, tuple[torch.Tensor, ...] | None]:
+    """The network of a model, and inputs of one sample where the model has them."""
+    if re.search(r"\.py:\w+$", model):
+        found = network_of(NetworkModel(module=model))
+        return found, found.example
+    if path.suffix == ".onnx":
+        from workloads.network.onnx_file import read_onnx
+
+        sizes = read_onnx(path).inputs.values()
+        open_ = any(shape is None or None in shape[1:] for shape, _ in sizes)
+        inputs = None if open_ else tuple(torch.zeros((1, *shape[1:]), dtype=kind) for shape, kind in sizes)  # type: ignore[index,misc]
+        return network_of(NetworkModel(onnx=model)), inputs
+    if path.suffix in (".yaml", ".yml") or model in shipped_files("experiments"):
+        return _of_yaml(model, path)
+    raise InputError(
+        f"{printable(model)}: must be an ONNX file (.onnx), a YAML file of layers or an experiment of kind network, the "
+        "folder of a saved network, or FILE.py:FUNCTION"
+    )
+
+
+def _of_yaml(model: str, path: Path) -> tuple[UserNetwork, tuple[torch.Tensor, ...] | None]:
+    if path.suffix in (".yaml", ".yml") and "layers" in load_yaml(model).plain():
+        file: LayersFile = read(model, LayersFile).value
+        inputs = None if file.inputs is None else (torch.zeros((1, *file.inputs)),)
+        return network_of(NetworkModel(layers=file.layers, weights=file.weights)), inputs
+    how = read(model, AnyExperiment).value
+    if not isinstance(how, NetworkExperiment):
+        raise InputError(f"{printable(model)}: must be an experiment of kind network (got {how.kind})")
+    if how.data.file is None and not how.data.digits:
+        return network_of(how.model), None
+    return network_of(how.model), (samples_of(how.data).x_test[:1],)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    if not SHAPE.fullmatch(text) or 0 in (sizes := tuple(int(one) for one in re.split("[x,]", text))):
+        raise InputError(f"--example: sizes of one sample above 0, as in 3x32x32 (got {printable(text)})")
+    return sizes
+
+
+def _notes(net: ConvertedNetwork, *, assumed: bool = False) -> tuple[str, ...]:
+    """What the cost rests on."""
+    notes = ["Energy is that of inputs and weights of usual size; a run (mho run) counts what its chips did."]
+    if assumed:
+        notes.append(
+            f"No data: converters are laid out for pre-activations from {-RANGE:g} to {RANGE:g} (an estimate) and for "
+            "levels that follow no data."
+        )
+    return tuple(notes)
+
+
+def text(found: PricedModel) -> str:
+    """The summary that ``mho cost`` prints."""
+    summary, ends = found.cost.summary, found.cost.interval
+    lines = [f"{found.name}: one inference"]
+    for key, unit in UNITS.items():
+        inside = f" ({between(ends[key], unit)})" if key in ends else ""
+        lines.append(f"  {key.rpartition('_')[0]:8} {quantity(summary[key], unit)}{inside}")
+    lines.append(f"  {number(summary['tops_per_W'])} TOPS/W, {number(summary['tops_per_mm2'])} TOPS/mm2")
+    rows = list(found.net.rows())
+    head = ("layer", "kind", "matrix", "products", "tiles", "used", "chip or reason")
+    cells = [head]
+    for row in rows:
+        tile = "rows" in row
+        cells.append(
+            (
+                row["path"],
+                row["kind"],
+                f"{row['rows']} x {row['columns']}" if tile else "-",
+                str(row["products"]) if tile else "-",
+                str(row["tiles"]) if tile else "-",
+                f"{row['utilisation']:.0%}" if tile else "-",
+                row["chip"] if tile else f"digital: {row['why']}",
+            )
+        )
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head) - 1)]
+    lines += [""]
+    lines += ["  ".join(c.ljust(w) for c, w in zip(row, (*widths, 0), strict=True)).rstrip() for row in cells]
+    lines += ["", *found.notes, "In brackets: the 90 % interval that the uncertainty of the prices alone gives."]
+    return "\n".join(lines)
+
+
+def write(found: PricedModel, folder: Path) -> Path:
+    """Write ``cost.json``, the tables, ``trace.json`` and ``cost.html``; the page's path."""
+    tables = {
+        "layers": found.cost.layers,
+        "components": found.cost.table,
+        "placement": found.net.layers,
+    }
+    with RunFolder(folder) as part:
+        for name, table in tables.items():
+            table.to_csv(part / f"{name}.csv", index=False)
+        for name, value in (("cost", found.record), ("trace", found.cost.trace)):
+            (part / f"{name}.json").write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        (part / "manifest.json").write_text(json.dumps({"kind": "cost", "model": found.name}) + "\n", encoding="utf-8")
+        (part / "cost.html").write_text(_page(found, tables), encoding="utf-8")
+    return folder / "cost.html"
+
+
+def _page(found: PricedModel, tables: dict[str, pd.DataFrame]) -> str:
+    template = page.environment().get_template("cost.html.j2")
+    lines = tables["components"].sort_values("energy_J", ascending=False, kind="stable")
+    return template.render(
+        name=printable(found.name),
+        cost=found.cost.summary,
+        ends=found.cost.interval,
+        layers=found.cost.priced.layers,
+        placement=list(found.net.rows()),
+        components=lines.to_dict("records"),
+        notes=found.notes,
+    ).lstrip()
