@@ -1,5 +1,5 @@
-"""The command line: ``mho run``, ``sweep``, ``search``, ``cost``, ``report``, ``validate``, ``list``, ``show``, ``fit``,
-``cite``, ``data`` and ``schema``.
+"""The command line: ``mho run``, ``sweep``, ``search``, ``cost``, ``report``, ``validate``, ``list``, ``show``,
+``fit``, ``cite``, ``data`` and ``schema``.
 
 Results go to standard output, progress and messages to standard error; exit codes are those of ``mho.exits``. Each
 command imports what it needs when it is called: help and listings load nothing that computes.

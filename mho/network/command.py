@@ -15,8 +15,8 @@ def cost(
     model: Annotated[
         str,
         typer.Argument(
-            help="An ONNX file, a YAML file of layers, an experiment of kind network, the folder of a saved network, or "
-            "FILE.py:FUNCTION (your function that gives a torch module; it is run)."
+            help="An ONNX file, a YAML file of layers, an experiment of kind network, the folder of a saved network, "
+            "or FILE.py:FUNCTION (your function that gives a torch module; it is run)."
         ),
     ],
     chip: Annotated[str, typer.Option(help="A shipped chip (mho list chips), or a YAML file.")],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -116,15 +115,18 @@ def _found(model: str, path: Path) -> tuple[UserNetwork, tuple[torch.Tensor, ...
     if path.suffix == ".onnx":
         from workloads.network.onnx_file import read_onnx
 
-        sizes = read_onnx(path).inputs.values()
-        open_ = any(shape is None or None in shape[1:] for shape, _ in sizes)
-        inputs = None if open_ else tuple(torch.zeros((1, *shape[1:]), dtype=kind) for shape, kind in sizes)  # type: ignore[index,misc]
-        return network_of(NetworkModel(onnx=model)), inputs
+        inputs = []
+        for sizes, kind in read_onnx(path).inputs.values():
+            sample = [size for size in (sizes or (None, None))[1:] if size is not None]
+            if len(sample) + 1 < len(sizes or (None, None)):  # a size is open
+                return network_of(NetworkModel(onnx=model)), None
+            inputs.append(torch.zeros((1, *sample), dtype=kind))
+        return network_of(NetworkModel(onnx=model)), tuple(inputs)
     if path.suffix in (".yaml", ".yml") or model in shipped_files("experiments"):
         return _of_yaml(model, path)
     raise InputError(
-        f"{printable(model)}: must be an ONNX file (.onnx), a YAML file of layers or an experiment of kind network, the "
-        "folder of a saved network, or FILE.py:FUNCTION"
+        f"{printable(model)}: must be an ONNX file (.onnx), a YAML file of layers or an experiment of kind network, "
+        "the folder of a saved network, or FILE.py:FUNCTION"
     )
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Interval, Len
+from annotated_types import Interval, Len
 
 from devices import InputError
 from mappings.chip import CellState, Chip

@@ -10,6 +10,7 @@ import torch
 from mappings.activity import Activity
 from mappings.network.network import ProgrammedNetwork
 from mappings.network.wires import wire_notes
+from mappings.priced import LayerOnChip, Priced, layers_of
 from periphery.prices.component import Component
 from periphery.prices.leakage import leakage_libraries, papers
 from workloads.always_on import period_cost
@@ -20,7 +21,6 @@ from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
 from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
 from workloads.on_chips import ChipLedger
-from mappings.priced import LayerOnChip, Priced, layers_of
 from workloads.recordings.clips import Clips
 from workloads.result import SHARE, Comparison, Result
 from workloads.statistics import interval, when
@@ -128,7 +128,7 @@ class KeywordTables(ChipLedger):
                 if gate.ramp is not None and gate.group.function.name == "sigmoid":
                     read_voltage_rows(self, chip, gate.ramp, rng=chips.rng)
                     temperature_rows(self, name, chip, gate.group.function, rng=chips.rng)
-        self.note(*(f"{name}: {sentence}." for sentence in wire_notes(chips)))
+        self.note(*(f"{name}: {sentence}." for sentence in wire_notes(chips.layers)))
         self.written(variant, chips.layers)
         self.taken_for_granted(variant)
 

@@ -44,9 +44,15 @@ class Samples:
     @property
     def record(self) -> Data:
         """As the files of a run describe them."""
-        sizes = {"train": len(self.x_train), "test": len(self.x_test), "splits": 1}
-        source = {"source": self.origin.source} if self.origin.source else {}
-        return Data(name=self.origin.name, digest=self.digest, synthetic=False, **source, **sizes)
+        return Data(
+            name=self.origin.name,
+            digest=self.digest,
+            synthetic=False,
+            source=self.origin.source or self.where,
+            train=len(self.x_train),
+            test=len(self.x_test),
+            splits=1,
+        )
 
     def some(self, count: int) -> torch.Tensor:
         """At most so many of the inputs to train on, evenly spread."""

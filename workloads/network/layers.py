@@ -9,7 +9,14 @@ import torch
 
 from devices import InputError
 
-KNOWN = {"linear": "Linear", "relu": "ReLU", "flatten": "Flatten", "tanh": "Tanh", "sigmoid": "Sigmoid", "conv2d": "Conv2d"}
+KNOWN = {
+    "linear": "Linear",
+    "relu": "ReLU",
+    "flatten": "Flatten",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "conv2d": "Conv2d",
+}
 
 
 def from_layers(layers: Sequence[Any]) -> torch.nn.Sequential:

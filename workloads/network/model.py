@@ -47,18 +47,20 @@ def network_of(
     draw = Stream.root(seed).child("initial weights").torch()
     with torch.random.fork_rng():
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=draw)))
+        if weights is not None and (module is not None or model.layers is None):
+            raise InputError(
+                "--weights: only a network of model.layers takes a file of weights; others bring their own"
+            )
         if module is not None:
             check_named(module)
-            if weights is not None:
-                raise InputError("--weights: a module of --module brings its own weights")
             return from_function(module, "--module")
         if model.module is not None:
-            return _bare(weights) or from_function(model.module, "model.module")
+            return from_function(model.module, "model.module")
         if model.onnx is not None:
             from workloads.network.onnx_graph import from_onnx
 
             path = expanded(model.onnx)
-            return _bare(weights) or UserNetwork(from_onnx(path), f"model.onnx: {printable(path.name)}")
+            return UserNetwork(from_onnx(path), f"model.onnx: {printable(path.name)}")
         assert model.layers is not None
         net = from_layers(model.layers)
     file = weights or (None if model.weights is None else expanded(model.weights))
@@ -67,11 +69,6 @@ def network_of(
     named = "model.weights" if weights is None else "--weights"
     fill(net, file)
     return UserNetwork(net, f"{named}: {printable(file.name)}")
-
-
-def _bare(weights: Path | None) -> None:
-    if weights is not None:
-        raise InputError("--weights: only a network of model.layers takes a file of weights; others bring their own")
 
 
 def fill(net: torch.nn.Module, path: Path) -> None:
@@ -119,7 +116,8 @@ def from_function(named: str, origin: str) -> UserNetwork:
     check_regular(path)
     with _on_path(path.resolve().parent), _user_code(path, where):
         spec = importlib.util.spec_from_file_location(f"mho_user_{path.stem}", path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         code = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = code
         spec.loader.exec_module(code)
@@ -158,7 +156,11 @@ def _user_code(path: Path, where: str) -> Iterator[None]:
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        lines = [one.lineno for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).resolve() == path.resolve()]
+        lines = [
+            one.lineno
+            for one in traceback.extract_tb(error.__traceback__)
+            if Path(one.filename).resolve() == path.resolve()
+        ]
         line = error.lineno if isinstance(error, SyntaxError) else (lines or [None])[-1]
         place = where if line is None else f"{where}:{line}"
         reason = quoted(" ".join(str(error).split()), 300)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from devices import InputError, Stream
 from mappings.activity import Activity
-from mappings.chip import Chip
 from mappings.convert.converted import ConvertedNetwork, convert
-from mappings.convert.cost import NetworkCost
 from workloads.always_on import period_cost
 from workloads.network.data import Samples, samples_of
 from workloads.network.evaluate import evaluate
@@ -66,7 +62,7 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
             tables.learnt(rows)
         elif not self.given.trained:
             raise InputError(
-                "model.weights: a safetensors file, --weights, or a training block: layers alone have no weights (got none)"
+                "model.weights: a safetensors file, --weights, or a block training: layers alone have none (got none)"
             )
         test = self._test()
         with self.stage("evaluation"):
@@ -89,7 +85,9 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
         except Exception as error:
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             shape = ", ".join(map(str, samples.x_test.shape[1:]))
-            raise InputError(f"{samples.where}: samples of shape ({shape}) do not go through the network: {reason}") from error
+            raise InputError(
+                f"{samples.where}: samples of shape ({shape}) do not go through the network: {reason}"
+            ) from error
         for part in ("train", "test"):
             targets_for(how.figures, outputs, getattr(samples, f"y_{part}"), f"{samples.where}: y_{part}")
 

@@ -17,7 +17,7 @@ from workloads.network.figures import CLASSES, Figure
 from workloads.network.training import SoftwareTraining
 from workloads.on_chips import ChipVariant, check_times, unfit
 
-SOURCES = ("onnx", "layers", "module")
+_SOURCES = ("onnx", "layers", "module")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,10 @@ class NetworkModel:
     module: str | None = None
 
     def __post_init__(self) -> None:
-        named = [name for name in SOURCES if getattr(self, name) is not None]
+        named = [name for name in _SOURCES if getattr(self, name) is not None]
         if len(named) != 1:
-            raise InputError(f"exactly one of {', '.join(SOURCES)} (got {', '.join(named) or 'none'}); what a file extends is left out by null")
+            got = ", ".join(named) or "none"
+            raise InputError(f"exactly one of {', '.join(_SOURCES)} (got {got}); null leaves out what a file extends")
         if self.weights is not None and self.layers is None:
             raise InputError(f"weights: only layers take a file of their own; {named[0]} brings its weights")
         if self.module is not None:
@@ -61,8 +62,8 @@ class NetworkData:
 
     Parameters
     ----------
-    file : npz or safetensors file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or with ``x`` and ``y`` that
-        are split; the first dimension counts samples, whole numbers of 8 or 16 bits are taken as values, longer ones
+    file : npz or safetensors file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or with ``x`` and ``y``
+        that are split; the first dimension counts samples, whole numbers of 8 or 16 bits are taken as values, longer ones
         stay whole (indices of an embedding)
     digits : take scikit-learn's 1,797 digits of 8 x 8 pixels, values from 0 to 1, split as ``x`` and ``y`` are
     fractions : shares of ``x`` and ``y`` to train on and to test on, above 0 and of sum 1
@@ -76,7 +77,9 @@ class NetworkData:
 
     def __post_init__(self) -> None:
         if self.file is not None and self.digits:
-            raise InputError(f"file: either a file or digits: true (got {self.file} and true); set the other to null or false")
+            raise InputError(
+                f"file: null where digits is true, and digits false where there is a file (got {self.file})"
+            )
         if min(self.fractions) <= 0.0 or not math.isclose(sum(self.fractions), 1.0, rel_tol=1e-6):
             got = ", ".join(f"{share:g}" for share in self.fractions)
             raise InputError(f"fractions: must be two shares above 0 of sum 1 (got {got})")
@@ -155,8 +158,8 @@ class NetworkExperiment(Experiment[NetworkVariant]):
 
     Parameters
     ----------
-    figures : what is judged, the headline first: of classes ``accuracy`` and ``top5``, or of values ``mse``, ``mae`` and
-        ``r2``
+    figures : what is judged, the headline first: of classes ``accuracy`` and ``top5``, or of values ``mse``, ``mae``
+        and ``r2``
     digital : patterns over paths of modules that stay digital
     training : training in software before anything else, of a network that comes without weights
     """

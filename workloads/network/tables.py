@@ -18,7 +18,7 @@ from workloads.network.figures import FIGURES
 from workloads.network.model import UserNetwork
 from workloads.network.settings import NetworkExperiment, NetworkVariant
 from workloads.on_chips import ChipLedger
-from workloads.result import INTERVAL, Comparison, Metric, Panel, Result
+from workloads.result import Comparison, Metric, Panel, Result
 from workloads.statistics import when
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class NetworkTables(ChipLedger):
                 self.add("accuracy", **where, **{name: row[name] for name in names})
         for name in names:
             for row in compared(rows, name).to_dict("records"):
-                self.add("over_time", variant=variant.name, figure=name, **row)
+                self.add("over_time", variant=variant.name, figure=name, **{str(key): row[key] for key in row})
 
     def hardware(
         self, variant: NetworkVariant, net: ConvertedNetwork, chips: ProgrammedNetwork, cost: NetworkCost
@@ -88,7 +88,7 @@ class NetworkTables(ChipLedger):
                     f"{variant.name}: {len(cost.calls)} calls of the network are computed digitally; they are priced "
                     "and listed with the reason under layers and digital calls (placement.csv)."
                 )
-        self.note(*(f"{variant.name}: {sentence}." for sentence in wire_notes(chips)))
+        self.note(*(f"{variant.name}: {sentence}." for sentence in wire_notes(chips.layers)))
         self.written(variant, chips.layers)
         self.taken_for_granted(variant)
 
@@ -151,11 +151,12 @@ class NetworkTables(ChipLedger):
         for row in table.to_dict("records"):
             aim, aim_t_s = aims[row["variant"]]
             aimed = aim is not None and row["t_s"] == aim_t_s and row["figure"] == self.experiment.figures[0]
+            where = f"{row['variant']} {when(row['t_s'])}"
             found.append(
                 Comparison(
                     name=row["variant"],
                     t_s=row["t_s"],
-                    text=f"{row['variant']} {when(row['t_s'])} minus software, {row['figure']}; 95 % interval over chips",
+                    text=f"{where} minus software, {row['figure']}; 95 % interval over chips",
                     metric=row["figure"],
                     mean=row["minus_software"],
                     low=row["minus_software_low"],

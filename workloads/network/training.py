@@ -45,7 +45,13 @@ def loss_of(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def train(
-    module: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, how: SoftwareTraining, *, rng: Stream, options: RunOptions
+    module: torch.nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    how: SoftwareTraining,
+    *,
+    rng: Stream,
+    options: RunOptions,
 ) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
     """A copy of the module, trained, on the CPU again, and a row for each epoch."""
     net = copy.deepcopy(module).to(options.device).train()
