@@ -64,15 +64,19 @@ class ConvertedNetwork(torch.nn.Module):
         """The rows of ``layers``."""
         mapped, flow = self.map(), Flow.of(self.graph, self.graph.traced.example)
         for name, tile in self.tiles.items():
-            layer, chip = mapped.layers[name], self.chips[name]
+            arrays, chip = list(mapped.arrays[name].values()), self.chips[name]
+            shapes = [one.shape for one in arrays]
+            weights = sum(shape.rows * shape.columns for shape in shapes)
+            places = sum(shape.lines_stand * shape.columns_stand / shape.column_tiles for shape in shapes)
             yield {
                 "path": name,
                 "kind": tile.described,
-                "rows": layer.shape.rows,
-                "columns": layer.shape.columns,
+                "rows": shapes[0].rows,
+                "columns": sum(shape.columns for shape in shapes),
+                "arrays": len(arrays),
                 "products": flow.steps.get(name, 0),
-                "tiles": layer.grid.tiles,
-                "utilisation": layer.shape.utilisation,
+                "tiles": sum(one.grid.tiles for one in arrays),
+                "utilisation": weights / places,
                 "chip": f"{chip.readout}, {chip.bits} bits, {chip.weights.device.kind}",
                 "why": "",
             }

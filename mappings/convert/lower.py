@@ -17,6 +17,7 @@ from torch import fx
 
 from devices import InputError
 from mappings.convert.saving import entry
+from mappings.convert.convolution import TileConv
 from mappings.convert.packed import turned
 from mappings.convert.recurrent_tiles import TileRecurrent
 from mappings.convert.tiles import TileLinear, TileModule

@@ -71,6 +71,15 @@ class Observed:
         return float(torch.quantile(some, share)), float(torch.quantile(some, 1.0 - share))
 
 
+@dataclass(frozen=True)
+class Pack:
+    """A weight matrix ``(outputs, inputs)`` on an array of its own, its bias, and which inputs it takes."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    inputs: slice
+
+
 class TileModule(torch.nn.Module):
     """One layer on tiles.
 
@@ -165,19 +174,19 @@ class TileModule(torch.nn.Module):
         """Products of the matrix for inputs of this shape."""
 
     @abstractmethod
-    def map(self, chip: Chip) -> MappedMatrixLayer:
-        """Where the layer goes with its present weights."""
+    def map(self, chip: Chip) -> dict[str, MappedMatrixLayer]:
+        """Where the layer goes with its present weights: its arrays by name, most often one."""
 
     @abstractmethod
     def run(
         self,
-        read: MatrixLayerRead,
+        reads: Sequence[MatrixLayerRead],
         values: Values,
         *,
         chips: int,
         rng: ChipStreams,
         block: int,
-        activity: Activity | None,
+        activity: Sequence[Activity | None],
     ) -> Any:
         """Outputs ``(chips, ...)`` of the layer's chips for values ``(chips | 1, ...)``; ``rng``, ``block``: name the
         stream of read noise."""
@@ -230,11 +239,38 @@ class TileProduct(TileModule):
         limit = max(abs(float(self.low)), abs(float(self.high)))
         return limit if limit == limit and limit > 0.0 else 1.0
 
+    @property
+    @abstractmethod
+    def packs(self) -> list[Pack]:
+        """The arrays of the layer, which work at the same time."""
+
+    def map(self, chip: Chip) -> dict[str, MappedMatrixLayer]:
+        """The arrays on their tiles, with names of their own where there are several."""
+        found, function, words, packs = {}, self.of_function(), self.words(chip), self.packs
+        for number, pack in enumerate(packs, 1):
+            name = self.name if len(packs) == 1 else f"{self.name} ({number} of {len(packs)})"
+            layer = DenseLayer.from_torch(
+                pack.weight.detach(),
+                None if pack.bias is None else pack.bias.detach(),
+                limit=self.limit,
+                function=function,
+                measures_drift=True,
+            )
+            counts = None
+            if layer.follows_data(chip) and self.calibration is not None:
+                counts = self.counts(self.rows(self.calibration)[..., pack.inputs].float())
+            found[name] = layer.map(chip, name=name, inputs=words, calibration=counts)
+        return found
+
+    def rows(self, x: torch.Tensor) -> torch.Tensor:
+        """The vectors of which products are formed, ``(n, inputs)``, for inputs with a batch."""
+        return x.flatten(0, -2)
+
     def disturbed(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Folded weight and bias; in training with the errors of cells."""
         weight, bias = self.folded
         if self.training and self.disturb is not None:
-            weight = self.disturb(weight)
+            weight = self.disturb(weight.flatten(1)).reshape(weight.shape)
         return weight, bias
 
     def coded(self, z: torch.Tensor, chip: Chip) -> torch.Tensor:
@@ -304,7 +340,7 @@ class TileLinear(TileProduct):
         assert x is not None
         z = linear(x, *self.folded)
         if self.observed is not None:
-            self.observed.add(x.flatten(0, -2), z)
+            self.observed.add(x, z)
         return z if self.function is None else self.function(z)
 
     def formats(self, *values: torch.Tensor | None) -> torch.Tensor:
@@ -323,28 +359,26 @@ class TileLinear(TileProduct):
         """One product for each vector of inputs."""
         return x[..., 0].numel()
 
-    def map(self, chip: Chip) -> MappedMatrixLayer:
-        """The dense layer on its tiles."""
-        weight, bias = self.folded
-        layer = DenseLayer.from_torch(weight.detach(), None if bias is None else bias.detach(), limit=self.limit)
-        return layer.map(chip, name=self.name, inputs=self.words(chip))
+    @property
+    def packs(self) -> list[Pack]:
+        """One array with everything."""
+        return [Pack(*self.folded, slice(None))]
 
     def run(
         self,
-        read: MatrixLayerRead,
+        reads: Sequence[MatrixLayerRead],
         values: Values,
         *,
         chips: int,
         rng: ChipStreams,
         block: int,
-        activity: Activity | None,
+        activity: Sequence[Activity | None],
     ) -> torch.Tensor:
         """Outputs of the layer's chips."""
-        (x,) = values
+        (x,), (read,), (did,) = values, reads, activity
         assert x is not None
-        rows = x.flatten(1, -2)
-        noise = BlockNoise(rng, [block], rows.shape[1])
-        y = read.run(self.counts(rows.float()), noise=noise, activity=activity)
+        rows = self.counts(x.flatten(1, -2).float())
+        y = read.run(rows, noise=BlockNoise(rng, [block], rows.shape[1]), activity=did)
         return y.reshape(chips, *x.shape[1:-1], y.shape[-1]).to(x.dtype)
 
 
@@ -352,6 +386,3 @@ def _some(values: torch.Tensor) -> torch.Tensor:
     """At most so many of the values, spread evenly."""
     flat = values.detach().flatten()
     return flat[:: max(1, flat.numel() // KEPT)].double()
-
-
-TILES: dict[str, type[TileModule]] = {"linear": TileLinear}

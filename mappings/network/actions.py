@@ -131,9 +131,11 @@ def recurrent_actions(shape: RecurrentShape, activity: StepActivity, timing: Ste
     return step.finish(activity, shape.ops)
 
 
-def dense_actions(shape: DenseShape, activity: StepActivity, timing: StepTiming) -> Actions:
-    """One product of a dense layer: counts, instances and schedule."""
-    step = LayerStep(shape, timing, activation=False)
+def dense_actions(
+    shape: DenseShape, activity: StepActivity, timing: StepTiming, *, activation: bool = False
+) -> Actions:
+    """One product of a dense layer: counts, instances and schedule; ``activation``: whether a function is computed."""
+    step = LayerStep(shape, timing, activation=activation)
     step.product(shape.columns, "outputs", after=step.reset())
     return step.finish(activity, shape.ops)
 

@@ -112,8 +112,6 @@ class MappedMatrixLayer(MappedLayer):
     state : of the cell state that comes back as charge, on an LSTM with a ramp; else None
     """
 
-    measures_drift: ClassVar[bool] = False  # whether its converters measure by how much the array has shrunk
-
     layer: MatrixLayer
     name: str
     chip: Chip
@@ -136,6 +134,11 @@ class MappedMatrixLayer(MappedLayer):
     def output_words(self) -> WordFormat | None:
         """The format of what a run gives; None for values."""
         return None
+
+    @property
+    def measures_drift(self) -> bool:
+        """Whether its converters measure by how much the array has shrunk."""
+        return False
 
     @property
     def passes(self) -> int:

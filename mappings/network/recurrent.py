@@ -177,10 +177,13 @@ class RecurrentLayer(MatrixLayer):
 class MappedRecurrent(MappedMatrixLayer):
     """Where a recurrent layer goes; its ramps measure by how much its array has shrunk."""
 
-    measures_drift: ClassVar[bool] = True
-
     layer: RecurrentLayer
     projection: MappedMatrixLayer | None = None
+
+    @property
+    def measures_drift(self) -> bool:
+        """Its gates do."""
+        return True
 
     @property
     def output_words(self) -> WordFormat:

@@ -23,7 +23,8 @@ from mappings.chip import Chip
 from mappings.convert.chips import Graph
 from mappings.convert.converted import ConvertedNetwork
 from mappings.convert.saving import DTYPES, read_graph, written_graph
-from mappings.convert.tiles import TILES, TileModule
+from mappings.convert.kinds import TILES
+from mappings.convert.tiles import TileModule
 from mappings.convert.trace import Traced
 from mho.config.read import digest, read, schema_of
 from mho.files import RunFolder
