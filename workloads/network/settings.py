@@ -63,8 +63,8 @@ class NetworkData:
     Parameters
     ----------
     file : npz or safetensors file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or with ``x`` and ``y``
-        that are split; the first dimension counts samples, whole numbers of 8 or 16 bits are taken as values, longer ones
-        stay whole (indices of an embedding)
+        that are split; the first dimension counts samples, whole numbers of 8 or 16 bits are taken as values, longer
+        ones stay whole (indices of an embedding)
     digits : take scikit-learn's 1,797 digits of 8 x 8 pixels, values from 0 to 1, split as ``x`` and ``y`` are
     fractions : shares of ``x`` and ``y`` to train on and to test on, above 0 and of sum 1
     split_seed : by which these are drawn

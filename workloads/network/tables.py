@@ -82,7 +82,7 @@ class NetworkTables(ChipLedger):
         for chip in variant.chips:
             self.cite.update(chip.cited)
         if variant.default:
-            self.rows["placement"] = list(net.rows())
+            self.frames["placement"] = net.layers.convert_dtypes()
             if cost.calls:
                 self.note(
                     f"{variant.name}: {len(cost.calls)} calls of the network are computed digitally; they are priced "
