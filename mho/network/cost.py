@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,7 @@ from mho.report import page
 from mho.report.quantities import between, number, quantity
 from workloads import AnyExperiment, NetworkExperiment
 from workloads.network.data import samples_of
+from workloads.network.layers import AnyLayer, EmbeddingLayer
 from workloads.network.model import UserNetwork, network_of
 from workloads.network.settings import NetworkModel
 
@@ -43,12 +45,12 @@ class LayersFile:
 
     Parameters
     ----------
-    layers : layers in order, each a name or a mapping of a name to its sizes
+    layers : layers in order
     inputs : sizes of one sample
     weights : safetensors file with the parameters of ``layers``, under torch's names
     """
 
-    layers: Annotated[tuple[Any, ...], Len(1, 10_000)]
+    layers: Annotated[tuple[AnyLayer, ...], Len(1, 10_000)]
     inputs: tuple[Annotated[int, Interval(ge=1, le=1_000_000)], ...] | None = None
     weights: str | None = None
 
@@ -93,11 +95,9 @@ def price_model(model: str, chip: str, *, example: str | None = None) -> PricedM
         net = load(path, chip=chip_named(chip))
         inputs = net.graph.traced.example
         return PricedModel(model, net, net.cost(*inputs), _notes(net))
-    found, inputs = _found(model, path)
-    if shape is not None:
-        inputs = (torch.zeros((1, *shape)),)
+    found, inputs = _found(model, path, shape)
     if inputs is None:
-        raise InputError(f"{printable(model)}: --example: the sizes of one sample, as in 3x32x32 (got none)")
+        raise _no_sizes(model)
     meta = (one.detach().to("meta") for one in inputs)
     net = convert(found.module.to("meta"), chip, example=tuple(meta))
     for tile in net.tiles.values():
@@ -107,40 +107,57 @@ def price_model(model: str, chip: str, *, example: str | None = None) -> PricedM
     return PricedModel(model, net, net.cost(*(one[:1] for one in net.graph.traced.example)), _notes(net, assumed=True))
 
 
-def _found(model: str, path: Path) -> tuple[UserNetwork, tuple[torch.Tensor, ...] | None]:
-    """The network of a model, and inputs of one sample where the model has them."""
+def _no_sizes(model: str) -> InputError:
+    return InputError(f"{printable(model)}: --example: the sizes of one sample, as in 3x32x32 (got none)")
+
+
+def _found(
+    model: str, path: Path, shape: tuple[int, ...] | None
+) -> tuple[UserNetwork, tuple[torch.Tensor, ...] | None]:
+    """The network of a model, and inputs of one sample: of ``shape`` where it is given, else of the model's own."""
+    stated = None if shape is None else (torch.zeros((1, *shape)),)
     if re.search(r"\.py:\w+$", model):
         found = network_of(NetworkModel(module=model))
-        return found, found.example
+        return found, stated or found.example
     if path.suffix == ".onnx":
         from workloads.network.onnx_file import read_onnx
 
-        inputs = []
-        for sizes, kind in read_onnx(path).inputs.values():
-            sample = [size for size in (sizes or (None, None))[1:] if size is not None]
-            if len(sample) + 1 < len(sizes or (None, None)):  # a size is open
-                return network_of(NetworkModel(onnx=model)), None
-            inputs.append(torch.zeros((1, *sample), dtype=kind))
-        return network_of(NetworkModel(onnx=model)), tuple(inputs)
+        network = network_of(NetworkModel(onnx=model))
+        return network, stated or _sample(read_onnx(path).inputs.values())
     if path.suffix in (".yaml", ".yml") or model in shipped_files("experiments"):
-        return _of_yaml(model, path)
+        return _of_yaml(model, path, shape)
     raise InputError(
         f"{printable(model)}: must be an ONNX file (.onnx), a YAML file of layers or an experiment of kind network, "
         "the folder of a saved network, or FILE.py:FUNCTION"
     )
 
 
-def _of_yaml(model: str, path: Path) -> tuple[UserNetwork, tuple[torch.Tensor, ...] | None]:
+def _sample(inputs: Iterable[tuple[tuple[int | None, ...] | None, torch.dtype]]) -> tuple[torch.Tensor, ...] | None:
+    """Inputs of one sample of the sizes that a file states; None where one is open."""
+    found = []
+    for stated, kind in inputs:
+        sizes = [size for size in (stated or ())[1:] if size is not None]
+        if stated is None or len(sizes) < len(stated) - 1:
+            return None
+        found.append(torch.zeros((1, *sizes), dtype=kind))
+    return tuple(found)
+
+
+def _of_yaml(model: str, path: Path, shape: tuple[int, ...] | None) -> tuple[UserNetwork, tuple[torch.Tensor, ...]]:
     if path.suffix in (".yaml", ".yml") and "layers" in load_yaml(model).plain():
         file: LayersFile = read(model, LayersFile).value
-        inputs = None if file.inputs is None else (torch.zeros((1, *file.inputs)),)
-        return network_of(NetworkModel(layers=file.layers, weights=file.weights)), inputs
-    how = read(model, AnyExperiment).value
-    if not isinstance(how, NetworkExperiment):
-        raise InputError(f"{printable(model)}: must be an experiment of kind network (got {how.kind})")
-    if how.data.file is None and not how.data.digits:
-        return network_of(how.model), None
-    return network_of(how.model), (samples_of(how.data).x_test[:1],)
+        how, sizes = NetworkModel(layers=file.layers, weights=file.weights), shape or file.inputs
+    else:
+        experiment = read(model, AnyExperiment).value
+        if not isinstance(experiment, NetworkExperiment):
+            raise InputError(f"{printable(model)}: must be an experiment of kind network (got {experiment.kind})")
+        how, sizes = experiment.model, shape
+        if sizes is None and (experiment.data.file is not None or experiment.data.digits):
+            sizes = tuple(samples_of(experiment.data).x_test.shape[1:])
+    if sizes is None:
+        raise _no_sizes(model)
+    whole = how.layers is not None and isinstance(how.layers[0], EmbeddingLayer)
+    return network_of(how, sizes=sizes), (torch.zeros((1, *sizes), dtype=torch.long if whole else torch.float32),)
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -37,12 +37,17 @@ class UserNetwork:
 
 
 def network_of(
-    model: NetworkModel, *, seed: int = 0, module: str | None = None, weights: Path | None = None
+    model: NetworkModel,
+    *,
+    sizes: Sequence[int] | None = None,
+    seed: int = 0,
+    module: str | None = None,
+    weights: Path | None = None,
 ) -> UserNetwork:
     """The network that ``model`` names; ``module`` and ``weights`` are options that replace what the settings name.
 
-    ``seed``: of weights that are drawn. Raises InputError for a file that cannot be read, for code that fails, and for
-    weights of other names or shapes.
+    ``sizes``: of one sample, for layers; ``seed``: of weights that are drawn. Raises InputError for a file that cannot
+    be read, for code that fails, and for weights of other names or shapes.
     """
     draw = Stream.root(seed).child("initial weights").torch()
     with torch.random.fork_rng():
@@ -62,12 +67,18 @@ def network_of(
             path = expanded(model.onnx)
             return UserNetwork(from_onnx(path), f"model.onnx: {printable(path.name)}")
         assert model.layers is not None
-        net = from_layers(model.layers)
+        if sizes is None:
+            raise InputError("layers: the sizes of one sample (got none)")
+        net = from_layers(model.layers, tuple(sizes))
     file = weights or (None if model.weights is None else expanded(model.weights))
     if file is None:
         return UserNetwork(net, "", trained=False)
     named = "model.weights" if weights is None else "--weights"
-    fill(net, file)
+    try:
+        fill(net, file)
+    except InputError as error:
+        samples = f"; samples have sizes {', '.join(map(str, sizes))}"
+        raise InputError(f"{problem}{samples}" for problem in error.problems) from None
     return UserNetwork(net, f"{named}: {printable(file.name)}")
 
 

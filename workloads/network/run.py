@@ -77,8 +77,9 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
     def start(self) -> None:
         """Find samples and network, and see that they fit each other."""
         how, options = self.settings, self.options
-        self.given = network_of(how.model, seed=how.seed, module=options.module, weights=options.weights)
         self.samples = samples = samples_of(how.data, options.data)
+        replaced: dict[str, Any] = {"module": options.module, "weights": options.weights}
+        self.given = network_of(how.model, sizes=samples.x_train.shape[1:], seed=how.seed, **replaced)
         module = self.given.module
         try:
             outputs = outputs_of(module, samples.x_test[:TRACED])

@@ -6,7 +6,7 @@ import fnmatch
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Interval, Len, MultipleOf
 
@@ -14,6 +14,7 @@ from devices import InputError
 from mappings.chip import Chip
 from workloads.experiment import Evaluation, Experiment
 from workloads.network.figures import CLASSES, Figure
+from workloads.network.layers import AnyLayer
 from workloads.network.training import SoftwareTraining
 from workloads.on_chips import ChipVariant, check_times, unfit
 
@@ -27,14 +28,14 @@ class NetworkModel:
     Parameters
     ----------
     onnx : ONNX file
-    layers : layers in order, each a name or a mapping of a name to its sizes
+    layers : layers in order; sizes of their inputs follow from the samples
     weights : safetensors file with the parameters of ``layers``, under torch's names
     module : ``FILE.py:FUNCTION``: the user's code, run because it is named here; the function takes nothing and gives a
         ``torch.nn.Module``, or such a module and its inputs for an example
     """
 
     onnx: str | None = None
-    layers: Annotated[tuple[Any, ...], Len(1, 10_000)] | None = field(default=None, hash=False)
+    layers: Annotated[tuple[AnyLayer, ...], Len(1, 10_000)] | None = None
     weights: str | None = None
     module: str | None = None
 

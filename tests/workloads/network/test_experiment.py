@@ -25,7 +25,9 @@ evaluation: {chips: 2, times_s: [0, 3600], samples: 64}
 GIVEN = """
 kind: network
 name: given
-model: {layers: [{linear: [6, 5]}, relu, {linear: [5, 3]}], weights: WEIGHTS}
+model:
+  layers: [{kind: linear, outputs: 5, function: relu}, {kind: linear, outputs: 3}]
+  weights: WEIGHTS
 data: {file: DATA}
 chip: yang2025
 variants: [{name: superT, default: true}]
@@ -142,7 +144,7 @@ def test_settings_that_cannot_be(given: Path, sets: tuple[str, ...], message: st
 
 def test_a_wrong_setting_is_named_with_its_line(given: Path) -> None:
     given.write_text(given.read_text().replace("data: {file:", "calibration: {percentile: 20}\ndata: {file:"))
-    with pytest.raises(InputError, match=r"given\.yaml:5:27: calibration\.percentile: must be a number from 50 to 100"):
+    with pytest.raises(InputError, match=r"given\.yaml:7:27: calibration\.percentile: must be a number from 50 to 100"):
         mho.run(str(given))
 
 
@@ -182,7 +184,7 @@ def test_sweep_of_two_points(given: Path, tmp_path: Path) -> None:
         ({"x": np.zeros((4, 6)), "y": np.zeros(3, int)}, r"x and y: as many of either \(got 4 and 3\)"),
         ({"x": np.zeros((4, 6))}, r"must hold x_train, y_train, x_test, y_test, or x and y \(got x\)"),
         ({"x": np.full((4, 6), np.nan), "y": np.zeros(4, int)}, "x: values must be finite"),
-        ({"x": np.zeros((4, 7)), "y": np.zeros(4, int)}, r"samples of shape \(7\) do not go through the network"),
+        ({"x": np.zeros((4, 7)), "y": np.zeros(4, int)}, r"must be \(5, 7\) \(got \(5, 6\)\); samples have sizes 7"),
         ({"x": np.zeros((4, 6)), "y": np.full(4, 9)}, r"y_train: classes from 0 to 2"),
         ({"x": np.zeros((4, 6)), "y": np.zeros(4)}, "y_train: classes are whole numbers"),
         ({"x": np.array([{}] * 4), "y": np.zeros(4, int)}, "a whole npz file of numbers"),
