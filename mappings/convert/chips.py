@@ -110,9 +110,7 @@ class NetworkRead:
     layers: dict[str, MatrixLayerRead]
     rng: ChipStreams
 
-    def __call__(
-        self, *x: torch.Tensor, first: int = 0, activity: dict[str, Activity] | None = None
-    ) -> Any:
+    def __call__(self, *x: torch.Tensor, first: int = 0, activity: dict[str, Activity] | None = None) -> Any:
         """Outputs ``(chips, ...)`` for inputs as the module takes them.
 
         ``first``: number of the first block of samples, where ``x`` goes on from others; ``activity`` adds up what
@@ -136,9 +134,7 @@ class NetworkRead:
         """Blocks of samples that such inputs make."""
         return -(-x[0].shape[self.mapped.graph.traced.batch_dim] // BLOCK)
 
-    def _block(
-        self, x: Sequence[torch.Tensor], block: int, activity: dict[str, Activity] | None
-    ) -> list[torch.Tensor]:
+    def _block(self, x: Sequence[torch.Tensor], block: int, activity: dict[str, Activity] | None) -> list[torch.Tensor]:
         """Outputs of one block of samples, ``(chips, ...)`` each."""
         graph, chips = self.mapped.graph, len(self.rng)
         module, inputs = graph.traced.graph, iter(x)

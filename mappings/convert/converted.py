@@ -10,7 +10,7 @@ import contextlib
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -96,7 +96,7 @@ class ConvertedNetwork(torch.nn.Module):
             return self._outputs(x)
 
     def calibrate(self, batches: Batch | Iterable[Batch], *, percentile: float = 100.0) -> ConvertedNetwork:
-        """Choose ranges of inputs and converters, and levels that follow data, by what these inputs lead to in software.
+        """Choose ranges of inputs and converters, and levels that follow data, by what these inputs lead to.
 
         ``percentile``: share of the values that a range holds, in percent; what lies beyond is clipped. Raises
         InputError for no batch at all, a percentile outside 50 to 100, and values that are not finite.
@@ -154,7 +154,7 @@ class ConvertedNetwork(torch.nn.Module):
         return traced.together(self.module(*x))
 
     @contextlib.contextmanager
-    def _computing(self, how: str) -> Iterator[None]:
+    def _computing(self, how: Literal["software", "formats"]) -> Iterator[None]:
         before = {name: tile.how for name, tile in self.tiles.items()}
         try:
             for tile in self.tiles.values():

@@ -7,7 +7,7 @@ its other cells stand, hold no weight and are paid. Arrays of one layer work at 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -46,10 +46,9 @@ class TileConv(TileProduct):
         dilation: Sizes,
         groups: int = 1,
     ) -> None:
-        super().__init__(name, weight, bias, norm)
-        self.stride, self.padding, self.dilation, self.groups = tuple(stride), padding, tuple(dilation), groups
-        if not isinstance(padding, str):
-            self.padding = tuple(padding)
+        super().__init__(name, weight, bias, norm=norm)
+        self.stride, self.dilation, self.groups = tuple(stride), tuple(dilation), groups
+        self.padding: Any = padding if isinstance(padding, str) else tuple(padding)
 
     @property
     def described(self) -> str:
@@ -69,8 +68,8 @@ class TileConv(TileProduct):
         return {name: record[name] for name in ("stride", "padding", "dilation", "groups")}
 
     def _convolved(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        function = conv1d if weight.dim() == 3 else conv2d
-        return function(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)  # type: ignore[no-any-return, operator]
+        function: Callable[..., torch.Tensor] = conv1d if weight.dim() == 3 else conv2d
+        return function(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def software(self, *values: torch.Tensor | None) -> torch.Tensor:
         """The convolution, its normalisation and its function in torch."""
@@ -132,12 +131,11 @@ class TileConv(TileProduct):
 
     def _margins(self, kernel: Sizes, dilation: Sizes) -> list[int]:
         """Zeros before and behind each dimension, the last one first, as ``torch.nn.functional.pad`` takes them."""
-        if self.padding == "valid":
+        if isinstance(self.padding, str) and self.padding == "valid":
             return [0, 0, 0, 0]
-        if self.padding == "same":
+        if isinstance(self.padding, str):
             totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
             return [side for total in reversed(totals) for side in (total // 2, total - total // 2)]
-        assert not isinstance(self.padding, str)
         sizes = (0,) * (2 - len(self.padding)) + self.padding
         return [side for size in reversed(sizes) for side in (size, size)]
 
@@ -161,5 +159,6 @@ class TileConv(TileProduct):
         for number, (pack, read, did) in enumerate(zip(self.packs, reads, activity, strict=True)):
             noise = BlockNoise(rng.child("array", number), [block], patches.shape[1])
             found.append(read.run(patches[..., pack.inputs], noise=noise, activity=did))
-        y = found[0] if len(found) == 1 else torch.cat(found, dim=-1)
-        return y.unflatten(1, (samples, -1)).transpose(2, 3).unflatten(3, shape).to(x.dtype)
+        y: torch.Tensor = found[0] if len(found) == 1 else torch.cat(found, dim=-1)
+        y = y.unflatten(1, (samples, -1)).transpose(2, 3).unflatten(3, shape)
+        return y.to(x.dtype)

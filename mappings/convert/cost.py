@@ -167,7 +167,7 @@ class Flow:
             elif node.op == "call_function":
                 if "device" in kwargs:
                     kwargs = {**kwargs, "device": torch.device("meta")}
-                values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+                values[node] = node.target(*args, **kwargs)
                 if node.target is not entry:
                     path = ".".join(filter(None, (path_of(node), node.name)))
                     calls.append(Call(path=path, target=node.target, args=args, kwargs=kwargs, output=values[node]))

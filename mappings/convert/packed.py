@@ -1,4 +1,4 @@
-"""Packed sequences in a traced module: padded ones with their lengths, since the order of a packed batch depends on data.
+"""Packed sequences in a traced module: padded, with their lengths, since the order of a packed batch depends on data.
 
 While a module is traced, ``pack_padded_sequence`` keeps its sequences padded, recurrent modules of packed ones are one
 call with the lengths, and ``pad_packed_sequence`` gives as many steps as the example has, also where all sequences of a
@@ -16,7 +16,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 MODULES: dict[type[torch.nn.RNNBase], str] = {torch.nn.LSTM: "lstm", torch.nn.GRU: "gru", torch.nn.RNN: "rnn"}
-BUILT = {"lstm": torch._VF.lstm, "gru": torch._VF.gru, "rnn": torch._VF.rnn_tanh, "rnn_relu": torch._VF.rnn_relu}
+BUILT: dict[str, Any] = {
+    "lstm": torch._VF.lstm,
+    "gru": torch._VF.gru,
+    "rnn": torch._VF.rnn_tanh,
+    "rnn_relu": torch._VF.rnn_relu,
+}
 
 
 @torch.library.custom_op("mho::packed", mutates_args=())
@@ -33,16 +38,19 @@ def packed(
     """States of all steps ``(batch, steps, outputs)``, zero behind a sequence's end, its last ``h`` and, of an LSTM,
     ``c`` ``(layers * ways, batch, outputs)``; x ``(batch, steps, inputs)``, ``lengths (batch,)``."""
     held = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-    begin = [one.index_select(1, held.sorted_indices) for one in start]
+    order, back = held.sorted_indices, held.unsorted_indices
+    assert order is not None
+    assert back is not None
+    begin = [one.index_select(1, order) for one in start]
     how = (weights, has_biases, layers, 0.0, False, both_ways)
     data, h, *c = BUILT[cell](held.data, held.batch_sizes, begin if cell == "lstm" else begin[0], *how)
     states, _ = pad_packed_sequence(
-        PackedSequence(data, held.batch_sizes, held.sorted_indices, held.unsorted_indices),
+        PackedSequence(data, held.batch_sizes, order, back),
         batch_first=True,
         total_length=x.shape[1],
     )
-    h = h.index_select(1, held.unsorted_indices)
-    return states, h, c[0].index_select(1, held.unsorted_indices) if c else h.clone()
+    h = h.index_select(1, back)
+    return states, h, c[0].index_select(1, back) if c else h.clone()
 
 
 @packed.register_fake
@@ -112,10 +120,10 @@ def padded() -> Iterator[None]:
         for function, other in codes.items():
             function.__code__ = other.__code__
         for one in MODULES:
-            one.forward = forward  # type: ignore[method-assign]
+            one.forward = forward
         yield
     finally:
         for function, code in kept.items():
             function.__code__ = code
         for one, original in before.items():
-            one.forward = original  # type: ignore[method-assign]
+            one.forward = original

@@ -5,7 +5,6 @@ The graph names ATen calls alone; a file that names anything else is refused.
 
 from __future__ import annotations
 
-import json
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -17,13 +16,18 @@ from devices import InputError
 from mappings.convert.packed import turned
 
 
-
 def entry(values: Sequence[Any], number: int) -> Any:
     """One of the values that a layer gave."""
     return values[number]
 
 
-OWN: dict[str, Any] = {"entry": entry, "getitem": operator.getitem, "mul": operator.mul, "add": operator.add, "sub": operator.sub}
+OWN: dict[str, Any] = {
+    "entry": entry,
+    "getitem": operator.getitem,
+    "mul": operator.mul,
+    "add": operator.add,
+    "sub": operator.sub,
+}
 OWN |= {"floordiv": operator.floordiv, "turned": turned}
 DTYPES = {str(one): one for one in vars(torch).values() if isinstance(one, torch.dtype)}
 LAYOUTS = {str(one): one for one in (torch.strided, torch.contiguous_format, torch.preserve_format)}

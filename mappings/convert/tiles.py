@@ -19,18 +19,21 @@ from devices import BlockNoise, ChipStreams, InputError
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.contract import WordFormat
-from mappings.network.aware import coded, pulsed
-from mappings.network.dense import DenseLayer
-from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead
-from periphery import Function, identity
 from mappings.convert.functions import fitted_function
 from mappings.convert.saving import read_graph, written_graph
+from mappings.network.aware import coded, digitised, pulsed
+from mappings.network.dense import DenseLayer
+from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead
+from periphery import Function, identity
 
 Norm = Sequence[Any]
 Values = list[torch.Tensor | None]
 
 KEPT = 1 << 16
 """Values of a batch of which quantiles are taken."""
+BIAS_LINES = 16
+"""Word lines of a layer that its bias may take: inputs much smaller than the bias are given a wider range instead; an
+estimate of where lines cost more than resolution."""
 CALIBRATION = 64
 """Vectors of inputs that are kept for ranges and levels that follow data."""
 
@@ -90,6 +93,10 @@ class TileModule(torch.nn.Module):
 
     target: str
     kind: str
+    input_limit: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+    calibration: torch.Tensor | None
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -198,7 +205,12 @@ class TileProduct(TileModule):
     ``weight``, ``bias``: parameters; ``norm_*``: of a batch normalisation, whose moments stay as they are.
     """
 
-    def __init__(self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, norm: Norm | None) -> None:
+    norm_mean: torch.Tensor
+    norm_var: torch.Tensor
+
+    def __init__(
+        self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, *, norm: Norm | None, **how: Any
+    ) -> None:
         super().__init__(name)
         self.weight = torch.nn.Parameter(weight.detach())
         self.bias = None if bias is None else torch.nn.Parameter(bias.detach())
@@ -232,6 +244,15 @@ class TileProduct(TileModule):
         if self.function is None:
             return None
         return fitted_function(self.function_name, self.function, float(self.low), float(self.high))
+
+    def words(self, chip: Chip) -> WordFormat:
+        """The format of the inputs, of a range for which the bias needs few word lines."""
+        words, (weight, bias) = super().words(chip), self.folded
+        if bias is None or weight.is_meta or bias.is_meta:
+            return words
+        largest = float(weight.detach().abs().max())
+        least = float(bias.detach().abs().max()) / (BIAS_LINES * largest) if largest > 0.0 else 0.0
+        return replace(words, limit=max(words.limit, least))
 
     @property
     def limit(self) -> float:
@@ -275,23 +296,27 @@ class TileProduct(TileModule):
 
     def coded(self, z: torch.Tensor, chip: Chip) -> torch.Tensor:
         """Outputs for sums ``z``, as the codes of the converters give them."""
-        function = self.of_function()
         if chip.rounding == "none":
             return z if self.function is None else self.function(z)
+        function = self.of_function()
+        limit, bits = self.limit, chip.bits
         if function is None:
-            return coded(z, identity(chip.output.limit or self.limit), chip.output.bits)
-        return coded(self.function(z), function, chip.bits)
+            limit, bits = chip.output.limit or limit, chip.output.bits
+        if chip.readout == "conventional":
+            z = digitised(z, limit, chip.adc_bits if self.function is not None else max(bits, chip.adc_bits))
+        if self.function is None or function is None:
+            return coded(z, identity(limit), bits)
+        return coded(self.function(z), function, bits)
 
     def driven(self, x: torch.Tensor, chip: Chip) -> torch.Tensor:
         """Inputs as the drivers give them."""
         words = self.words(chip)
         return x if chip.rounding == "none" else pulsed(x, words.limit, words.bits)
 
-
     @property
     def described(self) -> str:
         """What is computed, for tables."""
-        return " + ".join(filter(None, (self.kind, self.normalised and "batch_norm", self.function_name)))
+        return " + ".join(filter(None, (self.kind, "batch_norm" if self.normalised else "", self.function_name)))
 
     def record(self) -> dict[str, Any]:
         """What a file keeps beside the tensors."""
@@ -332,7 +357,7 @@ class TileLinear(TileProduct):
         norm: Norm | None = None,
         turned: bool = False,
     ) -> None:
-        super().__init__(name, weight.T if turned else weight, bias, norm)
+        super().__init__(name, weight.T if turned else weight, bias, norm=norm)
 
     def software(self, *values: torch.Tensor | None) -> torch.Tensor:
         """The product, its normalisation and its function in torch."""
@@ -346,7 +371,8 @@ class TileLinear(TileProduct):
     def formats(self, *values: torch.Tensor | None) -> torch.Tensor:
         """The same with inputs and outputs rounded."""
         (x,), chip = values, self.chip
-        assert x is not None and chip is not None
+        assert x is not None
+        assert chip is not None
         return self.coded(linear(self.driven(x, chip), *self.disturbed()), chip)
 
     def outline(self, *values: torch.Tensor | None) -> torch.Tensor:

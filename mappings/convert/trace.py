@@ -22,9 +22,10 @@ from mappings.convert.packed import padded
 class Traced:
     """A module as a graph.
 
-    ``graph``: takes and gives tensors one after the other; its parameters and buffers under the module's own names, and one call for each operation, in eval mode;
-    ``inputs``: how many tensors it takes; ``batch_dim``, ``output_batch``: dimension of the batch in these, and in each
-    output; ``structure``: how the outputs are put together; ``example``: one sample on the meta device.
+    ``graph``: takes and gives tensors one after the other; its parameters and buffers have the module's own names, and
+    there is one call for each operation, in eval mode; ``inputs``: how many tensors it takes; ``batch_dim``,
+    ``output_batch``: dimension of the batch in these, and in each output; ``structure``: how the outputs are put
+    together; ``example``: one sample on the meta device.
     """
 
     graph: fx.GraphModule
@@ -161,7 +162,7 @@ def outputs_of(graph: fx.Graph) -> list[fx.Node]:
     """Nodes whose values a graph gives, in order."""
     (output,) = (node for node in graph.nodes if node.op == "output")
     found: list[fx.Node] = []
-    fx.map_arg(output.args, found.append)  # type: ignore[arg-type]
+    fx.map_arg(output.args, found.append)
     return found
 
 
