@@ -162,5 +162,8 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
         )
         tables.judged(variant, rows)
         with torch.no_grad():
+            if any(chip.compensation.mode != "off" for chip in variant.chips):
+                for t_s in variant.times_s(how.evaluation.times_s):
+                    tables.factors(variant, chips, t_s)
             cost = converted.cost(test[0][:1], observed=(chips, activity))
         tables.hardware(variant, converted, chips, cost)

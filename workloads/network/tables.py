@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 STAGES = {"trained": "retrained", "quantised": "quantised", "chips": "analog"}
 """Stages of ``evaluate`` as ``accuracy.csv`` calls them."""
 PLACES = (
-    "Matrix products on tiles, and calls that are computed digitally with the reason; both are in the cost. Products: "
-    "of one inference. Utilisation: share of the cells of its tiles that a layer uses. Of the default variant."
+    "Matrix products on tiles of the default variant's chips. Products: of one inference. Utilisation: share of the "
+    "cells of its tiles that a layer uses."
 )
+DIGITAL = "Calls that are computed digitally, and why; they are in the cost, as lines of their own."
 OVER_TIME = (
     "Mean over chips with its 95 % interval, quantiles over chips, and the mean difference to the network in software "
     "(minus_software) and to other stages, each chip paired with that stage."
@@ -74,6 +75,15 @@ class NetworkTables(ChipLedger):
             for row in compared(rows, name).to_dict("records"):
                 self.add("over_time", variant=variant.name, figure=name, **{str(key): row[key] for key in row})
 
+    def factors(self, variant: NetworkVariant, chips: ProgrammedNetwork, t_s: float) -> None:
+        """Factors by which drift is compensated, where they are measured."""
+        for name, read in chips.at(t_s).layers.items():
+            for converter, factor in zip(chips.layers[name].converters, read.factors, strict=True):
+                if isinstance(factor, torch.Tensor):
+                    where = {"layer": name, "function": converter.group.function.name}
+                    for chip, value in enumerate(factor.flatten(1).mean(1).tolist()):
+                        self.add("compensation", variant=variant.name, split=0, chip=chip, t_s=t_s, **where, factor=value)
+
     def hardware(
         self, variant: NetworkVariant, net: ConvertedNetwork, chips: ProgrammedNetwork, cost: NetworkCost
     ) -> None:
@@ -82,12 +92,13 @@ class NetworkTables(ChipLedger):
         for chip in variant.chips:
             self.cite.update(chip.cited)
         if variant.default:
-            self.frames["placement"] = net.layers.convert_dtypes()
+            for row in net.rows():
+                if row["chip"] == "digital":
+                    self.add("digital_calls", **{key: row[key] for key in ("path", "kind", "why")})
+                else:
+                    self.add("placement", **{key: value for key, value in row.items() if key != "why"})
             if cost.calls:
-                self.note(
-                    f"{variant.name}: {len(cost.calls)} calls of the network are computed digitally; they are priced "
-                    "and listed with the reason under layers and digital calls (placement.csv)."
-                )
+                self.note(f"{len(cost.calls)} calls of the network are computed digitally (digital_calls.csv).")
         self.note(*(f"{variant.name}: {sentence}." for sentence in wire_notes(chips.layers)))
         self.written(variant, chips.layers)
         self.taken_for_granted(variant)
@@ -102,6 +113,8 @@ class NetworkTables(ChipLedger):
             self.note(f"{self.about}.")
         self.cite.add(self.samples.origin.bibtex)
         panels = [Panel("Layers and digital calls", PLACES, "placement")]
+        if "digital_calls" in tables:
+            panels.append(Panel("Layers and digital calls", DIGITAL, "digital_calls"))
         panels.append(Panel("Chips over time", OVER_TIME, "over_time"))
         if "training_loss" in tables:
             text = "Loss of training, mean over an epoch."
