@@ -194,8 +194,7 @@ class Chip:
     leakage_library : standard cells of which the digital part is made, for its leakage alone; energy, delay and area
         stay those of ``node_nm``
     rounding : ``codes``; or ``none`` (an idealisation, for checking a conversion): inputs, states and outputs are
-        neither rounded nor clipped, and front ends and converters give the function of the charge, whatever the circuit; costs
-        are those of ``bits``
+        neither rounded nor clipped, and front ends and converters are ideal; such a chip has no cost
     temperature_K : temperature of the whole chip while it is read: ``temperature`` effects of its cells and the
         comparators take it, so that it need be said once; None takes that of the effects, else 300 [K]
     """

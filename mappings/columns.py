@@ -259,11 +259,11 @@ class GroupConverter:
         return levels[codes.long()]
 
 
-def range_z(chip: Chip, functions: list[tuple[Function, int]]) -> float:
+def range_z(chip: Chip, functions: list[tuple[Function, int]], limit: float | None = None) -> float:
     """Pre-activations that a column's capacitor has to hold, peak to peak: those of the widest ramp (function, bits),
-    or the range of an ordinary converter."""
+    or the range of an ordinary converter, ``limit`` to either side (None takes the chip's)."""
     if chip.readout != "ramp":
-        return 2.0 * chip.adc.range_z
+        return 2.0 * (limit or chip.adc.range_z)
     ideal = RampColumn(device=Ideal())
     return 2.0 * max(
         float((thresholds(function, bits) if function.rises else ideal.design(function, bits).theta).abs().max())

@@ -252,9 +252,6 @@ class MappedMatrix:
 
     def program(self, front_end: MappedFrontEnd, *, rng: ChipStreams) -> ProgrammedMatrix:
         """Write the matrix on every chip; weights have one scale for each column of tiles."""
-        if self.chip.rounding == "none":
-            exact = replace(self, chip=self.chip.unrounded())
-            front_end = exact.front_end(front_end.designs[0].load.range_z)
         tile = self.chip.tile
         array = Array.program(
             self.values,

@@ -14,9 +14,9 @@ from typing import Any
 from mappings.actions import Action, Actions, Instance
 from mappings.cost import CostLine, price
 from mappings.price_spread import interval, sampled
+from mappings.priced import Priced
 from periphery.prices.component import component
 from workloads.duty import Duty
-from mappings.priced import Priced
 
 MICROPHONE = "The microphone is not counted (most MEMS microphones draw up to or above 100 uW, IEEE document 10121228)."
 SWITCH = "power_switch"

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from devices import InputError
 from mappings.cost import CostLine, shares, summarise
 from mappings.price_spread import spread
+from mappings.priced import Priced
 from mappings.trace import trace
 from periphery.prices.component import component
 from workloads.always_on import MICROPHONE, PeriodCost, period_cost
 from workloads.duty import Duty, Gating, Mode
 from workloads.experiment import Experiment, Variant
-from mappings.priced import Priced
 from workloads.result import Comparison, Data, Metric, Metrics, Panel, Result, VariantResult
 from workloads.statistics import difference, when
 

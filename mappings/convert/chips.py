@@ -40,7 +40,7 @@ class Graph:
 
     def map(self) -> MappedNetwork:
         """Find where every layer goes, with its present weights and ranges."""
-        layers, problems = {}, []
+        layers, problems = dict[str, dict[str, MappedMatrixLayer]](), list[str]()
         for name, tile in self.tiles.items():
             try:
                 layers[name] = tile.map(self.chips[name])
@@ -53,10 +53,15 @@ class Graph:
 
 @dataclass(frozen=True)
 class MappedNetwork:
-    """Where every layer of a network goes."""
+    """Where every layer of a network goes: by its name, the arrays that it takes."""
 
     graph: Graph
-    layers: dict[str, MappedMatrixLayer]
+    arrays: dict[str, dict[str, MappedMatrixLayer]]
+
+    @property
+    def layers(self) -> dict[str, MappedMatrixLayer]:
+        """All arrays by their names."""
+        return {name: one for arrays in self.arrays.values() for name, one in arrays.items()}
 
     def components(self) -> dict[str, Component]:
         """The price list, with the converters that the chips name."""
@@ -73,7 +78,7 @@ class MappedNetwork:
 
 @dataclass(frozen=True)
 class ProgrammedNetwork:
-    """A network as written on a batch of chips."""
+    """A network as written on a batch of chips; ``layers``: its arrays by name."""
 
     mapped: MappedNetwork
     layers: dict[str, ProgrammedMatrixLayer]
@@ -85,10 +90,11 @@ class ProgrammedNetwork:
         A layer that measures no drift itself follows the mean factor of the layers that its inputs come from.
         """
         reads: dict[str, MatrixLayerRead] = {}
-        before = sources(self.mapped.graph)
-        for name, layer in self.layers.items():
-            factors = [factor for source in before[name] if source in reads for factor in reads[source].factors]
-            reads[name] = layer.at(t_s, before=factors)
+        arrays, before = self.mapped.arrays, sources(self.mapped.graph)
+        for name, mine in arrays.items():
+            earlier = [reads[one] for source in before[name] for one in arrays[source] if one in reads]
+            factors = [factor for read in earlier for factor in read.factors]
+            reads |= {array: self.layers[array].at(t_s, before=factors) for array in mine}
         return NetworkRead(self.mapped, reads, self.rng.child("read", float(t_s).hex()))
 
     def observed(self, activity: Mapping[str, Activity]) -> dict[str, StepActivity]:
@@ -104,9 +110,7 @@ class NetworkRead:
     layers: dict[str, MatrixLayerRead]
     rng: ChipStreams
 
-    def __call__(
-        self, *x: torch.Tensor, first: int = 0, activity: dict[str, Activity] | None = None
-    ) -> Any:
+    def __call__(self, *x: torch.Tensor, first: int = 0, activity: dict[str, Activity] | None = None) -> Any:
         """Outputs ``(chips, ...)`` for inputs as the module takes them.
 
         ``first``: number of the first block of samples, where ``x`` goes on from others; ``activity`` adds up what
@@ -130,9 +134,7 @@ class NetworkRead:
         """Blocks of samples that such inputs make."""
         return -(-x[0].shape[self.mapped.graph.traced.batch_dim] // BLOCK)
 
-    def _block(
-        self, x: Sequence[torch.Tensor], block: int, activity: dict[str, Activity] | None
-    ) -> list[torch.Tensor]:
+    def _block(self, x: Sequence[torch.Tensor], block: int, activity: dict[str, Activity] | None) -> list[torch.Tensor]:
         """Outputs of one block of samples, ``(chips, ...)`` each."""
         graph, chips = self.mapped.graph, len(self.rng)
         module, inputs = graph.traced.graph, iter(x)
@@ -149,9 +151,14 @@ class NetworkRead:
                 given = [
                     None if one is None else values[one] if one in on_chips else values[one][None] for one in node.args
                 ]
-                did = None if activity is None else activity.setdefault(tile.name, Activity())
+                arrays = list(self.mapped.arrays[tile.name])
                 values[node] = tile.run(
-                    self.layers[tile.name], given, chips=chips, rng=self.rng.child(node.name), block=block, activity=did
+                    [self.layers[array] for array in arrays],
+                    given,
+                    chips=chips,
+                    rng=self.rng.child(node.name),
+                    block=block,
+                    activity=[None if activity is None else activity.setdefault(one, Activity()) for one in arrays],
                 )
                 on_chips.add(node)
             elif node.op == "call_function":

@@ -10,7 +10,7 @@ import contextlib
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -64,15 +64,19 @@ class ConvertedNetwork(torch.nn.Module):
         """The rows of ``layers``."""
         mapped, flow = self.map(), Flow.of(self.graph, self.graph.traced.example)
         for name, tile in self.tiles.items():
-            layer, chip = mapped.layers[name], self.chips[name]
+            arrays, chip = list(mapped.arrays[name].values()), self.chips[name]
+            shapes = [one.shape for one in arrays]
+            weights = sum(shape.rows * shape.columns for shape in shapes)
+            places = sum(shape.lines_stand * shape.columns_stand / shape.column_tiles for shape in shapes)
             yield {
                 "path": name,
                 "kind": tile.described,
-                "rows": layer.shape.rows,
-                "columns": layer.shape.columns,
+                "rows": shapes[0].rows,
+                "columns": sum(shape.columns for shape in shapes),
+                "arrays": len(arrays),
                 "products": flow.steps.get(name, 0),
-                "tiles": layer.grid.tiles,
-                "utilisation": layer.shape.utilisation,
+                "tiles": sum(one.grid.tiles for one in arrays),
+                "utilisation": weights / places,
                 "chip": f"{chip.readout}, {chip.bits} bits, {chip.weights.device.kind}",
                 "why": "",
             }
@@ -92,7 +96,7 @@ class ConvertedNetwork(torch.nn.Module):
             return self._outputs(x)
 
     def calibrate(self, batches: Batch | Iterable[Batch], *, percentile: float = 100.0) -> ConvertedNetwork:
-        """Choose ranges of inputs and converters, and levels that follow data, by what these inputs lead to in software.
+        """Choose ranges of inputs and converters, and levels that follow data, by what these inputs lead to.
 
         ``percentile``: share of the values that a range holds, in percent; what lies beyond is clipped. Raises
         InputError for no batch at all, a percentile outside 50 to 100, and values that are not finite.
@@ -150,7 +154,7 @@ class ConvertedNetwork(torch.nn.Module):
         return traced.together(self.module(*x))
 
     @contextlib.contextmanager
-    def _computing(self, how: str) -> Iterator[None]:
+    def _computing(self, how: Literal["software", "formats"]) -> Iterator[None]:
         before = {name: tile.how for name, tile in self.tiles.items()}
         try:
             for tile in self.tiles.values():

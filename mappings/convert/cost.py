@@ -95,32 +95,33 @@ def counted(
     chip = digital_chip(graph)
     layers = []
     for name, times in flow.steps.items():
-        layer = mapped.layers[name]
-        shape, written = layer.shape, None if observed is None else observed[0].layers[name]
-        layers.append(
-            LayerOnChip(
-                name=name,
-                actions=layer.actions(activity.get(name)).per_inference(times),
-                rows=shape.rows,
-                columns=shape.columns,
-                cells=layer.matrix.cells,
-                tiles=shape.row_tiles * shape.column_tiles,
-                clipped_weights=0.0 if written is None else written.matrix.array.encoded.clipped,
+        for number, (array, layer) in enumerate(mapped.arrays[name].items()):
+            shape, written = layer.shape, None if observed is None else observed[0].layers[array]
+            did = layer.actions(activity.get(array)).per_inference(times)
+            layers.append(
+                LayerOnChip(
+                    name=array,
+                    actions=replace(did, tasks=()) if number else did,  # arrays of one layer work at the same time
+                    rows=shape.rows,
+                    columns=shape.columns,
+                    cells=layer.matrix.cells,
+                    tiles=shape.row_tiles * shape.column_tiles,
+                    clipped_weights=0.0 if written is None else written.matrix.array.encoded.clipped,
+                )
             )
-        )
     if problems := refused(flow.calls):
         raise InputError(problems)
     components = mapped.components() | chip.price_list()
     table, units = [], dict[str, float]()
     for call in flow.calls:
-        did = count(call, chip, components=components)
-        if not did.free:
-            shared = [one for one in did.actions.instances if one.component not in MEMORY]
-            own = tuple(one for one in did.actions.instances if one.component in MEMORY)
+        done = count(call, chip, components=components)
+        if not done.free:
+            shared = [one for one in done.actions.instances if one.component not in MEMORY]
+            own = tuple(one for one in done.actions.instances if one.component in MEMORY)
             units |= {one.component: max(one.count, units.get(one.component, 0.0)) for one in shared}
-            actions = replace(did.actions, instances=own)
+            actions = replace(done.actions, instances=own)
             layers.append(LayerOnChip(name=call.path, actions=actions, rows=0, columns=0, cells=0, tiles=0))
-            table.append((call.path, did.what, did.why))
+            table.append((call.path, done.what, done.why))
     if units:
         stand = Actions(instances=tuple(Instance(DIGITAL, name, number) for name, number in units.items()))
         layers.append(LayerOnChip(name=DIGITAL, actions=stand, rows=0, columns=0, cells=0, tiles=0))
@@ -166,7 +167,7 @@ class Flow:
             elif node.op == "call_function":
                 if "device" in kwargs:
                     kwargs = {**kwargs, "device": torch.device("meta")}
-                values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+                values[node] = node.target(*args, **kwargs)
                 if node.target is not entry:
                     path = ".".join(filter(None, (path_of(node), node.name)))
                     calls.append(Call(path=path, target=node.target, args=args, kwargs=kwargs, output=values[node]))

@@ -1,8 +1,9 @@
-"""The function that a network has behind a product, as a converter computes it over the range of its pre-activations."""
+"""The function that a network has behind a product, as a converter computes it over the range of its sums."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -48,9 +49,9 @@ def turning_points(name: str, f: Map, low: float, high: float) -> list[float]:
         raise InputError(f"function {name}: must be finite from {low:g} to {high:g}, the range of the data")
     step = torch.diff(y).numpy()
     slack = 1e-12 * float(y.abs().max())
-    moving = np.flatnonzero(np.abs(step) > slack)
+    moving: list[int] = np.flatnonzero(np.abs(step) > slack).tolist()
     found = []
-    for first, second in zip(moving[:-1], moving[1:], strict=True):
+    for first, second in pairwise(moving):
         if step[first] * step[second] < 0:
             sign = 1.0 if step[first] < 0 else -1.0
             ends = float(z[first]), float(z[min(second + 1, PROBES - 1)])

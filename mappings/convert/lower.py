@@ -16,21 +16,38 @@ import torch
 from torch import fx
 
 from devices import InputError
-from mappings.convert.saving import entry
+from mappings.convert.convolution import TileConv
+from mappings.convert.packed import turned
 from mappings.convert.recurrent_tiles import TileRecurrent
-from mappings.convert.tiles import TileLinear, TileModule
+from mappings.convert.saving import entry
+from mappings.convert.tiles import TileLinear, TileModule, TileProduct
 from mappings.convert.trace import Traced, path_of
 
 aten = torch.ops.aten
 LINEAR = (aten.linear.default, aten.matmul.default, aten.mm.default, aten.addmm.default)
 CONV = (aten.conv1d.default, aten.conv1d.padding, aten.conv2d.default, aten.conv2d.padding)
-RECURRENT = {aten.lstm.input: "lstm", aten.gru.input: "gru", aten.rnn_tanh.input: "rnn", aten.rnn_relu.input: "rnn_relu"}
-CELLS = {aten.lstm_cell.default: "lstm", aten.gru_cell.default: "gru", aten.rnn_tanh_cell.default: "rnn"}
+RECURRENT = {
+    aten.lstm.input: "lstm",
+    aten.gru.input: "gru",
+    aten.rnn_tanh.input: "rnn",
+    aten.rnn_relu.input: "rnn_relu",
+}
+CELLS: dict[Any, str] = {
+    aten.lstm_cell.default: "lstm",
+    aten.gru_cell.default: "gru",
+    aten.rnn_tanh_cell.default: "rnn",
+}
 CELLS[aten.rnn_relu_cell.default] = "rnn_relu"
+PACKED = torch.ops.mho.packed.default
 NORM = aten._native_batch_norm_legit_no_training.default
-FUNCTIONS = """relu relu6 sigmoid tanh gelu silu hardswish hardsigmoid hardtanh elu selu celu softplus leaky_relu mish
-    clamp clamp_min clamp_max exp log log1p expm1 sqrt rsqrt reciprocal abs neg sin cos erf pow square mul add sub div
-    rsub maximum minimum""".split()
+# fmt: off
+FUNCTIONS = {
+    "relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "hardswish", "hardsigmoid", "hardtanh", "elu", "selu",
+    "celu", "softplus", "leaky_relu", "mish", "clamp", "clamp_min", "clamp_max", "exp", "log", "log1p", "expm1",
+    "sqrt", "rsqrt", "reciprocal", "abs", "neg", "sin", "cos", "erf", "pow", "square", "mul", "add", "sub", "div",
+    "rsub", "maximum", "minimum",
+}
+# fmt: on
 """ATen operations that are computed value by value."""
 NOTHING = (aten.clone.default, aten.alias.default, aten.contiguous.default, aten.detach.default)
 
@@ -65,7 +82,7 @@ class _Lowering:
 
     def __init__(self, module: fx.GraphModule, digital: tuple[str, ...]) -> None:
         self.module, self.graph, self.digital = module, module.graph, digital
-        self.tiles: dict[str, TileModule] = {}
+        self.tiles: dict[str, Any] = {}
         self.shared: dict[Any, str] = {}
         paths = {path for node in self.graph.nodes for path in _paths(node)}
         unknown = [one for one in digital if not fnmatch.filter(paths, one)]
@@ -86,19 +103,19 @@ class _Lowering:
             elif not any(fnmatch.fnmatchcase(path, one) for one in self.digital for path in _paths(node)):
                 self._lower(node)
 
-    def _lower(self, node: fx.Node) -> None:
+    def _lower(self, node: Any) -> None:
         if node.target in LINEAR:
             self._linear(node)
         elif node.target in CONV:
             self._conv(node)
-        elif node.target in RECURRENT:
+        elif node.target in RECURRENT or node.target is PACKED:
             self._recurrent(node)
         elif node.target in CELLS:
             self._cell(node)
 
     # Products -------------------------------------------------------------------------------------------------------
 
-    def _linear(self, node: fx.Node) -> None:
+    def _linear(self, node: Any) -> None:
         x, weight, bias, turned = node.args[0], node.args[1], None, False
         if node.target is aten.linear.default:
             bias = node.args[2] if len(node.args) > 2 else None
@@ -116,7 +133,7 @@ class _Lowering:
             return
         self._product(node, x, TileLinear, (weight, bias), turned=turned)
 
-    def _conv(self, node: fx.Node) -> None:
+    def _conv(self, node: Any) -> None:
         given = dict(zip(("x", "weight", "bias", "stride", "padding", "dilation", "groups"), node.args, strict=False))
         given |= node.kwargs
         if not self._parameter(given["weight"]):
@@ -133,14 +150,14 @@ class _Lowering:
                 how[name] = tuple(values * dims if len(values) == 1 else values)
         self._product(node, given["x"], TileConv, (given["weight"], given.get("bias")), **how)
 
-    def _product(self, node: fx.Node, x: Any, kind: type[TileModule], held: tuple[Any, ...], **how: Any) -> None:
+    def _product(self, node: Any, x: Any, kind: type[TileProduct], held: tuple[Any, ...], **how: Any) -> None:
         """Put a layer in place of a product, with the normalisation and the functions behind it."""
         last, norm, function = node, None, None
+        behind: Any
         if (behind := self._only_user(last)) is not None and behind.target is NORM:
             outputs = list(behind.users)
             if len(outputs) == 1 and outputs[0].args[1] == 0:
-                norm = [None if one is None else self._tensor(one) for one in behind.args[1:5]]
-                norm.append(behind.args[6])
+                norm = [*map(self._tensor_or_none, behind.args[1:5]), behind.args[6]]
                 last = outputs[0]
         region, exit_ = self._elementwise(last)
         if exit_ is not None:
@@ -148,8 +165,8 @@ class _Lowering:
         key = (*(one and one.target for one in held), str(how), None if norm is None else id(norm[2]), str(function))
         # The owner of the weight: a module may take the weight of another one, as attention does.
         path = str(held[0].target).removesuffix("weight").rstrip("._")
-        make = lambda: kind(path, *map(self._tensor_or_none, held), norm=norm, **how)  # noqa: E731
-        name = self._layer(path, key, make)
+        weight, bias = self._tensor(held[0]), self._tensor_or_none(held[1])
+        name = self._layer(path, key, lambda: kind(path, weight, bias, norm=norm, **how))
         tile = self.tiles[name]
         if function is not None:
             tile.set_function(function.name, function.module)
@@ -175,10 +192,17 @@ class _Lowering:
 
     # Recurrent modules ----------------------------------------------------------------------------------------------
 
-    def _recurrent(self, node: fx.Node) -> None:
-        x, start, held, has_biases, layers, _, _, both_ways, batch_first = node.args
-        cell, ways = RECURRENT[node.target], 2 if both_ways else 1
-        starts = list(start) if cell == "lstm" else [start]
+    def _recurrent(self, node: Any) -> None:
+        lengths = None
+        if node.target is PACKED:
+            cell, x, lengths, start, held, has_biases, layers, both_ways = node.args
+            batch_first = True
+        else:
+            cell = RECURRENT[node.target]
+            x, start, held, has_biases, layers, _, _, both_ways, batch_first = node.args
+            start = start if cell == "lstm" else [start]
+        ways = 2 if both_ways else 1
+        starts = list(start)
         each = len(held) // (layers * ways)
         graph = self.graph
         with graph.inserting_before(node):
@@ -192,10 +216,11 @@ class _Lowering:
                     tensors = list(held[place * each : (place + 1) * each])
                     begin = [self._start(one, place) for one in starts]
                     label = f"l{layer}" + ("_reverse" if way else "")
-                    call = self._call(node, cell, tensors, has_biases, (x, way), begin, label)
+                    inputs = self._turned(x, lengths) if way else x
+                    call = self._call(node, cell, tensors, has_biases, inputs, [*begin, lengths], label)
                     states, *last = (graph.call_function(entry, (call, k)) for k in range(1 + len(starts)))
                     if way:
-                        states = graph.call_function(aten.flip.default, (states, [1]))
+                        states = self._turned(states, lengths)
                     outputs.append(states)
                     for into, one in zip(finals, last, strict=True):
                         into.append(one)
@@ -204,7 +229,7 @@ class _Lowering:
             ends = [graph.call_function(aten.stack.default, (one,)) for one in finals]
         self._outputs(node, [whole, *ends])
 
-    def _cell(self, node: fx.Node) -> None:
+    def _cell(self, node: Any) -> None:
         x, start, *tensors = node.args
         cell = CELLS[node.target]
         starts = list(start) if cell == "lstm" else [start]
@@ -212,7 +237,7 @@ class _Lowering:
         biases = len(tensors) > 2 and tensors[2] is not None
         with graph.inserting_before(node):
             steps = graph.call_function(aten.unsqueeze.default, (x, 1))
-            call = self._call(node, cell, tensors[: 4 if biases else 2], biases, (steps, 0), starts, "")
+            call = self._call(node, cell, tensors[: 4 if biases else 2], biases, steps, [*starts, None], "")
             last = [graph.call_function(entry, (call, 1 + k)) for k in range(len(starts))]
         if cell == "lstm":
             self._outputs(node, last)
@@ -222,18 +247,15 @@ class _Lowering:
 
     def _call(
         self,
-        node: fx.Node,
+        node: Any,
         cell: str,
-        tensors: list[fx.Node],
+        tensors: list[Any],
         biases: bool,
-        inputs: tuple[fx.Node, int],
-        start: list[fx.Node | None],
+        x: Any,
+        start: list[Any],
         label: str,
     ) -> fx.Node:
-        """The call of one layer in one direction."""
-        x, way = inputs
-        if way:
-            x = self.graph.call_function(aten.flip.default, (x, [1]))
+        """The call of one layer in one direction; ``start``: initial states, and lengths of packed sequences."""
         many = [self._tensor(one) for one in tensors]
         names = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if biases else [])]
         if len(many) > len(names):
@@ -243,13 +265,19 @@ class _Lowering:
         name = self._layer(path, key, lambda: TileRecurrent(path, cell, dict(zip(names, many, strict=True))))
         return self.graph.call_module(self.tiles[name].target, (x, *start))
 
-    def _start(self, start: fx.Node, place: int) -> fx.Node | None:
+    def _turned(self, x: Any, lengths: Any) -> fx.Node:
+        """Sequences in the opposite order."""
+        if lengths is None:
+            return self.graph.call_function(aten.flip.default, (x, [1]))
+        return self.graph.call_function(turned, (x, lengths))
+
+    def _start(self, start: Any, place: int) -> fx.Node | None:
         """The initial state of one layer and direction; None where it is zero."""
         if start.target in (aten.zeros.default, aten.new_zeros.default, aten.zeros_like.default):
             return None
         return self.graph.call_function(aten.select.int, (start, 0, place))
 
-    def _outputs(self, node: fx.Node, outputs: list[fx.Node]) -> None:
+    def _outputs(self, node: Any, outputs: list[fx.Node]) -> None:
         """Put values in place of the entries of what a call gave."""
         for user in list(node.users):
             user.replace_all_uses_with(outputs[user.args[1]])
@@ -281,7 +309,7 @@ class _Lowering:
     def _parameter(self, node: Any) -> bool:
         return isinstance(node, fx.Node) and node.op == "get_attr"
 
-    def _held(self, node: fx.Node) -> torch.Tensor:
+    def _held(self, node: Any) -> torch.Tensor:
         found: Any = self.module
         for name in str(node.target).split("."):
             found = getattr(found, name)
@@ -294,7 +322,7 @@ class _Lowering:
         return None if node is None else self._held(node)
 
     @staticmethod
-    def _only_user(node: fx.Node) -> fx.Node | None:
+    def _only_user(node: Any) -> fx.Node | None:
         users = list(node.users)
         return users[0] if len(users) == 1 else None
 

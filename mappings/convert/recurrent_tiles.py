@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn.functional import linear
 
-from mappings.convert.tiles import TileModule
+from devices import BlockNoise, ChipStreams
+from mappings.activity import Activity
+from mappings.chip import Chip
+from mappings.contract import WordFormat
+from mappings.convert.packed import BUILT, packed
+from mappings.convert.tiles import TileModule, Values
+from mappings.network.aware import pulsed
+from mappings.network.aware_cell import AwareCell
+from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead
+from mappings.network.recurrent import RecurrentLayer
+from mappings.network.recurrent_run import RecurrentRead
 
 CELLS = {"lstm": 4, "gru": 3, "rnn": 1, "rnn_relu": 1}
 """Blocks of rows of torch's weights, one for each gate."""
 
 
 class TileRecurrent(TileModule):
-    """An LSTM, GRU or plain RNN over ``x (batch, steps, inputs)``, with initial states ``(batch, outputs)`` or None.
+    """An LSTM, GRU or plain RNN over ``x (batch, steps, inputs)``, with initial states ``(batch, outputs)`` or None,
+    and lengths ``(batch,)`` of packed sequences or None.
 
     A call gives ``(states of all steps, last h)``, and the last ``c`` of an LSTM. Parameters have torch's names:
     ``weight_ih``, ``weight_hh``, ``bias_ih``, ``bias_hh`` and, of an LSTM's projection, ``weight_hr``.
     """
 
     kind = "recurrent"
+    weight_ih: torch.Tensor
+    weight_hh: torch.Tensor
+    bias_ih: torch.Tensor
+    bias_hh: torch.Tensor
+    weight_hr: torch.Tensor
 
     def __init__(self, name: str, cell: str, tensors: dict[str, torch.Tensor]) -> None:
         super().__init__(name)
@@ -50,23 +68,117 @@ class TileRecurrent(TileModule):
 
     def software(self, *values: torch.Tensor | None) -> Any:
         """As torch computes it."""
-        x, *start = values
+        x, *start, lengths = values
         assert x is not None
-        shape = (1, x.shape[0])
         sizes = (self.outputs, self.hidden) if self.cell == "lstm" else (self.outputs,)
         begin = [
-            x.new_zeros((*shape, size)) if one is None else one[None]
-            for one, size in zip([*start, None, None], sizes, strict=False)
+            x.new_zeros((1, x.shape[0], size)) if one is None else one[None]
+            for one, size in zip(start, sizes, strict=True)
         ]
-        how = ("bias_ih" in self.names, 1, 0.0, False, False, True)
-        if self.cell == "lstm":
-            states, *last = torch._VF.lstm(x, begin, self.weights, *how)
+        biases = "bias_ih" in self.names
+        if lengths is not None:
+            states, *last = packed(self.cell, x, lengths, begin, self.weights, biases, 1, False)
+            last = last[: len(sizes)]
         else:
-            function = {"gru": torch._VF.gru, "rnn": torch._VF.rnn_tanh, "rnn_relu": torch._VF.rnn_relu}[self.cell]
-            states, *last = function(x, begin[0], self.weights, *how)
+            how = (self.weights, biases, 1, 0.0, False, False, True)
+            states, *last = BUILT[self.cell](x, begin if self.cell == "lstm" else begin[0], *how)
         if self.observed is not None:
-            self.observed.add(x, states)
+            self.observed.add(x, self._spread(x, states))
         return (states, *(one[0] for one in last))
+
+    def _spread(self, x: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """What the range of the layer has to hold: its states, or the parts of a GRU's candidate."""
+        if self.cell != "gru":
+            return states
+        before = torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1]], dim=1)
+        gates, biases = 2 * self.hidden, "bias_ih" in self.names
+        of_x = linear(x, self.weight_ih[gates:], self.bias_ih[gates:] if biases else None)
+        of_h = linear(before, self.weight_hh[gates:], self.bias_hh[gates:] if biases else None)
+        return torch.cat([of_x, of_h], dim=-1)
+
+    @property
+    def limit(self) -> float:
+        """Largest state of an RNN with relu or of a projection, or part of a GRU's candidate, either sign."""
+        limit = max(abs(float(self.low)), abs(float(self.high)))
+        return limit if limit == limit and limit > 0.0 else 1.0
+
+    @property
+    def state_limit(self) -> float:
+        """Largest state that is driven back."""
+        return self.limit if self.cell == "rnn_relu" or "weight_hr" in self.names else 1.0
+
+    def state_words(self, chip: Chip) -> WordFormat:
+        """The format of the states, and of the word lines: inputs have a scale of their own, which their weights take
+        up."""
+        return WordFormat(bits=chip.bits, limit=self.state_limit)
+
+    def map(self, chip: Chip) -> dict[str, MappedMatrixLayer]:
+        """The layer on its tiles."""
+        scale = self.words(chip).limit / self.state_limit
+        w_ih, w_hh = self.weight_ih.detach() * scale, self.weight_hh.detach()
+        biases = [self.bias_ih.detach(), self.bias_hh.detach()] if "bias_ih" in self.names else None
+        if self.cell == "gru":
+            layer = RecurrentLayer.gru_of_torch(w_ih, w_hh, *(biases or (None, None)), limit=self.limit)
+        else:
+            layer = RecurrentLayer.from_torch(
+                self.cell,  # type: ignore[arg-type]
+                w_ih,
+                w_hh,
+                None if biases is None else biases[0] + biases[1],
+                weight_hr=self.weight_hr.detach() if "weight_hr" in self.names else None,
+                limit=self.limit,
+            )
+        counts = None
+        if layer.follows_data(chip) and self.calibration is not None:
+            counts = self.counts(self.calibration.float())
+        return {self.name: layer.map(chip, name=self.name, inputs=self.state_words(chip), calibration=counts)}
+
+    def run(
+        self,
+        reads: Sequence[MatrixLayerRead],
+        values: Values,
+        *,
+        chips: int,
+        rng: ChipStreams,
+        block: int,
+        activity: Sequence[Activity | None],
+    ) -> Any:
+        """States of all steps and the last ones, ``(chips, ...)``."""
+        (read,), (did,), (x, *start, lengths) = reads, activity, values
+        assert x is not None
+        assert self.chip is not None
+        assert isinstance(read, RecurrentRead)
+        ends = None if lengths is None else lengths[0]
+        noise = BlockNoise(rng, [block], x.shape[1])
+        inputs = self.counts(x.float())
+        read.check(inputs, noise)
+        states, h, c = read.sequence(inputs, noise, did, start=start, lengths=ends)
+        words = self.state_words(self.chip)
+        found = [states * words.lsb, h * words.lsb, c]
+        return tuple(one.to(x.dtype) for one in (found if self.cell == "lstm" else found[:2]))
+
+    def formats(self, *values: torch.Tensor | None) -> Any:
+        """The same as an ideal chip of these formats computes it, differentiably."""
+        assert self.chip is not None
+        x, *start, lengths = values
+        assert x is not None
+        if self.chip.rounding == "none" and not (self.training and self.disturb is not None):
+            return self.software(*values)
+        words, states = self.words(self.chip), self.state_words(self.chip)
+        driven = x if self.chip.rounding == "none" else pulsed(x, words.limit, words.bits)
+        cell = AwareCell(self.cell, self.chip, states.limit, self.limit)
+        return cell.sequence(driven, self._disturbed(words.limit / states.limit), start, lengths)
+
+    def _disturbed(self, scale: float) -> dict[str, torch.Tensor]:
+        """Parameters by name; in training with the errors of cells, which the array has at the scale of its lines."""
+        found = {name: getattr(self, name) for name in self.names}
+        if self.training and self.disturb is not None:
+            inputs = self.weight_ih.shape[1]
+            whole = self.disturb(torch.cat([self.weight_ih * scale, self.weight_hh], dim=1))
+            found["weight_ih"], found["weight_hh"] = whole[:, :inputs] / scale, whole[:, inputs:]
+            if "weight_hr" in found:
+                found["weight_hr"] = self.disturb(found["weight_hr"])
+        return found
 
     def outline(self, *values: torch.Tensor | None) -> Any:
         """Shapes of the outputs."""

@@ -5,7 +5,6 @@ The graph names ATen calls alone; a file that names anything else is refused.
 
 from __future__ import annotations
 
-import json
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 from torch import fx
 
 from devices import InputError
-
+from mappings.convert.packed import turned
 
 
 def entry(values: Sequence[Any], number: int) -> Any:
@@ -22,8 +21,14 @@ def entry(values: Sequence[Any], number: int) -> Any:
     return values[number]
 
 
-OWN: dict[str, Any] = {"entry": entry, "getitem": operator.getitem, "mul": operator.mul, "add": operator.add, "sub": operator.sub}
-OWN |= {"floordiv": operator.floordiv}
+OWN: dict[str, Any] = {
+    "entry": entry,
+    "getitem": operator.getitem,
+    "mul": operator.mul,
+    "add": operator.add,
+    "sub": operator.sub,
+}
+OWN |= {"floordiv": operator.floordiv, "turned": turned}
 DTYPES = {str(one): one for one in vars(torch).values() if isinstance(one, torch.dtype)}
 LAYOUTS = {str(one): one for one in (torch.strided, torch.contiguous_format, torch.preserve_format)}
 

@@ -19,18 +19,21 @@ from devices import BlockNoise, ChipStreams, InputError
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.contract import WordFormat
-from mappings.network.aware import coded, pulsed
-from mappings.network.dense import DenseLayer
-from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead
-from periphery import Function, identity
 from mappings.convert.functions import fitted_function
 from mappings.convert.saving import read_graph, written_graph
+from mappings.network.aware import coded, digitised, pulsed
+from mappings.network.dense import DenseLayer
+from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead
+from periphery import Function, identity
 
 Norm = Sequence[Any]
 Values = list[torch.Tensor | None]
 
 KEPT = 1 << 16
 """Values of a batch of which quantiles are taken."""
+BIAS_LINES = 16
+"""Word lines of a layer that its bias may take: inputs much smaller than the bias are given a wider range instead; an
+estimate of where lines cost more than resolution."""
 CALIBRATION = 64
 """Vectors of inputs that are kept for ranges and levels that follow data."""
 
@@ -71,6 +74,15 @@ class Observed:
         return float(torch.quantile(some, share)), float(torch.quantile(some, 1.0 - share))
 
 
+@dataclass(frozen=True)
+class Pack:
+    """A weight matrix ``(outputs, inputs)`` on an array of its own, its bias, and which inputs it takes."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    inputs: slice
+
+
 class TileModule(torch.nn.Module):
     """One layer on tiles.
 
@@ -81,6 +93,10 @@ class TileModule(torch.nn.Module):
 
     target: str
     kind: str
+    input_limit: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+    calibration: torch.Tensor | None
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -165,19 +181,19 @@ class TileModule(torch.nn.Module):
         """Products of the matrix for inputs of this shape."""
 
     @abstractmethod
-    def map(self, chip: Chip) -> MappedMatrixLayer:
-        """Where the layer goes with its present weights."""
+    def map(self, chip: Chip) -> dict[str, MappedMatrixLayer]:
+        """Where the layer goes with its present weights: its arrays by name, most often one."""
 
     @abstractmethod
     def run(
         self,
-        read: MatrixLayerRead,
+        reads: Sequence[MatrixLayerRead],
         values: Values,
         *,
         chips: int,
         rng: ChipStreams,
         block: int,
-        activity: Activity | None,
+        activity: Sequence[Activity | None],
     ) -> Any:
         """Outputs ``(chips, ...)`` of the layer's chips for values ``(chips | 1, ...)``; ``rng``, ``block``: name the
         stream of read noise."""
@@ -189,7 +205,12 @@ class TileProduct(TileModule):
     ``weight``, ``bias``: parameters; ``norm_*``: of a batch normalisation, whose moments stay as they are.
     """
 
-    def __init__(self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, norm: Norm | None) -> None:
+    norm_mean: torch.Tensor
+    norm_var: torch.Tensor
+
+    def __init__(
+        self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, *, norm: Norm | None, **how: Any
+    ) -> None:
         super().__init__(name)
         self.weight = torch.nn.Parameter(weight.detach())
         self.bias = None if bias is None else torch.nn.Parameter(bias.detach())
@@ -224,38 +245,78 @@ class TileProduct(TileModule):
             return None
         return fitted_function(self.function_name, self.function, float(self.low), float(self.high))
 
+    def words(self, chip: Chip) -> WordFormat:
+        """The format of the inputs, of a range for which the bias needs few word lines."""
+        words, (weight, bias) = super().words(chip), self.folded
+        if bias is None or weight.is_meta or bias.is_meta:
+            return words
+        largest = float(weight.detach().abs().max())
+        least = float(bias.detach().abs().max()) / (BIAS_LINES * largest) if largest > 0.0 else 0.0
+        return replace(words, limit=max(words.limit, least))
+
     @property
     def limit(self) -> float:
         """Output at full scale of a plain product, either sign."""
         limit = max(abs(float(self.low)), abs(float(self.high)))
         return limit if limit == limit and limit > 0.0 else 1.0
 
+    @property
+    @abstractmethod
+    def packs(self) -> list[Pack]:
+        """The arrays of the layer, which work at the same time."""
+
+    def map(self, chip: Chip) -> dict[str, MappedMatrixLayer]:
+        """The arrays on their tiles, with names of their own where there are several."""
+        found, function, words, packs = {}, self.of_function(), self.words(chip), self.packs
+        for number, pack in enumerate(packs, 1):
+            name = self.name if len(packs) == 1 else f"{self.name} ({number} of {len(packs)})"
+            layer = DenseLayer.from_torch(
+                pack.weight.detach(),
+                None if pack.bias is None else pack.bias.detach(),
+                limit=self.limit,
+                function=function,
+                measures_drift=True,
+            )
+            counts = None
+            if layer.follows_data(chip) and self.calibration is not None:
+                counts = self.counts(self.rows(self.calibration)[..., pack.inputs].float())
+            found[name] = layer.map(chip, name=name, inputs=words, calibration=counts)
+        return found
+
+    def rows(self, x: torch.Tensor) -> torch.Tensor:
+        """The vectors of which products are formed, ``(n, inputs)``, for inputs with a batch."""
+        return x.flatten(0, -2)
+
     def disturbed(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Folded weight and bias; in training with the errors of cells."""
         weight, bias = self.folded
         if self.training and self.disturb is not None:
-            weight = self.disturb(weight)
+            weight = self.disturb(weight.flatten(1)).reshape(weight.shape)
         return weight, bias
 
     def coded(self, z: torch.Tensor, chip: Chip) -> torch.Tensor:
         """Outputs for sums ``z``, as the codes of the converters give them."""
-        function = self.of_function()
         if chip.rounding == "none":
             return z if self.function is None else self.function(z)
+        function = self.of_function()
+        limit, bits = self.limit, chip.bits
         if function is None:
-            return coded(z, identity(chip.output.limit or self.limit), chip.output.bits)
-        return coded(self.function(z), function, chip.bits)
+            limit, bits = chip.output.limit or limit, chip.output.bits
+        if chip.readout == "conventional":
+            z = digitised(z, limit, chip.adc_bits if self.function is not None else max(bits, chip.adc_bits))
+        if self.function is None or function is None:
+            return coded(z, identity(limit), bits)
+        return coded(self.function(z), function, bits)
 
     def driven(self, x: torch.Tensor, chip: Chip) -> torch.Tensor:
         """Inputs as the drivers give them."""
         words = self.words(chip)
         return x if chip.rounding == "none" else pulsed(x, words.limit, words.bits)
 
-
     @property
     def described(self) -> str:
         """What is computed, for tables."""
-        return " + ".join(filter(None, (self.kind, self.normalised and "batch_norm", self.function_name)))
+        return " + ".join(filter(None, (self.kind, "batch_norm" if self.normalised else "", self.function_name)))
 
     def record(self) -> dict[str, Any]:
         """What a file keeps beside the tensors."""
@@ -296,7 +357,7 @@ class TileLinear(TileProduct):
         norm: Norm | None = None,
         turned: bool = False,
     ) -> None:
-        super().__init__(name, weight.T if turned else weight, bias, norm)
+        super().__init__(name, weight.T if turned else weight, bias, norm=norm)
 
     def software(self, *values: torch.Tensor | None) -> torch.Tensor:
         """The product, its normalisation and its function in torch."""
@@ -304,13 +365,14 @@ class TileLinear(TileProduct):
         assert x is not None
         z = linear(x, *self.folded)
         if self.observed is not None:
-            self.observed.add(x.flatten(0, -2), z)
+            self.observed.add(x, z)
         return z if self.function is None else self.function(z)
 
     def formats(self, *values: torch.Tensor | None) -> torch.Tensor:
         """The same with inputs and outputs rounded."""
         (x,), chip = values, self.chip
-        assert x is not None and chip is not None
+        assert x is not None
+        assert chip is not None
         return self.coded(linear(self.driven(x, chip), *self.disturbed()), chip)
 
     def outline(self, *values: torch.Tensor | None) -> torch.Tensor:
@@ -323,28 +385,26 @@ class TileLinear(TileProduct):
         """One product for each vector of inputs."""
         return x[..., 0].numel()
 
-    def map(self, chip: Chip) -> MappedMatrixLayer:
-        """The dense layer on its tiles."""
-        weight, bias = self.folded
-        layer = DenseLayer.from_torch(weight.detach(), None if bias is None else bias.detach(), limit=self.limit)
-        return layer.map(chip, name=self.name, inputs=self.words(chip))
+    @property
+    def packs(self) -> list[Pack]:
+        """One array with everything."""
+        return [Pack(*self.folded, slice(None))]
 
     def run(
         self,
-        read: MatrixLayerRead,
+        reads: Sequence[MatrixLayerRead],
         values: Values,
         *,
         chips: int,
         rng: ChipStreams,
         block: int,
-        activity: Activity | None,
+        activity: Sequence[Activity | None],
     ) -> torch.Tensor:
         """Outputs of the layer's chips."""
-        (x,) = values
+        (x,), (read,), (did,) = values, reads, activity
         assert x is not None
-        rows = x.flatten(1, -2)
-        noise = BlockNoise(rng, [block], rows.shape[1])
-        y = read.run(self.counts(rows.float()), noise=noise, activity=activity)
+        rows = self.counts(x.flatten(1, -2).float())
+        y = read.run(rows, noise=BlockNoise(rng, [block], rows.shape[1]), activity=did)
         return y.reshape(chips, *x.shape[1:-1], y.shape[-1]).to(x.dtype)
 
 
@@ -352,6 +412,3 @@ def _some(values: torch.Tensor) -> torch.Tensor:
     """At most so many of the values, spread evenly."""
     flat = values.detach().flatten()
     return flat[:: max(1, flat.numel() // KEPT)].double()
-
-
-TILES: dict[str, type[TileModule]] = {"linear": TileLinear}

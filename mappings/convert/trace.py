@@ -15,15 +15,17 @@ from torch import fx
 from torch.utils._pytree import tree_unflatten
 
 from devices import InputError
+from mappings.convert.packed import padded
 
 
 @dataclass(frozen=True)
 class Traced:
     """A module as a graph.
 
-    ``graph``: takes and gives tensors one after the other; its parameters and buffers under the module's own names, and one call for each operation, in eval mode;
-    ``inputs``: how many tensors it takes; ``batch_dim``, ``output_batch``: dimension of the batch in these, and in each
-    output; ``structure``: how the outputs are put together; ``example``: one sample on the meta device.
+    ``graph``: takes and gives tensors one after the other; its parameters and buffers have the module's own names, and
+    there is one call for each operation, in eval mode; ``inputs``: how many tensors it takes; ``batch_dim``,
+    ``output_batch``: dimension of the batch in these, and in each output; ``structure``: how the outputs are put
+    together; ``example``: one sample on the meta device.
     """
 
     graph: fx.GraphModule
@@ -60,7 +62,8 @@ def traced(module: torch.nn.Module, example: Sequence[torch.Tensor], *, batch_di
             raise InputError(f"{place}: the module fails on the example: {_first_line(error)}") from error
         try:
             shapes = tuple({batch_dim: torch.export.Dim.DYNAMIC} for _ in example)
-            exported = torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
+            with padded():
+                exported = torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
         except Exception as error:
             raise InputError(f"{place}: {_why(error)}") from error
         found = exported.run_decompositions({}).module(check_guards=False)
@@ -159,7 +162,7 @@ def outputs_of(graph: fx.Graph) -> list[fx.Node]:
     """Nodes whose values a graph gives, in order."""
     (output,) = (node for node in graph.nodes if node.op == "output")
     found: list[fx.Node] = []
-    fx.map_arg(output.args, found.append)  # type: ignore[arg-type]
+    fx.map_arg(output.args, found.append)
     return found
 
 

@@ -10,8 +10,11 @@ the order of the steps is this project's reconstruction, since the paper's Suppl
    (one phase of ``2^(bits - 1)`` clocks), and a second ramp converts tanh(c) on further integrators and comparators;
    ``h = o tanh(c)``, rounded to the inputs' bits.
 
-A **GRU** takes two passes, since r gates h before the candidate's product: first z and r, then the digital ``r h``,
-then the candidate with ``r h`` on its rows; ``h = (1 - z) n + z h``. A plain **RNN**'s h is the code itself.
+A **GRU** as torch has it (``gru_after``) applies r to a part of a sum before its tanh. A nonlinear conversion of parts
+is wrong, so the two parts of the candidate, that of the inputs and that of the state, have columns of their own and are
+converted linearly; ``tanh`` of their digital sum goes the way of an LSTM's cell state. One whose reset gate acts before
+the product (``gru``) takes two passes, since r gates h before the candidate's product: first z and r, then the digital
+``r h``, then the candidate with ``r h`` on its rows; ``h = (1 - z) n + z h``. A plain **RNN**'s h is the code itself.
 
 With the **conventional** readout, ADCs shared by several columns convert one column after the other, and a digital
 look-up does every activation, tanh(c) included; there is no second ramp.
@@ -32,14 +35,19 @@ from typing import Literal
 from mappings.actions import Actions
 from mappings.step import LayerShape, LayerStep, StepActivity, StepTiming
 
-Cell = Literal["lstm", "gru", "rnn"]
+Cell = Literal["lstm", "gru", "gru_after", "rnn", "rnn_relu"]
+"""``gru``: reset gate before the product; ``gru_after``: behind it, as torch has it; ``rnn_relu``: a plain one."""
 
-# Gates in the order of the columns: those with a sigmoid, those with a tanh.
+# Gates in the order of the columns: those with a sigmoid, and the others.
 GATES: dict[Cell, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lstm": (("i", "f", "o"), ("g",)),
     "gru": (("r", "z"), ("n",)),
+    "gru_after": (("r", "z"), ("n of x", "n of h")),
     "rnn": ((), ("h",)),
+    "rnn_relu": ((), ("h",)),
 }
+THROUGH_STATE: tuple[Cell, ...] = ("lstm", "gru_after")
+"""Cells with a tanh of a digital sum: it goes back to charge for a second ramp."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +80,8 @@ class RecurrentShape(LayerShape):
 
     @property
     def has_state_ramp(self) -> bool:
-        """Whether the cell state goes back to charge for a second ramp."""
-        return self.cell == "lstm" and not self.linear
+        """Whether a digital sum goes back to charge for a second ramp."""
+        return self.cell in THROUGH_STATE and not self.linear
 
     @property
     def ops(self) -> float:
@@ -120,6 +128,14 @@ def recurrent_actions(shape: RecurrentShape, activity: StepActivity, timing: Ste
         )
     else:
         ready = step.product(shape.columns, "gates", after=ready)
+    if shape.cell == "gru_after":
+        each_s = timing.multiply_s + timing.add_s
+        ready = step.compute("n of x + r (n of h)", shape.hidden, each_s, after=ready)
+        if shape.has_state_ramp:
+            ready = step.state_product(shape.hidden, activity, after=ready)
+        else:
+            ready = step.look_up("tanh of the sum", shape.hidden, after=ready)
+        ready = step.compute("h = (1 - z) n + z h", shape.hidden, each_s, after=ready)
     if shape.cell == "lstm":
         ready = step.compute("c = f c + i a", shape.hidden, timing.multiply_s + timing.add_s, after=ready)
         if shape.has_state_ramp:
@@ -131,9 +147,11 @@ def recurrent_actions(shape: RecurrentShape, activity: StepActivity, timing: Ste
     return step.finish(activity, shape.ops)
 
 
-def dense_actions(shape: DenseShape, activity: StepActivity, timing: StepTiming) -> Actions:
-    """One product of a dense layer: counts, instances and schedule."""
-    step = LayerStep(shape, timing, activation=False)
+def dense_actions(
+    shape: DenseShape, activity: StepActivity, timing: StepTiming, *, activation: bool = False
+) -> Actions:
+    """One product of a dense layer: counts, instances and schedule; ``activation``: whether a function is computed."""
+    step = LayerStep(shape, timing, activation=activation)
     step.product(shape.columns, "outputs", after=step.reset())
     return step.finish(activity, shape.ops)
 
@@ -149,6 +167,10 @@ def _count_arithmetic(step: LayerStep, shape: RecurrentShape) -> None:
     if shape.cell == "lstm":
         products, sums = bits * stored + 2 * bits * bits, stored + bits
         multiplier, adder = bits * stored + bits * bits, stored
+    elif shape.cell == "gru_after":
+        # r takes a word of n of h, z h the state as it is stored; (1 - z) n takes two codes.
+        products, sums = 2 * bits * stored + bits * bits, 2 * stored + 2 * bits
+        multiplier, adder = bits * stored + bits * bits, stored + bits
     elif shape.cell == "gru":
         # r h and z h take the state as it is stored; (1 - z) n takes two codes.
         products, sums = 2 * bits * stored + bits * bits, stored + 2 * bits

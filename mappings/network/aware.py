@@ -44,6 +44,14 @@ def coded(y: torch.Tensor, function: Function, bits: int) -> torch.Tensor:
     return straight(y, code.mul_(lsb).add_(function.low + (0.5 - shift) * lsb))
 
 
+def digitised(z: torch.Tensor, range_z: float, bits: int) -> torch.Tensor:
+    """Pre-activations as the words of an ideal linear converter over ``-range_z`` to ``range_z``."""
+    half = 2.0 ** (bits - 1)
+    lsb = range_z / half
+    kept = z.clamp(-range_z, range_z - lsb)
+    return straight(kept, torch.floor(z.detach() / lsb + 0.5).clamp_(-half, half - 1.0).mul_(lsb))
+
+
 def pulsed(x: torch.Tensor, limit: float, bits: int) -> torch.Tensor:
     """``x`` as whole clock periods of a pulse-width driver give it, saturating at ``limit``."""
     per_clock = (2 ** (bits - 1) - 1) / limit
@@ -110,7 +118,9 @@ class Aware:
         if cell == "lstm":
             order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
             driven = torch.nn.functional.linear(drive, w_ih[order], bias[order])
-            last = LSTMSequence.apply(driven, w_hh[order], rules_of(self.bits, self.state, self.x_max), readout_steps)  # type: ignore[no-untyped-call]
+            last, _ = LSTMSequence.apply(
+                driven, w_hh[order], rules_of(self.bits, self.state, self.x_max), readout_steps
+            )  # type: ignore[no-untyped-call]
             return self._drive(last.mean(dim=0)) if readout_steps > 1 else last[0]
         driven = torch.nn.functional.linear(drive, w_ih, bias).transpose(0, 1).contiguous()
         c = h = driven.new_zeros(driven.shape[1], hidden)

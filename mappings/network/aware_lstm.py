@@ -135,10 +135,13 @@ def _backward(
 
 
 class LSTMSequence(torch.autograd.Function):
-    """The ``last`` hidden states ``(last, batch, hidden)`` of driven gates ``(batch, steps, 4 hidden)``: i, f, o, g."""
+    """The ``last`` hidden states ``(last, batch, hidden)`` of driven gates ``(batch, steps, 4 hidden)``: i, f, o, g,
+    and the cell state behind them ``(batch, hidden)``, which has no gradient."""
 
     @staticmethod
-    def forward(ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, rules: Rules, last: int) -> torch.Tensor:
+    def forward(
+        ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, rules: Rules, last: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         batch, steps, four = driven.shape
         hidden = four // 4
         w = np.ascontiguousarray(w_hh.detach().numpy().T)
@@ -147,10 +150,12 @@ class LSTMSequence(torch.autograd.Function):
         h = np.empty((batch, steps, hidden), np.float32)
         _forward(driven.detach().numpy(), w, rules, smooth, coded, c, tanh, h)
         ctx.kept = (w, rules, smooth, coded, c, tanh, h)
-        return torch.from_numpy(h[:, steps - last :].transpose(1, 0, 2).copy())
+        stored = torch.from_numpy(c[:, -1, 0].copy())
+        ctx.mark_non_differentiable(stored)
+        return torch.from_numpy(h[:, steps - last :].transpose(1, 0, 2).copy()), stored
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
+    def backward(ctx: Any, gradient: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
         w, rules, smooth, coded, c, tanh, h = ctx.kept
         dz = np.empty_like(smooth)
         _backward(gradient.contiguous().numpy(), w, rules, smooth, coded, c, tanh, dz)

@@ -1,4 +1,4 @@
-"""A fully connected layer on tiles, read by an ordinary linear ramp (or a conventional converter)."""
+"""A fully connected layer on tiles, read by an ordinary linear ramp or by one that computes a function of the sums."""
 
 from __future__ import annotations
 
@@ -17,22 +17,38 @@ from mappings.matrix import MappedMatrix, WeightMatrix
 from mappings.network.actions import DenseShape, dense_actions
 from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead, StateRead
 from mappings.step import StepActivity
-from periphery import identity
+from periphery import Function, identity
 
 
 @dataclass(frozen=True)
 class DenseLayer(MatrixLayer):
-    """``y = W x + b``; ``limit`` is the output at full scale of the converter, where the chip names none."""
+    """``y = f(W x + b)``.
+
+    ``limit``: sum at full scale of a linear converter, either sign; where there is no function, the chip's own goes
+    first; ``function``: computed by a nonlinear ramp at the chip's bits, or looked up behind a linear converter; None
+    gives the sums at the bits of the chip's output converter; ``measures_drift``: whether the converters measure by how
+    much the array has shrunk, where the chip compensates; else they follow the layers in front.
+    """
 
     converts: ClassVar[str] = "the ramp of a dense layer"
 
     weights: WeightMatrix
     limit: float
+    function: Function | None = None
+    measures_drift: bool = False
 
     @classmethod
-    def from_torch(cls, weight: torch.Tensor, bias: torch.Tensor | None, *, limit: float) -> DenseLayer:
+    def from_torch(
+        cls,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        *,
+        limit: float,
+        function: Function | None = None,
+        measures_drift: bool = False,
+    ) -> DenseLayer:
         """From torch's ``weight (outputs, inputs)`` and ``bias (outputs,)``, on the meta device if need be."""
-        return cls(WeightMatrix((weight,), bias), limit)
+        return cls(WeightMatrix((weight,), bias), limit, function, measures_drift)
 
     @property
     def inputs(self) -> int:
@@ -44,22 +60,32 @@ class DenseLayer(MatrixLayer):
         """Values that go out."""
         return self.weights.columns
 
+    def follows_data(self, chip: Chip) -> bool:
+        """Whether ranges or levels of a function's converters are chosen for data on this chip; a plain sum's range is
+        given."""
+        return chip.follows_data and self.function is not None
+
     def on_tiles(self, chip: Chip, name: str, matrix: MappedMatrix, data: Mapping[str, torch.Tensor]) -> MappedDense:
-        """The layer with its converters, whose range is given: it follows no data."""
-        limit = chip.output.limit or self.limit
-        group = ColumnGroup.cut(identity(limit), 0, self.outputs, chip.columns, chip.columns_per_ramp)
-        front_end = matrix.front_end(range_z(chip, [(group.function, chip.output.bits)]))
+        """The layer with its converters."""
+        function, limit, bits, adc_bits = self.function, self.limit, chip.bits, chip.adc_bits
+        cold = chip.as_written
+        if function is None:
+            limit, bits = chip.output.limit or limit, chip.output.bits
+            function, adc_bits, cold = identity(limit), max(bits, chip.adc_bits), cold.without_data()
+        group = ColumnGroup.cut(function, 0, self.outputs, chip.columns, chip.columns_per_ramp)
+        front_end = matrix.front_end(range_z(chip, [(function, bits)], limit))
+        z = data.get("0")
         converter = MappedConverter(
-            name="linear ramp",
+            name="linear ramp" if self.function is None else f"ramp of {function.name}",
             group=group,
-            chip=chip.as_written.without_data(),
+            chip=cold,
             stream=("output",),
             renewal=(),
-            bits=chip.output.bits,
-            adc_bits=max(chip.output.bits, chip.adc_bits),
+            bits=bits,
+            adc_bits=adc_bits,
             range_z=limit,
             volts_per_z=front_end.volts_per_z * chip.driver.supply_gain,
-        ).following(None)
+        ).following(None if z is None else group.gather(z))
         return MappedDense(
             layer=self, name=name, chip=chip, matrix=matrix, front_end=front_end, converters=(converter,)
         )
@@ -67,7 +93,14 @@ class DenseLayer(MatrixLayer):
 
 @dataclass(frozen=True, kw_only=True)
 class MappedDense(MappedMatrixLayer):
-    """Where a dense layer goes; its cells drift like those in front, whose factors its reference follows."""
+    """Where a dense layer goes."""
+
+    layer: DenseLayer
+
+    @property
+    def measures_drift(self) -> bool:
+        """Whether its converters measure by how much the array has shrunk; else they follow the layers in front."""
+        return self.layer.measures_drift
 
     @property
     def shape(self) -> DenseShape:
@@ -76,7 +109,7 @@ class MappedDense(MappedMatrixLayer):
 
     def step(self, activity: StepActivity) -> Actions:
         """One product."""
-        return dense_actions(self.shape, activity, self.timing)
+        return dense_actions(self.shape, activity, self.timing, activation=self.layer.function is not None)
 
     def read(self, columns: ColumnsRead, factors: DriftFactors, chips: int, state: StateRead | None) -> DenseRead:
         """So many chips of the layer at one time."""

@@ -65,6 +65,7 @@ class MatrixLayer(Layer):
             if inputs.kind != "signed":
                 raise InputError(f"inputs: word lines of this layer take signed words (got {inputs.kind})")
             chip = replace(chip, bits=inputs.bits, driver=replace(chip.driver, x_max=inputs.limit))
+        chip = chip.unrounded()
         matrix = MappedMatrix.of(self.weights, chip.as_written)
         check_chip(chip, matrix.rows, self.converts)
         data: dict[str, torch.Tensor] = {}
@@ -112,8 +113,6 @@ class MappedMatrixLayer(MappedLayer):
     state : of the cell state that comes back as charge, on an LSTM with a ramp; else None
     """
 
-    measures_drift: ClassVar[bool] = False  # whether its converters measure by how much the array has shrunk
-
     layer: MatrixLayer
     name: str
     chip: Chip
@@ -136,6 +135,11 @@ class MappedMatrixLayer(MappedLayer):
     def output_words(self) -> WordFormat | None:
         """The format of what a run gives; None for values."""
         return None
+
+    @property
+    def measures_drift(self) -> bool:
+        """Whether its converters measure by how much the array has shrunk."""
+        return False
 
     @property
     def passes(self) -> int:
@@ -215,8 +219,6 @@ class MappedMatrixLayer(MappedLayer):
         load = state_load(self.chip, self.state_pair_S, 2 ** (self.chip.bits - 1), range_z)
         return self.chip.design_of_ramps(load)
 
-
-
     def _ramp_lines(self) -> int:
         """Word lines of all ramps: those of the steps for each tile that a group is on, those of bias cells for each
         ramp."""
@@ -258,6 +260,11 @@ class MappedMatrixLayer(MappedLayer):
         ``activity``: what a run was observed to do (``ProgrammedMatrixLayer.observed``), or ``expected`` under other
         assumptions; None takes the default ones, and a note of the result names them.
         """
+        if self.chip.rounding == "none":
+            raise InputError(
+                f"{self.name}: a chip with rounding: none is an idealisation for checking a conversion, and has no "
+                "cost; take one with rounding: codes"
+            )
         if activity is not None:
             return self._compensated(self.step(activity))
         assumed = Assumed()
@@ -395,7 +402,7 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         drawn once."""
         assert self.state_cells is not None
         chip, rng = self.mapped.chip, self.rng.child("state integrators")
-        design = replace(self.mapped, chip=chip.unrounded()).state_design()
+        design = self.mapped.state_design()
         device, supply = chip.ramp.device, chip.driver.supply_gain
         cells_S, span_S = device.conductance_S(self.state_cells, t_s), device.g_max_S - device.g_min_S
         hidden = cells_S.shape[-1]
@@ -504,6 +511,11 @@ class MatrixLayerRead(LayerRead):
         ``noise``: of as many chips, and blocks of ``n`` samples in all. Raises InputError for other shapes, and for
         inputs that are not finite or longer than the word lines' range.
         """
+        self.check(inputs, noise)
+        return self.answers(inputs, noise, activity)
+
+    def check(self, inputs: torch.Tensor, noise: BlockNoise) -> None:
+        """Raise InputError for inputs and noise that do not fit the layer."""
         shape, each = tuple(inputs.shape), f"{self.chips} or 1" if self.chips > 1 else "1"
         least = 3 if self.in_steps else 2
         if (
@@ -527,7 +539,6 @@ class MatrixLayerRead(LayerRead):
                 f"noise: must be of {self.chips} chips and {n} samples, as the layer and its inputs "
                 f"(got {len(noise.generators)} chips and {noise.samples} samples)"
             )
-        return self.answers(inputs, noise, activity)
 
     @abstractmethod
     def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:

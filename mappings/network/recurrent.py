@@ -29,16 +29,18 @@ from mappings.chip import Chip, OutputConverter
 from mappings.columns import ColumnGroup, ColumnsRead, DriftFactors, MappedConverter, range_z
 from mappings.contract import WordFormat, WrittenCells
 from mappings.matrix import MappedMatrix, WeightMatrix
-from mappings.network.actions import GATES, Cell, RecurrentShape, recurrent_actions
+from mappings.network.actions import GATES, THROUGH_STATE, Cell, RecurrentShape, recurrent_actions
 from mappings.network.assumed import Assumed
 from mappings.network.dense import DenseLayer
 from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead, ProgrammedMatrixLayer, StateRead
 from mappings.network.recurrent_run import RecurrentRead
 from mappings.step import StepActivity
-from periphery import SIGMOID, TANH
+from periphery import SIGMOID, TANH, identity
+from periphery.functions.library import named_function
 from periphery.prices.component import Component
 
 TORCH_ORDER: dict[Cell, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",)}
+TORCH_ORDER["rnn_relu"] = TORCH_ORDER["rnn"]
 RESET_AFTER = (
     "torch and Keras apply a GRU's reset gate after the product with the hidden state, with a bias of its own; mho "
     "applies it before (mappings/network/recurrent.py), so the same weights are another network, and nothing in the "
@@ -56,6 +58,31 @@ class RecurrentLayer(MatrixLayer):
     hidden: int
     weights: WeightMatrix
     projection: DenseLayer | None = None
+    limit: float = 1.0
+
+    @classmethod
+    def gru_of_torch(
+        cls,
+        weight_ih: torch.Tensor,
+        weight_hh: torch.Tensor,
+        bias_ih: torch.Tensor | None,
+        bias_hh: torch.Tensor | None,
+        *,
+        limit: float,
+    ) -> RecurrentLayer:
+        """torch's GRU, whose reset gate acts behind the product: the parts of the candidate have columns of their own.
+
+        ``limit``: a part of the candidate's sum at full scale of its linear converter, either sign.
+        """
+        hidden = weight_hh.shape[-1]
+        gates = 2 * hidden
+        x, h = weight_ih.new_zeros((4 * hidden, weight_ih.shape[1])), weight_hh.new_zeros((4 * hidden, hidden))
+        x[: 3 * hidden] = weight_ih
+        h[:gates], h[3 * hidden :] = weight_hh[:gates], weight_hh[gates:]
+        bias = None
+        if bias_ih is not None and bias_hh is not None:
+            bias = torch.cat([bias_ih[:gates] + bias_hh[:gates], bias_ih[gates:], bias_hh[gates:]])
+        return cls("gru_after", hidden, WeightMatrix((x, h), bias), limit=limit)
 
     @classmethod
     def from_torch(
@@ -67,12 +94,14 @@ class RecurrentLayer(MatrixLayer):
         *,
         weight_hr: torch.Tensor | None = None,
         reset: Literal["before", "after"] = "after",
+        limit: float = 1.0,
     ) -> RecurrentLayer:
         """From tensors named and ordered as torch does; ``bias`` is the sum of torch's two.
 
-        ``weight_hr``: of an LSTM's projection, ``(outputs, hidden)``; ``reset``: a GRU must have been trained with its
-        reset gate ``before`` the product, which nothing in its tensors tells. Raises InputError for another GRU, and
-        for shapes of another cell or of a projection that is not given.
+        ``limit``: largest state of an RNN with relu; ``weight_hr``: of an LSTM's projection, ``(outputs, hidden)``;
+        ``reset``: a GRU must have been trained with its reset gate ``before`` the product, which nothing in its tensors
+        tells; torch's own is ``gru_of_torch``. Raises InputError for another GRU, and for shapes of another cell or of
+        a projection that is not given.
         """
         fed_back, gates = weight_hh.shape[-1], len(TORCH_ORDER[cell])
         hidden = fed_back if weight_hr is None else weight_hr.shape[-1]
@@ -96,7 +125,7 @@ class RecurrentLayer(MatrixLayer):
         order = torch.cat([torch.arange(hidden) + TORCH_ORDER[cell].index(name) * hidden for name in names])
         # Full scale of the projection is that of the words that go back, which the chip names.
         projection = None if weight_hr is None else DenseLayer.from_torch(weight_hr, None, limit=1.0)
-        return cls(cell, hidden, WeightMatrix((weight_ih, weight_hh), bias, order), projection)
+        return cls(cell, hidden, WeightMatrix((weight_ih, weight_hh), bias, order), projection, limit)
 
     @property
     def inputs(self) -> int:
@@ -122,18 +151,21 @@ class RecurrentLayer(MatrixLayer):
     ) -> MappedRecurrent:
         """The layer with the converters of its gates and, for an LSTM with a ramp, of its cell state."""
         cold, groups = chip.as_written, self.groups(chip)
-        front_end = matrix.front_end(range_z(chip, [(group.function, chip.bits) for group in groups]))
+        bits = [chip.output.bits if group.function.name == "identity" else chip.bits for group in groups]
+        ranges = [(group.function, of) for group, of in zip(groups, bits, strict=True)]
+        front_end = matrix.front_end(range_z(chip, ranges))
 
         def converter(group: ColumnGroup, on: Chip, name: str, *stream: str | int) -> MappedConverter:
+            plain = group.function.name == "identity"
             return MappedConverter(
                 name=f"ramp of {name}",
                 group=group,
-                chip=on,
+                chip=on.without_data() if plain else on,
                 stream=stream,
                 renewal=stream[-1:],
-                bits=chip.bits,
-                adc_bits=chip.adc_bits,
-                range_z=chip.adc.range_z,
+                bits=chip.output.bits if plain else chip.bits,
+                adc_bits=max(chip.output.bits, chip.adc_bits) if plain else chip.adc_bits,
+                range_z=self.limit if plain else chip.adc.range_z,
                 volts_per_z=front_end.volts_per_z * chip.driver.supply_gain,
             )
 
@@ -143,7 +175,7 @@ class RecurrentLayer(MatrixLayer):
             gates = converter(group, cold, group.function.name, "group", k)
             converters.append(gates.following(None if z is None else group.gather(z)))
         state = None
-        if self.cell == "lstm" and chip.readout == "ramp":
+        if self.cell in THROUGH_STATE and chip.readout == "ramp":
             units = ColumnGroup.cut(TANH, 0, self.hidden, chip.columns, chip.columns_per_ramp)
             # What comes back from the digital state is a whole number of clock periods: no data to choose levels for.
             state = converter(units, cold.without_data(), "the cell state", "state").following(None)
@@ -165,7 +197,8 @@ class RecurrentLayer(MatrixLayer):
     def groups(self, chip: Chip) -> list[ColumnGroup]:
         """Columns by function, cut by tiles."""
         split, columns = len(GATES[self.cell][0]) * self.hidden, self.weights.columns
-        ends = [(SIGMOID, 0, split), (TANH, split, columns)]
+        other = {"gru_after": identity(self.limit), "rnn_relu": named_function("relu", 0.0, self.limit)}
+        ends = [(SIGMOID, 0, split), (other.get(self.cell, TANH), split, columns)]
         return [
             ColumnGroup.cut(function, first, last, chip.columns, chip.columns_per_ramp)
             for function, first, last in ends
@@ -177,10 +210,13 @@ class RecurrentLayer(MatrixLayer):
 class MappedRecurrent(MappedMatrixLayer):
     """Where a recurrent layer goes; its ramps measure by how much its array has shrunk."""
 
-    measures_drift: ClassVar[bool] = True
-
     layer: RecurrentLayer
     projection: MappedMatrixLayer | None = None
+
+    @property
+    def measures_drift(self) -> bool:
+        """Its gates do."""
+        return True
 
     @property
     def output_words(self) -> WordFormat:

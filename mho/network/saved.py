@@ -22,8 +22,9 @@ from configs.yaml_source import dump_yaml
 from mappings.chip import Chip
 from mappings.convert.chips import Graph
 from mappings.convert.converted import ConvertedNetwork
+from mappings.convert.kinds import TILES
 from mappings.convert.saving import DTYPES, read_graph, written_graph
-from mappings.convert.tiles import TILES, TileModule
+from mappings.convert.tiles import TileModule
 from mappings.convert.trace import Traced
 from mho.config.read import digest, read, schema_of
 from mho.files import RunFolder
@@ -43,7 +44,9 @@ def save(net: ConvertedNetwork, folder: Path | str) -> None:
     kinds = {name: schema_of(Chip).adapter.dump_python(chip, mode="json") for name, chip in chips.items()}
     different = {digest(data): data for data in kinds.values()}
     labels = {key: f"chip_{number}" for number, key in enumerate(different, 1)}
-    held = {str(node.target): attrgetter(node.target)(traced.graph) for node in traced.graph.graph.find_nodes(op="get_attr")}
+    held = {
+        str(node.target): attrgetter(node.target)(traced.graph) for node in traced.graph.graph.find_nodes(op="get_attr")
+    }
     tensors = dict(held)
     for tile in net.tiles.values():
         tensors |= {f"{tile.target}.{name}": one for name, one in tile.state_dict().items()}
@@ -65,7 +68,11 @@ def save(net: ConvertedNetwork, folder: Path | str) -> None:
         (part / GRAPH).write_text(json.dumps(record, indent=1), encoding="utf-8")
         (part / CHIPS).write_text(dump_yaml({labels[key]: data for key, data in different.items()}), encoding="utf-8")
         save_file({name: one.detach().contiguous().clone() for name, one in tensors.items()}, part / TENSORS)
-        manifest = {"kind": "network", "layers": list(net.tiles), "parameters": sum(p.numel() for p in net.parameters())}
+        manifest = {
+            "kind": "network",
+            "layers": list(net.tiles),
+            "parameters": sum(p.numel() for p in net.parameters()),
+        }
         (part / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
@@ -110,8 +117,11 @@ def _loaded(path: Path) -> ConvertedNetwork:
         layers: dict[str, TileModule] = {}
         inside: dict[str, Any] = {}
         for name, one in record["layers"].items():
-            mine = {key.removeprefix(f"{one['target']}."): value for key, value in tensors.items()
-                    if key.startswith(f"{one['target']}.")}
+            mine = {
+                key.removeprefix(f"{one['target']}."): value
+                for key, value in tensors.items()
+                if key.startswith(f"{one['target']}.")
+            }
             layers[name] = inside[one["target"]] = TILES[one["kind"]].of_record(name, one, mine)
         for name in record["held"]:
             inside[name] = torch.nn.Parameter(tensors[name]) if name in record["parameters"] else tensors[name]

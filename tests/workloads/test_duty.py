@@ -8,10 +8,10 @@ import pytest
 
 from devices import InputError
 from mappings.actions import ActionLedger
+from mappings.priced import LayerOnChip, Priced
 from periphery.prices.component import component, load_components
 from workloads.always_on import period_cost
 from workloads.duty import Duty, Gating
-from mappings.priced import LayerOnChip, Priced
 
 HOP_S = 0.02
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Interval
 
 from devices import Stream
-from mappings.network.actions import Cell
 from mappings.network.aware import Aware
 
 FORGET_BIAS = 1.0
-GATE_BLOCKS: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
+KeywordCell = Literal["lstm", "gru", "rnn"]
+GATE_BLOCKS: dict[KeywordCell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class KeywordModel:
     classes : order of the classes in a network that the user gives (``--weights``), where its file does not state it
     """
 
-    cell: Cell = "lstm"
+    cell: KeywordCell = "lstm"
     hidden: Annotated[int, Interval(ge=1, le=4096)] = 32
     readout_steps: Annotated[int, Interval(ge=1, le=1024)] = 8
     classes: tuple[str, ...] = ()

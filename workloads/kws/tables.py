@@ -13,6 +13,7 @@ from mappings.chip_wires import NodeWires
 from mappings.network.network import ProgrammedNetwork
 from mappings.network.wires import wire_notes
 from mappings.network.writing import write_lines
+from mappings.priced import LayerOnChip, Priced, layers_of
 from periphery.prices.component import Component
 from periphery.prices.leakage import leakage_libraries, papers
 from workloads.always_on import period_cost
@@ -23,7 +24,6 @@ from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
 from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
 from workloads.ledger import Ledger
-from mappings.priced import LayerOnChip, Priced, layers_of
 from workloads.recordings.clips import Clips
 from workloads.result import SHARE, Comparison, Quality, Result, VariantResult
 from workloads.statistics import interval, when

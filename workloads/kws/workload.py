@@ -12,6 +12,7 @@ import torch
 from devices import ChipStreams, Stream
 from mappings.cost import price
 from mappings.network.aware import Aware
+from mappings.priced import cited
 from periphery.prices import leakage
 from workloads.kws.hardware import mapped_keywords
 from workloads.kws.model import KeywordNet
@@ -20,7 +21,6 @@ from workloads.kws.run import check, on_paper, run
 from workloads.kws.settings import KeywordSpotting, NumberFormat
 from workloads.kws.tables import FIGURES
 from workloads.kws.training import Batches, Stage, train
-from mappings.priced import cited
 from workloads.recordings.clips import CLIP_SAMPLES, LABELS
 from workloads.running import RunOptions, one_thread
 from workloads.workload import Estimate, Workload

@@ -8,8 +8,8 @@ from mappings.cost import price
 from mappings.liquid.comparison import GPU_MODELS, gpu_actions, training_cost
 from mappings.liquid.liquid import Liquid
 from mappings.liquid.run import LiquidActivity
-from periphery.prices.component import load_components
 from mappings.priced import LayerOnChip, Priced
+from periphery.prices.component import load_components
 
 PUBLISHED_RATIO = 23.34
 

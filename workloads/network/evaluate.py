@@ -43,7 +43,7 @@ def evaluate(
 
     Parameters
     ----------
-    batches : ``(inputs, targets)``, a list or an iterable that is gone through once; inputs a tensor, or a tuple of them
+    batches : ``(inputs, targets)``, a list or an iterable that is gone through once; inputs a tensor or several
     figures : by name, functions of all outputs and all targets; accuracy of classes by default
     chips, seed : how many chips, and which: the same seed gives the same ones, whatever their number
     times_s : times after programming at which the same chips are read [s]

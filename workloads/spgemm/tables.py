@@ -10,6 +10,7 @@ import numpy as np
 
 from mappings.actions import Actions
 from mappings.cost import price, summarise
+from mappings.priced import LayerOnChip, Priced, cited
 from mappings.sparse import (
     FabricRun,
     MappedProduct,
@@ -21,7 +22,6 @@ from mappings.sparse import (
 )
 from periphery.prices.component import Component, load_components
 from workloads.ledger import Ledger
-from mappings.priced import LayerOnChip, Priced, cited
 from workloads.result import ERROR, SHARE, Comparison, Data, Quality, Result, VariantResult
 from workloads.spgemm.applications import Application, Outcome
 from workloads.spgemm.data import Factors, Found

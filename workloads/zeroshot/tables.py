@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mappings.liquid.run import LiquidRun
+from mappings.priced import Priced
 from workloads.ledger import Ledger, compared
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
 from workloads.lsm.chips import hardware_of, unread
-from mappings.priced import Priced
 from workloads.recordings.events import Recordings
 from workloads.result import INTERVAL, SHARE, Comparison, Data, Panel, Quality, Result, VariantResult
 from workloads.statistics import deviation, interval

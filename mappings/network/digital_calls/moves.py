@@ -75,6 +75,7 @@ COPIES = [
     "hstack",
     "vstack",
     "flip",
+    "turned",
     "roll",
     "pad",
     "constant_pad_nd",
