@@ -43,10 +43,10 @@ class BatchSource:
                 raise InputError("batches: at least one (got none)")
             order = _Shuffled(len(batches), rng)
             return cls(lambda step: batches[order.of(step, len(batches), 1)[0]], len(batches))
-        if isinstance(batches, Iterable):
-            turns = _again(batches)
-            return cls(lambda _: next(turns), None, False)
-        raise InputError(f"batches: must be {ALLOWED} (got {type(batches).__name__})")
+        if not hasattr(batches, "__iter__"):
+            raise InputError(f"batches: must be {ALLOWED} (got {type(batches).__name__})")
+        turns = _again(batches)
+        return cls(lambda _: next(turns), None, False)
 
 
 @dataclass

@@ -86,8 +86,8 @@ def network_digest(net: torch.nn.Module, chips: Mapping[str, Any]) -> str:
     """Digest of what stays as it is in training: names and shapes of parameters, values of buffers (the calibrated
     ranges among them), chips."""
     found = hashlib.sha256()
-    for name, one in sorted(net.named_parameters()):
-        found.update(repr((name, tuple(one.shape), one.dtype)).encode())
+    for name, parameter in sorted(net.named_parameters()):
+        found.update(repr((name, tuple(parameter.shape), parameter.dtype)).encode())
     for name, one in sorted(net.named_buffers()):
         found.update(repr((name, tuple(one.shape), one.dtype)).encode())
         found.update(one.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())

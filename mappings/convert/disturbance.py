@@ -2,8 +2,9 @@
 
 What a cell conducts at a time, less what it was aimed at, depends on its state alone, whatever the device and its
 effects. So real cells are programmed once, many in each of a few states from ``g_min`` to ``g_max``, and read at each
-time (read noise of one read with it); a step lays the weights as the chip's encoding does and draws, for every cell, one
-of those in the two states beside its target ``G`` with the probabilities that keep the mean error linear between them:
+time (read noise of one read with it). A step lays the weights as the chip's encoding does and draws, for every cell,
+one of those in the two states beside its target ``G`` with the probabilities that make the mean error linear between
+them:
 
 (1)  G_held = G + e,   e of state k + 1 with probability  p = (G - G_k) / (G_(k+1) - G_k),  else of state k
 
@@ -13,7 +14,8 @@ error of its measurement,
 
 (2)  w_held = (sum_p a_p G_p - G_ref) / (s f),   f = E G_ramp(t) / E G_ramp(0),   or  f = <w_t w_0> / <w_0 w_0>
 
-with the weights ``w_0`` as written (``baseline: noisy``) or in software (``exact``). Gradients pass as if nothing erred.
+with the weights ``w_0`` as written (``baseline: noisy``) or in software (``exact``). Gradients pass as if nothing
+erred.
 
 Left out: what lies outside the cells (wires, drivers, front ends), the cells of a bias, defects of ``stuck_maps``.
 """
@@ -142,8 +144,8 @@ def decoded(g_S: torch.Tensor, encoded: Encoded) -> torch.Tensor:
 class Disturbance:
     """Errors of the weights of a network in training.
 
-    ``layers``: by name; ``times``: how many times there are; ``scale``: multiplies the errors; ``rng``: the stream whose
-    children, by step and layer, are all that is random.
+    ``layers``: by name; ``times``: how many times there are; ``scale``: multiplies the errors; ``rng``: the stream
+    whose children, by step and layer, are all that is random.
     """
 
     layers: dict[str, LayerCells]

@@ -6,8 +6,8 @@ teacher, as a rule the network in software: with outputs ``y`` and ``y'`` of net
 
     L = (1 - a) loss(y, target) + a T^2 KL(softmax(y' / T) || softmax(y / T))      (classes; values: mean (y - y')^2)
 
-(Hinton et al., arXiv:1503.02531). Weights are clipped at a multiple of their layer's standard deviation, so that the few
-largest do not set the scale on which all others err (Joshi et al., Nat. Commun. 11, 2473 (2020), doi
+(Hinton et al., arXiv:1503.02531). Weights are clipped at a multiple of their matrix's standard deviation, so that the
+few largest do not set the scale on which all others err (Joshi et al., Nat. Commun. 11, 2473 (2020), doi
 10.1038/s41467-020-16108-9, clip at 2).
 
 All that is random is named by seed and step. A training that was interrupted goes on from its checkpoint to the same
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,6 +34,7 @@ from mappings.convert.converted import ConvertedNetwork
 from mappings.convert.disturbance import Disturbance
 
 Loss = Callable[[Any, Any], torch.Tensor]
+Teacher = Callable[..., Any]
 Progress = Callable[[str, int, int], None]
 
 
@@ -51,7 +52,7 @@ class HardwareTraining:
     gradient_limit : largest norm of a gradient, or None
     teacher_weight : share of the loss that follows the teacher, where there is one [1]
     temperature : of the softmax of both, for ``outputs: classes`` (in the last dimension) [1]
-    clip_sd : weights of a layer are clipped at so many of its standard deviations, or None; an estimate [1]
+    clip_sd : weights of a matrix are clipped at so many of their standard deviations, or None; an estimate [1]
     clip_quantile : or at this quantile of their size, or None [1]
     noise : multiplies the errors of the cells; 0 trains with the formats alone [1]
     times_s : the time after writing is drawn between the first and the last of these, evenly in log(1 s + t) [s]
@@ -133,7 +134,7 @@ def train_for_hardware(
     loss: Loss,
     how: HardwareTraining,
     *,
-    teacher: Callable[..., Any] | None = None,
+    teacher: Teacher | None = None,
     seed: int = 0,
     checkpoint: Path | str | None = None,
     progress: Progress | None = None,
@@ -185,7 +186,7 @@ def train_for_hardware(
             inputs, target = _pair(source.of_step(step), place)
             found = _total(net, inputs, target, loss, how, teacher)
             optimiser.zero_grad(set_to_none=True)
-            found.backward()  # type: ignore[no-untyped-call]
+            found.backward()
             limit = math.inf if how.gradient_limit is None else how.gradient_limit
             norm = float(torch.nn.utils.clip_grad_norm_(net.parameters(), limit))
             since.append(float(found.detach()))
@@ -248,7 +249,12 @@ def _first(outputs: Any) -> torch.Tensor:
 
 
 def _total(
-    net: ConvertedNetwork, inputs: Any, target: Any, loss: Loss, how: HardwareTraining, teacher: Callable[..., Any] | None
+    net: ConvertedNetwork,
+    inputs: Any,
+    target: Any,
+    loss: Loss,
+    how: HardwareTraining,
+    teacher: Callable[..., Any] | None,
 ) -> torch.Tensor:
     """Loss of one batch, the teacher's part included."""
     given = (inputs,) if isinstance(inputs, torch.Tensor) else tuple(inputs)
@@ -268,20 +274,19 @@ def distance(outputs: torch.Tensor, wanted: torch.Tensor, how: HardwareTraining)
     if how.outputs == "values":
         return mse_loss(outputs, wanted)
     here, there = (log_softmax(one / how.temperature, dim=-1) for one in (outputs, wanted))
-    return how.temperature**2 * kl_div(here, there, reduction="none", log_target=True).sum(-1).mean()
+    apart = kl_div(here, there, reduction="none", log_target=True).sum(-1).mean()
+    return apart * how.temperature**2
 
 
 def _clip(net: ConvertedNetwork, how: HardwareTraining) -> None:
-    """Clip the matrices of every layer on tiles, which share one scale."""
+    """Clip every matrix of the layers on tiles by its own weights."""
     if how.clip_sd is None and how.clip_quantile is None:
         return
     with torch.no_grad():
-        for tile in net.tiles.values():
-            matrices = [one for one in tile.parameters() if one.dim() > 1]
-            whole = torch.cat([one.flatten() for one in matrices])
-            if how.clip_quantile is not None:
-                limit = whole.abs().kthvalue(max(1, round(how.clip_quantile * len(whole)))).values
+        for one in (one for tile in net.tiles.values() for one in tile.parameters() if one.dim() > 1):
+            if how.clip_sd is not None:
+                limit = one.std(correction=0) * how.clip_sd
             else:
-                limit = whole.std(correction=0) * how.clip_sd
-            for one in matrices:
-                one.copy_(torch.maximum(torch.minimum(one, limit), -limit))
+                assert how.clip_quantile is not None
+                limit = one.abs().flatten().kthvalue(max(1, round(how.clip_quantile * one.numel()))).values
+            one.copy_(torch.maximum(torch.minimum(one, limit), -limit))
