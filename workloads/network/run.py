@@ -7,17 +7,19 @@ from typing import Any
 
 import torch
 
+from configs.bounded import expanded
 from devices import InputError, Stream
 from mappings.activity import Activity
 from mappings.convert.converted import ConvertedNetwork, convert
+from mappings.convert.training import train_for_hardware
 from workloads.always_on import period_cost
 from workloads.network.data import Samples, samples_of
 from workloads.network.evaluate import evaluate
-from workloads.network.figures import COMPUTED, targets_for
+from workloads.network.figures import CLASSES, COMPUTED, targets_for
 from workloads.network.model import UserNetwork, network_of, outputs_of
 from workloads.network.settings import NetworkExperiment, NetworkVariant
 from workloads.network.tables import NetworkTables
-from workloads.network.training import train
+from workloads.network.training import loss_of, train
 from workloads.result import Result
 from workloads.running import ExperimentRun, RunOptions, named, one_thread
 
@@ -105,6 +107,47 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
                     priced = converted.cost(self.samples.x_test[:1]).priced
                     period_cost([priced], self.settings.duty.at(None), node_nm=variant.chip.node_nm)
 
+    def for_chips(self, net: torch.nn.Module, variant: NetworkVariant) -> tuple[ConvertedNetwork, list[dict[str, Any]]]:
+        """The network on a variant's chips, trained for them where the experiment says so; its learning curve."""
+        how, samples, converted = self.settings, self.samples, self.converted(net, variant)
+        training = how.hardware_training
+        if training is None:
+            return converted, []
+        if training.trained_for == "default" and not variant.default:
+            source, rows = self.for_chips(net, how.default)
+            self._hold(converted, list(source.parameters()))
+            return converted, rows
+        y = targets_for(how.figures, outputs_of(net, samples.x_train[:1]), samples.y_train, "y_train")
+
+        whole: Any = samples.x_train, y
+
+        def trained() -> tuple[torch.nn.ParameterList, list[dict[str, Any]]]:
+            folder = None if training.checkpoint is None else expanded(training.checkpoint) / variant.name
+            rows = train_for_hardware(
+                converted,
+                whole,
+                loss_of,
+                training.of_figures(classes=how.figures[0] in CLASSES),
+                teacher=net,
+                seed=how.seed,
+                checkpoint=folder,
+                progress=lambda _, done, total: self.progress(f"training, {variant.name}", done, total),
+            )
+            return torch.nn.ParameterList(converted.parameters()), rows
+
+        start = torch.nn.ParameterList(converted.parameters())
+        stored, key = self.options.stored, (samples.digest, "hardware", repr(variant.chips))
+        held, rows = trained() if stored is None else stored.network(key, start, trained, {})
+        self._hold(converted, list(held))
+        return converted, rows
+
+    def _hold(self, converted: ConvertedNetwork, weights: list[torch.nn.Parameter]) -> None:
+        """Give a network other weights, and its layers the ranges of these."""
+        with torch.no_grad():
+            for mine, other in zip(converted.parameters(), weights, strict=True):
+                mine.copy_(other)
+        self._calibrate(converted)
+
     def converted(self, net: torch.nn.Module, variant: NetworkVariant) -> ConvertedNetwork:
         """The network on this variant's chips, its ranges by samples to train on."""
         how = self.settings
@@ -114,8 +157,12 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
             found = convert(net, variant.of_layers(list(found.tiles)), example=example, digital=digital)
         if not found.tiles:
             raise InputError("model: has no layer that lies on tiles (all of it is digital)")
+        return self._calibrate(found)
+
+    def _calibrate(self, converted: ConvertedNetwork) -> ConvertedNetwork:
+        how = self.settings
         batches = self.samples.some(how.calibration.samples).split(how.evaluation.batch)
-        return found.calibrate(list(batches), percentile=how.calibration.percentile)
+        return converted.calibrate(list(batches), percentile=how.calibration.percentile)
 
     def _trained(self, net: torch.nn.Module) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
         """The network trained in software, from the store where runs share one."""
@@ -148,19 +195,22 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
     ) -> None:
         """One variant: its figures on its chips at every time and on an ideal one, and its cost."""
         how = self.settings
-        converted = self.converted(net, variant)
+        converted, rows = self.for_chips(net, variant)
+        if how.hardware_training is None or how.hardware_training.trained_for == "each" or variant.default:
+            tables.learnt([{"stage": f"for {variant.name}", "epoch": row["step"], "loss": row["loss"]} for row in rows])
         chips, activity = converted.program(how.evaluation.chips, seed=how.seed), dict[str, Activity]()
         batch = how.evaluation.batch
-        rows = evaluate(
+        found = evaluate(
             converted,
             list(zip(test[0].split(batch), test[1].split(batch), strict=True)),
             {name: COMPUTED[name] for name in how.figures},
             chips=chips,
             times_s=variant.times_s(how.evaluation.times_s),
+            reference=None if how.hardware_training is None else net,
             activity=activity,
             progress=lambda done, total: self.progress(f"chips, {variant.name}", done, total),
         )
-        tables.judged(variant, rows)
+        tables.judged(variant, found)
         with torch.no_grad():
             if any(chip.compensation.mode != "off" for chip in variant.chips):
                 for t_s in variant.times_s(how.evaluation.times_s):

@@ -15,7 +15,7 @@ from mappings.chip import Chip
 from workloads.experiment import Evaluation, Experiment
 from workloads.network.figures import CLASSES, Figure
 from workloads.network.layers import AnyLayer
-from workloads.network.training import SoftwareTraining
+from workloads.network.training import ChipTraining, SoftwareTraining
 from workloads.on_chips import ChipVariant, check_times, unfit
 
 _SOURCES = ("onnx", "layers", "module")
@@ -163,6 +163,8 @@ class NetworkExperiment(Experiment[NetworkVariant]):
         and ``r2``
     digital : patterns over paths of modules that stay digital
     training : training in software before anything else, of a network that comes without weights
+    hardware_training : training with the formats and errors of the chips, after that; None leaves the weights as they
+        are
     """
 
     kind: Literal["network"] = "network"
@@ -173,6 +175,7 @@ class NetworkExperiment(Experiment[NetworkVariant]):
     calibration: Calibration = Calibration()
     digital: tuple[str, ...] = ()
     training: SoftwareTraining | None = None
+    hardware_training: ChipTraining | None = None
     chip: Chip
     variants: Annotated[tuple[NetworkVariant, ...], Len(1)]
     evaluation: NetworkEvaluation = NetworkEvaluation()

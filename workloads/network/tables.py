@@ -82,7 +82,9 @@ class NetworkTables(ChipLedger):
                 if isinstance(factor, torch.Tensor):
                     where = {"layer": name, "function": converter.group.function.name}
                     for chip, value in enumerate(factor.flatten(1).mean(1).tolist()):
-                        self.add("compensation", variant=variant.name, split=0, chip=chip, t_s=t_s, **where, factor=value)
+                        self.add(
+                            "compensation", variant=variant.name, split=0, chip=chip, t_s=t_s, **where, factor=value
+                        )
 
     def hardware(
         self, variant: NetworkVariant, net: ConvertedNetwork, chips: ProgrammedNetwork, cost: NetworkCost
@@ -117,11 +119,14 @@ class NetworkTables(ChipLedger):
             panels.append(Panel("Layers and digital calls", DIGITAL, "digital_calls"))
         panels.append(Panel("Chips over time", OVER_TIME, "over_time"))
         if "training_loss" in tables:
-            text = "Loss of training, mean over an epoch."
+            text = "Loss of training: in software over epochs, for chips over steps."
             panels.append(Panel("Training", text, "training_loss", "lines", "epoch", "loss", by="stage"))
         if "writes" in tables:
             text = "Energy of writing each part once, by program-and-verify; in none of the costs per inference."
             panels.append(Panel("Writing", text, "writes", "bars", "part", "energy_J", by="variant", log_y=True))
+        more: dict[str, Any] = {"weights": self.about} if self.given.about else {}
+        if how.hardware_training is not None:
+            more["retrained"] = self._of(how.default.name, "retrained", table)
         metrics = self.metrics(
             self.figures,
             self.samples.record,
@@ -131,14 +136,16 @@ class NetworkTables(ChipLedger):
             variants=[self.variant_result(variant, self.figures, table) for variant in how.variants],
             comparisons=self._comparisons(tables["over_time"]),
             panels=tuple(panels),
-            **({"weights": self.about} if self.given.about else {}),
+            **more,
         )
         return self.result(metrics, tables, self.samples.record, stages)
 
     @property
     def about(self) -> str:
         """How the user's network was read, and whether it was trained on."""
-        return f"{self.given.about}; {'trained on in float' if self._trains else 'its weights are used as they are'}"
+        how = self.experiment.hardware_training
+        trained = [*(["trained on in float"] if self._trains else []), *(["trained for chips"] if how else [])]
+        return f"{self.given.about}; {' and '.join(trained) or 'its weights are used as they are'}"
 
     @property
     def _trains(self) -> bool:
@@ -151,8 +158,13 @@ class NetworkTables(ChipLedger):
     def _stages(self) -> dict[str, str]:
         """Which network each stage is of, and on what it is computed."""
         network = "the network as trained in float" if self._trains else "the network as given"
-        return {
-            "software": f"{network}, in float",
+        stages = {"software": f"{network}, in float"}
+        how = self.experiment.hardware_training
+        if how is not None:
+            which = "those of each variant" if how.trained_for == "each" else f"those of {self.experiment.default.name}"
+            stages["retrained"] = f"that network after training with the formats and errors of chips, {which}, in float"
+            network = "the network trained for chips"
+        return stages | {
             "quantised": f"{network} in the formats of its chips: codes and converters, no error of cells or circuits",
             "analog": f"{network} on chips",
         }

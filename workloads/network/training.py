@@ -1,18 +1,19 @@
-"""Training of a network in software, in float."""
+"""Training of a network in software, in float; and what an experiment says of training it for its chips."""
 
 from __future__ import annotations
 
 import copy
 import math
 import time
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Gt, Interval
 from torch.nn.functional import cross_entropy, mse_loss
 
 from devices import Stream
+from mappings.convert.training import HardwareTraining
 from workloads.running import RunOptions
 
 
@@ -35,6 +36,26 @@ class SoftwareTraining:
     batch: Annotated[int, Interval(ge=1, le=1_000_000)] = 64
     learning_rate: Annotated[float, Gt(0.0), Interval(le=10.0)] = 3e-3
     weight_decay: Annotated[float, Interval(ge=0.0, le=10.0)] = 1e-2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipTraining(HardwareTraining):
+    """Training with the formats and the errors of chips, from the weights in software, which are the teacher.
+
+    Parameters
+    ----------
+    trained_for : ``each`` variant for its own chips, or all for those of the ``default`` variant, to see one network on
+        chips that it was not trained for
+    checkpoint : folder, relative to the working directory, from which an interrupted training goes on to the same bits
+    """
+
+    trained_for: Literal["each", "default"] = "each"
+    checkpoint: str | None = None
+
+    def of_figures(self, *, classes: bool) -> HardwareTraining:
+        """What ``train_for_hardware`` takes, for figures of classes or of values."""
+        how = {each.name: getattr(self, each.name) for each in fields(HardwareTraining)}
+        return HardwareTraining(**how | {"outputs": "classes" if classes else "values"})
 
 
 def loss_of(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

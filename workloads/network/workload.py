@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable
 from pathlib import Path
 
 from configs.bounded import expanded, read_file
@@ -20,11 +21,17 @@ def data_digest(settings: NetworkExperiment, data: Path | None) -> str:
     return hashlib.sha256(content + files_of(settings.model).encode()).hexdigest()
 
 
+def trained_for(settings: NetworkExperiment) -> Hashable:
+    """What a network is trained for: points of a sweep that are equal in it share a run."""
+    return None if settings.hardware_training is None else repr(settings.default.chips)
+
+
 NETWORK = Workload(
     settings=NetworkExperiment,
     figures=FIGURES,
     run=run,
     data_digest=data_digest,
+    number_format=trained_for,
     data_keys=("data", "model"),
     independent_variants=True,
     takes_module=True,

@@ -148,6 +148,33 @@ def test_a_wrong_setting_is_named_with_its_line(given: Path) -> None:
         mho.run(str(given))
 
 
+HARDWARE = "hardware_training={steps: 30, batch: 16, learning_rate: 0.02, checkpoint: FOLDER}"
+
+
+def test_training_for_chips_is_stated_and_goes_on_from_its_checkpoint(given: Path, tmp_path: Path) -> None:
+    how = (HARDWARE.replace("FOLDER", str(tmp_path / "kept")), "chip.bits=3")
+    metrics = mho.run(str(given), sets=how, output=tmp_path / "run")
+    assert metrics["software"]["accuracy"] == 1.0
+    assert 0.3 < metrics["retrained"]["accuracy"] <= 1.0
+    assert "trained for chips" in metrics["weights"]
+    table = pd.read_csv(tmp_path / "run" / "accuracy.csv")
+    assert set(table.stage) == {"software", "retrained", "quantised", "analog"}
+    assert (tmp_path / "kept" / "superT" / "training.safetensors").is_file()
+    again = mho.run(str(given), sets=how)  # from the last step of the checkpoint
+    assert again["variants"] == metrics["variants"]
+
+
+def test_one_network_on_chips_that_it_was_not_trained_for(given: Path, tmp_path: Path) -> None:
+    variants = "default: true}, {name: pcm, chip: {weights: {device: pcm}}}]"
+    text = given.read_text().replace("default: true}]", variants)
+    given.write_text(text + "hardware_training: {steps: 10, trained_for: default}\n")
+    mho.run(str(given), output=tmp_path / "run")
+    table = pd.read_csv(tmp_path / "run" / "accuracy.csv")
+    assert table[table.stage == "retrained"].accuracy.nunique() == 1
+    losses = pd.read_csv(tmp_path / "run" / "training_loss.csv")
+    assert set(losses.stage) == {"for superT"}
+
+
 def test_chips_by_layer(given: Path, tmp_path: Path) -> None:
     metrics = mho.run(
         str(given), sets=("variants[0].chips_by_layer={'2': {extends: yang2025, bits: 8}}",), output=tmp_path / "run"
