@@ -26,7 +26,8 @@ from mho.report import page
 from mho.report.quantities import between, number, quantity
 from workloads import AnyExperiment, NetworkExperiment
 from workloads.network.data import samples_of
-from workloads.network.layers import AnyLayer, EmbeddingLayer
+from workloads.network.layer_kinds import EmbeddingLayer
+from workloads.network.layers import AnyLayer
 from workloads.network.model import UserNetwork, network_of
 from workloads.network.settings import NetworkModel
 
@@ -93,8 +94,7 @@ def price_model(model: str, chip: str, *, example: str | None = None) -> PricedM
     path = user_path(model)
     if (path / GRAPH).is_file():
         net = load(path, chip=chip_named(chip))
-        inputs = net.graph.traced.example
-        return PricedModel(model, net, net.cost(*inputs), _notes(net))
+        return PricedModel(model, net, net.cost(*net.graph.traced.example), _notes(net))
     found, inputs = _found(model, path, shape)
     if inputs is None:
         raise _no_sizes(model)

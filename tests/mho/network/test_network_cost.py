@@ -102,7 +102,7 @@ def test_the_shipped_experiment() -> None:
     ("model", "example", "message"),
     [
         ("nothing", None, "nothing: must be an ONNX file"),
-        ("TWO", "7", r"layers\[1\]\.samples of channels"),
+        ("TWO", "7", r"layers\[1\]: samples of channels"),
         ("kws", None, "kws: must be an experiment of kind network"),
         ("ONE", "3x0", "--example: sizes of one sample above 0"),
         ("LAYERS", None, "--example: the sizes of one sample"),
