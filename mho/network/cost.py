@@ -51,8 +51,8 @@ class LayersFile:
     weights : safetensors file with the parameters of ``layers``, under torch's names
     """
 
-    layers: Annotated[tuple[AnyLayer, ...], Len(1, 10_000)]
-    inputs: tuple[Annotated[int, Interval(ge=1, le=1_000_000)], ...] | None = None
+    layers: Annotated[tuple[AnyLayer, ...], Len(1, 1000)]
+    inputs: Annotated[tuple[Annotated[int, Interval(ge=1, le=1_000_000)], ...], Len(1, 6)] | None = None
     weights: str | None = None
 
 

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Interval, Len
+from annotated_types import Interval
 
 from devices import InputError
 from mappings.chip import CellState, Chip
-from workloads.experiment import Evaluation, Experiment, Times
+from workloads.experiment import Evaluation, Experiment, Times, Variants
 from workloads.kws.augment import Augmentation
 from workloads.kws.features import MFCC
 from workloads.kws.hardware import LAYERS
@@ -104,7 +104,7 @@ class KeywordSpotting(Experiment[KeywordVariant]):
     model: KeywordModel = KeywordModel()
     training: Training = Training()
     chip: Chip
-    variants: Annotated[tuple[KeywordVariant, ...], Len(1)]
+    variants: Variants[KeywordVariant]
     evaluation: KeywordEvaluation = KeywordEvaluation()
 
     def __post_init__(self) -> None:

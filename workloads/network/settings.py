@@ -12,7 +12,7 @@ from annotated_types import Interval, Len, MultipleOf
 
 from devices import InputError
 from mappings.chip import Chip
-from workloads.experiment import Evaluation, Experiment
+from workloads.experiment import Evaluation, Experiment, Variants
 from workloads.network.figures import CLASSES, Figure
 from workloads.network.layers import AnyLayer
 from workloads.network.training import ChipTraining, SoftwareTraining
@@ -35,7 +35,7 @@ class NetworkModel:
     """
 
     onnx: str | None = None
-    layers: Annotated[tuple[AnyLayer, ...], Len(1, 10_000)] | None = None
+    layers: Annotated[tuple[AnyLayer, ...], Len(1, 1000)] | None = None
     weights: str | None = None
     module: str | None = None
 
@@ -173,11 +173,11 @@ class NetworkExperiment(Experiment[NetworkVariant]):
     data: NetworkData = NetworkData()
     figures: Annotated[tuple[Figure, ...], Len(1, 5)] = ("accuracy",)
     calibration: Calibration = Calibration()
-    digital: tuple[str, ...] = ()
+    digital: Annotated[tuple[str, ...], Len(0, 1000)] = ()
     training: SoftwareTraining | None = None
     hardware_training: ChipTraining | None = None
     chip: Chip
-    variants: Annotated[tuple[NetworkVariant, ...], Len(1)]
+    variants: Variants[NetworkVariant]
     evaluation: NetworkEvaluation = NetworkEvaluation()
 
     def trains(self, given: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Layers that YAML lists: every kind beside torch's own module with the same weights, sizes that follow, and refusals."""
+"""Layers that YAML lists: every kind beside torch's own module with the same weights, and what is refused."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_sizes_follow_from_one_layer_to_the_next_and_functions_are_modules() -> 
         ({"kind": "conv", "outputs": 4, "kernel": 3}, (6,), r"layers\[0\]: samples of channels .* \(got sizes 6\)"),
         (
             {"kind": "conv", "outputs": 4, "kernel": 9},
-            SIGNAL[:1] + (5,),
+            (4, 5),
             r"layers\[0\]: does not take samples of sizes 4, 5",
         ),
         (
