@@ -15,7 +15,8 @@ from periphery.prices.component import Component
 
 @dataclass(frozen=True, kw_only=True)
 class LayerOnChip:
-    """One layer as the report lists it: what it does in one inference, and what it takes up."""
+    """One layer as the report lists it: what it does in one inference, and what it takes up; ``node_nm`` and
+    ``components`` where they are not those of the others."""
 
     name: str
     actions: Actions
@@ -25,6 +26,8 @@ class LayerOnChip:
     tiles: int
     clipped_weights: float = 0.0
     clipped_inputs: float = 0.0
+    node_nm: float | None = None
+    components: Mapping[str, Component] | None = None
 
 
 def layers_of(
@@ -78,10 +81,13 @@ class Priced:
         """
         latency_s = sum(layer.actions.latency_s * layer.actions.steps for layer in layers)
         lines: list[CostLine] = []
+        cite: set[str] = set()
         rows: list[dict[str, Any]] = []
         for layer in layers:
             actions = layer.actions
-            priced = price(actions, node_nm=node_nm, components=components, latency_s=latency_s)
+            records = components if layer.components is None else layer.components
+            priced = price(actions, node_nm=layer.node_nm or node_nm, components=records, latency_s=latency_s)
+            cite |= cited(priced, records)
             lines += priced
             step = summarise(priced, actions.latency_s or latency_s, actions.ops)
             rows.append(
@@ -105,7 +111,7 @@ class Priced:
             latency_s=latency_s,
             ops=sum(layer.actions.ops * layer.actions.steps for layer in layers),
             notes=[sentence for layer in layers for sentence in layer.actions.notes],
-            cite=cited(lines, components),
+            cite=cite,
         )
 
 

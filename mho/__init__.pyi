@@ -53,13 +53,17 @@ from mappings.chip import Compensation as Compensation
 from mappings.chip import OutputConverter as OutputConverter
 from mappings.chip import Weights as Weights
 from mappings.chip_wires import NodeWires as NodeWires
+from mappings.convert.converted import ConvertedNetwork as ConvertedNetwork
 from mappings.cost import price as price
 from mappings.cost import summarise as summarise
 from mappings.network.dense import DenseLayer as DenseLayer
 from mappings.network.recurrent import RecurrentLayer as RecurrentLayer
 from mappings.sparse import spgemm as spgemm
 from mho.config.read import read
-from mho.report.rundata import load
+from mho.network.convert import convert as convert
+from mho.network.saved import load as load
+from mho.network.saved import save as save
+from mho.report.rundata import load_run as load_run
 from mho.runner import run as run
 from mho.search.command import search
 from mho.sweep.command import Resume as Resume
@@ -113,9 +117,10 @@ from periphery.ramp.characterise import characterise as characterise
 from workloads import WORKLOADS as WORKLOADS
 from workloads import KeywordSpotting as KeywordSpotting
 from workloads import Result as Result
+from workloads.network.evaluate import compared as compared
+from workloads.network.evaluate import evaluate as evaluate
 
 # In a stub, `import read as read_config` is private to type checkers (PEP 484); an assignment is public.
 read_config = read
-load_run = load
 run_search = search
 run_sweep = sweep

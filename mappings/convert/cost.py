@@ -107,11 +107,13 @@ def counted(
                     cells=layer.matrix.cells,
                     tiles=shape.row_tiles * shape.column_tiles,
                     clipped_weights=0.0 if written is None else written.matrix.array.encoded.clipped,
+                    node_nm=graph.chips[name].node_nm,
+                    components=layer.components(),
                 )
             )
     if problems := refused(flow.calls):
         raise InputError(problems)
-    components = mapped.components() | chip.price_list()
+    components = chip.price_list()
     table, units = [], dict[str, float]()
     for call in flow.calls:
         done = count(call, chip, components=components)
@@ -129,11 +131,10 @@ def counted(
 
 
 def digital_chip(graph: Graph) -> Chip:
-    """The chip whose digital units compute what is not on tiles: that of the first layer. All have one node."""
-    nodes = {chip.node_nm for chip in graph.chips.values()}
-    if len(nodes) > 1:
-        found = ", ".join(f"{node:g}" for node in sorted(nodes))
-        raise InputError(f"chip: layers of one network are on chips of one node (got {found} nm)")
+    """The chip whose digital units compute what is not on tiles: that of the first layer. Raises InputError for a
+    network without any."""
+    if not graph.chips:
+        raise InputError("network: no layer lies on tiles: nothing of it is a product with a matrix of parameters")
     return next(iter(graph.chips.values()))
 
 

@@ -117,17 +117,15 @@ class TileRecurrent(TileModule):
         scale = self.words(chip).limit / self.state_limit
         w_ih, w_hh = self.weight_ih.detach() * scale, self.weight_hh.detach()
         biases = [self.bias_ih.detach(), self.bias_hh.detach()] if "bias_ih" in self.names else None
-        if self.cell == "gru":
-            layer = RecurrentLayer.gru_of_torch(w_ih, w_hh, *(biases or (None, None)), limit=self.limit)
-        else:
-            layer = RecurrentLayer.from_torch(
-                self.cell,  # type: ignore[arg-type]
-                w_ih,
-                w_hh,
-                None if biases is None else biases[0] + biases[1],
-                weight_hr=self.weight_hr.detach() if "weight_hr" in self.names else None,
-                limit=self.limit,
-            )
+        layer = RecurrentLayer.from_torch(
+            "gru_after" if self.cell == "gru" else self.cell,  # type: ignore[arg-type]
+            w_ih,
+            w_hh,
+            None if biases is None else biases[0],
+            bias_hh=None if biases is None else biases[1],
+            weight_hr=self.weight_hr.detach() if "weight_hr" in self.names else None,
+            limit=self.limit,
+        )
         counts = None
         if layer.follows_data(chip) and self.calibration is not None:
             counts = self.counts(self.calibration.float())

@@ -40,7 +40,7 @@ from periphery.functions.library import named_function
 from periphery.prices.component import Component
 
 TORCH_ORDER: dict[Cell, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",)}
-TORCH_ORDER["rnn_relu"] = TORCH_ORDER["rnn"]
+TORCH_ORDER |= {"rnn_relu": TORCH_ORDER["rnn"], "gru_after": TORCH_ORDER["gru"]}
 RESET_AFTER = (
     "torch and Keras apply a GRU's reset gate after the product with the hidden state, with a bias of its own; mho "
     "applies it before (mappings/network/recurrent.py), so the same weights are another network, and nothing in the "
@@ -61,30 +61,6 @@ class RecurrentLayer(MatrixLayer):
     limit: float = 1.0
 
     @classmethod
-    def gru_of_torch(
-        cls,
-        weight_ih: torch.Tensor,
-        weight_hh: torch.Tensor,
-        bias_ih: torch.Tensor | None,
-        bias_hh: torch.Tensor | None,
-        *,
-        limit: float,
-    ) -> RecurrentLayer:
-        """torch's GRU, whose reset gate acts behind the product: the parts of the candidate have columns of their own.
-
-        ``limit``: a part of the candidate's sum at full scale of its linear converter, either sign.
-        """
-        hidden = weight_hh.shape[-1]
-        gates = 2 * hidden
-        x, h = weight_ih.new_zeros((4 * hidden, weight_ih.shape[1])), weight_hh.new_zeros((4 * hidden, hidden))
-        x[: 3 * hidden] = weight_ih
-        h[:gates], h[3 * hidden :] = weight_hh[:gates], weight_hh[gates:]
-        bias = None
-        if bias_ih is not None and bias_hh is not None:
-            bias = torch.cat([bias_ih[:gates] + bias_hh[:gates], bias_ih[gates:], bias_hh[gates:]])
-        return cls("gru_after", hidden, WeightMatrix((x, h), bias), limit=limit)
-
-    @classmethod
     def from_torch(
         cls,
         cell: Cell,
@@ -92,16 +68,18 @@ class RecurrentLayer(MatrixLayer):
         weight_hh: torch.Tensor,
         bias: torch.Tensor | None,
         *,
+        bias_hh: torch.Tensor | None = None,
         weight_hr: torch.Tensor | None = None,
         reset: Literal["before", "after"] = "after",
         limit: float = 1.0,
     ) -> RecurrentLayer:
-        """From tensors named and ordered as torch does; ``bias`` is the sum of torch's two.
+        """From tensors named and ordered as torch does; ``bias`` is the sum of torch's two, or ``bias_ih`` where
+        ``bias_hh`` is given.
 
-        ``limit``: largest state of an RNN with relu; ``weight_hr``: of an LSTM's projection, ``(outputs, hidden)``;
-        ``reset``: a GRU must have been trained with its reset gate ``before`` the product, which nothing in its tensors
-        tells; torch's own is ``gru_of_torch``. Raises InputError for another GRU, and for shapes of another cell or of
-        a projection that is not given.
+        ``limit``: largest state of an RNN with relu, or part of the candidate of torch's GRU (``gru_after``), either
+        sign; ``weight_hr``: of an LSTM's projection, ``(outputs, hidden)``; ``reset``: a GRU (``gru``) must have been
+        trained with its reset gate ``before`` the product, which nothing in its tensors tells. Raises InputError for
+        another GRU, and for shapes of another cell or of a projection that is not given.
         """
         fed_back, gates = weight_hh.shape[-1], len(TORCH_ORDER[cell])
         hidden = fed_back if weight_hr is None else weight_hr.shape[-1]
@@ -121,6 +99,10 @@ class RecurrentLayer(MatrixLayer):
                 f"weight_ih, weight_hh: of h units of torch's {cell} they are ({h}, inputs) and ({h}, {p}), {how} "
                 f"(got {tuple(weight_ih.shape)} and {tuple(weight_hh.shape)})"
             )
+        if cell == "gru_after":
+            return cls(cell, hidden, _parts_of_candidate(weight_ih, weight_hh, bias, bias_hh), limit=limit)
+        if bias is not None and bias_hh is not None:
+            bias = bias + bias_hh
         names = [*GATES[cell][0], *GATES[cell][1]]
         order = torch.cat([torch.arange(hidden) + TORCH_ORDER[cell].index(name) * hidden for name in names])
         # Full scale of the projection is that of the words that go back, which the chip names.
@@ -291,3 +273,19 @@ class ProjectedRecurrent(ProgrammedMatrixLayer):
     def written(self) -> list[WrittenCells]:
         """Cells of the gates and of the projection."""
         return super().written() + [replace(one, part=f"projection, {one.part}") for one in self.projection.written()]
+
+
+def _parts_of_candidate(
+    weight_ih: torch.Tensor, weight_hh: torch.Tensor, bias_ih: torch.Tensor | None, bias_hh: torch.Tensor | None
+) -> WeightMatrix:
+    """torch's GRU as a matrix: r, z, and the two parts of the candidate in columns of their own."""
+    hidden = weight_hh.shape[-1]
+    gates, rows = 2 * hidden, 4 * hidden
+    x, h = weight_ih.new_zeros((rows, weight_ih.shape[1])), weight_hh.new_zeros((rows, hidden))
+    x[: 3 * hidden] = weight_ih
+    h[:gates], h[3 * hidden :] = weight_hh[:gates], weight_hh[gates:]
+    bias = None
+    if bias_ih is not None:
+        other = torch.zeros_like(bias_ih) if bias_hh is None else bias_hh
+        bias = torch.cat([bias_ih[:gates] + other[:gates], bias_ih[gates:], other[gates:]])
+    return WeightMatrix((x, h), bias)

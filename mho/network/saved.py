@@ -29,7 +29,6 @@ from mappings.convert.trace import Traced
 from mho.config.read import digest, read, schema_of
 from mho.files import RunFolder
 from mho.network.convert import AnyChip, chip_named
-from mho.report import rundata
 
 GRAPH, TENSORS, CHIPS = "network.json", "network.safetensors", "chips.yaml"
 FORMAT = 1
@@ -76,17 +75,15 @@ def save(net: ConvertedNetwork, folder: Path | str) -> None:
         (part / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
-def load(folder: Path | str, *, chip: AnyChip | Mapping[str, AnyChip] | None = None) -> Any:
-    """A network that ``save`` wrote, or the run that ``mho run`` wrote.
+def load(folder: Path | str, *, chip: AnyChip | Mapping[str, AnyChip] | None = None) -> ConvertedNetwork:
+    """A network that ``save`` wrote.
 
     ``chip``: others than the network was saved with; a warning then says so, since ranges and trained weights are those
     of the saved ones. Raises InputError where a file is missing, damaged or does not fit the others.
     """
     path = Path(folder)
     if not (path / GRAPH).is_file():
-        if chip is not None:
-            raise InputError(f"{path}: no network was saved here ({GRAPH} is missing)")
-        return rundata.load(path)
+        raise InputError(f"{path}: no network was saved here ({GRAPH} is missing); runs are read by load_run")
     net = _loaded(path)
     if chip is None:
         return net

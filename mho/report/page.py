@@ -17,12 +17,12 @@ from mho.files import write_atomic, write_or_print
 from mho.report import costs, drift, exports, merit, sections
 from mho.report.published import of_task
 from mho.report.quantities import NOT_AVAILABLE, between, count, duration, number, percent, quantity
-from mho.report.rundata import RunData, load
+from mho.report.rundata import RunData, load_run
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["FORMATS", "RunData", "html", "load", "write"]
+__all__ = ["FORMATS", "RunData", "html", "load_run", "write"]
 
 # Sections that a run leaves out where it wrote no such table.
 _OF_TABLES = {
@@ -44,7 +44,7 @@ def html(run_dir: Path | str, *, published_as: Path | None = None) -> str:
     ``published_as``: the folder's path once it is complete, where it still has another. Raises ``InputError`` when
     ``run_dir`` is no run directory.
     """
-    run = load(run_dir)
+    run = load_run(run_dir)
     return _page(run if published_as is None else replace(run, path=published_as))
 
 
@@ -228,7 +228,7 @@ def write(run_dirs: Sequence[Path | str], format: str = "html", output: Path | s
     problems: list[str] = []
     for folder in run_dirs:
         try:
-            runs.append(load(folder))
+            runs.append(load_run(folder))
         except InputError as error:
             problems += error.problems
     if problems:

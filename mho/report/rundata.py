@@ -114,7 +114,7 @@ class RunData:
         return frame
 
 
-def load(run_dir: Path | str) -> RunData:
+def load_run(run_dir: Path | str) -> RunData:
     """Read the run directory ``run_dir``.
 
     Raises ``InputError`` with one line per problem (file, line, what is allowed, what was got) when a file is missing

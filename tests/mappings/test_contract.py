@@ -15,7 +15,7 @@ from mappings.contract import Layer, ProgrammedLayer
 from mappings.cost import price, summarise
 from mappings.network.actions import GATES, Cell
 from mappings.network.dense import DenseLayer
-from mappings.network.recurrent import RecurrentLayer
+from mappings.network.recurrent import TORCH_ORDER, RecurrentLayer
 from periphery import RampColumn
 
 INPUTS, OUTPUTS, SAMPLES, STEPS, DAY_S = 11, 6, 8, 3, 86400.0
@@ -46,7 +46,7 @@ def dense(device: str) -> DenseLayer:
 
 def recurrent(cell: Cell) -> Callable[[str], RecurrentLayer]:
     def made(device: str) -> RecurrentLayer:
-        columns = sum(len(names) for names in GATES[cell]) * OUTPUTS
+        columns = len(TORCH_ORDER[cell]) * OUTPUTS
         shapes = (columns, INPUTS), (columns, OUTPUTS), (columns,)
         return RecurrentLayer.from_torch(cell, *(tensor(device, *shape) for shape in shapes), reset="before")
 

@@ -98,7 +98,7 @@ def test_the_held_product_of_a_conventional_chain_has_its_sampling_noise() -> No
     """sqrt(kT / C): 2.9 mV on half a femtofarad, over the volts of one unit of z."""
     comparator = replace(QUIET, hold_F=0.5e-15)
     seen = outputs(replace(FINE, comparator=comparator), chips=40, n=100)
-    volts = FINE.front_end.swing_V / (2 * FINE.adc.range_z)
+    volts = FINE.front_end.swing_V / (2 * FINE.output.limit)
     assert float(seen.std()) == pytest.approx(comparator.hold_noise_V / volts, rel=0.05)
 
 

@@ -296,7 +296,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
 def test_every_function_that_computes_has_an_example() -> None:
     moved = {*moves.VIEWS, *moves.COPIES, *moves.CONSTANTS}
     assert set(FAMILIES) - moved == set(EXAMPLES) - moved
-    assert [name for name in FAMILIES if name != "python" and not hasattr(ATEN, name)] == []
+    assert [name for name in FAMILIES if name not in ("python", "turned") and not hasattr(ATEN, name)] == []
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

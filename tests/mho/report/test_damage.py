@@ -13,7 +13,7 @@ import pytest
 
 from configs.errors import InputError
 from mho import reports
-from mho.report.rundata import load
+from mho.report.rundata import load_run
 from mho.sweep.store import FILE, Row, Store
 from tests.mho.command import mho
 from tests.mho.report.fake_run import write_fake_run
@@ -83,7 +83,7 @@ def test_half_a_surrogate_pair_is_escaped(tmp_path: Path) -> None:
     write_fake_run(run)
     text = (run / "manifest.json").read_text()
     (run / "manifest.json").write_text(text.replace("{", '{"odd": "\\ud800",', 1))
-    assert load(run).manifest["odd"] == "\\ud800"
+    assert load_run(run).manifest["odd"] == "\\ud800"
     (page,) = reports.write([run])
     assert page.is_file()
 
@@ -147,7 +147,7 @@ def test_names_of_recordings_that_are_not_utf8_lose_nothing(capsys: pytest.Captu
     run = tmp_path / "run"
     code, _, err = mho(capsys, "run", "spgemm_tiny", "--data", os.fsdecode(folder), "-o", run, "--quiet")
     assert code == 0, err
-    found = load(run)
+    found = load_run(run)
     assert found.data.name == "m\\udcfe · m\\udcfe"
     assert (run / "report.html").is_file()
 

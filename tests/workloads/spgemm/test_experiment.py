@@ -16,7 +16,7 @@ from mappings.sparse import Merge, SparseChip, spgemm
 from mho import cli, runner
 from mho.config.read import read
 from mho.report.page import html
-from mho.report.rundata import load
+from mho.report.rundata import load_run
 from workloads import AnyExperiment, Result, RunOptions, SparseProduct
 from workloads.spgemm import RMAT, Matrix
 from workloads.spgemm.applications import Applied, edges_in, recommendation, triangles, undirected
@@ -243,7 +243,7 @@ def test_citeseer_has_what_a_graph_network_needs() -> None:
 
 def test_tiny_run_through_the_command_line(tmp_path: Path) -> None:
     runner.run("spgemm_tiny", output=tmp_path / "run", sets=("evaluation.grid_bits=[]", "evaluation.shown=100"))
-    run = load(tmp_path / "run")
+    run = load_run(tmp_path / "run")
     assert run.metric == "relative_error"
     page = html(tmp_path / "run")
     for head in ("Matrix on tiles", "Tiles beside the SMASH fabric", "Merging in the scratchpad", "Applications"):
