@@ -17,7 +17,8 @@ error of its measurement,
 with the weights ``w_0`` as written (``baseline: noisy``) or in software (``exact``). Gradients pass as if nothing
 erred.
 
-Left out: what lies outside the cells (wires, drivers, front ends), the cells of a bias, defects of ``stuck_maps``.
+Left out: what lies outside the cells of the weights (wires, drivers, front ends, the middle of a ramp, which drifts
+where it is not programmed again), the cells of a bias, and the defects of ``stuck_maps``.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
@@ -241,6 +242,34 @@ def test_epochs_and_iterables_and_values_train() -> None:
     assert steps == [15] * 15
     rows = train_for_hardware(net, again(), mse_loss, replace(HOW, steps=100, learning_rate=2e-2, gradient_limit=None))
     assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_trains_and_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    found = []
+    for folder, until in ((None, 20), (tmp_path, 10), (tmp_path, 20)):
+        net, steps = convert(network(), CHIP, example=X).cuda(), list[int]()
+
+        def progress(_: str, done: int, __: int, until: int = until, steps: list[int] = steps) -> None:
+            steps.append(done)
+            if done == until < 20:
+                raise Killed
+
+        try:
+            train_for_hardware(net, (X, Y), cross_entropy, HOW, checkpoint=folder, progress=progress)
+        except Killed:
+            continue
+        found.append(weights(net))
+    assert steps[0] == 11
+    assert same(*found)
+
+
+def test_a_file_holds_the_settings_and_what_it_may_not_say_is_refused() -> None:
+    whole = TypeAdapter(HardwareTraining)
+    assert whole.validate_python({"steps": 20, "times_s": [0, 3600]}).times_s == (0.0, 3600.0)
+    for wrong in ({"steps": 0}, {"steps": 1, "epochs": 1}, {"steps": 1, "clip_sd": 0.5}, {"steps": 1, "outputs": "all"}):
+        with pytest.raises(ValidationError):
+            whole.validate_python(wrong)
 
 
 class Words(nn.Module):
