@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal, TypeVar, final
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Len
 
 from configs.errors import InputError
 from devices.effects import STAGES, AnyEffect, Draws, Effect, Faults, Marks, Temperature, Window, WriteRecord, in_order
@@ -102,7 +102,7 @@ class Device:
     read_voltage_max_V: Annotated[float, Gt(0.0)] | None = None
     read_voltage_status: Literal["measured", "estimate"] = "estimate"
     read_voltage_source: str = NO_LIMIT_PUBLISHED
-    effects: tuple[AnyEffect, ...] = ()
+    effects: Annotated[tuple[AnyEffect, ...], Len(0, 100)] = ()
 
     def __post_init__(self) -> None:
         if self.g_min_S >= self.g_max_S:

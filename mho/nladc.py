@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ from mho.config.read import read_values
 from mho.report.quantities import counted
 from periphery import Function, RampColumn, from_csv, named_function
 from periphery.ramp.characterise import Characteristic, characterise
+from workloads.experiment import MOST_CHIPS
 
 NAME = "NLADC"
-MOST_CHIPS = 4096
 _MOST_BYTES = 1 << 28  # of a file of samples
 
 
@@ -68,8 +69,8 @@ def measure(how: ConverterOptions) -> Characteristic:
     """The converter of these options, measured. Raises InputError for whatever cannot be built."""
     if not 1 <= how.chips <= MOST_CHIPS:
         raise InputError(f"--chips: must be a whole number from 1 to {MOST_CHIPS} (got {how.chips})")
-    if not how.t_s >= 0.0:
-        raise InputError(f"--time: must be at least 0 s (got {how.t_s:g})")
+    if not 0.0 <= how.t_s < math.inf:
+        raise InputError(f"--time: must be finite and at least 0 s (got {how.t_s:g})")
     inputs = None if how.samples is None else _samples(how.samples)
     design = _column(how).design(_function(how.function, how.ends), how.bits, samples=inputs)
     rng = Stream.root(how.seed).child("show", NAME)
@@ -97,6 +98,8 @@ def _function(name: str, ends: tuple[float, float] | None) -> Function:
         if ends is not None:
             raise InputError("--range: a table brings its range (got --range beside a CSV file)")
         return from_csv(name)
+    if ends is not None and not all(map(math.isfinite, ends)):
+        raise InputError(f"--range: both ends must be finite numbers (got {ends[0]:g} to {ends[1]:g})")
     return named_function(name, *(ends or (None, None)))
 
 

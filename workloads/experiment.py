@@ -9,7 +9,10 @@ from annotated_types import Interval, Len
 
 from workloads.duty import Duty
 
-Times = Annotated[tuple[Annotated[float, Interval(ge=0.0, le=1e12)], ...], Len(1)]
+MOST_CHIPS = 4096
+"""Chips of each variant at most: all of them are in memory together."""
+MOST_TIMES = 1000
+Times = Annotated[tuple[Annotated[float, Interval(ge=0.0, le=1e12)], ...], Len(1, MOST_TIMES)]
 """Times after programming [s]."""
 
 
@@ -28,6 +31,8 @@ class Variant:
 
 
 V = TypeVar("V", bound=Variant)
+Variants = Annotated[tuple[V, ...], Len(1, 128)]
+"""Hardware to compare. Each variant is a whole chip that is designed and priced before anything runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +91,7 @@ class Evaluation:
     times_s : times after programming [s], rising; cells that do not drift are read at the first one alone
     """
 
-    chips: Annotated[int, Interval(ge=1, le=100_000)] = 8
+    chips: Annotated[int, Interval(ge=1, le=MOST_CHIPS)] = 8
     times_s: Times = (0.0,)
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Interval
 from devices import Stream
 from periphery import Comparator, Function, RampColumn, named_function
 from periphery.ramp.characterise import SWING_V, characterise
+from workloads.experiment import MOST_CHIPS
 from workloads.result import Metric
 from workloads.workload import Workload
 
@@ -58,7 +59,7 @@ class ConverterBench:
     ramp: RampColumn
     comparator: Comparator = Comparator()
     swing_V: Annotated[float, Gt(0.0)] = SWING_V
-    chips: Annotated[int, Interval(ge=1, le=4096)] = 8
+    chips: Annotated[int, Interval(ge=1, le=MOST_CHIPS)] = 8
     t_s: Annotated[float, Ge(0.0)] = 0.0
     recentre: bool = False
 

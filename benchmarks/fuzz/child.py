@@ -125,7 +125,7 @@ class Child:
         trace = _first_traceback(errors, [path for path in new if path.suffix in ("", ".txt", ".md", ".log", ".json")])
         sort, where = _sorted(status, trace, errors, hangs=hangs)
         if sort in ("ok", "refused", "failed"):
-            said = errors if self.case.arguments else output  # without a command, mho prints its help
+            said = errors.strip() or output  # a group of commands without one of them prints its help
             reason = self._reason(sort, new, set(self.before) - set(after), said, seconds, resident)
             sort, where = reason or (sort, where)
         text = f"{output}\n{errors}" if trace in errors else f"{output}\n{errors}\n{trace}"

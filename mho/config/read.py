@@ -72,12 +72,14 @@ def _loaded(resolver: Resolver, node: Node, sets: Sequence[str], name: str) -> L
     # The shorter path first, and a kind before its fields, so that no option is undone by a more general one.
     for option in sorted(options, key=lambda option: (len(option.steps), option.steps[-1] != "kind")):
         node = resolver.put(node, option, (), [schema.root])
+    resolver.refuse_long(node)
     node = resolver.spread(node, options)
     resolver.refuse_nan(node)
     meant, node = node, without(node)
-    value = schema.value(node, resolver.problems)
+    implausible = problems(meant)
+    value = schema.value(node, resolver.problems, implausible)
     if value is not None:
-        resolver.problems += problems(meant)
+        resolver.problems += implausible
     if resolver.problems:
         raise InputError(dict.fromkeys(resolver.problems))
     data = schema.adapter.dump_python(value, mode="json")

@@ -44,6 +44,7 @@ REFERENCES = {
 }
 # Each item of the list states only what differs from the mapping of that name beside the list.
 SPREAD = {"variants": "chip"}
+MAX_SPREAD = 4 * MAX_NODES
 
 _MAX_FILES_DEEP = 30
 _SHOWN_FILES = 5
@@ -282,6 +283,16 @@ class Resolver:
         self.problems.append(f"{option.text}: {dotted(done)}: {allowed} (got {wanted}){suggestion(wanted, names)}")
         return None
 
+    def refuse_long(self, node: Node) -> None:
+        """Raise InputError for lists that are longer than the schema allows, before anything is made of their items."""
+        found = [
+            f"{below.origin}: {dotted(path)}: must be a list of at most {most} items (got {describe_value(below)})"
+            for path, below in node.walk()
+            if isinstance(below.value, tuple) and len(below.value) > (most := self.schema.most_items(path))
+        ]
+        if found:
+            raise InputError(dict.fromkeys([*self.problems, *found]))
+
     def spread(self, node: Node, options: Sequence[Option], done: tuple[str, ...] = ()) -> Node:
         """``node`` with the mapping beside every list of ``SPREAD`` merged under that of each item.
 
@@ -296,6 +307,12 @@ class Resolver:
                 continue
             if not isinstance(base.value, dict) and not base.broken:
                 continue
+            size = len(items.value) * sum(1 for _ in base.walk())
+            if size > MAX_SPREAD:
+                what = f"{len(items.value)} {list_key} of the {key} beside them hold {size} values together"
+                raise InputError(
+                    f"{items.origin}: {dotted((*done, list_key))}: {what}; at most {MAX_SPREAD} are allowed"
+                )
             merged = tuple(_over(base, item, key) for item in items.value)
             value[list_key] = replace(items, value=merged)
             in_items = {id(leaf) for item in merged for leaf in _leaves(item.child(key))}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -98,6 +99,14 @@ class Schema:
         found = (_below(level, step) for level in self.alternatives(levels))
         return [level for level in found if level is not None]
 
+    def most_items(self, path: Path) -> float:
+        """The items that a list at a path may have at most; infinity where its type sets no limit."""
+        levels: Sequence[Level] = [self.root]
+        for step in path:
+            levels = self.below(levels, step)
+        lists = [level for level in self.alternatives(levels) if level.get("type") == "array"]
+        return max((level.get("maxItems", math.inf) for level in lists), default=math.inf)
+
     def keys(self, levels: Iterable[Level]) -> list[str]:
         """The keys that a mapping may have here, of every kind of record."""
         return list(dict.fromkeys(key for level in self.alternatives(levels) for key in level.get("properties", ())))
@@ -148,13 +157,19 @@ class Schema:
             phrases.append(f"the name of a record in {self.references[str(key)]}")
         return " or ".join(dict.fromkeys(phrases))
 
-    def value(self, node: Node, problems: list[str]) -> Any:
-        """A tree as a value of this type, strictly checked; None, with the problems added, where it is none."""
+    def value(self, node: Node, problems: list[str], implausible: Sequence[str] = ()) -> Any:
+        """A tree as a value of this type, strictly checked; None, with the problems added, where it is none.
+
+        Where the numbers do not allow to compute with them while a record is built, the ``implausible`` ones are why.
+        """
         try:
             return self.adapter.validate_json(json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid")
         except ValidationError as error:
             problems += self.explain(error, node)
-            return None
+        except ArithmeticError as error:
+            what = f"{type(error).__name__}: {error.args[-1] if error.args else error}"
+            problems += implausible or [f"{node.origin}: must hold numbers that can be computed with (got {what})"]
+        return None
 
     def explain(self, error: ValidationError, root: Node) -> list[str]:
         """One line for each problem that pydantic found in what ``root`` holds, duplicates apart."""
@@ -284,6 +299,8 @@ class Schema:
         if kind == "string":
             pattern = f" that matches {leaf['pattern']}" if "pattern" in leaf else ""
             return ("text that is not empty" if leaf.get("minLength") == 1 else "text") + pattern
+        if kind == "object" and "maxProperties" in leaf:
+            return f"a mapping of {leaf.get('minProperties', 0)} to {leaf['maxProperties']} keys"
         return {"object": "a mapping", "boolean": "true or false", "null": "null"}.get(str(kind), "another value")
 
     def for_editors(self, shipped: Mapping[str, Iterable[str]]) -> dict[str, Any]:

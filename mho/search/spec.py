@@ -14,9 +14,10 @@ from configs.yaml_source import Node, as_node
 from mho.config.schema import dotted, listed, suggestion
 from mho.sweep.names import Direction
 from mho.sweep.pareto import Aims, Limit
-from mho.sweep.spec import MOST_POINTS, Draw, Sheet, Sweep, conditions, read_file, repeated
+from mho.sweep.spec import MOST_AXES, MOST_POINTS, Draw, Sheet, Sweep, conditions, read_file, repeated
 from mho.sweep.template import SEED, TIME, Template
 from workloads import WORKLOADS
+from workloads.experiment import MOST_CHIPS
 
 MOST_TRIALS = 100_000
 
@@ -130,7 +131,7 @@ class Search:
     base: str | dict[str, Any]
     set: dict[str, Any] = field(default_factory=dict)
     variants: tuple[str, ...] = ()
-    space: Annotated[dict[str, Choice], Len(1)]
+    space: Annotated[dict[str, Choice], Len(1, MOST_AXES)]
     objectives: Annotated[dict[str, Direction], Len(1)]
     constraints: dict[str, Bound] = field(default_factory=dict)
     trials: Annotated[int, Interval(ge=1, le=MOST_TRIALS)]
@@ -139,7 +140,7 @@ class Search:
         Annotated[int, Interval(ge=1, le=MOST_POINTS)] | tuple[Annotated[int, Interval(ge=0, le=2**63 - 1)], ...] | None
     ) = None
     t_s: Annotated[float, Ge(0.0)] | None = None
-    chips: Annotated[int, Interval(ge=1, le=100_000)] | None = None
+    chips: Annotated[int, Interval(ge=1, le=MOST_CHIPS)] | None = None
     sampler: Sampler = Sampler()
     pruning: Pruning | None = None
 

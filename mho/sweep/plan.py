@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 from configs.errors import InputError
 from configs.yaml_source import Node, Origin, as_node, whole_numbers
-from mho.sweep.spec import Sheet, columns, one_or_many, same
+from mho.sweep.spec import MOST_POINTS, Sheet, columns, one_or_many, same
 from mho.sweep.template import SEED, TIME, VARIANT, Coordinates, Template
 
 
@@ -72,6 +73,12 @@ class Plan:
     def __init__(self, sheet: Sheet, template: Template) -> None:
         self.sheet, self.template = sheet, template
         self.dimensions = [*self._axes(), *self._others()]
+        total = len(template.nodes) * math.prod(len(dimension.values) for dimension in self.dimensions)
+        if total > MOST_POINTS:  # of times, only those that the sweep itself states were counted before
+            raise InputError(
+                f"{sheet.origin('base')}: base: its {len(self.dimensions[-1].values)} times bring the sweep to {total} "
+                f"points; at most {MOST_POINTS} are allowed (times_s states fewer times)"
+            )
         taken: dict[str, str] = {}
         for dimension in self.dimensions:
             for path in dimension.paths:

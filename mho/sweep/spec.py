@@ -18,8 +18,9 @@ from devices import Stream
 from mho.config.read import schema_of
 from mho.config.resolve import Files, Resolver, Source
 from mho.config.schema import dotted, listed, suggestion
+from workloads.experiment import MOST_CHIPS, MOST_TIMES
 
-MOST_POINTS = 1_000_000
+MOST_POINTS, MOST_AXES = 100_000, 100
 _DIGITS = 12  # of a computed value: a log range then gives 1e-05, not 9.999999999999999e-06
 
 _DIMENSIONS = ("variant", "samples", "seeds", "times_s", "point")
@@ -48,7 +49,7 @@ class Axis:
     step: Annotated[float, Gt(0.0)] | None = None
     count: Annotated[int, Interval(ge=1, le=MOST_POINTS)] | None = None
     scale: Scale = "linear"
-    zip: Annotated[dict[str, tuple[Any, ...]], Len(1)] | None = None
+    zip: Annotated[dict[str, tuple[Any, ...]], Len(1, MOST_AXES)] | None = None
     when: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -156,7 +157,7 @@ class Samples:
     method: Literal["random", "latin_hypercube"] = "latin_hypercube"
     count: Annotated[int, Interval(ge=1, le=MOST_POINTS)]
     seed: Annotated[int, Interval(ge=0, le=2**63 - 1)] = 0
-    axes: Annotated[dict[str, Draw], Len(1)]
+    axes: Annotated[dict[str, Draw], Len(1, MOST_AXES)]
 
     def draws(self) -> dict[str, list[Any]]:
         """``count`` values of every setting; what one of them draws does not depend on the others."""
@@ -191,13 +192,13 @@ class Sweep:
     base: str | dict[str, Any]
     set: dict[str, Any] = field(default_factory=dict)
     variants: tuple[str, ...] = ()
-    axes: dict[str, Axis] = field(default_factory=dict)
+    axes: Annotated[dict[str, Axis], Len(0, MOST_AXES)] = field(default_factory=dict)
     samples: Samples | None = None
     seeds: (
         Annotated[int, Interval(ge=1, le=MOST_POINTS)] | tuple[Annotated[int, Interval(ge=0, le=2**63 - 1)], ...] | None
     ) = None
-    times_s: tuple[Annotated[float, Ge(0.0)], ...] = ()
-    chips: Annotated[int, Interval(ge=1, le=100_000)] | None = None
+    times_s: Annotated[tuple[Annotated[float, Ge(0.0)], ...], Len(0, MOST_TIMES - 1)] = ()
+    chips: Annotated[int, Interval(ge=1, le=MOST_CHIPS)] | None = None
     outputs: tuple[str, ...] = ()
 
 

@@ -240,7 +240,7 @@ class Store:
         """What the store notes of a digest of code."""
         with self._clear_messages():
             found = self.db.execute("select about from code where digest = ?", (code,)).fetchone()
-        return json.loads(found[0]) if found else {}
+            return _mapping(found[0]) if found else {}
 
     def claim(self, wanted: dict[str, PointStatus | None]) -> set[str]:
         """Those of the digests that are now this process's to compute.
@@ -295,7 +295,7 @@ class Store:
         """Digest, outputs and error of every point: what a table needs."""
         with self._clear_messages():
             for digest, outputs, error in self.db.execute("select digest, outputs, error from points"):
-                yield digest, json.loads(outputs), error
+                yield digest, _outputs(outputs), error
 
     def results(self) -> Iterator[StoredResult]:
         """What a report needs of every point, without its configuration."""
@@ -303,11 +303,11 @@ class Store:
         left = largest_bytes(_MOST_OF_ALL)
         with self._clear_messages():
             for digest, state, code, coordinates, outputs, artefacts, *rest in self.db.execute(query):
-                pairs = tuple((path, value) for path, value in json.loads(coordinates))
+                pairs = _pairs(coordinates)
                 found, size = _unpacked(artefacts, min(left, _MOST_OF_A_ROW))
                 left -= size
                 _check_types(state, code, *rest)
-                yield StoredResult(digest, state, code, pairs, json.loads(outputs), found, *rest)
+                yield StoredResult(digest, state, code, pairs, _outputs(outputs), found, *rest)
 
     def sheets(self) -> list[tuple[str, str, str]]:
         """Name, text and start of every sweep that has worked here, in their order."""
@@ -345,11 +345,10 @@ class Store:
 
 def _row(each: tuple[Any, ...]) -> Row:
     digest, state, code, data, coordinates, outputs, artefacts, config, *rest = each
-    pairs = tuple((path, value) for path, value in json.loads(coordinates))
     packed = (_unpacked(artefacts)[0], _unpacked(config)[0])
     error, seconds, _, finished = rest
     _check_types(state, code, error, seconds, finished)
-    return Row(digest, state, code, data, pairs, json.loads(outputs), *packed, *rest)
+    return Row(digest, state, code, data, _pairs(coordinates), _outputs(outputs), *packed, *rest)
 
 
 def _check_types(state: Any, code: Any, error: Any, seconds: Any, finished: Any) -> None:
@@ -357,6 +356,28 @@ def _check_types(state: Any, code: Any, error: Any, seconds: Any, finished: Any)
     texts = all(isinstance(text, str) for text in (code, error, finished))
     if state not in ("done", "failed") or not texts or not isinstance(seconds, (int, float)):
         raise ValueError("a point is not as it was written")
+
+
+def _mapping(text: str | bytes) -> dict[str, Any]:
+    """The mapping that a column holds as JSON; raises ValueError for anything else."""
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"a column holds {type(found).__name__} where mho wrote a mapping")
+    return found
+
+
+def _outputs(text: str) -> dict[str, float | None]:
+    found = _mapping(text)
+    if not all(value is None or isinstance(value, (int, float)) for value in found.values()):
+        raise ValueError("an output is no number")
+    return found
+
+
+def _pairs(text: str) -> tuple[tuple[str, Any], ...]:
+    found = tuple((path, value) for path, value in json.loads(text))
+    if not all(isinstance(path, str) for path, _ in found):
+        raise ValueError("the name of a coordinate is no text")
+    return found
 
 
 def _refuse_absent(folder: Path) -> None:
@@ -382,7 +403,7 @@ def _packed(value: Any) -> bytes:
     return zlib.compress(_text(value).encode(), 6)
 
 
-def _unpacked(blob: bytes, most: int = _MOST_OF_A_ROW) -> tuple[Any, int]:
+def _unpacked(blob: bytes, most: int = _MOST_OF_A_ROW) -> tuple[dict[str, Any], int]:
     """The content of a packed column, and the bytes that it unpacks to, at most so many."""
     unpacking, most = zlib.decompressobj(), largest_bytes(most)
     data = unpacking.decompress(blob, most + 1)
@@ -390,4 +411,4 @@ def _unpacked(blob: bytes, most: int = _MOST_OF_A_ROW) -> tuple[Any, int]:
         raise too_large(FILE, most)
     if not unpacking.eof:
         raise ValueError("a packed column is cut short")
-    return json.loads(data), len(data)
+    return _mapping(data), len(data)

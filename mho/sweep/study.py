@@ -17,7 +17,8 @@ from mho.sweep.template import Template
 from mho.sweep.work import data_digest
 from workloads import WORKLOADS
 
-CHECKED = 2000  # points whose configuration is read before anything runs, beside one for each value of each axis
+CHECKED = 1000  # points whose configuration is read before anything runs,
+VALUES_CHECKED = 500  # beside one for each of so many values of each axis
 
 
 @dataclass
@@ -76,6 +77,8 @@ class Study:
     def check(self, points: Sequence[Point]) -> None:
         """Read the configurations of a fair sample of points, among them one for each value of each axis.
 
+        Of an axis of more than ``VALUES_CHECKED`` values, the first ones and those of the sample are read.
+
         Raises InputError where one of them is none. What the sample misses becomes a failed point with that message.
         """
         problems: dict[str, list[Point]] = {}
@@ -125,9 +128,13 @@ class Study:
 
 
 def _sample(points: Sequence[Point]) -> Iterator[Point]:
-    step, met = max(1, len(points) // CHECKED), set[str]()
+    step, met = max(1, -(-len(points) // CHECKED)), dict[str, set[str]]()
     for number, point in enumerate(points):
-        values = {f"{path}={value!r}" for path, value in point.coordinates}
-        if number % step == 0 or not values <= met:
+        new = False
+        for path, value in point.coordinates:
+            of_axis = met.setdefault(path, set())
+            if len(of_axis) < VALUES_CHECKED and repr(value) not in of_axis:
+                of_axis.add(repr(value))
+                new = True
+        if new or number % step == 0:
             yield point
-        met |= values

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from pydantic import ValidationError
-
 from configs.yaml_source import Node, as_node, describe_value, whole_numbers
 from devices import InputError
 from mho.config.read import digest, schema_of
@@ -139,13 +137,7 @@ class Template:
             for path, below in node.walk()
             if isinstance(below.value, float) and math.isinf(below.value)
         ]
-        value = None
-        try:
-            value = self.schema.adapter.validate_json(
-                json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid"
-            )
-        except ValidationError as error:
-            self.resolver.problems += self.schema.explain(error, node)
+        value = self.schema.value(node, self.resolver.problems)
         self._refuse()
         data = self.schema.adapter.dump_python(value, mode="json")
         return Config(data, config_digest(data))
@@ -185,6 +177,7 @@ class Template:
                     f"{self.sheet.origin('variants')}: variants: a base of kind {self.kind} has none"
                 )
             return {"": node}
+        self.resolver.refuse_long(node)
         node = self.resolver.spread(node, [])
         items = node.child("variants")
         each = [item for item in (items.value if items and isinstance(items.value, tuple) else ())]

@@ -46,6 +46,7 @@ def test_a_number_names_the_same_input_every_time(tmp_path: Path) -> None:
 # What a command does, and the outcome that it must be given.
 FAULTS = {
     "ok": "print('done')",
+    "refused, with help": "print('Usage: mho data [OPTIONS] COMMAND'); sys.exit(2)",
     "refused": "sys.stderr.write('mho: no\\n'); sys.exit(2)",
     "failed": "sys.stderr.write('mho: disk full\\n'); sys.exit(1)",
     "traceback": "raise KeyError('x')",

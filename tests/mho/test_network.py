@@ -50,7 +50,7 @@ def test_a_damaged_file_is_one_sentence(net: mho.ConvertedNetwork, tmp_path: Pat
 @pytest.mark.parametrize("target", ["os.system", "aten.add", "builtins.eval.default", "aten.no_such_call.default"])
 def test_a_file_names_no_code(target: str) -> None:
     row = {"name": "a", "op": "call_function", "target": target, "args": [], "kwargs": {"dict": {}}, "path": []}
-    with pytest.raises(mho.InputError, match="must be an ATen call|no such call"):
+    with pytest.raises(mho.InputError, match=r"must be an ATen call|no such call"):
         read_graph([row])
 
 

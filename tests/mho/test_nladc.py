@@ -62,14 +62,17 @@ def test_a_table_a_range_samples_and_other_fields(capsys: pytest.CaptureFixture[
         (["--levels", "best"], "--levels best: levels: must be one of uniform, optimal (got the text 'best')"),
         (
             ["--function", "identity", "--range", "nan", "1"],
-            "function identity: the range's low end must lie below its high end (got nan to 1)",
+            "--range: both ends must be finite numbers (got nan to 1)",
         ),
         (
             ["--function", "sqrt", "--range", "-1", "4"],
             "function sqrt: the range must lie within 0 to inf (got -1 to 4)",
         ),
         (["--chips", "0"], "--chips: must be a whole number from 1 to 4096 (got 0)"),
-        (["--time", "-1"], "--time: must be at least 0 s (got -1)"),
+        (["--time", "-1"], "--time: must be finite and at least 0 s (got -1)"),
+        (["--time", "inf"], "--time: must be finite and at least 0 s (got inf)"),
+        (["--range", "-inf", "inf"], "--range: both ends must be finite numbers (got -inf to inf)"),
+        (["--range", "0", "inf"], "--range: both ends must be finite numbers (got 0 to inf)"),
         (
             ["--set", "redundant_columns=99"],
             "--set redundant_columns=99: redundant_columns: must be a whole number from 1 to 64 (got 99)",

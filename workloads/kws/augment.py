@@ -13,7 +13,7 @@ from typing import Annotated, cast
 
 import numpy as np
 import torch
-from annotated_types import Interval
+from annotated_types import Interval, Len
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -42,7 +42,7 @@ class Augmentation:
     noise_snr_dB: tuple[float, float] = (5.0, 30.0)
     noise_share: float = 0.8
     speed: tuple[float, float] = (1.0, 1.0)
-    vocal_tract: tuple[float, ...] = (1.0,)
+    vocal_tract: Annotated[tuple[float, ...], Len(0, 100)] = (1.0,)
 
     def __post_init__(self) -> None:
         checks = (

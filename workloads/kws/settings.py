@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Interval, Len
+from annotated_types import Ge, Interval
 
 from devices import InputError
 from mappings.chip import CellState, Chip
 from mappings.matrix import check_columns
-from workloads.experiment import Evaluation, Experiment, Times, Variant
+from workloads.experiment import Evaluation, Experiment, Times, Variant, Variants
 from workloads.kws.augment import Augmentation
 from workloads.kws.features import MFCC
 from workloads.kws.hardware import LAYERS
@@ -124,7 +124,7 @@ class KeywordSpotting(Experiment[KeywordVariant]):
     model: KeywordModel = KeywordModel()
     training: Training = Training()
     chip: Chip
-    variants: Annotated[tuple[KeywordVariant, ...], Len(1)]
+    variants: Variants[KeywordVariant]
     evaluation: KeywordEvaluation = KeywordEvaluation()
 
     def __post_init__(self) -> None:

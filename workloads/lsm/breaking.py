@@ -77,7 +77,7 @@ class ParameterSweep:
     """
 
     what: What
-    values: Annotated[tuple[float, ...], Len(1)]
+    values: Annotated[tuple[float, ...], Len(1, 1000)]
 
 
 def _chip(point: OperatingPoint, **changes: Any) -> OperatingPoint:

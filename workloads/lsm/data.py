@@ -40,7 +40,7 @@ class EventData:
     """
 
     sense: Literal["vision", "audio"] = "vision"
-    splits: Annotated[tuple[SplitName, ...], Len(1)] = ("folds",)
+    splits: Annotated[tuple[SplitName, ...], Len(1, 3)] = ("folds",)
     folds: Annotated[int, Interval(ge=2, le=100)] = 5
     split_seed: Annotated[int, Interval(ge=0, le=2**63 - 1)] = 0
     validation: Annotated[float, Interval(gt=0.0, lt=0.9)] = 0.1

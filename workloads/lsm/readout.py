@@ -130,7 +130,7 @@ class Ridge(Readout):
     """
 
     kind: Literal["ridge"] = "ridge"
-    penalties: Annotated[tuple[Positive, ...], Len(1)] = (100.0,)
+    penalties: Annotated[tuple[Positive, ...], Len(1, 1000)] = (100.0,)
 
     def _solve(self, x: Floats, y: Ints, rng: Stream) -> tuple[Floats, Floats]:
         from sklearn.linear_model import RidgeClassifier, RidgeClassifierCV

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval, Len
 
 from mappings.liquid.liquid import Liquid
-from workloads.experiment import Evaluation, Experiment, Variant, rising_from_zero
+from workloads.experiment import MOST_CHIPS, Evaluation, Experiment, Variant, Variants, rising_from_zero
 from workloads.lsm.breaking import ParameterSweep
 from workloads.lsm.chips import check_front_end
 from workloads.lsm.data import EventData
@@ -46,10 +46,10 @@ class LiquidEvaluation(Evaluation):
     shown : recordings whose spikes are drawn
     """
 
-    chips: Annotated[int, Interval(ge=1, le=100_000)] = 16
+    chips: Annotated[int, Interval(ge=1, le=MOST_CHIPS)] = 16
     sweep_chips: Annotated[int, Interval(ge=1, le=1000)] = 4
     sweep_recordings: Annotated[int, Interval(ge=20, le=10_000_000)] | None = None
-    readouts: tuple[AnyReadout, ...] = ()
+    readouts: Annotated[tuple[AnyReadout, ...], Len(0, 100)] = ()
     readout_chips: Annotated[int, Interval(ge=1, le=1000)] = 2
     shown: Annotated[int, Interval(ge=0, le=6)] = 3
 
@@ -66,9 +66,9 @@ class LiquidStateMachine(Experiment[LiquidVariant]):
     data: EventData = EventData()
     readout: AnyReadout = Ridge()
     chip: Liquid = Liquid()
-    variants: Annotated[tuple[LiquidVariant, ...], Len(1)]
+    variants: Variants[LiquidVariant]
     evaluation: LiquidEvaluation = LiquidEvaluation()
-    sweeps: tuple[ParameterSweep, ...] = ()
+    sweeps: Annotated[tuple[ParameterSweep, ...], Len(0, 100)] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

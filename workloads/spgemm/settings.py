@@ -13,7 +13,7 @@ from mappings.sparse import Fabric, SparseChip, SparseMapping
 from mappings.sparse.tiles.grouping import Order
 from mappings.sparse.tiles.layout import Layout
 from mappings.sparse.tiles.product import check_columns
-from workloads.experiment import Evaluation, Experiment, Variant, rising_from_zero
+from workloads.experiment import MOST_CHIPS, Evaluation, Experiment, Variant, Variants, rising_from_zero
 from workloads.spgemm.applications import Application
 from workloads.spgemm.data import SparseData
 
@@ -112,13 +112,13 @@ class SparseEvaluation(Evaluation):
     shown : nonzeros drawn at most in each picture of the matrix
     """
 
-    chips: Annotated[int, Interval(ge=1, le=10_000)] = 4
+    chips: Annotated[int, Interval(ge=1, le=MOST_CHIPS)] = 4
     most_products: Annotated[float, Interval(ge=1.0, le=1e15)] = 4e7
-    grid_bits: tuple[Annotated[int, Interval(ge=1, le=12)], ...] = (3, 4, 6, 8)
-    grid_rows: tuple[Annotated[int, Interval(ge=1, le=4096)], ...] = (8, 16, 32, 64, 128)
+    grid_bits: Annotated[tuple[Annotated[int, Interval(ge=1, le=12)], ...], Len(0, 12)] = (3, 4, 6, 8)
+    grid_rows: Annotated[tuple[Annotated[int, Interval(ge=1, le=4096)], ...], Len(0, 100)] = (8, 16, 32, 64, 128)
     grid_products: Annotated[float, Interval(ge=1.0, le=1e15)] = 3e5
     grid_nonzeros: Annotated[float, Interval(ge=1.0, le=1e15)] = 3e4
-    layouts: tuple[SparseMeans, ...] = (
+    layouts: Annotated[tuple[SparseMeans, ...], Len(0, 100)] = (
         SparseMeans(name="blocks (GraphR)", layout="blocks", order="natural"),
         SparseMeans(name="blocks, Cuthill-McKee", layout="blocks", order="rcm"),
         SparseMeans(name="compacted", layout="compact", order="natural"),
@@ -141,9 +141,9 @@ class SparseProduct(Experiment[SparseVariant]):
     data: SparseData = SparseData()
     chip: SparseChip = SparseChip()
     reals: Reals = Reals()
-    variants: Annotated[tuple[SparseVariant, ...], Len(1)]
+    variants: Variants[SparseVariant]
     fabric: Fabric = Fabric()
-    versions: tuple[VersionName, ...] = ("v1", "v2", "v3", "v3_mixed")
-    dataflows: tuple[FlowName, ...] = ("outer", "row_sorted", "row_dense", "inner")
+    versions: Annotated[tuple[VersionName, ...], Len(0, 4)] = ("v1", "v2", "v3", "v3_mixed")
+    dataflows: Annotated[tuple[FlowName, ...], Len(0, 4)] = ("outer", "row_sorted", "row_dense", "inner")
     evaluation: SparseEvaluation = SparseEvaluation()
-    applications: tuple[Application, ...] = ()
+    applications: Annotated[tuple[Application, ...], Len(0, 3)] = ()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval, Len
 
 from mappings.liquid.liquid import Liquid
-from workloads.experiment import Experiment, Variant
+from workloads.experiment import Experiment, Variant, Variants
 from workloads.lsm.binning import NTIDIGITS_BINNING
 from workloads.lsm.breaking import ParameterSweep
 from workloads.lsm.chips import check_front_end
@@ -62,7 +62,7 @@ class ZeroShotEvaluation:
     per_class: Annotated[int, Interval(ge=1, le=1_000_000)] = 100
     sweep_chips: Annotated[int, Interval(ge=1, le=1000)] = 2
     sweep_epochs: Annotated[int, Interval(ge=1, le=10_000)] = 10
-    methods: tuple[Contrastive, ...] = ()
+    methods: Annotated[tuple[Contrastive, ...], Len(0, 100)] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +85,9 @@ class ZeroShot(Experiment[ZeroShotVariant]):
     unseen: Annotated[tuple[str, ...], Len(2)] = ("8", "9")
     learning: Contrastive = Contrastive()
     chip: TwoLiquids = TwoLiquids()
-    variants: Annotated[tuple[ZeroShotVariant, ...], Len(1)]
+    variants: Variants[ZeroShotVariant]
     evaluation: ZeroShotEvaluation = ZeroShotEvaluation()
-    sweeps: tuple[ParameterSweep, ...] = ()
+    sweeps: Annotated[tuple[ParameterSweep, ...], Len(0, 100)] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,6 +11,7 @@ import pytest
 from configs.errors import InputError
 from configs.plausible import range_of
 from mho.catalogue import TYPES, checked
+from mho.config import resolve
 from mho.config.read import schema_of
 from mho.nladc import ConverterOptions, measure
 from mho.search.spec import Search
@@ -65,6 +66,82 @@ def test_other_numbers_have_one_by_their_schema_or_by_what_is_plausible(name: st
         if level["type"] == "number"
     ]
     assert all(math.isfinite(bound) for bound in found)
+
+
+def lists(level: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every list of free length below a level of a JSON schema, with the field that holds it."""
+    if isinstance(level, Mapping):
+        if level.get("type") == "array" and "prefixItems" not in level:
+            yield path, level
+        for key, lower in level.items():
+            yield from lists(lower, f"{path}.{key}" if path.count(".") == 0 else path)
+    elif isinstance(level, list):
+        for lower in level:
+            yield from lists(lower, path)
+
+
+DATA = {  # lists that are data or words, and multiply nothing: a file of 100,000 values holds no more of them
+    *("target_S", "mean_S", "sigma_S", "t_s", "values_S", "cite", "classes", "names", "seen", "unseen"),
+}
+
+
+@pytest.mark.parametrize("name", [*TYPES, *(f"settings of {name}" for name in WORKLOADS)])
+def test_lists_that_multiply_work_have_an_upper_length(name: str) -> None:
+    root = schema_of(RECORDS[name]).root
+    titled = {**root.get("$defs", {}), name: {key: root[key] for key in root if key != "$defs"}}
+    found = [each for title, level in titled.items() for each in lists(level.get("properties", {}), title)]
+    assert found
+    assert [path for path, level in found if "maxItems" not in level and path.rpartition(".")[2] not in DATA] == []
+
+
+MANY = "variants: [" + ", ".join(f"{{name: v{number}}}" for number in range(3000)) + "]"
+TABLE = ", ".join(f"{number + 1}.0e-7" for number in range(1000))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MANY, "variants: must be a list of at most 128 items (got a list of 3000 items)"),
+        (
+            f"evaluation: {{times_s: [{', '.join(map(str, range(1001)))}]}}",
+            "times_s: must be a list of at most 1000 items (got a list of 1001 items)",
+        ),
+        ("evaluation: {chips: 100000}", "chips: must be a whole number from 1 to 4096 (got 100000)"),
+        (
+            "chip: {weights: {device: {kind: measured, "
+            f"target_S: [{TABLE}], mean_S: [[{TABLE}]], sigma_S: [[{TABLE}]]}}}}}}\n"
+            + MANY[: MANY.index(", {name: v128}")]
+            + "]",
+            "128 variants of the chip beside them hold",
+        ),
+    ],
+)
+def test_lists_are_counted_before_anything_is_merged(
+    tmp_path: Any, text: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def merged(*nodes: Any) -> Any:
+        raise AssertionError("a variant was merged")
+
+    monkeypatch.setattr("mho.config.resolve._over", merged if "chips" not in text else resolve._over)
+    monkeypatch.setattr(resolve, "MAX_SPREAD", 300_000)
+    file = tmp_path / "x.yaml"
+    file.write_text(f"extends: kws_tiny\n{text}\n", encoding="utf-8")
+    with pytest.raises(InputError) as refused:
+        checked(str(file))
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("allow", [False, True])
+def test_what_cannot_be_computed_with_is_implausible_or_one_sentence(tmp_path: Any, allow: bool) -> None:
+    file = tmp_path / "x.yaml"
+    word = "implausible: allow, " if allow else ""
+    file.write_text(
+        f"extends: spgemm_tiny\nchip: {{device: {{{word}extends: rram_taox, g_max_S: 1.0e+300}}}}\n", encoding="utf-8"
+    )
+    with pytest.raises(InputError) as refused:
+        checked(str(file))
+    wanted = "must hold numbers that can be computed with (got OverflowError: " if allow else "g_max_S: is implausible"
+    assert [wanted in problem for problem in refused.value.problems] == [True]
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_sections_follow_what_a_variant_is_and_not_its_name(broken: Path) -> Non
         "ramp_8bit": "pcm_x",
     }
     rename_variants(broken, renamed)
-    run = report.load(broken)
+    run = report.load_run(broken)
     ramps = {"ramp_5bit", "conventional_x", "pcm_x", "foo", "pcm_ramp_pcm", "pcm_ramp_pcm_compensated"}
     assert {case["variant"].name for case in drift.drift_cases(run)} == {*ramps, "pcm_ramp_taox_compensated"}
     other = sections.conventional(run)
@@ -170,7 +170,7 @@ def test_what_the_banner_says_is_no_note_and_no_aim_has_no_column(broken: Path) 
 
 @pytest.mark.usefixtures("no_figures")
 def test_the_stages_are_named_and_none_is_passed_off_as_another(broken: Path) -> None:
-    page, run = report.html(broken), report.load(broken)
+    page, run = report.html(broken), report.load_run(broken)
     rows = [(name, round(value or 0.0, 3)) for name, value, _ in merit.stage_rows(run)]
     mean = run.default.quality[0].spread("accuracy").mean
     assert rows == [("software", 0.871), ("retrained", 0.869), ("ideal chip", 0.867), ("chips", round(mean or 0.0, 3))]
@@ -203,7 +203,7 @@ def test_intervals_and_bars_of_shares_end_at_0_and_100_percent(broken: Path) -> 
         [1.0, 0.9], (accuracy["stage"] == "analog").sum()
     )
     accuracy.to_csv(broken / "accuracy.csv", index=False)
-    _, rows = merit.accuracy_rows(report.load(broken))
+    _, rows = merit.accuracy_rows(report.load_run(broken))
     ends = [(cell["low"], cell["high"]) for row in rows for cell in row["cells"]]
     assert all(0.0 <= low <= high <= 1.0 for low, high in ends)
     ax = Figure().subplots()
@@ -229,7 +229,7 @@ def test_text_of_users_is_escaped(broken: Path) -> None:
     page = report.html(broken)
     assert page.count("<script") == 1  # the page's own
     assert "&lt;script&gt;alert(1)" in page
-    assert "<script" not in report.FORMATS["markdown"]([report.load(broken)]).decode()
+    assert "<script" not in report.FORMATS["markdown"]([report.load_run(broken)]).decode()
 
 
 def test_nan_reads_not_available(broken: Path) -> None:
@@ -281,7 +281,7 @@ def test_verdict_on_a_comparison(mean: float, low: float, high: float, better: b
 
 
 def test_drift_sentence_follows_the_figures(run_dir: Path) -> None:
-    run = report.load(run_dir)
+    run = report.load_run(run_dir)
     cases = {case["variant"].name: case for case in drift.drift_cases(run)}
     assert cases["pcm_ramp_taox"]["loss"]["mean"] == pytest.approx(0.178, abs=0.005)
     assert [cases[name]["compensated"] for name in ("pcm_ramp_taox", "pcm_ramp_taox_compensated")] == [False, True]
@@ -314,7 +314,7 @@ def test_whatever_ramp_is_measured_at_two_times_has_its_drift_shown(broken: Path
         table.to_csv(broken / "accuracy.csv", index=False)
         page = report.html(broken)
         assert "<h2>Drift</h2>" in page
-        run = report.load(broken)
+        run = report.load_run(broken)
         sentence = drift.drift_sentence(run, drift.drift_cases(run))
         assert f"{chosen} {text}" in sentence
         assert "cancel" not in sentence
@@ -322,13 +322,13 @@ def test_whatever_ramp_is_measured_at_two_times_has_its_drift_shown(broken: Path
 
 
 def test_confusion_shares_add_up_and_numbers_become_labels(broken: Path) -> None:
-    before = sections.confusion_matrices(report.load(broken))[0]
+    before = sections.confusion_matrices(report.load_run(broken))[0]
     for _, cells in before["rows"]:
         assert sum(share for _, share in cells) == pytest.approx(1.0)
     table, labels = pd.read_csv(broken / "confusion.csv"), list(before["labels"])
     table[["true", "predicted"]] = table[["true", "predicted"]].map(labels.index)
     table.to_csv(broken / "confusion.csv", index=False)
-    assert sections.confusion_matrices(report.load(broken))[0] == before
+    assert sections.confusion_matrices(report.load_run(broken))[0] == before
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -347,7 +347,7 @@ def test_prices_of_a_component_that_a_variant_lacks_change_no_inference(broken: 
 
 
 def test_other_price_model_scales_its_component_alone(run_dir: Path) -> None:
-    run = report.load(run_dir)
+    run = report.load_run(run_dir)
     used, cheaper, _ = price_rows(run)[:3]
     energy = run.rows("components", variant="ramp_5bit", component="integrator")["energy_J"].sum()
     assert used["total_J"] == run.default.cost["energy_J"]
@@ -381,7 +381,7 @@ def test_totals_that_do_not_add_up_are_said(broken: Path) -> None:
 def test_broken_file_is_named(broken: Path, file: str, text: str, message: str) -> None:
     (broken / file).write_text(text)
     with pytest.raises(InputError, match=message):
-        report.load(broken)
+        report.load_run(broken)
 
 
 def test_bad_metrics_are_all_named_at_once(broken: Path) -> None:
@@ -391,22 +391,22 @@ def test_bad_metrics_are_all_named_at_once(broken: Path) -> None:
 
     edit(broken / "metrics.json", spoil)
     with pytest.raises(InputError) as caught:
-        report.load(broken)
+        report.load_run(broken)
     assert "variants: exactly one must be the default (got 0 of 8)" in caught.value.problems[0]
     assert "variants.ramp_8bit.quality at t_s = 0: accuracy: must be an object" in caught.value.problems[1]
 
 
 def test_no_run_directory(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
-        report.load(tmp_path / "nowhere")
+        report.load_run(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"not a run directory .*: manifest\.json, metrics\.json, .* missing"):
-        report.load(tmp_path)
+        report.load_run(tmp_path)
 
 
 def test_variant_called_null_stays_a_name(broken: Path) -> None:
     for path in [*broken.glob("*.csv"), broken / "metrics.json"]:
         path.write_text(path.read_text().replace("ramp_4bit", "null"))
-    run = report.load(broken)
+    run = report.load_run(broken)
     assert len(run.rows("layers", variant="null")) == 2
 
 
@@ -417,7 +417,7 @@ def test_csv_stacks_runs_in_one_long_table(run_dir: Path, tmp_path: Path) -> Non
     assert set(table["run"]) == {str(run_dir), str(second)}
     assert (table["kind"] == "quality").sum() == 2 * len(VARIANTS) * len(TIMES_S)
     energy = table[(table["name"] == "energy_J") & (table["variant"] == "ramp_5bit") & (table["seed"] == 0)]
-    assert energy["value"].tolist() == [report.load(run_dir).default.cost["energy_J"]]
+    assert energy["value"].tolist() == [report.load_run(run_dir).default.cost["energy_J"]]
     assert energy["unit"].tolist() == ["J"]
 
 
@@ -432,7 +432,7 @@ def test_markdown_states_accuracy_cost_and_synthetic_data(run_dir: Path, capsys:
     assert report.write([run_dir], "markdown") == []
     text = capsys.readouterr().out
     assert "**Synthetic data.**" in text
-    mean = report.load(run_dir).default.quality[0].spread("accuracy").mean
+    mean = report.load_run(run_dir).default.quality[0].spread("accuracy").mean
     assert mean is not None
     assert "ideal chip: 8" in text
     assert f"| ramp_5bit (default) | 8 | {100 * mean:.1f} % ±" in text
@@ -480,7 +480,7 @@ def test_other_tasks_report_their_own_metric(broken: Path) -> None:
     table.to_csv(broken / "accuracy.csv", index=False)
     page = report.html(broken)
     assert "<h2>Relative error over time</h2>" in page
-    assert long_table([report.load(broken)]).query("kind == 'quality'")["name"].unique().tolist() == ["relative_error"]
+    assert long_table([report.load_run(broken)]).query("kind == 'quality'")["name"].unique().tolist() == ["relative_error"]
 
 
 def test_a_keyword_run_stands_beside_published_chips_with_the_mode_of_its_figures(tmp_path: Path) -> None:

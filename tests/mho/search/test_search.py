@@ -302,7 +302,7 @@ WRONG = [
     ("trials: 40", "trials: 4\nconstraints: {cells: {most: .nan}}",
      "bench.yaml:9:29: constraints.cells.most: must be a finite number (got .nan)"),
     ("trials: 40\nt_s: 3600\nseeds: 2", "trials: 100000\nt_s: 3600\nseeds: 20",
-     "bench.yaml:8:1: trials: bring the search to 2000000 points; at most 1000000 are allowed"),
+     "bench.yaml:8:1: trials: bring the search to 2000000 points; at most 100000 are allowed"),
     ("trials: 40", "trials: 4\nset: {bits: 3}", "space.bits: is a setting of the search, so that 'set' cannot set"),
     ("  bits: {first: 2, last: 5, whole: true}", "  t_s: [1, 2]",
      "bench.yaml:4:3: space.t_s: is a setting of the search, so that 't_s' cannot set it too"),
@@ -317,7 +317,7 @@ WRONG = [
     ("seeds: 2", "seeds: [1, 1]", "seeds: each value once (got 1 again)"),
     ("seeds: 2", "seeds: []", "seeds: must hold at least one value (got none)"),
     ("startup: 8", "seed: 4294967296", "sampler.seed: must be a whole number from 0 to 4294967295 (got 4294967296)"),
-    ("space:", "axes:", "space: must be a mapping (got nothing: the key is missing)"),
+    ("space:", "axes:", "space: must be a mapping of 1 to 100 keys (got nothing: the key is missing)"),
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from devices import InputError
 from mho.listings import records
 from mho.sweep.plan import Plan, Point, Shard
 from mho.sweep.spec import Axis, Draw, Samples, read_sheet
-from mho.sweep.study import Study
+from mho.sweep.study import Study, _sample
 from mho.sweep.template import Template
 from workloads import WORKLOADS
 
@@ -65,6 +65,23 @@ seeds: [7]
     assert [each["comparator.offset_V"] for each in found[:6]] == [1e-4, 1e-4, 1e-3, 1e-3, 1e-2, 1e-2]
     assert {(each["ramp.device"], each["recentre"]) for each in found} == {("rram_taox", False), ("pcm", True)}
     assert [each["bits"] for each in found] == [3] * 6 + [5] * 6
+
+
+def test_times_of_the_base_count_as_points(tmp_path: Path) -> None:
+    text = "base: kws_tiny\nseeds: 90000\n"
+    assert refused(tmp_path, text) == [
+        "FILE:1:1: base: its 2 times bring the sweep to 180000 points; at most 100000 are allowed "
+        "(times_s states fewer times)"
+    ]
+
+
+def test_of_a_long_axis_some_configurations_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(BENCH + "axes: {bits: [3, 4]}\nseeds: 20000\n", encoding="utf-8")
+    looked_at = list(_sample(Study(str(file)).points))
+    assert len(looked_at) < 2000
+    assert {dict(point.coordinates)["bits"] for point in looked_at} == {3, 4}
+    assert max(point.index for point in looked_at) > 39_900
 
 
 def test_an_axis_with_a_condition_exists_only_where_it_holds(tmp_path: Path) -> None:
@@ -197,7 +214,7 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         (
             "base: kws_tiny\naxes:\n  chip.weigths.device: [pcm]",
             "FILE:3:25: chip.weigths: no such key; allowed are description, source, cite, node_nm, bits, bias, rows, "
-            "columns, partial_sums, readout, weights, wires, driver, ramp, front_end, ramp_front_end, ... (25 in all)"
+            "columns, partial_sums, readout, weights, wires, driver, ramp, front_end, ramp_front_end, ... (26 in all)"
             "; did you mean weights?",
         ),
         (
@@ -211,12 +228,12 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         ),
         (
             BENCH + "axes:\n  comparator.offset_V: {first: 0, last: 1, step: 1e-9}",
-            "FILE:3:3: axes.'comparator.offset_V': expands to 1000000001 values; a sweep may have at most 1000000 "
+            "FILE:3:3: axes.'comparator.offset_V': expands to 1000000001 values; a sweep may have at most 100000 "
             "points",
         ),
         (
-            BENCH + "axes: {bits: [3, 4, 5]}\nseeds: 500000",
-            "FILE:3:1: seeds: brings the sweep to 1500000 points; at most 1000000 are allowed",
+            BENCH + "axes: {bits: [3, 4, 5]}\nseeds: 50000",
+            "FILE:3:1: seeds: brings the sweep to 150000 points; at most 100000 are allowed",
         ),
         (
             BENCH + "axes:\n  recentre: {values: [true], when: {bitts: 3}}\n  bits: [3]",
@@ -265,11 +282,15 @@ def test_points_with_one_training_stay_together(tmp_path: Path) -> None:
         ),
         (
             BENCH + "axes:\n  low: {first: 0, last: 1.0e+300, step: 1.0e-300}",
-            f"FILE:3:3: axes.low: expands to {int(1e300) + 1} values; a sweep may have at most 1000000 points",
+            f"FILE:3:3: axes.low: expands to {int(1e300) + 1} values; a sweep may have at most 100000 points",
         ),
         (
             BENCH + "axes:\n  bits: [3, 4]\n  recentre: {values: [true], when: {bits: []}}",
             "FILE:4:37: axes.recentre.when.bits: must name at least one value (got none)",
+        ),
+        (
+            BENCH + "axes: {" + ", ".join(f"ramp.x{number}: [1]" for number in range(101)) + "}",
+            "FILE:2:7: axes: must be a mapping of 0 to 100 keys (got a mapping)",
         ),
         (BENCH + "axes: {bits: [3, 4, 3]}", "FILE:2:8: axes.bits: each value once (got 3 again)"),
         (BENCH + "seeds: [1, 2, 1]", "FILE:2:1: seeds: each value once (got 1 again)"),
@@ -324,7 +345,7 @@ def test_the_file_of_the_documentation_is_sound(tmp_path: Path) -> None:
     page = Path(__file__).parents[3] / "docs" / "sweeps.md"
     (tmp_path / "docs.yaml").write_text(page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0])
     study = Study(str(tmp_path / "docs.yaml"))
-    taox, pcm = 4 * 5 * 2 * 50 * 3 * 3, 4 * 5 * 2 * 2 * 50 * 3 * 3
+    taox, pcm = 4 * 5 * 2 * 30 * 3 * 3, 4 * 5 * 2 * 2 * 30 * 3 * 3
     assert len(study.points) == 2 * (taox + pcm)
     study.check(study.points[:20] + study.points[-20:])
 
