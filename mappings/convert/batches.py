@@ -28,7 +28,7 @@ class BatchSource:
     by_step: bool = True
 
     @classmethod
-    def of(cls, batches: Batches, size: int, *, batch_dim: int = 0, rng: Stream) -> BatchSource:
+    def of(cls, batches: Any, size: int, *, batch_dim: int = 0, rng: Stream) -> BatchSource:
         """Whole tensors are shuffled anew in every epoch and cut to ``size`` samples, lists of batches are shuffled.
 
         Other iterables are gone through again and again, in their own order. Raises InputError for anything else, for

@@ -38,8 +38,9 @@ class Checkpoint:
 
     def write(self, step: int, tensors: Mapping[str, torch.Tensor], rows: Rows) -> None:
         """Put a training after ``step`` steps in place of the one before; raises InputError where that fails."""
-        about = json.dumps({"step": step, "rows": rows, "identity": self.identity})
-        data = save({name: one.detach().cpu().contiguous().clone() for name, one in tensors.items()}, {"mho": about})
+        held = {name: one.detach().cpu().contiguous().clone() for name, one in tensors.items()}
+        about = {"step": step, "rows": rows, "identity": self.identity, "digest": digest_of(held)}
+        data = save(held, {"mho": json.dumps(about)})
         part = self.folder / f".{NAME}.part"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -68,6 +69,8 @@ class Checkpoint:
                 about = json.loads((opened.metadata() or {})["mho"])
                 tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
             step, rows, identity = int(about["step"]), list(about["rows"]), dict(about["identity"])
+            if digest_of(tensors) != about["digest"]:
+                raise ValueError("its tensors are not those that were written")
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             raise InputError(
                 f"{self.file}: must be a whole checkpoint of a training ({type(error).__name__}: {error}); delete it "
@@ -85,15 +88,18 @@ class Checkpoint:
 def network_digest(net: torch.nn.Module, chips: Mapping[str, Any]) -> str:
     """Digest of what stays as it is in training: names and shapes of parameters, values of buffers (the calibrated
     ranges among them), chips."""
+    parameters = sorted((name, tuple(one.shape), str(one.dtype)) for name, one in net.named_parameters())
+    described = repr((parameters, sorted(chips.items()), digest_of(dict(net.named_buffers()))))
+    return hashlib.sha256(described.encode()).hexdigest()[:16]
+
+
+def digest_of(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of names, shapes, types and values."""
     found = hashlib.sha256()
-    for name, parameter in sorted(net.named_parameters()):
-        found.update(repr((name, tuple(parameter.shape), parameter.dtype)).encode())
-    for name, one in sorted(net.named_buffers()):
+    for name, one in sorted(tensors.items()):
         found.update(repr((name, tuple(one.shape), one.dtype)).encode())
         found.update(one.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    for name, chip in sorted(chips.items()):
-        found.update(repr((name, chip)).encode())
-    return found.hexdigest()[:16]
+    return found.hexdigest()
 
 
 def named_state(optimiser: torch.optim.Optimizer, names: list[str]) -> Tensors:

@@ -17,7 +17,8 @@ error of its measurement,
 with the weights ``w_0`` as written (``baseline: noisy``) or in software (``exact``). Gradients pass as if nothing
 erred.
 
-Left out: what lies outside the cells (wires, drivers, front ends), the cells of a bias, defects of ``stuck_maps``.
+Left out: what lies outside the cells of the weights (wires, drivers, front ends, the middle of a ramp, which drifts
+where it is not programmed again), the cells of a bias, and the defects of ``stuck_maps``.
 """
 
 from __future__ import annotations
@@ -224,11 +225,12 @@ def unaimed(device: Device) -> Device:
 
 
 def spread_times(times_s: Sequence[float]) -> tuple[float, ...]:
-    """Times between the first and the last of these, evenly in ``log(1 s + t)``; raises InputError for none."""
-    if not times_s:
-        raise InputError("times_s: at least one time (got none)")
-    first, last = math.log1p(min(times_s)), math.log1p(max(times_s))
-    if first == last:
-        return (float(times_s[0]),)
-    inner = [math.expm1(first + (last - first) * k / (TIMES - 1)) for k in range(1, TIMES - 1)]
-    return (float(min(times_s)), *inner, float(max(times_s)))
+    """Times between the first and the last of these, evenly in ``log(1 s + t)``; raises InputError for none, and for
+    times that are negative or without end."""
+    if not times_s or not all(0.0 <= t_s < math.inf for t_s in times_s):
+        raise InputError(f"times_s: at least one time, finite and none below 0 (got {list(times_s)})")
+    first_s, last_s = float(min(times_s)), float(max(times_s))
+    if first_s == last_s:
+        return (first_s,)
+    start, step = math.log1p(first_s), (math.log1p(last_s) - math.log1p(first_s)) / (TIMES - 1)
+    return (first_s, *(math.expm1(start + step * k) for k in range(1, TIMES - 1)), last_s)
