@@ -119,6 +119,7 @@ from workloads import KeywordSpotting as KeywordSpotting
 from workloads import Result as Result
 from workloads.network.evaluate import compared as compared
 from workloads.network.evaluate import evaluate as evaluate
+from workloads.network.onnx_graph import from_onnx as from_onnx
 
 # In a stub, `import read as read_config` is private to type checkers (PEP 484); an assignment is public.
 read_config = read
