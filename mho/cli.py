@@ -1,5 +1,5 @@
-"""The command line: ``mho run``, ``sweep``, ``search``, ``report``, ``validate``, ``list``, ``show``, ``fit``,
-``cite``, ``data`` and ``schema``.
+"""The command line: ``mho run``, ``sweep``, ``search``, ``cost``, ``report``, ``validate``, ``list``, ``show``,
+``fit``, ``cite``, ``data`` and ``schema``.
 
 Results go to standard output, progress and messages to standard error; exit codes are those of ``mho.exits``. Each
 command imports what it needs when it is called: help and listings load nothing that computes.
@@ -18,6 +18,7 @@ from configs.errors import InputError
 from mho import cli_sweeps
 from mho.exits import exit_codes
 from mho.listings import LISTINGS, listing
+from mho.network import command
 from mho.options import AsJson, ComputeDevice, Experiment, File, Quiet, ReportFormat, Sets, checked_paths, path_option
 
 app = typer.Typer(
@@ -66,6 +67,10 @@ def run(
         Path | None,
         path_option(help="Your own trained network (safetensors, torch's names) in place of training."),
     ] = None,
+    module: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.py:FUNCTION", help="Network: your function that gives a torch module; it is run."),
+    ] = None,
     device: Annotated[
         ComputeDevice, typer.Option(help="Where training runs; chips are simulated on the CPU.")
     ] = ComputeDevice.cpu,
@@ -97,6 +102,7 @@ def run(
             seed=seed,
             data=data,
             weights=weights,
+            module=module,
             device=device.value,
             progress=silent if quiet else watch.progress,
         )
@@ -110,6 +116,7 @@ def run(
 
 app.command()(cli_sweeps.sweep)
 app.command()(cli_sweeps.search)
+app.command()(command.cost)
 
 
 @app.command(name="report")

@@ -46,6 +46,7 @@ def run(
     seed: int | None = None,
     data: Path | None = None,
     weights: Path | None = None,
+    module: str | None = None,
     device: str = "cpu",
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -57,10 +58,14 @@ def run(
     loaded = load_experiment(source, sets=sets, seed=seed)
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: this machine has no CUDA device that torch can use; take --device cpu")
-    work = WORKLOADS[loaded.value.kind].run
+    workload = WORKLOADS[loaded.value.kind]
+    work = workload.run
     assert work is not None
+    if module is not None and not workload.takes_module:
+        takers = ", ".join(kind for kind, each in WORKLOADS.items() if each.takes_module)
+        raise InputError(f"--module: for experiments of kind {takers} (got {loaded.value.kind})")
     data, weights = (None if path is None else user_path(path) for path in (data, weights))
-    options = RunOptions(data=data, weights=weights, device=device, progress=progress)
+    options = RunOptions(data=data, weights=weights, module=module, device=device, progress=progress)
     if output is None:
         return _metrics(loaded, work(loaded.value, options), clock)
     with RunFolder(output) as folder:

@@ -60,7 +60,7 @@ def test_a_worked_example_runs(head: str, code: str, yaml: str, registries: None
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/arrays.md", "docs/layers.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/arrays.md", "docs/layers.md", "docs/network.md"])
 def test_the_python_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     if "mho.run(" in text:

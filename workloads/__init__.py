@@ -14,6 +14,8 @@ from workloads.kws.settings import KeywordSpotting
 from workloads.kws.workload import KWS
 from workloads.lsm.settings import LiquidStateMachine
 from workloads.lsm.workload import LSM
+from workloads.network.settings import NetworkExperiment
+from workloads.network.workload import NETWORK
 from workloads.nladc import NLADC
 from workloads.result import Panel, Result
 from workloads.running import Progress, RunOptions
@@ -26,6 +28,7 @@ from workloads.zeroshot.workload import ZEROSHOT
 WORKLOADS: dict[str, Workload[Any]] = {
     "kws": KWS,
     "lsm": LSM,
+    "network": NETWORK,
     "spgemm": SPGEMM,
     "zeroshot": ZEROSHOT,
     "nladc": NLADC,
@@ -40,6 +43,7 @@ __all__ = [
     "AnySettings",
     "KeywordSpotting",
     "LiquidStateMachine",
+    "NetworkExperiment",
     "Panel",
     "Progress",
     "Result",

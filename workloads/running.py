@@ -31,6 +31,7 @@ class RunOptions:
     ----------
     data : file or folder of the user's data; else ``MHO_DATA``, the cache, the network, the embedded default
     weights : a user's network (safetensors) in place of training in software
+    module : ``FILE.py:FUNCTION``, the user's code that gives the network
     device : ``cpu`` or ``cuda``
     progress : called with the stage, and how much of how much is done
     workers : threads that share variants, chips and blocks of data; changes no figure
@@ -39,6 +40,7 @@ class RunOptions:
 
     data: Path | None = None
     weights: Path | None = None
+    module: str | None = None
     device: str = "cpu"
     progress: Progress = silent
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))

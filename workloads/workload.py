@@ -46,12 +46,14 @@ class Workload(Generic[S]):
     run : does the whole job; None for a bench, which leaves no run directory
     measure : numbers of one setting, and what single chips gave; for a bench
     data_digest : digest of the data that a run would take, found and read as the run does; empty where it makes its own
+    data_keys : settings that say which files a run reads, of which that digest is
     same_data : whether that digest is the one that a run's result carries
     independent_variants : whether variants never see each other, so that points of a sweep of one
         ``number_format`` may be variants of one run
     number_format : what is trained for the headline's chip; points of a sweep that are equal in it may share a run
     estimate : how long runs take, by a few steps of each part
     check : raises ``InputError`` for what only layers on chips show, before anything is trained
+    takes_module : whether ``--module`` may name the user's own code for the network
     cites : keys of papers behind the settings that no record among them names
     cites_prices : whether those behind the components that a run uses are among them; otherwise only a run shows which
     """
@@ -62,11 +64,13 @@ class Workload(Generic[S]):
     run: Callable[[S, RunOptions], Result] | None = None
     measure: Callable[[S], tuple[dict[str, float], dict[str, Any]]] | None = None
     data_digest: Callable[[S, Path | None], str] = lambda settings, data: ""
+    data_keys: tuple[str, ...] = ("data", "features")
     same_data: bool = False
     independent_variants: bool = False
     number_format: Callable[[S], Hashable] = lambda settings: None
     estimate: Callable[[S], Estimate] | None = None
     check: Callable[[S], None] = lambda settings: None
+    takes_module: bool = False
     cites: Callable[[S], Iterable[str]] = lambda settings: ()
     cites_prices: bool = False
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from mappings.chip import Chip
-from mappings.network.network import ProgrammedNetwork
+from mappings.network.layer import ProgrammedMatrixLayer
 from periphery.drivers.base import full_scale
 
 LEAST_GAIN = 0.5  # share of the weights below which an array is called unfit
 
 
-def wire_notes(chips: ProgrammedNetwork) -> list[str]:
+def wire_notes(layers: Mapping[str, ProgrammedMatrixLayer]) -> list[str]:
     """Sentences about the wires of every layer: what they are, what they leave of the weights on the first chip, and
     word lines that carry more current than their metal bears."""
     found: list[str] = []
-    for name, layer in chips.layers.items():
+    for name, layer in layers.items():
         chip, array = layer.mapped.chip, layer.matrix.array
         wires = chip.lines
         if wires is None or wires.ideal:

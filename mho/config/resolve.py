@@ -39,6 +39,7 @@ REFERENCES = {
     "component": "components",
     "components": "components",
     "chip": "chips",
+    "chips_by_layer": "chips",
     "technology": "technology",
     "experiment": "experiments",
 }

@@ -102,7 +102,7 @@ class Study:
         training = self.plan.training_of(point)
         if training not in self._data_of:
             config = self.template.config(point.coordinates).data
-            which = digest({key: config[key] for key in ("data", "features") if key in config})
+            which = digest({key: config[key] for key in WORKLOADS[self.kind].data_keys if key in config})
             if which not in self._recordings:
                 self._recordings[which] = data_digest(self.kind, config, self.data)
             self._data_of[training] = self._recordings[which]

@@ -26,7 +26,7 @@ def notes_of(device: Device, wires: NodeWires | OhmWires | None, rows: int = 256
     tensors = [0.3 * torch.randn(shape, generator=draw) for shape in ((128, 40), (128, 32), (128,))]
     chip = replace(CHIP, rows=rows, columns=rows // 2, weights=Weights(device=device), wires=wires)
     network = Network({"lstm": LayerNode(RecurrentLayer.from_torch("lstm", *tensors))})
-    return wire_notes(network.map(chip).program(rng=ChipStreams.of(Stream.root(0), 1)))
+    return wire_notes(network.map(chip).program(rng=ChipStreams.of(Stream.root(0), 1)).layers)
 
 
 def test_lines_by_node_have_the_capacitance_of_metal_and_access_transistor() -> None:

@@ -6,18 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 
 from devices import InputError
 from mappings.chip import CellState, Chip
-from mappings.matrix import check_columns
-from workloads.experiment import Evaluation, Experiment, Times, Variant, Variants
+from workloads.experiment import Evaluation, Experiment, Times, Variants
 from workloads.kws.augment import Augmentation
 from workloads.kws.features import MFCC
 from workloads.kws.hardware import LAYERS
 from workloads.kws.model import KeywordModel
 from workloads.kws.training import Training
 from workloads.kws.weights import class_order
+from workloads.on_chips import ChipVariant, check_times, unfit
 from workloads.recordings.clips import CLIP_SAMPLES, LABELS
 
 
@@ -66,36 +66,16 @@ class Features:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeywordVariant(Variant):
-    """One piece of hardware to compare: its chip says only what differs from the experiment's.
-
-    Parameters
-    ----------
-    chip : of this variant
-    aim : allowed loss against software, in points of accuracy, where the experiment states one
-    aim_t_s : time at which that aim counts [s]
-    """
-
-    chip: Chip
-    aim: float | None = None
-    aim_t_s: Annotated[float, Ge(0.0)] = 0.0
+class KeywordVariant(ChipVariant):
+    """One piece of hardware to compare: its chip says only what differs from the experiment's."""
 
     def __post_init__(self) -> None:
-        found: list[str] = []
-        try:
-            self.chip.check_layers()
-            check_columns(self.chip)
-        except InputError as error:
-            found += error.problems
+        found = unfit(self.chip)
         unknown = [layer for layer in self.chip.weights.stuck_maps if layer not in LAYERS]
         if unknown:
             found.append(f"weights.stuck_maps: layers are {' and '.join(LAYERS)} (got {', '.join(unknown)})")
         if found:
             raise InputError(f"chip.{problem}" for problem in found)
-
-    def times_s(self, all_s: tuple[float, ...]) -> tuple[float, ...]:
-        """The times at which its chips are read: one is enough where nothing changes."""
-        return all_s if self.chip.drifts else all_s[:1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,16 +120,7 @@ class KeywordSpotting(Experiment[KeywordVariant]):
                 f"model.readout_steps: allowed are 1 to {mfcc.frames(CLIP_SAMPLES)}, the frames of a clip at "
                 f"features.mfcc.hop_s = {mfcc.hop_s:g} s (got {steps})"
             )
-        late: dict[str, list[str]] = {}
-        for variant in self.variants:
-            for cell in variant.chip.cells:
-                for number, t_s in enumerate(self.evaluation.times_s):
-                    try:
-                        cell.check_time(t_s)
-                    except InputError as error:
-                        late.setdefault(f"evaluation.times_s[{number}]: {cell.kind}: {error}", []).append(variant.name)
-        if late:
-            raise InputError(f"{problem}; in {', '.join(dict.fromkeys(names))}" for problem, names in late.items())
+        check_times(self.variants, self.evaluation.times_s)
 
     @property
     def hop_s(self) -> float:

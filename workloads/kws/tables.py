@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from devices import SONOS
 from mappings.activity import Activity
-from mappings.chip_wires import NodeWires
 from mappings.network.network import ProgrammedNetwork
 from mappings.network.wires import wire_notes
-from mappings.network.writing import write_lines
 from mappings.priced import LayerOnChip, Priced, layers_of
 from periphery.prices.component import Component
 from periphery.prices.leakage import leakage_libraries, papers
@@ -23,9 +20,9 @@ from workloads.kws.model import KeywordNet
 from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
 from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
-from workloads.ledger import Ledger
+from workloads.on_chips import ChipLedger
 from workloads.recordings.clips import Clips
-from workloads.result import SHARE, Comparison, Quality, Result, VariantResult
+from workloads.result import SHARE, Comparison, Result
 from workloads.statistics import interval, when
 
 if TYPE_CHECKING:
@@ -35,16 +32,12 @@ FIGURES = {"accuracy": SHARE}
 
 
 @dataclass
-class KeywordTables(Ledger):
-    """``sizes``: clips in training and test; ``still``: variants that nothing changes over time.
-
-    ``weights``: how a network that the user gave was read; empty where there is none.
-    """
+class KeywordTables(ChipLedger):
+    """``sizes``: clips in training and test; ``weights``: how a network that the user gave was read, or empty."""
 
     experiment: KeywordSpotting
     clips: Clips
     sizes: tuple[int, int] = (0, 0)
-    still: list[str] = field(default_factory=list)
     weights: str = ""
 
     def given(self, how_read: str, net: KeywordNet) -> None:
@@ -135,9 +128,9 @@ class KeywordTables(Ledger):
                 if gate.ramp is not None and gate.group.function.name == "sigmoid":
                     read_voltage_rows(self, chip, gate.ramp, rng=chips.rng)
                     temperature_rows(self, name, chip, gate.group.function, rng=chips.rng)
-        self.note(*(f"{name}: {sentence}." for sentence in wire_notes(chips)))
-        self._written(variant, chips)
-        self._taken_for_granted(variant)
+        self.note(*(f"{name}: {sentence}." for sentence in wire_notes(chips.layers)))
+        self.written(variant, chips.layers)
+        self.taken_for_granted(variant)
 
     def _leakage(self, variant: KeywordVariant, layers: list[LayerOnChip], components: dict[str, Component]) -> None:
         """What the same chip leaks when its digital part is made of other libraries."""
@@ -157,43 +150,6 @@ class KeywordTables(Ledger):
                 f"{variant.name}: leakage is that of the standard-cell library {chip.leakage_library} at "
                 f"{chip.comparator.temperature_K:g} K; libraries differ by orders of magnitude (leakage.csv)."
             )
-
-    def _written(self, variant: KeywordVariant, chips: ProgrammedNetwork) -> None:
-        """What writing took, where cells are written by program-and-verify."""
-        lines = [line for layer in chips.layers.values() for line in write_lines(layer)]
-        for line in lines:
-            self.add("writes", variant=variant.name, **asdict(line))
-        if lines:
-            how, cells = variant.chip.weights, sum(line.cells for line in lines)
-            given_up = sum(line.not_converged_share * line.cells for line in lines) / cells
-            self.note(
-                f"{variant.name}: writing its {cells} cells once takes {sum(line.energy_J for line in lines):.3g} J "
-                f"and {sum(line.time_s for line in lines):.3g} s with {how.write_rows} x {how.write_columns} weights "
-                f"at once, pulses and verify reads alone; verifying gave up on {given_up:.1%} of the cells. It is in "
-                "none of the costs per inference."
-            )
-
-    def _taken_for_granted(self, variant: KeywordVariant) -> None:
-        """What a reader should know of this variant's cells and wires."""
-        chip = variant.chip
-        if not chip.drifts:
-            self.still.append(variant.name)
-        for cell in dict.fromkeys(chip.cells):
-            if cell.unknown_drift:
-                self.note(f"{variant.name}: {cell.unknown_drift}.")
-            if isinstance(cell, SONOS) and cell.v_read_V != chip.driver.v_read_V:
-                self.note(
-                    f"{variant.name}: the currents of sonos were measured at {cell.v_read_V:g} V; at "
-                    f"{chip.driver.v_read_V:g} V they are taken as proportional to the voltage (an assumption)."
-                )
-        if isinstance(chip.wires, NodeWires) and chip.lines is not None:
-            node_nm = chip.node_nm if chip.wires.node_nm is None else chip.wires.node_nm
-            self.note(
-                f"{variant.name}: wires of {node_nm:g} nm, {chip.lines.r_word_ohm:.3g} ohm and "
-                f"{chip.lines.r_bit_ohm:.3g} ohm a cell along word and bit lines: {chip.wires.source}."
-            )
-        elif chip.wires is not None and chip.wires.source:
-            self.note(f"{variant.name}: resistance of its wires: {chip.wires.source}.")
 
     def _accuracy(self, variant: str, stage: str, split: int, chip: int, t_s: float, accuracy: float) -> None:
         self.add("accuracy", variant=variant, stage=stage, split=split, chip=chip, t_s=t_s, accuracy=accuracy)
@@ -243,12 +199,7 @@ class KeywordTables(Ledger):
                 "a whole, with the mean of the last hidden states as answer. With state carried for ever it was not "
                 "measured, so the average power of mode continuous has no accuracy of its own."
             )
-        if self.still:
-            self.note(
-                f"{', '.join(self.still)} {'have' if self.still[1:] else 'has'} no drift in "
-                f"{'their' if self.still[1:] else 'its'} model (not established, or switched off): they "
-                "are read at one time, and that figure is given for all."
-            )
+        self.note_still()
         default = accuracy[accuracy.variant == self.experiment.default.name]
         more: dict[str, Any] = {"weights": self.weights} if self.weights else {}
         if self._retrains:
@@ -261,7 +212,7 @@ class KeywordTables(Ledger):
             software={"accuracy": float(accuracy[accuracy.stage == "software"].accuracy.mean())},
             quantised={"accuracy": float(default[default.stage == "quantised"].accuracy.mean())},
             stages=self._stages(),
-            variants=[self._variant(variant, accuracy) for variant in self.experiment.variants],
+            variants=[self.variant_result(variant, FIGURES, accuracy) for variant in self.experiment.variants],
             comparisons=self._comparisons(accuracy),
             labels=clips.labels,
             panels=panels,
@@ -287,27 +238,6 @@ class KeywordTables(Ledger):
             "quantised": f"{network} on an ideal chip: codes and converters, no error of cells or circuits",
             "analog": f"{network} on chips",
         }
-
-    def _variant(self, variant: KeywordVariant, accuracy: pd.DataFrame) -> VariantResult:
-        chip, rows = variant.chip, accuracy[(accuracy.variant == variant.name) & (accuracy.stage == "analog")]
-        return VariantResult(
-            name=variant.name,
-            default=variant.default,
-            device=chip.weights.device.kind,
-            ramp_device=chip.ramp.device.kind if chip.readout == "ramp" else None,
-            wires="ideal" if chip.lines is None or chip.lines.ideal else "resistive",
-            readout=chip.readout,
-            compensation=chip.compensation.mode,
-            bits=chip.bits,
-            leakage_library=chip.leakage_library,
-            temperature_K=chip.comparator.temperature_K,
-            quality=tuple(
-                Quality.of(float(t_s), int(part.chip.nunique()), {"accuracy": part.accuracy})  # type: ignore[arg-type]
-                for t_s, part in rows.groupby("t_s")
-            ),
-            cost=self.costs[variant.name],
-            cost_interval=self.intervals[variant.name],
-        )
 
     def _comparisons(self, accuracy: pd.DataFrame) -> list[Comparison]:
         """Variant minus software on the same clips, chip by chip."""

@@ -10,6 +10,7 @@ import torch
 
 from devices import InputError
 from mappings.activity import Activity
+from mappings.convert.chips import ProgrammedNetwork
 from mappings.convert.converted import ConvertedNetwork
 from workloads.statistics import interval
 
@@ -32,7 +33,7 @@ def evaluate(
     batches: Batches,
     figures: Mapping[str, Figure] | None = None,
     *,
-    chips: int = 8,
+    chips: int | ProgrammedNetwork = 8,
     times_s: Sequence[float] = (0.0,),
     seed: int = 0,
     reference: torch.nn.Module | None = None,
@@ -45,7 +46,8 @@ def evaluate(
     ----------
     batches : ``(inputs, targets)``, a list or an iterable that is gone through once; inputs a tensor or several
     figures : by name, functions of all outputs and all targets; accuracy of classes by default
-    chips, seed : how many chips, and which: the same seed gives the same ones, whatever their number
+    chips, seed : how many chips, and which: the same seed gives the same ones, whatever their number; or chips of
+        ``net`` that were programmed before
     times_s : times after programming at which the same chips are read [s]
     reference : the network in software that results are compared with; the parameters that ``net`` has by default
     activity : adds up what every layer did at the first time
@@ -88,14 +90,14 @@ def evaluate(
         net.eval()
         judged("quantised", joined([net(*x) for x, _ in data]), 0, 0.0)
         told()
-        programmed = net.program(chips, seed=seed)
+        programmed = net.program(chips, seed=seed) if isinstance(chips, int) else chips
         for number, t_s in enumerate(times_s):
             read, first, parts = programmed.at(t_s), 0, []
             for x, _ in data:
                 parts.append(read(*x, first=first, activity=activity if number == 0 else None))
                 first += read.blocks(x)
             outputs = joined(parts, dim=1)
-            for chip in range(chips):
+            for chip in range(len(programmed.rng)):
                 judged("chips", _of_chip(outputs, chip), chip, float(t_s))
             told()
     import pandas as pd

@@ -1,0 +1,234 @@
+"""A run of kind network end to end, with what it leaves behind, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+
+import mho
+from devices import InputError
+from mho.sweep.command import sweep
+
+SMALL = """
+extends: network
+name: small
+training: {epochs: 2}
+variants: [{name: superT, default: true}, {name: pcm, chip: {weights: {device: pcm}}}]
+evaluation: {chips: 2, times_s: [0, 3600], samples: 64}
+"""
+GIVEN = """
+kind: network
+name: given
+model:
+  layers: [{kind: linear, outputs: 5, function: relu}, {kind: linear, outputs: 3}]
+  weights: WEIGHTS
+data: {file: DATA}
+chip: yang2025
+variants: [{name: superT, default: true}]
+evaluation: {chips: 2}
+"""
+MODULE = """
+import torch
+
+def net():
+    torch.manual_seed(3)
+    return torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3))
+
+def pair():
+    return net(), torch.zeros(1, 6)
+
+def number():
+    return 3
+
+def broken():
+    return {}["weights"]
+"""
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """An experiment with a network and samples of the user's, classes as the network answers them in float."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 3))
+    safetensors.torch.save_file(net.state_dict(), tmp_path / "net.safetensors")
+    x = torch.rand(80, 6) * 2.0 - 1.0
+    y = net(x).argmax(-1)
+    np.savez(tmp_path / "data.npz", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
+    (tmp_path / "mine.py").write_text(MODULE)
+    file = tmp_path / "given.yaml"
+    text = GIVEN.replace("WEIGHTS", str(tmp_path / "net.safetensors")).replace("DATA", str(tmp_path / "data.npz"))
+    file.write_text(text)
+    return file
+
+
+def test_a_run_leaves_figures_over_time_costs_and_a_page(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    metrics = mho.run(str(tmp_path / "small.yaml"), output=tmp_path / "run")
+    assert metrics["data"]["name"] == "scikit-learn digits"
+    assert 0.3 < metrics["software"]["accuracy"] < 1.0
+    superT, pcm = metrics["variants"]
+    assert [q["t_s"] for q in superT["quality"]] == [0.0]
+    assert [q["t_s"] for q in pcm["quality"]] == [0.0, 3600.0]
+    lines = pd.read_csv(tmp_path / "run" / "components.csv").query("variant == 'pcm'")
+    assert pcm["cost"]["energy_J"] == pytest.approx(lines.energy_J.sum())
+    low, high = pcm["cost_interval"]["energy_J"]
+    assert low < pcm["cost"]["energy_J"] < high
+    table = pd.read_csv(tmp_path / "run" / "accuracy.csv")
+    assert table[table.stage == "analog"].groupby(["variant", "t_s"]).chip.nunique().eq(2).all()
+    over = pd.read_csv(tmp_path / "run" / "over_time.csv")
+    first = over[(over.variant == "pcm") & (over.t_s == 0)].iloc[0]
+    assert first["mean"] - first.minus_software == pytest.approx(metrics["software"]["accuracy"], abs=1e-6)
+    placed = pd.read_csv(tmp_path / "run" / "placement.csv")
+    assert placed.path.tolist() == [1, 3]
+    assert "Layers and digital calls" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_given_weights_are_not_trained_on(given: Path, tmp_path: Path) -> None:
+    before = (tmp_path / "net.safetensors").read_bytes()
+    metrics = mho.run(str(given), sets=("training={epochs: 3}",))
+    assert metrics["software"]["accuracy"] == 1.0  # what the given network answers is what was asked for
+    assert "its weights are used as they are" in metrics["weights"]
+    assert (tmp_path / "net.safetensors").read_bytes() == before
+    trained = mho.run(str(given), sets=("training={epochs: 3, tune_given_weights: true}",))
+    assert "trained on in float" in trained["weights"]
+
+
+def test_a_module_of_the_users_own(given: Path, tmp_path: Path) -> None:
+    metrics = mho.run(str(given), module=f"{tmp_path / 'mine.py'}:net")
+    assert metrics["weights"].startswith("--module: mine.py:net")
+    again = mho.run(str(given), module=f"{tmp_path / 'mine.py'}:pair")
+    assert again["software"] == metrics["software"]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("number", r"mine\.py:number: must give a torch\.nn\.Module, or a module and its inputs \(got int\)"),
+        ("broken", r"mine\.py:15: KeyError: 'weights'"),
+        ("other", r"mine\.py: has no function other"),
+    ],
+)
+def test_a_module_that_is_none(given: Path, tmp_path: Path, function: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        mho.run(str(given), module=f"{tmp_path / 'mine.py'}:{function}")
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (("model.weights=null",), "model.weights: a safetensors file, --weights, or a block training"),
+        (("model.onnx=x.onnx",), r"exactly one of onnx, layers, module \(got onnx, layers\)"),
+        (
+            ("model.layers=null", "model.weights=null", "model.module=mine"),
+            "model.module: a file and a function, as in FILE.py:function",
+        ),
+        (("figures=[accuracy, mse]",), "figures: each once, and either of classes"),
+        (("figures=[mse]",), "y_train: values of the shape of the outputs"),
+        (("data.file=null",), "data.file: an npz or safetensors file of samples, or --data, or data.digits: true"),
+        (("evaluation.batch=100",), "evaluation.batch: must be a whole number"),
+        (("digital=[nothing]",), "nothing"),
+        (("variants[0].chips_by_layer={x: hermes_core}",), r"variants\[superT\]: chips_by_layer: x: matches no layer"),
+        (("evaluation.times_s=[0, 0]",), "times_s: must rise"),
+    ],
+)
+def test_settings_that_cannot_be(given: Path, sets: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        mho.run(str(given), sets=sets)
+
+
+def test_a_wrong_setting_is_named_with_its_line(given: Path) -> None:
+    given.write_text(given.read_text().replace("data: {file:", "calibration: {percentile: 20}\ndata: {file:"))
+    with pytest.raises(InputError, match=r"given\.yaml:7:27: calibration\.percentile: must be a number from 50 to 100"):
+        mho.run(str(given))
+
+
+HARDWARE = "hardware_training={steps: 30, batch: 16, learning_rate: 0.02, checkpoint: FOLDER}"
+
+
+def test_training_for_chips_is_stated_and_goes_on_from_its_checkpoint(given: Path, tmp_path: Path) -> None:
+    how = (HARDWARE.replace("FOLDER", str(tmp_path / "kept")), "chip.bits=3")
+    metrics = mho.run(str(given), sets=how, output=tmp_path / "run")
+    assert metrics["software"]["accuracy"] == 1.0
+    assert 0.3 < metrics["retrained"]["accuracy"] <= 1.0
+    assert "trained for chips" in metrics["weights"]
+    table = pd.read_csv(tmp_path / "run" / "accuracy.csv")
+    assert set(table.stage) == {"software", "retrained", "quantised", "analog"}
+    assert (tmp_path / "kept" / "superT" / "training.safetensors").is_file()
+    again = mho.run(str(given), sets=how)  # from the last step of the checkpoint
+    assert again["variants"] == metrics["variants"]
+
+
+def test_one_network_on_chips_that_it_was_not_trained_for(given: Path, tmp_path: Path) -> None:
+    variants = "default: true}, {name: pcm, chip: {weights: {device: pcm}}}]"
+    text = given.read_text().replace("default: true}]", variants)
+    given.write_text(text + "hardware_training: {steps: 10, trained_for: default}\n")
+    mho.run(str(given), output=tmp_path / "run")
+    table = pd.read_csv(tmp_path / "run" / "accuracy.csv")
+    assert table[table.stage == "retrained"].accuracy.nunique() == 1
+    losses = pd.read_csv(tmp_path / "run" / "training_loss.csv")
+    assert set(losses.stage) == {"for superT"}
+
+
+def test_chips_by_layer(given: Path, tmp_path: Path) -> None:
+    metrics = mho.run(
+        str(given), sets=("variants[0].chips_by_layer={'2': {extends: yang2025, bits: 8}}",), output=tmp_path / "run"
+    )
+    placed = pd.read_csv(tmp_path / "run" / "placement.csv", dtype={"path": str})
+    assert placed.chip.str.contains("8 bits").tolist() == [False, True]
+    assert metrics["software"]["accuracy"] == 1.0
+
+
+def test_regression(given: Path, tmp_path: Path) -> None:
+    x = torch.rand(200, 6)
+    np.savez(tmp_path / "values.npz", x=x, y=x[:, :3] + x[:, 3:])
+    metrics = mho.run(
+        str(given),
+        data=tmp_path / "values.npz",
+        sets=("figures=[mse, mae, r2]", "training={epochs: 150, batch: 16, tune_given_weights: true}"),
+    )
+    assert metrics["data"]["train"] == 160
+    assert metrics["software"]["r2"] > 0.5
+    assert metrics["quantised"]["mse"] > metrics["software"]["mse"]
+
+
+def test_sweep_of_two_points(given: Path, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text("base: given.yaml\naxes: {chip.bits: [3, 6]}\noutputs: [accuracy, quantised_accuracy, energy_J]\n")
+    table = sweep(str(file), output=tmp_path / "out").table
+    assert table["quantised_accuracy"].iloc[1] > 0.8
+    assert table["energy_J"].iloc[1] > table["energy_J"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((4, 6)), "y": np.zeros(3, int)}, r"x and y: as many of either \(got 4 and 3\)"),
+        ({"x": np.zeros((4, 6))}, r"must hold x_train, y_train, x_test, y_test, or x and y \(got x\)"),
+        ({"x": np.full((4, 6), np.nan), "y": np.zeros(4, int)}, "x: values must be finite"),
+        ({"x": np.zeros((4, 7)), "y": np.zeros(4, int)}, r"must be \(5, 7\) \(got \(5, 6\)\); samples have sizes 7"),
+        ({"x": np.zeros((4, 6)), "y": np.full(4, 9)}, r"y_train: classes from 0 to 2"),
+        ({"x": np.zeros((4, 6)), "y": np.zeros(4)}, "y_train: classes are whole numbers"),
+        ({"x": np.array([{}] * 4), "y": np.zeros(4, int)}, "a whole npz file of numbers"),
+        ({"x": np.zeros((1, 6)), "y": np.zeros(1, int)}, "at least one sample to train on and one to test on"),
+    ],
+)
+def test_samples_that_cannot_be(given: Path, tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(InputError, match=message):
+        mho.run(str(given), data=tmp_path / "bad.npz")
+
+
+def test_weights_that_do_not_fit(given: Path, tmp_path: Path) -> None:
+    other = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3, bias=False))
+    safetensors.torch.save_file(other.state_dict(), tmp_path / "other.safetensors")
+    with pytest.raises(InputError) as refused:
+        mho.run(str(given), weights=tmp_path / "other.safetensors")
+    text = str(refused.value)
+    assert "0.weight: shape must be (5, 6) (got (4, 6))" in text
+    assert "2.bias: missing" in text
