@@ -215,8 +215,6 @@ class MappedMatrixLayer(MappedLayer):
         load = state_load(self.chip, self.state_pair_S, 2 ** (self.chip.bits - 1), range_z)
         return self.chip.design_of_ramps(load)
 
-
-
     def _ramp_lines(self) -> int:
         """Word lines of all ramps: those of the steps for each tile that a group is on, those of bias cells for each
         ramp."""
@@ -522,10 +520,10 @@ class MatrixLayerRead(LayerRead):
                 f"inputs: must be from {-top} to {top} clock periods, as driver.counts makes them (got {largest:g})"
             )
         n = shape[0 if len(shape) == least else 1]
-        if (len(noise.generators), noise.samples) != (self.chips, n):
+        if (noise.chips, noise.samples) != (self.chips, n):
             raise InputError(
                 f"noise: must be of {self.chips} chips and {n} samples, as the layer and its inputs "
-                f"(got {len(noise.generators)} chips and {noise.samples} samples)"
+                f"(got {noise.chips} chips and {noise.samples} samples)"
             )
         return self.answers(inputs, noise, activity)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -14,6 +15,7 @@ from mappings.columns import codes_of
 from mappings.matrix import PreActivation
 from mappings.network.actions import RecurrentShape
 from mappings.network.layer import MatrixLayerRead, StateRead
+from mappings.network.recurrent_fused import FusedLayer
 from periphery import LookUpConverter
 
 
@@ -28,6 +30,12 @@ class RecurrentRead(MatrixLayerRead):
     state: StateRead | None
     projection: MatrixLayerRead | None = None
 
+    @cached_property
+    def fused(self) -> FusedLayer | None:
+        """The same layer as the compiled loop runs it, or None where that does not know a part of it."""
+        known = self.projection is None and self.chip.rounding == "codes"
+        return FusedLayer.of(self.shape, self.chip, self.columns, self.state) if known else None
+
     def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
         """Run whole sequences: the hidden states of all steps, ``(chips, n, steps, outputs)`` clock periods.
 
@@ -35,6 +43,8 @@ class RecurrentRead(MatrixLayerRead):
         ``activity`` counts what the first ``activity.valid`` samples did (all of them by default), since the last block
         may be filled up.
         """
+        if self.fused is not None and (activity is None or activity.recorded is None):
+            return self.fused.run(inputs, noise, activity)
         shape, hidden = self.shape, self.shape.hidden
         n, steps = inputs.shape[-3:-1]
         fed_back = slice(shape.inputs, shape.inputs + shape.fed_back)
