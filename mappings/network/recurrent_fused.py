@@ -24,11 +24,13 @@ from mappings.network.actions import RecurrentShape
 from mappings.network.layer import StateRead
 from mappings.network.recurrent_kernel import (
     ADC_STEPS,
+    DRAWN,
     GATE_STEPS,
     GRU,
     LSTM,
     RNN,
     SAMPLES,
+    SEVERAL,
     STATE_CLOCKS,
     STATE_PULSES,
     STATE_STEPS,
@@ -88,6 +90,8 @@ class FusedLayer:
         widths = [-(-(group.last - group.first) // PANEL) * PANEL for group in columns.groups]
         starts = np.cumsum([0, *widths])
         noisy = part.array.variance_S2 is not None or bool((floor > 0.0).any())
+        bank, draws = _bank(conversions, columns.groups, starts, chips, 0, noisy=noisy)
+        back, draws = _back(chip, conversions, state, chips, draws)
         half = 2.0 ** (chip.state.bits - 1)
         layer = Layer(
             cell=CELLS[shape.cell],
@@ -95,6 +99,7 @@ class FusedLayer:
             hidden=shape.hidden,
             rows=rows,
             wide=int(starts[-1]),
+            draws=-(-draws // DRAWN) * DRAWN,
             first=np.stack([starts[:-1], starts[1:]], axis=1).astype(np.int64),
             sums=Sums(
                 _array(panels(weights)),
@@ -103,8 +108,8 @@ class FusedLayer:
                 _array(_in_panels(floor, columns.groups)[:, 0]),
                 _array(EMPTY if matrix.settled is None else matrix.settled),
             ),
-            bank=_bank(conversions, columns.groups, starts, chips, noisy=noisy),
-            back=_back(chip, conversions, state, chips),
+            bank=bank,
+            back=back,
             top=np.float32(full_scale(chip.bits)),
             per_value=np.float32(full_scale(chip.bits) / chip.driver.x_max),
             state_lsb=np.float32(chip.state.limit / half),
@@ -208,10 +213,12 @@ def _bank(
     groups: Sequence[ColumnGroup],
     starts: NDArray[np.int64],
     chips: int,
+    drawn: int,
     *,
     noisy: bool,
-) -> Bank:
-    """The converters of these groups, whose columns start in the panels at ``starts``."""
+) -> tuple[Bank, int]:
+    """The converters of these groups, whose columns start in the panels at ``starts``, and the noise numbers of a step
+    with theirs, which stand behind the ``drawn`` ones."""
     columns = [
         (int(start) + int(piece[0]) - group.first, int(start) + int(piece[-1]) + 1 - group.first, number)
         for number, (group, start) in enumerate(zip(groups, starts, strict=False))
@@ -222,11 +229,9 @@ def _bank(
     for conversion in conversions:
         if isinstance(conversion, RampConversion):
             codes = torch.arange(conversion.levels.shape[-1] + 1)
-            levels.append(
-                (conversion.table if conversion.walk_sigma is None else conversion.levels).expand(chips, -1, -1)
-            )
+            levels.append(conversion.table if conversion.walk_sigma is None else conversion.levels)
             if conversion.walk_sigma is not None:
-                walks.append(conversion.walk_sigma.expand(chips, -1, -1))
+                walks.append(conversion.walk_sigma)
             words.append(torch.zeros_like(codes))
         else:
             assert isinstance(conversion, LookUpConverter)
@@ -236,57 +241,53 @@ def _bank(
             words.append(conversion.compare_steps(word))
         values.append(conversion.values(codes))
         steps.append(codes + 1)
-    cells = -(-max((walk.shape[-1] for walk in walks), default=0) // 4) * 4
-    filled = [torch.nn.functional.pad(walk, (cells - walk.shape[-1], 0)) for walk in walks]
-    return Bank(
-        columns=np.array(columns, np.int64),
-        levels=_array(torch.cat(levels, dim=1) if levels else EMPTY.reshape(0, 0, 0)),
+    cells = max((walk.shape[-1] for walk in walks), default=0)
+    filled = [torch.nn.functional.pad(walk, (cells - walk.shape[-1], 0)).expand(chips, -1, -1) for walk in walks]
+    thresholds = levels[0].shape[-1] if levels else 0
+    tables = [
+        torch.nn.functional.pad(level, (0, -thresholds % SEVERAL), value=torch.nan).expand(chips, -1, -1)
+        for level in levels
+    ]
+    after = drawn + (int(starts[-1]) if noisy else 0)
+    bank = Bank(
+        columns=np.array(columns, np.int64).reshape(-1, 3),
+        levels=_array(torch.cat(tables, dim=1) if tables else EMPTY.reshape(0, 0, 0)),
+        thresholds=thresholds,
         walk_sigma=_array(torch.cat(filled, dim=1) if filled else EMPTY.reshape(0, 0, 0)),
         lsb=np.float32(lsb),
         half=np.float32(half),
-        values=_array(torch.stack(values)),
-        steps=torch.stack(steps).long().numpy(),
-        words=torch.stack(words).long().numpy(),
-        noisy=noisy,
+        values=_array(torch.stack(values)) if values else _array(EMPTY.reshape(0, 0)),
+        steps=torch.stack(steps).long().numpy() if steps else np.empty((0, 0), np.int64),
+        words=torch.stack(words).long().numpy() if words else np.empty((0, 0), np.int64),
+        decisions=drawn if noisy else -1,
+        walks=after if walks else -1,
     )
+    return bank, after + len(columns) * cells
 
 
-def _back(chip: Chip, conversions: Sequence[Conversion], state: StateRead | None, chips: int) -> Back:
-    """The way of an LSTM's cell states to their tanh; of another cell, nothing that is used."""
+def _back(
+    chip: Chip, conversions: Sequence[Conversion], state: StateRead | None, chips: int, drawn: int
+) -> tuple[Back, int]:
+    """The way of an LSTM's cell states to their tanh (of another cell, nothing that is used), and the noise numbers of a
+    step with its own, which stand behind the ``drawn`` ones."""
     per_clock = full_scale(chip.bits) / chip.state.drive_limit
-    if state is not None:
-        conversion, start = state.conversion, np.zeros(1, np.int64)
+    table, parts = EMPTY, [EMPTY.reshape(0, 0)] * 5
+    if state is None:
+        bank, drawn = _bank([], [], np.zeros(1, np.int64), chips, drawn, noisy=False)
+        if isinstance(last := conversions[-1], LookUpConverter):
+            half = 2 ** (chip.state.bits - 1)
+            table = last.values(last.look_up(torch.arange(-half, half) * (chip.state.limit / half)))
+    else:
+        conversion = state.conversion
         assert isinstance(conversion, RampConversion)
-        sigma2 = conversion.sigma_z**2 + conversion.hold_sigma_z**2
-        noisy = sigma2 > 0.0 or bool((state.variance > 0.0).any()) or bool((state.white > 0.0).any())
-        return Back(
-            bank=_bank([conversion], [state.group], start, chips, noisy=noisy),
-            gain=_array(state.gain[:, 0] / per_clock),
-            offset=_array(state.offset[:, 0]),
-            variance=_array(state.variance[:, 0] / per_clock**2),
-            white=_array(state.white[:, 0]),
-            shift=_array(state.group.scatter(conversion.offset_z.expand(chips, -1, -1, -1))[:, 0]),
-            sigma2=np.float32(sigma2),
-            per_clock=np.float32(per_clock),
-            table=_array(EMPTY),
-        )
-    last, table = conversions[-1], EMPTY
-    if isinstance(last, LookUpConverter):
-        half = 2 ** (chip.state.bits - 1)
-        table = last.values(last.look_up(torch.arange(-half, half) * (chip.state.limit / half)))
-    none = _array(EMPTY.reshape(0, 0))
-    bank = Bank(
-        columns=np.empty((0, 3), np.int64),
-        levels=_array(EMPTY.reshape(0, 0, 0)),
-        walk_sigma=_array(EMPTY.reshape(0, 0, 0)),
-        lsb=np.float32(0.0),
-        half=np.float32(0.0),
-        values=none,
-        steps=np.empty((0, 0), np.int64),
-        words=np.empty((0, 0), np.int64),
-        noisy=False,
-    )
-    return Back(bank, none, none, none, none, none, np.float32(0.0), np.float32(per_clock), _array(table))
+        floor = state.white + (conversion.sigma_z**2 + conversion.hold_sigma_z**2)
+        noisy = bool((state.variance > 0.0).any()) or bool((floor > 0.0).any())
+        ends = np.array([0, state.group.last])
+        bank, drawn = _bank([conversion], [state.group], ends, chips, drawn, noisy=noisy)
+        shift = state.group.scatter(conversion.offset_z.expand(chips, -1, -1, -1))
+        whole = (state.gain / per_clock, state.offset, state.variance / per_clock**2, floor, shift)
+        parts = [part[:, 0] for part in whole]
+    return Back(bank, *(_array(part) for part in parts), np.float32(per_clock), _array(table)), drawn
 
 
 def _in_panels(values: torch.Tensor, groups: Sequence[ColumnGroup]) -> torch.Tensor:

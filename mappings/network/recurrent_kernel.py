@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from mappings.counter_noise import normals
 from mappings.panel_product import product
-from periphery.ramp.crossing import COUNTED_EACH, FINENESS, build_grid, count_passed, look_up, rise
 
 LSTM, GRU, RNN = 0, 1, 2
 SAMPLES = 64  # at most, of one unit of work
-# Origins of noise within one run of a layer, and of the ramps' cells, one a ramp.
-GATES, STATE, SUPPLY, STATE_SUPPLY, CANDIDATE_SUPPLY, RAMPS, STATE_RAMPS = 0, 1, 2, 3, 4, 16, 1 << 18
-ORIGINS_BITS = 20
+SEVERAL = 8  # thresholds that are compared at a time; tables are filled up with not-a-number
+DRAWN = 64  # noise numbers are drawn in multiples of so many
+# Origins of noise within one run of a layer; and counters of what was done.
+STEP, SUPPLY, STATE_SUPPLY, CANDIDATE_SUPPLY = range(4)
+ORIGINS_BITS = 2
 GATE_STEPS, ADC_STEPS, STATE_PULSES, STATE_CLOCKS, STATE_STEPS = range(5)
 
 _f, _u = np.float32, np.uint32
@@ -34,27 +35,33 @@ _MAGIC, _FAR = _f(1.5 * 2**23), _f(2.0**21)  # adding and taking away the first 
 class Bank(NamedTuple):
     """Converters of all columns, ramps or quantisers; columns are numbered with what fills up their panels.
 
-    ``columns``: ``(ramps, 3)`` int64, first column, last, and group; ``levels``: ``(chips, ramps, thresholds)``, or of
-    size 0 where quantisers of ``lsb`` and ``half`` codes of either sign convert; ``walk_sigma``: ``(chips, ramps,
-    cells)``, cells a multiple of 4, or of size 0; ``values``, ``steps``, ``words``: ``(groups, codes)``, value of a
-    code, comparator steps counted for it, and those of an ordinary converter; ``noisy``: whether decisions are.
+    ``columns``: ``(ramps, 3)`` int64, first column, last, and group; ``levels``: ``(chips, ramps, thresholds)``, filled
+    up to a multiple of 8, or of size 0 where quantisers of ``lsb`` and ``half`` codes of either sign convert;
+    ``thresholds``: how many there are; ``walk_sigma``: ``(chips, ramps, cells)``, or of size 0; ``values``, ``steps``,
+    ``words``: ``(groups, codes)``, value of a code, comparator steps counted for it, and those of an ordinary converter;
+    ``decisions``, ``walks``: places of their noise among the numbers of a step, -1 where they have none.
     """
 
     columns: NDArray[np.int64]
     levels: NDArray[np.float32]
+    thresholds: int
     walk_sigma: NDArray[np.float32]
     lsb: np.float32
     half: np.float32
     values: NDArray[np.float32]
     steps: NDArray[np.int64]
     words: NDArray[np.int64]
-    noisy: bool
+    decisions: int
+    walks: int
 
 
 class Sums(NamedTuple):
-    """Products of all columns: ``weights``, ``variances``: ``(chips, rows * wide)`` as ``panels`` makes them, the latter
-    of width 0 without read noise; ``shift``, ``floor``: ``(chips, wide)``; ``settled``: what arrives of pulses of
-    ``-top .. top`` clock periods, or of size 0 where all of it does."""
+    """Products of all columns.
+
+    ``weights``, ``variances``: ``(chips, rows * wide)`` as ``panels`` makes them, the latter of width 0 without read
+    noise; ``shift``, ``floor``: ``(chips, wide)``; ``settled``: what arrives of pulses of ``-top .. top`` clock periods,
+    or of size 0 where all of it does.
+    """
 
     weights: NDArray[np.float32]
     variances: NDArray[np.float32]
@@ -64,31 +71,33 @@ class Sums(NamedTuple):
 
 
 class Back(NamedTuple):
-    """The way of a cell state to its tanh: ``bank`` with ``gain, offset, variance, white, shift (chips, hidden)`` of the
-    pulses ``c per_clock``; or, where ``gain`` has size 0, ``table``, tanh by code of the state. ``sigma2``: of a
-    decision."""
+    """The way of a cell state to its tanh: a ``bank`` and ``gain, offset, variance, floor, shift (chips, hidden)`` of the
+    pulses ``c per_clock``; or, where ``gain`` has size 0, ``table``, tanh by code of the state."""
 
     bank: Bank
     gain: NDArray[np.float32]
     offset: NDArray[np.float32]
     variance: NDArray[np.float32]
-    white: NDArray[np.float32]
+    floor: NDArray[np.float32]
     shift: NDArray[np.float32]
-    sigma2: np.float32
     per_clock: np.float32
     table: NDArray[np.float32]
 
 
 class Layer(NamedTuple):
-    """A recurrent layer on its chips at one time; ``first``: ``(groups, 2)``, panels' first and last column of each
-    group; ``top``: the longest pulse; ``per_value``: clock periods of an output of 1; ``state_lsb``, ``state_half``: of
-    the cell state's register; ``supply_noise``: of the read voltage [1]."""
+    """A recurrent layer on its chips at one time.
+
+    ``first``: ``(groups, 2)``, panels' first and last column of each group; ``draws``: noise numbers of a step;
+    ``top``: the longest pulse; ``per_value``: clock periods of an output of 1; ``state_lsb``, ``state_half``: of the
+    cell state's register; ``supply_noise``: of the read voltage [1].
+    """
 
     cell: int
     inputs: int
     hidden: int
     rows: int
     wide: int
+    draws: int
     first: NDArray[np.int64]
     sums: Sums
     bank: Bank
@@ -101,10 +110,12 @@ class Layer(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What is computed: ``x (chips | 1, n, steps, inputs)`` to ``y (chips, n, steps, hidden)``, clock periods;
+    """What is computed: ``x (chips | 1, n, steps, inputs)`` to ``y (chips, n, steps, hidden)``, clock periods.
+
     ``candidates``: of a GRU, the pulses of its second product, as ``y``, or of size 0; ``keys``: ``(chips, 2)``;
     ``samples``: ``(n,)``, numbers of the samples; ``read``: number of the run; ``counts``: ``(chips, n, 5)`` of what was
-    done, or of size 0."""
+    done, or of size 0.
+    """
 
     x: NDArray[np.float32]
     y: NDArray[np.float32]
@@ -122,235 +133,303 @@ def _rounded(x: Any, low: Any, high: Any) -> Any:
     return min(max((x + _MAGIC) - _MAGIC, low), high)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _see(z: Any, variance: Any, gain: Any, shift: Any, floor: Any, xi: Any, seen: Any) -> None:
-    for j in range(seen.size):
-        seen[j] = z[j] * gain + shift[j]
-    if xi.size and variance.size:
-        for j in range(seen.size):
-            seen[j] += math.sqrt(variance[j] + floor[j]) * xi[j]
-    elif xi.size:
-        for j in range(seen.size):
-            seen[j] += math.sqrt(floor[j]) * xi[j]
+# Functions of a block take arrays of n samples: a slice for every sample would count references, which threads share.
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _quantise(seen: Any, lsb: Any, half: Any, codes: Any) -> None:
-    for j in range(seen.size):
-        code = np.floor(seen[j] / lsb + _HALF)
-        codes[j] = np.int32(min(max(code, -half), half - _1) + half)
+def _drive(counts: Any, t: Any, n: int, settled: Any, top: Any, first: Any, x: Any, square: Any) -> None:
+    """What reaches the word lines from ``first`` on for pulses ``counts (n, steps, lines)``, and its square."""
+    for s in range(n):
+        for j in range(counts.shape[2]):
+            count = counts[s, t, j]
+            arrived = settled[np.int64(count + top + _HALF)] if settled.size else count
+            x[s, first + j] = arrived
+            square[s, first + j] = arrived * arrived
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _grids(bank: Any, chip: Any) -> Any:
-    """Grids of all ramps of a chip, where their thresholds are many and the same for all samples."""
-    count, ramps = bank.levels.shape[2], bank.columns.shape[0]
-    used = count > COUNTED_EACH and bank.walk_sigma.size == 0
-    below = np.empty((ramps, FINENESS * (count + 1) if used else 0), np.uint16)
-    padded = np.empty((ramps, 2 * count if used else 0), np.float32)
-    scale, most = np.empty((ramps, 3), np.float32), np.empty(ramps, np.int64)
-    bucket = np.empty(count, np.int32)
-    if used:
-        for r in range(ramps):
-            low, per_unit, top, many = build_grid(bank.levels[chip, r], FINENESS, bucket, below[r], padded[r])
-            scale[r, 0], scale[r, 1], scale[r, 2], most[r] = low, per_unit, top, many
-    return below, padded, scale, most
+def _draw(key: Any, samples: Any, step: Any, origin: Any, n: int, out: Any) -> None:
+    for s in range(n):
+        normals(key[0], key[1], samples[s], step, origin, out[s])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _convert(seen: Any, bank: Any, grids: Any, chip: Any, group: Any, counter: Any, codes: Any, scratch: Any) -> None:
-    """Codes of one sample's columns of a group; ``counter``: key, sample, step and origin of the ramps' noise."""
-    below, padded, scale, most = grids
-    walk, table, bucket = scratch
-    k0, k1, sample, step, origin = counter
-    for r in range(bank.columns.shape[0]):
-        first, last, of = bank.columns[r]
-        if of != group:
-            continue
-        here, found = seen[first:last], codes[first:last]
-        if bank.levels.size == 0:
-            _quantise(here, bank.lsb, bank.half, found)
-        elif bank.walk_sigma.size:
-            normals(k0, k1, sample, step, _u(origin + r), walk)
-            rise(bank.levels[chip, r], bank.walk_sigma[chip, r], walk, table)
-            count_passed(here, table, found)
-        elif below.shape[1]:
-            grid = (scale[r, 0], scale[r, 1], scale[r, 2], most[r])
-            look_up(here, grid, below[r], padded[r], bucket, found)
-        else:
-            count_passed(here, bank.levels[chip, r], found)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _fill(count: Any, settled: Any, top: Any, x: Any, square: Any) -> None:
-    """What reaches the word lines for pulses of so many clock periods, and its square."""
-    for j in range(count.size):
-        arrived = settled[np.int64(count[j] + top + _HALF)] if settled.size else count[j]
-        x[j] = arrived
-        square[j] = arrived * arrived
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _store(c: Any, lsb: Any, half: Any) -> None:
-    """A cell state as its register keeps it: whole steps, saturating."""
-    for j in range(c.size):
-        c[j] = _rounded(c[j] / lsb, -half, half - _1) * lsb
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _pulses(h: Any, per_value: Any, top: Any, count: Any) -> None:
-    """Pulse widths of values; the driver's range limits them."""
-    for j in range(count.size):
-        count[j] = _rounded(h[j] * per_value, -top, top)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _tanh_of_state(layer: Any, chip: Any, grids: Any, counter: Any, c: Any, out: Any, scratch: Any, did: Any) -> None:
-    """tanh of a sample's cell states: pulses into one cell pair a unit and the second ramp, or a look-up."""
-    back = layer.back
-    if back.gain.size == 0:
-        for j in range(layer.hidden):
-            out[j] = back.table[np.int64(c[j] / layer.state_lsb + layer.state_half + _HALF)]
+def _see(z: Any, columns: Any, n: int, gain: Any, shift: Any, variance: Any, floor: Any, drawn: Any, at: int) -> None:
+    """What comparators see of ``columns (first, last)``, in place; noise from ``drawn`` on ``at``, -1 where none is."""
+    first, last = columns
+    for s in range(n):
+        by = gain[s]
+        for j in range(first, last):
+            z[s, j] = z[s, j] * by + shift[j]
+    if at < 0:
         return
-    walk, table, bucket, codes, xi, seen, one = scratch
-    k0, k1, sample, step, base = counter
-    gain, offset, shift = back.gain[chip], back.offset[chip], back.shift[chip]
-    supply = _1
-    if layer.supply_noise > _0:
-        normals(k0, k1, sample, step, _u(base + STATE_SUPPLY), one)
-        supply += layer.supply_noise * one[0]
-    for j in range(layer.hidden):
-        pulse = _rounded(c[j] * back.per_clock, -layer.top, layer.top)
-        out[j] = pulse
-        seen[j] = (pulse * gain[j] + offset[j]) * supply + shift[j]
-    if back.bank.noisy:
-        normals(k0, k1, sample, step, _u(base + STATE), xi)
-        variance, white = back.variance[chip], back.white[chip]
-        for j in range(layer.hidden):
-            seen[j] += math.sqrt(out[j] * out[j] * variance[j] + white[j] + back.sigma2) * xi[j]
-    counter = (k0, k1, sample, step, _u(base + STATE_RAMPS))
-    _convert(seen, back.bank, grids, chip, 0, counter, codes, (walk, table, bucket))
-    values, steps = back.bank.values[0], back.bank.steps[0]
-    if did.size:
-        for j in range(layer.hidden):
-            did[STATE_PULSES] += out[j] != _0
-            did[STATE_CLOCKS] += np.int64(abs(out[j]))
-            did[STATE_STEPS] += steps[codes[j]]
-    for j in range(layer.hidden):
-        out[j] = values[codes[j]]
+    if variance.size:
+        for s in range(n):
+            for j in range(first, last):
+                z[s, j] += math.sqrt(variance[s, j] + floor[j]) * drawn[s, at + j]
+    else:
+        for s in range(n):
+            for j in range(first, last):
+                z[s, j] += math.sqrt(floor[j]) * drawn[s, at + j]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _quantise(seen: Any, columns: Any, n: int, lsb: Any, half: Any, codes: Any) -> None:
+    for s in range(n):
+        for j in range(columns[0], columns[1]):
+            code = np.floor(seen[s, j] / lsb + _HALF)
+            codes[s, j] = np.int32(min(max(code, -half), half - _1) + half)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _rise(levels: Any, thresholds: int, sigma: Any, n: int, drawn: Any, at: int, tables: Any) -> None:
+    """The running maximum of the ramps of ``n`` conversions, whose steps err; the last cells are the steps."""
+    first = sigma.size - thresholds
+    for s in range(n):
+        total, highest = 0.0, _f(-np.inf)
+        for k in range(sigma.size):
+            total += sigma[k] * drawn[s, at + k]
+            if k >= first:
+                highest = max(highest, levels[k - first] + _f(total))
+                tables[s, k - first] = highest
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _count(seen: Any, columns: Any, n: int, tables: Any, codes: Any) -> None:
+    """Thresholds that each column passes; ``tables``: ``(1 | n, thresholds)``, not-a-number behind the last."""
+    first, last = columns
+    each = 1 if tables.shape[0] > 1 else 0
+    for s in range(n):
+        for j in range(first, last):
+            codes[s, j] = 0
+        for k in range(0, tables.shape[1], SEVERAL):
+            a, b, c, d = tables[s * each, k], tables[s * each, k + 1], tables[s * each, k + 2], tables[s * each, k + 3]
+            e, f, g, h = (
+                tables[s * each, k + 4],
+                tables[s * each, k + 5],
+                tables[s * each, k + 6],
+                tables[s * each, k + 7],
+            )
+            for j in range(first, last):
+                z = seen[s, j]
+                low = np.int32(a <= z) + np.int32(b <= z) + np.int32(c <= z) + np.int32(d <= z)
+                high = np.int32(e <= z) + np.int32(f <= z) + np.int32(g <= z) + np.int32(h <= z)
+                codes[s, j] += np.int32(low + high)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _convert(seen: Any, bank: Any, chip: Any, group: Any, n: int, drawn: Any, codes: Any, tables: Any) -> None:
+    """Codes of a group's columns for ``n`` samples."""
+    for r in range(bank.columns.shape[0]):
+        columns = (bank.columns[r, 0], bank.columns[r, 1])
+        if bank.columns[r, 2] != group:
+            continue
+        if bank.levels.size == 0:
+            _quantise(seen, columns, n, bank.lsb, bank.half, codes)
+        elif bank.walks >= 0:
+            at = bank.walks + r * bank.walk_sigma.shape[2]
+            _rise(bank.levels[chip, r], bank.thresholds, bank.walk_sigma[chip, r], n, drawn, at, tables)
+            _count(seen, columns, n, tables, codes)
+        else:
+            _count(seen, columns, n, bank.levels[chip, r : r + 1], codes)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _look(codes: Any, columns: Any, n: int, table: Any, values: Any) -> None:
+    for s in range(n):
+        for j in range(columns[0], columns[1]):
+            values[s, j] = table[codes[s, j]]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _sum(codes: Any, columns: Any, n: int, table: Any, counts: Any, what: int) -> None:
+    for s in range(n):
+        for j in range(columns[0], columns[1]):
+            counts[s, what] += table[codes[s, j]]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _store(c: Any, n: int, lsb: Any, half: Any) -> None:
+    """Cell states as their register keeps them: whole steps, saturating."""
+    for s in range(n):
+        for j in range(c.shape[1]):
+            c[s, j] = _rounded(c[s, j] / lsb, -half, half - _1) * lsb
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _pulses(h: Any, n: int, per_value: Any, top: Any, counts: Any, t: Any) -> None:
+    """Pulse widths of values, ``counts[:, t]``; the driver's range limits them."""
+    for s in range(n):
+        for j in range(h.shape[1]):
+            counts[s, t, j] = _rounded(h[s, j] * per_value, -top, top)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _drive_state(back: Any, chip: Any, c: Any, n: int, top: Any, pulses: Any, variance: Any) -> None:
+    """Pulses of cell states and the variance of what they bring, whose mean goes to ``pulses (2, n, hidden)``, last."""
+    gain, offset, spread, floor = back.gain[chip], back.offset[chip], back.variance[chip], back.floor[chip]
+    per_clock = back.per_clock
+    for s in range(n):
+        for j in range(c.shape[1]):
+            pulse = _rounded(c[s, j] * per_clock, -top, top)
+            pulses[0, s, j] = pulse
+            pulses[1, s, j] = pulse * gain[j] + offset[j]
+            variance[s, j] = pulse * pulse * spread[j] + floor[j]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _tanh_of_state(
+    layer: Any, chip: Any, n: int, c: Any, gain: Any, drawn: Any, pulses: Any, variance: Any, found: Any, counts: Any
+) -> None:
+    """tanh of cell states, to ``pulses[0]``: pulses into one cell pair a unit and the second ramp, or a look-up."""
+    back, bank, columns = layer.back, layer.back.bank, (0, layer.hidden)
+    out = pulses[0]
+    if back.gain.size == 0:
+        for s in range(n):
+            for j in range(layer.hidden):
+                out[s, j] = back.table[np.int64(c[s, j] / layer.state_lsb + layer.state_half + _HALF)]
+        return
+    codes, tables, none = found
+    _drive_state(back, chip, c, n, layer.top, pulses, variance)
+    _see(pulses[1], columns, n, gain, back.shift[chip], variance, none, drawn, bank.decisions)
+    _convert(pulses[1], bank, chip, 0, n, drawn, codes, tables)
+    if counts.size:
+        for s in range(n):
+            for j in range(layer.hidden):
+                counts[s, STATE_PULSES] += out[s, j] != _0
+                counts[s, STATE_CLOCKS] += np.int64(abs(out[s, j]))
+        _sum(codes, columns, n, bank.steps[0], counts, STATE_STEPS)
+    _look(codes, columns, n, bank.values[0], out)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _lstm(gates: Any, other: Any, n: int, c: Any) -> None:
+    hidden = c.shape[1]
+    for s in range(n):
+        for j in range(hidden):
+            c[s, j] = gates[s, hidden + j] * c[s, j] + gates[s, j] * gates[s, other + j]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _gru(gates: Any, other: Any, n: int, c: Any) -> None:
+    hidden = c.shape[1]
+    for s in range(n):
+        for j in range(hidden):
+            update = gates[s, hidden + j]
+            c[s, j] = (_1 - update) * gates[s, other + j] + update * c[s, j]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _times(gates: Any, first: Any, n: int, values: Any, out: Any) -> None:
+    for s in range(n):
+        for j in range(out.shape[1]):
+            out[s, j] = gates[s, first + j] * values[s, j]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _supply(layer: Any, key: Any, samples: Any, t: Any, origin: Any, n: int, drawn: Any, gain: Any) -> None:
+    """Read voltage of each sample's product over that of its conversion; numbers are drawn for 64 steps."""
+    if layer.supply_noise == _0:
+        gain[:n] = _1
+        return
+    if t % DRAWN == 0:
+        _draw(key, samples, _u(t // DRAWN), origin, n, drawn)
+    for s in range(n):
+        gain[s] = _1 + layer.supply_noise * drawn[s, t % DRAWN]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def run(layer: Any, work: Any, units: Any) -> None:
     """Run ``units (units, 3)``: a chip, its first sample and its last, at most 64 apart, of ``work``."""
     hidden, rows, wide, inputs, bank, sums = layer.hidden, layer.rows, layer.wide, layer.inputs, layer.bank, layer.sums
-    fed, groups, steps = inputs + hidden, layer.first.shape[0], work.x.shape[2]
-    padded_hidden = -(-hidden // 64) * 64
-    x, square = np.empty((SAMPLES, rows), np.float32), np.empty((SAMPLES, rows), np.float32)
-    z, variance = np.empty((SAMPLES, wide), np.float32), np.empty((SAMPLES, wide), np.float32)
-    seen, xi, codes = np.empty(wide, np.float32), np.empty(wide, np.float32), np.zeros(wide, np.int32)
-    gates, one, nothing = np.empty(wide, np.float32), np.empty(4, np.float32), np.empty(0, np.float32)
-    c, h = np.empty((SAMPLES, hidden), np.float32), np.empty(hidden, np.float32)
-    kept = np.empty((SAMPLES, wide), np.float32)
-    thresholds = max(bank.levels.shape[2], layer.back.bank.levels.shape[2])
-    bucket = np.empty(max(wide, thresholds), np.int32)
-    scratch = (np.empty(bank.walk_sigma.shape[2], np.float32), np.empty(bank.levels.shape[2], np.float32), bucket)
-    state_bank = layer.back.bank
-    state_scratch = (
-        np.empty(state_bank.walk_sigma.shape[2], np.float32),
-        np.empty(state_bank.levels.shape[2], np.float32),
-        bucket,
-        np.zeros(padded_hidden, np.int32),
-        np.empty(padded_hidden, np.float32),
-        np.empty(padded_hidden, np.float32),
-        one,
-    )
-    no_counts, reset_state = np.empty(0, np.int64), np.empty(hidden, np.float32)
-    start_rows = np.zeros(rows - inputs, np.float32)
-    start_rows[hidden:] = layer.top
-    base = _u(work.read << _u(ORIGINS_BITS))
+    most = 0
     for u in range(units.shape[0]):
-        chip, start, end = units[u]
-        n = end - start
-        k0, k1 = work.keys[chip]
-        given = work.x[chip if work.x.shape[0] > 1 else 0]
+        most = max(most, units[u, 2] - units[u, 1])
+    x, square = np.empty((most, rows), np.float32), np.empty((most, rows), np.float32)
+    z, variance = np.empty((most, wide), np.float32), np.empty((most, wide), np.float32)
+    codes, gates, drawn = (
+        np.zeros((most, wide), np.int32),
+        np.empty((most, wide), np.float32),
+        np.empty((most, layer.draws), np.float32),
+    )
+    supplies, gain = np.empty((3, most, DRAWN), np.float32), np.empty(most, np.float32)
+    c, h = np.empty((most, hidden), np.float32), np.empty((most, hidden), np.float32)
+    pulses, spread = np.empty((2, most, hidden), np.float32), np.empty((most, hidden), np.float32)
+    tables = np.full((max(most, 2), bank.levels.shape[2]), np.nan, np.float32)
+    found = (
+        np.empty((most, hidden), np.int32),
+        np.full((max(most, 2), layer.back.bank.levels.shape[2]), np.nan, np.float32),
+        np.zeros(hidden, np.float32),
+    )
+    start = np.zeros((most, 1, rows - inputs), np.float32)
+    start[:, :, hidden:] = layer.top
+    reset, no_variance, no_counts = (
+        np.empty((most, 1, hidden), np.float32),
+        np.empty((0, 0), np.float32),
+        np.empty((0, 0), np.int64),
+    )
+    base = _u(work.read << _u(ORIGINS_BITS))
+    groups, passes = layer.first.shape[0], 2 if layer.cell == GRU else 1
+    other = layer.first[groups - 1, 0]
+    for u in range(units.shape[0]):
+        chip, begin, end = units[u]
+        n, key, samples = end - begin, work.keys[chip], work.samples[begin:end]
+        given, out = work.x[chip if work.x.shape[0] > 1 else 0][begin:end], work.y[chip, begin:end]
         weights, variances = sums.weights[chip], sums.variances[chip]
-        grids, state_grids = _grids(bank, chip), _grids(state_bank, chip)
-        noisy = variances.size > 0
+        shift, floor = sums.shift[chip], sums.floor[chip]
+        counts = work.counts[chip, begin:end] if work.counts.size else no_counts
         c[:n] = _0
-        for s in range(n):
-            _fill(start_rows, sums.settled, layer.top, x[s, inputs:], square[s, inputs:])
-        for t in range(steps):
-            for s in range(n):
-                _fill(given[start + s, t], sums.settled, layer.top, x[s, :inputs], square[s, :inputs])
-            for g in range(groups):
-                again = layer.cell == GRU and g == 1
-                ends = (layer.first[g, 0], layer.first[g, 1], wide)
-                product(x.reshape(-1), weights, z.reshape(-1), rows, n, ends)
-                if noisy:
-                    product(square.reshape(-1), variances, variance.reshape(-1), rows, n, ends)
-                if g < groups - 1 and layer.cell != GRU:
-                    continue
-                lowest = layer.first[g, 0] if layer.cell == GRU else 0
-                here = slice(lowest, layer.first[g, 1])
-                for s in range(n):
-                    sample, step = work.samples[start + s], _u(t)
-                    did = work.counts[chip, start + s] if work.counts.size else no_counts
-                    gain = _1
-                    if layer.supply_noise > _0:
-                        normals(k0, k1, sample, step, _u(base + (CANDIDATE_SUPPLY if again else SUPPLY)), one)
-                        gain += layer.supply_noise * one[0]
-                    if bank.noisy:
-                        # All columns are drawn at each pass: a number depends on how many there are.
-                        normals(k0, k1, sample, step, _u(base + GATES), xi)
-                    _see(
-                        z[s, here],
-                        variance[s, here] if noisy else nothing,
-                        gain,
-                        sums.shift[chip, here],
-                        sums.floor[chip, here],
-                        xi[here] if bank.noisy else nothing,
-                        seen[here],
+        _drive(start, 0, n, sums.settled, layer.top, inputs, x, square)
+        for t in range(given.shape[1]):
+            _drive(given, t, n, sums.settled, layer.top, 0, x, square)
+            if layer.draws:
+                _draw(key, samples, _u(t), _u(base + STEP), n, drawn)
+            for again in range(passes):
+                one, after = (again, again + 1) if passes > 1 else (0, groups)
+                columns = (layer.first[one, 0], layer.first[after - 1, 1])
+                product(x.reshape(-1), weights, z.reshape(-1), rows, n, (columns[0], columns[1], wide))
+                if variances.size:
+                    product(
+                        square.reshape(-1), variances, variance.reshape(-1), rows, n, (columns[0], columns[1], wide)
                     )
-                    values = kept[s] if layer.cell == GRU else gates
-                    for k in range(groups):
-                        if layer.cell == GRU and k != g:
-                            continue
-                        counter = (k0, k1, sample, step, _u(base + RAMPS))
-                        _convert(seen, bank, grids, chip, k, counter, codes, scratch)
-                        for j in range(layer.first[k, 0], layer.first[k, 1]):
-                            values[j] = bank.values[k, codes[j]]
-                        if did.size:
-                            for j in range(bank.columns.shape[0]):
-                                if bank.columns[j, 2] == k:
-                                    for i in range(bank.columns[j, 0], bank.columns[j, 1]):
-                                        did[GATE_STEPS] += bank.steps[k, codes[i]]
-                                        did[ADC_STEPS] += bank.words[k, codes[i]]
-                    out = work.y[chip, start + s, t]
-                    state = c[s]
-                    if layer.cell == LSTM:
-                        other = layer.first[1, 0]
-                        for j in range(hidden):
-                            state[j] = values[hidden + j] * state[j] + values[j] * values[other + j]
-                        _store(state, layer.state_lsb, layer.state_half)
-                        counter = (k0, k1, sample, step, base)
-                        _tanh_of_state(layer, chip, state_grids, counter, state, h, state_scratch, did)
-                        for j in range(hidden):
-                            h[j] *= values[2 * hidden + j]
-                    elif layer.cell == GRU and not again:
-                        for j in range(hidden):
-                            h[j] = values[j] * state[j]
-                        out = reset_state
-                        if work.candidates.size:
-                            out = work.candidates[chip, start + s, t]
-                    elif layer.cell == GRU:
-                        other = layer.first[1, 0]
-                        for j in range(hidden):
-                            update = values[hidden + j]
-                            state[j] = (_1 - update) * values[other + j] + update * state[j]
-                        _store(state, layer.state_lsb, layer.state_half)
-                        h[:] = state
-                    else:
-                        h[:] = values[:hidden]
-                    _pulses(h, layer.per_value, layer.top, out)
-                    _fill(out, sums.settled, layer.top, x[s, inputs:fed], square[s, inputs:fed])
+                origin = _u(base + (CANDIDATE_SUPPLY if again else SUPPLY))
+                _supply(layer, key, samples, t, origin, n, supplies[again], gain)
+                _see(
+                    z,
+                    columns,
+                    n,
+                    gain,
+                    shift,
+                    variance if variances.size else no_variance,
+                    floor,
+                    drawn,
+                    bank.decisions,
+                )
+                for group in range(one, after):
+                    columns = (layer.first[group, 0], layer.first[group, 1])
+                    _convert(z, bank, chip, group, n, drawn, codes, tables)
+                    _look(codes, columns, n, bank.values[group], gates)
+                    for r in range(bank.columns.shape[0] if counts.size else 0):
+                        if bank.columns[r, 2] == group:
+                            columns = (bank.columns[r, 0], bank.columns[r, 1])
+                            _sum(codes, columns, n, bank.steps[group], counts, GATE_STEPS)
+                            _sum(codes, columns, n, bank.words[group], counts, ADC_STEPS)
+                if passes > 1 and again == 0:
+                    _times(gates, 0, n, c, h)
+                    back, at = (work.candidates[chip, begin:end], t) if work.candidates.size else (reset, 0)
+                    _pulses(h, n, layer.per_value, layer.top, back, at)
+                    _drive(back, at, n, sums.settled, layer.top, inputs, x, square)
+            if layer.cell == LSTM:
+                _lstm(gates, other, n, c)
+                _store(c, n, layer.state_lsb, layer.state_half)
+                _supply(layer, key, samples, t, _u(base + STATE_SUPPLY), n, supplies[2], gain)
+                _tanh_of_state(layer, chip, n, c, gain, drawn, pulses, spread, found, counts)
+                _times(gates, 2 * hidden, n, pulses[0], h)
+            elif layer.cell == GRU:
+                _gru(gates, other, n, c)
+                _store(c, n, layer.state_lsb, layer.state_half)
+                h[:n] = c[:n]
+            else:
+                h[:n] = gates[:n, :hidden]
+            _pulses(h, n, layer.per_value, layer.top, out, t)
+            _drive(out, t, n, sums.settled, layer.top, inputs, x, square)
