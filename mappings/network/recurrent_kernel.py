@@ -133,7 +133,8 @@ def _rounded(x: Any, low: Any, high: Any) -> Any:
     return min(max((x + _MAGIC) - _MAGIC, low), high)
 
 
-# Functions of a block take arrays of n samples: a slice for every sample would count references, which threads share.
+# Functions of a block take arrays of n samples: to hand every sample's row of a shared array over would count references,
+# which threads would wait for. A row is cut to its columns, since numbers that may be negative do not become vectors.
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -157,28 +158,29 @@ def _draw(key: Any, samples: Any, step: Any, origin: Any, n: int, out: Any) -> N
 def _see(z: Any, columns: Any, n: int, gain: Any, shift: Any, variance: Any, floor: Any, drawn: Any, at: int) -> None:
     """What comparators see of ``columns (first, last)``, in place; noise from ``drawn`` on ``at``, -1 where none is."""
     first, last = columns
+    shift, floor = shift[first:last], floor[first:last]
     for s in range(n):
-        by = gain[s]
-        for j in range(first, last):
-            z[s, j] = z[s, j] * by + shift[j]
-    if at < 0:
-        return
-    if variance.size:
-        for s in range(n):
-            for j in range(first, last):
-                z[s, j] += math.sqrt(variance[s, j] + floor[j]) * drawn[s, at + j]
-    else:
-        for s in range(n):
-            for j in range(first, last):
-                z[s, j] += math.sqrt(floor[j]) * drawn[s, at + j]
+        by, seen = gain[s], z[s][first:last]
+        for j in range(seen.size):
+            seen[j] = seen[j] * by + shift[j]
+        if at >= 0 and variance.size:
+            xi, spread = drawn[s][at + first : at + last], variance[s][first:last]
+            for j in range(seen.size):
+                seen[j] += math.sqrt(spread[j] + floor[j]) * xi[j]
+        elif at >= 0:
+            xi = drawn[s][at + first : at + last]
+            for j in range(seen.size):
+                seen[j] += math.sqrt(floor[j]) * xi[j]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _quantise(seen: Any, columns: Any, n: int, lsb: Any, half: Any, codes: Any) -> None:
+    first, last = columns
     for s in range(n):
-        for j in range(columns[0], columns[1]):
-            code = np.floor(seen[s, j] / lsb + _HALF)
-            codes[s, j] = np.int32(min(max(code, -half), half - _1) + half)
+        z, found = seen[s][first:last], codes[s][first:last]
+        for j in range(z.size):
+            code = np.floor(z[j] / lsb + _HALF)
+            found[j] = np.int32(min(max(code, -half), half - _1) + half)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -186,9 +188,9 @@ def _rise(levels: Any, thresholds: int, sigma: Any, n: int, drawn: Any, at: int,
     """The running maximum of the ramps of ``n`` conversions, whose steps err; the last cells are the steps."""
     first = sigma.size - thresholds
     for s in range(n):
-        total, highest = 0.0, _f(-np.inf)
+        total, highest, xi = 0.0, _f(-np.inf), drawn[s][at : at + sigma.size]
         for k in range(sigma.size):
-            total += sigma[k] * drawn[s, at + k]
+            total += sigma[k] * xi[k]
             if k >= first:
                 highest = max(highest, levels[k - first] + _f(total))
                 tables[s, k - first] = highest
@@ -198,23 +200,24 @@ def _rise(levels: Any, thresholds: int, sigma: Any, n: int, drawn: Any, at: int,
 def _count(seen: Any, columns: Any, n: int, tables: Any, codes: Any) -> None:
     """Thresholds that each column passes; ``tables``: ``(1 | n, thresholds)``, not-a-number behind the last."""
     first, last = columns
-    each = 1 if tables.shape[0] > 1 else 0
     for s in range(n):
-        for j in range(first, last):
-            codes[s, j] = 0
-        for k in range(0, tables.shape[1], SEVERAL):
-            a, b, c, d = tables[s * each, k], tables[s * each, k + 1], tables[s * each, k + 2], tables[s * each, k + 3]
-            e, f, g, h = (
-                tables[s * each, k + 4],
-                tables[s * each, k + 5],
-                tables[s * each, k + 6],
-                tables[s * each, k + 7],
+        z, found, table = seen[s][first:last], codes[s][first:last], tables[s if tables.shape[0] > 1 else 0]
+        found[:] = 0
+        for k in range(0, table.size, SEVERAL):
+            a, b, c, d, e, f, g, h = (
+                table[k],
+                table[k + 1],
+                table[k + 2],
+                table[k + 3],
+                table[k + 4],
+                table[k + 5],
+                table[k + 6],
+                table[k + 7],
             )
-            for j in range(first, last):
-                z = seen[s, j]
-                low = np.int32(a <= z) + np.int32(b <= z) + np.int32(c <= z) + np.int32(d <= z)
-                high = np.int32(e <= z) + np.int32(f <= z) + np.int32(g <= z) + np.int32(h <= z)
-                codes[s, j] += np.int32(low + high)
+            for j in range(z.size):
+                low = np.int32(a <= z[j]) + np.int32(b <= z[j]) + np.int32(c <= z[j]) + np.int32(d <= z[j])
+                high = np.int32(e <= z[j]) + np.int32(f <= z[j]) + np.int32(g <= z[j]) + np.int32(h <= z[j])
+                found[j] += np.int32(low + high)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -236,9 +239,11 @@ def _convert(seen: Any, bank: Any, chip: Any, group: Any, n: int, drawn: Any, co
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _look(codes: Any, columns: Any, n: int, table: Any, values: Any) -> None:
+    first, last = columns
     for s in range(n):
-        for j in range(columns[0], columns[1]):
-            values[s, j] = table[codes[s, j]]
+        code, value = codes[s][first:last], values[s][first:last]
+        for j in range(code.size):
+            value[j] = table[code[j]]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -306,24 +311,27 @@ def _tanh_of_state(
 def _lstm(gates: Any, other: Any, n: int, c: Any) -> None:
     hidden = c.shape[1]
     for s in range(n):
+        i, f, g, state = gates[s][:hidden], gates[s][hidden : 2 * hidden], gates[s][other : other + hidden], c[s]
         for j in range(hidden):
-            c[s, j] = gates[s, hidden + j] * c[s, j] + gates[s, j] * gates[s, other + j]
+            state[j] = f[j] * state[j] + i[j] * g[j]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _gru(gates: Any, other: Any, n: int, c: Any) -> None:
     hidden = c.shape[1]
     for s in range(n):
+        update, candidate, state = gates[s][hidden : 2 * hidden], gates[s][other : other + hidden], c[s]
         for j in range(hidden):
-            update = gates[s, hidden + j]
-            c[s, j] = (_1 - update) * gates[s, other + j] + update * c[s, j]
+            state[j] = (_1 - update[j]) * candidate[j] + update[j] * state[j]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _times(gates: Any, first: Any, n: int, values: Any, out: Any) -> None:
+    hidden = out.shape[1]
     for s in range(n):
-        for j in range(out.shape[1]):
-            out[s, j] = gates[s, first + j] * values[s, j]
+        gate, value, found = gates[s][first : first + hidden], values[s], out[s]
+        for j in range(hidden):
+            found[j] = gate[j] * value[j]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
