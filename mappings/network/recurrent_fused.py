@@ -47,6 +47,7 @@ from periphery.drivers.base import full_scale
 
 CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 EMPTY = torch.empty(0)
+SHARES = 2  # of a thread, so that none waits long for another
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,13 @@ class FusedLayer:
         floor = floor * scale.square() + sigma2
         if part.front_end.offset_z is not None:
             shift = shift + part.front_end.offset_z[:, None] * scale
-        variance = EMPTY.expand(chips, 0)
+        variance, by_row = EMPTY.expand(chips, 0), EMPTY.expand(chips, 0)
         if part.array.variance_S2 is not None:
-            variance = panels(_in_panels(part.array.variance_S2 * scale.square(), columns.groups))
+            whole = _in_panels(part.array.variance_S2 * scale.square(), columns.groups)
+            by_row, by_column = whole.mean(dim=2), whole.mean(dim=1)
+            variance = by_column / by_row.mean(dim=1, keepdim=True)
+            if not torch.allclose(by_row[:, :, None] * variance[:, None], whole, rtol=1e-5, atol=0.0):
+                variance, by_row = panels(whole), EMPTY.expand(chips, 0)
         widths = [-(-(group.last - group.first) // PANEL) * PANEL for group in columns.groups]
         starts = np.cumsum([0, *widths])
         noisy = part.array.variance_S2 is not None or bool((floor > 0.0).any())
@@ -104,6 +109,7 @@ class FusedLayer:
             sums=Sums(
                 _array(panels(weights)),
                 _array(variance),
+                _array(by_row),
                 _array(_in_panels(shift, columns.groups)[:, 0]),
                 _array(_in_panels(floor, columns.groups)[:, 0]),
                 _array(EMPTY if matrix.settled is None else matrix.settled),
@@ -161,16 +167,16 @@ class FusedLayer:
 def _on_threads(layer: Layer, work: Work, chips: int, n: int) -> None:
     """Run all samples of all chips, shared out among as many threads as torch uses."""
     threads = torch.get_num_threads()
-    fair = -(-chips * n // threads)
+    fair = -(-chips * n // (SHARES * threads))
     at_once = min(SAMPLES, -(-fair // TOGETHER) * TOGETHER)
     units = np.array(
         [(chip, first, min(first + at_once, n)) for chip in range(chips) for first in range(0, n, at_once)], np.int64
     )
-    shares = [share for share in np.array_split(units, threads) if len(share)]
+    shares = [share for share in np.array_split(units, SHARES * threads if threads > 1 else 1) if len(share)]
     if len(shares) == 1:
         run(layer, work, units)
         return
-    with ThreadPoolExecutor(len(shares)) as pool:
+    with ThreadPoolExecutor(min(threads, len(shares))) as pool:
         list(pool.map(lambda share: run(layer, work, share), shares))
 
 
@@ -238,7 +244,7 @@ def _bank(
             lsb, half = 2.0 * conversion.range_z / 2.0**conversion.bits, 2.0 ** (conversion.bits - 1)
             word = (torch.arange(2**conversion.bits) - half) * lsb
             codes = conversion.look_up(word)
-            words.append(conversion.compare_steps(word))
+            words.append(conversion.compare_steps(word).flatten())
         values.append(conversion.values(codes))
         steps.append(codes + 1)
     cells = max((walk.shape[-1] for walk in walks), default=0)

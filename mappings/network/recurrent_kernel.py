@@ -59,12 +59,14 @@ class Sums(NamedTuple):
     """Products of all columns.
 
     ``weights``, ``variances``: ``(chips, rows * wide)`` as ``panels`` makes them, the latter of width 0 without read
-    noise; ``shift``, ``floor``: ``(chips, wide)``; ``settled``: what arrives of pulses of ``-top .. top`` clock periods,
+    noise; where cells of a row differ by their column alone, ``variances (chips, wide)`` by ``by_row (chips, rows)``,
+    which else has width 0; ``shift``, ``floor``: ``(chips, wide)``; ``settled``: what arrives of pulses of ``-top .. top`` clock periods,
     or of size 0 where all of it does.
     """
 
     weights: NDArray[np.float32]
     variances: NDArray[np.float32]
+    by_row: NDArray[np.float32]
     shift: NDArray[np.float32]
     floor: NDArray[np.float32]
     settled: NDArray[np.float32]
@@ -152,6 +154,18 @@ def _drive(counts: Any, t: Any, n: int, settled: Any, top: Any, first: Any, x: A
 def _draw(key: Any, samples: Any, step: Any, origin: Any, n: int, out: Any) -> None:
     for s in range(n):
         normals(key[0], key[1], samples[s], step, origin, out[s])
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _spread(square: Any, by_row: Any, by_column: Any, columns: Any, n: int, variance: Any) -> None:
+    """Variances of columns whose cells differ by row and by column alone."""
+    factor = by_column[columns[0] : columns[1]]
+    for s in range(n):
+        total, found = _0, variance[s][columns[0] : columns[1]]
+        for k in range(by_row.size):
+            total += square[s, k] * by_row[k]
+        for j in range(found.size):
+            found[j] = total * factor[j]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -384,6 +398,7 @@ def run(layer: Any, work: Any, units: Any) -> None:
         n, key, samples = end - begin, work.keys[chip], work.samples[begin:end]
         given, out = work.x[chip if work.x.shape[0] > 1 else 0][begin:end], work.y[chip, begin:end]
         weights, variances = sums.weights[chip], sums.variances[chip]
+        by_row = sums.by_row[chip]
         shift, floor = sums.shift[chip], sums.floor[chip]
         counts = work.counts[chip, begin:end] if work.counts.size else no_counts
         c[:n] = _0
@@ -396,7 +411,9 @@ def run(layer: Any, work: Any, units: Any) -> None:
                 one, after = (again, again + 1) if passes > 1 else (0, groups)
                 columns = (layer.first[one, 0], layer.first[after - 1, 1])
                 product(x.reshape(-1), weights, z.reshape(-1), rows, n, (columns[0], columns[1], wide))
-                if variances.size:
+                if by_row.size:
+                    _spread(square, by_row, variances, columns, n, variance)
+                elif variances.size:
                     product(
                         square.reshape(-1), variances, variance.reshape(-1), rows, n, (columns[0], columns[1], wide)
                     )
