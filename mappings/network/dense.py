@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -69,7 +70,7 @@ class DenseLayer(MatrixLayer):
 class MappedDense(MappedMatrixLayer):
     """Where a dense layer goes; its cells drift like those in front, whose factors its reference follows."""
 
-    @property
+    @cached_property
     def shape(self) -> DenseShape:
         """What the layer needs on the chip, in the words of the price list."""
         return self.shaped(DenseShape, inputs=self.layer.inputs, outputs=self.layer.outputs)
