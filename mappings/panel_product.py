@@ -95,3 +95,26 @@ def product(x: Any, matrix: Any, z: Any, rows: int, samples: int, columns: Any) 
             _many(x, s * rows, matrix, column * rows, z, s * wide + column, rows, wide)
         for s in range(together, samples):
             _one(x, s * rows, matrix, column * rows, z, s * wide + column, rows, wide)
+
+
+@intrinsic
+def borrowed(typing: Any, record: Any) -> Any:
+    """A record of arrays, nested ones included, whose owners are not counted while a compiled loop hands them about.
+
+    Counting takes turns among threads that share an array. The caller holds the arrays as long as the loop runs.
+    """
+
+    def free(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+        if isinstance(kind, types.Array):
+            array = context.make_array(kind)(context, builder, value)
+            array.meminfo = cgutils.get_null_value(array.meminfo.type)
+            array.parent = cgutils.get_null_value(array.parent.type)
+            return array._getvalue()
+        for place, part in enumerate(kind if isinstance(kind, types.BaseTuple) else ()):
+            value = builder.insert_value(value, free(context, builder, part, builder.extract_value(value, place)), place)
+        return value
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return free(context, builder, signature.args[0], arguments[0])
+
+    return record(record), generate

@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from mappings.counter_noise import normals
-from mappings.panel_product import product
+from mappings.panel_product import borrowed, product
 
 LSTM, GRU, RNN = 0, 1, 2
 SAMPLES = 64  # at most, of one unit of work
@@ -363,6 +363,7 @@ def _supply(layer: Any, key: Any, samples: Any, t: Any, origin: Any, n: int, dra
 @njit(nogil=True, cache=True, error_model="numpy")
 def run(layer: Any, work: Any, units: Any) -> None:
     """Run ``units (units, 3)``: a chip, its first sample and its last, at most 64 apart, of ``work``."""
+    layer, work = borrowed(layer), borrowed(work)
     hidden, rows, wide, inputs, bank, sums = layer.hidden, layer.rows, layer.wide, layer.inputs, layer.bank, layer.sums
     most = 0
     for u in range(units.shape[0]):

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
@@ -280,6 +281,7 @@ class FrontEnd(ABC):
         return high
 
 
+@cache
 def A_VT_law(node_nm: float) -> float:
     """Threshold matching of a pair by node [V um], an estimate: a power of the node through two points.
 
