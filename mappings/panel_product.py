@@ -48,10 +48,8 @@ def _tile(vectors: int) -> Any:
                 return place
 
             kinds = signature.args
-            sums = [
-                [cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in range(ACROSS)]
-                for _ in range(vectors)
-            ]
+            zero, place_for = ir.Constant(vector, None), cgutils.alloca_once_value
+            sums = [[place_for(builder, zero) for _ in range(ACROSS)] for _ in range(vectors)]  # type: ignore[no-untyped-call]
             with cgutils.for_range(builder, rows) as loop:
                 row = builder.mul(loop.index, ir.Constant(index, PANEL))
                 weights = []
@@ -97,8 +95,7 @@ def product(x: Any, matrix: Any, z: Any, rows: int, samples: int, columns: Any) 
             _one(x, s * rows, matrix, column * rows, z, s * wide + column, rows, wide)
 
 
-@intrinsic
-def borrowed(typing: Any, record: Any) -> Any:
+def _borrowed(typing: Any, record: Any) -> Any:
     """A record of arrays, nested ones included, whose owners are not counted while a compiled loop hands them about.
 
     Counting takes turns among threads that share an array. The caller holds the arrays as long as the loop runs.
@@ -107,14 +104,19 @@ def borrowed(typing: Any, record: Any) -> Any:
     def free(context: Any, builder: Any, kind: Any, value: Any) -> Any:
         if isinstance(kind, types.Array):
             array = context.make_array(kind)(context, builder, value)
-            array.meminfo = cgutils.get_null_value(array.meminfo.type)
-            array.parent = cgutils.get_null_value(array.parent.type)
+            array.meminfo = ir.Constant(array.meminfo.type, None)
+            array.parent = ir.Constant(array.parent.type, None)
             return array._getvalue()
-        for place, part in enumerate(kind if isinstance(kind, types.BaseTuple) else ()):
-            value = builder.insert_value(value, free(context, builder, part, builder.extract_value(value, place)), place)
+        parts: Any = kind if isinstance(kind, types.BaseTuple) else ()
+        for place, part in enumerate(parts):
+            one = free(context, builder, part, builder.extract_value(value, place))
+            value = builder.insert_value(value, one, place)
         return value
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return free(context, builder, signature.args[0], arguments[0])
 
     return record(record), generate
+
+
+borrowed: Any = intrinsic(_borrowed)

@@ -274,8 +274,8 @@ def _bank(
 def _back(
     chip: Chip, conversions: Sequence[Conversion], state: StateRead | None, chips: int, drawn: int
 ) -> tuple[Back, int]:
-    """The way of an LSTM's cell states to their tanh (of another cell, nothing that is used), and the noise numbers of a
-    step with its own, which stand behind the ``drawn`` ones."""
+    """The way of an LSTM's cell states to their tanh (of another cell, nothing that is used), and the noise numbers
+    of a step with its own, which stand behind the ``drawn`` ones."""
     per_clock = full_scale(chip.bits) / chip.state.drive_limit
     table, parts = EMPTY, [EMPTY.reshape(0, 0)] * 5
     if state is None:
@@ -286,14 +286,15 @@ def _back(
     else:
         conversion = state.conversion
         assert isinstance(conversion, RampConversion)
-        floor = state.white + (conversion.sigma_z**2 + conversion.hold_sigma_z**2)
-        noisy = bool((state.variance > 0.0).any()) or bool((floor > 0.0).any())
+        least = state.white + (conversion.sigma_z**2 + conversion.hold_sigma_z**2)
+        noisy = bool((state.variance > 0.0).any()) or bool((least > 0.0).any())
         ends = np.array([0, state.group.last])
         bank, drawn = _bank([conversion], [state.group], ends, chips, drawn, noisy=noisy)
-        shift = state.group.scatter(conversion.offset_z.expand(chips, -1, -1, -1))
-        whole = (state.gain / per_clock, state.offset, state.variance / per_clock**2, floor, shift)
+        moved = state.group.scatter(conversion.offset_z.expand(chips, -1, -1, -1))
+        whole = (state.gain / per_clock, state.offset, state.variance / per_clock**2, least, moved)
         parts = [part[:, 0] for part in whole]
-    return Back(bank, *(_array(part) for part in parts), np.float32(per_clock), _array(table)), drawn
+    gain, offset, variance, floor, shift = (_array(part) for part in parts)
+    return Back(bank, gain, offset, variance, floor, shift, np.float32(per_clock), _array(table)), drawn
 
 
 def _in_panels(values: torch.Tensor, groups: Sequence[ColumnGroup]) -> torch.Tensor:

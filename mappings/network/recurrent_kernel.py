@@ -38,8 +38,8 @@ class Bank(NamedTuple):
     ``columns``: ``(ramps, 3)`` int64, first column, last, and group; ``levels``: ``(chips, ramps, thresholds)``, filled
     up to a multiple of 8, or of size 0 where quantisers of ``lsb`` and ``half`` codes of either sign convert;
     ``thresholds``: how many there are; ``walk_sigma``: ``(chips, ramps, cells)``, or of size 0; ``values``, ``steps``,
-    ``words``: ``(groups, codes)``, value of a code, comparator steps counted for it, and those of an ordinary converter;
-    ``decisions``, ``walks``: places of their noise among the numbers of a step, -1 where they have none.
+    ``words``: ``(groups, codes)``, value of a code, comparator steps counted for it, and those of an ordinary
+    converter; ``decisions``, ``walks``: places of their noise among the numbers of a step, -1 where they have none.
     """
 
     columns: NDArray[np.int64]
@@ -59,9 +59,9 @@ class Sums(NamedTuple):
     """Products of all columns.
 
     ``weights``, ``variances``: ``(chips, rows * wide)`` as ``panels`` makes them, the latter of width 0 without read
-    noise; where cells of a row differ by their column alone, ``variances (chips, wide)`` by ``by_row (chips, rows)``,
-    which else has width 0; ``shift``, ``floor``: ``(chips, wide)``; ``settled``: what arrives of pulses of ``-top .. top`` clock periods,
-    or of size 0 where all of it does.
+    noise. Where cells differ by row and by column alone, ``variances`` is ``(chips, wide)``, times ``by_row (chips,
+    rows)``, which else has width 0. ``shift``, ``floor``: ``(chips, wide)``; ``settled``: what arrives of pulses of
+    ``-top .. top`` clock periods, or of size 0 where all of it does.
     """
 
     weights: NDArray[np.float32]
@@ -73,8 +73,8 @@ class Sums(NamedTuple):
 
 
 class Back(NamedTuple):
-    """The way of a cell state to its tanh: a ``bank`` and ``gain, offset, variance, floor, shift (chips, hidden)`` of the
-    pulses ``c per_clock``; or, where ``gain`` has size 0, ``table``, tanh by code of the state."""
+    """The way of a cell state to its tanh: a ``bank`` and ``gain, offset, variance, floor, shift (chips, hidden)`` of
+    the pulses ``c per_clock``; or, where ``gain`` has size 0, ``table``, tanh by code of the state."""
 
     bank: Bank
     gain: NDArray[np.float32]
@@ -115,8 +115,8 @@ class Work(NamedTuple):
     """What is computed: ``x (chips | 1, n, steps, inputs)`` to ``y (chips, n, steps, hidden)``, clock periods.
 
     ``candidates``: of a GRU, the pulses of its second product, as ``y``, or of size 0; ``keys``: ``(chips, 2)``;
-    ``samples``: ``(n,)``, numbers of the samples; ``read``: number of the run; ``counts``: ``(chips, n, 5)`` of what was
-    done, or of size 0.
+    ``samples``: ``(n,)``, numbers of the samples; ``read``: number of the run; ``counts``: ``(chips, n, 5)`` of what
+    was done, or of size 0.
     """
 
     x: NDArray[np.float32]
@@ -135,8 +135,8 @@ def _rounded(x: Any, low: Any, high: Any) -> Any:
     return min(max((x + _MAGIC) - _MAGIC, low), high)
 
 
-# Functions of a block take arrays of n samples: to hand every sample's row of a shared array over would count references,
-# which threads would wait for. A row is cut to its columns, since numbers that may be negative do not become vectors.
+# Functions of a block take arrays of n samples, since a row that is handed over counts its references. A row is cut to
+# its columns, since numbers that may be negative do not become vectors.
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

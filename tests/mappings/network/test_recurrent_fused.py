@@ -9,12 +9,12 @@ import torch
 
 from devices import PCM, BlockNoise, ChipStreams, Stream, SuperT, TaOx
 from mappings.activity import Activity
-from mappings.chip import CellState, Chip, Compensation, ConventionalADC, Weights
+from mappings.chip import CellState, Chip, Compensation, Weights
 from mappings.network.actions import Cell
 from mappings.network.recurrent import TORCH_ORDER, RecurrentLayer
 from mappings.network.recurrent_run import RecurrentRead
 from mappings.panel_product import PANEL, panels, product
-from periphery import AmplitudeDAC, Comparator, PWMDriver, RampColumn
+from periphery import AmplitudeDAC, Comparator, ConventionalADC, PWMDriver, RampColumn
 
 INPUTS, HIDDEN, STEPS, SAMPLES, CHIPS, DAY_S = 11, 21, 7, 20, 3, 86400.0
 NOISY = PCM(read_noise_S=0.2e-6)
@@ -134,8 +134,10 @@ def test_read_noise_that_follows_the_conductance_takes_a_product_and_equal_noise
     equal = read_of("lstm", NOISES["pcm, ramps that err"]).fused
     chip = replace(NOISES["pcm, ramps that err"], weights=Weights(device=SuperT()))
     follows = read_of("lstm", chip).fused
-    assert equal is not None and follows is not None
-    assert equal.layer.sums.by_row.size and equal.layer.sums.variances.shape[1] == equal.layer.wide
+    assert equal is not None
+    assert follows is not None
+    assert equal.layer.sums.by_row.size
+    assert equal.layer.sums.variances.shape[1] == equal.layer.wide
     assert not follows.layer.sums.by_row.size
     assert follows.layer.sums.variances.shape == follows.layer.sums.weights.shape
 
