@@ -59,10 +59,11 @@ class MappedFrontEnd:
         """
         scale, tile_of = 1.0 / full_scale, tile_of_column
         tiles = torch.zeros(int(tile_of.max()) + 1).scatter_reduce(0, tile_of, scale, "mean", include_self=False)
-        found = {
-            size: front_end.design(replace(load, charge_per_z_C=load.charge_per_z_C * size))
-            for size in set(tiles.tolist())
-        }
+        found: dict[float, FrontEndDesign] = {}
+        near_A = None
+        for size in sorted(set(tiles.tolist())):
+            found[size] = front_end.design(replace(load, charge_per_z_C=load.charge_per_z_C * size), near_A)
+            near_A = found[size].bias_A
         designs = tuple(found[size] for size in tiles.tolist())
         return cls(designs, tile_of, scale / tiles[tile_of], row_tiles, parts, planes, referred, weight)
 

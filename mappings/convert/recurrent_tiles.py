@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import torch
@@ -140,6 +140,7 @@ class TileRecurrent(TileModule):
         rng: ChipStreams,
         block: int,
         activity: Sequence[Activity | None],
+        used: Set[int] = frozenset(),
     ) -> Any:
         """States of all steps and the last ones, ``(chips, ...)``."""
         (read,), (did,), (x, *start, lengths) = reads, activity, values
@@ -150,7 +151,7 @@ class TileRecurrent(TileModule):
         noise = BlockNoise(rng, [block], x.shape[1])
         inputs = self.counts(x.float())
         read.check(inputs, noise)
-        states, h, c = read.sequence(inputs, noise, did, start=start, lengths=ends)
+        states, h, c = read.sequence(inputs, noise, did, start=start, lengths=ends, cell_state=2 in used)
         words = self.state_words(self.chip)
         found = [states * words.lsb, h * words.lsb, c]
         return tuple(one.to(x.dtype) for one in (found if self.cell == "lstm" else found[:2]))

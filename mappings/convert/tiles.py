@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -194,9 +194,10 @@ class TileModule(torch.nn.Module):
         rng: ChipStreams,
         block: int,
         activity: Sequence[Activity | None],
+        used: Set[int] = frozenset(),
     ) -> Any:
         """Outputs ``(chips, ...)`` of the layer's chips for values ``(chips | 1, ...)``; ``rng``, ``block``: name the
-        stream of read noise."""
+        stream of read noise; ``used``: which of several outputs anything takes."""
 
 
 class TileProduct(TileModule):
@@ -399,6 +400,7 @@ class TileLinear(TileProduct):
         rng: ChipStreams,
         block: int,
         activity: Sequence[Activity | None],
+        used: Set[int] = frozenset(),
     ) -> torch.Tensor:
         """Outputs of the layer's chips."""
         (x,), (read,), (did,) = values, reads, activity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -15,6 +16,7 @@ from mappings.columns import codes_of
 from mappings.matrix import PreActivation
 from mappings.network.actions import RecurrentShape
 from mappings.network.layer import MatrixLayerRead, StateRead
+from mappings.network.recurrent_fused import CELLS, FusedLayer
 from periphery import TANH, LookUpConverter
 
 
@@ -29,6 +31,12 @@ class RecurrentRead(MatrixLayerRead):
     state: StateRead | None
     projection: MatrixLayerRead | None = None
 
+    @cached_property
+    def fused(self) -> FusedLayer | None:
+        """The same layer as the compiled loop runs it, or None where that does not know a part of it."""
+        known = self.projection is None and self.chip.rounding == "codes" and self.shape.cell in CELLS
+        return FusedLayer.of(self.shape, self.chip, self.columns, self.state) if known else None
+
     def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
         """Run whole sequences from states of zero: the states of all steps, ``(chips, n, steps, outputs)`` clock
         periods.
@@ -37,7 +45,7 @@ class RecurrentRead(MatrixLayerRead):
         ``activity`` counts what the first ``activity.valid`` samples did (all of them by default), since the last block
         may be filled up.
         """
-        return self.sequence(inputs, noise, activity)[0]
+        return self.sequence(inputs, noise, activity, cell_state=False)[0]
 
     def sequence(
         self,
@@ -47,13 +55,21 @@ class RecurrentRead(MatrixLayerRead):
         *,
         start: Sequence[torch.Tensor | None] = (),
         lengths: torch.Tensor | None = None,
+        cell_state: bool = True,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """States of all steps ``(chips, n, steps, outputs)`` in clock periods, the last one, and the last cell state.
 
         ``start``: the first state and cell state, values ``(chips | 1, n, ...)``, None for zero; ``lengths (n,)``: of
         sequences that end earlier: behind its end a sequence keeps its state, and its outputs are zero. The circuits
-        work on until the longest one has ended, and ``activity`` counts that.
+        work on until the longest one has ended, and ``activity`` counts that. Without ``cell_state`` the last cell state
+        may be left out (zeros), where the compiled loop is faster.
         """
+        plain = lengths is None and all(one is None for one in start)
+        counted = activity is None or activity.recorded is None
+        if plain and counted and self.fused is not None and not (cell_state and self.shape.cell == "lstm"):
+            states = self.fused.run(inputs, noise, activity)
+            last = states[:, :, -1]
+            return states, last, torch.zeros_like(last)
         shape, hidden = self.shape, self.shape.hidden
         n, steps = inputs.shape[-3:-1]
         h0, c0 = (*start, None, None)[:2]
