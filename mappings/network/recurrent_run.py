@@ -61,8 +61,8 @@ class RecurrentRead(MatrixLayerRead):
 
         ``start``: the first state and cell state, values ``(chips | 1, n, ...)``, None for zero; ``lengths (n,)``: of
         sequences that end earlier: behind its end a sequence keeps its state, and its outputs are zero. The circuits
-        work on until the longest one has ended, and ``activity`` counts that. Without ``cell_state`` the last cell state
-        may be left out (zeros), where the compiled loop is faster.
+        work on until the longest one has ended, and ``activity`` counts that. Without ``cell_state`` the last cell
+        state may be left out (zeros), where the compiled loop is faster.
         """
         plain = lengths is None and all(one is None for one in start)
         counted = activity is None or activity.recorded is None
