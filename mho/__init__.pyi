@@ -54,6 +54,8 @@ from mappings.chip import OutputConverter as OutputConverter
 from mappings.chip import Weights as Weights
 from mappings.chip_wires import NodeWires as NodeWires
 from mappings.convert.converted import ConvertedNetwork as ConvertedNetwork
+from mappings.convert.training import HardwareTraining as HardwareTraining
+from mappings.convert.training import train_for_hardware as train_for_hardware
 from mappings.cost import price as price
 from mappings.cost import summarise as summarise
 from mappings.network.dense import DenseLayer as DenseLayer
@@ -119,6 +121,7 @@ from workloads import KeywordSpotting as KeywordSpotting
 from workloads import Result as Result
 from workloads.network.evaluate import compared as compared
 from workloads.network.evaluate import evaluate as evaluate
+from workloads.network.onnx_graph import from_onnx as from_onnx
 
 # In a stub, `import read as read_config` is private to type checkers (PEP 484); an assignment is public.
 read_config = read

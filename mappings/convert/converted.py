@@ -7,6 +7,7 @@ One object answers for the network in its four forms: in software (as the module
 from __future__ import annotations
 
 import contextlib
+import copy
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -135,8 +136,13 @@ class ConvertedNetwork(torch.nn.Module):
 
     def on(self, chip: Chip | Mapping[str, Chip]) -> ConvertedNetwork:
         """The same network, its parameters shared, on another chip or others: ranges in front stay as calibrated."""
-        chips = chips_of(self.tiles, chip)
-        return ConvertedNetwork(replace(self.graph, chips=chips), self.patterns)
+        chips, module, tiles = chips_of(self.tiles, chip), copy.copy(self.module), dict[str, TileModule]()
+        for name, tile in self.tiles.items():
+            tiles[name] = copy.copy(tile)
+            tiles[name].chip = chips[name]
+            module.add_submodule(tile.target, tiles[name])
+        traced = replace(self.graph.traced, graph=module)
+        return ConvertedNetwork(Graph(traced, tiles, chips), self.patterns)
 
     def idealised(self) -> ConvertedNetwork:
         """The same network on chips of the same formats without any error: what rounding alone costs."""

@@ -214,3 +214,19 @@ def test_the_samples_of_a_block_and_chips_beside_move_no_bit():
     read = net.program(2, seed=1).at(0.0)
     parts = torch.cat([read(x[:128]), read(x[128:], first=2)], dim=1)
     assert torch.equal(whole[:2], parts)
+
+
+def test_a_network_on_other_chips_shares_its_weights_and_has_their_formats():
+    torch.manual_seed(0)
+    x = torch.randn(9, 6)
+    net = convert(nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 2)), "hermes_core", example=x)
+    other = net.on(read("yang2025", Chip, folder="chips").value)
+    again = convert(nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 2)), "yang2025", example=x)
+    again.load_state_dict(net.state_dict())
+    before = net(x)
+    assert torch.equal(other(x), again(x))
+    assert not torch.equal(other(x), before)
+    assert torch.equal(net(x), before)
+    with torch.no_grad():
+        net.tiles["0"].weight.zero_()
+    assert float(other.tiles["0"].weight.detach().abs().max()) == 0.0

@@ -480,7 +480,9 @@ def test_other_tasks_report_their_own_metric(broken: Path) -> None:
     table.to_csv(broken / "accuracy.csv", index=False)
     page = report.html(broken)
     assert "<h2>Relative error over time</h2>" in page
-    assert long_table([report.load_run(broken)]).query("kind == 'quality'")["name"].unique().tolist() == ["relative_error"]
+    assert long_table([report.load_run(broken)]).query("kind == 'quality'")["name"].unique().tolist() == [
+        "relative_error"
+    ]
 
 
 def test_a_keyword_run_stands_beside_published_chips_with_the_mode_of_its_figures(tmp_path: Path) -> None:
