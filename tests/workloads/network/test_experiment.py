@@ -71,6 +71,7 @@ def test_a_run_leaves_figures_over_time_costs_and_a_page(tmp_path: Path) -> None
     (tmp_path / "small.yaml").write_text(SMALL)
     metrics = mho.run(str(tmp_path / "small.yaml"), output=tmp_path / "run")
     assert metrics["data"]["name"] == "scikit-learn digits"
+    assert (metrics["data"]["train"], metrics["data"]["test"]) == (1438, 64)
     assert 0.3 < metrics["software"]["accuracy"] < 1.0
     superT, pcm = metrics["variants"]
     assert [q["t_s"] for q in superT["quality"]] == [0.0]
