@@ -44,7 +44,7 @@ class RecurrentRead(MatrixLayerRead):
         may be filled up.
         """
         if self.fused is not None and (activity is None or activity.recorded is None):
-            return self.fused.run(inputs, noise, activity)
+            return self.fused.run(inputs, noise, activity)[0]
         shape, hidden = self.shape, self.shape.hidden
         n, steps = inputs.shape[-3:-1]
         fed_back = slice(shape.inputs, shape.inputs + shape.fed_back)
