@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from devices import PCM, BlockNoise, ChipStreams, PCMHermes2, Stream, TaOx
+from devices import PCM, BlockNoise, ChipStreams, Stream, SuperT, TaOx
 from mappings.chip import Chip, Weights
 from mappings.network.aware import Aware
 from mappings.network.recurrent import RecurrentLayer
@@ -79,9 +79,9 @@ def test_evaluation_on_chips(name: str, side_by_side: SideBySide) -> None:
     assert row["ratio"] > 0
 
 
-@pytest.mark.parametrize("device", [READ_NOISY_PCM, PCMHermes2()], ids=["pcm", "pcm_hermes_2"])
+@pytest.mark.parametrize("device", [READ_NOISY_PCM, SuperT()], ids=["pcm", "rram_superT"])
 @pytest.mark.parametrize("chips", [1, CHIPS])
-def test_larger_layer_with_fresh_noise(chips: int, device: PCM | PCMHermes2, side_by_side: SideBySide) -> None:
+def test_larger_layer_with_fresh_noise(chips: int, device: PCM | SuperT, side_by_side: SideBySide) -> None:
     """Read noise of one size for all cells, and one that follows their conductance: that takes a second product."""
     chip = Chip(weights=Weights(device=device), ramp=RampColumn(device=device))
     lstm, weights, x = lstm_and_clips(LARGER_BATCH, LARGER, LARGER_STEPS)

@@ -45,7 +45,7 @@ from mappings.panel_product import PANEL, TOGETHER, panels
 from periphery import LookUpConverter, RampConversion
 from periphery.drivers.base import full_scale
 
-CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
+CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN, "rnn_relu": RNN}
 EMPTY = torch.empty(0)
 SHARES = 2  # of a thread, so that none waits long for another
 
@@ -69,6 +69,7 @@ class FusedLayer:
         part, known = matrix.parts[0], [*conversions, *([] if state is None else [state.conversion])]
         if (
             len(matrix.parts) > 1
+            or shape.cell not in CELLS
             or not (matrix.driver.exact and matrix.driver.pulse_widths)
             or matrix.driver.digital_accumulation
             or part.range != 1.0
@@ -124,29 +125,53 @@ class FusedLayer:
         )
         return cls(layer, columns, chips)
 
-    def run(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
-        """Hidden states ``(chips, n, steps, hidden)`` for inputs and noise as ``RecurrentRead.answers`` takes them."""
+    def run(
+        self,
+        inputs: torch.Tensor,
+        noise: BlockNoise,
+        activity: Activity | None,
+        h: torch.Tensor | None = None,
+        c: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """States ``(chips, n, steps, hidden)`` in clock periods, and the last stored one ``(chips, n, hidden)``,
+        for inputs and noise as ``RecurrentRead.answers`` takes them.
+
+        ``h``: the hidden state before the first step in clock periods, ``c``: the stored one as its register keeps it,
+        ``(chips | 1, n, hidden)`` each, zero by default.
+        """
         x = inputs if inputs.dim() == 4 else inputs[None]
         layer, (_, n, steps, _) = self.layer, x.shape
         valid = n if activity is None or activity.valid is None else activity.valid
         states = torch.empty((self.chips, n, steps, layer.hidden))
+        size = (self.chips, n, layer.hidden)
+        state = torch.zeros(size) if c is None else c.float().expand(size).clone()
+        start = torch.full((self.chips, n, 1, layer.rows - layer.inputs), float(layer.top))
+        start[:, :, 0, : layer.hidden] = 0.0 if h is None else h.float()
         second = torch.empty_like(states if activity is not None and layer.cell == GRU else EMPTY.reshape(0, 0, 0, 0))
         did = np.zeros((self.chips, n, 5) if activity is not None else (0, 0, 0), np.int64)
         work = Work(
-            _array(x), states.numpy(), second.numpy(), noise.keys, noise.numbers, np.uint32(noise.next_run()), did
+            _array(x),
+            states.numpy(),
+            start.numpy(),
+            state.numpy(),
+            second.numpy(),
+            noise.keys,
+            noise.numbers,
+            np.uint32(noise.next_run()),
+            did,
         )
         _on_threads(layer, work, self.chips, n)
         if activity is not None:
             self._count(activity, work, torch.from_numpy(did)[:, :valid], valid)
-        return states
+        return states, state
 
     def _count(self, activity: Activity, work: Work, did: torch.Tensor, valid: int) -> None:
         """Add what was done for the samples that count."""
         layer, matrix = self.layer, self.columns.matrix
         x, states = torch.from_numpy(work.x)[:, :valid], torch.from_numpy(work.y)[:, :valid]
-        counts = torch.zeros((self.chips, valid, layer.rows))
+        counts = torch.empty((self.chips, valid, layer.rows))
         fed_back = slice(layer.inputs, layer.inputs + layer.hidden)
-        counts[..., fed_back.stop :] = float(layer.top)
+        counts[..., layer.inputs :] = torch.from_numpy(work.start)[:, :valid, 0]
         for t in range(x.shape[2]):
             counts[..., : layer.inputs] = x[:, :, t]
             activity.drive(counts, matrix.driver, matrix.bits)

@@ -114,6 +114,8 @@ class Layer(NamedTuple):
 class Work(NamedTuple):
     """What is computed: ``x (chips | 1, n, steps, inputs)`` to ``y (chips, n, steps, hidden)``, clock periods.
 
+    ``start (chips, n, 1, hidden + bias rows)``: pulses of the rows behind the inputs before the first step; ``state
+    (chips, n, hidden)``: stored states before it, and in the end behind the last step;
     ``candidates``: of a GRU, the pulses of its second product, as ``y``, or of size 0; ``keys``: ``(chips, 2)``;
     ``samples``: ``(n,)``, numbers of the samples; ``read``: number of the run; ``counts``: ``(chips, n, 5)`` of what
     was done, or of size 0.
@@ -121,6 +123,8 @@ class Work(NamedTuple):
 
     x: NDArray[np.float32]
     y: NDArray[np.float32]
+    start: NDArray[np.float32]
+    state: NDArray[np.float32]
     candidates: NDArray[np.float32]
     keys: NDArray[np.uint32]
     samples: NDArray[np.uint32]
@@ -384,8 +388,6 @@ def run(layer: Any, work: Any, units: Any) -> None:
         np.full((max(most, 2), layer.back.bank.levels.shape[2]), np.nan, np.float32),
         np.zeros(hidden, np.float32),
     )
-    start = np.zeros((most, 1, rows - inputs), np.float32)
-    start[:, :, hidden:] = layer.top
     reset, no_variance, no_counts = (
         np.empty((most, 1, hidden), np.float32),
         np.empty((0, 0), np.float32),
@@ -402,8 +404,8 @@ def run(layer: Any, work: Any, units: Any) -> None:
         by_row = sums.by_row[chip]
         shift, floor = sums.shift[chip], sums.floor[chip]
         counts = work.counts[chip, begin:end] if work.counts.size else no_counts
-        c[:n] = _0
-        _drive(start, 0, n, sums.settled, layer.top, inputs, x, square)
+        c[:n] = work.state[chip, begin:end]
+        _drive(work.start[chip, begin:end], 0, n, sums.settled, layer.top, inputs, x, square)
         for t in range(given.shape[1]):
             _drive(given, t, n, sums.settled, layer.top, 0, x, square)
             if layer.draws:
@@ -459,3 +461,4 @@ def run(layer: Any, work: Any, units: Any) -> None:
                 h[:n] = gates[:n, :hidden]
             _pulses(h, n, layer.per_value, layer.top, out, t)
             _drive(out, t, n, sums.settled, layer.top, inputs, x, square)
+        work.state[chip, begin:end] = c[:n]

@@ -45,6 +45,7 @@ class RecurrentRead(MatrixLayerRead):
         ``activity`` counts what the first ``activity.valid`` samples did (all of them by default), since the last block
         may be filled up.
         """
+<<<<<<< HEAD
         return self.sequence(inputs, noise, activity, cell_state=False)[0]
 
     def sequence(
@@ -70,6 +71,10 @@ class RecurrentRead(MatrixLayerRead):
             states = self.fused.run(inputs, noise, activity)
             last = states[:, :, -1]
             return states, last, torch.zeros_like(last)
+=======
+        if self.fused is not None and (activity is None or activity.recorded is None):
+            return self.fused.run(inputs, noise, activity)[0]
+>>>>>>> s15
         shape, hidden = self.shape, self.shape.hidden
         n, steps = inputs.shape[-3:-1]
         h0, c0 = (*start, None, None)[:2]

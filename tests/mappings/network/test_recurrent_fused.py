@@ -92,6 +92,17 @@ def test_inputs_of_every_chip_are_its_own() -> None:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_sequence_goes_on_from_the_states_that_were_left(cell: Cell) -> None:
+    fused, x = read_of(cell, WRITTEN).fused, counts(WRITTEN)
+    assert fused is not None
+    whole, last = fused.run(x, noise(), None)
+    first, state = fused.run(x[:, :3], noise(), None)
+    rest, end = fused.run(x[:, 3:], noise(), None, first[:, :, -1], state)
+    assert torch.equal(torch.cat([first, rest], dim=2), whole)
+    assert torch.equal(end, last)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("name", NOISES)
 def test_with_noise_hidden_states_have_the_moments_of_the_step_by_step_run(name: str, cell: Cell) -> None:
     """Means and variances over 4,000 reads of one input, unit by unit; of a mean of states, 5 standard errors."""
