@@ -159,7 +159,6 @@ class NetworkRead:
                     rng=self.rng.child(node.name),
                     block=block,
                     activity=[None if activity is None else activity.setdefault(one, Activity()) for one in arrays],
-                    used={int(user.args[1]) for user in node.users if user.target is entry},
                 )
                 on_chips.add(node)
             elif node.op == "call_function":

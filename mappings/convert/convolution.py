@@ -7,7 +7,7 @@ its other cells stand, hold no weight and are paid. Arrays of one layer work at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -148,7 +148,6 @@ class TileConv(TileProduct):
         rng: ChipStreams,
         block: int,
         activity: Sequence[Activity | None],
-        used: Set[int] = frozenset(),
     ) -> torch.Tensor:
         """Outputs of the layer's chips."""
         (x,) = values

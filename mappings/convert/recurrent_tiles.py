@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -140,7 +140,6 @@ class TileRecurrent(TileModule):
         rng: ChipStreams,
         block: int,
         activity: Sequence[Activity | None],
-        used: Set[int] = frozenset(),
     ) -> Any:
         """States of all steps and the last ones, ``(chips, ...)``."""
         (read,), (did,), (x, *start, lengths) = reads, activity, values

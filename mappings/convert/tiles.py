@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -194,10 +194,9 @@ class TileModule(torch.nn.Module):
         rng: ChipStreams,
         block: int,
         activity: Sequence[Activity | None],
-        used: Set[int] = frozenset(),
     ) -> Any:
         """Outputs ``(chips, ...)`` of the layer's chips for values ``(chips | 1, ...)``; ``rng``, ``block``: name the
-        stream of read noise; ``used``: which of several outputs anything takes."""
+        stream of read noise"""
 
 
 class TileProduct(TileModule):
@@ -400,7 +399,6 @@ class TileLinear(TileProduct):
         rng: ChipStreams,
         block: int,
         activity: Sequence[Activity | None],
-        used: Set[int] = frozenset(),
     ) -> torch.Tensor:
         """Outputs of the layer's chips."""
         (x,), (read,), (did,) = values, reads, activity

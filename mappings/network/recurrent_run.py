@@ -45,8 +45,7 @@ class RecurrentRead(MatrixLayerRead):
         ``activity`` counts what the first ``activity.valid`` samples did (all of them by default), since the last block
         may be filled up.
         """
-<<<<<<< HEAD
-        return self.sequence(inputs, noise, activity, cell_state=False)[0]
+        return self.sequence(inputs, noise, activity)[0]
 
     def sequence(
         self,
@@ -56,38 +55,31 @@ class RecurrentRead(MatrixLayerRead):
         *,
         start: Sequence[torch.Tensor | None] = (),
         lengths: torch.Tensor | None = None,
-        cell_state: bool = True,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """States of all steps ``(chips, n, steps, outputs)`` in clock periods, the last one, and the last cell state.
 
         ``start``: the first state and cell state, values ``(chips | 1, n, ...)``, None for zero; ``lengths (n,)``: of
         sequences that end earlier: behind its end a sequence keeps its state, and its outputs are zero. The circuits
-        work on until the longest one has ended, and ``activity`` counts that. Without ``cell_state`` the last cell
-        state may be left out (zeros), where the compiled loop is faster.
+        work on until the longest one has ended, and ``activity`` counts that.
         """
-        plain = lengths is None and all(one is None for one in start)
-        counted = activity is None or activity.recorded is None
-        if plain and counted and self.fused is not None and not (cell_state and self.shape.cell == "lstm"):
-            states = self.fused.run(inputs, noise, activity)
-            last = states[:, :, -1]
-            return states, last, torch.zeros_like(last)
-=======
-        if self.fused is not None and (activity is None or activity.recorded is None):
-            return self.fused.run(inputs, noise, activity)[0]
->>>>>>> s15
         shape, hidden = self.shape, self.shape.hidden
         n, steps = inputs.shape[-3:-1]
         h0, c0 = (*start, None, None)[:2]
-        fed_back = slice(shape.inputs, shape.inputs + shape.fed_back)
-        v = torch.zeros((self.chips, n, shape.rows))
-        v[..., fed_back.stop :] = float(2 ** (self.chip.bits - 1) - 1)
+        h = torch.zeros((self.chips, n, shape.fed_back))
         c = torch.zeros((self.chips, n, hidden))
         if h0 is not None:
-            v[..., fed_back] = self._pulses(h0.float())
+            h = self._pulses(h0.float()).expand(h.shape)
             if shape.cell in ("gru", "gru_after"):
                 c = self._stored(h0.float().expand(c.shape))
         if c0 is not None:
             c = self._stored(c0.float().expand(c.shape))
+        if lengths is None and self.fused is not None and (activity is None or activity.recorded is None):
+            states, c = self.fused.run(inputs, noise, activity, h, c)
+            return states, states[:, :, -1], c
+        fed_back = slice(shape.inputs, shape.inputs + shape.fed_back)
+        v = torch.zeros((self.chips, n, shape.rows))
+        v[..., fed_back] = h
+        v[..., fed_back.stop :] = float(2 ** (self.chip.bits - 1) - 1)
         states = torch.empty((self.chips, n, steps, shape.fed_back))
         for t in range(steps):
             v[..., : shape.inputs] = inputs[..., t, :]
