@@ -150,7 +150,7 @@ class TileRecurrent(TileModule):
         noise = BlockNoise(rng, [block], x.shape[1])
         inputs = self.counts(x.float())
         read.check(inputs, noise)
-        states, h, c = read.sequence(inputs, noise, did, start=start, lengths=ends, cell_state=2 in used)
+        states, h, c = read.sequence(inputs, noise, did, start=start, lengths=ends)
         words = self.state_words(self.chip)
         found = [states * words.lsb, h * words.lsb, c]
         return tuple(one.to(x.dtype) for one in (found if self.cell == "lstm" else found[:2]))
