@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 
@@ -62,7 +63,7 @@ class MappedFrontEnd:
         found: dict[float, FrontEndDesign] = {}
         near_A = None
         for size in sorted(set(tiles.tolist())):
-            found[size] = front_end.design(replace(load, charge_per_z_C=load.charge_per_z_C * size), near_A)
+            found[size] = _design(front_end, replace(load, charge_per_z_C=load.charge_per_z_C * size), near_A)
             near_A = found[size].bias_A
         designs = tuple(found[size] for size in tiles.tolist())
         return cls(designs, tile_of, scale / tiles[tile_of], row_tiles, parts, planes, referred, weight)
@@ -152,6 +153,12 @@ class FrontEndRead:
             white_z2=None if white is None else white[:, first:last],
             offset_z=None if offset is None else offset[:, first:last],
         )
+
+
+@lru_cache(maxsize=4096)
+def _design(front_end: FrontEnd, load: ColumnLoad, near_A: float | None) -> FrontEndDesign:
+    """The circuit of a column, found once: chips of a run, a sweep or a search share most of theirs."""
+    return front_end.design(load, near_A)
 
 
 def circuit_of(design: FrontEndDesign) -> ColumnCircuit:
