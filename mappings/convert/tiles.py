@@ -196,7 +196,7 @@ class TileModule(torch.nn.Module):
         activity: Sequence[Activity | None],
     ) -> Any:
         """Outputs ``(chips, ...)`` of the layer's chips for values ``(chips | 1, ...)``; ``rng``, ``block``: name the
-        stream of read noise."""
+        stream of read noise"""
 
 
 class TileProduct(TileModule):
