@@ -69,7 +69,8 @@ class TileConv(TileProduct):
 
     def _convolved(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         function: Callable[..., torch.Tensor] = conv1d if weight.dim() == 3 else conv2d
-        return function(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        groups = x.shape[1] // weight.shape[1]
+        return function(x, weight, bias, self.stride, self.padding, self.dilation, groups)
 
     def software(self, *values: torch.Tensor | None) -> torch.Tensor:
         """The convolution, its normalisation and its function in torch."""
@@ -92,6 +93,11 @@ class TileConv(TileProduct):
         (x,) = values
         assert x is not None
         return self._convolved(x, self.weight.to("meta"), None)
+
+    @property
+    def inputs(self) -> int:
+        """Word lines that values drive, over all arrays."""
+        return self.weight[0].numel() * self.groups
 
     def steps(self, x: torch.Tensor) -> int:
         """One product for each position of the outputs."""

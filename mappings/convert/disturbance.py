@@ -18,7 +18,7 @@ with the weights ``w_0`` as written (``baseline: noisy``) or in software (``exac
 erred.
 
 Left out: what lies outside the cells of the weights (wires, drivers, front ends, the middle of a ramp, which drifts
-where it is not programmed again), the cells of a bias, and the defects of ``stuck_maps``.
+where it is not programmed again), the cells of the bias of a recurrent layer, and the defects of ``stuck_maps``.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from mappings.chip import Chip
 from mappings.contract import WordFormat
 from mappings.convert.functions import fitted_function
 from mappings.convert.saving import read_graph, written_graph
+from mappings.matrix import WeightMatrix
 from mappings.network.aware import coded, digitised, pulsed
 from mappings.network.dense import DenseLayer
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead
@@ -283,16 +284,34 @@ class TileProduct(TileModule):
             found[name] = layer.map(chip, name=name, inputs=words, calibration=counts)
         return found
 
+    @property
+    def inputs(self) -> int:
+        """Word lines that values drive, over all arrays."""
+        return self.weight[0].numel()
+
     def rows(self, x: torch.Tensor) -> torch.Tensor:
         """The vectors of which products are formed, ``(n, inputs)``, for inputs with a batch."""
         return x.flatten(0, -2)
 
     def disturbed(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Folded weight and bias; in training with the errors of cells."""
+        """Folded weight and bias; in training with the errors of all cells of their arrays: those of the bias, whose
+        lines are always driven, and those that hold no weight. Where arrays hold groups, the weight is that of one."""
         weight, bias = self.folded
-        if self.training and self.disturb is not None:
-            weight = self.disturb(weight.flatten(1)).reshape(weight.shape)
-        return weight, bias
+        if not self.training or self.disturb is None or self.chip is None:
+            return weight, bias
+        limit, held, shifts = self.words(self.chip).limit, list[torch.Tensor](), list[torch.Tensor]()
+        chip = replace(self.chip, driver=replace(self.chip.driver, x_max=limit))
+        for pack in self.packs:
+            rows, lines = [pack.weight], 0
+            if pack.bias is not None and (lines := WeightMatrix((pack.weight,), pack.bias).bias_rows(chip)):
+                rows.append((pack.bias / limit / lines)[:, None].expand(-1, lines))
+            array = self.disturb(torch.cat(rows, dim=1))
+            inputs = pack.weight.shape[1]
+            first = 0 if pack.inputs.start is None else pack.inputs.start
+            held.append(torch.nn.functional.pad(array[:, :inputs], (first, self.inputs - first - inputs)))
+            shifts.append(array[:, inputs:].sum(1) * limit)
+        whole = torch.cat(held).unflatten(1, (-1, *weight.shape[2:]))
+        return whole, None if bias is None else torch.cat(shifts)
 
     def coded(self, z: torch.Tensor, chip: Chip) -> torch.Tensor:
         """Outputs for sums ``z``, as the codes of the converters give them."""
