@@ -1,8 +1,8 @@
 """Mel-frequency cepstral coefficients: what a word sounds like, in 40 numbers every 20 ms.
 
 By default the mel filters are librosa's and the result equals ``librosa.feature.mfcc`` of each clip by itself; the
-short-time spectra of many clips are found together, since librosa limits the dynamic range (``top_db``) by the loudest frame of
-whatever it is given, which for a batch would let one clip change another.
+short-time spectra of many clips are found together, since librosa limits the dynamic range (``top_db``) by the loudest
+frame of whatever it is given, which for a batch would let one clip change another.
 """
 
 from __future__ import annotations
