@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("chip", ["hermes_core", "yang2025"])
 def test_accuracy_over_time_and_cost_are_printed(chip: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main = runpy.run_path(str(EXAMPLE))["main"]
-    main(["--data", str(folder), "--chip", chip, "--clips", "8", "--chips", "2", "--train", "2"])
+    main(["--data", str(folder), "--chip", chip, "--clips", "4", "--chips", "2", "--train", "1"])
     first, head, *rows, area, energy, latency = capsys.readouterr().out.splitlines()
     assert first == "float, 48 clips: 100.00%"
     assert "minus_trained" in head.split()

@@ -160,6 +160,30 @@ def test_outputs_in_training_err_as_those_of_real_chips_after_a_month(readout: s
     assert rest == pytest.approx(real_rest, rel=0.15)
 
 
+def test_groups_that_share_an_array_err_by_its_idle_cells_and_its_bias_in_training_as_on_chips() -> None:
+    """Of 8 groups of 9 inputs on one diagonal, 7/8 of the cells hold no weight; the bias drives its line in full."""
+    chip = chip_of(Gaussian(sigma_absolute=0.02)).idealised()
+    chip = replace(chip, weights=replace(chip.weights, device=Gaussian(sigma_absolute=0.02)))
+    module = torch.nn.Conv2d(8, 8, 3, padding=1, groups=8)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        module.weight.normal_(generator=generator)
+        module.bias.normal_(generator=generator)
+    x = torch.randn(16, 8, 6, 6, generator=generator).clamp(-2, 2)
+    net = convert(module, chip, example=x)
+    errors = Disturbance.of(net.chips, (0.0,), rng=Stream.root(0))
+    (name,) = net.tiles
+    with torch.no_grad():
+        wanted, real = net(x), net.program(chips=16, seed=1).at(0.0)(x)
+        net.train()
+        parts = []
+        for step in range(16):
+            net.tiles[name].disturb = errors.drawn(step)[name]
+            parts.append(net(x))
+    trained = (torch.stack(parts) - wanted).square().mean()
+    assert float(trained / (real - wanted).square().mean()) == pytest.approx(1.0, rel=0.1)
+
+
 def test_a_ramp_of_the_same_cells_takes_most_of_the_drift_away() -> None:
     chip = replace(chip_of(PCM()), ramp=RampColumn(device=PCM()))
     weight = torch.randn(64, 100, generator=torch.Generator().manual_seed(0))
