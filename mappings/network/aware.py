@@ -181,7 +181,7 @@ class AwareCell:
         if self.bits is None:
             return torch.relu(z) if self.cell == "rnn_relu" else function.f(z)
         if self.adc_bits is not None:
-            z = digitised(z, self.adc_range_z, self.adc_bits)
+            z = digitised(z, self.limit if self.cell == "rnn_relu" else self.adc_range_z, self.adc_bits)
         return coded(function.f(z), function, self.bits)
 
     def _linear(self, z: torch.Tensor, limit: float, bits: int | None) -> torch.Tensor:
