@@ -179,10 +179,11 @@ class AwareCell:
 
     def _coded(self, z: torch.Tensor, function: Function) -> torch.Tensor:
         if self.bits is None:
-            return torch.relu(z) if self.cell == "rnn_relu" else function.f(z)
+            return function.f(z)
         if self.adc_bits is not None:
             z = digitised(z, self.limit if self.cell == "rnn_relu" else self.adc_range_z, self.adc_bits)
-        return coded(function.f(z), function, self.bits)
+        y = function.f(z)
+        return coded(y.clamp(max=function.high) if self.cell == "rnn_relu" else y, function, self.bits)
 
     def _linear(self, z: torch.Tensor, limit: float, bits: int | None) -> torch.Tensor:
         """A plain sum at so many bits."""
@@ -190,7 +191,7 @@ class AwareCell:
             return z
         if self.adc_bits is not None:
             z = digitised(z, limit, max(bits, self.adc_bits))
-        return coded(z, identity(limit), bits)
+        return coded(z.clamp(-limit, limit), identity(limit), bits)
 
     def _driven(self, h: torch.Tensor, limit: float | None = None) -> torch.Tensor:
         return h if self.bits is None else pulsed(h, limit or self.state_limit, self.bits)
