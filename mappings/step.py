@@ -324,11 +324,9 @@ class LayerStep:
     def reset(self) -> ScheduledTask:
         return self.schedule.add("reset and hand over", "control", self.timing.control_s)
 
-    def product(
-        self, columns: int, name: str, *, after: ScheduledTask, looked_up: int | None = None
-    ) -> ScheduledTask:
-        """Drive all rows, integrate, and convert ``columns`` columns; ``looked_up``: so many go through a look-up behind
-        ordinary converters, None for all."""
+    def product(self, columns: int, name: str, *, after: ScheduledTask, looked_up: int | None = None) -> ScheduledTask:
+        """Drive all rows, integrate, and convert ``columns`` columns; ``looked_up``: how many of them go through a
+        look-up behind ordinary converters, None for all."""
         shape, timing = self.shape, self.timing
         phases = shape.driver.phases(shape.bits)
         phase_s = timing.input_clocks * timing.t_clk_s / phases

@@ -12,11 +12,11 @@ the order of the steps is this project's reconstruction, since the paper's Suppl
 
 A **GRU** as torch has it (``gru_after``) applies r to a part of its candidate's sum. A nonlinear conversion of parts is
 wrong, so the two parts, that of the inputs and that of the state, have columns of their own (4 columns a unit instead
-of 3, a quarter of whose cells store zeros) and are converted linearly in one pass; ``tanh`` of their digital sum goes the
-way of an LSTM's cell state. Driving 3 columns a unit twice instead would save that quarter of the cells and cost a second
-product and conversion in every step. One whose reset gate acts before the product (``gru``) takes two passes, since r
-gates h before the candidate's product: first z and r, then the digital ``r h``, then the candidate with ``r h`` on its
-rows; ``h = (1 - z) n + z h``. A plain **RNN**'s h is the code itself, of a tanh or of a relu (``rnn_relu``).
+of 3, a quarter of whose cells store zeros) and are converted linearly in one pass; ``tanh`` of their digital sum goes
+the way of an LSTM's cell state. Driving 3 columns a unit twice instead would save that quarter of the cells and cost a
+second product and conversion in every step. One whose reset gate acts before the product (``gru``) takes two passes,
+since r gates h before the candidate's product: first z and r, then the digital ``r h``, then the candidate with ``r h``
+on its rows; ``h = (1 - z) n + z h``. A plain **RNN**'s h is the code itself, of a tanh or of a relu (``rnn_relu``).
 
 With the **conventional** readout, ADCs shared by several columns convert one column after the other, and a digital
 look-up does every activation, tanh(c) included; there is no second ramp.
@@ -49,8 +49,8 @@ GATES: dict[Cell, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "rnn_relu": ((), ("h",)),
 }
 PARTS = (
-    "{}: a GRU as torch has it gates a part of its candidate's sum, so both parts are converted linearly, on columns of "
-    "their own, and tanh is computed of their digital sum"
+    "{}: a GRU as torch has it gates a part of its candidate's sum, so both parts are converted linearly, on columns "
+    "of their own, and tanh is computed of their digital sum"
 )
 THROUGH_STATE: tuple[Cell, ...] = ("lstm", "gru_after")
 """Cells with a tanh of a digital sum: it goes back to charge for a second ramp."""

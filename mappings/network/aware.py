@@ -1,4 +1,4 @@
-"""A recurrent layer as an ideal chip of its formats computes it, differentiable: for training with its codes and noise.
+"""A recurrent layer as an ideal chip of its formats computes it, differentiable: for training with its codes.
 
 Every rounding is the one of the converters (``periphery.functions.function``) and of ``mappings.network.recurrent_run``;
 its gradient is that of the function itself (straight-through). In either precision and on any device of torch; an LSTM
@@ -278,9 +278,7 @@ class Aware:
         """
         noisy = self.noisy(torch.cat([weight_ih, weight_hh], dim=1), generator)
         w_ih, w_hh = noisy.split([x.shape[2], weight_hh.shape[1]], dim=1)
-        formats = AwareCell(
-            cell=cell, bits=self.bits, state=self.state, input_limit=self.x_max, state_limit=self.x_max
-        )
+        formats = AwareCell(cell=cell, bits=self.bits, state=self.state, input_limit=self.x_max, state_limit=self.x_max)
         states, last, *_ = formats.sequence(x, {"weight_ih": w_ih, "weight_hh": w_hh, "bias_ih": bias})
         if readout_steps == 1:
             return last

@@ -1,8 +1,8 @@
 """The LSTM of ``network.aware`` over whole sequences, fused: one compiled loop over samples, with its gradient.
 
-The same numbers as the step-by-step form (a test compares them), from any first states. Each sample goes through all its steps at once,
-so nothing but its state moves between them; the weights' gradient is one product at the end. The loops release the
-interpreter's lock: trainings for several bit widths run side by side in threads.
+The same numbers as the step-by-step form (a test compares them), from any first states. Each sample goes through all
+its steps at once, so nothing but its state moves between them; the weights' gradient is one product at the end. The
+loops release the interpreter's lock: trainings for several bit widths run side by side in threads.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ Rows are the inputs, the hidden state and the bias; columns are the gates. One s
                                       h is rounded to the bits of the input
 
 torch's GRU applies its reset gate to one part of its candidate's sum, ``n = tanh(W x + b + r (U h + b'))``. A nonlinear
-conversion of a part would be wrong, so both parts are converted linearly, over ``-limit`` to ``limit``, and their digital
-sum goes back to charge for its tanh, as an LSTM's cell state does. A GRU whose reset gate acts before the product,
+conversion of a part would be wrong, so both parts are converted linearly, over ``-limit`` to ``limit``, and their
+digital sum goes back to charge for its tanh, as an LSTM's cell state does. A GRU whose reset gate acts before the product,
 ``n = tanh(W [x, r h, 1])``, needs no linear conversion, and two passes.
 
 Inputs may have another full scale than states: weights of the inputs are then scaled by the ratio, as those of the bias
@@ -51,8 +51,8 @@ from periphery.prices.component import Component
 class RecurrentLayer(MatrixLayer):
     """Weights of one recurrent layer, before any hardware; columns are sigmoid gates first, then the others.
 
-    ``limit``: largest state of an RNN with relu or of a projection, or part of a ``gru_after``'s candidate, either sign;
-    what is larger saturates. Raises InputError for one that is not positive.
+    ``limit``: largest state of an RNN with relu or of a projection, or part of a ``gru_after``'s candidate, either
+    sign; what is larger saturates. Raises InputError for one that is not positive.
     """
 
     converts: ClassVar[str] = "a ramp that computes an activation"
@@ -82,8 +82,8 @@ class RecurrentLayer(MatrixLayer):
     ) -> RecurrentLayer:
         """From tensors named and ordered as torch does; ``bias`` is torch's ``bias_ih``, or the sum of its two.
 
-        ``reset``: whether the reset gate of a ``gru`` acts ``before`` the product or ``after`` it, as torch's does, whose
-        two biases do not add up: nothing in the tensors tells; ``weight_hr``: of an LSTM's projection, ``(outputs,
+        ``reset``: whether the reset gate of a ``gru`` acts ``before`` the product or ``after`` it, as torch's does,
+        whose two biases do not add up: nothing in the tensors tells; ``weight_hr``: of an LSTM's projection, ``(outputs,
         hidden)``. Raises InputError for shapes of another cell or of a projection that is not given, and for a GRU of
         torch with one bias.
         """
@@ -146,7 +146,7 @@ class RecurrentLayer(MatrixLayer):
     def on_tiles(
         self, chip: Chip, name: str, matrix: MappedMatrix, data: Mapping[str, torch.Tensor]
     ) -> MappedRecurrent:
-        """The layer with the converters of its gates and, where there is a ramp, of what comes back from the digital state."""
+        """The layer with the converters of its gates and, where there is a ramp, of a digital state that comes back."""
         cold, groups = chip.as_written, self.groups(chip)
         # Functions on a range of their own, and of these what is not the end of a step.
         limited = {group.function for group in groups if group.function not in (SIGMOID, TANH)}
@@ -212,7 +212,8 @@ class RecurrentLayer(MatrixLayer):
 class MappedRecurrent(MappedMatrixLayer):
     """Where a recurrent layer goes; its ramps measure by how much its array has shrunk.
 
-    ``input_limit``: full scale of the inputs, where it is not that of the states; ``layer`` then has its weights scaled.
+    ``input_limit``: full scale of the inputs, where it is not that of the states; ``layer`` then has its weights
+    scaled.
     """
 
     layer: RecurrentLayer

@@ -48,13 +48,13 @@ class RecurrentRead(MatrixLayerRead):
         start: Sequence[torch.Tensor | None] = (),
         lengths: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """States of all steps ``(chips, n, steps, outputs)`` and the last one, in clock periods, and what is stored of it.
+        """States of all steps ``(chips, n, steps, outputs)`` and the last one, in clock periods, and what is stored.
 
         What is stored is a value ``(chips, n, hidden)``: the cell state of an LSTM, the state of a GRU. ``start``: the
         first state ``(chips | 1, n, outputs)`` and an LSTM's cell state ``(chips | 1, n, hidden)``, values, None for
-        zero; ``lengths (n,)``: of sequences that end earlier: behind its end a sequence keeps its state, its outputs are
-        zero, and ``activity`` counts nothing of it. One step of a sequence is a cell of torch. Raises InputError for
-        other shapes, and values that are not finite.
+        zero; ``lengths (n,)``: of sequences that end earlier: behind its end a sequence keeps its state, its outputs
+        are zero, and ``activity`` counts nothing of it. One step of a sequence is a cell of torch. Raises InputError
+        for other shapes, and values that are not finite.
         """
         shape = self.shape
         n, steps = inputs.shape[-3:-1]
@@ -105,7 +105,9 @@ class RecurrentRead(MatrixLayerRead):
                 raise InputError(f"{name}: values must be finite")
         if lengths is not None:
             if lengths.shape != (n,) or lengths.is_floating_point():
-                raise InputError(f"lengths: whole numbers of shape ({n},) (got {lengths.dtype}, {tuple(lengths.shape)})")
+                raise InputError(
+                    f"lengths: whole numbers of shape ({n},) (got {lengths.dtype}, {tuple(lengths.shape)})"
+                )
             if n and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
                 raise InputError(f"lengths: from 0 to {steps} steps (got {int(lengths.min())} to {int(lengths.max())})")
         h0, c0 = (*start, None, None)[:2]

@@ -9,7 +9,7 @@ take two. The other form, ``n = tanh(W x + U (r h) + b)`` (Cho et al., arXiv 140
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -126,13 +126,13 @@ def _(
     return x.new_empty((*x.shape[:2], weight_hh.shape[1])), torch.empty_like(h0)
 
 
-def _keep(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[torch.Tensor | None, ...], output: object) -> None:
+def _keep(ctx: Any, inputs: tuple[torch.Tensor | None, ...], output: object) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _backward(ctx: torch.autograd.function.FunctionCtx, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+def _backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     """The sequence is computed again: its steps are not kept."""
-    saved: tuple[torch.Tensor | None, ...] = ctx.saved_tensors  # type: ignore[attr-defined]
+    saved: tuple[torch.Tensor | None, ...] = ctx.saved_tensors
     with torch.enable_grad():
         given = [None if one is None else one.detach().requires_grad_() for one in saved]
         outputs = _reset_before(*given)  # type: ignore[arg-type]
@@ -147,8 +147,8 @@ class ResetBeforeGRU(torch.nn.Module):
     """A GRU whose reset gate acts before the product with the hidden state, in one layer and direction.
 
     On tiles it takes fewer columns than torch's and two passes, and its candidate is converted by the nonlinear ramp.
-    Called as ``torch.nn.GRU``: ``x`` is ``(steps, batch, inputs)``, or batch first; it gives the states of all steps and
-    the last one, ``(1, batch, hidden)``. There is one bias, of both products.
+    Called as ``torch.nn.GRU``: ``x`` is ``(steps, batch, inputs)``, or batch first; it gives the states of all steps
+    and the last one, ``(1, batch, hidden)``. There is one bias, of both products.
     """
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, batch_first: bool = False) -> None:

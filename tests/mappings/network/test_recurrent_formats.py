@@ -15,6 +15,7 @@ from mappings.activity import Activity
 from mappings.chip import CellState, Chip, Weights
 from mappings.contract import WordFormat
 from mappings.network.actions import Cell
+from mappings.network.assumed import Assumed
 from mappings.network.aware import AwareCell
 from mappings.network.recurrent import RecurrentLayer
 from mho.config.read import read
@@ -204,7 +205,7 @@ def test_the_compiled_loop_has_the_gradients_of_every_step_and_of_both_ends(bits
         x, h0, c0, *weights = (one.to(kind).requires_grad_() for one in given)
         named = dict(zip(tensors("lstm", False), weights, strict=True))
         outputs = formats.sequence(x, named, [h0, c0])
-        assert (outputs[0].grad_fn is not None) and ("LSTMSequence" in str(outputs[0].grad_fn)) == (kind is torch.float32)
+        assert ("LSTMSequence" in str(outputs[0].grad_fn)) == (kind is torch.float32)
         total = sum((one * pull.to(kind)).sum() for one, pull in zip(outputs, pulls, strict=True))
         results.append([one.double() for one in (*outputs, *torch.autograd.grad(total, [x, h0, c0, *weights]))])
     for fast, slow in zip(*results, strict=True):
@@ -294,3 +295,16 @@ def test_inputs_have_a_scale_of_their_own_and_states_keep_theirs() -> None:
     assert both.input_words == both.output_words == WordFormat(bits=5, limit=1.0)
     with pytest.raises(InputError, match="inputs: word lines of this layer take signed words"):
         made.map(PLAIN, inputs=WordFormat(bits=1, kind="spike"))
+
+
+def test_a_gru_of_torch_prices_the_codes_that_its_columns_have() -> None:
+    """Gates of 5 bits, two parts of the candidate of 8: converters are as wide as the widest, and steps are each's."""
+    mapped = layer("gru_after", tensors("gru_after", False), 2.0).map(PLAIN, name="x")
+    assert mapped.shape.code_bits == 8
+    assert mapped.timing.gate_ramp_clocks == 2**8 - 1
+    steps = mapped.expected(Assumed(code_share=0.5)).gate_compare_steps
+    assert steps == 0.5 * (2 * HIDDEN * 2**5 + 2 * HIDDEN * 2**8)
+    assert any("both parts are converted linearly" in note for note in mapped.actions().notes)
+    wide = layer("gru_after", tensors("gru_after", False), 6.0).map(CHIPS["conventional"], name="x")
+    assert wide.front_end.designs[0].load.range_z == 2 * 6.0
+    assert wide.shape.code_bits == 8

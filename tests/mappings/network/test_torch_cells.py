@@ -139,7 +139,9 @@ def test_without_rounding_the_formats_are_torch_and_so_are_their_gradients(
         leaves = [*of.parameters(), x, *(begin or ())]
         results.append([*outputs, *torch.autograd.grad(total, leaves)])
     for theirs, ours in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance if ours.dtype is torch.float64 else 2e-5)
+        torch.testing.assert_close(
+            ours, theirs, rtol=tolerance, atol=tolerance if ours.dtype is torch.float64 else 2e-5
+        )
     if kind_of_float is torch.float32:
         for theirs, ours in zip(results[0][:2], results[1][:2], strict=True):
             torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6 * max(1.0, float(theirs.detach().abs().max())))
