@@ -1,9 +1,10 @@
 """A recurrent layer as an ideal chip of its formats computes it, differentiable: for training with its codes.
 
-Every rounding is the one of the converters (``periphery.functions.function``) and of ``mappings.network.recurrent_run``;
-its gradient is that of the function itself (straight-through). In either precision and on any device of torch; an LSTM
-in float32 on the CPU goes through one compiled loop (``mappings.network.aware_lstm``). Errors of weights are the
-caller's: whoever calls passes weights that have them. With ``bits = None`` nothing is rounded: torch's own functions.
+Every rounding is the one of the converters (``periphery.functions.function``) and of
+``mappings.network.recurrent_run``; its gradient is that of the function itself (straight-through). In either precision
+and on any device of torch; an LSTM in float32 on the CPU goes through one compiled loop
+(``mappings.network.aware_lstm``). Errors of weights are the caller's: whoever calls passes weights that have them. With
+``bits = None`` nothing is rounded: torch's own functions.
 """
 
 from __future__ import annotations

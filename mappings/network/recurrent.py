@@ -9,8 +9,8 @@ Rows are the inputs, the hidden state and the bias; columns are the gates. One s
 
 torch's GRU applies its reset gate to one part of its candidate's sum, ``n = tanh(W x + b + r (U h + b'))``. A nonlinear
 conversion of a part would be wrong, so both parts are converted linearly, over ``-limit`` to ``limit``, and their
-digital sum goes back to charge for its tanh, as an LSTM's cell state does. A GRU whose reset gate acts before the product,
-``n = tanh(W [x, r h, 1])``, needs no linear conversion, and two passes.
+digital sum goes back to charge for its tanh, as an LSTM's cell state does. A GRU whose reset gate acts before the
+product, ``n = tanh(W [x, r h, 1])``, needs no linear conversion, and two passes.
 
 Inputs may have another full scale than states: weights of the inputs are then scaled by the ratio, as those of the bias
 are, since all word lines have one format.
@@ -83,8 +83,8 @@ class RecurrentLayer(MatrixLayer):
         """From tensors named and ordered as torch does; ``bias`` is torch's ``bias_ih``, or the sum of its two.
 
         ``reset``: whether the reset gate of a ``gru`` acts ``before`` the product or ``after`` it, as torch's does,
-        whose two biases do not add up: nothing in the tensors tells; ``weight_hr``: of an LSTM's projection, ``(outputs,
-        hidden)``. Raises InputError for shapes of another cell or of a projection that is not given, and for a GRU of
+        whose two biases do not add up: nothing in the tensors tells; ``weight_hr``: of an LSTM's projection,
+        ``(outputs, hidden)``. Raises InputError for shapes of another cell or of a projection that is not given, and for a GRU of
         torch with one bias.
         """
         cell = cell_of(cell, reset)
