@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -113,28 +114,58 @@ class BlockNoise:
     """Fast noise for blocks of samples: one generator per chip and block, drawn from step by step.
 
     A block has a fixed number of samples, so what a sample sees does not depend on how many blocks are evaluated
-    together, nor on the chips beside.
+    together, nor on the chips beside. Who makes noise of counters instead (``mappings.counter_noise``) takes the keys
+    of the chips, the numbers of the samples, and a number for each of its runs.
     """
 
     def __init__(
         self, streams: ChipStreams, blocks: Sequence[int], block: int, device: torch.device | str = "cpu"
     ) -> None:
+        self.streams = streams
+        self.blocks = blocks
         self.block = block
         self.device = device
-        self.generators = [
-            [stream.child("block", number).torch(device) for number in blocks] for stream in streams.streams
+        self._runs = 0
+
+    @cached_property
+    def generators(self) -> list[list[torch.Generator]]:
+        """One for each chip and block."""
+        return [
+            [stream.child("block", number).torch(self.device) for number in self.blocks]
+            for stream in self.streams.streams
         ]
+
+    @property
+    def chips(self) -> int:
+        """Chips of the batch."""
+        return len(self.streams)
 
     @property
     def samples(self) -> int:
         """Samples of all blocks."""
-        return len(self.generators[0]) * self.block
+        return len(self.blocks) * self.block
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The number of each sample, ``(samples,)``, of 32 bits."""
+        first = np.asarray(self.blocks, np.int64)[:, None] * self.block
+        return (first + np.arange(self.block)).astype(np.uint32).ravel()
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """A key of two words of 32 bits for every chip, ``(chips, 2)``, for noise of counters."""
+        keys = [stream.child("counters").key for stream in self.streams.streams]
+        return np.array([(key & 0xFFFFFFFF, key >> 32) for key in keys], np.uint32)
+
+    def next_run(self) -> int:
+        """The number of one more run that makes its noise of counters."""
+        self._runs += 1
+        return self._runs - 1
 
     def normal(self, shape: Sequence[int]) -> torch.Tensor:
         """Standard normal numbers of shape ``(chips, blocks * block, *shape)``, float32."""
-        chips, blocks = len(self.generators), len(self.generators[0])
-        out = torch.empty((chips, blocks, self.block, *shape), device=self.device)
+        out = torch.empty((self.chips, len(self.blocks), self.block, *shape), device=self.device)
         for chip, row in zip(out, self.generators, strict=True):
             for part, generator in zip(chip, row, strict=True):
                 part.normal_(generator=generator)
-        return out.reshape(chips, blocks * self.block, *shape)
+        return out.reshape(self.chips, self.samples, *shape)

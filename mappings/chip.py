@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import torch
@@ -296,8 +299,8 @@ class Chip:
 
     def price_list(self) -> dict[str, Component]:
         """Records of all circuits as this chip has them, its ordinary converter apart."""
-        records = with_library(load_components(), self.leakage_library, self.read_K)
-        return with_cells(records, self.node_nm, weights=self.weights.device.kind, ramp=self.ramp.device.kind)
+        kinds = self.weights.device.kind, self.ramp.device.kind
+        return dict(_price_list(self.leakage_library, self.read_K, self.node_nm, *kinds))
 
     def counts(self, x: torch.Tensor) -> torch.Tensor:
         """Inputs ``x``, any shape, in clock periods of the word lines: whole ones within the driver's range, unless
@@ -491,6 +494,15 @@ class Chip:
             f"driver.{name}: a {line} settles in {needed_s:.3g} s (wires.settle_taus time constants): take at least "
             f"{1.006 * needed_s:.3g}, or smaller tiles (got {given_s:.3g})"
         ]
+
+
+@lru_cache(maxsize=64)
+def _price_list(
+    library: Library, temperature_K: float, node_nm: float, weights: str, ramp: str
+) -> Mapping[str, Component]:
+    """The records of a chip, which many chips of a sweep have in common."""
+    records = with_library(load_components(), library, temperature_K)
+    return MappingProxyType(with_cells(records, node_nm, weights=weights, ramp=ramp))
 
 
 def _temperatures(cell: Device) -> list[Temperature]:

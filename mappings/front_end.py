@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 
@@ -59,10 +60,11 @@ class MappedFrontEnd:
         """
         scale, tile_of = 1.0 / full_scale, tile_of_column
         tiles = torch.zeros(int(tile_of.max()) + 1).scatter_reduce(0, tile_of, scale, "mean", include_self=False)
-        found = {
-            size: front_end.design(replace(load, charge_per_z_C=load.charge_per_z_C * size))
-            for size in set(tiles.tolist())
-        }
+        found: dict[float, FrontEndDesign] = {}
+        near_A = None
+        for size in sorted(set(tiles.tolist())):
+            found[size] = _design(front_end, replace(load, charge_per_z_C=load.charge_per_z_C * size), near_A)
+            near_A = found[size].bias_A
         designs = tuple(found[size] for size in tiles.tolist())
         return cls(designs, tile_of, scale / tiles[tile_of], row_tiles, parts, planes, referred, weight)
 
@@ -151,6 +153,12 @@ class FrontEndRead:
             white_z2=None if white is None else white[:, first:last],
             offset_z=None if offset is None else offset[:, first:last],
         )
+
+
+@lru_cache(maxsize=4096)
+def _design(front_end: FrontEnd, load: ColumnLoad, near_A: float | None) -> FrontEndDesign:
+    """The circuit of a column, found once: chips of a run, a sweep or a search share most of theirs."""
+    return front_end.design(load, near_A)
 
 
 def circuit_of(design: FrontEndDesign) -> ColumnCircuit:

@@ -15,7 +15,7 @@ import torch
 from torch import fx
 from torch.nn.functional import linear
 
-from devices import BlockNoise, ChipStreams, InputError
+from devices import BlockNoise, ChipStreams, InputError, Stream
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.contract import WordFormat
@@ -196,7 +196,7 @@ class TileModule(torch.nn.Module):
         activity: Sequence[Activity | None],
     ) -> Any:
         """Outputs ``(chips, ...)`` of the layer's chips for values ``(chips | 1, ...)``; ``rng``, ``block``: name the
-        stream of read noise."""
+        stream of read noise"""
 
 
 class TileProduct(TileModule):
@@ -409,6 +409,9 @@ class TileLinear(TileProduct):
 
 
 def _some(values: torch.Tensor) -> torch.Tensor:
-    """At most so many of the values, spread evenly."""
+    """At most so many of the values, drawn at random: a fixed stride would meet only some channels or columns."""
     flat = values.detach().flatten()
-    return flat[:: max(1, flat.numel() // KEPT)].double()
+    if flat.numel() > KEPT:
+        drawn = torch.randint(flat.numel(), (KEPT,), generator=Stream.root(0).child("observed").torch())
+        flat = flat[drawn.to(flat.device)]
+    return flat.double()

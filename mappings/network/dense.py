@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -102,7 +103,7 @@ class MappedDense(MappedMatrixLayer):
         """Whether its converters measure by how much the array has shrunk; else they follow the layers in front."""
         return self.layer.measures_drift
 
-    @property
+    @cached_property
     def shape(self) -> DenseShape:
         """What the layer needs on the chip, in the words of the price list."""
         return self.shaped(DenseShape, inputs=self.layer.inputs, outputs=self.layer.outputs)

@@ -534,10 +534,10 @@ class MatrixLayerRead(LayerRead):
                 f"inputs: must be from {-top} to {top} clock periods, as driver.counts makes them (got {largest:g})"
             )
         n = shape[0 if len(shape) == least else 1]
-        if (len(noise.generators), noise.samples) != (self.chips, n):
+        if (noise.chips, noise.samples) != (self.chips, n):
             raise InputError(
                 f"noise: must be of {self.chips} chips and {n} samples, as the layer and its inputs "
-                f"(got {len(noise.generators)} chips and {noise.samples} samples)"
+                f"(got {noise.chips} chips and {noise.samples} samples)"
             )
 
     @abstractmethod

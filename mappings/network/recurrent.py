@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import torch
@@ -241,7 +242,7 @@ class MappedRecurrent(MappedMatrixLayer):
         """Two for a GRU, whose candidate waits for its reset gate."""
         return 2 if self.layer.cell == "gru" else 1
 
-    @property
+    @cached_property
     def shape(self) -> RecurrentShape:
         """What the gates need on the chip, in the words of the price list."""
         layer = self.layer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -15,6 +16,7 @@ from mappings.columns import codes_of
 from mappings.matrix import PreActivation
 from mappings.network.actions import RecurrentShape
 from mappings.network.layer import MatrixLayerRead, StateRead
+from mappings.network.recurrent_fused import CELLS, FusedLayer
 from periphery import TANH, LookUpConverter
 
 
@@ -28,6 +30,12 @@ class RecurrentRead(MatrixLayerRead):
     chip: Chip
     state: StateRead | None
     projection: MatrixLayerRead | None = None
+
+    @cached_property
+    def fused(self) -> FusedLayer | None:
+        """The same layer as the compiled loop runs it, or None where that does not know a part of it."""
+        known = self.projection is None and self.chip.rounding == "codes" and self.shape.cell in CELLS
+        return FusedLayer.of(self.shape, self.chip, self.columns, self.state) if known else None
 
     def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
         """Run whole sequences from states of zero: the states of all steps, ``(chips, n, steps, outputs)`` clock
@@ -59,9 +67,7 @@ class RecurrentRead(MatrixLayerRead):
         shape = self.shape
         n, steps = inputs.shape[-3:-1]
         h0, c0 = self._checked(start, lengths, n, steps)
-        fed_back = slice(shape.inputs, shape.inputs + shape.fed_back)
-        v = torch.zeros((self.chips, n, shape.rows))
-        v[..., fed_back.stop :] = float(2 ** (self.chip.bits - 1) - 1)
+        h = torch.zeros((self.chips, n, shape.fed_back))
         c = torch.zeros((self.chips, n, shape.hidden))
         if c0 is not None:
             c = self._stored(c0.float().expand(c.shape))
@@ -69,7 +75,14 @@ class RecurrentRead(MatrixLayerRead):
             h0 = h0.float()
             if shape.cell in ("gru", "gru_after"):
                 h0 = c = self._stored(h0.expand(c.shape))
-            v[..., fed_back] = self._pulses(h0)
+            h = self._pulses(h0).expand(h.shape)
+        if lengths is None and steps and self.fused is not None and (activity is None or activity.recorded is None):
+            states, c = self.fused.run(inputs, noise, activity, h, c)
+            return states, states[:, :, -1], c
+        fed_back = slice(shape.inputs, shape.inputs + shape.fed_back)
+        v = torch.zeros((self.chips, n, shape.rows))
+        v[..., fed_back] = h
+        v[..., fed_back.stop :] = float(2 ** (self.chip.bits - 1) - 1)
         states = torch.empty((self.chips, n, steps, shape.fed_back))
         for t in range(steps):
             v[..., : shape.inputs] = inputs[..., t, :]

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
@@ -85,14 +86,17 @@ class FrontEnd(ABC):
     gate_F_per_um2: Annotated[float, Ge(0.0)] = 30e-15
     layout: Annotated[float, Interval(ge=1.0, le=20.0)] = 3.0
 
-    def design(self, load: ColumnLoad) -> FrontEndDesign:
-        """The circuit for one column; raises InputError with the number that would do where there is none."""
+    def design(self, load: ColumnLoad, near_A: float | None = None) -> FrontEndDesign:
+        """The circuit for one column; raises InputError with the number that would do where there is none.
+
+        ``near_A``: a bias at which the search for one may begin, that of a like column: it changes no result.
+        """
         supply_V = self.supply(node_nm=load.node_nm, temperature_K=load.temperature_K, read_V=load.read_V)
         length_um = max(LENGTH_UM, load.node_nm * 1e-3) if self.length_um is None else self.length_um
-        return replace(self, length_um=length_um).solved(load, supply_V)
+        return replace(self, length_um=length_um).solved(load, supply_V, near_A)
 
     @abstractmethod
-    def solved(self, load: ColumnLoad, supply_V: float) -> FrontEndDesign:
+    def solved(self, load: ColumnLoad, supply_V: float, near_A: float | None = None) -> FrontEndDesign:
         """The circuit at a supply, its ``length_um`` given. Raises InputError with the number that would do."""
 
     def supply(self, *, node_nm: float, temperature_K: float, read_V: float) -> float:
@@ -199,7 +203,13 @@ class FrontEnd(ABC):
         """Capacitance of a summing node: the line and the input of its amplifier of that total current [F]."""
         return load.line_F + self.gate_F_per_um2 * self.input_um2(current_A)
 
-    def sized(self, load: ColumnLoad, least_A: float, circuit: Callable[[float], FrontEndDesign]) -> FrontEndDesign:
+    def sized(
+        self,
+        load: ColumnLoad,
+        least_A: float,
+        circuit: Callable[[float], FrontEndDesign],
+        near_A: float | None = None,
+    ) -> FrontEndDesign:
         """``circuit`` of the bias that was given, or of the smallest that keeps the targets.
 
         ``least_A``: bias below which the branches cannot carry the column's current. Raises InputError where the bias
@@ -215,7 +225,7 @@ class FrontEnd(ABC):
             return built.bias_loss(load.line_S) <= self.gain_error and noise <= self.noise_share * load.range_z
 
         if self.bias_A is None:
-            return circuit(self.smallest_bias(load.settle_s, least_A, holds))
+            return circuit(self.smallest_bias(load.settle_s, least_A, holds, near_A))
         if self.bias_A <= least_A:
             raise InputError(
                 f"front_end.bias_A: more than {least_A:.3g} A, the largest current of the branches "
@@ -237,13 +247,28 @@ class FrontEnd(ABC):
         """Relative standard deviation of a capacitor [1]."""
         return CAPACITOR_MATCHING_M / math.sqrt(self.capacitor_m2(farads))
 
-    def smallest_bias(self, settle_s: float, least_A: float, holds: Callable[[float], bool]) -> float:
+    def smallest_bias(
+        self, settle_s: float, least_A: float, holds: Callable[[float], bool], near_A: float | None = None
+    ) -> float:
         """The smallest bias above ``least_A`` from which on ``holds`` is true, within 0.1 % [A].
 
-        Raises InputError where it does not for 1 A a column.
+        ``near_A``: where it may be; what is found there answers most of the questions of the search by halves, whose
+        result it does not change. Raises InputError where it is not true for 1 A a column.
         """
+        fails, works = 0.0, math.inf
+
+        def known(bias_A: float) -> bool:
+            nonlocal fails, works
+            if fails < bias_A < works:
+                fails, works = (fails, bias_A) if holds(bias_A) else (bias_A, works)
+            return bias_A >= works
+
         low, high = max(least_A, 1e-12), max(2.0 * least_A, 1e-9)
-        while not holds(high):
+        if near_A is not None and high < near_A < 1.0:
+            step = 1.004 ** (-1 if known(near_A) else 1)
+            while high < near_A * step < 1.0 and known(near_A * step) == (step < 1.0):
+                near_A, step = near_A * step, step * step
+        while not known(high):
             low, high = high, 4.0 * high
             if high > 1.0:
                 raise InputError(
@@ -252,10 +277,11 @@ class FrontEnd(ABC):
                 )
         while high > 1.001 * low:
             middle = math.sqrt(low * high)
-            low, high = (low, middle) if holds(middle) else (middle, high)
+            low, high = (low, middle) if known(middle) else (middle, high)
         return high
 
 
+@cache
 def A_VT_law(node_nm: float) -> float:
     """Threshold matching of a pair by node [V um], an estimate: a power of the node through two points.
 

@@ -20,7 +20,7 @@ class IdealFrontEnd(FrontEnd):
         """None: it draws nothing."""
         return 0.0
 
-    def solved(self, load: ColumnLoad, supply_V: float) -> FrontEndDesign:
+    def solved(self, load: ColumnLoad, supply_V: float, near_A: float | None = None) -> FrontEndDesign:
         """The swing over the range, and nothing else."""
         return FrontEndDesign(
             load=load,

@@ -51,7 +51,7 @@ class Integrator(FrontEnd):
     trim_um2: Annotated[float, Gt(0.0)] = 3.0
     input_share: Annotated[float, Interval(gt=0.0, lt=1.0)] = 0.5
 
-    def solved(self, load: ColumnLoad, supply_V: float) -> FrontEndDesign:
+    def solved(self, load: ColumnLoad, supply_V: float, near_A: float | None = None) -> FrontEndDesign:
         """The integrator for one column. Raises InputError with the number that would do."""
         division, capacitor_F = self.full_scale(load)
         if division == 1.0 and load.copies > 1.0:
@@ -60,9 +60,11 @@ class Integrator(FrontEnd):
             )
         if division == 1.0:
             least_A = load.lines * self.stages * load.peak_A
-            return self.sized(load, least_A, lambda bias_A: self._plain(load, capacitor_F, supply_V, bias_A))
+            return self.sized(load, least_A, lambda bias_A: self._plain(load, capacitor_F, supply_V, bias_A), near_A)
         least_A = load.lines * load.copies * load.peak_A / division
-        return self.sized(load, least_A, lambda bias_A: self._conveyor(load, division, capacitor_F, supply_V, bias_A))
+        return self.sized(
+            load, least_A, lambda bias_A: self._conveyor(load, division, capacitor_F, supply_V, bias_A), near_A
+        )
 
     def full_scale(self, load: ColumnLoad) -> tuple[float, float]:
         """Division and capacitor [F] of ``C V_swing = charge over the range / M``."""

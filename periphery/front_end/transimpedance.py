@@ -30,10 +30,10 @@ class Transimpedance(FrontEnd):
     kind: Literal["transimpedance"] = "transimpedance"
     resistor_um2_per_ohm: Annotated[float, Gt(0.0)] = 1.0e-3
 
-    def solved(self, load: ColumnLoad, supply_V: float) -> FrontEndDesign:
+    def solved(self, load: ColumnLoad, supply_V: float, near_A: float | None = None) -> FrontEndDesign:
         """The amplifier for one column. Raises InputError with the number that would do."""
         least_A = load.lines * self.stages * load.peak_A
-        return self.sized(load, least_A, lambda bias_A: self._circuit(load, supply_V, bias_A))
+        return self.sized(load, least_A, lambda bias_A: self._circuit(load, supply_V, bias_A), near_A)
 
     def resistor_ohm(self, load: ColumnLoad) -> float:
         """Feedback resistor: the swing over the mean current at full scale [ohm]."""

@@ -193,6 +193,7 @@ SCALING_RULES: Mapping[Rule, Callable[[float, float, float | None], Scaling]] = 
 }
 
 
+@cache
 def scale(rule: Rule, from_nm: float, to_nm: float, from_V: float | None = None) -> Scaling:
     """Factors by the named rule from a node at supply ``from_V`` to another at its nominal one; 1 at the same node."""
     return UNSCALED if from_nm == to_nm else SCALING_RULES[rule](from_nm, to_nm, from_V)

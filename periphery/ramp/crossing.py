@@ -26,7 +26,7 @@ COUNTED, COUNTED_EACH = 12, 40
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _buckets(values: Any, low: Any, per_unit: Any, top: Any, bucket: Any) -> None:
+def buckets(values: Any, low: Any, per_unit: Any, top: Any, bucket: Any) -> None:
     """Bucket of each value, 0 to ``top``; not-a-number falls into the first, where no threshold is below it."""
     for k in range(values.size):
         at = (values[k] - low) * per_unit
@@ -35,7 +35,7 @@ def _buckets(values: Any, low: Any, per_unit: Any, top: Any, bucket: Any) -> Non
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _grid(table: Any, fineness: int, bucket: Any, below: Any, padded: Any) -> Any:
+def build_grid(table: Any, fineness: int, bucket: Any, below: Any, padded: Any) -> Any:
     """Fill ``below`` (thresholds under each bucket) and ``padded`` (the table, then numbers that nothing reaches).
 
     Returns the grid's origin, its buckets per unit, its last bucket, and the most thresholds in one bucket.
@@ -52,7 +52,7 @@ def _grid(table: Any, fineness: int, bucket: Any, below: Any, padded: Any) -> An
     per_unit = top / (high - low) if high > low else np.float32(0.0)
     if not per_unit < np.inf:
         per_unit = np.float32(0.0)
-    _buckets(table, low, per_unit, top, bucket)
+    buckets(table, low, per_unit, top, bucket)
     filled, most, run = 0, 1, 0
     for k in range(count):
         run = run + 1 if k > 0 and bucket[k] == bucket[k - 1] else 1
@@ -67,9 +67,9 @@ def _grid(table: Any, fineness: int, bucket: Any, below: Any, padded: Any) -> An
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _look_up(seen: Any, grid: Any, below: Any, padded: Any, bucket: Any, codes: Any) -> None:
+def look_up(seen: Any, grid: Any, below: Any, padded: Any, bucket: Any, codes: Any) -> None:
     low, per_unit, top, most = grid
-    _buckets(seen, low, per_unit, top, bucket)
+    buckets(seen, low, per_unit, top, bucket)
     for column in range(seen.size):
         first = below[bucket[column]]
         codes[column] = first + (padded[first] <= seen[column])
@@ -79,7 +79,7 @@ def _look_up(seen: Any, grid: Any, below: Any, padded: Any, bucket: Any, codes: 
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _count(seen: Any, table: Any, codes: Any) -> None:
+def count_passed(seen: Any, table: Any, codes: Any) -> None:
     codes[:] = 0
     for threshold in table:
         for column in range(seen.size):
@@ -101,7 +101,7 @@ def _see(z: Any, offset: Any, variance: Any, sigma2: Any, sigma: Any, xi: Any, s
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _rise(levels: Any, walk_sigma: Any, walk: Any, table: Any) -> None:
+def rise(levels: Any, walk_sigma: Any, walk: Any, table: Any) -> None:
     """The running maximum of one ramp whose steps err by ``walk_sigma * walk``, summed in double precision."""
     first = walk_sigma.size - levels.size
     total, highest = 0.0, np.float32(-np.inf)
@@ -133,7 +133,7 @@ def _convert(z: Any, offset: Any, noise: Any, levels: Any, steps: Any, codes: An
         for ramp in range(ramps):
             if not each:
                 table = levels[chip, ramp]
-                grid = _grid(table, fineness, bucket, below, padded)
+                grid = build_grid(table, fineness, bucket, below, padded)
             for sample in range(samples):
                 _see(
                     z[chip, sample, ramp],
@@ -145,13 +145,13 @@ def _convert(z: Any, offset: Any, noise: Any, levels: Any, steps: Any, codes: An
                     seen,
                 )
                 if each:
-                    _rise(levels[chip, ramp], walk_sigma[chip, ramp], walk[chip, sample, ramp], table)
+                    rise(levels[chip, ramp], walk_sigma[chip, ramp], walk[chip, sample, ramp], table)
                     if not counted:
-                        grid = _grid(table, fineness, bucket, below, padded)
+                        grid = build_grid(table, fineness, bucket, below, padded)
                 if counted:
-                    _count(seen, table, codes[chip, sample, ramp])
+                    count_passed(seen, table, codes[chip, sample, ramp])
                 else:
-                    _look_up(seen, grid, below, padded, bucket, codes[chip, sample, ramp])
+                    look_up(seen, grid, below, padded, bucket, codes[chip, sample, ramp])
 
 
 NOTHING = np.empty((1, 0, 0, 0), np.float32)

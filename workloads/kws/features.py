@@ -1,7 +1,7 @@
 """Mel-frequency cepstral coefficients: what a word sounds like, in 40 numbers every 20 ms.
 
-The mel filters are librosa's and the result equals ``librosa.feature.mfcc`` of each clip by itself; the short-time
-spectra of many clips are found together, since librosa limits the dynamic range (``top_db``) by the loudest frame of
+By default the mel filters are librosa's and the result equals ``librosa.feature.mfcc`` of each clip by itself; the
+short-time spectra of many clips are found together, since librosa limits the dynamic range (``top_db``) by the loudest frame of
 whatever it is given, which for a batch would let one clip change another.
 """
 
@@ -26,6 +26,7 @@ from workloads.recordings.wav import FULL_SCALE, RATE_HZ
 # A block of this size keeps its spectra in the processor's cache.
 BLOCK = 32
 POWER_FLOOR = 1e-10
+MAGNITUDE_FLOOR = 1e-6
 CEPSTRAL_FLOOR = 2.0
 
 Features = NDArray[np.float32]
@@ -34,10 +35,14 @@ Waveforms = NDArray[np.int16] | NDArray[np.float32]
 
 @dataclass(frozen=True)
 class MFCC:
-    """Mel-frequency cepstrum after Davis and Mermelstein (doi:10.1109/TASSP.1980.1163420), as librosa computes it.
+    """Mel-frequency cepstrum after Davis and Mermelstein (doi:10.1109/TASSP.1980.1163420).
 
-    Hann window, power spectrum, ``n_mels`` Slaney filters from ``f_min_Hz`` to ``f_max_Hz``, decibels limited to
-    ``top_dB`` below the loudest of the clip, orthonormal cosine transform (type 2), first ``n_mfcc`` coefficients.
+    ``recipe``: ``librosa``: Hann window, power spectrum, ``n_mels`` Slaney filters from ``f_min_Hz`` to ``f_max_Hz``,
+    decibels limited to ``top_dB`` below the loudest of the clip, orthonormal cosine transform (type 2), first
+    ``n_mfcc`` coefficients; windows are centred on multiples of the hop, the first on the start of the clip.
+    ``tensorflow``, as ``tf.signal`` and MLPerf Tiny have them (arXiv:2106.07597): magnitudes, triangles of height 1 on
+    the HTK mel scale, natural logarithms of what is 1e-6 more, and every coefficient scaled by sqrt(2 / n_mels);
+    windows lie whole within the clip.
     """
 
     window_s: float = 0.040
@@ -48,6 +53,7 @@ class MFCC:
     f_min_Hz: float = 20.0
     f_max_Hz: float = 7600.0
     top_dB: float = 80.0
+    recipe: Literal["librosa", "tensorflow"] = "librosa"
 
     def __post_init__(self) -> None:
         checks = (
@@ -92,8 +98,14 @@ class MFCC:
         return round(self.hop_s * RATE_HZ)
 
     def frames(self, samples: int) -> int:
-        """Frames of a clip: the clip is continued by silence, so that the first window is centred on its start."""
-        return 1 + samples // self.hop
+        """Frames of a clip, which librosa continues by silence on both sides."""
+        return 1 + (samples - (0 if self.recipe == "librosa" else self.window)) // self.hop
+
+    @property
+    def _silence(self) -> tuple[int, int]:
+        """Samples of silence before and after a clip; the window lies in the middle of ``n_fft`` samples."""
+        whole = self.n_fft if self.recipe == "librosa" else self.n_fft - self.window
+        return whole // 2, whole - whole // 2
 
     @cached_property
     def _window(self) -> torch.Tensor:
@@ -108,6 +120,8 @@ class MFCC:
     def _mel(self) -> torch.Tensor:
         import librosa.filters
 
+        if self.recipe == "tensorflow":
+            return _triangles(self, _mel_edges_Hz(self))
         basis = librosa.filters.mel(
             sr=RATE_HZ,
             n_fft=self.n_fft,
@@ -122,6 +136,8 @@ class MFCC:
         from scipy import fft  # type: ignore[import-untyped,unused-ignore]
 
         transform = fft.dct(np.eye(self.n_mels), axis=0, norm="ortho")[: self.n_mfcc]
+        if self.recipe == "tensorflow":
+            transform[0] *= np.sqrt(2.0)
         return torch.from_numpy(np.ascontiguousarray(transform.T, np.float32))
 
     def block(
@@ -131,10 +147,12 @@ class MFCC:
 
         ``warp`` (n,): which of the factors ``warps`` stretches each clip's filter bank; None leaves it alone.
         """
-        padded = torch.nn.functional.pad(waveforms, (self.n_fft // 2, self.n_fft // 2))
+        padded = torch.nn.functional.pad(waveforms, self._silence)
         frames = padded.unfold(1, self.n_fft, self.hop) * self._window
         real, imaginary = torch.view_as_real(torch.fft.rfft(frames)).unbind(-1)
         power = real.square().addcmul_(imaginary, imaginary)
+        if self.recipe == "tensorflow":
+            power.sqrt_()
         if warp is None or warps == (1.0,):
             bands = power @ self._mel
         else:
@@ -142,6 +160,8 @@ class MFCC:
             for number, factor in enumerate(warps):
                 chosen = warp == number
                 bands[chosen] = power[chosen] @ _warped_mel(self, factor)
+        if self.recipe == "tensorflow":
+            return torch.log(bands + MAGNITUDE_FLOOR) @ self._cosines
         level_dB = 10.0 * torch.log10(bands.clamp_min(POWER_FLOOR))
         level_dB = torch.maximum(level_dB, level_dB.amax((1, 2), keepdim=True) - self.top_dB)
         return level_dB @ self._cosines
@@ -152,17 +172,33 @@ def _warped_mel(how: MFCC, factor: float) -> torch.Tensor:
     """The filter bank with its frequencies stretched by ``factor`` up to 4.8 kHz, and linearly to Nyquist above."""
     if factor == 1.0:
         return how._mel
-    import librosa
-
     nyquist = RATE_HZ / 2
     knee = 4800.0 * min(factor, 1.0) / factor
-    edges = librosa.mel_frequencies(how.n_mels + 2, fmin=how.f_min_Hz, fmax=how.f_max_Hz)
+    edges = _mel_edges_Hz(how)
     above = nyquist - (nyquist - knee * factor) / (nyquist - knee) * (nyquist - edges)
-    edges = np.where(edges <= knee, edges * factor, above)
-    rise = np.subtract.outer(edges, np.linspace(0.0, nyquist, how.n_fft // 2 + 1))
+    return _triangles(how, np.where(edges <= knee, edges * factor, above))
+
+
+def _mel_edges_Hz(how: MFCC) -> NDArray[np.float64]:
+    """Frequencies between which the triangular filters lie: each begins at one and ends at the next but one."""
+    import librosa
+
+    htk = how.recipe == "tensorflow"
+    edges = librosa.mel_frequencies(how.n_mels + 2, fmin=how.f_min_Hz, fmax=how.f_max_Hz, htk=htk)
+    return cast("NDArray[np.float64]", edges)
+
+
+def _triangles(how: MFCC, edges_Hz: NDArray[np.float64]) -> torch.Tensor:
+    """Filters (bins, n_mels): straight over frequency and of equal area, or over the HTK mel scale and of height 1."""
+    import librosa
+
+    htk, bins_Hz = how.recipe == "tensorflow", np.linspace(0.0, RATE_HZ / 2, how.n_fft // 2 + 1)
+    edges, bins = (librosa.hz_to_mel(of, htk=True) if htk else of for of in (edges_Hz, bins_Hz))
+    rise = np.subtract.outer(edges, bins)
     width = np.diff(edges)[:, None]
     filters = np.maximum(0.0, np.minimum(-rise[:-2] / width[:-1], rise[2:] / width[1:]))
-    filters *= 2.0 / (edges[2:] - edges[:-2])[:, None]
+    if not htk:
+        filters *= 2.0 / (edges_Hz[2:] - edges_Hz[:-2])[:, None]
     return torch.from_numpy(np.ascontiguousarray(filters.T, np.float32))
 
 

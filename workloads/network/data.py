@@ -41,16 +41,15 @@ class Samples:
     digest: str
     where: str
 
-    @property
-    def record(self) -> Data:
-        """As the files of a run describe them."""
+    def record(self, tested: int | None) -> Data:
+        """As the files of a run describe them; ``tested``: at most so many of the samples to test on."""
         return Data(
             name=self.origin.name,
             digest=self.digest,
             synthetic=False,
             source=self.origin.source or self.where,
             train=len(self.x_train),
-            test=len(self.x_test),
+            test=len(self.x_test[:tested]),
             splits=1,
         )
 

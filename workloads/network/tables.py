@@ -127,9 +127,10 @@ class NetworkTables(ChipLedger):
         more: dict[str, Any] = {"weights": self.about} if self.given.about else {}
         if how.hardware_training is not None:
             more["retrained"] = self._of(how.default.name, "retrained", table)
+        data = self.samples.record(how.evaluation.samples)
         metrics = self.metrics(
             self.figures,
-            self.samples.record,
+            data,
             software=self._of("", "software", table),
             quantised=self._of(how.default.name, "quantised", table),
             stages=self._stages(),
@@ -138,7 +139,7 @@ class NetworkTables(ChipLedger):
             panels=tuple(panels),
             **more,
         )
-        return self.result(metrics, tables, self.samples.record, stages)
+        return self.result(metrics, tables, data, stages)
 
     @property
     def about(self) -> str:

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from devices import Stream
 from mappings.convert.training import HardwareTraining
+from workloads.experiment import Times
 from workloads.running import RunOptions
 
 
@@ -49,6 +50,7 @@ class ChipTraining(HardwareTraining):
     checkpoint : folder, relative to the working directory, from which an interrupted training goes on to the same bits
     """
 
+    times_s: Times = (0.0,)
     trained_for: Literal["each", "default"] = "each"
     checkpoint: str | None = None
 

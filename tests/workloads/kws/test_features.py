@@ -74,6 +74,32 @@ def test_the_default_is_librosas_one_call_and_takes_16_bit_codes() -> None:
     np.testing.assert_allclose(mfcc(codes[None], MFCC())[0], theirs.T, atol=2e-3)
 
 
+def test_tensorflows_recipe_is_the_one_that_its_documentation_states() -> None:
+    """Equations of ``tf.signal`` one by one: stft, linear_to_mel_weight_matrix, mfccs_from_log_mel_spectrograms."""
+    how = MFCC(window_s=0.03, n_fft=512, n_mfcc=10, f_max_Hz=4000.0, recipe="tensorflow")
+    clips = waves()
+    hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(480) / 480)
+
+    def mel(f_Hz: np.ndarray) -> np.ndarray:
+        return 1127.0 * np.log1p(f_Hz / 700.0)
+
+    edges = np.linspace(mel(np.array(20.0)), mel(np.array(4000.0)), 42)
+    bins = mel(np.arange(257) * RATE / 512)[:, None]
+    up, down = (bins - edges[:-2]) / np.diff(edges)[:-1], (edges[2:] - bins) / np.diff(edges)[1:]
+    filters = np.maximum(0.0, np.minimum(up, down))
+    band = np.arange(40)
+    cosines = 2.0 * np.cos(np.pi * np.outer(band + 0.5, np.arange(10)) / 40) / np.sqrt(2.0 * 40)
+    assert how.frames(RATE) == 49
+    theirs = [
+        [
+            np.log(np.abs(np.fft.rfft(clip[320 * k : 320 * k + 480] * hann, 512)) @ filters + 1e-6) @ cosines
+            for k in range(49)
+        ]
+        for clip in clips
+    ]
+    np.testing.assert_allclose(mfcc(clips, how), theirs, atol=1e-3)
+
+
 def test_mfcc_parameters_are_checked_all_at_once() -> None:
     with pytest.raises(InputError) as caught:
         MFCC(window_s=0.05, hop_s=0.0, n_mfcc=41, f_max_Hz=9000.0, top_dB=0.0)

@@ -13,6 +13,7 @@ import torch
 
 import mho
 from devices import InputError
+from mho.network.cost import price_model
 from mho.sweep.command import sweep
 
 SMALL = """
@@ -71,6 +72,7 @@ def test_a_run_leaves_figures_over_time_costs_and_a_page(tmp_path: Path) -> None
     (tmp_path / "small.yaml").write_text(SMALL)
     metrics = mho.run(str(tmp_path / "small.yaml"), output=tmp_path / "run")
     assert metrics["data"]["name"] == "scikit-learn digits"
+    assert (metrics["data"]["train"], metrics["data"]["test"]) == (1438, 64)
     assert 0.3 < metrics["software"]["accuracy"] < 1.0
     superT, pcm = metrics["variants"]
     assert [q["t_s"] for q in superT["quality"]] == [0.0]
@@ -232,3 +234,25 @@ def test_weights_that_do_not_fit(given: Path, tmp_path: Path) -> None:
     text = str(refused.value)
     assert "0.weight: shape must be (5, 6) (got (4, 6))" in text
     assert "2.bias: missing" in text
+
+
+def test_an_onnx_file_runs_and_is_priced(given: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    tensors = safetensors.torch.load_file(tmp_path / "net.safetensors")
+    held = [onnx.numpy_helper.from_array(one.numpy(), name) for name, one in tensors.items()]
+    nodes = [
+        onnx.helper.make_node("Gemm", ["x", "0.weight", "0.bias"], ["h"], transB=1),
+        onnx.helper.make_node("Relu", ["h"], ["r"]),
+        onnx.helper.make_node("Gemm", ["r", "2.weight", "2.bias"], ["y"], transB=1),
+    ]
+    ends = [onnx.helper.make_tensor_value_info(name, 1, ["n", size]) for name, size in (("x", 6), ("y", 3))]
+    graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], held)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    onnx.save(model, tmp_path / "net.onnx")
+    before = mho.run(str(given))
+    file = f"model={{layers: null, weights: null, onnx: {tmp_path / 'net.onnx'}}}"
+    found = mho.run(str(given), sets=(file,))
+    assert found["weights"] == "model.onnx: net.onnx; its weights are used as they are"
+    assert found["software"] == before["software"]
+    priced = price_model(str(tmp_path / "net.onnx"), "yang2025").cost.summary
+    assert priced["ops"] == found["variants"][0]["cost"]["ops"]
