@@ -85,8 +85,8 @@ class RecurrentLayer(MatrixLayer):
 
         ``reset``: whether the reset gate of a ``gru`` acts ``before`` the product or ``after`` it, as torch's does,
         whose two biases do not add up: nothing in the tensors tells; ``weight_hr``: of an LSTM's projection,
-        ``(outputs, hidden)``. Raises InputError for shapes of another cell or of a projection that is not given, and for a GRU of
-        torch with one bias.
+        ``(outputs, hidden)``. Raises InputError for shapes of another cell or of a projection that is not given, and
+        for a GRU of torch with one bias.
         """
         cell = cell_of(cell, reset)
         matrix = matrix_of(cell, weight_ih, weight_hh, bias, bias_hh, weight_hr)
