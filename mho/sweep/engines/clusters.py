@@ -112,7 +112,8 @@ class Dask(Closing):
             raise InputError(problems)
 
     def _about_workers(self) -> dict[str, Any]:
-        workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        """What the scheduler says of each; none where it has gone, which the next task finds out."""
+        workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1).get("workers", {})
         return workers
 
     @property

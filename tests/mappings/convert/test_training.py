@@ -317,12 +317,12 @@ def test_a_small_lstm_keeps_more_of_its_accuracy_on_a_harsh_chip_and_on_others()
         output=OutputConverter(bits=4),
     )
     net, trained = (convert(module, harsh, example=x) for _ in range(2))
-    how = HardwareTraining(steps=150, batch=64, learning_rate=5e-3)
+    how = HardwareTraining(steps=300, batch=64, learning_rate=5e-3)
     train_for_hardware(trained, (x, y), cross_entropy, how, teacher=module)
 
     def accuracy(net: ConvertedNetwork) -> float:
         with torch.no_grad():
-            found = net.program(6, seed=3).at(0.0)(xt)
+            found = net.program(16, seed=3).at(0.0)(xt)
         return float((found.argmax(-1) == yt).float().mean())
 
     software = float((module(xt).argmax(-1) == yt).float().mean())
