@@ -2,9 +2,10 @@
 
     python examples/mlperf_tiny_kws.py --data FOLDER --chip hermes_core --bits 8 --train 500
 
-FOLDER holds ``kws_dscnn_float.safetensors``, the weights of github.com/mlcommons/tiny (commit 1afd2c9, in the
-SavedModel of its keyword spotting) under the names of ``ds_cnn``, and ``kws_reference.npz``: ``features (n, 49, 10)`` as
-``ds_cnn_features`` gives them, ``labels (n,)`` in the order of ``LABELS`` and ``names (n,)`` as in Speech Commands.
+FOLDER holds ``kws_dscnn_float.safetensors``, the weights of the SavedModel for keyword spotting in
+github.com/mlcommons/tiny (commit 1afd2c9) under the names of ``ds_cnn``, and ``kws_reference.npz``: ``features (n, 49,
+10)`` as ``ds_cnn_features`` gives them, ``labels (n,)`` in the order of ``LABELS`` and ``names (n,)`` as in Speech
+Commands.
 
 Chips are judged on the voices of every third speaker; training and calibration hear the others.
 """
