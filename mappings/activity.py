@@ -17,12 +17,14 @@ class Activity:
     Numbers are added in double precision, and whole ones where drivers count (pulses, clock periods, comparator
     steps): those sums are exact, so they do not depend on how samples were batched. ``row_clocks``: ``(chips, rows)``,
     clock periods that each word line was driven, weighted by its voltage over V_read; ``valid``: samples
-    of the present batch that count; the rest fill up its last block; ``recorded``: pre-activations by group of columns,
+    of the present batch that count; the rest fill up its last block; ``running``: ``(n,)``, which of them still run,
+    where sequences end at different steps; None for all; ``recorded``: pre-activations by group of columns,
     or None where they are not kept; ``projection``: of the matrix behind a hidden state.
     """
 
     samples: float = 0.0
     valid: int | None = None
+    running: torch.Tensor | None = None
     sums: dict[str, float] = field(default_factory=dict)
     row_clocks: torch.Tensor | None = None
     recorded: dict[str, list[torch.Tensor]] | None = None
@@ -31,8 +33,13 @@ class Activity:
     def of_projection(self) -> Activity:
         """That of the matrix that projects a hidden state, for the same samples."""
         self.projection = self.projection or Activity()
-        self.projection.valid = self.valid
+        self.projection.valid, self.projection.running = self.valid, self.running
         return self.projection
+
+    def counted(self, values: torch.Tensor) -> torch.Tensor:
+        """Of values ``(chips, n, ...)`` those of samples that count."""
+        values = values[:, : self.valid]
+        return values if self.running is None else values[:, self.running[: self.valid]]
 
     def record(self, name: str, z: torch.Tensor) -> None:
         """Keep pre-activations, where they are recorded."""

@@ -309,7 +309,7 @@ def codes_of(
         z, variance, share = _side_by_side(gathered[first : first + aside])
         word = conversion.words(z, variance, noise)
         if activity is not None:
-            steps = conversion.compare_steps(word)[:, : activity.valid].unflatten(2, (aside, group.ramps))
+            steps = activity.counted(conversion.compare_steps(word)).unflatten(2, (aside, group.ramps))
             activity.add("adc_steps", group.scatter(steps.transpose(1, 2)))
         words.extend((word * share).unflatten(2, (aside, group.ramps)).unbind(2))
     total = words[0] if len(words) == 1 else torch.stack(words).sum(dim=0)
@@ -402,11 +402,11 @@ class ColumnsRead:
             for k in converted
         }
         if activity is not None:
-            activity.drive(counts[:, : activity.valid], self.matrix.driver, self.matrix.bits)
+            activity.drive(activity.counted(counts), self.matrix.driver, self.matrix.bits)
             for k in used:
                 activity.record(str(k), parts[0].z)
                 if not isinstance(self.conversions[k], Unrounded):
-                    steps = self.groups[k].scatter(codes[k])[:, : activity.valid] + 1
+                    steps = activity.counted(self.groups[k].scatter(codes[k])) + 1
                     activity.add("gate_compare_steps", steps)
         return list(codes.values())
 

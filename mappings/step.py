@@ -324,8 +324,9 @@ class LayerStep:
     def reset(self) -> ScheduledTask:
         return self.schedule.add("reset and hand over", "control", self.timing.control_s)
 
-    def product(self, columns: int, name: str, *, after: ScheduledTask) -> ScheduledTask:
-        """Drive all rows, integrate, and convert ``columns`` columns."""
+    def product(self, columns: int, name: str, *, after: ScheduledTask, looked_up: int | None = None) -> ScheduledTask:
+        """Drive all rows, integrate, and convert ``columns`` columns; ``looked_up``: how many of them go through a
+        look-up behind ordinary converters, None for all."""
         shape, timing = self.shape, self.timing
         phases = shape.driver.phases(shape.bits)
         phase_s = timing.input_clocks * timing.t_clk_s / phases
@@ -355,7 +356,8 @@ class LayerStep:
             additions = columns * (shape.conversions_per_column - 1)
             self.act("adder", "add_bit", additions * shape.sum_bits)
             after = self.compute(f"add partial sums of {name}", additions, timing.add_s, after=after)
-        return self.look_up(f"activation of {name}", columns, after=after) if self.activation else after
+        looked_up = columns if looked_up is None else looked_up
+        return self.look_up(f"activation of {name}", looked_up, after=after) if self.activation else after
 
     def _ramp_lines(self) -> None:
         """Lines, sequencers and integrators of the ramps, all of which run once a step.

@@ -60,6 +60,7 @@ from mappings.cost import price as price
 from mappings.cost import summarise as summarise
 from mappings.network.dense import DenseLayer as DenseLayer
 from mappings.network.recurrent import RecurrentLayer as RecurrentLayer
+from mappings.network.torch_cells import ResetBeforeGRU as ResetBeforeGRU
 from mappings.sparse import spgemm as spgemm
 from mho.config.read import read
 from mho.network.convert import convert as convert

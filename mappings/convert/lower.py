@@ -39,6 +39,7 @@ CELLS: dict[Any, str] = {
 }
 CELLS[aten.rnn_relu_cell.default] = "rnn_relu"
 PACKED = torch.ops.mho.packed.default
+GRU_BEFORE = torch.ops.mho.gru_reset_before.default
 NORM = aten._native_batch_norm_legit_no_training.default
 # fmt: off
 FUNCTIONS = {
@@ -112,6 +113,8 @@ class _Lowering:
             self._recurrent(node)
         elif node.target in CELLS:
             self._cell(node)
+        elif node.target is GRU_BEFORE:
+            self._gru_before(node)
 
     # Products -------------------------------------------------------------------------------------------------------
 
@@ -245,6 +248,15 @@ class _Lowering:
             node.replace_all_uses_with(last[0])
             graph.erase_node(node)
 
+    def _gru_before(self, node: Any) -> None:
+        x, start, *tensors = node.args
+        graph, biases = self.graph, tensors[2] is not None
+        with graph.inserting_before(node):
+            begin = None if _zero(start) else start
+            call = self._call(node, "gru_before", tensors[: 2 + biases], biases, x, [begin, None], "")
+            outputs = [graph.call_function(entry, (call, k)) for k in range(2)]
+        self._outputs(node, outputs)
+
     def _call(
         self,
         node: Any,
@@ -257,7 +269,8 @@ class _Lowering:
     ) -> fx.Node:
         """The call of one layer in one direction; ``start``: initial states, and lengths of packed sequences."""
         many = [self._tensor(one) for one in tensors]
-        names = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if biases else [])]
+        vectors = ["bias_ih"] if cell == "gru_before" else ["bias_ih", "bias_hh"]
+        names = ["weight_ih", "weight_hh", *(vectors if biases else [])]
         if len(many) > len(names):
             names.append("weight_hr")
         path = ".".join(filter(None, (path_of(node), label)))
@@ -273,7 +286,7 @@ class _Lowering:
 
     def _start(self, start: Any, place: int) -> fx.Node | None:
         """The initial state of one layer and direction; None where it is zero."""
-        if start.target in (aten.zeros.default, aten.new_zeros.default, aten.zeros_like.default):
+        if _zero(start):
             return None
         return self.graph.call_function(aten.select.int, (start, 0, place))
 
@@ -353,6 +366,11 @@ class _Region:
         graph.output(here[exit_])
         names = [_packet(one) for one in needed]
         return cls(names[0] if len(names) == 1 else "+".join(names), fx.GraphModule(owner, graph), "; ".join(about))
+
+
+def _zero(start: Any) -> bool:
+    """Whether an initial state is zero."""
+    return start.target in (aten.zeros.default, aten.new_zeros.default, aten.zeros_like.default)
 
 
 def _paths(node: fx.Node) -> set[str]:

@@ -14,14 +14,22 @@ from mappings.chip import Chip
 from mappings.contract import WordFormat
 from mappings.convert.packed import BUILT, packed
 from mappings.convert.tiles import TileModule, Values
-from mappings.network.aware import pulsed
-from mappings.network.aware_cell import AwareCell
+from mappings.network.actions import Cell
+from mappings.network.aware import AwareCell
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead
 from mappings.network.recurrent import RecurrentLayer
 from mappings.network.recurrent_run import RecurrentRead
+from mappings.network.torch_cells import gru_reset_before
 
-CELLS = {"lstm": 4, "gru": 3, "rnn": 1, "rnn_relu": 1}
-"""Blocks of rows of torch's weights, one for each gate."""
+CELLS = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn": 1, "rnn_relu": 1}
+"""Blocks of rows of torch's weights, one for each gate; ``gru_before``: its reset gate acts before the product."""
+ON_TILES: dict[str, Cell] = {
+    "lstm": "lstm",
+    "gru": "gru_after",
+    "gru_before": "gru",
+    "rnn": "rnn",
+    "rnn_relu": "rnn_relu",
+}
 
 
 class TileRecurrent(TileModule):
@@ -29,7 +37,8 @@ class TileRecurrent(TileModule):
     and lengths ``(batch,)`` of packed sequences or None.
 
     A call gives ``(states of all steps, last h)``, and the last ``c`` of an LSTM. Parameters have torch's names:
-    ``weight_ih``, ``weight_hh``, ``bias_ih``, ``bias_hh`` and, of an LSTM's projection, ``weight_hr``.
+    ``weight_ih``, ``weight_hh``, ``bias_ih``, ``bias_hh`` and, of an LSTM's projection, ``weight_hr``; a ``gru_before``
+    has one bias.
     """
 
     kind = "recurrent"
@@ -76,7 +85,11 @@ class TileRecurrent(TileModule):
             for one, size in zip(start, sizes, strict=True)
         ]
         biases = "bias_ih" in self.names
-        if lengths is not None:
+        if self.cell == "gru_before":
+            bias = self.bias_ih if biases else None
+            states, *last = gru_reset_before(x, begin[0][0], self.weight_ih, self.weight_hh, bias)
+            last = [one[None] for one in last]
+        elif lengths is not None:
             states, *last = packed(self.cell, x, lengths, begin, self.weights, biases, 1, False)
             last = last[: len(sizes)]
         else:
@@ -108,28 +121,26 @@ class TileRecurrent(TileModule):
         return self.limit if self.cell == "rnn_relu" or "weight_hr" in self.names else 1.0
 
     def state_words(self, chip: Chip) -> WordFormat:
-        """The format of the states, and of the word lines: inputs have a scale of their own, which their weights take
-        up."""
+        """The format of the states."""
         return WordFormat(bits=chip.bits, limit=self.state_limit)
 
     def map(self, chip: Chip) -> dict[str, MappedMatrixLayer]:
         """The layer on its tiles."""
-        scale = self.words(chip).limit / self.state_limit
-        w_ih, w_hh = self.weight_ih.detach() * scale, self.weight_hh.detach()
-        biases = [self.bias_ih.detach(), self.bias_hh.detach()] if "bias_ih" in self.names else None
+        found = {name: getattr(self, name).detach() for name in self.names}
         layer = RecurrentLayer.from_torch(
-            "gru_after" if self.cell == "gru" else self.cell,  # type: ignore[arg-type]
-            w_ih,
-            w_hh,
-            None if biases is None else biases[0],
-            bias_hh=None if biases is None else biases[1],
-            weight_hr=self.weight_hr.detach() if "weight_hr" in self.names else None,
+            ON_TILES[self.cell],
+            found["weight_ih"],
+            found["weight_hh"],
+            found.get("bias_ih"),
+            bias_hh=found.get("bias_hh"),
+            weight_hr=found.get("weight_hr"),
+            reset="before",
             limit=self.limit,
         )
         counts = None
         if layer.follows_data(chip) and self.calibration is not None:
             counts = self.counts(self.calibration.float())
-        return {self.name: layer.map(chip, name=self.name, inputs=self.state_words(chip), calibration=counts)}
+        return {self.name: layer.map(chip, name=self.name, inputs=self.words(chip), calibration=counts)}
 
     def run(
         self,
@@ -162,10 +173,9 @@ class TileRecurrent(TileModule):
         assert x is not None
         if self.chip.rounding == "none" and not (self.training and self.disturb is not None):
             return self.software(*values)
-        words, states = self.words(self.chip), self.state_words(self.chip)
-        driven = x if self.chip.rounding == "none" else pulsed(x, words.limit, words.bits)
-        cell = AwareCell(self.cell, self.chip, states.limit, self.limit)
-        return cell.sequence(driven, self._disturbed(words.limit / states.limit), start, lengths)
+        inputs, states = self.words(self.chip).limit, self.state_limit
+        cell = AwareCell.of(ON_TILES[self.cell], self.chip, inputs=inputs, states=states, limit=self.limit)
+        return cell.sequence(x, self._disturbed(inputs / states), start, lengths)
 
     def _disturbed(self, scale: float) -> dict[str, torch.Tensor]:
         """Parameters by name; in training with the errors of cells, which the array has at the scale of its lines."""

@@ -10,11 +10,13 @@ the order of the steps is this project's reconstruction, since the paper's Suppl
    (one phase of ``2^(bits - 1)`` clocks), and a second ramp converts tanh(c) on further integrators and comparators;
    ``h = o tanh(c)``, rounded to the inputs' bits.
 
-A **GRU** as torch has it (``gru_after``) applies r to a part of a sum before its tanh. A nonlinear conversion of parts
-is wrong, so the two parts of the candidate, that of the inputs and that of the state, have columns of their own and are
-converted linearly; ``tanh`` of their digital sum goes the way of an LSTM's cell state. One whose reset gate acts before
-the product (``gru``) takes two passes, since r gates h before the candidate's product: first z and r, then the digital
-``r h``, then the candidate with ``r h`` on its rows; ``h = (1 - z) n + z h``. A plain **RNN**'s h is the code itself.
+A **GRU** as torch has it (``gru_after``) applies r to a part of its candidate's sum. A nonlinear conversion of parts is
+wrong, so the two parts, that of the inputs and that of the state, have columns of their own (4 columns a unit instead
+of 3, a quarter of whose cells store zeros) and are converted linearly in one pass; ``tanh`` of their digital sum goes
+the way of an LSTM's cell state. Driving 3 columns a unit twice instead would save that quarter of the cells and cost a
+second product and conversion in every step. One whose reset gate acts before the product (``gru``) takes two passes,
+since r gates h before the candidate's product: first z and r, then the digital ``r h``, then the candidate with ``r h``
+on its rows; ``h = (1 - z) n + z h``. A plain **RNN**'s h is the code itself, of a tanh or of a relu (``rnn_relu``).
 
 With the **conventional** readout, ADCs shared by several columns convert one column after the other, and a digital
 look-up does every activation, tanh(c) included; there is no second ramp.
@@ -29,7 +31,7 @@ Counts only: prices are in ``configs/components``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mappings.actions import Actions
@@ -46,6 +48,10 @@ GATES: dict[Cell, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "rnn": ((), ("h",)),
     "rnn_relu": ((), ("h",)),
 }
+PARTS = (
+    "{}: a GRU as torch has it gates a part of its candidate's sum, so both parts are converted linearly, on columns "
+    "of their own, and tanh is computed of their digital sum"
+)
 THROUGH_STATE: tuple[Cell, ...] = ("lstm", "gru_after")
 """Cells with a tanh of a digital sum: it goes back to charge for a second ramp."""
 
@@ -85,8 +91,9 @@ class RecurrentShape(LayerShape):
 
     @property
     def ops(self) -> float:
-        """Operations of one step of the gates: two per weight, bias not counted."""
-        return 2.0 * (self.inputs + self.fed_back) * self.columns
+        """Operations of one step of the gates: two per weight, bias not counted, nor what stores no weight."""
+        weights = 3 * self.hidden if self.cell == "gru_after" else self.columns
+        return 2.0 * (self.inputs + self.fed_back) * weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +134,8 @@ def recurrent_actions(shape: RecurrentShape, activity: StepActivity, timing: Ste
             after=ready,
         )
     else:
-        ready = step.product(shape.columns, "gates", after=ready)
+        looked_up = 2 * shape.hidden if shape.cell == "gru_after" else None
+        ready = step.product(shape.columns, "gates", after=ready, looked_up=looked_up)
     if shape.cell == "gru_after":
         each_s = timing.multiply_s + timing.add_s
         ready = step.compute("n of x + r (n of h)", shape.hidden, each_s, after=ready)
@@ -144,7 +152,8 @@ def recurrent_actions(shape: RecurrentShape, activity: StepActivity, timing: Ste
             ready = step.look_up("tanh(c)", shape.hidden, after=ready)
         ready = step.compute("h = o tanh(c)", shape.hidden, timing.multiply_s, after=ready)
     _count_arithmetic(step, shape)
-    return step.finish(activity, shape.ops)
+    found = step.finish(activity, shape.ops)
+    return found if shape.cell != "gru_after" else replace(found, notes=(*found.notes, PARTS.format(shape.layer)))
 
 
 def dense_actions(
@@ -168,9 +177,10 @@ def _count_arithmetic(step: LayerStep, shape: RecurrentShape) -> None:
         products, sums = bits * stored + 2 * bits * bits, stored + bits
         multiplier, adder = bits * stored + bits * bits, stored
     elif shape.cell == "gru_after":
-        # r takes a word of n of h, z h the state as it is stored; (1 - z) n takes two codes.
-        products, sums = 2 * bits * stored + bits * bits, 2 * stored + 2 * bits
-        multiplier, adder = bits * stored + bits * bits, stored + bits
+        # r takes the word of n of h, z h the state as it is stored; (1 - z) n takes two codes.
+        word = shape.code_bits
+        products, sums = bits * word + bits * stored + bits * bits, 2 * stored + 2 * bits
+        multiplier, adder = max(bits * word, bits * stored + bits * bits), stored + bits
     elif shape.cell == "gru":
         # r h and z h take the state as it is stored; (1 - z) n takes two codes.
         products, sums = 2 * bits * stored + bits * bits, stored + 2 * bits

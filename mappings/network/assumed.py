@@ -56,12 +56,12 @@ class Assumed:
         shape: LayerShape,
         *,
         passes: int,
-        output_bits: int,
+        codes: int,
         states: int,
         state_pair_S: float,
         ramp_loss_S: float,
     ) -> StepActivity:
-        """One step of ``passes`` products whose sums become codes of ``output_bits``.
+        """One step of ``passes`` products; ``codes``: summed over columns, how many codes a column's sum may become.
 
         ``states``: cell states that go back to charge, each on a pair of cells of ``state_pair_S`` [S];
         ``ramp_loss_S``: of all ramps [S clocks].
@@ -85,7 +85,7 @@ class Assumed:
             array_charge_C=rows(driver.charge_counts) * row_S * quantum_C,
             row_pulses=rows(driver.pulses),
             row_clocks=rows(driver.driven_clocks),
-            gate_compare_steps=shape.columns * self.code_share * 2**output_bits,
+            gate_compare_steps=self.code_share * codes,
             adc_steps=conversions * self.code_share * 2**shape.code_bits,
             ramp_charge_C=ramp_loss_S * quantum_C,
             state_charge_C=state_clocks * state_pair_S * quantum_C,

@@ -1,22 +1,29 @@
-"""A recurrent layer as the chip computes it, differentiable: for training with its codes and its noise.
+"""A recurrent layer as an ideal chip of its formats computes it, differentiable: for training with its codes.
 
-Every rounding is the one of the converters (``periphery.functions.function``), and its gradient is that of the function
-itself (straight-through). Weights get fresh Gaussian noise for every batch, in units of the largest weight, so one
-trained model suits any device of as much spread. With ``bits = None`` nothing is rounded.
+Every rounding is the one of the converters (``periphery.functions.function``) and of
+``mappings.network.recurrent_run``; its gradient is that of the function itself (straight-through). In either precision
+and on any device of torch; an LSTM in float32 on the CPU goes through one compiled loop
+(``mappings.network.aware_lstm``). Errors of weights are the caller's: whoever calls passes weights that have them. With
+``bits = None`` nothing is rounded: torch's own functions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from annotated_types import Ge, Gt
+from torch.nn.functional import linear
 
-from mappings.chip import CellState
+from mappings.chip import CellState, Chip
 from mappings.network.actions import Cell
 from mappings.network.aware_lstm import LSTMSequence, rules_of
-from periphery import SIGMOID, TANH, Function
+from periphery import SIGMOID, TANH, Function, identity
+from periphery.functions.library import named_function
+
+Start = Sequence[torch.Tensor | None]
 
 
 class _Straight(torch.autograd.Function):
@@ -59,9 +66,181 @@ def pulsed(x: torch.Tensor, limit: float, bits: int) -> torch.Tensor:
     return straight(kept, torch.round(kept.detach() * per_clock).div_(per_clock))
 
 
+@dataclass(frozen=True, kw_only=True)
+class AwareCell:
+    """The rounding of one recurrent layer.
+
+    Parameters
+    ----------
+    cell : as of ``mappings.network.recurrent``: ``gru`` has its reset gate before the product, ``gru_after`` behind it
+    bits : resolution of inputs, gates and states, or None for none
+    state : the digital cell state
+    input_limit, state_limit : largest input, and largest state that is driven back
+    limit : range of a relu, or of the two parts of a ``gru_after``'s candidate
+    sum_bits : resolution of these two parts
+    adc_bits, adc_range_z : of the linear converters in front of look-ups; None for ramps
+    """
+
+    cell: Cell
+    bits: int | None = None
+    state: CellState = CellState()
+    input_limit: float = 1.0
+    state_limit: float = 1.0
+    limit: float = 1.0
+    sum_bits: int = 8
+    adc_bits: int | None = None
+    adc_range_z: float = 4.0
+
+    @classmethod
+    def of(cls, cell: Cell, chip: Chip, *, inputs: float, states: float = 1.0, limit: float = 1.0) -> AwareCell:
+        """The rounding on this chip; ``inputs``, ``states``: values at full scale of what comes in and of states."""
+        return cls(
+            cell=cell,
+            bits=None if chip.rounding == "none" else chip.bits,
+            state=chip.state,
+            input_limit=inputs,
+            state_limit=states,
+            limit=limit,
+            sum_bits=chip.output.bits,
+            adc_bits=chip.adc_bits if chip.readout == "conventional" else None,
+            adc_range_z=chip.adc.range_z,
+        )
+
+    def sequence(
+        self,
+        x: torch.Tensor,
+        weights: Mapping[str, torch.Tensor],
+        start: Start = (),
+        lengths: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, ...]:
+        """States of all steps ``(batch, steps, outputs)``, the last one and, of an LSTM, the last cell state.
+
+        ``x (batch, steps, inputs)``; ``weights``: with torch's names, ``weight_ih``, ``weight_hh`` and, where there are
+        any, ``bias_ih``, ``bias_hh``, ``weight_hr``; ``start``: first state and cell state, ``(batch, ...)``, None for
+        zero; ``lengths (batch,)``: of sequences that end earlier, which keep their state and whose outputs are zero.
+        """
+        bias, other = weights.get("bias_ih"), weights.get("bias_hh")
+        if self.cell != "gru_after" and other is not None:
+            bias = other if bias is None else bias + other
+        h0, c0 = (None if one is None else one.to(x.dtype) for one in (*start, None, None)[:2])
+        x = self._driven(x, self.input_limit)
+        if self._fuses(x, weights, lengths):
+            return self._fused(x, weights, bias, h0, c0)
+        driven = linear(x, weights["weight_ih"], bias).transpose(0, 1).contiguous()
+        batch, hidden = x.shape[0], weights["weight_hh"].shape[0] // self._blocks
+        h = x.new_zeros((batch, weights["weight_hh"].shape[1])) if h0 is None else h0
+        c = x.new_zeros((batch, hidden)) if c0 is None else self._stored(c0)
+        if self.cell in ("gru", "gru_after"):
+            h = c = self._stored(h)
+        h = self._driven(h)
+        states = []
+        for t, z_x in enumerate(driven):
+            new, kept = self._step(z_x, h, c, weights)
+            if lengths is None:
+                h, c = new, kept
+                states.append(h)
+            else:
+                runs = (t < lengths)[:, None]
+                states.append(torch.where(runs, new, torch.zeros_like(new)))
+                h, c = torch.where(runs, new, h), torch.where(runs, kept, c)
+        whole = torch.stack(states, dim=1)
+        return (whole, h, c) if self.cell == "lstm" else (whole, h)
+
+    @property
+    def _blocks(self) -> int:
+        return {"lstm": 4, "gru": 3, "gru_after": 3}.get(self.cell, 1)
+
+    def _step(
+        self, z_x: torch.Tensor, h: torch.Tensor, c: torch.Tensor, weights: Mapping[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The next state and what is stored of it."""
+        w_hh, hidden = weights["weight_hh"], c.shape[1]
+        gates = 2 * hidden
+        if self.cell == "lstm":
+            z_i, z_f, z_g, z_o = torch.addmm(z_x, h, w_hh.T).chunk(4, dim=1)
+            i, f, o = (self._coded(z, SIGMOID) for z in (z_i, z_f, z_o))
+            c = self._stored(f * c + i * self._coded(z_g, TANH))
+            new = self._driven(o * self._tanh_of_state(c))
+            if "weight_hr" in weights:
+                new = self._driven(self._linear(linear(new, weights["weight_hr"]), self.state_limit, self.bits))
+            return new, c
+        if self.cell == "gru":
+            r, u = self._coded(torch.addmm(z_x[:, :gates], h, w_hh[:gates].T), SIGMOID).chunk(2, dim=1)
+            n = self._coded(torch.addmm(z_x[:, gates:], self._driven(r * c), w_hh[gates:].T), TANH)
+        elif self.cell == "gru_after":
+            z_h = linear(h, w_hh, weights.get("bias_hh"))
+            r, u = self._coded(z_x[:, :gates] + z_h[:, :gates], SIGMOID).chunk(2, dim=1)
+            of_x, of_h = (self._linear(z[:, gates:], self.limit, self.sum_bits) for z in (z_x, z_h))
+            n = self._tanh_of_state(self._stored(of_x + r * of_h))
+        else:
+            function = TANH if self.cell == "rnn" else named_function("relu", 0.0, self.limit)
+            return self._driven(self._coded(torch.addmm(z_x, h, w_hh.T), function)), c
+        c = self._stored(torch.lerp(n, c, u))
+        return self._driven(c), c
+
+    def _coded(self, z: torch.Tensor, function: Function) -> torch.Tensor:
+        if self.bits is None:
+            return function.f(z)
+        if self.adc_bits is not None:
+            z = digitised(z, self.limit if self.cell == "rnn_relu" else self.adc_range_z, self.adc_bits)
+        y = function.f(z)
+        return coded(y.clamp(max=function.high) if self.cell == "rnn_relu" else y, function, self.bits)
+
+    def _linear(self, z: torch.Tensor, limit: float, bits: int | None) -> torch.Tensor:
+        """A plain sum at so many bits."""
+        if self.bits is None or bits is None:
+            return z
+        if self.adc_bits is not None:
+            z = digitised(z, limit, max(bits, self.adc_bits))
+        return coded(z.clamp(-limit, limit), identity(limit), bits)
+
+    def _driven(self, h: torch.Tensor, limit: float | None = None) -> torch.Tensor:
+        return h if self.bits is None else pulsed(h, limit or self.state_limit, self.bits)
+
+    def _stored(self, c: torch.Tensor) -> torch.Tensor:
+        if self.bits is None:
+            return c
+        lsb = 2.0 * self.state.limit / 2**self.state.bits
+        kept = c.clamp(-self.state.limit, self.state.limit - lsb)
+        return straight(kept, torch.round(kept.detach() / lsb).mul_(lsb))
+
+    def _tanh_of_state(self, c: torch.Tensor) -> torch.Tensor:
+        """By a pulse and the second ramp, or by a look-up."""
+        if self.bits is None:
+            return torch.tanh(c)
+        if self.adc_bits is None:
+            c = pulsed(c, self.state.drive_limit, self.bits)
+        return coded(torch.tanh(c), TANH, self.bits)
+
+    # The compiled loop of an LSTM -----------------------------------------------------------------------------------
+
+    def _fuses(self, x: torch.Tensor, weights: Mapping[str, torch.Tensor], lengths: torch.Tensor | None) -> bool:
+        here = x.device.type == "cpu" and x.dtype == torch.float32 and lengths is None
+        return here and self.cell == "lstm" and "weight_hr" not in weights and self.adc_bits is None
+
+    def _fused(
+        self,
+        x: torch.Tensor,
+        weights: Mapping[str, torch.Tensor],
+        bias: torch.Tensor | None,
+        h0: torch.Tensor | None,
+        c0: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, ...]:
+        """The same by the compiled loop, whose gates stand in the order i, f, o, g."""
+        hidden = weights["weight_hh"].shape[1]
+        order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
+        driven = linear(x, weights["weight_ih"][order], None if bias is None else bias[order])
+        h0, c0 = (None if h0 is None else self._driven(h0)), (None if c0 is None else self._stored(c0))
+        rules = rules_of(self.bits, self.state, self.state_limit)
+        states, c = LSTMSequence.apply(driven, weights["weight_hh"][order], h0, c0, rules)  # type: ignore[no-untyped-call]
+        return states, states[:, -1], c
+
+
 @dataclass(frozen=True)
 class Aware:
-    """What training takes from the hardware.
+    """What training takes from the hardware, with an error of the weights that is drawn anew for every batch.
+
+    The error is in units of the largest weight, so one trained model suits any device of as much spread.
 
     Parameters
     ----------
@@ -83,20 +262,6 @@ class Aware:
         xi = torch.empty_like(weight).normal_(generator=generator)
         return weight + xi * (self.weight_noise * float(weight.detach().abs().max()))
 
-    def _act(self, z: torch.Tensor, function: Function) -> torch.Tensor:
-        y = function.f(z)
-        return y if self.bits is None else coded(y, function, self.bits)
-
-    def _drive(self, x: torch.Tensor) -> torch.Tensor:
-        return x if self.bits is None else pulsed(x, self.x_max, self.bits)
-
-    def _stored(self, c: torch.Tensor) -> torch.Tensor:
-        if self.bits is None:
-            return c
-        lsb = 2.0 * self.state.limit / 2**self.state.bits
-        kept = c.clamp(-self.state.limit, self.state.limit - lsb)
-        return straight(kept, torch.round(kept.detach() / lsb).mul_(lsb))
-
     def hidden(
         self,
         cell: Cell,
@@ -110,30 +275,13 @@ class Aware:
     ) -> torch.Tensor:
         """Mean hidden state of the last ``readout_steps`` steps, ``(batch, hidden)``, of ``x (batch, steps, inputs)``.
 
-        Weights are named and ordered as torch does. The GRU is the one of ``mappings.network.recurrent``.
+        Weights are named and ordered as torch does; ``cell``: as of ``AwareCell``.
         """
-        hidden = weight_hh.shape[1]
-        w_ih, w_hh = self.noisy(torch.cat([weight_ih, weight_hh], dim=1), generator).split([x.shape[2], hidden], dim=1)
-        drive = self._drive(x)
-        if cell == "lstm":
-            order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
-            driven = torch.nn.functional.linear(drive, w_ih[order], bias[order])
-            last, _ = LSTMSequence.apply(
-                driven, w_hh[order], rules_of(self.bits, self.state, self.x_max), readout_steps
-            )  # type: ignore[no-untyped-call]
-            return self._drive(last.mean(dim=0)) if readout_steps > 1 else last[0]
-        driven = torch.nn.functional.linear(drive, w_ih, bias).transpose(0, 1).contiguous()
-        c = h = driven.new_zeros(driven.shape[1], hidden)
-        states = []
-        for z_in in driven:
-            if cell == "rnn":
-                h = self._drive(self._act(torch.addmm(z_in, h, w_hh.T), TANH))
-                states.append(h)
-                continue
-            z = torch.addmm(z_in[:, : 2 * hidden], h, w_hh[: 2 * hidden].T)
-            r, u = self._act(z, SIGMOID).chunk(2, dim=1)
-            n = self._act(torch.addmm(z_in[:, 2 * hidden :], self._drive(r * c), w_hh[2 * hidden :].T), TANH)
-            c = self._stored(torch.lerp(n, c, u))
-            h = self._drive(c)
-            states.append(h)
-        return self._drive(torch.stack(states[-readout_steps:]).mean(dim=0)) if readout_steps > 1 else h
+        noisy = self.noisy(torch.cat([weight_ih, weight_hh], dim=1), generator)
+        w_ih, w_hh = noisy.split([x.shape[2], weight_hh.shape[1]], dim=1)
+        formats = AwareCell(cell=cell, bits=self.bits, state=self.state, input_limit=self.x_max, state_limit=self.x_max)
+        states, last, *_ = formats.sequence(x, {"weight_ih": w_ih, "weight_hh": w_hh, "bias_ih": bias})
+        if readout_steps == 1:
+            return last
+        mean = states[:, -readout_steps:].transpose(0, 1).contiguous().mean(dim=0)
+        return mean if self.bits is None else pulsed(mean, self.x_max, self.bits)

@@ -1,8 +1,8 @@
 """The LSTM of ``network.aware`` over whole sequences, fused: one compiled loop over samples, with its gradient.
 
-The same numbers as the step-by-step form (a test compares them). Each sample goes through all its steps at once,
-so nothing but its state moves between them; the weights' gradient is one product at the end. The loops release the
-interpreter's lock: trainings for several bit widths run side by side in threads.
+The same numbers as the step-by-step form (a test compares them), from any first states. Each sample goes through all
+its steps at once, so nothing but its state moves between them; the weights' gradient is one product at the end. The
+loops release the interpreter's lock: trainings for several bit widths run side by side in threads.
 """
 
 from __future__ import annotations
@@ -33,8 +33,21 @@ def rules_of(bits: int | None, state: CellState, x_max: float = 1.0) -> Rules:
 
 
 @njit(nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, cache=True, error_model="numpy")
-def _forward(driven: Array, w: Array, rules: Any, smooth: Array, coded: Array, c: Array, tanh: Array, h: Array) -> None:
-    """Fill gates (smooth and coded), stored and unclipped state, tanh (smooth and coded) and h; batch first."""
+def _forward(
+    driven: Array,
+    w: Array,
+    rules: Any,
+    start: Any,
+    smooth: Array,
+    coded: Array,
+    c: Array,
+    tanh: Array,
+    h: Array,
+) -> None:
+    """Fill gates (smooth and coded), stored and unclipped state, tanh (smooth and coded) and h; batch first.
+
+    ``start``: h and c in front of the first step, ``(batch, hidden)`` each.
+    """
     batch, steps, four = driven.shape
     hidden = four // 4
     half, top, per_clock, lsb, limit, per_h, _ = rules
@@ -43,6 +56,8 @@ def _forward(driven: Array, w: Array, rules: Any, smooth: Array, coded: Array, c
         z = np.empty(four, np.float32)
         now = np.zeros(hidden, np.float32)
         cell = np.zeros(hidden, np.float32)
+        for j in range(hidden):
+            now[j], cell[j] = start[0][n, j], start[1][n, j]
         for t in range(steps):
             for j in range(four):
                 z[j] = driven[n, t, j]
@@ -89,32 +104,36 @@ def _backward(
     gradient: Array,
     w: Array,
     rules: Any,
+    start: Any,
     smooth: Array,
     coded: Array,
     c: Array,
     tanh: Array,
     dz: Array,
+    first: Any,
 ) -> None:
-    """Gradient of the driven gates ``dz (batch, steps, 4 hidden)`` from that of the last hidden states."""
+    """Gradient of the driven gates ``dz (batch, steps, 4 hidden)`` from that of all hidden states.
+
+    ``first``: h and c, ``(batch, hidden)`` each: the gradient of the last cell state comes in as c, and those of the
+    states in front of the first step go out.
+    """
     batch, steps, four = smooth.shape
     hidden = four // 4
-    last = gradient.shape[0]
     half, top, _, lsb, limit, per_h, drive_limit = rules
     one = np.float32(1.0)
     for n in range(batch):
         dh = np.zeros(hidden, np.float32)
-        dc = np.zeros(hidden, np.float32)
+        dc = first[1][n]
         for back in range(steps):
             t = steps - 1 - back
-            if back < last:
-                for j in range(hidden):
-                    dh[j] += gradient[last - 1 - back, n, j]
+            for j in range(hidden):
+                dh[j] += gradient[n, t, j]
             for j in range(hidden):
                 i, f = coded[n, t, j], coded[n, t, hidden + j]
                 o, g = coded[n, t, 2 * hidden + j], coded[n, t, 3 * hidden + j]
                 si, sf = smooth[n, t, j], smooth[n, t, hidden + j]
                 so, sg = smooth[n, t, 2 * hidden + j], smooth[n, t, 3 * hidden + j]
-                before = c[n, t - 1, 0, j] if t > 0 else np.float32(0.0)
+                before = c[n, t - 1, 0, j] if t > 0 else start[1][n, j]
                 if half > 0 and abs(o * tanh[n, t, 1, j]) * per_h > top:
                     dh[j] = np.float32(0.0)
                 slope = o * (one - tanh[n, t, 0, j] * tanh[n, t, 0, j])
@@ -132,32 +151,50 @@ def _backward(
                 for j in range(four):
                     total += dz[n, t, j] * w[k, j]
                 dh[k] = total
+        for j in range(hidden):
+            first[0][n, j] = dh[j]
 
 
 class LSTMSequence(torch.autograd.Function):
-    """The ``last`` hidden states ``(last, batch, hidden)`` of driven gates ``(batch, steps, 4 hidden)``: i, f, o, g,
-    and the cell state behind them ``(batch, hidden)``, which has no gradient."""
+    """Hidden states of all steps ``(batch, steps, hidden)``, and the last cell state ``(batch, hidden)``.
+
+    Of driven gates ``(batch, steps, 4 hidden)``, i, f, o, g, and of the first h and c as driven and as stored, None for
+    zero.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, rules: Rules, last: int
+        ctx: Any,
+        driven: torch.Tensor,
+        w_hh: torch.Tensor,
+        h0: torch.Tensor | None,
+        c0: torch.Tensor | None,
+        rules: Rules,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         batch, steps, four = driven.shape
         hidden = four // 4
         w = np.ascontiguousarray(w_hh.detach().numpy().T)
+        start = tuple(
+            np.zeros((batch, hidden), np.float32) if one is None else np.ascontiguousarray(one.detach().numpy())
+            for one in (h0, c0)
+        )
         smooth, coded = np.empty((2, batch, steps, four), np.float32)
         c, tanh = np.empty((2, batch, steps, 2, hidden), np.float32)
         h = np.empty((batch, steps, hidden), np.float32)
-        _forward(driven.detach().numpy(), w, rules, smooth, coded, c, tanh, h)
-        ctx.kept = (w, rules, smooth, coded, c, tanh, h)
-        stored = torch.from_numpy(c[:, -1, 0].copy())
-        ctx.mark_non_differentiable(stored)
-        return torch.from_numpy(h[:, steps - last :].transpose(1, 0, 2).copy()), stored
+        _forward(driven.detach().contiguous().numpy(), w, rules, start, smooth, coded, c, tanh, h)
+        ctx.kept = (w, rules, start, smooth, coded, c, tanh, h)
+        ctx.starts = (h0 is not None, c0 is not None)
+        return torch.from_numpy(h.copy()), torch.from_numpy(c[:, -1, 0].copy())
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
-        w, rules, smooth, coded, c, tanh, h = ctx.kept
+    def backward(ctx: Any, of_states: torch.Tensor, of_last: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        w, rules, start, smooth, coded, c, tanh, h = ctx.kept
         dz = np.empty_like(smooth)
-        _backward(gradient.contiguous().numpy(), w, rules, smooth, coded, c, tanh, dz)
+        first = np.empty_like(start[0]), of_last.numpy().copy()
+        _backward(of_states.contiguous().numpy(), w, rules, start, smooth, coded, c, tanh, dz, first)
         rows = torch.from_numpy(dz[:, 1:]).flatten(0, 1)
-        return torch.from_numpy(dz), rows.T @ torch.from_numpy(h[:, :-1]).flatten(0, 1), None, None
+        dw = rows.T @ torch.from_numpy(h[:, :-1]).flatten(0, 1)
+        from_start = [torch.from_numpy(one) if given else None for one, given in zip(first, ctx.starts, strict=True)]
+        if ctx.starts[0]:
+            dw = dw + torch.from_numpy(dz[:, 0]).T @ torch.from_numpy(start[0])
+        return torch.from_numpy(dz), dw, *from_start, None

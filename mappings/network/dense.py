@@ -139,5 +139,5 @@ class DenseRead(MatrixLayerRead):
         driven = driven.expand(self.chips, -1, -1)
         (outputs,) = self.columns.values(self.columns.codes(driven, noise, activity))
         if activity is not None:
-            activity.samples += outputs[:, : activity.valid, 0].numel()
+            activity.samples += activity.counted(outputs[..., 0]).numel()
         return outputs

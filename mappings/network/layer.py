@@ -154,7 +154,7 @@ class MappedMatrixLayer(MappedLayer):
     def shaped(self, kind: Callable[..., Shape], **fields: Any) -> Shape:
         """A shape of this kind, from what all kinds share and its further ``fields``."""
         chip, matrix, encoded = self.chip, self.matrix, self.matrix.format
-        ramps, one = self._ramps(), self.converters[0]
+        ramps = self._ramps()
         return kind(
             layer=self.name,
             bias_rows=matrix.bias_rows,
@@ -177,7 +177,7 @@ class MappedMatrixLayer(MappedLayer):
             ramp_lines=self._ramp_lines(),
             columns_per_adc=chip.adc.columns_per_adc,
             adc_model=chip.adc.price_model,
-            converter_bits=one.adc_bits if one.design is None else one.bits,
+            converter_bits=max(one.adc_bits if one.design is None else one.bits for one in self.converters),
             partial_sums=chip.partial_sums,
             lanes=chip.lanes,
             settle_clocks=chip.front_end.settle_clocks,
@@ -351,7 +351,7 @@ class MappedMatrixLayer(MappedLayer):
             self.matrix,
             self.shape,
             passes=self.passes,
-            output_bits=self.converters[0].bits,
+            codes=sum((one.group.last - one.group.first) * 2**one.bits for one in self.converters),
             states=self.state.group.last if self.state else 0,
             state_pair_S=self.state_pair_S,
             ramp_loss_S=sum(count * design.loss_S for count, design in self._ramps()),

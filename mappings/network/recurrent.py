@@ -7,8 +7,13 @@ Rows are the inputs, the hidden state and the bias; columns are the gates. One s
     h = o ramp(c)                     c goes back to charge through one cell pair per unit and to a second tanh ramp;
                                       h is rounded to the bits of the input
 
-The GRU is the form whose reset gate acts before the product (Cho et al., 2014), ``n = tanh(W [x, r h, 1])``: with a
-nonlinear conversion there is no linear partial sum to which the gate could be applied afterwards. It takes two passes.
+torch's GRU applies its reset gate to one part of its candidate's sum, ``n = tanh(W x + b + r (U h + b'))``. A nonlinear
+conversion of a part would be wrong, so both parts are converted linearly, over ``-limit`` to ``limit``, and their
+digital sum goes back to charge for its tanh, as an LSTM's cell state does. A GRU whose reset gate acts before the
+product, ``n = tanh(W [x, r h, 1])``, needs no linear conversion, and two passes.
+
+Inputs may have another full scale than states: weights of the inputs are then scaled by the ratio, as those of the bias
+are, since all word lines have one format.
 
 An LSTM may have a projection (Sak et al., arXiv 1402.1128; torch's ``proj_size``): ``h = W_hr (o tanh(c))`` is fed back
 and goes out. ``W_hr`` is a dense layer on tiles of its own, whose linear ramp has the format of the inputs.
@@ -16,6 +21,7 @@ and goes out. ``W_hr`` is a dense layer on tiles of its own, whose linear ramp h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -35,23 +41,20 @@ from mappings.network.assumed import Assumed
 from mappings.network.dense import DenseLayer
 from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead, ProgrammedMatrixLayer, StateRead
 from mappings.network.recurrent_run import RecurrentRead
+from mappings.network.torch_cells import cell_of, matrix_of
 from mappings.step import StepActivity
 from periphery import SIGMOID, TANH, identity
 from periphery.functions.library import named_function
 from periphery.prices.component import Component
 
-TORCH_ORDER: dict[Cell, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",)}
-TORCH_ORDER |= {"rnn_relu": TORCH_ORDER["rnn"], "gru_after": TORCH_ORDER["gru"]}
-RESET_AFTER = (
-    "torch and Keras apply a GRU's reset gate after the product with the hidden state, with a bias of its own; mho "
-    "applies it before (mappings/network/recurrent.py), so the same weights are another network, and nothing in the "
-    "tensors tells which was trained"
-)
-
 
 @dataclass(frozen=True)
 class RecurrentLayer(MatrixLayer):
-    """Weights of one recurrent layer, before any hardware; columns are sigmoid gates first, then tanh gates."""
+    """Weights of one recurrent layer, before any hardware; columns are sigmoid gates first, then the others.
+
+    ``limit``: largest state of an RNN with relu or of a projection, or part of a ``gru_after``'s candidate, either
+    sign; what is larger saturates. Raises InputError for one that is not positive.
+    """
 
     converts: ClassVar[str] = "a ramp that computes an activation"
 
@@ -60,6 +63,10 @@ class RecurrentLayer(MatrixLayer):
     weights: WeightMatrix
     projection: DenseLayer | None = None
     limit: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.limit < math.inf:
+            raise InputError(f"limit: must be positive and finite (got {self.limit:g})")
 
     @classmethod
     def from_torch(
@@ -74,41 +81,19 @@ class RecurrentLayer(MatrixLayer):
         reset: Literal["before", "after"] = "after",
         limit: float = 1.0,
     ) -> RecurrentLayer:
-        """From tensors named and ordered as torch does; ``bias`` is the sum of torch's two, or ``bias_ih`` where
-        ``bias_hh`` is given.
+        """From tensors named and ordered as torch does; ``bias`` is torch's ``bias_ih``, or the sum of its two.
 
-        ``limit``: largest state of an RNN with relu, or part of the candidate of torch's GRU (``gru_after``), either
-        sign; ``weight_hr``: of an LSTM's projection, ``(outputs, hidden)``; ``reset``: a GRU (``gru``) must have been
-        trained with its reset gate ``before`` the product, which nothing in its tensors tells. Raises InputError for
-        another GRU, and for shapes of another cell or of a projection that is not given.
+        ``reset``: whether the reset gate of a ``gru`` acts ``before`` the product or ``after`` it, as torch's does,
+        whose two biases do not add up: nothing in the tensors tells; ``weight_hr``: of an LSTM's projection,
+        ``(outputs, hidden)``. Raises InputError for shapes of another cell or of a projection that is not given, and
+        for a GRU of torch with one bias.
         """
-        fed_back, gates = weight_hh.shape[-1], len(TORCH_ORDER[cell])
-        hidden = fed_back if weight_hr is None else weight_hr.shape[-1]
-        if cell == "gru" and reset != "before":
-            raise InputError(f"reset: must be 'before' for a GRU (got {reset!r}): {RESET_AFTER}")
-        if weight_hr is not None and (cell != "lstm" or weight_hr.shape != (fed_back, hidden)):
-            raise InputError(
-                "weight_hr: an LSTM alone has a projection, (p, h) of h units with a weight_hh of (4 h, p) "
-                f"(got {tuple(weight_hr.shape)} and {tuple(weight_hh.shape)} of torch's {cell})"
-            )
-        if weight_hh.shape != (gates * hidden, fed_back) or weight_ih.shape[:-1] != (gates * hidden,):
-            how = (
-                "without a projection, whose weight_hr is to be given" if weight_hr is None else "with this projection"
-            )
-            h, p = f"{gates} h", "h" if weight_hr is None else str(fed_back)
-            raise InputError(
-                f"weight_ih, weight_hh: of h units of torch's {cell} they are ({h}, inputs) and ({h}, {p}), {how} "
-                f"(got {tuple(weight_ih.shape)} and {tuple(weight_hh.shape)})"
-            )
-        if cell == "gru_after":
-            return cls(cell, hidden, _parts_of_candidate(weight_ih, weight_hh, bias, bias_hh), limit=limit)
-        if bias is not None and bias_hh is not None:
-            bias = bias + bias_hh
-        names = [*GATES[cell][0], *GATES[cell][1]]
-        order = torch.cat([torch.arange(hidden) + TORCH_ORDER[cell].index(name) * hidden for name in names])
+        cell = cell_of(cell, reset)
+        matrix = matrix_of(cell, weight_ih, weight_hh, bias, bias_hh, weight_hr)
+        hidden = weight_hh.shape[-1] if weight_hr is None else weight_hr.shape[-1]
         # Full scale of the projection is that of the words that go back, which the chip names.
         projection = None if weight_hr is None else DenseLayer.from_torch(weight_hr, None, limit=1.0)
-        return cls(cell, hidden, WeightMatrix((weight_ih, weight_hh), bias, order), projection, limit)
+        return cls(cell, hidden, matrix, projection, limit)
 
     @property
     def inputs(self) -> int:
@@ -125,6 +110,36 @@ class RecurrentLayer(MatrixLayer):
         """Weights, biases and those of the projection included."""
         return self.weights.parameters + (0 if self.projection is None else self.projection.parameters)
 
+    @property
+    def state_limit(self) -> float:
+        """Full scale of the states, where inputs have one of their own."""
+        return self.limit if self.cell == "rnn_relu" or self.projection is not None else 1.0
+
+    def map(
+        self,
+        chip: Chip,
+        *,
+        name: str = "layer",
+        inputs: WordFormat | None = None,
+        calibration: torch.Tensor | None = None,
+    ) -> MappedRecurrent:
+        """Find the tiles, columns and converters of the layer.
+
+        ``inputs``: bits of all words, and full scale of the inputs alone; that of states is then the layer's own
+        (``state_limit``), and weights of the inputs are scaled by the ratio. None: both are the chip's ``x_max``.
+        ``calibration``: inputs in clock periods, as ``run`` takes them, for ranges and levels that follow data. Raises
+        InputError where the layer does not fit the chip, and where it follows data and there is none.
+        """
+        layer, words = self, None
+        if inputs is not None:
+            words = replace(inputs, limit=self.state_limit)
+            of_x, *others = self.weights.blocks
+            blocks = (of_x * (inputs.limit / self.state_limit), *others)
+            layer = replace(self, weights=replace(self.weights, blocks=blocks))
+        mapped = super(RecurrentLayer, layer).map(chip, name=name, inputs=words, calibration=calibration)
+        assert isinstance(mapped, MappedRecurrent)
+        return mapped if inputs is None else replace(mapped, input_limit=inputs.limit)
+
     def follows_data(self, chip: Chip) -> bool:
         """Whether ranges or levels of the gates' converters are chosen for data on this chip."""
         return chip.follows_data
@@ -132,23 +147,28 @@ class RecurrentLayer(MatrixLayer):
     def on_tiles(
         self, chip: Chip, name: str, matrix: MappedMatrix, data: Mapping[str, torch.Tensor]
     ) -> MappedRecurrent:
-        """The layer with the converters of its gates and, for an LSTM with a ramp, of its cell state."""
+        """The layer with the converters of its gates and, where there is a ramp, of a digital state that comes back."""
         cold, groups = chip.as_written, self.groups(chip)
-        bits = [chip.output.bits if group.function.name == "identity" else chip.bits for group in groups]
-        ranges = [(group.function, of) for group, of in zip(groups, bits, strict=True)]
-        front_end = matrix.front_end(range_z(chip, ranges))
+        # Functions on a range of their own, and of these what is not the end of a step.
+        limited = {group.function for group in groups if group.function not in (SIGMOID, TANH)}
+        linear = limited if self.cell == "gru_after" else set()
+
+        def bits(group: ColumnGroup) -> int:
+            return chip.output.bits if group.function in linear else chip.bits
+
+        widest = max(chip.adc.range_z, self.limit) if limited else None
+        front_end = matrix.front_end(range_z(chip, [(group.function, bits(group)) for group in groups], widest))
 
         def converter(group: ColumnGroup, on: Chip, name: str, *stream: str | int) -> MappedConverter:
-            plain = group.function.name == "identity"
             return MappedConverter(
                 name=f"ramp of {name}",
                 group=group,
-                chip=on.without_data() if plain else on,
+                chip=on.without_data() if group.function in linear else on,
                 stream=stream,
                 renewal=stream[-1:],
-                bits=chip.output.bits if plain else chip.bits,
-                adc_bits=max(chip.output.bits, chip.adc_bits) if plain else chip.adc_bits,
-                range_z=self.limit if plain else chip.adc.range_z,
+                bits=bits(group),
+                adc_bits=max(bits(group), chip.adc_bits) if group.function in linear else chip.adc_bits,
+                range_z=self.limit if group.function in limited else chip.adc.range_z,
                 volts_per_z=front_end.volts_per_z * chip.driver.supply_gain,
             )
 
@@ -191,10 +211,15 @@ class RecurrentLayer(MatrixLayer):
 
 @dataclass(frozen=True, kw_only=True)
 class MappedRecurrent(MappedMatrixLayer):
-    """Where a recurrent layer goes; its ramps measure by how much its array has shrunk."""
+    """Where a recurrent layer goes; its ramps measure by how much its array has shrunk.
+
+    ``input_limit``: full scale of the inputs, where it is not that of the states; ``layer`` then has its weights
+    scaled.
+    """
 
     layer: RecurrentLayer
     projection: MappedMatrixLayer | None = None
+    input_limit: float | None = None
 
     @property
     def measures_drift(self) -> bool:
@@ -202,9 +227,15 @@ class MappedRecurrent(MappedMatrixLayer):
         return True
 
     @property
+    def input_words(self) -> WordFormat:
+        """The format of the inputs, in clock periods of the word lines."""
+        words = super().input_words
+        return words if self.input_limit is None else replace(words, limit=self.input_limit)
+
+    @property
     def output_words(self) -> WordFormat:
         """Hidden states leave as the pulse widths that are fed back."""
-        return self.input_words
+        return super().input_words
 
     @property
     def passes(self) -> int:
@@ -274,19 +305,3 @@ class ProjectedRecurrent(ProgrammedMatrixLayer):
     def written(self) -> list[WrittenCells]:
         """Cells of the gates and of the projection."""
         return super().written() + [replace(one, part=f"projection, {one.part}") for one in self.projection.written()]
-
-
-def _parts_of_candidate(
-    weight_ih: torch.Tensor, weight_hh: torch.Tensor, bias_ih: torch.Tensor | None, bias_hh: torch.Tensor | None
-) -> WeightMatrix:
-    """torch's GRU as a matrix: r, z, and the two parts of the candidate in columns of their own."""
-    hidden = weight_hh.shape[-1]
-    gates, rows = 2 * hidden, 4 * hidden
-    x, h = weight_ih.new_zeros((rows, weight_ih.shape[1])), weight_hh.new_zeros((rows, hidden))
-    x[: 3 * hidden] = weight_ih
-    h[:gates], h[3 * hidden :] = weight_hh[:gates], weight_hh[gates:]
-    bias = None
-    if bias_ih is not None:
-        other = torch.zeros_like(bias_ih) if bias_hh is None else bias_hh
-        bias = torch.cat([bias_ih[:gates] + other[:gates], bias_ih[gates:], other[gates:]])
-    return WeightMatrix((x, h), bias)

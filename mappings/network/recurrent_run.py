@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import torch
 
-from devices import BlockNoise
+from devices import BlockNoise, InputError
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import codes_of
@@ -56,24 +56,27 @@ class RecurrentRead(MatrixLayerRead):
         start: Sequence[torch.Tensor | None] = (),
         lengths: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """States of all steps ``(chips, n, steps, outputs)`` in clock periods, the last one, and the last cell state.
+        """States of all steps ``(chips, n, steps, outputs)`` and the last one, in clock periods, and what is stored.
 
-        ``start``: the first state and cell state, values ``(chips | 1, n, ...)``, None for zero; ``lengths (n,)``: of
-        sequences that end earlier: behind its end a sequence keeps its state, and its outputs are zero. The circuits
-        work on until the longest one has ended, and ``activity`` counts that.
+        What is stored is a value ``(chips, n, hidden)``: the cell state of an LSTM, the state of a GRU. ``start``: the
+        first state ``(chips | 1, n, outputs)`` and an LSTM's cell state ``(chips | 1, n, hidden)``, values, None for
+        zero; ``lengths (n,)``: of sequences that end earlier: behind its end a sequence keeps its state, its outputs
+        are zero, and ``activity`` counts nothing of it. One step of a sequence is a cell of torch. Raises InputError
+        for other shapes, and values that are not finite.
         """
-        shape, hidden = self.shape, self.shape.hidden
+        shape = self.shape
         n, steps = inputs.shape[-3:-1]
-        h0, c0 = (*start, None, None)[:2]
+        h0, c0 = self._checked(start, lengths, n, steps)
         h = torch.zeros((self.chips, n, shape.fed_back))
-        c = torch.zeros((self.chips, n, hidden))
-        if h0 is not None:
-            h = self._pulses(h0.float()).expand(h.shape)
-            if shape.cell in ("gru", "gru_after"):
-                c = self._stored(h0.float().expand(c.shape))
+        c = torch.zeros((self.chips, n, shape.hidden))
         if c0 is not None:
             c = self._stored(c0.float().expand(c.shape))
-        if lengths is None and self.fused is not None and (activity is None or activity.recorded is None):
+        if h0 is not None:
+            h0 = h0.float()
+            if shape.cell in ("gru", "gru_after"):
+                h0 = c = self._stored(h0.expand(c.shape))
+            h = self._pulses(h0).expand(h.shape)
+        if lengths is None and steps and self.fused is not None and (activity is None or activity.recorded is None):
             states, c = self.fused.run(inputs, noise, activity, h, c)
             return states, states[:, :, -1], c
         fed_back = slice(shape.inputs, shape.inputs + shape.fed_back)
@@ -83,18 +86,45 @@ class RecurrentRead(MatrixLayerRead):
         states = torch.empty((self.chips, n, steps, shape.fed_back))
         for t in range(steps):
             v[..., : shape.inputs] = inputs[..., t, :]
+            runs = None if lengths is None else t < lengths
             if activity is not None:
-                activity.samples += c[:, : activity.valid, 0].numel()
+                activity.running = runs
+                activity.samples += activity.counted(c[..., 0]).numel()
             counts, new = self._step(v, c, fed_back, noise, activity)
-            if lengths is None:
+            if runs is None:
                 states[:, :, t] = v[..., fed_back] = counts
                 c = new
             else:
-                runs = (t < lengths)[:, None]
-                states[:, :, t] = torch.where(runs, counts, 0.0)
-                v[..., fed_back] = torch.where(runs, counts, v[..., fed_back])
-                c = torch.where(runs, new, c)
+                states[:, :, t] = torch.where(runs[:, None], counts, 0.0)
+                v[..., fed_back] = torch.where(runs[:, None], counts, v[..., fed_back])
+                c = torch.where(runs[:, None], new, c)
+        if activity is not None:
+            activity.running = None
         return states, v[..., fed_back].clone(), c
+
+    def _checked(
+        self, start: Sequence[torch.Tensor | None], lengths: torch.Tensor | None, n: int, steps: int
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """The first state and cell state; InputError for what does not fit the layer."""
+        widths = {"h0": self.shape.fed_back, "c0": self.shape.hidden}
+        if len(start) > (most := 2 if self.shape.cell == "lstm" else 1):
+            raise InputError(f"start: a layer of {self.shape.cell} takes {most} (got {len(start)})")
+        for (name, width), one in zip(widths.items(), start, strict=False):
+            if one is None:
+                continue
+            if one.dim() != 3 or one.shape[0] not in (1, self.chips) or one.shape[1:] != (n, width):
+                raise InputError(f"{name}: shape must be ({self.chips} or 1, {n}, {width}) (got {tuple(one.shape)})")
+            if not bool(one.isfinite().all()):
+                raise InputError(f"{name}: values must be finite")
+        if lengths is not None:
+            if lengths.shape != (n,) or lengths.is_floating_point():
+                raise InputError(
+                    f"lengths: whole numbers of shape ({n},) (got {lengths.dtype}, {tuple(lengths.shape)})"
+                )
+            if n and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
+                raise InputError(f"lengths: from 0 to {steps} steps (got {int(lengths.min())} to {int(lengths.max())})")
+        h0, c0 = (*start, None, None)[:2]
+        return h0, c0
 
     def _step(
         self, v: torch.Tensor, c: torch.Tensor, fed_back: slice, noise: BlockNoise, activity: Activity | None
@@ -145,7 +175,8 @@ class RecurrentRead(MatrixLayerRead):
             table = self.columns.conversions[-1]
             if not isinstance(table, LookUpConverter):
                 return torch.tanh(c)
-            table = replace(table, function=TANH, output_bits=self.chip.bits)
+            if self.shape.cell == "gru_after":
+                table = replace(table, function=TANH, output_bits=self.chip.bits, range_z=self.chip.adc.range_z)
             return table.values(table.look_up(c))
         group, conversion, top = self.state.group, self.state.conversion, 2 ** (self.chip.bits - 1) - 1
         per_clock = top / self.chip.state.drive_limit
@@ -159,9 +190,9 @@ class RecurrentRead(MatrixLayerRead):
         driven = PreActivation(z, variance if bool((variance > 0.0).any()) else None)
         codes = codes_of(conversion, group, [driven], noise)
         if activity is not None:
-            real = slice(activity.valid)
-            activity.add("state_pulses", pulses[:, real] != 0)
-            activity.add("state_clocks", pulses[:, real].abs())
+            driven_clocks = activity.counted(pulses)
+            activity.add("state_pulses", driven_clocks != 0)
+            activity.add("state_clocks", driven_clocks.abs())
             if self.columns.rounds:
-                activity.add("state_compare_steps", group.scatter(codes)[:, real] + 1)
+                activity.add("state_compare_steps", activity.counted(group.scatter(codes)) + 1)
         return group.scatter(conversion.values(codes))

@@ -15,7 +15,8 @@ from mappings.contract import Layer, ProgrammedLayer
 from mappings.cost import price, summarise
 from mappings.network.actions import GATES, Cell
 from mappings.network.dense import DenseLayer
-from mappings.network.recurrent import TORCH_ORDER, RecurrentLayer
+from mappings.network.recurrent import RecurrentLayer
+from mappings.network.torch_cells import TORCH_ORDER
 from periphery import RampColumn
 
 INPUTS, OUTPUTS, SAMPLES, STEPS, DAY_S = 11, 6, 8, 3, 86400.0
@@ -48,7 +49,9 @@ def recurrent(cell: Cell) -> Callable[[str], RecurrentLayer]:
     def made(device: str) -> RecurrentLayer:
         columns = len(TORCH_ORDER[cell]) * OUTPUTS
         shapes = (columns, INPUTS), (columns, OUTPUTS), (columns,)
-        return RecurrentLayer.from_torch(cell, *(tensor(device, *shape) for shape in shapes), reset="before")
+        second = tensor(device, columns) if cell == "gru_after" else None
+        tensors = [tensor(device, *shape) for shape in shapes]
+        return RecurrentLayer.from_torch(cell, *tensors, bias_hh=second, reset="before")
 
     return made
 

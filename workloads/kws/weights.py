@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from devices import InputError
-from mappings.network.recurrent import RESET_AFTER
+from mappings.network.torch_cells import RESET_AFTER
 from workloads.kws.model import KeywordNet
 from workloads.recordings.clips import LABELS
 

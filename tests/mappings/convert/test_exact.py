@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from mappings.chip import Chip
+from mappings.network.torch_cells import ResetBeforeGRU
 from mho.config.read import read
 from mho.network.convert import convert
 
@@ -172,6 +173,8 @@ class Residual(nn.Module):
         (Cells(), (torch.randn(3, 2, 3), torch.randn(3, 4), torch.randn(3, 4))),
         (Packed(both=False), (torch.randn(4, 5, 3), torch.tensor([2, 5, 3, 1]))),
         (Packed(both=True), (torch.randn(4, 5, 3), torch.tensor([5, 1, 4, 2]))),
+        (ResetBeforeGRU(3, 4, batch_first=True), (torch.randn(3, 5, 3),)),
+        (ResetBeforeGRU(3, 4, bias=False, batch_first=True), (torch.randn(3, 2, 3),)),
         (Residual(), (torch.randn(3, 5, 8),)),
         (nn.Sequential(nn.Embedding(7, 3), nn.Flatten(), nn.Linear(12, 2)), (torch.randint(7, (3, 4)),)),
     ],
@@ -181,7 +184,7 @@ def test_whole_modules(module, x):
 
 
 @pytest.mark.parametrize("chip", ["yang2025", "hermes_core"])
-@pytest.mark.parametrize("kind", ["dense", "conv", "lstm", "projected", "gru", "rnn"])
+@pytest.mark.parametrize("kind", ["dense", "conv", "lstm", "projected", "gru", "before", "rnn", "relu"])
 def test_formats_are_those_of_an_ideal_chip(kind, chip):
     torch.manual_seed(0)
     module, shape = {
@@ -193,7 +196,9 @@ def test_formats_are_those_of_an_ideal_chip(kind, chip):
         "lstm": (nn.LSTM(3, 5, batch_first=True), (9, 4, 3)),
         "projected": (nn.LSTM(3, 5, proj_size=3, batch_first=True), (9, 4, 3)),
         "gru": (nn.GRU(3, 5, batch_first=True), (9, 4, 3)),
+        "before": (ResetBeforeGRU(3, 5, batch_first=True), (9, 4, 3)),
         "rnn": (nn.RNN(3, 5, batch_first=True), (9, 4, 3)),
+        "relu": (nn.RNN(3, 5, nonlinearity="relu", batch_first=True), (9, 4, 3)),
     }[kind]
     x = torch.randn(shape)
     net = convert(module, chip, example=x)

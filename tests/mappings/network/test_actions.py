@@ -188,6 +188,44 @@ def test_gru_drives_its_rows_twice_and_has_no_state_ramp() -> None:
     assert rnn.latency_s == pytest.approx((20 + 30 + 37) * 1e-9)
 
 
+def test_a_gru_of_torch_converts_two_partial_sums_and_goes_back_to_charge_for_its_tanh() -> None:
+    """32 units: 128 columns, of 8 bits where the parts' codes are the widest, one pass, and a state as an LSTM's."""
+    shape = layer(cell="gru_after", converter_bits=8)
+    gru, lstm = recurrent_actions(shape, BUSY, TIMING), recurrent_actions(layer(), BUSY, TIMING)
+    drives = [task.name for task in gru.tasks if task.resource == "word_lines"]
+    assert drives == ["drive inputs (+)", "drive inputs (-)"]
+    assert shape.columns == 4 * 32
+    assert gru.ops == 2 * (40 + 32) * 3 * 32, "a quarter of the cells store no weight"
+    assert counts(gru)["code_latch", "write_bit"] == 4 * 32 * 8 + 32 * 5
+    assert pieces(gru)["comparator"] == pieces(lstm)["comparator"] == 128 + 32
+    # r takes 8 bits of U h, z the 10 of the state, and (1 - z) n are two codes.
+    assert counts(gru)["multiplier", "bit_product"] == 32 * (5 * 8 + 5 * 10 + 5 * 5)
+    assert counts(gru)["adder", "add_bit"] == 32 * (2 * 10 + 2 * 5)
+    assert counts(gru)["register", "write_bit"] == 32 * (10 + 5) + 2 * 111
+    assert pieces(gru)["register"] == 32 * (10 + 5) + 111
+    assert pieces(gru)["multiplier"] == 4 * (5 * 10 + 5 * 5)
+    assert counts(gru)["pwm_driver", "load_bit"] == 73 * 5 + 32 * 5
+    # control 20 + input 30 + ramp 37 + 8 x 2 + drive 16 + ramp 37 + 8 x 2
+    assert gru.latency_s == pytest.approx((20 + 30 + 37 + 16 + 16 + 37 + 16) * 1e-9)
+    (note,) = gru.notes
+    assert note.startswith("lstm: a GRU as torch has it gates a part of its candidate's sum, so both parts")
+
+
+def test_a_gru_of_torch_behind_ordinary_converters_looks_three_values_up_for_each_unit() -> None:
+    shape = layer(cell="gru_after", readout="conventional", converter_bits=8, ramps=0, ramp_cells=0)
+    step = recurrent_actions(shape, BUSY, TIMING)
+    assert counts(step)[shape.adc, "convert"] == 128
+    assert counts(step)["lookup", "evaluate"] == 2 * 32 + 32
+    assert "state_ramp" not in {task.resource for task in step.tasks}
+
+
+def test_an_rnn_with_relu_does_what_one_with_tanh_does() -> None:
+    relu, tanh = (recurrent_actions(layer(cell=cell), BUSY, TIMING) for cell in ("rnn_relu", "rnn"))
+    assert counts(relu) == counts(tanh)
+    assert pieces(relu) == pieces(tanh)
+    assert relu.latency_s == tanh.latency_s
+
+
 def test_charge_sums_need_switches_and_digital_sums_need_adcs() -> None:
     charge = recurrent_actions(layer(row_tiles=3), BUSY, TIMING)
     assert counts(charge)["column_switch", "close"] == 3 * 128

@@ -20,7 +20,8 @@ from mappings.network.actions import GATES, Cell
 from mappings.network.assumed import Assumed
 from mappings.network.dense import DenseLayer
 from mappings.network.layer import MappedMatrixLayer
-from mappings.network.recurrent import TORCH_ORDER, RecurrentLayer
+from mappings.network.recurrent import RecurrentLayer
+from mappings.network.torch_cells import TORCH_ORDER
 from mappings.step import StepActivity
 from periphery import TANH, ConventionalADC, RampColumn
 from periphery.adc.kinds import LinearRamp
@@ -53,7 +54,9 @@ def layer_of(kind: str, device: str = "cpu") -> Layer:
     cell: Cell = kind  # type: ignore[assignment]
     columns = len(TORCH_ORDER[cell]) * HIDDEN
     tensors = normal(columns, INPUTS) / 8, normal(columns, HIDDEN, seed=1) / 8, normal(columns, seed=2) / 8
-    return RecurrentLayer.from_torch(cell, *(one.to(device) for one in tensors), reset="before")
+    w_ih, w_hh, bias = (one.to(device) for one in tensors)
+    second = torch.zeros_like(bias) if cell == "gru_after" else None
+    return RecurrentLayer.from_torch(cell, w_ih, w_hh, bias, bias_hh=second, reset="before")
 
 
 def cost_of(mapped: MappedMatrixLayer, activity: StepActivity | None) -> dict[str, float]:

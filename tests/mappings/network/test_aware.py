@@ -23,6 +23,13 @@ def weights(cell: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch
     )  # type: ignore[return-value]
 
 
+def stored(c: torch.Tensor, state: CellState) -> torch.Tensor:
+    """Whole steps, saturating; the gradient is that of the saturation."""
+    lsb = 2.0 * state.limit / 2**state.bits
+    kept = c.clamp(-state.limit, state.limit - lsb)
+    return kept + (torch.round(kept / lsb) * lsb - kept).detach()
+
+
 def step_by_step(
     aware: Aware, x: torch.Tensor, w_ih: torch.Tensor, w_hh: torch.Tensor, b: torch.Tensor
 ) -> torch.Tensor:
@@ -38,7 +45,7 @@ def step_by_step(
             h = o * c.tanh()
             continue
         i, f, o, g = coded(i, SIGMOID, bits), coded(f, SIGMOID, bits), coded(o, SIGMOID, bits), coded(g, TANH, bits)
-        c = aware._stored(f * c + i * g)
+        c = stored(f * c + i * g, state)
         h = pulsed(o * coded(pulsed(c, state.drive_limit, bits).tanh(), TANH, bits), 1.0, bits)
     return h
 

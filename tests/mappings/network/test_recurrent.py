@@ -134,12 +134,6 @@ def test_tensors_of_another_cell_or_of_a_projection_that_is_not_given_are_refuse
         RecurrentLayer.from_torch("rnn", torch.ones(HIDDEN, 3, INPUTS), torch.ones(HIDDEN, HIDDEN), None)
 
 
-def test_a_gru_of_torch_is_another_network_and_refused() -> None:
-    gru = torch.nn.GRU(INPUTS, HIDDEN)
-    with pytest.raises(InputError, match=r"reset: must be 'before' for a GRU \(got 'after'\): torch and Keras apply"):
-        RecurrentLayer.from_torch("gru", gru.weight_ih_l0, gru.weight_hh_l0, None)
-
-
 def test_sequences_whose_steps_come_first_are_refused() -> None:
     rng = ChipStreams.of(Stream.root(5), 1)
     read = RecurrentLayer.from_torch("lstm", *weights("lstm")).map(REAL).program(rng=rng).at(0.0)

@@ -11,8 +11,9 @@ from devices import PCM, BlockNoise, ChipStreams, Stream, SuperT, TaOx
 from mappings.activity import Activity
 from mappings.chip import CellState, Chip, Compensation, Weights
 from mappings.network.actions import Cell
-from mappings.network.recurrent import TORCH_ORDER, RecurrentLayer
+from mappings.network.recurrent import RecurrentLayer
 from mappings.network.recurrent_run import RecurrentRead
+from mappings.network.torch_cells import TORCH_ORDER
 from mappings.panel_product import PANEL, panels, product
 from periphery import AmplitudeDAC, Comparator, ConventionalADC, PWMDriver, RampColumn
 
