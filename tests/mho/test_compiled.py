@@ -37,7 +37,7 @@ RECORDS = """
 
 @pytest.fixture
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv(VARIABLE, "")  # as if it were not set, and set back afterwards even if it was not
     folder = tmp_path / "sources"
     (folder / "below").mkdir(parents=True)
     (folder / "below" / "a.py").write_text("A = 1\n", encoding="utf-8")
@@ -101,6 +101,11 @@ def test_kernels_of_sources_that_are_gone_are_removed_after_a_week(sources: Path
 
 
 def test_kernels_of_mho_are_kept_by_its_sources() -> None:
-    import periphery  # noqa: F401  a package with kernels
-
-    assert Path(os.environ[VARIABLE]).name == PREFIX + digest_of(map(ROOT.joinpath, PACKAGES))
+    """In a process of its own: this one may have been given another folder by the tests before."""
+    code = f"import os, mho, periphery; print(os.environ[{VARIABLE!r}])"
+    surroundings = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).name == PREFIX + digest_of(map(ROOT.joinpath, PACKAGES))
