@@ -69,6 +69,8 @@ def traced(module: torch.nn.Module, example: Sequence[torch.Tensor], *, batch_di
         found = exported.run_decompositions({}).module(check_guards=False)
     assert isinstance(found, fx.GraphModule)
     found.graph.set_codegen(fx.graph.CodeGen())
+    for node in found.graph.find_nodes(op="call_function", target=torch.ops.aten._assert_tensor_metadata.default):
+        found.graph.erase_node(node)  # what the exporter notes beside a change of type; it computes nothing
     graph = fx.GraphModule(found, found.graph)
     one = tuple(tensor.narrow(batch_dim, 0, 1).to("meta") for tensor in example)
     return Traced(graph, len(example), batch_dim, _batch_dims(graph, batch_dim), exported.call_spec.out_spec, one)

@@ -33,6 +33,19 @@ def test_paths_and_the_batch_of_every_output():
     assert len(outputs_of(lstm.graph.graph)) == 3
 
 
+class Compared(nn.Module):
+    def forward(self, x):
+        return (x > 0).to(x.dtype).double().to(x.dtype)
+
+
+def test_a_change_of_type_leaves_nothing_that_gives_no_value():
+    found = traced(nn.Sequential(nn.Linear(3, 3), Compared()), (torch.randn(4, 3),))
+    calls = [str(node.target) for node in found.graph.graph.nodes if node.op == "call_function"]
+    assert not [call for call in calls if "assert" in call]
+    x = torch.randn(5, 3)
+    torch.testing.assert_close(torch.vmap(found.graph)(x[None])[0][0], found.graph(x)[0])
+
+
 def test_one_sample_is_enough_and_others_may_follow():
     module = nn.Linear(3, 2)
     found = traced(module, (torch.randn(1, 3),))
