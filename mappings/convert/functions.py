@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 
 from devices import InputError
 from periphery import FUNCTIONS, Function
@@ -43,6 +42,8 @@ def turning_points(name: str, f: Map, low: float, high: float) -> list[float]:
 
     Raises InputError where it is not finite.
     """
+    from scipy.optimize import minimize_scalar  # 0.2 s, which commands that convert nothing need not wait for
+
     z = torch.linspace(low, high, PROBES, dtype=torch.float64)
     y = f(z).double()
     if not bool(y.isfinite().all()):
