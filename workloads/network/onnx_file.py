@@ -84,12 +84,15 @@ def read_onnx(path: Path | str) -> OnnxFile:
         raise InputError(f"{where}: an ONNX opset of {OLDEST_OPSET} to {known} (got {opset or 'none'})")
     with one_sentence(where, DAMAGED):
         stored = _Tensors(path, where)
-        constants = {one.name: stored.value(one, f"weights {quoted(one.name)}") for one in graph.initializer}
+        weights = [(_text(one.name), one) for one in graph.initializer]
+        constants = {name: stored.value(one, f"weights {quoted(name)}") for name, one in weights}
+        if len(constants) < len(weights):
+            raise InputError(f"{where}: another name for each tensor of weights (got one twice)")
         if len(graph.sparse_initializer):
             raise InputError(f"{where}: dense weights (got sparse ones, {len(graph.sparse_initializer)} tensors)")
         nodes = tuple(_nodes(graph.node, stored))
-        inputs = {one.name: _sizes(one, where) for one in graph.input if one.name not in constants}
-        outputs = tuple(one.name for one in graph.output)
+        inputs = {_text(one.name): _sizes(one, where) for one in graph.input if _text(one.name) not in constants}
+        outputs = tuple(_text(one.name) for one in graph.output)
     _check_names(where, nodes, [*constants, *inputs], outputs)
     return OnnxFile(where, opset, nodes, constants, inputs, outputs)
 
@@ -98,12 +101,19 @@ def _nodes(given: Iterable[Any], stored: _Tensors) -> Iterable[OnnxNode]:
     taken: set[str] = set()
     count: Counter[str] = Counter()
     for node in given:
-        op = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
-        name = module_name(node.name or f"{op}_{count[op]}", taken)
+        op, domain, given_name = (_text(text) for text in (node.op_type, node.domain, node.name))
+        op = op if domain in ("", "ai.onnx") else f"{domain}.{op}"
+        name = module_name(given_name or f"{op}_{count[op]}", taken)
         count[op] += 1
-        label = f"{quoted(node.name or name)!r} ({quoted(op)})"
-        attributes = {one.name: _attribute(one, stored, label) for one in node.attribute}
-        yield OnnxNode(name, label, op, tuple(node.input), tuple(node.output), attributes)
+        label = f"{quoted(given_name or name)!r} ({quoted(op)})"
+        attributes = {_text(one.name): _attribute(one, stored, label) for one in node.attribute}
+        inputs, outputs = (tuple(map(_text, names)) for names in (node.input, node.output))
+        yield OnnxNode(name, label, op, inputs, outputs, attributes)
+
+
+def _text(given: str | bytes) -> str:
+    """A name of the file; protobuf gives bytes where they are not UTF-8."""
+    return given.decode("utf-8", "backslashreplace") if isinstance(given, bytes) else given
 
 
 def module_name(name: str, taken: set[str]) -> str:
@@ -127,23 +137,25 @@ def _attribute(one: Any, stored: _Tensors, label: str) -> Any:
 
     kinds = onnx.AttributeProto
     if one.type == kinds.TENSOR:
-        return stored.value(one.t, f"node {label}, {quoted(one.name)}")
+        return stored.value(one.t, f"node {label}, {quoted(_text(one.name))}")
     value = onnx.helper.get_attribute_value(one)
     if one.type in (kinds.FLOAT, kinds.INT):
         return value
     if one.type == kinds.STRING:
-        return value.decode("utf-8", "backslashreplace")
+        return _text(value)
     if one.type in (kinds.FLOATS, kinds.INTS):
         return tuple(value)
     if one.type == kinds.STRINGS:
-        return tuple(text.decode("utf-8", "backslashreplace") for text in value)
-    raise InputError(f"{stored.where}: node {label}: {quoted(one.name)}: numbers, text or a tensor (got another kind)")
+        return tuple(map(_text, value))
+    raise InputError(
+        f"{stored.where}: node {label}: {quoted(_text(one.name))}: numbers, text or a tensor (got another kind)"
+    )
 
 
 def _sizes(one: Any, where: str) -> tuple[tuple[int | None, ...] | None, torch.dtype]:
     kind = one.type.tensor_type
     if not one.type.HasField("tensor_type") or kind.elem_type not in DTYPES:
-        raise InputError(f"{where}: input {quoted(one.name)}: a tensor of numbers (got another type)")
+        raise InputError(f"{where}: input {quoted(_text(one.name))}: a tensor of numbers (got another type)")
     if not kind.HasField("shape"):
         return None, DTYPES[kind.elem_type]
     sizes = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim)
@@ -199,7 +211,7 @@ class _Tensors:
         """The same tensor with the numbers that an external file of the folder holds for it."""
         import onnx
 
-        stated = {one.key: one.value for one in tensor.external_data}
+        stated = {_text(one.key): _text(one.value) for one in tensor.external_data}
         name = stated.get("location", "")
         posix, windows = PurePosixPath(name), PureWindowsPath(name)
         inside = bool(name) and not (posix.is_absolute() or windows.is_absolute() or windows.drive)

@@ -8,6 +8,7 @@ one sentence.
 from __future__ import annotations
 
 import inspect
+import logging
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,13 @@ ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Pow", "Clip", "Pad")
 """Operators to which a constant number is given as such, not as a tensor."""
 WITH_STATES = ("LSTM", "GRU", "RNN", "Split")
 """Operators whose outputs after the first are computed."""
+ACTIVATIONS = [
+    FUNCTIONS[op]
+    for op in (
+        *("Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu", "Sigmoid"),
+        *("Silu", "Softplus", "Softsign", "Tanh"),
+    )
+]
 STEPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.LSTM, nn.GRU, nn.RNN)
 
 
@@ -222,7 +230,11 @@ class _Build:
             operands.pop()
         if node.op == "Reshape" and isinstance(operands[1], tuple):
             operands[1] = self._open(operands[1])
-        self._outputs(node, self._call(node, function, tuple(operands), options))
+        given_options = {
+            name: self._buffer(f"{node.name}_{name}", value) if isinstance(value, Tensor) else value
+            for name, value in options.items()
+        }
+        self._outputs(node, self._call(node, function, tuple(operands), given_options))
         if node.op == "ConstantOfShape" and not options.get("value", torch.zeros(1)).any():
             self.zeros.add(node.outputs[0])
         if node.op in ("Expand", "Identity") and node.inputs[0] in self.zeros:
@@ -272,26 +284,31 @@ class _Build:
         value = self.constants[name]
         if not isinstance(value, Tensor):
             return value
-        buffer = module_name(f"constant_{name}", self.taken)
-        self.root.register_buffer(buffer, value)
-        self.made[name] = self.graph.get_attr(buffer)
+        self.made[name] = self._buffer(f"constant_{name}", value)
         return self.made[name]
+
+    def _buffer(self, name: str, value: Tensor) -> fx.Node:
+        """A tensor of the file as a buffer of the module."""
+        buffer = module_name(name, self.taken)
+        self.root.register_buffer(buffer, value)
+        return self.graph.get_attr(buffer)
 
     def _stated(self, layer: fx.Node) -> StatedRanges:
         """Ranges of a layer, from the roundings before and behind it."""
+        label = layer.meta["onnx"]
         source: Any = layer.args[0]
-        while isinstance(source, fx.Node) and source.op == "call_function" and source.args:
+        while isinstance(source, fx.Node) and source.op == "call_function" and source.meta["onnx"] == label:
             source = source.args[0]
-        behind: Any = layer
-        for _ in range(4):
-            users = list(behind.users)
-            if len(users) != 1 or self._rounding(users[0]) is not None:
+        behind, activations = layer, 0
+        while len(behind.users) == 1:
+            (user,) = behind.users
+            activations += user.target in ACTIVATIONS
+            if not (user.target in ACTIVATIONS or user.meta.get("onnx") == label) or activations > 1:
                 break
-            behind = users[0]
-        after = [self._rounding(user) for user in behind.users]
+            behind = user
         return StatedRanges(
             input=self._rounding(source),
-            output=after[0] if len(after) == 1 else None,
+            output=self._rounding(next(iter(behind.users))) if len(behind.users) == 1 else None,
             weight_scale=self.ranges[str(layer.target)].weight_scale,
         )
 
@@ -323,8 +340,14 @@ def _check_shapes(module: fx.GraphModule, file: OnnxFile) -> None:
     checked = _Checked(module)
     checked.where = file.where
     checked.extra_traceback = False
-    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-        checked.run(*(torch.empty([n or 2 for n in sizes or ()], dtype=kind) for sizes, kind in file.inputs.values()))
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    before, log.disabled = log.disabled, True  # torch prints its traceback of whatever does not fit
+    try:
+        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+            sizes = [([n or 2 for n in stated or ()], kind) for stated, kind in file.inputs.values()]
+            checked.run(*(torch.empty(shape, dtype=kind) for shape, kind in sizes))
+    finally:
+        log.disabled = before
 
 
 def _each_by_itself(module: fx.GraphModule, file: OnnxFile) -> bool:
