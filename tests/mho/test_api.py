@@ -25,7 +25,8 @@ ColumnLoad FRONT_ENDS Integrator Retention SAR SIGMOID SONOS SenseAmp Site Strea
 Transimpedance WORKLOADS WanCubic WanQuartic Weights Wires adc_price alpha_beta characterise effective_conductance
 from_callable from_csv identity kappa load_components load_run named_function price read_config read_variance run
 run_search run_sweep solve spgemm summarise
-ConvertedNetwork HardwareTraining ResetBeforeGRU compared convert evaluate from_onnx load save train_for_hardware
+ConvertedNetwork HardwareTraining ResetBeforeGRU compared convert evaluate from_nir from_onnx liquid_of load network_of
+save to_nir train_for_hardware
 """
 
 
