@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 nir = pytest.importorskip("nir", reason="the extra nir is not installed")
 h5py = pytest.importorskip("h5py", reason="the extra nir is not installed")
 
+import mho  # noqa: E402
 from devices import ChipStreams, InputError, Stream  # noqa: E402
 from mappings.liquid.liquid import Liquid, ProgrammedLiquid  # noqa: E402
 from mappings.liquid.run import LineSpikes  # noqa: E402
@@ -154,6 +155,11 @@ def test_a_neuron_without_a_leak_is_nirs_integrate_and_fire() -> None:
     assert np.array_equal(raster(liquid_of(from_nir(graph))[0]), raster(liquid))
 
 
+def stored_inputs(reference: Path) -> NDArray[Any]:
+    with np.load(reference / "snntorch_spikes.npz", allow_pickle=False) as stored:
+        return np.asarray(stored["x"])
+
+
 def test_the_export_of_snntorch_gives_its_spikes() -> None:
     """A recurrent and a feed-forward layer of snnTorch, its own file and its own spikes (``source`` in the npz)."""
     reference = Path(__file__).parents[2] / "reference"
@@ -163,6 +169,11 @@ def test_the_export_of_snntorch_gives_its_spikes() -> None:
         found = network(torch.from_numpy(stored["x"]))
         assert np.array_equal(found.numpy(), stored["spikes"])
     assert [stage.recurrent is not None for stage in network.stages] == [False, True, False, False]
+    # Its products on tiles, that around the population in every step.
+    x = torch.from_numpy(stored_inputs(reference))[:, :5]
+    on_chip = mho.convert(network, "exact", example=x)
+    assert set(on_chip.tiles) >= {"node_0", "node_2"}
+    assert torch.equal(on_chip.program().at(0.0)(x)[0], found[:, :5])
 
 
 def test_all_nodes_that_mho_does_not_do_are_named() -> None:
