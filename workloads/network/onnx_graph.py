@@ -22,6 +22,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from configs.bounded import FAULTS, quoted
 from configs.errors import InputError
+from mappings.network.torch_cells import ResetBeforeGRU
 from workloads.network.onnx_file import OnnxFile, OnnxNode, Value, module_name, plain, read_onnx
 from workloads.network.onnx_functions import FUNCTIONS, MOST_ELEMENTS
 from workloads.network.onnx_fusions import fused
@@ -40,7 +41,7 @@ ACTIVATIONS = [
         *("Silu", "Softplus", "Softsign", "Tanh"),
     )
 ]
-STEPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.LSTM, nn.GRU, nn.RNN)
+STEPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.LSTM, nn.GRU, nn.RNN, ResetBeforeGRU)
 
 
 @dataclass(frozen=True)

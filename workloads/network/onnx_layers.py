@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from configs.errors import InputError
+from mappings.network.torch_cells import ResetBeforeGRU
 from workloads.network.onnx_file import OnnxNode, Value
 from workloads.network.onnx_functions import checked_rank, dequantize, padded, pads_of, quantize
 
 RESET_BEFORE = (
-    "linear_before_reset 0 lets the reset gate act before the product, which no layer of torch computes; torch's form "
-    "is linear_before_reset 1 (Keras: reset_after=True)"
+    "linear_before_reset 0 lets the reset gate act before the product, which is computed in one direction alone; "
+    "torch's form is linear_before_reset 1 (Keras: reset_after=True)"
 )
 GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
 """Which of ONNX's gates is the first, second ... of torch's."""
@@ -264,14 +265,16 @@ def recurrent_output(made: Any, directions: int, layout: int, reverse: bool) -> 
 
 
 def recurrent(node: OnnxNode, given: Sequence[Value]) -> Layer:
-    """An LSTM, a GRU whose reset gate acts after the product, or an RNN of tanh or relu; one or both directions."""
+    """An LSTM, a GRU, or an RNN of tanh or relu; one or both directions, of a GRU whose reset gate acts before the
+    product (``linear_before_reset`` 0, which is mho's ``ResetBeforeGRU``) one."""
     op, a = node.op, dict(node.attributes)
     direction = a.get("direction", "forward")
     if direction not in ("forward", "reverse", "bidirectional"):
         raise InputError(f"direction: forward, reverse or bidirectional (got {direction!r:.40})")
     directions = 2 if direction == "bidirectional" else 1
     layout, gates = a.get("layout", 0), len(GATES[op])
-    if op == "GRU" and not a.get("linear_before_reset", 0):
+    before = op == "GRU" and not a.get("linear_before_reset", 0)
+    if before and directions == 2:
         raise InputError(RESET_BEFORE)
     for name in ("clip", "input_forget"):
         if a.get(name, 0):
@@ -299,12 +302,16 @@ def recurrent(node: OnnxNode, given: Sequence[Value]) -> Layer:
     options: dict[str, Any] = {"bias": b is not None, "bidirectional": directions == 2, "device": "meta"}
     if op == "RNN":
         options["nonlinearity"] = named[0].lower()
-    module = getattr(nn, op)(inputs, hidden, **options).to_empty(device="cpu")
+    if before:
+        module = ResetBeforeGRU(inputs, hidden, bias=b is not None)
+    else:
+        module = getattr(nn, op)(inputs, hidden, **options).to_empty(device="cpu")
     tensors: dict[str, Tensor] = {}
     for k, suffix in zip(range(directions), ("", "_reverse"), strict=False):
         parts = {"weight_ih": w[k], "weight_hh": r[k]}
         if b is not None:
-            parts |= {"bias_ih": b[k, :rows], "bias_hh": b[k, rows:]}
+            first, second = b[k, :rows], b[k, rows:]
+            parts |= {"bias": first + second} if before else {"bias_ih": first, "bias_hh": second}
         for name, part in parts.items():
             ordered = part.unflatten(0, (gates, hidden))[list(GATES[op])].flatten(0, 1)
             tensors[f"{name}_l0{suffix}"] = ordered

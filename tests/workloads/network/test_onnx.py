@@ -145,9 +145,10 @@ def test_all_nodes_that_cannot_be_computed_are_named(tmp_path: Path) -> None:
         from_onnx(tmp_path / "net.onnx")
 
 
-def test_a_reset_gate_before_the_product_is_refused(tmp_path: Path) -> None:
-    held = {"W": normal(1, 9, 2), "R": normal(1, 9, 3), "B": normal(1, 18)}
-    made = model([node("GRU", "x W R B", "Y Yh", hidden_size=3)], {"x": [4, "batch", 2]}, ["Y"], held)
+def test_a_reset_gate_before_the_product_is_refused_in_both_directions(tmp_path: Path) -> None:
+    held = {"W": normal(2, 9, 2), "R": normal(2, 9, 3), "B": normal(2, 18)}
+    how = {"hidden_size": 3, "direction": "bidirectional"}
+    made = model([node("GRU", "x W R B", "Y Yh", **how)], {"x": [4, "batch", 2]}, ["Y"], held)
     onnx.save(made, tmp_path / "net.onnx")
     with pytest.raises(mho.InputError, match="reset"):
         from_onnx(tmp_path / "net.onnx")
