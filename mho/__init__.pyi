@@ -122,11 +122,11 @@ from workloads import KeywordSpotting as KeywordSpotting
 from workloads import Result as Result
 from workloads.network.evaluate import compared as compared
 from workloads.network.evaluate import evaluate as evaluate
-from workloads.network.nir_graph import from_nir as from_nir
-from workloads.network.nir_graph import to_nir as to_nir
-from workloads.network.nir_liquid import liquid_of as liquid_of
-from workloads.network.nir_liquid import network_of as network_of
-from workloads.network.onnx_graph import from_onnx as from_onnx
+from workloads.network.exchange.nir_graph import from_nir as from_nir
+from workloads.network.exchange.nir_graph import to_nir as to_nir
+from workloads.network.exchange.nir_liquid import liquid_of as liquid_of
+from workloads.network.exchange.nir_liquid import network_of as network_of
+from workloads.network.exchange.onnx_graph import from_onnx as from_onnx
 
 # In a stub, `import read as read_config` is private to type checkers (PEP 484); an assignment is public.
 read_config = read

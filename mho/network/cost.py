@@ -120,7 +120,7 @@ def _found(
         found = network_of(NetworkModel(module=model))
         return found, stated or found.example
     if path.suffix == ".onnx":
-        from workloads.network.onnx_file import read_onnx
+        from workloads.network.exchange.onnx_file import read_onnx
 
         network = network_of(NetworkModel(onnx=model))
         return network, stated or _sample(read_onnx(path).inputs.values())

@@ -62,7 +62,7 @@ def network_of(
         if model.module is not None:
             return from_function(model.module, "model.module")
         if model.onnx is not None:
-            from workloads.network.onnx_graph import from_onnx
+            from workloads.network.exchange.onnx_graph import from_onnx
 
             path = expanded(model.onnx)
             return UserNetwork(from_onnx(path), f"model.onnx: {printable(path.name)}")

@@ -55,7 +55,6 @@ VIEWS = [
     "_to_copy",
     "to",
     "type_as",
-    "_assert_tensor_metadata",
     "_assert_scalar",
     "sym_size",
     "sym_numel",

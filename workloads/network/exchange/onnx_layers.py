@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from configs.errors import InputError
 from mappings.network.torch_cells import ResetBeforeGRU
-from workloads.network.onnx_file import OnnxNode, Value
-from workloads.network.onnx_functions import checked_rank, dequantize, padded, pads_of, quantize
+from workloads.network.exchange.onnx_file import OnnxNode, Value
+from workloads.network.exchange.onnx_functions import checked_rank, dequantize, padded, pads_of, quantize
 
 RESET_BEFORE = (
     "linear_before_reset 0 lets the reset gate act before the product, which is computed in one direction alone; "

@@ -19,9 +19,9 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 from mappings.network.torch_cells import ResetBeforeGRU  # noqa: E402
-from workloads.network.onnx_functions import FUNCTIONS  # noqa: E402
-from workloads.network.onnx_graph import from_onnx  # noqa: E402
-from workloads.network.onnx_layers import LAYERS  # noqa: E402
+from workloads.network.exchange.onnx_functions import FUNCTIONS  # noqa: E402
+from workloads.network.exchange.onnx_graph import from_onnx  # noqa: E402
+from workloads.network.exchange.onnx_layers import LAYERS  # noqa: E402
 
 TYPES = {np.dtype(np.float64): TensorProto.DOUBLE, np.dtype(np.float32): TensorProto.FLOAT}
 DRAW = np.random.default_rng(0)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from configs.errors import InputError
-from workloads.network.onnx_file import DTYPES, Value
+from workloads.network.exchange.onnx_file import DTYPES, Value
 
 Ints = Sequence[int]
 MOST_ELEMENTS = 1 << 28

@@ -25,9 +25,9 @@ from torch import nn
 
 from configs.bounded import FAULTS, printable, quoted
 from configs.errors import InputError
-from workloads.network.nir_file import MISSING, read_nir, write_nir
-from workloads.network.onnx_file import module_name
-from workloads.network.spiking import INPUT, Population, SpikingNetwork, Stage
+from workloads.network.exchange.nir_file import MISSING, read_nir, write_nir
+from workloads.network.exchange.onnx_file import module_name
+from workloads.network.exchange.spiking import INPUT, Population, SpikingNetwork, Stage
 
 USUAL_STEP_S = 1e-4
 """The step that snnTorch's export assumes; NIR has no place for one."""

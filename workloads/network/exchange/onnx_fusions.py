@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from workloads.network.onnx_file import OnnxFile, OnnxNode, Value
+from workloads.network.exchange.onnx_file import OnnxFile, OnnxNode, Value
 
 
 def fused(file: OnnxFile) -> list[OnnxNode]:

@@ -20,8 +20,8 @@ from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 import mho  # noqa: E402
 from devices import InputError  # noqa: E402
-from workloads.network.onnx_graph import StatedRange, from_onnx  # noqa: E402
-from workloads.network.onnx_layers import QuantiseDequantise  # noqa: E402
+from workloads.network.exchange.onnx_graph import StatedRange, from_onnx  # noqa: E402
+from workloads.network.exchange.onnx_layers import QuantiseDequantise  # noqa: E402
 
 
 class Speech(nn.Module):

@@ -18,7 +18,7 @@ onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-from workloads.network.onnx_graph import from_onnx  # noqa: E402
+from workloads.network.exchange.onnx_graph import from_onnx  # noqa: E402
 
 RNG = np.random.default_rng(0)
 

@@ -21,8 +21,8 @@ from mappings.liquid.liquid import Liquid, ProgrammedLiquid  # noqa: E402
 from mappings.liquid.run import LineSpikes  # noqa: E402
 from periphery.neurons.lif import LIF  # noqa: E402
 from workloads.lsm.readout import Trained  # noqa: E402
-from workloads.network.nir_graph import from_nir, to_nir  # noqa: E402
-from workloads.network.nir_liquid import liquid_of, network_of  # noqa: E402
+from workloads.network.exchange.nir_graph import from_nir, to_nir  # noqa: E402
+from workloads.network.exchange.nir_liquid import liquid_of, network_of  # noqa: E402
 
 RNG = np.random.default_rng(0)
 LINES = RNG.random((6, 40, 64)) < 0.1
@@ -162,7 +162,7 @@ def stored_inputs(reference: Path) -> NDArray[Any]:
 
 def test_the_export_of_snntorch_gives_its_spikes() -> None:
     """A recurrent and a feed-forward layer of snnTorch, its own file and its own spikes (``source`` in the npz)."""
-    reference = Path(__file__).parents[2] / "reference"
+    reference = Path(__file__).parents[3] / "reference"
     network = from_nir(reference / "snntorch.nir")
     with np.load(reference / "snntorch_spikes.npz", allow_pickle=False) as stored, torch.no_grad():
         assert 0.02 < stored["spikes"].mean() < 0.6

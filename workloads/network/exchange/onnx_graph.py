@@ -23,10 +23,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from configs.bounded import FAULTS, quoted
 from configs.errors import InputError
 from mappings.network.torch_cells import ResetBeforeGRU
-from workloads.network.onnx_file import OnnxFile, OnnxNode, Value, module_name, plain, read_onnx
-from workloads.network.onnx_functions import FUNCTIONS, MOST_ELEMENTS
-from workloads.network.onnx_fusions import fused
-from workloads.network.onnx_layers import LAYERS, Layer, QuantiseDequantise
+from workloads.network.exchange.onnx_file import OnnxFile, OnnxNode, Value, module_name, plain, read_onnx
+from workloads.network.exchange.onnx_functions import FUNCTIONS, MOST_ELEMENTS
+from workloads.network.exchange.onnx_fusions import fused
+from workloads.network.exchange.onnx_layers import LAYERS, Layer, QuantiseDequantise
 
 MOST_NAMED = 25
 """Nodes that one message names."""

@@ -16,7 +16,7 @@ from mappings.liquid.chip import LiquidChip
 from mappings.liquid.liquid import ProgrammedLiquid, Reservoir
 from periphery.neurons.lif import LIF, Neurons
 from workloads.lsm.readout import Trained
-from workloads.network.spiking import INPUT, Population, SpikingNetwork, Stage
+from workloads.network.exchange.spiking import INPUT, Population, SpikingNetwork, Stage
 
 
 def network_of(
