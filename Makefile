@@ -36,7 +36,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 run: $(READY)  ## spot keywords on memristive crossbars and write the report to runs/kws
-	@$(PY) -m mho run kws -o runs/kws $(ARGS)
+	@$(PY) -m mho run kws -o runs/kws --force $(ARGS)
 
 test: $(READY)  ## run the tests
 	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)

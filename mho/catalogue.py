@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import io
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SerializeAsAny, TypeAdapter
+
 from configs.errors import InputError
 from configs.yaml_source import dump_yaml, load_yaml
+from crossbar import ENCODINGS, SPARSE_ENCODINGS
 from devices import DEVICES, AnyDevice, ChipStreams, Device, Stream
+from devices.effects import EFFECTS
 from mappings.chip import Chip
 from mappings.liquid.liquid import Liquid
 from mho.config.read import Loaded, read
 from mho.config.resolve import shipped_files
 from mho.config.schema import suggestion
 from mho.files import write_atomic
+from mho.listings import functions
 from mho.search.spec import Search, read_search
 from mho.sweep.spec import Sweep, read_sheet
 from mho.sweep.study import Study
+from periphery import ACTIVATIONS, ADCS, FUNCTIONS, RampColumn
+from periphery.drivers import DRIVERS
+from periphery.prices.adc import ADC_PRICES
 from periphery.prices.component import component
 from workloads import WORKLOADS, AnyExperiment
 from workloads.kws.find import FULL_SET, TEST_SET
@@ -30,7 +40,15 @@ if TYPE_CHECKING:
 TYPES: dict[str, Any] = {"experiment": AnyExperiment, "chip": Chip, "device": AnyDevice, "liquid": Liquid}
 FOLDERS = {f"{name}s": type_ for name, type_ in TYPES.items()}
 #: Folders of ``configs`` whose records are looked up by name, in this order.
-RECORDS = (*FOLDERS, "components", "sweeps", "searches")
+RECORDS = (*FOLDERS, "components", "sweeps", "searches", "published")
+#: Kinds of a registry, by the listing that shows them.
+KINDS: dict[str, Mapping[str, type]] = {
+    "effect": EFFECTS,
+    "encoding": {**ENCODINGS, **SPARSE_ENCODINGS},
+    "driver": DRIVERS,
+    "converter": {"ramp": RampColumn, **ADCS},
+    "activation": ACTIVATIONS,
+}
 PLOTTED_CHIPS = 64
 
 #: Public archives of recordings, by the names of ``mho data``.
@@ -45,10 +63,15 @@ def type_of(kind: str) -> Any:
 
 
 def shown(name: str) -> str:
-    """One record, every default written out, as YAML."""
-    folder = _folder_of(name)
-    if folder == "components":
+    """One record, every default written out, as YAML; of a kind of effect, driver, converter and the like what it is
+    and the fields that it takes, of a function its formula and range."""
+    if name not in _every_record() and (text := _kind(name)):
+        return text
+    folder = folder_of(name)
+    if folder == "components" and name.removeprefix("adc_") not in ADC_PRICES:
         return _component(name)
+    if folder in ("components", "published"):
+        return _as_shipped(folder, name)
     if folder in ("sweeps", "searches"):
         kind, sheet = ("sweep", read_sheet(name)) if folder == "sweeps" else ("search", read_search(name)[1])
         return f"# {kind} {sheet.name}\n" + dump_yaml(sheet.node.plain()).rstrip()
@@ -61,7 +84,7 @@ def shown(name: str) -> str:
 
 def checked(name: str) -> str:
     """One sentence about a valid file or shipped record. Raises InputError with all that is wrong with it."""
-    folder = _folder_of(name)
+    folder = folder_of(name)
     if folder == "sweeps":
         study = Study(name)
         study.check(study.points)
@@ -83,7 +106,7 @@ def checked(name: str) -> str:
 
 def loaded(name: str) -> tuple[str, Loaded[Any]]:
     """A checked experiment, chip, device or liquid, and which of these it is."""
-    folder = _folder_of(name)
+    folder = folder_of(name)
     if folder not in FOLDERS:
         raise InputError(
             f"{name}: components are checked whenever they are read; name an experiment, chip, device or liquid"
@@ -97,7 +120,7 @@ def plot(name: str, path: Path) -> None:
 
     from mho.report import plots_devices, plots_liquid
 
-    folder = _folder_of(name)
+    folder = folder_of(name)
     rng = ChipStreams.of(Stream.root(0).child("show"), PLOTTED_CHIPS)
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     if folder == "devices":
@@ -122,17 +145,48 @@ def save_figure(figure: Figure, path: Path) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def _folder_of(name: str) -> str:
+def folder_of(name: str) -> str:
     """The folder of the shipped record, or the kind of record that a file holds."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         return _kind_of_file(name)
-    every = {folder: shipped_files(folder) for folder in RECORDS}
-    found = [folder for folder, names in every.items() if name in names]
-    if found:
-        return found[0]
-    near = suggestion(name, [each for names in every.values() for each in names])
+    every = _every_record()
+    if name in every:
+        return every[name]
+    kinds = [*FUNCTIONS, *(each for registered in KINDS.values() for each in registered)]
+    near = suggestion(name, every) or suggestion(name, kinds)
     raise InputError(f"{name}: no shipped record of that name (mho list KIND shows them){near}")
+
+
+def _every_record() -> dict[str, str]:
+    """The folder of each shipped record, by its name."""
+    return {name: folder for folder in reversed(RECORDS) for name in shipped_files(folder)}
+
+
+def _kind(name: str) -> str:
+    """What a class of a registry is and takes, a function computes, a price of a conversion says; empty for others."""
+    if name in ADC_PRICES:
+        return _as_shipped("components", f"adc_{name}")
+    if name in FUNCTIONS:
+        return f"# function {name}\n{functions()[name]}\nMeasure it in a ramp: mho show NLADC --function {name}"
+    found = [(heading, kinds[name]) for heading, kinds in KINDS.items() if name in kinds]
+    texts = []
+    for heading, kind in found:
+        taken = [field for field in fields(kind) if field.init] if is_dataclass(kind) else []
+        needed = [f"# {field.name}: must be given" for field in taken if _default(field) is MISSING]
+        plain = {field.name: _default(field) for field in taken if _default(field) is not MISSING}
+        values = TypeAdapter(dict[str, SerializeAsAny[Any]]).dump_python({"kind": name} | plain, mode="json")
+        texts.append("\n".join([f"# {heading} {name}", cleandoc(kind.__doc__ or ""), "", *needed, dump_yaml(values)]))
+    return "\n\n".join(text.rstrip() for text in texts)
+
+
+def _as_shipped(folder: str, name: str) -> str:
+    file = shipped_files(folder)[name]
+    return f"# configs/{folder}/{file.name}\n" + file.read_text(encoding="utf-8").rstrip()
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _kind_of_file(name: str) -> str:

@@ -7,6 +7,7 @@ command imports what it needs when it is called: help and listings load nothing 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -79,9 +80,10 @@ def run(
         path_option(
             "-o",
             "--output",
-            help="Run directory to write: metrics, tables, trace.json, report.html.",
+            help="Run directory to write: metrics, tables, trace.json, report.html; runs/NAME-TIME by default.",
         ),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier run in that directory.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -91,27 +93,45 @@ def run(
     times after programming. Cost is counts of what these chips did times the prices in configs/components.
     """
     from mho import runner
-    from mho.console import Watch, summary
+    from mho.console import Watch
+    from mho.report.summary import summary
     from workloads.running import silent
 
-    with Watch(quiet=quiet) as watch:
-        metrics = runner.run(
-            experiment,
-            output=output,
-            sets=tuple(sets or ()),
-            seed=seed,
-            data=data,
-            weights=weights,
-            module=module,
-            device=device.value,
-            progress=silent if quiet else watch.progress,
-        )
+    try:
+        with Watch(quiet=quiet) as watch:
+            found = runner.run(
+                experiment,
+                output=output or runner.new_folder(experiment),
+                sets=tuple(sets or ()),
+                seed=seed,
+                data=data,
+                weights=weights,
+                module=module,
+                device=device.value,
+                force=force,
+                progress=silent if quiet else watch.progress,
+            )
+    except InputError:
+        _refuse_studies(experiment)
+        raise
+    where = f"report: {output or os.path.relpath(str(found.path))}/report.html"
     if as_json:
-        typer.echo(json.dumps(metrics, indent=1))
+        typer.echo(json.dumps(found.metrics_json, indent=1))
+        typer.echo(where, err=True)
         return
-    typer.echo(summary(metrics))
-    if output is not None:
-        typer.echo(f"\nreport: {output / 'report.html'}")
+    typer.echo(summary(found.metrics_json))
+    typer.echo(f"\n{where}")
+
+
+def _refuse_studies(name: str) -> None:
+    """Raise InputError where what was to run as an experiment is a sweep or a search."""
+    from mho import catalogue
+
+    command = None
+    with contextlib.suppress(InputError):
+        command = {"sweeps": "sweep", "searches": "search"}.get(catalogue.folder_of(name))
+    if command is not None:
+        raise InputError(f"{name}: a {command}, not an experiment; use mho {command} {name}")
 
 
 app.command()(cli_sweeps.sweep)
@@ -260,11 +280,16 @@ def fit(
         Path | None,
         path_option(help="CSV file of repeated reads (target_S, measured_S), for the read noise."),
     ] = None,
+    plot: Annotated[
+        Path | None, path_option(help="Write a picture: mean and spread of every level, measured and fitted.")
+    ] = None,
 ) -> None:
     """Turn measured conductances into a device, and show how well each candidate fits."""
     from mho.fit import fit_file
 
-    typer.echo(fit_file(csv, output, kind=kind, reads=reads))
+    typer.echo(fit_file(csv, output, kind=kind, reads=reads, plot=plot))
+    if plot is not None:
+        typer.echo(str(plot), err=True)
     if output is not None:
         typer.echo(str(output), err=True)
 

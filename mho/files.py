@@ -133,15 +133,15 @@ class RunFolder:
     """A run directory under construction: a hidden folder that becomes ``target`` when the ``with`` block succeeds.
 
     The block is given the hidden folder's path. Where the block raises, the hidden folder is removed and ``target``
-    stays as it was. An existing ``target`` is replaced only if it is empty or is itself a run directory (it holds
-    ``manifest.json``); anything else is an ``InputError`` before any work is done.
+    stays as it was. An existing ``target`` is replaced only if it is empty or, with ``replace``, itself such a folder
+    (it holds ``manifest.json``); anything else is an ``InputError`` before any work is done.
 
     A mount point or the current folder cannot be renamed: there the hidden folder is inside, its files move up one by
     one at the end, and ``manifest.json`` moves last, so that the folder counts as a run directory only once complete.
     """
 
-    def __init__(self, target: Path | str) -> None:
-        self.target = user_path(target).resolve()
+    def __init__(self, target: Path | str, *, replace: bool = True) -> None:
+        self.target, self._replace = user_path(target).resolve(), replace
         self._inside = self.target.is_dir() and (os.path.ismount(self.target) or self.target == Path.cwd())
         parent = self.target if self._inside else self.target.parent
         self._part = parent / f".{self.target.name}.{os.getpid()}-{_HOST}.part"
@@ -186,6 +186,8 @@ class RunFolder:
                 f"{self.target}: this folder holds other files ({some}) and no manifest.json, so it is no run "
                 "directory; give an empty or new folder"
             )
+        if others and not self._replace:
+            raise InputError(f"{self.target}: holds an earlier run; give another folder, or --force to replace it")
 
     def _publish(self) -> None:
         try:

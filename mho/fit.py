@@ -29,11 +29,14 @@ WIDTH = 110
 MOST_LEVELS_SHOWN = 100
 
 
-def fit_file(path: Path, output: Path | None, *, kind: str | None = None, reads: Path | None = None) -> str:
+def fit_file(
+    path: Path, output: Path | None, *, kind: str | None = None, reads: Path | None = None, plot: Path | None = None
+) -> str:
     """Fit devices to a CSV file of samples or of a summary, and write the best one as a record.
 
     ``kind`` is a candidate or a kind of device, of which the best candidate is taken; ``reads`` a file of samples that
-    repeat the read of one cell a level, for the fast read noise. Returns the tables to print. Raises InputError for a
+    repeat the read of one cell a level, for the fast read noise; ``plot`` a picture of measured and fitted cells to
+    write. Returns the tables to print. Raises InputError for a
     bad file or kind; a record is written whole or not at all, and has nothing that mho would not read again.
     """
     data = read_measurements(path)
@@ -46,9 +49,22 @@ def fit_file(path: Path, output: Path | None, *, kind: str | None = None, reads:
     best = _chosen(candidates, kind, data)
     read_noise_S, read_source = _read_noise(reads)
     text = _record(best, data, read_noise_S, read_source, asked_for=kind is not None)
+    if plot is not None:
+        _draw(best, data, plot)
     if output is not None:
         write_atomic(output, text.encode())
     return _tables(candidates, best, data) + ("" if output is not None else "\n" + text)
+
+
+def _draw(best: Fit, data: Measurements, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    from mho.catalogue import save_figure
+    from mho.report.plots_fit import fitted
+
+    figure = Figure(figsize=(9.4, 3.8), layout="constrained")
+    fitted(figure, data.table(), best.device, best.name.replace("_", " "))
+    save_figure(figure, path)
 
 
 def _is_valid(fit: Fit) -> bool:

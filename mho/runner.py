@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import math
 import os
@@ -21,9 +22,12 @@ from configs.bounded import encodable
 from configs.yaml_source import dump_yaml
 from devices import InputError
 from mho.config.read import Loaded, digest, read
+from mho.console import watching
 from mho.files import RunFolder, user_path
+from mho.report.rundata import RunData, with_empty
 from workloads import WORKLOADS, AnyExperiment, Result
-from workloads.running import Progress, RunOptions, silent
+from workloads.result import Metrics
+from workloads.running import Progress, RunOptions
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "librosa", "pydantic", "aihwkit")
 LAYOUT_ONLY = ("batch",)  # settings of ``evaluation`` that move no figure
@@ -38,6 +42,14 @@ def load_experiment(
     return read(source, AnyExperiment, sets=sets)
 
 
+def new_folder(source: str | Path) -> Path:
+    """A run directory of its own: ``runs/NAME-TIME`` below the working directory."""
+    started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    first = Path("runs") / f"{Path(source).stem}-{started}"
+    others = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
+    return next(folder for folder in itertools.chain([first], others) if not folder.exists())
+
+
 def run(
     source: str | Path,
     *,
@@ -48,10 +60,12 @@ def run(
     weights: Path | None = None,
     module: str | None = None,
     device: str = "cpu",
-    progress: Progress = silent,
-) -> dict[str, Any]:
-    """Run one experiment and return its ``metrics.json``; with ``output`` the whole run directory is written.
+    force: bool = False,
+    progress: Progress | None = None,
+) -> RunData:
+    """Run one experiment; with ``output`` the whole run directory is written, over an earlier run only by ``force``.
 
+    ``progress``: told of every stage; by default bars in a notebook and nothing elsewhere.
     Raises InputError for anything wrong with the configuration, the data or the output folder, before work is lost.
     """
     started, clock = datetime.datetime.now(datetime.timezone.utc), time.perf_counter()
@@ -65,26 +79,44 @@ def run(
         takers = ", ".join(kind for kind, each in WORKLOADS.items() if each.takes_module)
         raise InputError(f"--module: for experiments of kind {takers} (got {loaded.value.kind})")
     data, weights = (None if path is None else user_path(path) for path in (data, weights))
-    options = RunOptions(data=data, weights=weights, module=module, device=device, progress=progress)
-    if output is None:
-        return _metrics(loaded, work(loaded.value, options), clock)
-    with RunFolder(output) as folder:
-        result = work(loaded.value, options)
-        metrics = _metrics(loaded, result, clock)
-        progress("report", 0, 1)
-        (folder / "config.resolved.yaml").write_text(dump_yaml(loaded.data), encoding="utf-8")
-        for name, table in result.tables.items():
-            table.to_csv(folder / f"{name}.csv", index=False, errors="backslashreplace")
-        _write_json(folder / "trace.json", _plain(result.trace))
-        _write_json(folder / "metrics.json", metrics)
-        _write_json(folder / "manifest.json", _plain(_manifest(loaded, result, started, clock)))
+    with watching(progress) as watched:
+        options = RunOptions(data=data, weights=weights, module=module, device=device, progress=watched)
+        if output is None:
+            return _run_data(None, loaded, work(loaded.value, options), started, clock)
+        with RunFolder(output, replace=force) as folder:
+            result = work(loaded.value, options)
+            run = _run_data(output.resolve(), loaded, result, started, clock)
+            watched("report", 0, 1)
+            (folder / "config.resolved.yaml").write_text(run.config_text, encoding="utf-8")
+            for name, table in run.tables.items():
+                if name not in run.absent:
+                    table.to_csv(folder / f"{name}.csv", index=False, errors="backslashreplace")
+            written = {"trace": _plain(result.trace), "metrics": run.metrics_json, "manifest": run.manifest}
+            for name, content in written.items():
+                text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+                (folder / f"{name}.json").write_text(text, encoding="utf-8")
 
-        from mho.report import page as report
+            from mho.report import page as report
 
-        page = report.html(folder, published_as=output.resolve())
-        (folder / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace")
-        progress("report", 1, 1)
-    return metrics
+            page = report.html(folder, published_as=run.path)
+            (folder / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace")
+            watched("report", 1, 1)
+    return run
+
+
+def _run_data(
+    path: Path | None, loaded: Loaded[AnyExperiment], result: Result, started: datetime.datetime, clock: float
+) -> RunData:
+    metrics = _metrics(loaded, result, clock)
+    return RunData(
+        path,
+        Metrics.model_validate(metrics),
+        metrics,
+        _plain(_manifest(loaded, result, started, clock)),
+        dump_yaml(loaded.data),
+        loaded.data,
+        *with_empty(result.tables),
+    )
 
 
 def config_digest(data: dict[str, Any]) -> str:
@@ -110,10 +142,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _manifest(

@@ -147,7 +147,12 @@ class Child:
     ) -> tuple[str, str] | None:
         """The fault of an input that was accepted or refused without a crash, if there is one."""
         command = " ".join(("mho", *self.case.arguments[:1]))
-        free = [self.top / "cache", self.work / "out", *(self.work / name for name in self.case.writable)]
+        free = [
+            self.top / "cache",
+            self.work / "out",
+            self.work / "runs",
+            *(self.work / name for name in self.case.writable),
+        ]
         outside = [path for path in (*new, *gone) if not any(path.is_relative_to(place) for place in free)]
         if outside:
             return "outside", f"{outside[0].relative_to(self.top)} {'removed' if outside[0] in gone else 'written'}"

@@ -186,7 +186,7 @@ def _html(runs: Sequence[RunData]) -> bytes:
 
 
 def _trace(runs: Sequence[RunData]) -> bytes:
-    path = _only(runs, "trace").path / "trace.json"
+    path = _only(runs, "trace").folder / "trace.json"
     if not path.exists():
         raise InputError(f"{path}: no such file; the run wrote no schedule")
     return read_file(path)
@@ -234,7 +234,7 @@ def write(run_dirs: Sequence[Path | str], format: str = "html", output: Path | s
     if problems:
         raise InputError(problems)
     if output is None and format == "html":
-        targets = [run.path / "report.html" for run in runs]
+        targets = [run.folder / "report.html" for run in runs]
         for run, target in zip(runs, targets, strict=True):
             write_atomic(target, _html([run]))
         return targets

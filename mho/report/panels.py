@@ -53,7 +53,7 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
     lacking = sorted(needed - set(table.columns))
     if lacking:
         raise InputError(
-            f"{run.path / panel.table}.csv: column '{quoted(', '.join(lacking))}', which a panel of "
+            f"{run.folder / panel.table}.csv: column '{quoted(', '.join(lacking))}', which a panel of "
             f"'{quoted(panel.section)}' shows, is missing (got {quoted(', '.join(table.columns))})"
         )
     if panel.share and panel.low and panel.high:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,9 +69,12 @@ _TRUTH_WORDS = {
 
 @dataclass(frozen=True)
 class RunData:
-    """All that a run directory holds. Tables that the run did not write are empty and listed in ``absent``."""
+    """A run: all that its directory holds, or would. Tables that it does not have are empty and listed in ``absent``.
 
-    path: Path
+    ``run["variants"]`` is that part of ``metrics.json``; ``path`` is None where no directory was written.
+    """
+
+    path: Path | None
     metrics: Metrics
     metrics_json: dict[str, Any]
     manifest: dict[str, Any]
@@ -78,6 +82,38 @@ class RunData:
     config: dict[str, Any]
     tables: dict[str, pd.DataFrame] = field(repr=False)
     absent: frozenset[str] = frozenset()
+
+    def __getitem__(self, key: str) -> Any:
+        return self.metrics_json[key]
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """One row for each variant and time: figures as mean and standard deviation over chips, and the cost of one
+        inference."""
+        rows = []
+        for variant in self.metrics.variants:
+            cost = {name: value for name, value in variant.cost.items() if value is not None}
+            for quality in variant.quality:
+                row = {"variant": variant.name, "t_s": quality.t_s, "chips": quality.chips}
+                for name in self.metrics.metrics:
+                    found = quality.spread(name)
+                    row |= {name: found.mean, f"{name}_std": found.std}
+                rows.append(row | cost)
+        return pd.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        """The headline figures in a notebook."""
+        data = self.data
+        warning = " SYNTHETIC: made by a program, not recorded." if data.synthetic else ""
+        head = html.escape(f"{self.metrics.experiment}: {data.name}.{warning}")
+        return f"<p>{head}</p>{self.summary.to_html(index=False, float_format='{:.4g}'.format, na_rep='')}"
+
+    @property
+    def folder(self) -> Path:
+        """The run directory. Raises InputError where none was written."""
+        if self.path is None:
+            raise InputError("this run was not written to a folder; give output=FOLDER")
+        return self.path
 
     @property
     def default(self) -> VariantResult:
@@ -155,6 +191,12 @@ def load_run(run_dir: Path | str) -> RunData:
     if problems or metrics is None or manifest is None or metrics_json is None:
         raise InputError(problems)
     return RunData(path, metrics, metrics_json, manifest, config_text, config, tables, absent)
+
+
+def with_empty(tables: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], frozenset[str]]:
+    """Tables of a run with an empty one for each that it did not make, and the names of those."""
+    absent = frozenset(name for name in _TEXT if name not in tables)
+    return {**{name: _empty(name) for name in absent}, **tables}, absent
 
 
 def _collect(problems: list[str], read: Callable[[], Read]) -> Read | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from mho.listings import LISTINGS, listing
 from periphery.prices.leakage import papers
 from tests.mho.command import mho
 from workloads.recordings.clips import LABELS
@@ -31,6 +32,12 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
             wave = 0.1 * draw.standard_normal(RATE) * np.sin(np.arange(RATE) / (20 + number))
             soundfile.write(folder / label / name, wave, RATE, subtype="PCM_16")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory of its own: runs without -o go there."""
+    monkeypatch.chdir(tmp_path)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -188,6 +195,49 @@ def test_lists_shows_and_cites(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert "png" in refused(capsys, "show", "pcm", "--plot", tmp_path / "pcm.xyz")
     assert "speech_commands_test" in mho(capsys, "data", "ls")[1]
     assert "did you mean pcm?" in refused(capsys, "show", "pmc")
+
+
+def test_a_run_is_kept_and_replaced_only_by_force(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = mho(capsys, "run", "spgemm_tiny", "--quiet")
+    assert code == 0, err
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("spgemm_tiny-20")
+    assert f"report: runs/{folder.name}/report.html" in out
+    before = (folder / "metrics.json").read_bytes()
+    again = ("run", "spgemm_tiny", "--quiet", "--seed", 1, "-o", folder)
+    assert "holds an earlier run; give another folder, or --force to replace it" in refused(capsys, *again)
+    assert (folder / "metrics.json").read_bytes() == before
+    code, out, err = mho(capsys, *again, "--force", "--json")
+    assert (code, json.loads(out)["seed"]) == (0, 1)
+    assert str(folder) in err
+
+
+def test_running_a_sweep_or_search_names_the_command_that_does(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert "use mho sweep converter_drift" in refused(capsys, "run", "converter_drift")
+    assert "use mho search converter_front" in refused(capsys, "run", "converter_front")
+    (tmp_path / "mine.yaml").write_text("base: kws_tiny\naxes: {chip.bits: [4, 5]}\n")
+    assert "use mho sweep mine.yaml" in refused(capsys, "run", "mine.yaml")
+
+
+def test_everything_that_is_listed_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in LISTINGS:
+        for name in listing(kind):
+            code, out, err = mho(capsys, "show", name)
+            assert code == 0, err
+            assert len(out.splitlines()) > 1, name
+    for name, words in {
+        "pwm": ("# driver pwm", "edge_jitter_s: 0.0"),
+        "differential": ("# encoding differential", "balanced: false"),
+        "ramp": ("# converter ramp", "# device: must be given"),
+        "gelu": ("# function gelu", "z Phi(z)"),
+        "andrulis2024": ("kind: adc_andrulis2024",),
+    }.items():
+        out = mho(capsys, "show", name)[1]
+        assert all(word in out for word in words), name
 
 
 def test_validate_and_show_take_sweeps_and_searches(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 from devices import AnyDevice, Gaussian, LogNormal, Measured
@@ -16,6 +17,7 @@ from devices.candidates import fits
 from devices.fitting import Fit, _distance
 from devices.measured_csv import read_measurements
 from mho.config.read import read
+from mho.report.plots_fit import fitted
 from tests.mho.command import mho
 
 HONG_CSV = Path(__file__).parents[1] / "reference" / "hong2025_3c.csv"
@@ -378,3 +380,23 @@ def test_distances_are_those_of_scipy(count: int) -> None:
     test = stats.kstest(ranks, "uniform")
     assert _distance(ranks) == test.statistic
     assert stats.kstwo.sf(_distance(ranks), count) == test.pvalue
+
+
+def test_a_picture_of_measured_and_fitted_cells(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = samples(tmp_path / "m.csv", lambda rng, g: rng.normal(g, 2.0), times_s=(1.0, 100.0, 1e4))
+    code, _, err = mho(capsys, "fit", path, "-o", tmp_path / "mine.yaml", "--plot", tmp_path / "mine.svg")
+    assert code == 0, err
+    assert "standard deviation over cells" in (tmp_path / "mine.svg").read_text()
+    code, _, err = mho(capsys, "fit", path, "-o", tmp_path / "other.yaml", "--plot", tmp_path / "mine.xyz")
+    assert (code, "the ending must be one of" in err) == (2, True)
+    assert not (tmp_path / "other.yaml").exists()
+
+
+def test_the_picture_shows_what_was_measured_and_what_the_device_does(tmp_path: Path) -> None:
+    table = read_measurements(samples(tmp_path / "m.csv", lambda rng, g: rng.normal(0.9 * g, 3.0))).table()
+    figure = Figure()
+    fitted(figure, table, Gaussian(g_max_S=100e-6, sigma_absolute=0.03), "gaussian")
+    means, spreads = figure.axes
+    np.testing.assert_allclose(means.containers[0].lines[0].get_ydata(), -0.1 * LEVELS_US, atol=0.5)
+    np.testing.assert_allclose(means.lines[1].get_ydata(), 0.0, atol=0.5)
+    np.testing.assert_allclose(spreads.lines[-1].get_ydata(), 3.0, rtol=0.1)

@@ -63,3 +63,22 @@ def test_settings_under_another_name_than_their_kind_are_refused(tmp_path: Path)
             mho.run(str(tmp_path / "mine.yaml"))
     finally:
         del WORKLOADS["iris"]
+
+
+def test_a_run_is_one_object_whether_it_was_written_or_not(tmp_path: Path) -> None:
+    run = mho.run("spgemm_tiny", output=tmp_path / "run")
+    again, there = mho.run("spgemm_tiny"), mho.load_run(tmp_path / "run")
+    assert (run.path, again.path) == (tmp_path / "run", None)
+    for one in (again, there):
+        assert one.metrics_json | {"wall_s": 0} == run.metrics_json | {"wall_s": 0}
+        assert one["variants"] == run["variants"]
+        pd.testing.assert_frame_equal(one.summary, run.summary)
+        pd.testing.assert_frame_equal(one.tables["components"], run.tables["components"], check_dtype=False)
+        assert one.absent == run.absent
+    assert list(run.summary["variant"].unique()) == [variant["name"] for variant in run["variants"]]
+    assert "SYNTHETIC" in run._repr_html_()
+    with pytest.raises(mho.InputError, match="not written to a folder"):
+        again.folder  # noqa: B018
+    with pytest.raises(mho.InputError, match="--force"):
+        mho.run("spgemm_tiny", output=tmp_path / "run")
+    mho.run("spgemm_tiny", output=tmp_path / "run", force=True)

@@ -12,7 +12,7 @@ from devices import FormedTaOx, InputError, Stream
 from devices.effects import Stuck
 from mappings.liquid.chip import MEMBRANE
 from mappings.liquid.liquid import Liquid
-from mho.console import summary
+from mho.report.summary import summary
 from mho.runner import run as run_experiment
 from periphery.neurons.lif import LIF
 from workloads import LiquidStateMachine, Result, RunOptions, ZeroShot
@@ -217,7 +217,7 @@ def test_bad_input_is_refused_in_one_sentence(moving_bars: Path) -> None:
 def test_the_tiny_experiment_runs_without_data_and_says_that_it_is_synthetic(tmp_path: Path) -> None:
     metrics = run_experiment("nmnist_tiny", output=tmp_path / "run")
     assert metrics["data"]["synthetic"]
-    assert "SYNTHETIC DATA" in summary(metrics)
+    assert "SYNTHETIC DATA" in summary(metrics.metrics_json)
     page = (tmp_path / "run" / "report.html").read_text()
     for head in ("Liquid and no liquid", "Spikes", "Feature map", "Where it breaks"):
         assert f"<h2>{head}</h2>" in page
@@ -228,7 +228,7 @@ def test_digits_are_spoken_heard_and_told_apart_without_data(tmp_path: Path) -> 
     sets = ("sweeps=[]", "evaluation.chips=1", "evaluation.readouts=[]", "data.recordings=300", "chip.neurons=40")
     metrics = run_experiment("spoken_digits", sets=sets, output=tmp_path / "run")
     assert metrics["data"]["synthetic"]
-    assert "SYNTHETIC DATA" in summary(metrics)
+    assert "SYNTHETIC DATA" in summary(metrics.metrics_json)
     assert metrics["software"]["accuracy"] > 0.5
     assert metrics["software"]["accuracy_speakers"] > 0.3
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mho.console import summary
+from mho.report.summary import summary
 
 COST = {"area_m2": 1e-9, "energy_J": 1e-9, "latency_s": 1e-6}
 
