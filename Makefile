@@ -11,7 +11,7 @@ PIP := $(PY) -m pip --disable-pip-version-check -qq
 
 export PYTHONUTF8 := 1
 
-.PHONY: help setup run test bench fuzz lint clean
+.PHONY: help setup run test bench docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -43,6 +43,9 @@ test: $(READY)  ## run the tests
 
 bench: $(READY)  ## time mho beside its peers and write benchmarks/results.json
 	@$(PY) -m benchmarks $(ARGS)
+
+docs: $(READY)  ## build the documentation into build/site; a warning is an error
+	@$(PY) -m mkdocs build --strict $(ARGS)
 
 fuzz: $(READY)  ## answer 10,000 damaged and odd inputs, two at a time; ARGS="--each 80" for fewer
 	@$(PY) -m benchmarks.fuzz $(ARGS)
