@@ -15,14 +15,24 @@
 | sqrt | square root of z | 0 to 4 | y^2 |
 | gelu | z Phi(z) [3] | -4 to 4 | two branches, by bisection |
 | silu | z / (1 + exp(-z)), Swish [4] | -4 to 4 | two branches, by bisection |
+| gelu_tanh | z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 [3] | -4 to 4 | two branches, by bisection |
+| mish | z tanh(ln(1 + exp z)) [5] | -4 to 4 | two branches, by bisection |
+| hard_swish | z min(max(0, z + 3), 6) / 6 [6] | -4 to 4 | two branches, by bisection |
+| hard_tanh | z within ``least`` to ``most``, -1 to 1 | -1 to 1 | y |
+| relu6 | z within 0 to 6 | 0 to 6 | y; none at 0 |
+| leaky_relu | z, below 0 ``slope`` z, 0.01 z | -4 to 4 | y, below 0 y / slope |
+| log_sigmoid | -ln(1 + exp(-z)) | -4 to 4 | -ln(exp(-y) - 1) |
 
 [1] Clevert et al., arXiv 1511.07289, alpha = 1. [2] Klambauer et al., arXiv 1706.02515, s = 1.0507, a = 1.6733.
-[3] Hendrycks and Gimpel, arXiv 1606.08415. [4] Ramachandran et al., arXiv 1710.05941. The ranges of four functions on
--4 to 4 are those of the reconstruction in tests/reference/ramp_inl.json; the others are choices.
+[3] Hendrycks and Gimpel, arXiv 1606.08415. [4] Ramachandran et al., arXiv 1710.05941. [5] Misra, arXiv 1908.08681.
+[6] Howard et al., arXiv 1905.02244. The ranges of four functions on -4 to 4 are those of the reconstruction in
+tests/reference/ramp_inl.json; the others are choices. Four functions have numbers of their own (``FAMILIES``): elu
+``alpha``, softplus ``beta``, leaky_relu ``slope``, hard_tanh ``least`` and ``most``.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,25 +44,10 @@ from devices import InputError
 from periphery.functions.function import SIGMOID, TANH, Branch, Function, Map
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-# Where the derivative of GELU and SiLU is zero.
+# Where the derivative is zero.
 GELU_TURN, SILU_TURN = -0.7517915246935645, -1.278464542761074
+GELU_TANH_TURN, MISH_TURN = -0.7524614220710163, -1.192431214515495
 PROBES = 4097
-
-
-def _softplus(z: torch.Tensor) -> torch.Tensor:
-    return torch.logaddexp(z, torch.zeros_like(z))
-
-
-def _softplus_inverse(y: torch.Tensor) -> torch.Tensor:
-    return y + torch.log(-torch.expm1(-y))
-
-
-def _elu(z: torch.Tensor) -> torch.Tensor:
-    return torch.where(z > 0, z, torch.expm1(z.clamp(max=0.0)))
-
-
-def _elu_inverse(y: torch.Tensor) -> torch.Tensor:
-    return torch.where(y > 0, y, torch.log1p(y.clamp(max=0.0)))
 
 
 def _selu(z: torch.Tensor) -> torch.Tensor:
@@ -68,6 +63,18 @@ def _gelu(z: torch.Tensor) -> torch.Tensor:
     return 0.5 * z * torch.erfc(z * -math.sqrt(0.5))
 
 
+def _gelu_tanh(z: torch.Tensor) -> torch.Tensor:
+    return 0.5 * z * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * (z + 0.044715 * z**3)))
+
+
+def _mish(z: torch.Tensor) -> torch.Tensor:
+    return z * torch.tanh(torch.logaddexp(z, torch.zeros_like(z)))
+
+
+def _hard_swish(z: torch.Tensor) -> torch.Tensor:
+    return z * (z + 3.0).clamp(0.0, 6.0) / 6.0
+
+
 @dataclass(frozen=True)
 class Shape:
     """A function before a range is chosen; ``inverse`` is None where it turns (``turns``, rising)."""
@@ -81,13 +88,41 @@ class Shape:
     domain: tuple[float, float] = (-math.inf, math.inf)
 
 
+def _elu(alpha: float = 1.0) -> Shape:
+    return Shape(
+        lambda z: torch.where(z > 0, z, alpha * torch.expm1(z.clamp(max=0.0))),
+        lambda y: torch.where(y > 0, y, torch.log1p(y.clamp(max=0.0) / alpha)),
+    )
+
+
+def _softplus(beta: float = 1.0) -> Shape:
+    return Shape(
+        lambda z: torch.logaddexp(beta * z, torch.zeros_like(z)) / beta,
+        lambda y: y + torch.log(-torch.expm1(-beta * y)) / beta,
+    )
+
+
+def _leaky_relu(slope: float = 0.01) -> Shape:
+    return Shape(lambda z: torch.where(z > 0, z, slope * z), lambda y: torch.where(y > 0, y, y / slope), midtread=True)
+
+
+def _hard_tanh(least: float = -1.0, most: float = 1.0) -> Shape:
+    return Shape(lambda z: z.clamp(least, most), torch.clone, least, most, midtread=True)
+
+
+FAMILIES: dict[str, Callable[..., Shape]] = {
+    "elu": _elu,
+    "softplus": _softplus,
+    "leaky_relu": _leaky_relu,
+    "hard_tanh": _hard_tanh,
+}
 SHAPES: dict[str, Shape] = {
     "sigmoid": Shape(torch.sigmoid, torch.logit, -math.inf, math.inf),
     "tanh": Shape(torch.tanh, torch.atanh, -math.inf, math.inf, midtread=True),
     "identity": Shape(torch.clone, torch.clone, midtread=True),
-    "softplus": Shape(_softplus, _softplus_inverse),
+    "softplus": _softplus(),
     "softsign": Shape(lambda z: z / (1 + z.abs()), lambda y: y / (1 - y.abs()), midtread=True),
-    "elu": Shape(_elu, _elu_inverse),
+    "elu": _elu(),
     "selu": Shape(_selu, _selu_inverse),
     "relu": Shape(lambda z: z.clamp(min=0.0), torch.clone, low=0.0, midtread=True),
     "hard_sigmoid": Shape(lambda z: (z / 6 + 0.5).clamp(0.0, 1.0), lambda y: 6 * y - 3, -3.0, 3.0),
@@ -95,20 +130,32 @@ SHAPES: dict[str, Shape] = {
     "sqrt": Shape(lambda z: z.clamp(min=0.0).sqrt(), torch.square, low=0.0, domain=(0.0, math.inf)),
     "gelu": Shape(_gelu, None, turns=(GELU_TURN,)),
     "silu": Shape(lambda z: z * torch.sigmoid(z), None, turns=(SILU_TURN,)),
+    "gelu_tanh": Shape(_gelu_tanh, None, turns=(GELU_TANH_TURN,)),
+    "mish": Shape(_mish, None, turns=(MISH_TURN,)),
+    "hard_swish": Shape(_hard_swish, None, turns=(-1.5,)),
+    "hard_tanh": _hard_tanh(),
+    "relu6": _hard_tanh(0.0, 6.0),
+    "leaky_relu": _leaky_relu(),
+    "log_sigmoid": Shape(lambda z: -torch.logaddexp(-z, torch.zeros_like(z)), lambda y: y - torch.log(-torch.expm1(y))),
 }
 
 
 def named_function(
-    name: str, low: float | None = None, high: float | None = None, *, midtread: bool | None = None
+    name: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    midtread: bool | None = None,
+    **numbers: float,
 ) -> Function:
     """The function ``name`` on inputs from ``low`` to ``high``, the range of the table above where they are not given.
 
-    Raises InputError for an unknown name, a range that does not rise or that leaves the function's domain, or one on
-    which the function is flat.
+    ``numbers``: those of a family. Raises InputError for an unknown name or number, a range that does not rise or that
+    leaves the function's domain, or one on which the function is flat.
     """
     if name not in SHAPES:
         raise InputError(f"function: must be one of {', '.join(SHAPES)} (got {name})")
-    shape = SHAPES[name]
+    shape = _of_family(name, numbers) if numbers else SHAPES[name]
     z_low, z_high = shape.low if low is None else low, shape.high if high is None else high
     if not z_low < z_high:
         got = f"got {z_low:g} to {z_high:g}"
@@ -121,6 +168,18 @@ def named_function(
         low_y, high_y = (float(shape.f(torch.tensor(z, dtype=torch.float64))) for z in (z_low, z_high))
         return Function(name, low_y, high_y, shape.f, shape.inverse, kept)
     return _pieced(name, shape.f, z_low, z_high, shape.turns, kept)
+
+
+def _of_family(name: str, numbers: dict[str, float]) -> Shape:
+    """A function with numbers of its own."""
+    known = list(inspect.signature(FAMILIES[name]).parameters) if name in FAMILIES else []
+    if strange := [number for number in numbers if number not in known]:
+        raise InputError(f"function {name}: its numbers are {', '.join(known) or 'none'} (got {', '.join(strange)})")
+    if bad := [
+        f"{key} {n:g}" for key, n in numbers.items() if not math.isfinite(n) or (n <= 0 and name != "hard_tanh")
+    ]:
+        raise InputError(f"function {name}: its numbers must be finite and above 0 (got {', '.join(bad)})")
+    return FAMILIES[name](**numbers)
 
 
 def from_callable(

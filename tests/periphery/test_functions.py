@@ -111,6 +111,13 @@ REFERENCES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "sqrt": lambda z: torch.relu(z).sqrt(),
     "gelu": F.gelu,
     "silu": F.silu,
+    "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
+    "mish": F.mish,
+    "hard_swish": F.hardswish,
+    "hard_tanh": F.hardtanh,
+    "relu6": F.relu6,
+    "leaky_relu": F.leaky_relu,
+    "log_sigmoid": F.logsigmoid,
 }
 
 
@@ -120,7 +127,26 @@ def test_functions_are_those_that_networks_are_trained_with(name: str) -> None:
     torch.testing.assert_close(FUNCTIONS[name].f(z), REFERENCES[name](z), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["gelu", "silu"])
+@pytest.mark.parametrize(
+    ("name", "numbers", "wanted"),
+    [
+        ("leaky_relu", {"slope": 0.2}, lambda z: F.leaky_relu(z, 0.2)),
+        ("elu", {"alpha": 0.5}, lambda z: F.elu(z, 0.5)),
+        ("softplus", {"beta": 3.0}, lambda z: F.softplus(z, 3.0)),
+        ("hard_tanh", {"least": -0.5, "most": 2.0}, lambda z: F.hardtanh(z, -0.5, 2.0)),
+    ],
+)
+def test_families_have_the_numbers_of_torch(
+    name: str, numbers: dict[str, float], wanted: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    function = named_function(name, **numbers)
+    z = torch.linspace(-4.0, 4.0, 801, dtype=DOUBLE)
+    torch.testing.assert_close(function.f(z), wanted(z), rtol=1e-8, atol=1e-8)
+    theta = thresholds(function, 8)
+    torch.testing.assert_close(function.f(theta), threshold_levels(function, 8), rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["gelu", "silu", "gelu_tanh", "mish", "hard_swish"])
 def test_the_turning_point_is_where_the_slope_is_zero(name: str) -> None:
     (turn,) = SHAPES[name].turns
     z = torch.tensor(turn, dtype=DOUBLE, requires_grad=True)
@@ -210,7 +236,13 @@ def test_bits_outside_one_to_twelve_are_refused(bits: int) -> None:
         (
             lambda: named_function("relux"),
             "function: must be one of sigmoid, tanh, identity, softplus, softsign, elu, selu, relu, hard_sigmoid, exp, "
-            "sqrt, gelu, silu (got relux)",
+            "sqrt, gelu, silu, gelu_tanh, mish, hard_swish, hard_tanh, relu6, leaky_relu, log_sigmoid (got relux)",
+        ),
+        (lambda: named_function("relu", slope=1.0), "function relu: its numbers are none (got slope)"),
+        (lambda: named_function("elu", slope=1.0), "function elu: its numbers are alpha (got slope)"),
+        (
+            lambda: named_function("leaky_relu", slope=-0.1),
+            "function leaky_relu: its numbers must be finite and above 0 (got slope -0.1)",
         ),
         (
             lambda: named_function("softplus", 4.0, -4.0),

@@ -332,7 +332,7 @@ def test_documented_table_of_functions_is_what_the_ramps_give() -> None:
     documented = {
         tuple(cells[:2]): cells[2:] for cells in ([c.strip() for c in line.strip("|").split("|")] for line in lines)
     }
-    assert len(documented) == 13 * len(BITS) == 65
+    assert len(documented) == 20 * len(BITS) == 100
     for row in rows:
         cells = [float(cell) for cell in documented[row.function, str(row.bits)]]
         found = (row.steps, row.clocks, row.lost, *row.ideal, *row.raw, *row.calibrated)
