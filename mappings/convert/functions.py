@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -10,31 +11,64 @@ import torch
 
 from devices import InputError
 from periphery import FUNCTIONS, Function
-from periphery.functions.library import SHAPES, from_callable, named_function
+from periphery.functions.library import FAMILIES, SHAPES, Shape, from_callable, named_function
 
 PROBES = 4097
-LIBRARY = {"hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish"}
-"""Names of torch's functions in the library, where they differ."""
+WIDE = 8.0
+"""Functions are told apart from -8 to 8 at least, whatever the range of the data: on a short one many are alike."""
 UNBOUNDED = ("sigmoid", "tanh")
 """Functions whose outputs end by themselves: their converters need no range."""
+FAR = 1e6
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 
 
 def fitted_function(name: str, f: Map, low: float, high: float) -> Function:
-    """``f`` for pre-activations from ``low`` to ``high``; the library's function of that name where it is the same.
+    """``f`` for pre-activations from ``low`` to ``high``: the library's function, with its closed inverse, where it is
+    one, whatever calls it is made of; else ``f`` itself, inverted by bisection, under ``name``.
 
     Raises InputError for a function that has no inverse between its turning points, or is not finite on the range.
     """
-    known = LIBRARY.get(name, name)
-    z = torch.linspace(low, high, PROBES, dtype=torch.float64)
-    if known in SHAPES and torch.allclose(f(z).double(), SHAPES[known].f(z), rtol=1e-5, atol=1e-6):
-        if known in UNBOUNDED:
-            return FUNCTIONS[known]
-        if known == "relu":
-            return named_function("relu", 0.0, max(high, 1e-6))
-        return named_function(known, low, high)
-    return from_callable(name, f, low, high, turns=turning_points(name, f, low, high), midtread=True)
+    known = known_function(f, low, high)
+    if known is None:
+        return from_callable(name, f, low, high, turns=turning_points(name, f, low, high), midtread=True)
+    kind, numbers = known
+    if kind in UNBOUNDED:
+        return FUNCTIONS[kind]
+    if kind == "relu":
+        return named_function("relu", 0.0, max(high, 1e-6))
+    return named_function(kind, low, high, **numbers)
+
+
+def known_function(f: Map, low: float = 0.0, high: float = 0.0) -> tuple[str, dict[str, float]] | None:
+    """Name and numbers of the library's function that ``f`` is, from -8 to 8 and from ``low`` to ``high``.
+
+    A function of a family is asked where its numbers show: a slope at -1, ``alpha`` at its left end, ``ln 2 / beta`` at
+    0, ends far out. That all other values fit is the proof.
+    """
+    z = torch.linspace(min(low, -WIDE), max(high, WIDE), PROBES, dtype=torch.float64)
+    y = f(z).double()
+
+    def is_(shape: Shape) -> bool:
+        return torch.allclose(y, shape.f(z), rtol=1e-5, atol=1e-6)
+
+    for name, shape in SHAPES.items():
+        inside = shape.domain[0] <= low and high <= shape.domain[1]
+        if name != "identity" and inside and is_(shape):
+            return name, {}
+    left, below, middle, right = f(torch.tensor([-FAR, -1.0, 0.0, FAR], dtype=torch.float64)).double().tolist()
+    ends = math.isfinite(left) and math.isfinite(right) and -FAR < left < right < FAR
+    asked = {
+        "leaky_relu": {"slope": -below},
+        "elu": {"alpha": -left},
+        "softplus": {"beta": math.log(2.0) / middle if middle > 0.0 else 0.0},
+        "hard_tanh": {"least": left, "most": right},
+    }
+    for name, numbers in asked.items():
+        above = all(math.isfinite(one) and 0.0 < one < FAR for one in numbers.values())
+        if (ends if name == "hard_tanh" else above) and is_(FAMILIES[name](**numbers)):
+            return name, numbers
+    return None
 
 
 def turning_points(name: str, f: Map, low: float, high: float) -> list[float]:

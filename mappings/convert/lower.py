@@ -17,6 +17,7 @@ from torch import fx
 
 from devices import InputError
 from mappings.convert.convolution import TileConv
+from mappings.convert.functions import known_function
 from mappings.convert.packed import turned
 from mappings.convert.recurrent_tiles import TileRecurrent
 from mappings.convert.saving import entry
@@ -44,9 +45,9 @@ NORM = aten._native_batch_norm_legit_no_training.default
 # fmt: off
 FUNCTIONS = {
     "relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "hardswish", "hardsigmoid", "hardtanh", "elu", "selu",
-    "celu", "softplus", "leaky_relu", "mish", "clamp", "clamp_min", "clamp_max", "exp", "log", "log1p", "expm1",
-    "sqrt", "rsqrt", "reciprocal", "abs", "neg", "sin", "cos", "erf", "pow", "square", "mul", "add", "sub", "div",
-    "rsub", "maximum", "minimum",
+    "celu", "softplus", "leaky_relu", "log_sigmoid", "mish", "clamp", "clamp_min", "clamp_max", "exp", "log",
+    "log1p", "expm1", "sqrt", "rsqrt", "reciprocal", "abs", "neg", "sin", "cos", "erf", "pow", "square", "mul", "add",
+    "sub", "div", "rsub", "maximum", "minimum",
 }
 # fmt: on
 """ATen operations that are computed value by value."""
@@ -342,7 +343,7 @@ class _Lowering:
 
 @dataclass
 class _Region:
-    """A function of one value: its name where it is one call, and a module that computes it."""
+    """A function of one value: the name of its call, or of the function that several calls make; a module for it."""
 
     name: str
     module: fx.GraphModule
@@ -364,8 +365,9 @@ class _Region:
             here[node] = made
             about.append(f"{node.target}{node.args[1:]}{node.kwargs}")
         graph.output(here[exit_])
-        names = [_packet(one) for one in needed]
-        return cls(names[0] if len(names) == 1 else "+".join(names), fx.GraphModule(owner, graph), "; ".join(about))
+        names, module = [_packet(one) for one in needed], fx.GraphModule(owner, graph)
+        known = known_function(module) if len(names) > 1 else None
+        return cls("+".join(names) if known is None else known[0], module, "; ".join(about))
 
 
 def _zero(start: Any) -> bool:

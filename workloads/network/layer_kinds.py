@@ -24,8 +24,12 @@ Name = Literal[
     "softplus",
     "hardswish",
     "hardsigmoid",
+    "hardtanh",
     "elu",
+    "selu",
     "leaky_relu",
+    "log_sigmoid",
+    "mish",
     "softmax",
 ]
 FUNCTIONS: dict[str, type[nn.Module]] = {
@@ -38,8 +42,12 @@ FUNCTIONS: dict[str, type[nn.Module]] = {
     "softplus": nn.Softplus,
     "hardswish": nn.Hardswish,
     "hardsigmoid": nn.Hardsigmoid,
+    "hardtanh": nn.Hardtanh,
     "elu": nn.ELU,
+    "selu": nn.SELU,
     "leaky_relu": nn.LeakyReLU,
+    "log_sigmoid": nn.LogSigmoid,
+    "mish": nn.Mish,
 }
 
 
