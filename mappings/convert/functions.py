@@ -37,7 +37,7 @@ def fitted_function(name: str, f: Map, low: float, high: float) -> Function:
         return FUNCTIONS[kind]
     if kind == "relu":
         return named_function("relu", 0.0, max(high, 1e-6))
-    return named_function(kind, low, high, **numbers)
+    return named_function(kind, low, high, midtread=None, **numbers)
 
 
 def known_function(f: Map, low: float = 0.0, high: float = 0.0) -> tuple[str, dict[str, float]] | None:
