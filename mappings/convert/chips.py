@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +19,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from devices import ChipStreams, InputError
 from mappings.activity import Activity
 from mappings.chip import Chip
+from mappings.convert.placement import SharedTile, shared
+from mappings.convert.replicas import copied, taking_turns
 from mappings.convert.saving import entry
 from mappings.convert.tiles import TileModule
 from mappings.convert.trace import Traced, outputs_of
@@ -32,31 +34,35 @@ BLOCK = 64
 
 @dataclass(frozen=True)
 class Graph:
-    """A lowered network: its graph, its layers by name, and the chip of each."""
+    """A lowered network: its graph, its layers by name, the chip of each and how many copies of it there are, and
+    patterns over those that may share tiles."""
 
     traced: Traced
     tiles: dict[str, TileModule]
     chips: dict[str, Chip]
+    replicas: dict[str, int] = field(default_factory=dict)
+    shared_tiles: tuple[str, ...] = ()
 
     def map(self) -> MappedNetwork:
         """Find where every layer goes, with its present weights and ranges."""
         layers, problems = dict[str, dict[str, MappedMatrixLayer]](), list[str]()
         for name, tile in self.tiles.items():
             try:
-                layers[name] = tile.map(self.chips[name])
+                layers[name] = copied(tile.map(self.chips[name]), self.replicas.get(name, 1))
             except InputError as error:
                 problems += [f"{name}: {problem}" for problem in error.problems]
         if problems:
             raise InputError(problems)
-        return MappedNetwork(self, layers)
+        return MappedNetwork(self, *shared(layers, self.shared_tiles))
 
 
 @dataclass(frozen=True)
 class MappedNetwork:
-    """Where every layer of a network goes: by its name, the arrays that it takes."""
+    """Where every layer of a network goes: by its name, the arrays that it takes; and tiles of several layers."""
 
     graph: Graph
     arrays: dict[str, dict[str, MappedMatrixLayer]]
+    shared: tuple[SharedTile, ...] = ()
 
     @property
     def layers(self) -> dict[str, MappedMatrixLayer]:
@@ -152,13 +158,13 @@ class NetworkRead:
                     None if one is None else values[one] if one in on_chips else values[one][None] for one in node.args
                 ]
                 arrays = list(self.mapped.arrays[tile.name])
+                reads: list[Any] = [self.layers[array] for array in arrays]
+                did = [None if activity is None else activity.setdefault(one, Activity()) for one in arrays]
+                if (copies := graph.replicas.get(tile.name, 1)) > 1:
+                    reads = taking_turns(reads, did, copies, self._positions(tile, given[0], x[0].shape[graph.traced.batch_dim]))
+                    did = [None] * len(reads)
                 values[node] = tile.run(
-                    [self.layers[array] for array in arrays],
-                    given,
-                    chips=chips,
-                    rng=self.rng.child(node.name),
-                    block=block,
-                    activity=[None if activity is None else activity.setdefault(one, Activity()) for one in arrays],
+                    reads, given, chips=chips, rng=self.rng.child(node.name), block=block, activity=did
                 )
                 on_chips.add(node)
             elif node.op == "call_function":
@@ -169,6 +175,13 @@ class NetworkRead:
                     for one in outputs_of(module.graph)
                 ]
         raise AssertionError("a graph ends with its output")
+
+    @staticmethod
+    def _positions(tile: TileModule, x: torch.Tensor | None, samples: int) -> int:
+        """Products of one sample; of all of them where the batch is not the first dimension."""
+        assert x is not None
+        products = tile.steps(x[0].to("meta"))
+        return products // samples if x.shape[1] == samples else products
 
     @staticmethod
     def _digital(node: fx.Node, values: dict[fx.Node, Any], on_chips: set[fx.Node]) -> Any:

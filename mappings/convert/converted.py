@@ -20,9 +20,12 @@ from mappings.chip import Chip
 from mappings.convert.chips import Graph, MappedNetwork, ProgrammedNetwork
 from mappings.convert.cost import Flow, NetworkCost, counted, digital_chip
 from mappings.convert.lower import lower
+from mappings.convert.placement import check_shared
+from mappings.convert.replicas import Replicas, replicas_of
 from mappings.convert.tiles import TileModule
 from mappings.convert.trace import traced
 from mappings.network.digital_calls import count, refused
+from mappings.network.layer import MappedMatrixLayer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,19 +68,21 @@ class ConvertedNetwork(torch.nn.Module):
         """The rows of ``layers``."""
         mapped, flow = self.map(), Flow.of(self.graph, self.graph.traced.example)
         for name, tile in self.tiles.items():
-            arrays, chip = list(mapped.arrays[name].values()), self.chips[name]
-            shapes = [one.shape for one in arrays]
-            weights = sum(shape.rows * shape.columns for shape in shapes)
-            places = sum(shape.lines_stand * shape.columns_stand / shape.column_tiles for shape in shapes)
+            mine, chip = mapped.arrays[name], self.chips[name]
+            arrays = list(mine.values())
+            shapes, copies = [one.shape for one in arrays], self.graph.replicas.get(name, 1)
+            on = [tile for tile in mapped.shared if name in tile.layers]
             yield {
                 "path": name,
                 "kind": tile.described,
                 "rows": shapes[0].rows,
-                "columns": sum(shape.columns for shape in shapes),
+                "columns": sum(shape.columns for shape in shapes) // copies,
+                "copies": copies,
                 "arrays": len(arrays),
-                "products": flow.steps.get(name, 0),
+                "products": sum(flow.products.get(name, [])),
                 "tiles": sum(one.grid.tiles for one in arrays),
-                "utilisation": weights / places,
+                "shares_with": ", ".join(dict.fromkeys(one for tile in on for one in tile.arrays if one not in mine)),
+                "utilisation": _utilisation(mine, mapped),
                 "chip": f"{chip.readout}, {chip.bits} bits, {chip.weights.device.kind}",
                 "why": "",
             }
@@ -142,7 +147,16 @@ class ConvertedNetwork(torch.nn.Module):
             tiles[name].chip = chips[name]
             module.add_submodule(tile.target, tiles[name])
         traced = replace(self.graph.traced, graph=module)
-        return ConvertedNetwork(Graph(traced, tiles, chips), self.patterns)
+        return ConvertedNetwork(replace(self.graph, traced=traced, tiles=tiles, chips=chips), self.patterns)
+
+    def laid_out(self, *, replicas: Replicas = 1, shared_tiles: Sequence[str] = ()) -> ConvertedNetwork:
+        """The same network, its parameters and ranges shared, with these copies of its layers and tiles of several
+        layers."""
+        products = Flow.of(self.graph, self.graph.traced.example).products
+        copies = replicas_of(self.tiles, replicas, products)
+        check_shared(list(self.tiles), shared_tiles)
+        graph = replace(self.graph, replicas=copies, shared_tiles=tuple(shared_tiles))
+        return ConvertedNetwork(graph, self.patterns)
 
     def idealised(self) -> ConvertedNetwork:
         """The same network on chips of the same formats without any error: what rounding alone costs."""
@@ -178,6 +192,8 @@ def convert(
     example: Batch,
     digital: Sequence[str] = (),
     batch_dim: int = 0,
+    replicas: Replicas = 1,
+    shared_tiles: Sequence[str] = (),
 ) -> ConvertedNetwork:
     """A torch module as a network on tiles of a chip.
 
@@ -188,6 +204,9 @@ def convert(
     example : inputs, with the batch in dimension ``batch_dim``: shapes are taken from them and, where they have values,
         the ranges of inputs and converters too; ``calibrate`` does so again on more data
     digital : patterns over paths of modules that are to stay digital
+    replicas : copies of layers' arrays, which take turns at the positions of a convolution or a sequence: a number for
+        all layers, or numbers by pattern over their paths (``mappings.convert.replicas``)
+    shared_tiles : patterns over paths of layers that may share tiles (``mappings.convert.placement``)
 
     Raises InputError, with every reason and its path in the module, for what cannot be traced, counted or mapped.
     """
@@ -200,10 +219,21 @@ def convert(
     graph = Graph(flow, tiles, chips)
     if problems := refused(Flow.of(graph, flow.example).calls):
         raise InputError(problems)
-    net = ConvertedNetwork(graph, digital)
+    net = ConvertedNetwork(graph, digital).laid_out(replicas=replicas, shared_tiles=shared_tiles)
     if not any(one.is_meta for one in (*inputs, *module.parameters())):
         net.calibrate([inputs])
     return net
+
+
+def _utilisation(arrays: Mapping[str, MappedMatrixLayer], mapped: MappedNetwork) -> float:
+    """Share of the places of a layer's tiles at which there is a weight, of whatever layer [1]."""
+    weights, places = 0.0, 0.0
+    for name, one in arrays.items():
+        on = next((tile.utilisation for tile in mapped.shared if name in tile.arrays), None)
+        whole = one.grid.tiles * one.grid.rows * one.grid.columns
+        weights += one.shape.rows * one.shape.columns if on is None else on * whole
+        places += whole
+    return weights / places
 
 
 def chips_of(tiles: Mapping[str, TileModule], chip: Chip | Mapping[str, Chip]) -> dict[str, Chip]:

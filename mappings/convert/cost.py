@@ -16,6 +16,7 @@ from mappings.actions import Actions, Instance
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.convert.chips import Graph, ProgrammedNetwork
+from mappings.convert.replicas import steps_of
 from mappings.convert.saving import entry
 from mappings.convert.tiles import TileModule
 from mappings.convert.trace import path_of
@@ -94,14 +95,16 @@ def counted(
     flow = Flow.of(graph, x)
     chip = digital_chip(graph)
     layers = []
-    for name, times in flow.steps.items():
+    for name, products in flow.products.items():
+        copies = graph.replicas.get(name, 1)
+        each = len(mapped.arrays[name]) // copies
         for number, (array, layer) in enumerate(mapped.arrays[name].items()):
             shape, written = layer.shape, None if observed is None else observed[0].layers[array]
-            did = layer.actions(activity.get(array)).per_inference(times)
+            did = layer.actions(activity.get(array)).per_inference(steps_of(number // each, copies, products))
             layers.append(
                 LayerOnChip(
                     name=array,
-                    actions=replace(did, tasks=()) if number else did,  # arrays of one layer work at the same time
+                    actions=replace(did, tasks=()) if number else did,  # arrays and copies work at the same time
                     rows=shape.rows,
                     columns=shape.columns,
                     cells=layer.matrix.cells,
@@ -140,9 +143,9 @@ def digital_chip(graph: Graph) -> Chip:
 
 @dataclass(frozen=True)
 class Flow:
-    """Shapes of one inference: products of every layer, in order, and digital calls."""
+    """Shapes of one inference: products of every layer in each of its calls, in order, and digital calls."""
 
-    steps: dict[str, int]
+    products: dict[str, list[int]]
     calls: tuple[Call, ...]
 
     @classmethod
@@ -152,7 +155,7 @@ class Flow:
         traced.check(x)
         inputs = iter(one.narrow(traced.batch_dim, 0, 1).to("meta") for one in x)
         values: dict[fx.Node, Any] = {}
-        steps: dict[str, int] = {}
+        products: dict[str, list[int]] = {}
         calls: list[Call] = []
         for node in traced.graph.graph.nodes:
             args, kwargs = fx.map_arg(node.args, values.get), fx.map_arg(node.kwargs, values.get)
@@ -163,7 +166,7 @@ class Flow:
             elif node.op == "call_module":
                 tile = traced.graph.get_submodule(str(node.target))
                 assert isinstance(tile, TileModule)
-                steps[tile.name] = steps.get(tile.name, 0) + tile.steps(args[0])
+                products.setdefault(tile.name, []).append(tile.steps(args[0]))
                 values[node] = tile.outline(*args)
             elif node.op == "call_function":
                 if "device" in kwargs:
@@ -172,4 +175,4 @@ class Flow:
                 if node.target is not entry:
                     path = ".".join(filter(None, (path_of(node), node.name)))
                     calls.append(Call(path=path, target=node.target, args=args, kwargs=kwargs, output=values[node]))
-        return cls(steps, tuple(calls))
+        return cls(products, tuple(calls))

@@ -111,6 +111,7 @@ class MappedMatrixLayer(MappedLayer):
     front_end : of all columns
     converters : of each group of columns
     state : of the cell state that comes back as charge, on an LSTM with a ramp; else None
+    part : word lines and columns that it counts of a tile that it shares with others; None where its tiles are its own
     """
 
     layer: MatrixLayer
@@ -120,6 +121,7 @@ class MappedMatrixLayer(MappedLayer):
     front_end: MappedFrontEnd
     converters: tuple[MappedConverter, ...]
     state: MappedConverter | None = None
+    part: tuple[int, int] | None = None
 
     @property
     def grid(self) -> TileGrid:
@@ -154,15 +156,16 @@ class MappedMatrixLayer(MappedLayer):
     def shaped(self, kind: Callable[..., Shape], **fields: Any) -> Shape:
         """A shape of this kind, from what all kinds share and its further ``fields``."""
         chip, matrix, encoded = self.chip, self.matrix, self.matrix.format
-        ramps = self._ramps()
+        ramps, stand = self._ramps(), (self.grid.rows, self.grid.columns)
+        lines, columns = self.part or stand
         return kind(
             layer=self.name,
             bias_rows=matrix.bias_rows,
             row_tiles=self.grid.row_tiles,
             column_tiles=self.grid.column_tiles,
-            tile_rows=self.grid.rows,
-            tile_columns=self.grid.columns,
-            cells=matrix.cells_stand,
+            tile_rows=lines,
+            tile_columns=columns,
+            cells=max(1, round(matrix.cells_stand * lines / stand[0])),
             driver=chip.driver,
             converter=chip.adc.converter,
             unit=chip.adc.activation,

@@ -10,6 +10,7 @@ import torch
 from mappings.chip import Chip
 from mappings.convert import converted
 from mappings.convert.converted import Batch, ConvertedNetwork
+from mappings.convert.replicas import Replicas
 from mho.config.read import read
 
 AnyChip = Chip | str | Path
@@ -31,6 +32,8 @@ def convert(
     example: Batch,
     digital: Sequence[str] = (),
     batch_dim: int = 0,
+    replicas: Replicas = 1,
+    shared_tiles: Sequence[str] = (),
 ) -> ConvertedNetwork:
     """A torch module as a network on tiles of a chip.
 
@@ -42,9 +45,20 @@ def convert(
     example : inputs, with the batch in dimension ``batch_dim``: shapes are taken from them and, where they have values,
         the ranges of inputs and converters too; ``calibrate`` does so again on more data
     digital : patterns over paths of modules that are to stay digital
+    replicas : copies of layers' arrays, which take turns at the positions of a convolution or a sequence: a number for
+        all layers, or numbers by pattern over their paths (``{"conv1": 4}``)
+    shared_tiles : patterns over paths of layers that may share tiles
 
     Raises InputError, with every reason and its path in the module, for what cannot be traced, counted or mapped.
     """
     chips = {pattern: chip_named(one) for pattern, one in chip.items()} if isinstance(chip, Mapping) else None
     found = chip_named(chip) if chips is None else chips  # type: ignore[arg-type]
-    return converted.convert(module, found, example=example, digital=digital, batch_dim=batch_dim)
+    return converted.convert(
+        module,
+        found,
+        example=example,
+        digital=digital,
+        batch_dim=batch_dim,
+        replicas=replicas,
+        shared_tiles=shared_tiles,
+    )

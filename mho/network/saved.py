@@ -62,6 +62,8 @@ def save(net: ConvertedNetwork, folder: Path | str) -> None:
         "held": list(held),
         "layers": {name: tile.record() for name, tile in net.tiles.items()},
         "chips": {name: labels[digest(data)] for name, data in kinds.items()},
+        "replicas": net.graph.replicas,
+        "shared_tiles": list(net.graph.shared_tiles),
     }
     with RunFolder(folder) as part:
         (part / GRAPH).write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -128,6 +130,8 @@ def _loaded(path: Path) -> ConvertedNetwork:
         dims = record["batch_dim"], tuple(record["output_batch"])
         traced = Traced(module, record["inputs"], *dims, structure, example)
         of_layer = dict(record["chips"])
+        replicas = {name: int(record.get("replicas", {}).get(name, 1)) for name in layers}
+        places = replicas, tuple(map(str, record.get("shared_tiles", [])))
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(f"{path}: {GRAPH} and {TENSORS} are damaged or do not belong together ({error})") from None
     found: dict[str, Chip] = read(path / CHIPS, dict[str, Chip], folder="chips").value
@@ -137,4 +141,4 @@ def _loaded(path: Path) -> ConvertedNetwork:
     chips = {name: found[of_layer[name]] for name in layers}
     for name, tile in layers.items():
         tile.chip = chips[name]
-    return ConvertedNetwork(Graph(traced, layers, chips), record["digital"])
+    return ConvertedNetwork(Graph(traced, layers, chips, *places), record["digital"])

@@ -157,6 +157,7 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
             found = convert(net, variant.of_layers(list(found.tiles)), example=example, digital=digital)
         if not found.tiles:
             raise InputError("model: has no layer that lies on tiles (all of it is digital)")
+        found = found.laid_out(replicas=how.replicas, shared_tiles=how.shared_tiles)
         return self._calibrate(found)
 
     def _calibrate(self, converted: ConvertedNetwork) -> ConvertedNetwork:

@@ -18,6 +18,7 @@ from workloads.network.layers import AnyLayer
 from workloads.network.training import ChipTraining, SoftwareTraining
 from workloads.on_chips import ChipVariant, check_times, unfit
 
+Copies = Annotated[int, Interval(ge=1, le=10_000)]
 _SOURCES = ("onnx", "layers", "module")
 
 
@@ -162,6 +163,9 @@ class NetworkExperiment(Experiment[NetworkVariant]):
     figures : what is judged, the headline first: of classes ``accuracy`` and ``top5``, or of values ``mse``, ``mae``
         and ``r2``
     digital : patterns over paths of modules that stay digital
+    replicas : copies of layers' arrays, which take turns at the positions of a convolution or a sequence: a number for
+        all layers, or numbers by pattern over their paths, of which the first that matches holds
+    shared_tiles : patterns over paths of layers that may share tiles
     training : training in software before anything else, of a network that comes without weights
     hardware_training : training with the formats and errors of the chips, after that; None leaves the weights as they
         are
@@ -174,6 +178,8 @@ class NetworkExperiment(Experiment[NetworkVariant]):
     figures: Annotated[tuple[Figure, ...], Len(1, 5)] = ("accuracy",)
     calibration: Calibration = Calibration()
     digital: Annotated[tuple[str, ...], Len(0, 1000)] = ()
+    replicas: Copies | dict[str, Copies] = field(default=1, hash=False)
+    shared_tiles: Annotated[tuple[str, ...], Len(0, 1000)] = ()
     training: SoftwareTraining | None = None
     hardware_training: ChipTraining | None = None
     chip: Chip
