@@ -66,7 +66,8 @@ class LayerShape(ABC):
     ----------
     row_tiles, column_tiles, tile_rows, tile_columns : tiles above each other and side by side, and the word lines and
         columns of one; None where the layer fills them. Tiles are whole: their empty places have cells, lines, drivers,
-        front ends and converters, and nothing drives them
+        front ends and converters, and nothing drives them; of a tile that is ``shared`` with other layers, those that
+        this one counts
     cells : memory cells of all tiles, all planes of the encoding and reference columns counted
     driver : drivers of the word lines
     slices, slice_shift_bits : parts of a weight that are converted apart, and by how many bits their words are shifted
@@ -108,6 +109,7 @@ class LayerShape(ABC):
     driver: Driver = PWMDriver()
     tile_rows: int | None = None
     tile_columns: int | None = None
+    shared: bool = False
     slices: int = 1
     slice_shift_bits: int = 0
     branches: int = 1
@@ -504,7 +506,12 @@ class LayerStep:
 
 def _notes(shape: LayerShape, *, looked_up: bool) -> tuple[str, ...]:
     notes = []
-    if shape.utilisation < 1.0:
+    if shape.shared:
+        notes.append(
+            f"{shape.layer}: {shape.rows} x {shape.columns} weights lie on the diagonal of a tile of several "
+            f"layers, of which {shape.tile_rows} word lines and {shape.tile_columns} columns are counted here"
+        )
+    elif shape.utilisation < 1.0:
         notes.append(
             f"{shape.layer}: {shape.rows} x {shape.columns} weights take {shape.row_tiles * shape.column_tiles} whole "
             f"tiles of {shape.tile_rows or shape.rows} x {shape.tile_columns or shape.columns}, "

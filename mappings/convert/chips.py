@@ -161,7 +161,9 @@ class NetworkRead:
                 reads: list[Any] = [self.layers[array] for array in arrays]
                 did = [None if activity is None else activity.setdefault(one, Activity()) for one in arrays]
                 if (copies := graph.replicas.get(tile.name, 1)) > 1:
-                    reads = taking_turns(reads, did, copies, self._positions(tile, given[0], x[0].shape[graph.traced.batch_dim]))
+                    reads = taking_turns(
+                        reads, did, copies, self._positions(tile, given[0], x[0].shape[graph.traced.batch_dim])
+                    )
                     did = [None] * len(reads)
                 values[node] = tile.run(
                     reads, given, chips=chips, rng=self.rng.child(node.name), block=block, activity=did

@@ -7,8 +7,8 @@ what empty columns of a tile are anyway. So a layer computes in a shared tile wh
 same time; what stands is paid once. Cells off the diagonal stay empty: layers that fill the word lines of a tile cannot
 share it, however few columns they have. The wires of a layer are those of a tile that it has for itself.
 
-Arrays that work at the same time (of one layer, and its copies) do not share: the lines of one would drive the idle cells
-of the others' columns.
+Arrays that work at the same time (of one layer, and its copies) do not share: the lines of one would drive the idle
+cells of the others' columns.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class SharedTile:
     @property
     def utilisation(self) -> float:
         """Share of the tile's places at which there is a weight [1]."""
-        return sum(rows * columns for rows, columns in self.arrays.values()) / (self.of.grid.rows * self.of.grid.columns)
+        return sum(rows * columns for rows, columns in self.arrays.values()) / (
+            self.of.grid.rows * self.of.grid.columns
+        )
 
     def counted(self) -> dict[str, tuple[int, int]]:
         """Word lines and columns of the whole tile as each array counts them: its own, and its share of the idle."""

@@ -1,8 +1,8 @@
 """Copies of a layer's arrays that work at the same time, each on positions of its own.
 
-A convolution, or a linear layer over a sequence, multiplies one matrix with the inputs of many positions, one after the
-other. ``r`` copies take ``1 / r`` of the time, and ``r`` times the area. Position ``p`` goes to copy ``p mod r``. A copy
-has cells and converters of its own, written apart: the errors of one chip differ between neighbouring positions.
+A convolution, or a linear layer over a sequence, multiplies one matrix with the inputs of many positions, one after
+the other. ``r`` copies take ``1 / r`` of the time, and ``r`` times the area. Position ``p`` goes to copy ``p mod r``. A
+copy has cells and converters of its own, written apart: the errors of one chip differ between neighbouring positions.
 """
 
 from __future__ import annotations

@@ -165,6 +165,7 @@ class MappedMatrixLayer(MappedLayer):
             column_tiles=self.grid.column_tiles,
             tile_rows=lines,
             tile_columns=columns,
+            shared=self.part is not None,
             cells=max(1, round(matrix.cells_stand * lines / stand[0])),
             driver=chip.driver,
             converter=chip.adc.converter,

@@ -23,6 +23,20 @@ def cost(
     example: Annotated[
         str | None, typer.Option(metavar="SIZES", help="Sizes of one sample, as in 3x32x32, where the model has none.")
     ] = None,
+    replicas: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[LAYER=]NUMBER",
+            help="Copies of a layer's arrays, which take turns at the positions of a convolution or a sequence: a "
+            "number for all layers, or conv1=4 (also a pattern; may be given several times).",
+        ),
+    ] = None,
+    shared_tiles: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LAYER", help="Layers that may share tiles: a name or a pattern; may be given several times."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, path_option("-o", "--output", help="Folder to write: cost.json, tables, trace.json, cost.html.")
     ] = None,
@@ -34,7 +48,7 @@ def cost(
     """
     from mho.network import cost as pricing
 
-    found = pricing.price_model(model, chip, example=example)
+    found = pricing.price_model(model, chip, example=example, replicas=replicas or (), shared_tiles=shared_tiles or ())
     typer.echo(json.dumps(found.record, indent=1) if as_json else pricing.text(found))
     if output is not None:
         page = pricing.write(found, output)

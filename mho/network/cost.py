@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,7 @@ from configs.errors import InputError
 from configs.yaml_source import load_yaml
 from mappings.convert.converted import ConvertedNetwork
 from mappings.convert.cost import NetworkCost
+from mappings.convert.replicas import Replicas
 from mho.config.read import read
 from mho.config.resolve import shipped_files
 from mho.files import RunFolder, user_path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 RANGE = 4.0
 """Pre-activations from -4 to 4, where neither data nor weights say how large they become; an estimate."""
+NUMBER = re.compile(r"[1-9]\d{0,3}")
 SHAPE = re.compile(r"\d{1,6}(?:[x,]\d{1,6}){0,5}")
 UNITS = {"area_m2": "m2", "energy_J": "J", "latency_s": "s", "leakage_W": "W"}
 
@@ -54,6 +56,15 @@ class LayersFile:
     layers: Annotated[tuple[AnyLayer, ...], Len(1, 1000)]
     inputs: Annotated[tuple[Annotated[int, Interval(ge=1, le=1_000_000)], ...], Len(1, 6)] | None = None
     weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a network is laid on a chip: what stays digital, copies of layers, and layers that may share tiles."""
+
+    digital: tuple[str, ...] = ()
+    replicas: Replicas = 1
+    shared_tiles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,14 @@ class PricedModel:
         }
 
 
-def price_model(model: str, chip: str, *, example: str | None = None) -> PricedModel:
+def price_model(
+    model: str,
+    chip: str,
+    *,
+    example: str | None = None,
+    replicas: Sequence[str] = (),
+    shared_tiles: Sequence[str] = (),
+) -> PricedModel:
     """What one inference of a model costs on a chip.
 
     Parameters
@@ -87,6 +105,8 @@ def price_model(model: str, chip: str, *, example: str | None = None) -> PricedM
         ``FILE.py:FUNCTION``
     chip : name of a shipped chip, or a file
     example : sizes of one sample, as in ``3x32x32``; where the model does not say
+    replicas : copies of layers: a number for all of them, or ``PATTERN=NUMBER`` each; none takes those of the model
+    shared_tiles : patterns over layers that may share tiles; none takes those of the model
 
     Raises InputError for a model that cannot be read, traced, mapped or priced, and where no sizes are known.
     """
@@ -94,12 +114,25 @@ def price_model(model: str, chip: str, *, example: str | None = None) -> PricedM
     path = user_path(model)
     if (path / GRAPH).is_file():
         net = load(path, chip=chip_named(chip))
+        if replicas or shared_tiles:
+            graph = net.graph
+            net = net.laid_out(
+                replicas=_replicas(replicas) if replicas else graph.replicas,
+                shared_tiles=tuple(shared_tiles) or graph.shared_tiles,
+            )
         return PricedModel(model, net, net.cost(*net.graph.traced.example), _notes(net))
-    found, inputs = _found(model, path, shape)
+    found, inputs, layout = _found(model, path, shape)
     if inputs is None:
         raise _no_sizes(model)
     meta = (one.detach().to("meta") for one in inputs)
-    net = convert(found.module.to("meta"), chip, example=tuple(meta))
+    net = convert(
+        found.module.to("meta"),
+        chip,
+        example=tuple(meta),
+        digital=layout.digital,
+        replicas=_replicas(replicas) if replicas else layout.replicas,
+        shared_tiles=tuple(shared_tiles) or layout.shared_tiles,
+    )
     for tile in net.tiles.values():
         for name, end in (("low", -RANGE), ("high", RANGE)):
             if bool(getattr(tile, name).isnan()):
@@ -111,19 +144,34 @@ def _no_sizes(model: str) -> InputError:
     return InputError(f"{printable(model)}: --example: the sizes of one sample, as in 3x32x32 (got none)")
 
 
+def _replicas(stated: Sequence[str]) -> Replicas:
+    """A number of copies for all layers, or one for each pattern."""
+    if len(stated) == 1 and NUMBER.fullmatch(stated[0]):
+        return int(stated[0])
+    pairs = [one.rpartition("=") for one in stated]
+    if bad := [
+        one for one, (name, _, count) in zip(stated, pairs, strict=True) if not (name and NUMBER.fullmatch(count))
+    ]:
+        raise InputError(
+            f"--replicas: one whole number from 1 to 9999 for all layers, or PATTERN=NUMBER (got {printable(bad[0])})"
+        )
+    return {name: int(count) for name, _, count in pairs}
+
+
 def _found(
     model: str, path: Path, shape: tuple[int, ...] | None
-) -> tuple[UserNetwork, tuple[torch.Tensor, ...] | None]:
-    """The network of a model, and inputs of one sample: of ``shape`` where it is given, else of the model's own."""
+) -> tuple[UserNetwork, tuple[torch.Tensor, ...] | None, Layout]:
+    """The network of a model, inputs of one sample (of ``shape`` where it is given, else of the model's own), and how
+    the model says that it is laid on a chip."""
     stated = None if shape is None else (torch.zeros((1, *shape)),)
     if re.search(r"\.py:\w+$", model):
         found = network_of(NetworkModel(module=model))
-        return found, stated or found.example
+        return found, stated or found.example, Layout()
     if path.suffix == ".onnx":
         from workloads.network.exchange.onnx_file import read_onnx
 
         network = network_of(NetworkModel(onnx=model))
-        return network, stated or _sample(read_onnx(path).inputs.values())
+        return network, stated or _sample(read_onnx(path).inputs.values()), Layout()
     if path.suffix in (".yaml", ".yml") or model in shipped_files("experiments"):
         return _of_yaml(model, path, shape)
     raise InputError(
@@ -143,7 +191,10 @@ def _sample(inputs: Iterable[tuple[tuple[int | None, ...] | None, torch.dtype]])
     return tuple(found)
 
 
-def _of_yaml(model: str, path: Path, shape: tuple[int, ...] | None) -> tuple[UserNetwork, tuple[torch.Tensor, ...]]:
+def _of_yaml(
+    model: str, path: Path, shape: tuple[int, ...] | None
+) -> tuple[UserNetwork, tuple[torch.Tensor, ...], Layout]:
+    layout = Layout()
     if path.suffix in (".yaml", ".yml") and "layers" in load_yaml(model).plain():
         file: LayersFile = read(model, LayersFile).value
         how, sizes = NetworkModel(layers=file.layers, weights=file.weights), shape or file.inputs
@@ -152,12 +203,14 @@ def _of_yaml(model: str, path: Path, shape: tuple[int, ...] | None) -> tuple[Use
         if not isinstance(experiment, NetworkExperiment):
             raise InputError(f"{printable(model)}: must be an experiment of kind network (got {experiment.kind})")
         how, sizes = experiment.model, shape
+        layout = Layout(experiment.digital, experiment.replicas, experiment.shared_tiles)
         if sizes is None and (experiment.data.file is not None or experiment.data.digits):
             sizes = tuple(samples_of(experiment.data).x_test.shape[1:])
     if sizes is None:
         raise _no_sizes(model)
     whole = how.layers is not None and isinstance(how.layers[0], EmbeddingLayer)
-    return network_of(how, sizes=sizes), (torch.zeros((1, *sizes), dtype=torch.long if whole else torch.float32),)
+    sample = torch.zeros((1, *sizes), dtype=torch.long if whole else torch.float32)
+    return network_of(how, sizes=sizes), (sample,), layout
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -196,9 +249,9 @@ def text(found: PricedModel) -> str:
                 row["kind"],
                 f"{row['rows']} x {row['columns']}" if tile else "-",
                 str(row["products"]) if tile else "-",
-                str(row["tiles"]) if tile else "-",
+                (str(row["tiles"]) + _copies(row["copies"])) if tile else "-",
                 f"{row['utilisation']:.0%}" if tile else "-",
-                row["chip"] if tile else f"digital: {row['why']}",
+                row["chip"] + _shared(row["shares_with"]) if tile else f"digital: {row['why']}",
             )
         )
     widths = [max(len(row[column]) for row in cells) for column in range(len(head) - 1)]
@@ -206,6 +259,14 @@ def text(found: PricedModel) -> str:
     lines += ["  ".join(c.ljust(w) for c, w in zip(row, (*widths, 0), strict=True)).rstrip() for row in cells]
     lines += ["", *found.notes, "In brackets: the 90 % interval that the uncertainty of the prices alone gives."]
     return "\n".join(lines)
+
+
+def _copies(count: int) -> str:
+    return f" ({count} copies)" if count > 1 else ""
+
+
+def _shared(others: str) -> str:
+    return f"; shares a tile with {others}" if others else ""
 
 
 def write(found: PricedModel, folder: Path) -> Path:

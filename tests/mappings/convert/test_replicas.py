@@ -23,7 +23,12 @@ X = torch.randn(5, 2, 6, 7, generator=torch.Generator().manual_seed(1))
 def network():
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(80, 3)
+        nn.Conv2d(2, 4, 3),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 3, padding=1, groups=4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(80, 3),
     ).eval()
 
 
@@ -132,7 +137,15 @@ def test_bad_layouts_are_refused_with_what_is_allowed(how, message):
 
 def small():
     torch.manual_seed(0)
-    layers = [nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 4)]
+    layers = [
+        nn.Linear(20, 16),
+        nn.ReLU(),
+        nn.Linear(16, 16),
+        nn.ReLU(),
+        nn.Linear(16, 16),
+        nn.ReLU(),
+        nn.Linear(16, 4),
+    ]
     return nn.Sequential(*layers).eval()
 
 

@@ -130,3 +130,24 @@ def test_write_keeps_other_files(one: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds other files"):
         write(price_model(str(one), "yang2025"), tmp_path / "mine")
     assert [each.name for each in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+
+
+def test_copies_and_shared_tiles_of_a_model_are_priced(tmp_path: Path) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text(
+        "layers:\n  - {kind: conv, outputs: 4, kernel: 3, function: relu}\n  - {kind: flatten}\n"
+        "  - {kind: linear, outputs: 8, function: relu}\n  - {kind: linear, outputs: 8}\ninputs: [1, 5, 5]\n"
+    )
+    plain = price_model(str(file), "yang2025")
+    other = price_model(str(file), "yang2025", replicas=["0=4"], shared_tiles=["*"])
+    rows = {row["path"]: row for row in other.net.rows() if "rows" in row}
+    assert rows["0"]["copies"] == 4
+    assert other.cost.summary["latency_s"] < plain.cost.summary["latency_s"]
+    assert "4 (4 copies)" in text(other)
+    assert "shares a tile with" in text(other)
+    write(other, tmp_path / "out")
+    assert "(4 copies)" in (tmp_path / "out" / "cost.html").read_text()
+    every = price_model(str(file), "yang2025", replicas=["2"])
+    assert [row["copies"] for row in every.net.rows() if "rows" in row] == [2, 1, 1]
+    with pytest.raises(InputError, match=r"--replicas: one whole number from 1 to 9999 .* \(got 0=x\)"):
+        price_model(str(file), "yang2025", replicas=["0=x"])
