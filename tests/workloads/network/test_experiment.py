@@ -186,6 +186,21 @@ def test_chips_by_layer(given: Path, tmp_path: Path) -> None:
     assert metrics["software"]["accuracy"] == 1.0
 
 
+def test_copies_and_shared_tiles(given: Path, tmp_path: Path) -> None:
+    """Layers that share a tile answer as before, on less area."""
+    plain = mho.run(str(given))
+    together = mho.run(str(given), sets=("shared_tiles=['*']",), output=tmp_path / "run")
+    (first,), (second,) = plain["variants"], together["variants"]
+    assert second["quality"] == first["quality"]
+    assert second["cost"]["area_m2"] < 0.8 * first["cost"]["area_m2"]
+    assert second["cost"]["latency_s"] == first["cost"]["latency_s"]
+    placed = pd.read_csv(tmp_path / "run" / "placement.csv", dtype={"path": str})
+    assert placed.shares_with.tolist() == [2, 0]
+    assert placed.copies.tolist() == [1, 1]
+    with pytest.raises(InputError, match=r"replicas: 2: at most 1 \(products of one inference; got 4\)"):
+        mho.run(str(given), sets=("replicas={'2': 4}",))
+
+
 def test_regression(given: Path, tmp_path: Path) -> None:
     x = torch.rand(200, 6)
     np.savez(tmp_path / "values.npz", x=x, y=x[:, :3] + x[:, 3:])
