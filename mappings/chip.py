@@ -19,6 +19,7 @@ from crossbar.wires import Wires
 from devices import AnyDevice, ChipStreams, Device, Ideal, InputError, Stream
 from devices.effects import Stuck, Temperature
 from mappings.chip_wires import AnyWires, NodeWires, OhmWires
+from mappings.contract import WordFormat
 from mappings.tile import Tile
 from periphery import Comparator, ConventionalADC, RampColumn
 from periphery.adc.kinds import Quantiser
@@ -309,6 +310,13 @@ class Chip:
             return x / self.driver.lsb(self.bits)
         return self.driver.counts(x, self.bits)
 
+    def of_words(self, words: WordFormat) -> Chip:
+        """The chip whose word lines take words of this format. Raises InputError where they cannot."""
+        driver = replace(self.driver, x_max=words.limit)
+        if words.kind == "unsigned" and driver.signed_words:
+            driver = driver.unsigned_words()
+        return replace(self, bits=words.bits, driver=driver)
+
     @property
     def adc_bits(self) -> int:
         """Resolution of the conventional converter."""
@@ -411,13 +419,14 @@ class Chip:
 
     def plain(self) -> Chip:
         """An ideal chip of the same formats: pairs, pulse widths, ramps of ideal cells, whole sums."""
+        plain = PWMDriver(x_max=self.driver.x_max)
         return replace(
             self.idealised(),
             weights=Weights(device=Ideal()),
             ramp=RampColumn(device=Ideal(), capacitor_mismatch=0.0),
             readout="ramp",
             partial_sums="charge",
-            driver=PWMDriver(x_max=self.driver.x_max),
+            driver=plain if self.driver.signed_words else plain.unsigned_words(),
         )
 
     def idealised(self) -> Chip:

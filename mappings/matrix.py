@@ -218,7 +218,7 @@ class MappedMatrix:
         apart = chip.partial_sums == "digital"
         rows = min(self.rows, chip.rows) if apart else self.rows
         siemens, lines, significance = self.line_S(WEIGHT_SIZE)
-        phases, top = driver.phases(bits), torch.tensor([float(full_scale(bits))])
+        phases, top = driver.phases(bits), torch.tensor([float(driver.top(bits))])
         flowing = driver.charge_counts(torch.round(normal_quantiles(INPUT_SIZE) * top), bits).mean()
         count_C = driver.v_design_V * driver.t_clk_s * driver.count_clocks(bits)
         load = ColumnLoad(
@@ -290,16 +290,15 @@ class MappedMatrix:
 
 
 def calibration_counts(matrix: torch.Tensor, chip: Chip) -> torch.Tensor:
-    """Fixed calibration inputs, ``(1, vectors, rows)`` clock periods: full-scale pulses of either sign on so many word
-    lines that the columns move over about half of the ramp's range."""
+    """Fixed calibration inputs, ``(1, vectors, rows)`` clock periods: full-scale pulses of either sign (of one
+    where words have none) on so many word lines that the columns move over about half of the ramp's range."""
     rows = matrix.shape[0]
     active = float((1.0 / matrix.square().mean().sqrt().clamp_min(1e-6)).square())
     share = min(1.0, max(active, 1.0) / rows)
     generator = Stream.root(0).child("calibration inputs").torch()
     draw = torch.rand((1, chip.compensation.vectors, rows), generator=generator)
-    top = float(2 ** (chip.bits - 1) - 1)
     signs: torch.Tensor = (draw < share / 2).float() - (draw > 1 - share / 2).float()
-    return top * signs
+    return float(chip.driver.top(chip.bits)) * (signs if chip.driver.signed_words else signs.abs())
 
 
 def check_chip(chip: Chip, rows: int, what: str) -> None:
@@ -391,7 +390,7 @@ class ProgrammedMatrix:
         """What arrives of pulses of ``-top .. top`` clock periods, over what the capacitor was sized for, in clock
         periods; None where all of it arrives."""
         chip, design = self.mapped.chip, self.front_end.mapped.designs[0]
-        top, t_clk_s = full_scale(chip.bits), chip.driver.t_clk_s
+        top, t_clk_s = chip.driver.top(chip.bits), chip.driver.t_clk_s
         widths = torch.arange(top + 1, dtype=torch.float64)
         kept = design.settling.kept(widths * t_clk_s, design.load.line_S) / t_clk_s
         if torch.allclose(kept, widths, rtol=1e-12):

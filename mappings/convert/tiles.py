@@ -45,6 +45,7 @@ class Observed:
 
     sizes: list[torch.Tensor] = field(default_factory=list)
     largest: float = 0.0
+    least: float = float("inf")
     z: list[torch.Tensor] = field(default_factory=list)
     ends: tuple[float, float] = (float("inf"), float("-inf"))
     inputs: list[torch.Tensor] = field(default_factory=list)
@@ -56,6 +57,7 @@ class Observed:
         self.sizes.append(_some(x).abs())
         self.z.append(_some(z))
         self.largest = max(self.largest, float(x.abs().max()))
+        self.least = min(self.least, float(x.min()))
         self.ends = min(self.ends[0], float(z.min())), max(self.ends[1], float(z.max()))
         if sum(map(len, self.inputs)) < CALIBRATION:
             self.inputs.append(x[:CALIBRATION].detach().clone())
@@ -89,12 +91,14 @@ class TileModule(torch.nn.Module):
 
     ``name``: in tables, the path of its module; ``target``: of its calls in the graph; ``how``: what a call computes;
     ``disturb``: what gives a weight matrix the errors of cells while a network is trained, or None. Ranges are buffers,
-    so that they are saved with the weights: ``input_limit``, ``low`` and ``high`` of the pre-activation.
+    so that they are saved with the weights: ``input_limit``, ``input_least`` (the lowest input), ``low`` and ``high``
+    of the pre-activation.
     """
 
     target: str
     kind: str
     input_limit: torch.Tensor
+    input_least: torch.Tensor
     low: torch.Tensor
     high: torch.Tensor
     calibration: torch.Tensor | None
@@ -106,7 +110,7 @@ class TileModule(torch.nn.Module):
         self.chip: Chip | None = None
         self.observed: Observed | None = None
         self.disturb: Callable[[torch.Tensor], torch.Tensor] | None = None
-        for buffer in ("input_limit", "low", "high"):
+        for buffer in ("input_limit", "input_least", "low", "high"):
             self.register_buffer(buffer, torch.tensor(float("nan"), dtype=torch.float64))
         self.register_buffer("calibration", None)
 
@@ -126,6 +130,7 @@ class TileModule(torch.nn.Module):
         if seen is None or not seen.sizes:
             return
         self.input_limit.fill_(seen.range_of_inputs(percentile) or 1.0)
+        self.input_least.fill_(seen.least)
         low, high = seen.range_of_z(percentile)
         self.low.fill_(low)
         self.high.fill_(high if high > low else low + 1.0)
@@ -156,14 +161,14 @@ class TileModule(torch.nn.Module):
         self.target = record["target"]
         if "calibration" in tensors:
             self.calibration = tensors["calibration"]
-        self.load_state_dict(tensors)
+        self.load_state_dict({"input_least": self.input_least} | tensors)  # of which older files know nothing
         return self
 
     def counts(self, x: torch.Tensor) -> torch.Tensor:
         """Inputs in clock periods of the word lines."""
         assert self.chip is not None
         words = self.words(self.chip)
-        return replace(self.chip, driver=replace(self.chip.driver, x_max=words.limit)).counts(x)
+        return self.chip.of_words(words).counts(x)
 
     @abstractmethod
     def software(self, *values: torch.Tensor | None) -> Any:
@@ -247,8 +252,11 @@ class TileProduct(TileModule):
         return fitted_function(self.function_name, self.function, float(self.low), float(self.high))
 
     def words(self, chip: Chip) -> WordFormat:
-        """The format of the inputs, of a range for which the bias needs few word lines."""
+        """The format of the inputs, of a range for which the bias needs few word lines; without a sign where the driver
+        has a form for that and no input was seen below 0."""
         words, (weight, bias) = super().words(chip), self.folded
+        if chip.driver.takes_unsigned and float(self.input_least) >= 0.0:
+            words = replace(words, kind="unsigned")
         if bias is None or weight.is_meta or bias.is_meta:
             return words
         largest = float(weight.detach().abs().max())
@@ -330,7 +338,11 @@ class TileProduct(TileModule):
     def driven(self, x: torch.Tensor, chip: Chip) -> torch.Tensor:
         """Inputs as the drivers give them."""
         words = self.words(chip)
-        return x if chip.rounding == "none" else pulsed(x, words.limit, words.bits)
+        if chip.rounding == "none":
+            return x
+        if words.kind == "unsigned":  # reaches as far with one bit more
+            return pulsed(x.clamp(min=0.0), words.limit, words.bits + 1)
+        return pulsed(x, words.limit, words.bits)
 
     @property
     def described(self) -> str:

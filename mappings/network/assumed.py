@@ -20,7 +20,6 @@ from crossbar.wires import ends
 from mappings.chip import INPUT_SIZE, WEIGHT_SIZE, normal_quantiles
 from mappings.matrix import MappedMatrix
 from mappings.step import LayerShape, StepActivity
-from periphery.drivers.base import full_scale
 
 BINS = 2001  # an odd number: weights of zero are in the middle of a bin
 UNIFORM = 32  # cells along a side of a tile of equal cells
@@ -67,8 +66,9 @@ class Assumed:
         ``ramp_loss_S``: of all ramps [S clocks].
         """
         driver, bits = matrix.chip.driver, shape.bits
-        top = torch.tensor([float(full_scale(bits))])
+        top = torch.tensor([float(driver.top(bits))])
         counts = torch.round(normal_quantiles(self.input_size) * top)
+        counts = counts if driver.signed_words else counts.abs()
         pairs = float(driver.paired_clocks(counts, bits)) / (len(counts) - 1)
         charge = float(driver.charge_counts(counts, bits).sum())
         row_S = self.row_S(matrix) * self.drawn_share(matrix, pairs / charge if charge > 0.0 else 0.0)

@@ -32,6 +32,7 @@ class DenseLayer(MatrixLayer):
     """
 
     converts: ClassVar[str] = "the ramp of a dense layer"
+    words: ClassVar[tuple[str, ...]] = ("signed", "unsigned")
 
     weights: WeightMatrix
     limit: float

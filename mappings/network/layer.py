@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 
@@ -23,7 +23,6 @@ from mappings.network.assumed import Assumed
 from mappings.step import Charge, ColumnCircuit, LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
 from periphery import RampDesign
-from periphery.drivers.base import full_scale
 from periphery.front_end import FrontEndDesign
 from periphery.prices.adc import adc_component
 from periphery.prices.component import Component
@@ -37,6 +36,7 @@ class MatrixLayer(Layer):
 
     weights: WeightMatrix
     converts: ClassVar[str]
+    words: ClassVar[tuple[str, ...]] = ("signed",)  # kinds of inputs that it takes
 
     @property
     def parameters(self) -> int:
@@ -62,9 +62,11 @@ class MatrixLayer(Layer):
         the chip, and where it follows data and there is none.
         """
         if inputs is not None:
-            if inputs.kind != "signed":
-                raise InputError(f"inputs: word lines of this layer take signed words (got {inputs.kind})")
-            chip = replace(chip, bits=inputs.bits, driver=replace(chip.driver, x_max=inputs.limit))
+            if inputs.kind not in self.words:
+                raise InputError(
+                    f"inputs: word lines of this layer take {' or '.join(self.words)} words (got {inputs.kind})"
+                )
+            chip = chip.of_words(inputs)
         chip = chip.unrounded()
         matrix = MappedMatrix.of(self.weights, chip.as_written)
         check_chip(chip, matrix.rows, self.converts)
@@ -131,7 +133,9 @@ class MappedMatrixLayer(MappedLayer):
     @property
     def input_words(self) -> WordFormat:
         """The format of the inputs, in clock periods of the word lines."""
-        return WordFormat(bits=self.chip.bits, limit=self.chip.driver.x_max)
+        driver = self.chip.driver
+        kind: Literal["signed", "unsigned"] = "signed" if driver.signed_words else "unsigned"
+        return WordFormat(bits=self.chip.bits, limit=driver.x_max, kind=kind)
 
     @property
     def output_words(self) -> WordFormat | None:
@@ -531,11 +535,14 @@ class MatrixLayerRead(LayerRead):
             shapes = (steps,) if self.in_steps else (size, f"{each}, {size}")
             allowed = " or ".join(f"({one})" for one in (*shapes, f"{each}, {steps}"))
             raise InputError(f"inputs: the layer takes {allowed} clock periods (got {shape})")
-        top = full_scale(self.columns.matrix.bits)
-        largest = float(inputs.abs().max()) if inputs.numel() else 0.0
-        if not (largest <= top * (1 + 1e-6) or (not self.columns.rounds and largest < math.inf)):
+        driver = self.columns.matrix.driver
+        top = driver.top(self.columns.matrix.bits)
+        low = -top if driver.signed_words else 0
+        ends = [float(end) for end in inputs.aminmax()] if inputs.numel() else [0.0]
+        wrong = [end for end in ends if not low - 1e-6 * top <= end <= top * (1 + 1e-6)]
+        if wrong and (self.columns.rounds or not all(map(math.isfinite, wrong))):
             raise InputError(
-                f"inputs: must be from {-top} to {top} clock periods, as driver.counts makes them (got {largest:g})"
+                f"inputs: must be from {low} to {top} clock periods, as driver.counts makes them (got {wrong[-1]:g})"
             )
         n = shape[0 if len(shape) == least else 1]
         if (noise.chips, noise.samples) != (self.chips, n):

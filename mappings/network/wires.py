@@ -8,7 +8,6 @@ import torch
 
 from mappings.chip import Chip
 from mappings.network.layer import ProgrammedMatrixLayer
-from periphery.drivers.base import full_scale
 
 LEAST_GAIN = 0.5  # share of the weights below which an array is called unfit
 
@@ -43,5 +42,5 @@ def wire_notes(layers: Mapping[str, ProgrammedMatrixLayer]) -> list[str]:
 def full_drive_share(chip: Chip) -> float:
     """Share of a product's phases for which a line at full scale is driven [1]."""
     driver, bits = chip.driver, chip.bits
-    top = torch.tensor([float(full_scale(bits))])
+    top = torch.tensor([float(driver.top(bits))])
     return float(driver.driven_clocks(top, bits)) / driver.drive_clocks(bits)

@@ -34,11 +34,12 @@ class Driver(ABC):
     x_max : input value at full scale; larger ones are clipped, and counted
 
     ``amplitude``: whether inputs are voltages rather than times; ``pulse_widths``: whether they are the widths of
-    pulses that begin together.
+    pulses that begin together; ``signed_words``: whether inputs have a sign.
     """
 
     amplitude: ClassVar[bool] = False
     pulse_widths: ClassVar[bool] = False
+    signed_words: ClassVar[bool] = True
 
     kind: str
     v_read_V: Annotated[float, Gt(0.0)] = 0.2
@@ -77,14 +78,28 @@ class Driver(ABC):
         """Whether every line gets just what was asked for."""
         return True
 
+    @property
+    def takes_unsigned(self) -> bool:
+        """Whether it has a form of its own for inputs that are never negative."""
+        return False
+
+    def unsigned_words(self) -> Driver:
+        """The same driver for inputs that are never negative. Raises InputError where it has no form for them."""
+        raise InputError(f"inputs: driver {self.kind} takes signed words alone (got unsigned)")
+
+    def top(self, bits: int) -> int:
+        """The largest count of an input."""
+        return full_scale(bits)
+
     def counts(self, x: torch.Tensor, bits: int) -> torch.Tensor:
-        """Inputs ``x``, any shape, as signed whole numbers N (same dtype as ``x``)."""
-        top = full_scale(bits)
-        return torch.round(x * (top / self.x_max)).clamp_(-top, top)
+        """Inputs ``x``, any shape, as whole numbers N (same dtype as ``x``); negative ones are 0 where words have no
+        sign."""
+        top = self.top(bits)
+        return torch.round(x * (top / self.x_max)).clamp_(-top if self.signed_words else 0, top)
 
     def lsb(self, bits: int) -> float:
         """Input value of one count."""
-        return self.x_max / float(full_scale(bits))
+        return self.x_max / float(self.top(bits))
 
     def clipped(self, x: torch.Tensor) -> float:
         """Share of inputs beyond ``x_max`` [1]."""
