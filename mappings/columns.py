@@ -251,7 +251,10 @@ class GroupConverter:
         """
         design, function = self.design, self.group.function
         if design is None or (design.uniform and function.rises):
-            levels = function.inverse(output_levels(function, self.mapped.bits)).float()
+            outputs = output_levels(function, self.mapped.bits)
+            levels = function.inverse(outputs).float()
+            for branch in function.branches[:-1]:  # an output of several branches tells nothing about the input
+                levels[outputs <= max(branch.first, branch.last)] = torch.nan
         else:
             theta = torch.nn.functional.pad(design.theta, (1, 1), value=torch.nan)
             levels = (0.5 * (theta[1:] + theta[:-1])).float()

@@ -15,7 +15,8 @@ from mappings.chip import Chip, OutputConverter, Weights
 from mappings.contract import WordFormat
 from mappings.network.dense import DenseLayer
 from mappings.network.recurrent import RecurrentLayer
-from periphery import ConventionalADC, RampColumn
+from mho.config.read import read
+from periphery import ConventionalADC, RampColumn, named_function
 
 Readout = Literal["ramp", "conventional"]
 INPUTS, OUTPUTS, SAMPLES = 20, 12, 40
@@ -149,3 +150,19 @@ def test_weights_without_values_are_not_programmed() -> None:
     mapped = DenseLayer.from_torch(torch.empty(4, 10, device="meta"), None, limit=8.0).map(IDEAL, name="readout")
     with pytest.raises(InputError, match="readout: weights on the meta device have a shape and no values"):
         mapped.program(rng=ChipStreams.of(Stream.root(3), 1))
+
+
+@pytest.mark.parametrize("name", ["gelu", "hard_swish"])
+def test_drift_is_measured_by_outputs_that_one_input_has(name: str) -> None:
+    """Behind an ordinary converter GELU's outputs below 0 belong to two inputs each: what they say is left out, and the
+    factor is that of relu."""
+    chip = read("hermes_core", Chip, folder="chips").value
+    chip = replace(chip, compensation=replace(chip.compensation, mode="global"))
+    weight = 0.15 * torch.randn(64, 128, generator=torch.Generator().manual_seed(0))
+    rng = ChipStreams.of(Stream.root(0), 4)
+    factors = []
+    for function in (named_function("relu", 0.0, 4.0), named_function(name, -4.0, 4.0)):
+        layer = DenseLayer.from_torch(weight, None, limit=4.0, function=function, measures_drift=True)
+        factors.append(layer.map(chip).program(rng=rng).at(30 * 86400.0).factors[0])
+    assert torch.equal(*factors)
+    assert float(factors[0].max()) < 0.6
