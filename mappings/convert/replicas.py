@@ -33,7 +33,10 @@ def replicas_of(
     ``products``: positions of one inference, for each call of a layer. Raises InputError for numbers below 1, a pattern
     that matches no layer, and more copies than a layer has positions.
     """
-    most = {name: max(products[name], default=1) if isinstance(one, TileProduct) else 1 for name, one in tiles.items()}
+    most = {
+        name: max(products.get(name, ()), default=1) if isinstance(one, TileProduct) else 1
+        for name, one in tiles.items()
+    }
     wanted = {"*": replicas} if isinstance(replicas, int) else dict(replicas)
     problems = [
         f"replicas: {pattern}: a whole number of at least 1 (got {count!r})"

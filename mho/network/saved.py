@@ -131,6 +131,8 @@ def _loaded(path: Path) -> ConvertedNetwork:
         traced = Traced(module, record["inputs"], *dims, structure, example)
         of_layer = dict(record["chips"])
         replicas = {name: int(record.get("replicas", {}).get(name, 1)) for name in layers}
+        if min(replicas.values(), default=1) < 1:
+            raise ValueError(f"replicas must be at least 1, got {replicas}")
         places = replicas, tuple(map(str, record.get("shared_tiles", [])))
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(f"{path}: {GRAPH} and {TENSORS} are damaged or do not belong together ({error})") from None
