@@ -32,7 +32,7 @@ def unit_of(name: str) -> str:
 
 
 def label_of(name: str) -> str:
-    """A name as a heading shows it: ``energy_J`` is "energy", ``comparator.offset_V`` "comparator.offset"."""
+    """A name as a heading shows it: ``energy_J`` is "energy", ``chip.comparator.offset_V`` "comparator offset"."""
     base, rest = name, ""
     for ending, words in (("_worst", ", worst chip"), ("_std", ", std over chips")):
         if base.endswith(ending):
@@ -48,7 +48,7 @@ def label_of(name: str) -> str:
     head, _, last = base.rpartition("_")
     if head and last in UNITS and last not in ("enob", "tops", "bpc"):
         base = head
-    return base.replace("_", " ") + rest
+    return base.removeprefix("chip.").replace("_", " ").replace(".", " ") + rest
 
 
 def better(name: str) -> Direction | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from mho.files import write_atomic
 from mho.report import published
@@ -52,9 +53,10 @@ def html(found: Reading, aims: Aims | None = None) -> str:
     folder = Path(__file__).parent.parent.parent / "templates" / "sweep"
     script = "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     states = Counter(found.states)
+    pages = environment()
+    pages.filters["labelled"] = label_of
     return (
-        environment()
-        .get_template("sweep.html.j2")
+        pages.get_template("sweep.html.j2")
         .render(
             found=found,
             aims=aims,
@@ -74,9 +76,15 @@ def html(found: Reading, aims: Aims | None = None) -> str:
             most_points=payload.MOST_POINTS,
             axes=[*axes_in_words(found)],
             seconds=sum(found.seconds),
+            outside=outside(found, aims),
         )
         .lstrip()
     )
+
+
+def outside(found: Reading, aims: Aims | None) -> int:
+    """How many finished points break a limit."""
+    return int((found.usable & ~aims.feasible(found.outputs)).sum()) if aims and aims.constraints else 0
 
 
 def embedded(data: dict[str, Any]) -> str:
@@ -139,7 +147,7 @@ def axes_in_words(found: Reading) -> list[tuple[str, str]]:
 
 
 def cards(found: Reading, aims: Aims | None) -> list[tuple[str, str, str]]:
-    """The best value of each main output that has a better way, and at which point it was found."""
+    """The best value of each main output that has a better way, with its noise, and at which point it was found."""
     rows = []
     usable = found.usable & (aims.feasible(found.outputs) if aims else True)
     ways = dict(aims.objectives) if aims else {name: better(name) for name in payload.main_outputs(found)}
@@ -149,8 +157,26 @@ def cards(found: Reading, aims: Aims | None) -> list[tuple[str, str, str]]:
             continue
         best_at = int(np.nanargmax(values) if way == "maximize" else np.nanargmin(values))
         best = "highest" if way == "maximize" else "lowest"
-        rows.append((f"{best} {label_of(name)}", in_unit(float(values[best_at]), unit_of(name)), words(found, best_at)))
+        where = f"{noise(found, name, values, best_at)}{words(found, best_at)}"
+        rows.append((f"{best} {label_of(name)}", in_unit(float(values[best_at]), unit_of(name)), where))
     return rows[:_CARDS]
+
+
+def noise(found: Reading, name: str, values: NDArray[np.float64], best_at: int) -> str:
+    """The spread of the best point over its chips, and how many others differ from it by less than chance may make.
+
+    Two means differ by chance by up to 1.96 standard errors of their difference in 95 % of cases.
+    """
+    spread = found.spread.get(name)
+    if spread is None or not np.isfinite(spread[best_at]):
+        return ""
+    chips = found.chips.get(name)
+    text = f"± {in_unit(float(spread[best_at]), unit_of(name))} standard deviation over {chips or 'its'} chips"
+    if chips is None:
+        return f"{text}; "
+    error = np.sqrt((spread**2 + spread[best_at] ** 2) / chips)
+    level = int((np.abs(values - values[best_at]) <= 1.96 * error).sum()) - 1
+    return f"{text}, {'no' if level < 1 else level} other point{'' if level == 1 else 's'} within chance of it; "
 
 
 def in_unit(value: float, unit: str) -> str:

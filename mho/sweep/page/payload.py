@@ -47,8 +47,10 @@ def build(found: Reading, aims: Aims | None, chips: dict[str, Published]) -> dic
         "errors": errors,
         "error": [errors.index(found.errors[index]) for index in shown],
         "best": [bool(best[index]) for index in shown] if best is not None else None,
+        "front": int(best.sum()) if best is not None else None,
         "feasible": [bool(feasible[index]) for index in shown] if feasible is not None else None,
         "objectives": dict(aims.objectives) if aims else None,
+        "trials": aims is not None or any(each.name == SAMPLES for each in found.dimensions),
         "published": marks(found, names, chips),
         "sensitivity": sensitivity(found, names),
     }

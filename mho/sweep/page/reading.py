@@ -153,7 +153,7 @@ def of_table(about: Reading, frame: pd.DataFrame, paths: Sequence[str]) -> Readi
         dimensions=[Dimension(path, (path,)) for path in paths],
         coordinates={path: [ABSENT if _nothing(value) else _number(value) for value in frame[path]] for path in paths},
         outputs=figures,
-        spread={},
+        spread={name: figures[name + _SPREAD] for name in figures if name + _SPREAD in figures},
         chips={},
         states=[str(state) for state in frame["state"]],
         errors=[str(error) for error in frame["error"]],

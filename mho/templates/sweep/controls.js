@@ -40,7 +40,7 @@ function select(row, label, key, options, ...sections) {
   return list;
 }
 
-const axisOptions = (fits) => AXES.filter(fits || (() => true)).map((axis) => [axis.path, axis.path]);
+const axisOptions = (fits) => AXES.filter(fits || (() => true)).map((axis) => [axis.path, axis.label]);
 const outputOptions = () => OUTPUTS.map((output) => [output.name, output.name]);
 const SCALES = [["auto", "as fits"], ["linear", "linear"], ["log", "logarithmic"]];
 

@@ -12,8 +12,8 @@ const outputOf = (name) => OUTPUTS.find((output) => output.name === name);
 const usable = (i) => DATA.states[i] === "d" || DATA.states[i] === "s";
 const finite = (value) => value !== null && Number.isFinite(value);
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-// Of a population, as the spread over chips in the points themselves is.
-const deviation = (values) => { const middle = mean(values); return Math.sqrt(mean(values.map((value) => (value - middle) ** 2))); };
+// Of a sample, over n - 1, as the spread over chips in the points themselves is; a single value has none.
+const deviation = (values) => { const middle = mean(values); return values.length > 1 ? Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1)) : 0; };
 const least = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
 const most = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
 

@@ -9,6 +9,7 @@ DRAWN.lines = function () {
   const over = others(points, [x, series, panels]);
   const spread = spreadOf(state["lines.spread"], y, over);
   const size = scaleOf(points.map((i) => y.values[i]), y);
+  if (DATA.trials) { return cloud(x, y, series, points, size); }
   const place = horizontal(x, points);
   const groups = new Map();
   for (const i of points) {
@@ -52,6 +53,22 @@ DRAWN.lines = function () {
     spread.words, place.words, shown.length > 1 ? "Panels share their axes." : ""].filter(Boolean).join(" "));
 };
 
+// Trials differ in more than the horizontal axis: each is a mark of its own, and no line joins them.
+function cloud(x, y, series, points, size) {
+  const whole = x.numeric && points.every((i) => numberAt(x, i) !== null), sx = scaleOf(x.numbers || x.values, x), factor = x.prefixed ? sx.factor : 1;
+  const xs = (i) => whole ? numberAt(x, i) * factor : coded(x).levels[coded(x).codes[i]];
+  const levels = series ? coded(series).levels : [y.label], feasible = (i) => !DATA.feasible || DATA.feasible[i];
+  const traces = levels.map((level, k) => [level, k, points.filter((i) => !series || coded(series).codes[i] === k)]).filter(([, , mine]) => mine.length).map(([level, k, mine]) => ({
+    x: mine.map(xs), y: mine.map((i) => y.values[i] * size.factor), mode: "markers", name: safe(level), marker: {color: nth(PALETTE, k), symbol: nth(SHAPES, k), size: 8, opacity: mine.map((i) => feasible(i) ? 0.85 : 0.35)},
+    text: mine.map((i) => AXES.filter((axis) => textAt(axis, i) !== ABSENT).map((axis) => safe(axis.label + " " + textAt(axis, i))).concat("<b>" + plain(y.values[i] * size.factor, 4) + " " + size.unit + "</b>").join("<br>")), hovertemplate: "%{text}<extra></extra>"}));
+  const wide = traces.flatMap((trace) => trace.x), tall = traces.flatMap((trace) => trace.y);
+  show("lines", traces, {height: 420, legend: {orientation: "h", y: -0.2, yanchor: "top", x: 0, title: {text: series ? safe(series.label) : "", side: "top"}},
+    xaxis: axisStyle(whole ? {type: state["lines.xscale"] === "auto" ? fits("auto", wide) : fits(state["lines.xscale"], wide), decades: decades(wide), title: {text: safe(headed(x.label, x.prefixed ? sx.unit : x.unit))}}
+      : {type: "category", categoryorder: "array", categoryarray: coded(x).levels, title: {text: safe(x.label)}}),
+    yaxis: axisStyle({type: fits(state["lines.yscale"], tall), decades: decades(tall), title: {text: safe(headed(y.label, size.unit))}})});
+  say("lines", "Each mark is one of " + points.length + " trials; trials differ in more than this axis, so no line joins them." + (DATA.feasible ? " Pale ones break a limit." : ""));
+}
+
 const listed = (words) => words.length < 2 ? words.join("") : words.slice(0, -1).join(", ") + " and " + words[words.length - 1];
 
 // Both ends of the spread of a mark, by what the reader wants it over.
@@ -62,15 +79,15 @@ function spreadOf(wanted, output, over) {
   const around = (width) => (rows, middle) => { const half = width(rows); return [middle - half, middle + half]; };
   if (kind === "chips" && output.spread) {
     return {ends: around((rows) => { const spreads = rows.map((i) => output.spread[i]).filter(finite); return spreads.length ? Math.sqrt(mean(spreads.map((s) => s * s))) : 0; }),
-      brief: "± 1 std over " + chips, words: "The band or bar is ± 1 standard deviation over " + chips + " (of several points, the root of the mean square)."};
+      brief: "± 1 std over " + chips, words: "The band or bar is ± 1 standard deviation (over n − 1) over " + chips + " (of several points, the root of the mean square)."};
   }
   if (kind === "seeds" && seeds) {
     return {ends: around((rows) => deviation([...new Set(rows.map((i) => seeds.values[i]))].map((seed) => mean(rows.filter((i) => seeds.values[i] === seed).map((i) => output.values[i]))))),
-      brief: "± 1 std over seeds", words: "The band or bar is ± 1 standard deviation over seeds, of means over all else."};
+      brief: "± 1 std over seeds", words: "The band or bar is ± 1 standard deviation (over n − 1) over seeds, of means over all else."};
   }
   if (kind === "rest" && over.length) {
     return {ends: around((rows) => deviation(rows.map((i) => output.values[i]))),
-      brief: "± 1 std over " + safe(listed(over.map((axis) => axis.label))), words: "The band or bar is ± 1 standard deviation over " + listed(over.map((axis) => axis.label)) + "."};
+      brief: "± 1 std over " + safe(listed(over.map((axis) => axis.label))), words: "The band or bar is ± 1 standard deviation (over n − 1) over " + listed(over.map((axis) => axis.label)) + "."};
   }
   if (kind === "range" && over.length) {
     return {ends: (rows) => { const figures = rows.map((i) => output.values[i]); return [least(figures), most(figures)]; },

@@ -56,8 +56,8 @@ function build() {
   select("front-controls", "Scale across", "front.xscale", SCALES, "front");
   select("front-controls", "Scale up", "front.yscale", SCALES, "front");
   if (DATA.published.length) { select("front-controls", "Published chips", "front.chips", [["yes", "marked"], ["no", "not shown"]], "front"); }
-  select("parallel-controls", "Colours", "parallel.colour", columns().map((column) => [column.key, column.key]), "parallel");
-  select("shares-controls", "Output", "shares.output", or(DATA.sensitivity.map((each) => [each.output, each.output])), "shares");
+  select("parallel-controls", "Colours", "parallel.colour", columns().map((column) => [column.key, column.label]), "parallel");
+  select("shares-controls", "Output", "shares.output", or(DATA.sensitivity.map((each) => [each.output, outputOf(each.output).label])), "shares");
   select("table-controls", "Rows", "table.size", [["25", "25"], ["100", "100"], ["500", "500"]], "table");
   if (DATA.wanted.length && DATA.wanted.length < OUTPUTS.length) { select("table-controls", "Outputs", "table.all", [["no", "those of the sweep"], ["yes", "all " + OUTPUTS.length]], "table"); }
 }
