@@ -69,6 +69,11 @@ def cut(metric: Metric, value: float) -> float:
     return min(max(value, 0.0), 1.0) if metric.is_share and not missing(value) else value
 
 
+def cut_difference(value: float) -> float:
+    """The end of an interval of a difference of two shares, cut at all and nothing."""
+    return min(max(value, -1.0), 1.0)
+
+
 def analog(run: RunData) -> pd.DataFrame:
     """Figures of single chips: ``variant, split, chip, t_s, value``."""
     rows = run.rows("accuracy", stage="analog")

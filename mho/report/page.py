@@ -182,7 +182,9 @@ def environment() -> jinja2.Environment:
 
 
 def _html(runs: Sequence[RunData]) -> bytes:
-    return _page(_only(runs, "html")).encode()
+    from mho.report import several
+
+    return (_page(runs[0]) if len(runs) == 1 else several.html(runs)).encode()
 
 
 def _trace(runs: Sequence[RunData]) -> bytes:
@@ -199,7 +201,7 @@ def _json(runs: Sequence[RunData]) -> bytes:
 def _only(runs: Sequence[RunData], format: str) -> RunData:
     if len(runs) != 1:
         raise InputError(
-            f"--format {format} takes one run directory (got {len(runs)}); csv, json and markdown take several"
+            f"--format {format} takes one run directory (got {len(runs)}); the other formats take several"
         )
     return runs[0]
 
@@ -217,7 +219,8 @@ FORMATS: dict[str, Callable[[Sequence[RunData]], bytes]] = {
 def write(run_dirs: Sequence[Path | str], format: str = "html", output: Path | str | None = None) -> list[Path]:
     """Report the runs in ``format`` and return the files written.
 
-    Without ``output``, ``html`` goes to ``report.html`` in each run directory and everything else to standard output
+    ``html`` of several runs with an ``output`` is one page that compares them. Without ``output``, ``html`` goes to
+    ``report.html`` in each run directory and everything else to standard output
     (Parquet, being binary, needs an ``output``). All problems of all directories are raised as one ``InputError``.
     """
     if format not in FORMATS:

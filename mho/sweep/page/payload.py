@@ -59,10 +59,14 @@ def build(found: Reading, aims: Aims | None, chips: dict[str, Published]) -> dic
 def shown_first(found: Reading) -> list[str]:
     """Names of the outputs: those that the sheet wants, then plain figures, then the others."""
     rest = [name for name in found.outputs if name not in found.wanted]
-    derived = ("_std", "_worst"), ("software_", "retrained_", "quantised_")
-    plain = [name for name in rest if not name.endswith(derived[0]) and not name.startswith(derived[1])]
+    plain = [name for name in rest if not derived(name)]
     wanted = [name for name in found.wanted if name in found.outputs]
     return list(dict.fromkeys([*wanted, *plain, *rest]))
+
+
+def derived(name: str) -> bool:
+    """Whether an output is a spread over chips, or a figure of no chip."""
+    return name.endswith(("_std", "_worst")) or name.startswith(("software_", "retrained_", "quantised_"))
 
 
 def main_outputs(found: Reading) -> list[str]:

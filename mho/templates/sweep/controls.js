@@ -41,7 +41,7 @@ function select(row, label, key, options, ...sections) {
 }
 
 const axisOptions = (fits) => AXES.filter(fits || (() => true)).map((axis) => [axis.path, axis.label]);
-const outputOptions = () => OUTPUTS.map((output) => [output.name, output.name]);
+const outputOptions = () => OUTPUTS.map((output) => [output.name, output.label]);
 const SCALES = [["auto", "as fits"], ["linear", "linear"], ["log", "logarithmic"]];
 
 // Colours of the page as it is now, light or dark.

@@ -122,7 +122,7 @@ function horizontal(axis, points) {
 // Panels side by side with common axes, each under its value.
 function panelled(shown, panels, place, vertical, legend) {
   const count = shown.length, columns = Math.min(count, narrow() ? 1 : 3), rows = Math.ceil(count / columns);
-  const layout = {height: Math.max(380, 250 * rows + 130), annotations: [], legend: {orientation: "h", y: -0.14 / rows - 0.05, yanchor: "top", x: 0, title: {text: legend, side: "top"}}};
+  const layout = {height: Math.max(380, 250 * rows + 130), annotations: [], legend: {orientation: "h", y: -0.2 / rows - 0.05, yanchor: "top", x: 0, title: {text: legend, side: "top"}}};
   const gapX = columns > 1 ? 0.03 : 0, gapY = rows > 1 ? 0.11 : 0;
   shown.forEach((panel, k) => {
     const column = k % columns, row = Math.floor(k / columns), nr = k ? k + 1 : "";

@@ -32,14 +32,14 @@ function defaults() {
 function build() {
   const none = [["none", "none"]], or = (options) => options.length ? options : none;
   for (const axis of AXES.filter((each) => each.leads && !each.many && LEVELS(each) > 1)) {
-    select("only", axis.path, "only." + axis.path, [["all", "all " + LEVELS(axis)]].concat(coded(axis).levels.map((level) => [level, level === APART ? "where there is none" : level])));
+    select("only", axis.label, "only." + axis.path, [["all", "all " + LEVELS(axis)]].concat(coded(axis).levels.map((level) => [level, level === APART ? "where there is none" : level])));
   }
   document.getElementById("only-box").hidden = !document.getElementById("only").childElementCount;
   select("lines-controls", "Output", "lines.y", or(outputOptions()), "lines");
   select("lines-controls", "over", "lines.x", or(axisOptions()), "lines");
   select("lines-controls", "a line for each", "lines.series", none.concat(axisOptions()), "lines");
-  select("lines-controls", "a panel for each", "lines.panels", none.concat(axisOptions()), "lines");
-  select("lines-controls", "Spread", "lines.spread", [["auto", "as there is"], ["chips", "over chips"], ["seeds", "over seeds"], ["rest", "over all else"], ["range", "least to greatest"], ["none", "none"]], "lines");
+  if (!DATA.trials) { select("lines-controls", "a panel for each", "lines.panels", none.concat(axisOptions()), "lines"); }
+  if (!DATA.trials) { select("lines-controls", "Spread", "lines.spread", [["auto", "as there is"], ["chips", "over chips"], ["seeds", "over seeds"], ["rest", "over all else"], ["range", "least to greatest"], ["none", "none"]], "lines"); }
   select("lines-controls", "Scale across", "lines.xscale", SCALES.concat([["steps", "equal steps"]]), "lines");
   select("lines-controls", "Scale up", "lines.yscale", SCALES, "lines");
   select("heat-controls", "Output", "heat.z", or(outputOptions()), "heat");
