@@ -146,17 +146,23 @@ def report_command(
         typer.Argument(callback=checked_paths, help="Run directories, or a sweep's folder.", metavar="RUN_DIR..."),
     ],
     format: Annotated[
-        ReportFormat, typer.Option("--format", help="html and trace take one run, the others several.")
+        ReportFormat, typer.Option("--format", help="trace takes one run, the others several.")
     ] = ReportFormat.html,
     output: Annotated[
         Path | None,
-        path_option("-o", "--output", help="File to write; else standard output (html: report.html)."),
+        path_option(
+            "-o", "--output", help="File to write (html: one page for all runs); else standard output (report.html)."
+        ),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        path_option("--figures", metavar="DIR", help="Folder for a page's figures as SVG and PDF files as well."),
     ] = None,
 ) -> None:
     """Make reports again from the files of finished runs, or of a sweep, finished or not."""
     from mho import reports
 
-    for path in reports.write(run_dirs, format.value, output):
+    for path in reports.write(run_dirs, format.value, output, figures):
         typer.echo(str(path))
 
 

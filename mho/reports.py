@@ -12,10 +12,16 @@ from mho.files import user_path, write_or_print
 from mho.sweep.store import FILE
 
 
-def write(folders: Sequence[Path | str], format: str = "html", output: Path | str | None = None) -> list[Path]:
+def write(
+    folders: Sequence[Path | str],
+    format: str = "html",
+    output: Path | str | None = None,
+    figures: Path | str | None = None,
+) -> list[Path]:
     """Report run directories, or the folder of one sweep or search, in ``format`` and return the files written.
 
     Without ``output``, ``html`` goes to ``report.html`` in the folder and everything else to standard output.
+    ``figures``: a folder for the pictures of runs' pages, as SVG and PDF.
     """
     paths = [user_path(folder) for folder in folders]
     sweeps = [path for path in paths if (path / FILE).is_file()]
@@ -23,9 +29,11 @@ def write(folders: Sequence[Path | str], format: str = "html", output: Path | st
         from mho.report import page
 
         with _damaged(paths):
-            return page.write(paths, format, output)
+            return page.write(paths, format, output, figures)
     if len(paths) > 1:
         raise InputError(f"{sweeps[0]}: a sweep is reported alone (got {len(paths)} folders)")
+    if figures is not None:
+        raise InputError(f"{sweeps[0]}: a sweep's page draws its figures in the browser; --figures takes runs")
     with _damaged(sweeps):
         return _write_sweep(sweeps[0], format, output)
 

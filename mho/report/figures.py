@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mho.report import plots, plots_ramp
+from mho.report import plots, plots_hardware, plots_ramp
 from mho.report.costs import beside_rows, breakdown
 from mho.report.drift import compensation_over_time, drift_variants
 from mho.report.labels import label_of
@@ -17,7 +18,9 @@ from mho.report.quantities import quantity
 from mho.report.rundata import RunData
 from mho.report.sections import conventional
 
-MOST_CHIPS = 8
+MOST_CHIPS = 64
+MOST_LAYERS = 12  # on the map of tiles
+MOST_TILES = 2000
 
 
 def _axes(figure: Figure, rows: int = 1, columns: int = 1, *, sharey: bool = False) -> list[Axes]:
@@ -115,6 +118,63 @@ def beside(run: RunData) -> str | None:
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
 
     return plots.svg("beside", draw, height_in=2.7)
+
+
+def _chip(run: RunData) -> dict[str, Any]:
+    """The resolved chip of the default variant."""
+    variants = run.config.get("variants") or []
+    named = next((each for each in variants if isinstance(each, dict) and each.get("name") == run.default.name), {})
+    found = named.get("chip") or run.config.get("chip")
+    return found if isinstance(found, dict) else {}
+
+
+def cells(run: RunData) -> str | None:
+    """Cells of the default variant's device as its model programs them, and what becomes of them over time."""
+    record = (_chip(run).get("weights") or {}).get("device")
+    if not isinstance(record, dict):
+        return None
+    from pydantic import TypeAdapter, ValidationError
+
+    from devices import AnyDevice
+
+    try:
+        device = TypeAdapter(AnyDevice).validate_python(record)
+    except (ValidationError, TypeError, ValueError):  # the record of another release
+        return None
+    times = sorted({entry.t_s for variant in run.metrics.variants for entry in variant.quality}) or [0.0]
+
+    def draw(figure: Figure) -> None:
+        left, right = _axes(figure, 1, 2)
+        plots_hardware.programmed(left, right, device, times)
+
+    return plots.svg("cells", draw, height_in=3.2)
+
+
+def tiles(run: RunData) -> str | None:
+    """The map of tiles of the default variant's layers."""
+    chip, layers = _chip(run), run.rows("layers", variant=run.default.name)
+    layers = layers[(layers["tiles"] > 0) & (layers["rows"] > 0)].head(MOST_LAYERS)
+    rows, columns = chip.get("rows"), chip.get("columns")
+    if layers.empty or not rows or not columns or layers["tiles"].max() > MOST_TILES:
+        return None
+
+    def draw(figure: Figure) -> None:
+        plots_hardware.tiles(_axes(figure)[0], layers, int(rows), int(columns))
+
+    return plots.svg("tiles", draw, height_in=2.6)
+
+
+def energy_flow(run: RunData) -> str | None:
+    """Energy of one inference of the default variant from the supply to the components."""
+    parts = run.rows("components", variant=run.default.name)
+    if not (parts["energy_J"] > 0).any():
+        return None
+    colours = plots.group_colours(dict.fromkeys(breakdown(run, "energy_J")["group"]))
+
+    def draw(figure: Figure) -> None:
+        plots_hardware.energy_flow(_axes(figure)[0], parts, colours)
+
+    return plots.svg("flow", draw, height_in=4.2)
 
 
 def timelines(run: RunData) -> list[tuple[str, str, float]]:

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from configs.bounded import read_file
 from configs.errors import InputError
-from mho.files import write_atomic, write_or_print
+from mho.files import user_path, write_atomic, write_or_print
 from mho.report import costs, drift, exports, merit, sections
 from mho.report.published import of_task
 from mho.report.quantities import NOT_AVAILABLE, between, count, duration, number, percent, quantity
@@ -216,12 +216,18 @@ FORMATS: dict[str, Callable[[Sequence[RunData]], bytes]] = {
 }
 
 
-def write(run_dirs: Sequence[Path | str], format: str = "html", output: Path | str | None = None) -> list[Path]:
+def write(
+    run_dirs: Sequence[Path | str],
+    format: str = "html",
+    output: Path | str | None = None,
+    figures: Path | str | None = None,
+) -> list[Path]:
     """Report the runs in ``format`` and return the files written.
 
     ``html`` of several runs with an ``output`` is one page that compares them. Without ``output``, ``html`` goes to
     ``report.html`` in each run directory and everything else to standard output
-    (Parquet, being binary, needs an ``output``). All problems of all directories are raised as one ``InputError``.
+    (Parquet, being binary, needs an ``output``). ``figures``: a folder to which the pictures of the pages go as well,
+    as SVG and PDF; those of several pages to a folder each. All problems of all directories are raised as one ``InputError``.
     """
     if format not in FORMATS:
         raise InputError(f"--format: must be one of {', '.join(FORMATS)} (got {format!r})")
@@ -236,12 +242,19 @@ def write(run_dirs: Sequence[Path | str], format: str = "html", output: Path | s
             problems += error.problems
     if problems:
         raise InputError(problems)
+    folder = None if figures is None else user_path(figures)
+    if folder is not None and format != "html":
+        raise InputError(f"--figures: pictures are those of a page, --format html (got {format})")
+    from mho.report import plots
+
     if output is None and format == "html":
         targets = [run.folder / "report.html" for run in runs]
         for run, target in zip(runs, targets, strict=True):
-            write_atomic(target, _html([run]))
+            with plots.kept(folder / run.folder.resolve().name if folder and len(runs) > 1 else folder):
+                write_atomic(target, _html([run]))
         return targets
     if output is None and format == "parquet":
         raise InputError("--format parquet is binary and needs a file: -o PATH")
-    data = FORMATS[format](runs)
+    with plots.kept(folder):
+        data = FORMATS[format](runs)
     return write_or_print(data, output)

@@ -9,8 +9,11 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -21,6 +24,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
+from mho.files import write_atomic
 from mho.report.labels import label_of
 from mho.report.quantities import NOT_AVAILABLE, duration, percent, prefix_of, quantity, rounded
 from mho.report.rundata import CONVERSION
@@ -32,7 +36,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#A
 _MARKERS = "osD^vPXph*"
 ADC = "#D55E00"
 _OTHERS = ("#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#7A6FD0", "#88A02C", "#A0764B", "#AA3377", "#8A93A3")
+_FOLDER: ContextVar[Path | None] = ContextVar("folder of figures", default=None)
 _RC: Any = {
+    "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "mho",
     "text.parse_math": False,
@@ -96,11 +102,26 @@ def svg(name: str, draw: Callable[[Figure], object], *, width_in: float = 9.4, h
         draw(figure)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        if (folder := _FOLDER.get()) is not None:
+            as_pdf = io.BytesIO()
+            figure.savefig(as_pdf, format="pdf", metadata={"CreationDate": None})
+            write_atomic(folder / f"{name}.pdf", as_pdf.getvalue())
+            write_atomic(folder / f"{name}.svg", buffer.getvalue().encode())
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\1{name}-", text)
     return text.replace(INK, "currentColor")
+
+
+@contextmanager
+def kept(folder: Path | None) -> Iterator[None]:
+    """Every figure drawn inside is also written to ``folder``, as NAME.svg and NAME.pdf; None writes none."""
+    token = _FOLDER.set(folder)
+    try:
+        yield
+    finally:
+        _FOLDER.reset(token)
 
 
 def time_positions(times_s: Iterable[float]) -> dict[float, float]:

@@ -52,7 +52,7 @@ def html(runs: Sequence[RunData]) -> str:
 
 def named(runs: Sequence[RunData]) -> dict[str, RunData]:
     """Runs by the name of their folder; with its parents' as far as two have the same, and a number at the last."""
-    paths = [run.path.resolve() for run in runs]
+    paths = [run.folder.resolve() for run in runs]
     names = [path.name for path in paths]
     for depth in range(2, max(len(path.parts) for path in paths)):
         met = Counter(names)
