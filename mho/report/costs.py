@@ -94,18 +94,24 @@ def status_rows(run: RunData, variant: str) -> list[dict[str, Any]]:
     return rows
 
 
-def component_rows(run: RunData) -> list[dict[str, Any]]:
-    """Every line of ``components.csv`` with its shares of the variant's energy and area."""
+def component_rows(run: RunData) -> tuple[list[dict[str, Any]], list[str]]:
+    """Every line of ``components.csv`` with its shares of the variant's energy and area, and the sources of prices.
+
+    Lines stand by their share of energy, and of area where they act not at all; ``note`` is the source's number.
+    """
     parts = run.tables["components"]
     sums = parts.groupby("variant")[["energy_J", "area_m2"]].transform("sum")
     shares = parts[["energy_J", "area_m2"]] / sums.where(sums > 0)
     marked = parts.assign(energy_share=shares["energy_J"], area_share=shares["area_m2"])
+    marked = marked.sort_values(["energy_share", "area_share"], ascending=False, kind="stable")
     rows = [{str(key): value for key, value in row.items()} for row in marked.to_dict("records")]
+    sources = [source for source in dict.fromkeys(row["source"] for row in rows) if source]
     for row in rows:
         # A line counts actions or instances; the columns of the other kind do not apply, which is not "missing".
         row["acts"] = not math.isnan(row["count"])
         row["is_built"] = not math.isnan(row["instances"])
-    return rows
+        row["note"] = sources.index(row["source"]) + 1 if row["source"] else None
+    return rows, sources
 
 
 def beside_rows(run: RunData) -> list[dict[str, Any]]:

@@ -14,7 +14,8 @@ from markupsafe import Markup, escape
 from configs.bounded import read_file
 from configs.errors import InputError
 from mho.files import user_path, write_atomic, write_or_print
-from mho.report import costs, drift, exports, merit, sections
+from mho.report import costs, drift, exports, merit, pairs, paper, sections
+from mho.report.labels import label_of
 from mho.report.published import of_task
 from mho.report.quantities import NOT_AVAILABLE, between, count, duration, number, percent, quantity
 from mho.report.rundata import RunData, load_run
@@ -53,11 +54,15 @@ def _page(run: RunData) -> str:
     from mho.report.plots import variant_styles
 
     template = environment().get_template("report.html.j2")
-    times, accuracy = merit.accuracy_rows(run)
+    _, accuracy = merit.accuracy_rows(run)
     cases = drift.drift_cases(run)
     shown_panels = panels.drawn(run)
     beside = costs.beside_rows(run)
     published = of_task(str(run.config.get("kind") or ""))
+    components, sources = costs.component_rows(run)
+    compared: dict[str, list[pairs.Pair]] = {}
+    for pair in pairs.of_variants(run):
+        compared.setdefault(pair.ours, []).append(pair)
     return template.render(
         run=run,
         metric=run.metrics.metrics[run.metric],
@@ -66,23 +71,22 @@ def _page(run: RunData) -> str:
         description=run.config.get("description") or "",
         config_text=run.config_text,
         manifest_text=json.dumps(run.manifest, indent=2, ensure_ascii=False),
-        step=sections.step_layer(run, run.default.name),
+        word=run.metric.replace("_", " "),
+        paper=paper.of_run(run),
+        notes=_notes(run),
+        pairs=compared,
+        pair_times=sorted({pair.t_s for each in compared.values() for pair in each}),
         first=run.default.quality[0] if run.default.quality else None,
-        last=run.default.quality[-1] if run.default.quality else None,
-        times=times,
-        accuracy=accuracy,
         stages=merit.stage_rows(run),
         splits=max(row["splits"] for row in accuracy),
-        unit_head=merit.unit_head(run.metrics.metrics[run.metric]),
         comparisons=merit.comparison_rows(run),
         drift_cases=cases,
         drift_sentence=drift.drift_sentence(run, cases) if cases else "",
         confusions=sections.confusion_matrices(run),
-        adc_energy=sections.adc_share(run, run.default.name, "energy_J"),
-        adc_area=sections.adc_share(run, run.default.name, "area_m2"),
         mismatches=costs.mismatches(run),
         statuses=costs.status_rows(run, run.default.name),
-        components=costs.component_rows(run),
+        components=components,
+        sources=sources,
         layers=run.tables["layers"].to_dict("records"),
         conventional=sections.conventional(run),
         beside=beside,
@@ -93,11 +97,19 @@ def _page(run: RunData) -> str:
         plots=_plots(run),
         panels=shown_panels,
         panel_heads=[(f"panels{number}", title) for number, (title, _) in enumerate(shown_panels, start=1)],
-        hidden={section for section, table in _OF_TABLES.items() if table in run.absent}
+        hidden={section for section, table in _OF_TABLES.items() if run.tables[table].empty}
+        | ({"notes"} if not _notes(run) else set())
+        | ({"pairs"} if not compared and not run.metrics.comparisons else set())
         | ({"drift"} if not cases else set())
         | ({"beside"} if not beside else set())
         | ({"published"} if not published else set()),
     ).lstrip()
+
+
+def _notes(run: RunData) -> list[str]:
+    """What the run noted, but for what its banner says."""
+    said = run.data.note or "" if run.data.synthetic else ""
+    return [note for note in run.metrics.notes if note not in said]
 
 
 def _plots(run: RunData) -> dict[str, Any]:
@@ -118,6 +130,9 @@ def _plots(run: RunData) -> dict[str, Any]:
         "accuracy": figures.accuracy(run),
         "drift": figures.drift(run),
         "compensation": figures.compensation(run),
+        "cells": figures.cells(run),
+        "tiles": figures.tiles(run),
+        "flow": figures.energy_flow(run),
         "cost": figures.cost_bars(run),
         "beside": figures.beside(run),
         "ramp": figures.ramp(run, default),
@@ -169,9 +184,11 @@ def environment() -> jinja2.Environment:
         "between": between,
         "duration": duration,
         "linked": _linked,
+        "labelled": label_of,
     }
     environment.filters.update(filters)
     environment.globals.update(
+        label_of=label_of,
         shown=merit.shown,
         bare=merit.bare,
         with_deviation=merit.with_deviation,

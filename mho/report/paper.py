@@ -93,7 +93,7 @@ def _table(first: str, rows: Sequence[tuple[str, RunData, str]]) -> PaperTable:
     run = rows[0][1]
     metric, word = run.metrics.metrics[run.metric], run.metric.replace("_", " ")
     merits = {id(each): accuracy_rows(each) for _, each, _ in rows}
-    times = sorted({time for found, _ in merits.values() for time in found})
+    times = sorted({entry.t_s for _, each, name in rows for entry in each.variant(name).quality})
     costs = [each for each in _COSTS if any(run.variant(name).cost.get(each[0]) is not None for _, run, name in rows)]
     software = [
         run.metrics.software.get(run.metric) for _, run, _ in rows
