@@ -96,6 +96,7 @@ def _page(run: RunData) -> str:
         ramps=run.tables["ramps"].to_dict("records"),
         plots=_plots(run),
         panels=shown_panels,
+        unfolded=panels.unfolded(shown_panels),
         panel_heads=[(f"panels{number}", title) for number, (title, _) in enumerate(shown_panels, start=1)],
         hidden={section for section, table in _OF_TABLES.items() if run.tables[table].empty}
         | ({"notes"} if not _notes(run) else set())

@@ -26,6 +26,8 @@ from workloads.result import Panel
 
 MOST_ROWS = 400
 MOST_FACETS = 6
+OPEN = 2  # sections that stand open on the page
+SHORT = 12  # rows of a table up to which its section does
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,12 @@ class Drawn:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     left_out: int = 0
+
+
+def unfolded(sections: Sequence[tuple[str, Sequence[Drawn]]]) -> set[str]:
+    """Sections that stand open: the first few whose tables are short."""
+    short = [title for title, parts in sections if all(len(part.rows) <= SHORT for part in parts)]
+    return set(short[:OPEN])
 
 
 def drawn(run: RunData) -> list[tuple[str, list[Drawn]]]:
@@ -118,7 +126,7 @@ def _cell(value: Any, unit: str = "") -> str:
     if isinstance(value, (int, np.integer)) and unit not in PREFIXED:
         return count(float(value))
     if not isinstance(value, (int, float, np.number)):
-        return str(value)
+        return {"True": "yes", "False": "no"}.get(str(value), str(value))
     if unit == "s":
         return duration(float(value))
     return quantity(float(value), unit) if unit in PREFIXED else number(float(value))
