@@ -18,6 +18,7 @@ from mho.report import costs, drift, exports, merit, sections
 from mho.report.published import of_task
 from mho.report.quantities import NOT_AVAILABLE, between, count, duration, number, percent, quantity
 from mho.report.rundata import RunData, load_run
+from mho.report.summary import paper_table
 
 if TYPE_CHECKING:
     import jinja2
@@ -66,9 +67,8 @@ def _page(run: RunData) -> str:
         description=run.config.get("description") or "",
         config_text=run.config_text,
         manifest_text=json.dumps(run.manifest, indent=2, ensure_ascii=False),
-        step=sections.step_layer(run, run.default.name),
+        paper=paper_table(run),
         first=run.default.quality[0] if run.default.quality else None,
-        last=run.default.quality[-1] if run.default.quality else None,
         times=times,
         accuracy=accuracy,
         stages=merit.stage_rows(run),
@@ -78,8 +78,6 @@ def _page(run: RunData) -> str:
         drift_cases=cases,
         drift_sentence=drift.drift_sentence(run, cases) if cases else "",
         confusions=sections.confusion_matrices(run),
-        adc_energy=sections.adc_share(run, run.default.name, "energy_J"),
-        adc_area=sections.adc_share(run, run.default.name, "area_m2"),
         mismatches=costs.mismatches(run),
         statuses=costs.status_rows(run, run.default.name),
         components=costs.component_rows(run),

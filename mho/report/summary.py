@@ -1,12 +1,105 @@
-"""What a finished run prints."""
+"""The summary of a finished run: what it prints, and the table of its report."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mho.report.merit import shown, with_deviation
-from mho.report.quantities import between, duration, quantity
+import pandas as pd
+
+from mho.report.costs import status_rows
+from mho.report.merit import accuracy_rows, bare, shown, unit_head, with_deviation
+from mho.report.quantities import NOT_AVAILABLE, between, duration, number, percent, quantity
+from mho.report.rundata import RunData
 from workloads.result import Metric
+
+Cell = tuple[str, str]  # a figure and its interval
+_COSTS = (
+    ("Energy", "energy_J", "J"),
+    ("Latency", "latency_s", "s"),
+    ("Average power", "average_power_W", "W"),
+    ("Area", "area_m2", "m2"),
+    ("TOPS/W", "tops_per_W", ""),
+)
+
+_LATEX = {sign: f"\\{sign}" for sign in "_%&#${}"} | {
+    **{"\\": r"\textbackslash{}", "±": r"$\pm$", "µ": r"$\mu$", "²": "$^2$", "–": "--", "−": "$-$", "×": r"$\times$"},
+}
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """One row a variant: figure of merit at each time, and cost of one inference, as text."""
+
+    head: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Cell]]]
+    software: str
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The same as one cell of text each."""
+        cells = [[name, *(f"{value} {interval}".strip() for value, interval in row)] for name, row in self.rows]
+        return pd.DataFrame(cells, columns=list(self.head))
+
+    @property
+    def csv(self) -> str:
+        """For a spreadsheet."""
+        return self.frame.to_csv(index=False)
+
+    @property
+    def latex(self) -> str:
+        """For a paper that uses booktabs."""
+        signs = {
+            "_": r"\_",
+            "%": r"\%",
+            "±": r"$\pm$",
+            "µ": r"$\mu$",
+            "²": "$^2$",
+            "–": "--",
+            "−": "$-$",
+            "×": r"$\times$",
+        }
+        lines = [list(self.head), *self.frame.to_numpy().tolist()]
+        head, *body = [" & ".join("".join(signs.get(sign, sign) for sign in cell) for cell in line) for line in lines]
+        rows = [f"{line} \\\\" for line in body]
+        columns = "l" + "r" * (len(self.head) - 1)
+        begin = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", rf"{head} \\", r"\midrule"]
+        return "\n".join([*begin, *rows, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def paper_table(run: RunData) -> PaperTable:
+    """The summary of a run."""
+    metric = run.metrics.metrics[run.metric]
+    times, rows = accuracy_rows(run)
+    costs = [each for each in _COSTS if any(v.cost.get(each[1]) is not None for v in run.metrics.variants)]
+    name = run.metric.replace("_", " ")
+    at = [name.capitalize() + ("" if len(times) == 1 else f" at {duration(time)}") for time in times]
+    head = ["Variant", *(text + unit_head(metric) for text in at), *(label for label, *_ in costs), "Estimated"]
+    found = []
+    for row in rows:
+        variant = row["variant"]
+        cells: list[Cell] = []
+        for one in row["cells"]:
+            if one is None:
+                cells.append(("–", ""))
+                continue
+            ends = [bare(metric, one[end]) for end in ("low", "high")]
+            shown_ends = "" if NOT_AVAILABLE in ends else f"[{', '.join(ends)}]"
+            cells.append((with_deviation(metric, one["mean"], one["std"], one["chips"], bare), shown_ends))
+        for _, key, unit in costs:
+            ends = variant.cost_interval.get(key)
+            value = variant.cost.get(key)
+            text = quantity(value, unit) if unit else number(value)
+            cells.append(
+                (text, "" if not ends else between(ends, unit) if unit else " to ".join(number(end, 2) for end in ends))
+            )
+        shares = [each for each in status_rows(run, variant.name) if each["status"] == "estimate"]
+        share = shares[0] if shares else {"energy_J": 0.0, "area_m2": 0.0}
+        cells.append((" / ".join(percent(share[key], 0) for key in ("energy_J", "area_m2")), ""))
+        found.append((variant.name, cells))
+    software = shown(metric, run.metrics.software.get(run.metric)) if run.metric in run.metrics.software else ""
+    return PaperTable(head, found, software)
 
 
 def summary(metrics: dict[str, Any]) -> str:

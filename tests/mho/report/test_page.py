@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import io
 import json
 import math
 import re
@@ -20,6 +22,7 @@ from mho.report import drift, merit, plots, sections
 from mho.report import page as report
 from mho.report.costs import price_rows
 from mho.report.exports import long_table
+from mho.report.summary import paper_table
 from tests.mho.outline import Outline
 from tests.mho.report.fake_run import TIMES_S, VARIANTS, write_fake_run
 from workloads.result import Comparison, Metric
@@ -72,12 +75,12 @@ def test_page_is_self_contained_and_its_links_arrive(page: str) -> None:
 
 
 def test_page_has_every_section_and_nothing_is_missing(page: str) -> None:
-    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    titles = re.findall(r"<h2>(.*?)(?: \(\d+\))?</h2>", page)
     assert titles == [
-        *("Notes", "Accuracy over time", "Comparisons", "Drift", "Confusions", "Cost"),
-        *("Ramp ADC beside conventional ADC", "Price models of a conversion", "One step on its resources"),
-        *("The programmed ramp and the ideal function", "Read voltage", "Training"),
-        *("Components, prices and sources", "Provenance"),
+        *("Summary", "Accuracy over time", "Comparisons", "Drift", "Cost"),
+        *("The programmed ramp and the ideal function", "Ramp ADC beside conventional ADC", "Confusions"),
+        *("Price models of a conversion", "One step on its resources", "Read voltage", "Training"),
+        *("Notes", "Components, prices and sources", "Provenance"),
     ]
     assert 'class="absent"' not in page
     assert "not available" not in page
@@ -87,10 +90,10 @@ def test_sections_of_absent_tables_are_left_out_and_the_page_names_these(tmp_pat
     page = report.html(write_fake_run(tmp_path / "run", chips=1, omit=tuple(f"{name}.csv" for name in OPTIONAL)))
     for name in OPTIONAL:
         assert f"<code>{name}.csv</code>" in page
-    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    titles = re.findall(r"<h2>(.*?)(?: \(\d+\))?</h2>", page)
     assert titles == [
-        *("Notes", "Accuracy over time", "Comparisons", "Drift", "Cost"),
-        *("Ramp ADC beside conventional ADC", "Components, prices and sources", "Provenance"),
+        *("Summary", "Accuracy over time", "Comparisons", "Drift", "Cost", "Ramp ADC beside conventional ADC"),
+        *("Notes", "Components, prices and sources", "Provenance"),
     ]
 
 
@@ -164,7 +167,7 @@ def test_what_the_banner_says_is_no_note_and_no_aim_has_no_column(broken: Path) 
     page = report.html(broken)
     assert aims not in page
     assert "no aim set" not in page
-    before_provenance = page[: page.index('<section id="provenance">')]
+    before_provenance = page[: page.index('<details class="part" id="provenance">')]
     assert before_provenance.count("every clip was synthesised by espeak-ng.") == 1
 
 
@@ -186,9 +189,9 @@ def test_the_stages_are_named_and_none_is_passed_off_as_another(broken: Path) ->
 def test_one_chip_has_neither_deviation_nor_interval(tmp_path: Path) -> None:
     page = report.html(write_fake_run(tmp_path / "run", chips=1))
     assert "(one chip)" in page
-    assert "quality is of one chip at programming" in page
-    cells = re.findall(r'<td class="num">[^<]*\(one chip\)<small></small></td>', page)
-    assert len(cells) == len(VARIANTS) * len(TIMES_S)
+    assert "accuracy is of one chip" in page
+    cells = re.findall(r'<td class="num">[^<]*\(one chip\)(?:<small></small>)?</td>', page)
+    assert len(cells) == 2 * len(VARIANTS) * len(TIMES_S), "in the summary and at every time"
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -247,7 +250,7 @@ def test_nan_reads_not_available(broken: Path) -> None:
     for name in ("ramp", "vread", "learning", "schedule"):  # drawn as in every page, and slow
         (broken / f"{name}.csv").unlink()
     page = report.html(broken)
-    assert "<b>not available</b>" in page
+    assert '<td class="num">not available</td>' in page
     visible = re.sub(r"(?s)<script.*?</script>|<pre>.*?</pre>|<svg.*?</svg>|data-value=\"[^\"]*\"", "", page)
     assert not re.search(r"\bnan\b|\bNone\b", visible)
 
@@ -499,8 +502,8 @@ def test_a_keyword_run_stands_beside_published_chips_with_the_mode_of_its_figure
     assert "Beside published chips" in page
     assert "AAD-KWS, normal" in page
     assert "measured in mode window" in page
-    assert "20 to 28 by prices" in page
-    assert "8.6 to 16 µW by prices" in page
+    assert "<small>20 to 28</small>" in page
+    assert "<small>8.6 to 16 µW</small>" in page
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -511,4 +514,24 @@ def test_ideal_wires_stand_beside_the_headline(broken: Path) -> None:
 
     assert "<strong>ideal wires</strong>" not in report.html(broken)
     edit(broken / "metrics.json", ideal)
-    assert "<strong>ideal wires</strong>" in report.html(broken).split("</header>")[0]
+    assert "<strong>ideal wires</strong>" in report.html(broken).split('<section id="accuracy">')[0]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_summary_is_one_table_for_a_paper(broken: Path) -> None:
+    run = report.load_run(broken)
+    table = paper_table(run)
+    assert [name for name, _ in table.rows] == list(run.variants)
+    assert all(len(cells) == len(table.head) - 1 for _, cells in table.rows)
+    assert table.head[:2] == ["Variant", "Accuracy at 0 (%)"]
+    frame = pd.read_csv(io.StringIO(table.csv))
+    assert list(frame.columns) == list(table.head)
+    mean = run.default.quality[0].spread("accuracy").mean
+    assert str(frame["Accuracy at 0 (%)"][0]).startswith(f"{100 * (mean or 0.0):.1f} ±")
+    lines = table.latex.splitlines()
+    assert (lines[0], lines[-1]) == (rf"\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}", r"\end{tabular}")
+    assert all(line.count(" & ") == len(table.head) - 1 for line in lines if line.endswith(r"\\"))
+    assert r"\%" in lines[2]
+    shown = report.html(broken)
+    assert '<section id="summary">' in shown.split("<details")[0]
+    assert table.csv.splitlines()[1][:20] in html.unescape(shown)
