@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import io
 import json
 import math
 import re
@@ -20,6 +22,7 @@ from mho.report import drift, merit, plots, sections
 from mho.report import page as report
 from mho.report.costs import price_rows
 from mho.report.exports import long_table
+from mho.report import pairs, paper, several
 from tests.mho.outline import Outline
 from tests.mho.report.fake_run import TIMES_S, VARIANTS, write_fake_run
 from workloads.result import Comparison, Metric
@@ -72,12 +75,11 @@ def test_page_is_self_contained_and_its_links_arrive(page: str) -> None:
 
 
 def test_page_has_every_section_and_nothing_is_missing(page: str) -> None:
-    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    titles = re.findall(r"<h2>(.*?)(?: \(\d+\))?</h2>", page)
     assert titles == [
-        *("Notes", "Accuracy over time", "Comparisons", "Drift", "Confusions", "Cost"),
+        *("Summary", "In pairs", "Hardware", "Stages and intervals", "Confusions", "Cost by variant and layer"),
         *("Ramp ADC beside conventional ADC", "Price models of a conversion", "One step on its resources"),
-        *("The programmed ramp and the ideal function", "Read voltage", "Training"),
-        *("Components, prices and sources", "Provenance"),
+        *("Read voltage", "Training", "Notes", "Components, prices and sources", "Provenance"),
     ]
     assert 'class="absent"' not in page
     assert "not available" not in page
@@ -87,10 +89,10 @@ def test_sections_of_absent_tables_are_left_out_and_the_page_names_these(tmp_pat
     page = report.html(write_fake_run(tmp_path / "run", chips=1, omit=tuple(f"{name}.csv" for name in OPTIONAL)))
     for name in OPTIONAL:
         assert f"<code>{name}.csv</code>" in page
-    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    titles = re.findall(r"<h2>(.*?)(?: \(\d+\))?</h2>", page)
     assert titles == [
-        *("Notes", "Accuracy over time", "Comparisons", "Drift", "Cost"),
-        *("Ramp ADC beside conventional ADC", "Components, prices and sources", "Provenance"),
+        *("Summary", "In pairs", "Hardware", "Stages and intervals", "Cost by variant and layer"),
+        *("Ramp ADC beside conventional ADC", "Notes", "Components, prices and sources", "Provenance"),
     ]
 
 
@@ -164,7 +166,7 @@ def test_what_the_banner_says_is_no_note_and_no_aim_has_no_column(broken: Path) 
     page = report.html(broken)
     assert aims not in page
     assert "no aim set" not in page
-    before_provenance = page[: page.index('<section id="provenance">')]
+    before_provenance = page[: page.index('<details class="part" id="provenance">')]
     assert before_provenance.count("every clip was synthesised by espeak-ng.") == 1
 
 
@@ -186,9 +188,9 @@ def test_the_stages_are_named_and_none_is_passed_off_as_another(broken: Path) ->
 def test_one_chip_has_neither_deviation_nor_interval(tmp_path: Path) -> None:
     page = report.html(write_fake_run(tmp_path / "run", chips=1))
     assert "(one chip)" in page
-    assert "quality is of one chip at programming" in page
-    cells = re.findall(r'<td class="num">[^<]*\(one chip\)<small></small></td>', page)
-    assert len(cells) == len(VARIANTS) * len(TIMES_S)
+    assert "accuracy is of one chip" in page
+    cells = re.findall(r'<td class="num">[^<]*\(one chip\)(?:<small></small>)?</td>', page)
+    assert len(cells) == 2 * len(VARIANTS) * len(TIMES_S), "in the summary and at every time"
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -247,7 +249,7 @@ def test_nan_reads_not_available(broken: Path) -> None:
     for name in ("ramp", "vread", "learning", "schedule"):  # drawn as in every page, and slow
         (broken / f"{name}.csv").unlink()
     page = report.html(broken)
-    assert "<b>not available</b>" in page
+    assert '<td class="num">not available</td>' in page
     visible = re.sub(r"(?s)<script.*?</script>|<pre>.*?</pre>|<svg.*?</svg>|data-value=\"[^\"]*\"", "", page)
     assert not re.search(r"\bnan\b|\bNone\b", visible)
 
@@ -499,8 +501,8 @@ def test_a_keyword_run_stands_beside_published_chips_with_the_mode_of_its_figure
     assert "Beside published chips" in page
     assert "AAD-KWS, normal" in page
     assert "measured in mode window" in page
-    assert "20 to 28 by prices" in page
-    assert "8.6 to 16 µW by prices" in page
+    assert "<small>20 to 28</small>" in page
+    assert "<small>8.6 to 16 µW</small>" in page
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -511,4 +513,74 @@ def test_ideal_wires_stand_beside_the_headline(broken: Path) -> None:
 
     assert "<strong>ideal wires</strong>" not in report.html(broken)
     edit(broken / "metrics.json", ideal)
-    assert "<strong>ideal wires</strong>" in report.html(broken).split("</header>")[0]
+    assert "<strong>ideal wires</strong>" in report.html(broken).split('<section id="accuracy">')[0]
+
+
+def test_the_summary_is_one_table_for_a_paper(broken: Path) -> None:
+    run = report.load_run(broken)
+    table = paper.of_run(run)
+    assert [name for name, *_ in table.rows] == list(run.variants)
+    assert all(len(cells) == len(table.heads) for *_, cells in table.rows)
+    frame = pd.read_csv(io.StringIO(table.csv))
+    mean = run.default.quality[0].spread("accuracy").mean
+    assert mean is not None
+    assert frame["accuracy_at_0_s"][0] == pytest.approx(mean, rel=1e-5)
+    assert (frame["accuracy_at_0_s_low"].between(0.0, 1.0) & frame["accuracy_at_0_s_high"].between(0.0, 1.0)).all()
+    assert frame["energy_J"][0] == pytest.approx(run.default.cost["energy_J"], rel=1e-5)
+    lines = table.latex.splitlines()
+    assert (lines[0], lines[-1]) == (rf"\begin{{tabular}}{{l{'r' * len(table.heads)}}}", r"\end{tabular}")
+    assert all(line.count(" & ") == len(table.heads) for line in lines if line.endswith(r"\\"))
+    assert r"\%" in lines[2]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_summary_comes_first_and_the_audit_is_folded(broken: Path) -> None:
+    page = report.html(broken)
+    assert '<section id="summary">' in page.split("<details")[0]
+    folded = re.findall(r'<details class="part" id="(\w+)">', page)
+    assert {"confusion", "prices", "components", "provenance"} <= set(folded)
+
+
+def test_pairs_are_of_the_same_split_and_chip() -> None:
+    """Welch's interval of the same figures is wider: what both chips of a pair share drops out of the difference."""
+    shared, rng = np.linspace(0.0, 0.3, 8), np.random.default_rng(0)
+    ours, theirs = (
+        pd.DataFrame({"split": 0, "chip": range(8), "t_s": 0.0, "value": 0.5 + shared + 0.01 * rng.normal(size=8)})
+        for _ in range(2)
+    )
+    (paired,) = pairs.between("a", ours, "b", theirs.iloc[::-1], share=True)
+    (apart,) = pairs.between("a", ours, "b", theirs, share=True, paired=False)
+    assert (paired.n, paired.paired, apart.paired) == (8, True, False)
+    assert paired.mean == pytest.approx(float((ours["value"] - theirs["value"]).mean()))
+    assert paired.mean == pytest.approx(apart.mean)
+    assert paired.high - paired.low < 0.2 * (apart.high - apart.low)
+    assert -1.0 <= apart.low
+    assert apart.high <= 1.0
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_several_runs_are_one_page_with_what_was_set_apart(small: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(small, tmp_path / "other")
+    text = (other / "config.resolved.yaml").read_text()
+    (other / "config.resolved.yaml").write_text(f"{text}\nmine: {{gain: 2.5}}\n")
+    (target,) = report.write([small, other], output=tmp_path / "both.html")
+    page = target.read_text()
+    assert re.findall(r"<h2>(.*?)</h2>", page) == ["Summary", "In pairs", "Cost", "Settings that differ"]
+    assert "<code>mine.gain</code>" in page
+    (pair, *_) = pairs.of_runs(several.named([report.load_run(small), report.load_run(other)]))
+    assert (pair.ours, pair.theirs, pair.mean, pair.paired) == ("other", "run", 0.0, True)
+
+
+def test_runs_of_one_name_are_told_apart(small: Path, tmp_path: Path) -> None:
+    again = shutil.copytree(small, tmp_path / "b" / small.name)
+    names = list(several.named([report.load_run(path) for path in (small, again, again)]))
+    assert len(set(names)) == 3
+
+
+def test_figures_go_to_a_folder_as_svg_and_pdf(small: Path, tmp_path: Path) -> None:
+    report.write([small, small], output=tmp_path / "page.html", figures=tmp_path / "figures")
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert names == {"accuracy.svg", "accuracy.pdf", "cost.svg", "cost.pdf"}
+    assert (tmp_path / "figures" / "cost.pdf").read_bytes().startswith(b"%PDF")
+    with pytest.raises(InputError, match="--figures: pictures are those of a page"):
+        report.write([small], "csv", figures=tmp_path / "figures")

@@ -115,7 +115,7 @@ def test_names_and_quantities_of_panels_are_those_that_people_read(tmp_path: Pat
         {"adc_bits": [4, 5], "area_m2": [1.65e-9, 3e-9], "mean_shift_lsb": [0.5, 1.0], "t_s": [0.0, 2592000.0]}
     ).to_csv(run / "sweep.csv", index=False)
     page = report.html(run)
-    section = page[page.index("<h2>A</h2>") : page.index('id="drift"')]
+    section = page[page.index("<h2>A</h2>") : page.index('id="confusion"')]
     for head in ("ADC bits", "area", "mean shift [LSB]", "time"):
         assert f"<th>{head}</th>" in section
     assert "<td>4</td><td>0.00165 mm²</td><td>0.500</td><td>0</td>" in section
