@@ -78,6 +78,7 @@ def _page(run: RunData) -> str:
         pair_times=sorted({pair.t_s for each in compared.values() for pair in each}),
         first=run.default.quality[0] if run.default.quality else None,
         stages=merit.stage_rows(run),
+        one_chip=all(row["chips"] == 1 for row in accuracy),
         splits=max(row["splits"] for row in accuracy),
         comparisons=merit.comparison_rows(run),
         drift_cases=cases,

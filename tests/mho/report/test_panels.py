@@ -101,7 +101,7 @@ def test_sections_are_those_of_the_tables_that_a_run_wrote_whatever_its_kind(tmp
     config.write_text(config.read_text() + "\nkind: lsm\n")
     page = report.html(run)
     assert "<h2>Confusions</h2>" in page
-    assert "<h2>Cost</h2>" in page
+    assert "<h2>Cost by variant and layer</h2>" in page
 
 
 def test_names_and_quantities_of_panels_are_those_that_people_read(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_names_and_quantities_of_panels_are_those_that_people_read(tmp_path: Pat
     page = report.html(run)
     section = page[page.index("<h2>A</h2>") : page.index('id="confusion"')]
     for head in ("ADC bits", "area", "mean shift [LSB]", "time"):
-        assert f"<th>{head}</th>" in section
+        assert f'<th scope="col">{head}</th>' in section
     assert "<td>4</td><td>0.00165 mm²</td><td>0.500</td><td>0</td>" in section
     assert "<td>1 month</td>" in section
     ticks = [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", section) if text]
