@@ -105,12 +105,11 @@ def _table(first: str, rows: Sequence[tuple[str, RunData, str]]) -> PaperTable:
         "Chips",
         *(f"{text[0].upper()}{text[1:]}{unit_head(metric)}" for text in at),
         *(head for *_, head in costs),
-        "Estimated energy",
-        "Estimated area",
+        "Estimated",
     ]
     names = [
         *(["software"] if several else []), "chips", *(f"{run.metric}_at_{time:g}_s" for time in times),
-        *(key for key, *_ in costs), "estimated_share_of_energy", "estimated_share_of_area",
+        *(key for key, *_ in costs), "estimated_share_of_energy",
     ]  # fmt: skip
     lines = []
     for (name, one, variant), value in zip(rows, software, strict=True):
@@ -133,10 +132,11 @@ def _table(first: str, rows: Sequence[tuple[str, RunData, str]]) -> PaperTable:
             ends = between(interval, unit) if interval else ""
             cells.append(Cell(shown, ends, _nan(figure), *(interval or (math.nan, math.nan))))
         parts = one.rows("components", variant=variant)
+        shares = []
         for column in ("energy_J", "area_m2"):
             total = float(parts[column].sum())
-            share = float(parts.loc[parts["status"] == "estimate", column].sum()) / total if total else math.nan
-            cells.append(Cell(percent(share, 0), "", share))
+            shares.append(float(parts.loc[parts["status"] == "estimate", column].sum()) / total if total else math.nan)
+        cells.append(Cell(percent(shares[0], 0), f"area {percent(shares[1], 0)}", shares[0]))
         lines.append((name, one.variant(variant).default and first == "Variant", tuple(cells)))
     return PaperTable(first, tuple(heads), tuple(names), tuple(lines))
 

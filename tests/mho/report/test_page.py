@@ -154,7 +154,7 @@ def test_banner_only_for_synthetic_data(page: str, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_figures")
 def test_what_the_banner_says_is_no_note_and_no_aim_has_no_column(broken: Path) -> None:
-    aims = "<th scope="col">Aim</th><th scope="col">Result</th>"
+    aims = '<th scope="col">Aim</th><th scope="col">Result</th>'
     assert aims in report.html(broken)
 
     def change(metrics: dict[str, Any]) -> None:
