@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -43,7 +44,8 @@ def accuracy(run: RunData, names: list[str] | None = None, name: str = "accuracy
         "ideal chip": run.metrics.quantised,
     }
     lines = {text: float(value) for text, of in constants.items() if (value := of.get(run.metric)) is not None}
-    label = run.metric if metric.is_share or metric.unit == "1" else f"{run.metric} ({metric.unit})"
+    word = run.metric.replace("_", " ")
+    label = word if metric.is_share or metric.unit == "1" else f"{word} ({metric.unit})"
 
     def draw(figure: Figure) -> None:
         (ax,) = _axes(figure)
@@ -153,9 +155,13 @@ def cells(run: RunData) -> str | None:
 def tiles(run: RunData) -> str | None:
     """The map of tiles of the default variant's layers."""
     chip, layers = _chip(run), run.rows("layers", variant=run.default.name)
-    layers = layers[(layers["tiles"] > 0) & (layers["rows"] > 0)].head(MOST_LAYERS)
     rows, columns = chip.get("rows"), chip.get("columns")
-    if layers.empty or not rows or not columns or layers["tiles"].max() > MOST_TILES:
+    if not rows or not columns:
+        return None
+    # A layer in several copies, or in tiles that it shares, is no plain grid.
+    grid = np.ceil(layers["rows"] / rows) * np.ceil(layers["columns"] / columns)
+    layers = layers[(layers["tiles"] > 0) & (layers["tiles"] == grid)].head(MOST_LAYERS)
+    if layers.empty or layers["tiles"].max() > MOST_TILES or "order" in run.default.model_fields_set:
         return None
 
     def draw(figure: Figure) -> None:

@@ -219,9 +219,7 @@ def _json(runs: Sequence[RunData]) -> bytes:
 
 def _only(runs: Sequence[RunData], format: str) -> RunData:
     if len(runs) != 1:
-        raise InputError(
-            f"--format {format} takes one run directory (got {len(runs)}); the other formats take several"
-        )
+        raise InputError(f"--format {format} takes one run directory (got {len(runs)}); the other formats take several")
     return runs[0]
 
 

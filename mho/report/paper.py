@@ -53,7 +53,8 @@ class PaperTable:
         text = io.StringIO()
         lines = writer(text, lineterminator="\n")
         ends = [
-            (name, *([f"{name}_low", f"{name}_high"] if both else [])) for name, both in zip(self.names, wide, strict=True)
+            (name, *([f"{name}_low", f"{name}_high"] if both else []))
+            for name, both in zip(self.names, wide, strict=True)
         ]
         lines.writerow([self.first.lower(), *(name for names in ends for name in names)])
         for name, _, cells in self.rows:

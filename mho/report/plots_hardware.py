@@ -45,13 +45,17 @@ def programmed(left: Axes, right: Axes, device: Device, times_s: Sequence[float]
     mean, spread = over.mean(-1), over.std(-1, ddof=1)
     if len(times) > 1:
         for level, colour in enumerate(colours):
-            right.errorbar(range(len(times)), mean[:, level], spread[:, level], color=colour, marker="o", ms=4, capsize=2)
+            right.errorbar(
+                range(len(times)), mean[:, level], spread[:, level], color=colour, marker="o", ms=4, capsize=2
+            )
         right.set_xticks(range(len(times)), [duration(time) for time in times])
         right.set_xlabel("time since programming")
         right.set_ylabel("conductance [µS]")
         right.set_title("mean ± standard deviation of each level")
     else:
-        right.errorbar(levels_S * 1e6, mean[0] - levels_S.numpy() * 1e6, spread[0], color=plots.INK, fmt="o", ms=4, capsize=2)
+        right.errorbar(
+            levels_S * 1e6, mean[0] - levels_S.numpy() * 1e6, spread[0], color=plots.INK, fmt="o", ms=4, capsize=2
+        )
         right.axhline(0.0, color=plots.FAINT, linewidth=0.8)
         right.set_xlabel("target [µS]")
         right.set_ylabel("mean − target ± std [µS]")

@@ -150,7 +150,11 @@ def cards(found: Reading, aims: Aims | None) -> list[tuple[str, str, str]]:
     """The best value of each main output that has a better way, with its noise, and at which point it was found."""
     rows = []
     usable = found.usable & (aims.feasible(found.outputs) if aims else True)
-    ways = dict(aims.objectives) if aims else {name: better(name) for name in payload.main_outputs(found) if not payload.derived(name)}
+    ways = (
+        dict(aims.objectives)
+        if aims
+        else {name: better(name) for name in payload.main_outputs(found) if not payload.derived(name)}
+    )
     for name, way in ways.items():
         values = np.where(usable, found.outputs[name], np.nan)
         if way is None or not np.isfinite(values).any() or float(np.nanmax(values)) == float(np.nanmin(values)):
