@@ -243,8 +243,9 @@ def write(
 
     ``html`` of several runs with an ``output`` is one page that compares them. Without ``output``, ``html`` goes to
     ``report.html`` in each run directory and everything else to standard output
-    (Parquet, being binary, needs an ``output``). ``figures``: a folder to which the pictures of the pages go as well,
-    as SVG and PDF; those of several pages to a folder each. All problems of all directories are raised as one ``InputError``.
+    (Parquet, being binary, needs an ``output``). ``figures``: a folder to which the pictures of the pages go as well, as
+    SVG and PDF; those of several pages to a folder each. All problems of all directories are raised as one
+    ``InputError``.
     """
     if format not in FORMATS:
         raise InputError(f"--format: must be one of {', '.join(FORMATS)} (got {format!r})")
@@ -259,19 +260,19 @@ def write(
             problems += error.problems
     if problems:
         raise InputError(problems)
-    folder = None if figures is None else user_path(figures)
-    if folder is not None and format != "html":
+    pictures = None if figures is None else user_path(figures)
+    if pictures is not None and format != "html":
         raise InputError(f"--figures: pictures are those of a page, --format html (got {format})")
     from mho.report import plots
 
     if output is None and format == "html":
         targets = [run.folder / "report.html" for run in runs]
         for run, target in zip(runs, targets, strict=True):
-            with plots.kept(folder / run.folder.resolve().name if folder and len(runs) > 1 else folder):
+            with plots.kept(pictures / run.folder.resolve().name if pictures and len(runs) > 1 else pictures):
                 write_atomic(target, _html([run]))
         return targets
     if output is None and format == "parquet":
         raise InputError("--format parquet is binary and needs a file: -o PATH")
-    with plots.kept(folder):
+    with plots.kept(pictures):
         data = FORMATS[format](runs)
     return write_or_print(data, output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -117,7 +118,7 @@ def energy_flow(ax: Axes, parts: pd.DataFrame, colours: Mapping[str, str]) -> No
                 ax.text(len(tops) + 0.08, at - sizes[name] / 2, f"{text}, {words}", va="center", fontsize=8.5, zorder=4)
             at -= sizes[name] + pad
         tops.append(tops_of)
-    for place, (here, there) in enumerate(zip(stages, stages[1:], strict=False)):
+    for place, (here, there) in enumerate(pairwise(stages)):
         out, into = dict(tops[place]), dict(tops[place + 1])
         flows = parts.groupby([here, there], sort=False)["energy_J"].sum() / total
         for one in order[here]:

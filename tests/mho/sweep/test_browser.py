@@ -146,7 +146,7 @@ def test_choices_redraw_and_stand_in_the_address(tab: browser.Browser, pages: Pa
     assert "lines.y=energy_J" in tab.run("location.hash")
     choose(tab, "lines.panels", "none")
     choose(tab, "lines.spread", "seeds")
-    assert "standard deviation over seeds" in caption(tab, "lines")
+    assert "standard deviation (over n − 1) over seeds" in caption(tab, "lines")
     assert "± 1 std over seeds" in tab.run("document.getElementById('lines').layout.legend.title.text")
     choose(tab, "only.ramp.device", "pcm")
     assert {row[2] for row in rows(tab)} == {"pcm"}
