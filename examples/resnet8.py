@@ -1,0 +1,72 @@
+"""ResNet-8 on cores of phase-change memory: convolutions on tiles, sums of branches and the mean digital.
+
+    python examples/resnet8.py --data FOLDER_OF_MNIST
+
+The network of MLPerf Tiny (arXiv:2106.07597) with half its channels. Without ``--data`` (or ``MHO_DATA``) it takes
+scikit-learn's digits of 8 x 8 pixels; MNIST is taken at half its resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from digits import TIMES_S, Digits, asked, shown, train
+from torch import nn
+from torch.nn.functional import avg_pool2d, relu
+
+import mho
+
+
+class Block(nn.Module):
+    """Two convolutions, and a sum with the input, which another one brings to the same shape where it must."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.norm_first = nn.BatchNorm2d(outputs)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.norm_second = nn.BatchNorm2d(outputs)
+        self.beside = nn.Conv2d(inputs, outputs, 1, stride) if stride > 1 else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Values ``(n, outputs, rows, columns)``."""
+        changed = self.norm_second(self.second(relu(self.norm_first(self.first(x)))))
+        return relu(changed + self.beside(x))
+
+
+def network() -> nn.Module:
+    """One convolution, three blocks of 8, 16 and 32 channels, the mean over the image, one linear layer."""
+    return nn.Sequential(
+        nn.Unflatten(1, (1, -1)),
+        nn.Conv2d(1, 8, 3, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        Block(8, 8, 1),
+        Block(8, 16, 2),
+        Block(16, 32, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+    )
+
+
+def main() -> None:
+    """Train, convert, judge, price."""
+    given = asked(__doc__, chip="hermes_core", steps=600, tests=200, out="resnet8.png")
+    torch.manual_seed(0)
+    digits, net = Digits.read(given.data, given.tests), network()
+    if digits.x.shape[-1] > 14:
+        digits = replace(digits, x=avg_pool2d(digits.x, 2), x_test=avg_pool2d(digits.x_test, 2))
+    train(net, digits, given.steps)
+
+    converted = mho.convert(net, given.chip, example=digits.x[:128])
+    print(converted.layers.to_string(index=False))  # what is digital, and why
+
+    judged = list(zip(digits.x_test.split(50), digits.y_test.split(50), strict=True))
+    rows = mho.evaluate(converted, judged, chips=given.chips, times_s=TIMES_S)
+    shown(rows, converted.cost(digits.x_test[:1]), f"ResNet-8 on {given.chip}, {digits.name}", given.out)
+
+
+if __name__ == "__main__":
+    main()
