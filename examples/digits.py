@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import pandas as pd
 import torch
 
 import mho
-from mappings.convert.cost import NetworkCost
 
 HOUR_S, DAY_S, MONTH_S = 3600.0, 86400.0, 2592000.0
+DRIFTS = ("compensation.mode=global",)
+"""What is set of a chip whose cells drift, by default."""
 TIMES_S = (0.0, HOUR_S, DAY_S, MONTH_S)
 
 
@@ -32,7 +34,7 @@ class Digits:
 
     @classmethod
     def read(cls, folder: Path | None, tests: int) -> Digits:
-        """MNIST's idx files in a folder, else scikit-learn's digits of 8 x 8 pixels; the last ``tests`` are held out."""
+        """MNIST's idx files of a folder, else scikit-learn's digits; the last ``tests`` images are held out."""
         if folder is None:
             from sklearn.datasets import load_digits
 
@@ -47,12 +49,13 @@ class Digits:
         return cls(x[:-tests], y[:-tests], x[-tests:], y[-tests:], name)
 
 
-def asked(about: str, *, chip: str, steps: int, tests: int, out: str) -> argparse.Namespace:
+def asked(about: str, *, chip: str, steps: int, tests: int, out: str, sets: Sequence[str] = ()) -> argparse.Namespace:
     """What the command line asks for, and by default."""
     ask = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("MHO_DATA")
     ask.add_argument("--data", type=Path, default=data and Path(data), help="folder of MNIST's idx files (MHO_DATA)")
     ask.add_argument("--chip", default=chip, help="name of a shipped chip, or a YAML file")
+    ask.add_argument("--set", nargs="*", default=sets, metavar="PATH=VALUE", help="what to change of the chip")
     ask.add_argument("--steps", type=int, default=steps, help="of training in float")
     ask.add_argument("--tests", type=int, default=tests, help="images to judge by")
     ask.add_argument("--chips", type=int, default=8)
@@ -74,14 +77,16 @@ def train(net: torch.nn.Module, digits: Digits, steps: int, learning_rate: float
     net.eval()
 
 
-def shown(rows: pd.DataFrame, cost: NetworkCost, title: str, file: Path) -> None:
+def shown(rows: pd.DataFrame, converted: mho.ConvertedNetwork, digits: Digits, title: str, file: Path) -> None:
     """Print accuracy over time beside software and the cost of one image, and draw the former with its intervals.
 
-    ``rows`` and ``cost`` are those of ``mho.evaluate`` and ``converted.cost``.
+    ``rows`` are those of ``mho.evaluate``.
     """
+    title = f"{title}; {digits.name}"
     table, software = mho.compared(rows), float(rows.accuracy[rows.stage == "software"].iloc[0])
-    print(f"{title}: software {software:.1%}; on chips")
+    print(f"{title}: software {software:.1%}")
     print(table.round(4).to_string(index=False))
+    cost = converted.cost(digits.x_test[:1])
     found, (low_J, high_J) = cost.summary, cost.interval["energy_J"]
     print(f"energy {found['energy_J'] * 1e9:.3g} nJ ({low_J * 1e9:.3g} to {high_J * 1e9:.3g}) an image")
     print(f"latency {found['latency_s'] * 1e6:.3g} us, area {found['area_m2'] * 1e6:.3g} mm2")
@@ -93,7 +98,9 @@ def shown(rows: pd.DataFrame, cost: NetworkCost, title: str, file: Path) -> None
     place = np.arange(len(table))
     spread = np.abs(100 * table[["low", "high"]].to_numpy().T - 100 * table["mean"].to_numpy())
     chips = int(table["chips"].iloc[0])
-    axes.errorbar(place, 100 * table["mean"], spread, fmt="o-", capsize=4, label=f"{chips} chips, mean and 95 % interval")
+    axes.errorbar(
+        place, 100 * table["mean"], spread, fmt="o-", capsize=4, label=f"{chips} chips, mean and 95 % interval"
+    )
     axes.axhline(100 * software, color="0.4", linestyle="--", label="software")
     axes.set_xticks(place, [{0.0: "0", HOUR_S: "1 hour", DAY_S: "1 day", MONTH_S: "30 days"}[t] for t in table["t_s"]])
     axes.set(xlabel="time since the cells were written", ylabel="test images right (%)")

@@ -36,13 +36,15 @@ def main() -> None:
     net = Rows(digits.x.shape[-1])
     train(net, digits, given.steps, 1e-2)
 
+    chip = mho.read_config(given.chip, mho.Chip, folder="chips", sets=given.set).value
+
     # Every step drives inputs and states together; the converters give sigmoid and tanh, cell states are digital.
-    converted = mho.convert(net, given.chip, example=digits.x[:256])
+    converted = mho.convert(net, chip, example=digits.x[:256])
     print(converted.layers.to_string(index=False))
 
     judged = list(zip(digits.x_test.split(100), digits.y_test.split(100), strict=True))
     rows = mho.evaluate(converted, judged, chips=given.chips, times_s=TIMES_S)
-    shown(rows, converted.cost(digits.x_test[:1]), f"Two LSTM layers on {given.chip}, {digits.name}", given.out)
+    shown(rows, converted, digits, f"Two LSTM layers on {given.chip}", given.out)
 
 
 if __name__ == "__main__":

@@ -22,14 +22,16 @@ def main() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(digits.x[0].numel(), 64), nn.ReLU(), nn.Linear(64, 10))
     train(net, digits, given.steps)
 
+    chip = mho.read_config(given.chip, mho.Chip, folder="chips", sets=given.set).value
+
     # The example gives shapes and, by its values, the ranges of drivers and converters. `net` stays as it is.
-    converted = mho.convert(net, given.chip, example=digits.x[:256])
+    converted = mho.convert(net, chip, example=digits.x[:256])
     print(converted.layers.to_string(index=False))
 
     # Each chip is written once and read at every time; it is paired with the network in software.
     judged = [(digits.x_test, digits.y_test)]
     rows = mho.evaluate(converted, judged, chips=given.chips, times_s=TIMES_S)
-    shown(rows, converted.cost(digits.x_test[:1]), f"Perceptron on {given.chip}, {digits.name}", given.out)
+    shown(rows, converted, digits, f"Perceptron on {given.chip}", given.out)
 
 
 if __name__ == "__main__":

@@ -205,7 +205,7 @@ class NetworkRead:
 
             return node.target(*fx.map_arg(node.args, value), **fx.map_arg(node.kwargs, value))  # type: ignore[operator]
 
-        return torch.vmap(one_chip)(*(values[one] for one in many))
+        return torch.vmap(one_chip)(*(values[one].contiguous() for one in many))
 
 
 def sources(graph: Graph) -> dict[str, list[str]]:
