@@ -49,7 +49,9 @@ class Digits:
         return cls(x[:-tests], y[:-tests], x[-tests:], y[-tests:], name)
 
 
-def asked(about: str, *, chip: str, steps: int, tests: int, out: str, sets: Sequence[str] = ()) -> argparse.Namespace:
+def asked(
+    about: str, *, chip: str, steps: int, tests: int, out: str, sets: Sequence[str] = (), train: int = 0
+) -> argparse.Namespace:
     """What the command line asks for, and by default."""
     ask = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("MHO_DATA")
@@ -57,6 +59,8 @@ def asked(about: str, *, chip: str, steps: int, tests: int, out: str, sets: Sequ
     ask.add_argument("--chip", default=chip, help="name of a shipped chip, or a YAML file")
     ask.add_argument("--set", nargs="*", default=sets, metavar="PATH=VALUE", help="what to change of the chip")
     ask.add_argument("--steps", type=int, default=steps, help="of training in float")
+    if train:
+        ask.add_argument("--train", type=int, default=train, help="steps of training for the chip")
     ask.add_argument("--tests", type=int, default=tests, help="images to judge by")
     ask.add_argument("--chips", type=int, default=8)
     ask.add_argument("--out", type=Path, default=Path(out), help="file of the figure")
@@ -105,5 +109,5 @@ def shown(rows: pd.DataFrame, converted: mho.ConvertedNetwork, digits: Digits, t
     axes.set_xticks(place, [{0.0: "0", HOUR_S: "1 hour", DAY_S: "1 day", MONTH_S: "30 days"}[t] for t in table["t_s"]])
     axes.set(xlabel="time since the cells were written", ylabel="test images right (%)")
     axes.set_title(title, fontsize=9)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     figure.savefig(file, dpi=150)
