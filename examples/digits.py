@@ -87,7 +87,8 @@ def shown(rows: pd.DataFrame, converted: mho.ConvertedNetwork, digits: Digits, t
     ``rows`` are those of ``mho.evaluate``.
     """
     title = f"{title}; {digits.name}"
-    table, software = mho.compared(rows), float(rows.accuracy[rows.stage == "software"].iloc[0])
+    table = mho.compared(rows)
+    software = table.software[0]
     print(f"{title}: software {software:.1%}")
     print(table.round(4).to_string(index=False))
     cost = converted.cost(digits.x_test[:1])

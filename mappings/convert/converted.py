@@ -62,7 +62,9 @@ class ConvertedNetwork(torch.nn.Module):
         and why what is digital is so."""
         import pandas as pd
 
-        return pd.DataFrame(list(self.rows()))
+        found = pd.DataFrame(list(self.rows()))
+        whole = ("rows", "columns", "arrays", "products", "tiles", "copies")  # what is digital has none of them
+        return found.astype({name: "Int64" for name in whole if name in found})
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows of ``layers``."""
