@@ -20,6 +20,7 @@ from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, Wo
 from mappings.front_end import MappedFrontEnd, circuit_of, mean_circuit, ramp_load, state_load
 from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix, check_chip
 from mappings.network.assumed import Assumed
+from mappings.placed import placed
 from mappings.step import Charge, ColumnCircuit, LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
 from periphery import RampDesign
@@ -29,6 +30,7 @@ from periphery.prices.component import Component
 from periphery.prices.scaling import nominal_supply_V
 
 Shape = TypeVar("Shape", bound=LayerShape)
+Read = TypeVar("Read", bound="MatrixLayerRead")
 
 
 class MatrixLayer(Layer):
@@ -512,6 +514,10 @@ class MatrixLayerRead(LayerRead):
     factors: tuple[torch.Tensor | float, ...]
     chips: int
     inputs: int
+
+    def on(self: Read, device: torch.device | str) -> Read:
+        """The same layer on another device; inputs and noise of a run are then there too."""
+        return placed(self, device)
 
     def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
         """Outputs ``(chips, n, ...)`` for inputs ``([chips | 1,] n, ..., inputs)`` in clock periods.

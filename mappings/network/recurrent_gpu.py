@@ -1,0 +1,475 @@
+"""A recurrent layer on a GPU: the compiled loop of the CPU in torch and Triton, with the same noise.
+
+The layer is the one that ``mappings.network.recurrent_fused`` prepares. What does not depend on the state is computed
+for many steps at once: products of the inputs, noise (of the same counters, ``devices.counters``), and the tables of
+ramps that err. What is left of a step is a product of the fed-back pulses and one kernel for everything behind it;
+layers of up to 128 units run all steps in one kernel (``recurrent_triton``). All of it is one CUDA graph, kept for the
+shape it was made for. Sums round in another order than on the CPU: codes are the same but for ties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from devices import BlockNoise
+from devices.counters import has_triton, normals
+from mappings.activity import Activity
+from mappings.columns import ColumnsRead
+from mappings.network.recurrent_fused import FusedLayer, Matrix
+from mappings.network.recurrent_kernel import DRAWN, LSTM, ORIGINS_BITS, STATE_SUPPLY, STEP, SUPPLY, Bank
+
+AT_ONCE = 1 << 27
+"""Numbers of single precision that one piece of a sequence may take on the device."""
+UNITS_AT_ONCE = 128
+"""Units of a layer whose steps all run in one kernel."""
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Converters:
+    """The converters of a group of columns, ramps or quantisers, on the device.
+
+    ``levels``: ``(chips, ramps, 2^log)``, filled up with not-a-number, or of size 0 where quantisers of ``lsb`` and
+    ``half`` codes convert; ``walk_sigma``: ``(chips, ramps, cells)``, or of size 0; ``ramp``, ``group``: of each
+    column, int32; ``values``, ``steps``, ``words``: ``(groups, codes)``; ``decisions``, ``walks``: places of their
+    noise among the numbers of a step, -1 where they have none.
+    """
+
+    levels: torch.Tensor
+    thresholds: int
+    walk_sigma: torch.Tensor
+    ramp: torch.Tensor
+    group: torch.Tensor
+    values: torch.Tensor
+    steps: torch.Tensor
+    words: torch.Tensor
+    lsb: float
+    half: float
+    decisions: int
+    walks: int
+
+    @classmethod
+    def of(cls, bank: Bank, wide: int, device: torch.device) -> Converters:
+        """Those of ``wide`` columns, filling ones included."""
+        ramp, group = (torch.zeros(wide, dtype=torch.int32) for _ in range(2))
+        for number, (first, last, of) in enumerate(bank.columns.tolist()):
+            ramp[first:last], group[first:last] = number, of
+        levels = torch.from_numpy(bank.levels)
+        if levels.numel():
+            size = 1 << max(1, bank.thresholds.bit_length())
+            levels = torch.nn.functional.pad(
+                levels[..., : bank.thresholds], (0, size - bank.thresholds), value=float("nan")
+            )
+        parts = (levels, torch.from_numpy(bank.walk_sigma), ramp, group, torch.from_numpy(bank.values))
+        counted = (torch.from_numpy(one).int() for one in (bank.steps, bank.words))
+        levels, sigma, ramp, group, values, steps, words = (one.to(device).contiguous() for one in (*parts, *counted))
+        return cls(
+            levels, bank.thresholds, sigma, ramp, group, values, steps, words,
+            float(bank.lsb), float(bank.half), bank.decisions, bank.walks,
+        )  # fmt: skip
+
+    @property
+    def log(self) -> int:
+        """Comparisons that find a code among the thresholds; 0 for quantisers."""
+        return (self.levels.shape[-1]).bit_length() - 1 if self.levels.numel() else 0
+
+    def tables(self, drawn: torch.Tensor) -> torch.Tensor:
+        """Thresholds of every conversion, ``(chips, n | 1, steps | 1, ramps, 2^log)``; ``drawn (chips, n, steps, ..)``:
+        noise."""
+        levels = self.levels[:, None, None]
+        if self.walks < 0 or not self.levels.numel():
+            return levels
+        chips, ramps, cells = self.walk_sigma.shape
+        if drawn.is_cuda and has_triton():
+            from mappings.network.recurrent_triton import rise
+
+            return rise(self.levels, self.walk_sigma, drawn, self.walks, self.thresholds)
+        xi = drawn[..., self.walks : self.walks + ramps * cells].unflatten(-1, (ramps, cells))
+        walk = (xi.double() * self.walk_sigma[:, None, None]).cumsum(-1)[..., cells - self.thresholds :].float()
+        rising = (levels[..., : self.thresholds] + walk).cummax(-1).values
+        return torch.nn.functional.pad(rising, (0, levels.shape[-1] - self.thresholds), value=float("nan"))
+
+    def codes(self, seen: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """Codes of ``seen (chips, n, columns)``, int64; ``table (chips, n | 1, ramps, 2^log)``."""
+        if not self.log:
+            return (torch.floor(seen / self.lsb + 0.5).clamp(-self.half, self.half - 1.0) + self.half).long()
+        chips, n, ramps, size = table.shape
+        first = torch.arange(chips * n, device=seen.device).reshape(chips, n, 1) * ramps + self.ramp
+        flat, code = table.reshape(-1), torch.zeros(seen.shape, dtype=torch.long, device=seen.device)
+        for k in reversed(range(self.log)):
+            code += (flat[first * size + code + ((1 << k) - 1)] <= seen).long() << k
+        return code
+
+    def looked(self, table: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """What a ``(groups, codes)`` table holds for the codes of all columns."""
+        return table[self.group.long(), codes]
+
+
+@dataclass(frozen=True)
+class Product:
+    """One matrix with its converters on the device; ``fed``: its rows that come from a step before.
+
+    ``weights``: ``(chips, rows, wide)``; ``variances``: the same, or of size 0; ``by_row (chips, rows)`` and
+    ``by_column (chips, wide)``: where cells differ by row and by column alone, else of size 0; ``shift``, ``floor``:
+    ``(chips, wide)``; ``draws``: noise numbers of a step; ``columns``: those that hold something.
+    """
+
+    weights: torch.Tensor
+    variances: torch.Tensor
+    by_row: torch.Tensor
+    by_column: torch.Tensor
+    shift: torch.Tensor
+    floor: torch.Tensor
+    settled: torch.Tensor
+    converters: Converters
+    draws: int
+    columns: int
+
+    @classmethod
+    def of(cls, matrix: Matrix, draws: int, device: torch.device) -> Product:
+        """The matrix that the loop of the CPU was prepared from."""
+        by_row, variance = matrix.by_row, matrix.variance
+        nothing = torch.empty(0)
+        one_product = by_row.numel() > 0
+        tensors = (
+            matrix.weights,
+            nothing if one_product or not variance.numel() else variance,
+            by_row if one_product else nothing,
+            variance if one_product else nothing,
+            matrix.shift,
+            matrix.floor,
+            nothing if matrix.settled is None else matrix.settled,
+        )
+        moved = (one.float().to(device).contiguous() for one in tensors)
+        return cls(*moved, Converters.of(matrix.bank, matrix.weights.shape[-1], device), draws, matrix.columns)
+
+    def arrived(self, pulses: torch.Tensor, top: float) -> torch.Tensor:
+        """What reaches the word lines for pulses."""
+        return self.settled[(pulses + top).long()] if self.settled.numel() else pulses
+
+    def spread(self, x: torch.Tensor, rows: slice) -> torch.Tensor:
+        """Variances by read noise of what ``x (chips, n, rows)`` on these rows gives: ``(chips, n, 1 | wide)`` or of
+        size 0; one number a vector times ``by_column``."""
+        if self.variances.numel():
+            return torch.bmm(x.square(), self.variances[:, rows])
+        if self.by_row.numel():
+            return torch.bmm(x.square(), self.by_row[:, rows, None])
+        return x.new_empty(0)
+
+    def seen(
+        self, z: torch.Tensor, spread: torch.Tensor, gain: torch.Tensor | None, drawn: torch.Tensor
+    ) -> torch.Tensor:
+        """What comparators see of ``z (chips, n, wide)``."""
+        z = (z if gain is None else z * gain[..., None]) + self.shift[:, None]
+        if self.converters.decisions < 0:
+            return z
+        floor = self.floor[:, None]
+        if spread.numel():
+            floor = floor + (spread * self.by_column[:, None] if self.by_row.numel() else spread)
+        at = self.converters.decisions
+        return z + floor.sqrt() * drawn[..., at : at + z.shape[-1]]
+
+
+@dataclass(frozen=True)
+class StateWay:
+    """An LSTM's cell state on its way to its tanh, as ``recurrent_kernel.Back``, on the device; ``table`` or the
+    rest."""
+
+    converters: Converters
+    gain: torch.Tensor
+    offset: torch.Tensor
+    variance: torch.Tensor
+    floor: torch.Tensor
+    shift: torch.Tensor
+    table: torch.Tensor
+    per_clock: float
+
+
+@dataclass(frozen=True)
+class DeviceLayer:
+    """What the loop on a GPU needs of an LSTM on its chips at one time."""
+
+    fused: FusedLayer
+    main: Product
+    state: StateWay
+    projection: Product | None
+    device: torch.device
+    plans: dict[tuple[int, ...], Plan]
+
+    @classmethod
+    def of(
+        cls, fused: FusedLayer | None, projection: ColumnsRead | None, device: torch.device
+    ) -> DeviceLayer | None:
+        """The layer on the device, or None where the loop there does not know a part of it; ``projection``: of its
+        output, without a bias."""
+        if fused is None or fused.layer.cell != LSTM:
+            return None
+        layer, back, chips = fused.layer, fused.layer.back, fused.chips
+        matrix = Matrix.of(fused.columns, chips)
+        projected = None if projection is None else Matrix.of(projection, chips)
+        if matrix is None or (projection is not None and projected is None):
+            return None
+        gain, offset, variance, floor, shift = (
+            torch.from_numpy(one).to(device) for one in (back.gain, back.offset, back.variance, back.floor, back.shift)
+        )
+        table = torch.from_numpy(back.table).to(device)
+        converters = Converters.of(back.bank, layer.hidden, device)
+        state = StateWay(converters, gain, offset, variance, floor, shift, table, float(back.per_clock))
+        main = Product.of(matrix, layer.draws, device)
+        behind = None
+        if projected is not None:
+            behind = Product.of(projected, -(-projected.draws // DRAWN) * DRAWN, device)
+        return cls(fused, main, state, behind, device, {})
+
+    @property
+    def fed_back(self) -> int:
+        """Values of a state that is fed back."""
+        return self.fused.layer.hidden if self.projection is None else self.projection.columns
+
+    def run(
+        self,
+        inputs: torch.Tensor,
+        noise: BlockNoise,
+        activity: Activity | None,
+        h: torch.Tensor | None = None,
+        c: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """States ``(chips, n, steps, outputs)`` in clock periods, and the last stored one ``(chips, n, hidden)``; as
+        ``FusedLayer.run``."""
+        x = inputs if inputs.dim() == 4 else inputs[None]
+        layer, chips, (_, n, steps, _) = self.fused.layer, self.fused.chips, x.shape
+        states = torch.empty((chips, n, steps, self.fed_back), device=self.device)
+        size = (chips, n, layer.hidden)
+        state = torch.zeros(size, device=self.device) if c is None else c.float().expand(size)
+        start = torch.zeros((chips, n, self.fed_back), device=self.device) if h is None else h.float()
+        start = start.expand(chips, n, self.fed_back)
+        keys, samples = noise.counters
+        kinds = [noise.next_run() << ORIGINS_BITS for _ in range(1 if self.projection is None else 2)]
+        each = chips * n * (3 * self.main.weights.shape[-1] + self.main.draws)
+        at_once = max(1, min(steps, AT_ONCE // each))
+        at_once = at_once if at_once == steps else max(DRAWN, at_once // DRAWN * DRAWN)
+        for first in range(0, steps, at_once):
+            some = x[:, :, first : first + at_once]
+            shape = (len(some), n, some.shape[2], int(activity is not None))
+            if shape not in self.plans:
+                self.plans[shape] = Plan(self, shape)
+            plan = self.plans[shape]
+            given = {"x": some, "h": start, "c": state, "keys": keys, "samples": samples}
+            plan.fill(given, first, kinds)
+            plan()
+            states[:, :, first : first + at_once] = plan.out
+            start, state = plan.out[:, :, -1], plan.c
+            if activity is not None:
+                self._count(activity, plan, some)
+        return states, state.clone()
+
+    def _count(self, activity: Activity, plan: Plan, x: torch.Tensor) -> None:
+        """Add what was done for the samples that count."""
+        layer, matrix = self.fused.layer, self.fused.columns.matrix
+        valid = x.shape[1] if activity.valid is None else activity.valid
+        chips, steps = self.fused.chips, x.shape[2]
+        before = torch.cat([plan.inputs["h"][:, :, None], plan.out[:, :, :-1]], dim=2)[:, :valid]
+        bias = layer.rows - layer.inputs - self.fed_back
+        top = before.new_full((chips, valid, steps, bias), float(layer.top))
+        driven = torch.cat([x[:, :valid].expand(chips, -1, -1, -1), before, top], dim=-1)
+        activity.drive(driven.flatten(1, 2), matrix.driver, matrix.bits)
+        activity.samples += chips * valid * steps
+        did = {name: one[:, :valid] for name, one in plan.did.items()}
+        activity.add("gate_compare_steps", did["gates"])
+        if not self.main.converters.log:
+            activity.add("adc_steps", did["words"])
+        if self.state.gain.numel():
+            activity.add("state_pulses", did["pulses"])
+            activity.add("state_clocks", did["clocks"])
+            activity.add("state_compare_steps", did["state"])
+        if self.projection is not None:
+            of = activity.of_projection()
+            of.drive(plan.units[:, :valid].flatten(1, 2), matrix.driver, matrix.bits)
+            of.samples += chips * valid * steps
+            of.add("gate_compare_steps", did["projected"])
+
+
+class Plan:
+    """The run of a layer for one shape: buffers, and on a GPU the graph of everything between them.
+
+    ``shape``: chips of the inputs, samples, steps, and whether what is done is counted. ``out``: pulses of all states;
+    ``units``: of what is projected, where it is counted; ``c``: stored states.
+    """
+
+    def __init__(self, layer: DeviceLayer, shape: tuple[int, ...]) -> None:
+        self.layer, fused, device = layer, layer.fused.layer, layer.device
+        inputs, self.n, self.steps, self.counts = shape
+        self.chips = layer.fused.chips
+
+        def zeros(*size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+            return torch.zeros(size, dtype=dtype, device=device)
+
+        chips, n, steps = self.chips, self.n, self.steps
+        self.inputs: Tensors = {
+            "x": zeros(inputs, n, steps, fused.inputs),
+            "h": zeros(chips, n, layer.fed_back),
+            "c": zeros(chips, n, fused.hidden),
+            "keys": zeros(chips, 2, dtype=torch.long),
+            "samples": zeros(n, dtype=torch.long),
+            "where": zeros(steps, dtype=torch.long),
+            "where supply": zeros(-(-steps // DRAWN), dtype=torch.long),
+            "kinds": zeros(2, dtype=torch.long),
+        }
+        self.out = zeros(chips, n, steps, layer.fed_back)
+        kept = layer.projection is not None and self.counts
+        self.units = zeros(chips, n, steps if kept else 0, fused.hidden)
+        self.c = zeros(chips, n, fused.hidden)
+        self.did = {
+            name: zeros(chips, n, dtype=torch.long)
+            for name in ("gates", "words", "pulses", "clocks", "state", "projected")
+        }
+        self.graph: Any = None
+
+    def fill(self, given: Tensors, first: int, kinds: list[int]) -> None:
+        """Take inputs, the number of the first step, and those of the runs."""
+        for name, value in given.items():
+            self.inputs[name].copy_(value)
+        device = self.layer.device
+        self.inputs["where"].copy_(torch.arange(first, first + self.steps, device=device))
+        supply = self.inputs["where supply"]
+        supply.copy_(torch.arange(first // DRAWN, first // DRAWN + len(supply), device=device))
+        for place, kind in enumerate(kinds):
+            self.inputs["kinds"][place] = kind
+
+    def __call__(self) -> None:
+        """Run: on a GPU from the second time on as a graph."""
+        if self.layer.device.type != "cuda":
+            self.run()
+            return
+        if self.graph is None:
+            side = torch.cuda.Stream(self.layer.device)
+            side.wait_stream(torch.cuda.current_stream(self.layer.device))
+            with torch.cuda.stream(side):
+                self.run()
+            torch.cuda.current_stream(self.layer.device).wait_stream(side)
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.run()
+        self.graph.replay()
+
+    def run(self) -> None:
+        """Everything from the inputs to ``out`` and ``c``."""
+        layer, given = self.layer, self.inputs
+        fused, main, chips = layer.fused.layer, layer.main, self.chips
+        top, inputs, fed = float(fused.top), fused.inputs, layer.fed_back
+        for one in self.did.values():
+            one.zero_()
+        x = main.arrived(given["x"], top).flatten(1, 2).expand(chips, -1, -1)
+        bias = main.arrived(x.new_full((chips, 1, fused.rows - inputs - fed), top), top)
+        behind = slice(inputs + fed, fused.rows)
+        before = {
+            "z": torch.bmm(x, main.weights[:, :inputs]) + torch.bmm(bias, main.weights[:, behind]),
+            "spread": main.spread(x, slice(0, inputs)),
+        }
+        if before["spread"].numel():
+            before["spread"] += main.spread(bias, behind)
+        before = {name: one.unflatten(1, (self.n, self.steps)) if one.numel() else one for name, one in before.items()}
+        before["drawn"] = self._drawn(main.draws, 0)
+        before["table"] = main.converters.tables(before["drawn"])
+        before["state table"] = layer.state.converters.tables(before["drawn"])
+        if fused.supply_noise > 0.0:
+            before["gain"], before["state gain"] = self._supply(SUPPLY), self._supply(STATE_SUPPLY)
+        if layer.projection is not None:
+            before["projected"] = self._drawn(layer.projection.draws, 1)
+            before["projected table"] = layer.projection.converters.tables(before["projected"])
+            if fused.supply_noise > 0.0:
+                before["projected gain"] = self._supply(SUPPLY, 1)
+        self.c.copy_(given["c"])
+        if layer.device.type == "cuda" and has_triton():
+            from mappings.network import recurrent_triton
+
+            small = layer.projection is None and fused.hidden <= UNITS_AT_ONCE and not main.variances.numel()
+            (recurrent_triton.all_steps if small else recurrent_triton.step_by_step)(self, before)
+        else:
+            self._steps(before)
+
+    def _drawn(self, draws: int, run: int) -> torch.Tensor:
+        """Noise of all steps, ``(chips, n, steps, draws)``."""
+        given = self.inputs
+        if not draws:
+            return torch.empty((self.chips, self.n, self.steps, 0), device=self.layer.device)
+        kind = given["kinds"][run : run + 1] + STEP
+        return normals(given["keys"], given["samples"], given["where"], kind, draws // 4)
+
+    def _supply(self, origin: int, run: int = 0) -> torch.Tensor:
+        """Read voltage of each product over that of its conversion, ``(chips, n, steps)``."""
+        given = self.inputs
+        kind = given["kinds"][run : run + 1] + origin
+        drawn = normals(given["keys"], given["samples"], given["where supply"], kind, DRAWN // 4)
+        return 1.0 + float(self.layer.fused.layer.supply_noise) * drawn.flatten(2)[..., : self.steps]
+
+    def _steps(self, before: Tensors) -> None:
+        """The steps in torch."""
+        layer, pulses = self.layer, self.inputs["h"]
+        fused, main, state = layer.fused.layer, layer.main, layer.state
+        hidden, top, fed = fused.hidden, float(fused.top), slice(fused.inputs, fused.inputs + layer.fed_back)
+        other = int(fused.first[-1, 0])
+        lsb, half = float(fused.state_lsb), float(fused.state_half)
+
+        def now(name: str, t: int) -> Any:
+            if name not in before:
+                return None
+            return before[name][:, :, t if before[name].shape[2] > 1 else 0]
+
+        for t in range(self.steps):
+            x = main.arrived(pulses, top)
+            spread = main.spread(x, fed)
+            if spread.numel():
+                spread = spread + now("spread", t)
+            z = now("z", t) + torch.bmm(x, main.weights[:, fed])
+            seen = main.seen(z, spread, now("gain", t), now("drawn", t))
+            codes = main.converters.codes(seen, now("table", t) if main.converters.log else main.converters.levels)
+            gates = main.converters.looked(main.converters.values, codes)
+            i, f, o, g = (gates[..., at : at + hidden] for at in (0, hidden, 2 * hidden, other))
+            c = torch.round((f * self.c + i * g) / lsb).clamp(-half, half - 1.0) * lsb
+            self.c.copy_(c)
+            tanh = self._tanh(c, now, t)
+            pulses = torch.round(o * tanh * float(fused.per_value)).clamp(-top, top)
+            if self.counts:
+                used = torch.cat([codes[..., : 3 * hidden], codes[..., other : other + hidden]], dim=-1)
+                group = torch.cat([main.converters.group[: 3 * hidden], main.converters.group[other : other + hidden]])
+                self.did["gates"] += main.converters.steps[group.long(), used].sum(-1)
+                self.did["words"] += main.converters.words[group.long(), used].sum(-1)
+            if (projection := layer.projection) is not None:
+                if self.counts:
+                    self.units[:, :, t] = pulses
+                x = projection.arrived(pulses, top)
+                z = torch.bmm(x, projection.weights)
+                seen = projection.seen(z, projection.spread(x, slice(None)), now("projected gain", t), now("projected", t))
+                table = now("projected table", t) if projection.converters.log else seen
+                codes = projection.converters.codes(seen, table)[..., : projection.columns]
+                values = projection.converters.values[0][codes]
+                pulses = torch.round(values * float(fused.per_value)).clamp(-top, top)
+                if self.counts:
+                    self.did["projected"] += projection.converters.steps[0][codes].sum(-1)
+            self.out[:, :, t] = pulses
+
+    def _tanh(self, c: torch.Tensor, now: Callable[[str, int], Any], t: int) -> torch.Tensor:
+        """tanh of stored states, through their cells and the second ramp or from a table."""
+        fused, state = self.layer.fused.layer, self.layer.state
+        if not state.gain.numel():
+            return state.table[(c / float(fused.state_lsb) + float(fused.state_half)).round().long()]
+        top, converters = float(fused.top), state.converters
+        pulses = torch.round(c * state.per_clock).clamp(-top, top)
+        z = pulses * state.gain[:, None] + state.offset[:, None]
+        gain = now("state gain", t)
+        seen = (z if gain is None else z * gain[..., None]) + state.shift[:, None]
+        if (at := converters.decisions) >= 0:
+            variance = pulses.square() * state.variance[:, None] + state.floor[:, None]
+            seen = seen + variance.sqrt() * now("drawn", t)[..., at : at + fused.hidden]
+        codes = converters.codes(seen, now("state table", t))
+        if self.counts:
+            self.did["pulses"] += (pulses != 0).sum(-1)
+            self.did["clocks"] += pulses.abs().sum(-1).long()
+            self.did["state"] += converters.steps[0][codes].sum(-1)
+        return converters.values[0][codes]
+
