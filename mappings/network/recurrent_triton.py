@@ -1,0 +1,535 @@
+"""What a step of an LSTM does behind its products, as kernels: noise, conversion, gates, state, the pulses fed back.
+
+Tensors are those of ``recurrent_gpu``. A table of ``2^b - 1`` thresholds takes ``b`` comparisons. In ``all_steps`` a
+program runs every step for 16 samples of one chip, their states in registers. Its products are of half precision and
+exact all the same: a weight is the sum of two such numbers (22 bits), and so is what arrives of a pulse.
+Imported on CUDA devices alone, where Triton is installed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import triton
+import triton.language as tl
+
+if TYPE_CHECKING:
+    from mappings.network.recurrent_gpu import Plan, Product, Tensors
+
+SAMPLES = 16  # the fewest that tensor cores multiply
+LARGEST = 2.0**14  # of a weight in half precision
+
+
+@triton.jit
+def _rounded(x: Any, low: Any, high: Any) -> Any:
+    """The nearest whole number, a tie to the even one, within the limits."""
+    x = tl.minimum(tl.maximum(x, -2097152.0), 2097152.0)
+    return tl.minimum(tl.maximum((x + 12582912.0) - 12582912.0, low), high)
+
+
+@triton.jit
+def _code(seen: Any, table: Any, place: Any, inside: Any, lsb: Any, half: Any, LOG: tl.constexpr) -> Any:
+    """Thresholds at or below what is seen, from ``table + place``; for ``LOG`` of 0 the code of a quantiser."""
+    if LOG == 0:
+        found = tl.floor(seen / lsb + 0.5)
+        code = (tl.minimum(tl.maximum(found, -half), half - 1.0) + half).to(tl.int32)
+    else:
+        code = tl.zeros(seen.shape, tl.int32)
+        for k in tl.static_range(LOG):
+            step: tl.constexpr = 1 << (LOG - 1 - k)
+            level = tl.load(table + place + code + (step - 1), mask=inside, other=0.0)
+            code += tl.where(level <= seen, step, 0)
+    return code
+
+
+@triton.jit
+def _seen(z: Any, spread: Any, gain: Any, shift: Any, floor: Any, drawn: Any, NOISY: tl.constexpr, SUPPLY: tl.constexpr) -> Any:
+    """What comparators see; ``spread``: variance by read noise."""
+    if SUPPLY:
+        z = z * gain
+    z = z + shift
+    if NOISY:
+        z = z + tl.sqrt(spread + floor) * drawn
+    return z
+
+
+@triton.jit
+def _gate(
+    z: Any, spread: Any, number: Any, first: Any, unit: Any, chip: Any, row: Any, inside: Any, here: Any, gain: Any,
+    x_z: Any, x_spread: Any, by_column: Any, shift: Any, floor: Any, drawn: Any, table: Any, ramp: Any, values: Any,
+    steps: Any, words: Any, did: Any, did_words: Any, wide: Any, draws: Any, decisions: Any, ramps: Any, codes: Any, table_row: Any,
+    lsb: Any, half: Any,
+    NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, COUNTS: tl.constexpr,
+) -> Any:  # fmt: skip
+    """Values of one gate; ``z``: of the pulses fed back, ``spread``: their variance, for ``SPREAD`` of 1 a number a
+    sample times ``by_column``."""
+    column = first + unit
+    at = row[:, None] * wide + column[None, :]
+    z += tl.load(x_z + at, mask=inside, other=0.0)
+    fixed = chip * wide + column
+    known = here
+    moved = tl.load(shift + fixed, mask=known, other=0.0)[None, :]
+    least = tl.zeros_like(moved)
+    noise = z
+    if NOISY:
+        least = tl.load(floor + fixed, mask=known, other=0.0)[None, :]
+        noise = tl.load(drawn + row[:, None] * draws + (decisions + column)[None, :], mask=inside, other=0.0)
+    if SPREAD == 1:
+        spread = spread * tl.load(by_column + fixed, mask=known, other=0.0)[None, :]
+    if SPREAD == 2:
+        spread += tl.load(x_spread + at, mask=inside, other=0.0)
+    seen = _seen(z, spread, gain, moved, least, noise, NOISY, SUPPLY)
+    place = (table_row[:, None] * ramps + tl.load(ramp + column, mask=known, other=0)[None, :]) << LOG
+    code = _code(seen, table, place, inside, lsb, half, LOG)
+    if COUNTS:
+        did += tl.sum(tl.load(steps + number * codes + code, mask=inside, other=0), axis=1)
+        did_words += tl.sum(tl.load(words + number * codes + code, mask=inside, other=0), axis=1)
+    return tl.load(values + number * codes + code, mask=inside, other=0.0), did, did_words
+
+
+@triton.jit
+def _state(
+    c: Any, chip: Any, unit: Any, row: Any, inside: Any, here: Any, gain: Any, drawn: Any, draws: Any, of_state: Any,
+    hidden: Any, table: Any, ramp: Any, values: Any, steps: Any, decisions: Any, ramps: Any, table_row: Any, tanh: Any,
+    top: Any, per_clock: Any, lsb: Any, half: Any, chips: Any, clocks: Any, pulsed: Any, did: Any,
+    NOISY: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, RAMP: tl.constexpr, COUNTS: tl.constexpr,
+) -> Any:  # fmt: skip
+    """tanh of stored states; ``of_state``: gain, offset, variance, floor and shift, one behind the other."""
+    if RAMP:
+        size = chips * hidden
+        fixed = of_state + chip * hidden + unit
+        pulse = _rounded(c * per_clock, -top, top)
+        z = pulse * tl.load(fixed, mask=here, other=0.0)[None, :] + tl.load(fixed + size, mask=here, other=0.0)[None, :]
+        spread = pulse * pulse * tl.load(fixed + 2 * size, mask=here, other=0.0)[None, :]
+        least = tl.load(fixed + 3 * size, mask=here, other=0.0)[None, :]
+        moved = tl.load(fixed + 4 * size, mask=here, other=0.0)[None, :]
+        noise = z
+        if NOISY:
+            noise = tl.load(drawn + row[:, None] * draws + (decisions + unit)[None, :], mask=inside, other=0.0)
+        seen = _seen(z, spread, gain, moved, least, noise, NOISY, SUPPLY)
+        place = (table_row[:, None] * ramps + tl.load(ramp + unit, mask=here, other=0)[None, :]) << LOG
+        code = _code(seen, table, place, inside, 1.0, 1.0, LOG)
+        if COUNTS:
+            driven = tl.where(inside, tl.abs(pulse), 0.0).to(tl.int32)
+            clocks += tl.sum(driven, axis=1)
+            pulsed += tl.sum((driven > 0).to(tl.int32), axis=1)
+            did += tl.sum(tl.load(steps + code, mask=inside, other=0), axis=1)
+        found = tl.load(values + code, mask=inside, other=0.0)
+    else:
+        found = tl.load(tanh + (c / lsb + half + 0.5).to(tl.int32), mask=inside, other=0.0)
+    return found, clocks, pulsed, did
+
+
+@triton.jit
+def _arrived(pulse: Any, settled: Any, top: Any, inside: Any, SETTLED: tl.constexpr) -> Any:
+    """What reaches the word lines for pulses."""
+    if SETTLED:
+        pulse = tl.load(settled + (pulse + top + 0.5).to(tl.int32), mask=inside, other=0.0)
+    return pulse
+
+
+@triton.jit
+def _all_steps(
+    h0: Any, c: Any, out: Any, high: Any, low: Any, by_row: Any, settled: Any, unscale: Any,
+    x_z: Any, x_spread: Any, by_column: Any, shift: Any, floor: Any, drawn: Any, gains: Any, state_gains: Any,
+    table: Any, ramp: Any, values: Any, steps: Any, words: Any,
+    of_state: Any, state_table: Any, state_ramp: Any, state_values: Any, state_steps: Any, tanh: Any, did: Any,
+    n: Any, many: Any, chips: Any, hidden: Any, wide: Any, draws: Any, other: Any, decisions: Any, ramps: Any, codes: Any, lsb: Any,
+    half: Any, state_decisions: Any, state_ramps: Any, top: Any, per_clock: Any, per_value: Any, c_lsb: Any, c_half: Any,
+    NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
+    STATE_NOISY: tl.constexpr, STATE_LOG: tl.constexpr, STATE_EACH: tl.constexpr, RAMP: tl.constexpr,
+    SETTLED: tl.constexpr, COUNTS: tl.constexpr, S: tl.constexpr, H: tl.constexpr,
+) -> None:  # fmt: skip
+    """All steps of 16 samples of a chip; ``high``, ``low``: fed-back weights ``(chips, 4, H, H)`` in the order of the
+    gates."""
+    chip = tl.program_id(0).to(tl.int64)
+    s, unit, k = tl.program_id(1) * S + tl.arange(0, S), tl.arange(0, H), tl.arange(0, H)
+    here = unit < hidden
+    inside = (s < n)[:, None] & here[None, :]
+    sample = chip * n + s
+    state = tl.load(c + sample[:, None] * hidden + unit[None, :], mask=inside, other=0.0)
+    pulse = tl.load(h0 + sample[:, None] * hidden + unit[None, :], mask=inside, other=0.0)
+    scale = tl.load(unscale + chip)
+    square = k[:, None] * H + unit[None, :]
+    rows = tl.load(by_row + chip * hidden + unit, mask=here, other=0.0) if SPREAD == 1 else 0.0
+    none = tl.zeros([S], tl.int32)
+    did_gates, did_words, pulsed, clocks, did_state = none, none, none, none, none
+    for t in range(many):
+        row = sample * many + t
+        x = _arrived(pulse, settled, top, inside, SETTLED)
+        spread = tl.zeros([S, 1], tl.float32)
+        if SPREAD == 1:
+            of_x = tl.load(x_spread + row, mask=s < n, other=0.0)
+            spread = (tl.sum(x * x * rows[None, :], axis=1) + of_x)[:, None]
+        gain = tl.full([S, 1], 1.0, tl.float32)
+        state_gain = gain
+        if SUPPLY:
+            gain = tl.load(gains + row, mask=s < n, other=1.0)[:, None]
+            state_gain = tl.load(state_gains + row, mask=s < n, other=1.0)[:, None]
+        table_row = row if EACH else chip + none
+        state_row = row if STATE_EACH else chip + none
+        x_high = x.to(tl.float16)
+        x_low = (x - x_high.to(tl.float32)).to(tl.float16)
+        i = x
+        o = x
+        for gate in tl.static_range(4):
+            # Input gate, what is let in, forget gate, output gate.
+            weights = (chip * 4 + gate) * H * H + square
+            w_high = tl.load(high + weights)
+            w_low = tl.load(low + weights)
+            z = tl.dot(x_high, w_high)
+            z = tl.dot(x_high, w_low, z)
+            if SETTLED:
+                z = tl.dot(x_low, w_high, z)
+            first = other if gate == 1 else (0 if gate == 0 else (gate - 1) * hidden)
+            number = 1 if gate == 1 else 0
+            value, did_gates, did_words = _gate(
+                z * scale, spread, number, first, unit, chip, row, inside, here, gain, x_z, x_spread, by_column, shift,
+                floor, drawn, table, ramp, values, steps, words, did_gates, did_words, wide, draws, decisions, ramps, codes, table_row, lsb, half,
+                NOISY, SPREAD, SUPPLY, LOG, COUNTS,
+            )  # fmt: skip
+            if gate == 0:
+                i = value
+            elif gate == 1:
+                i = i * value
+            elif gate == 2:
+                state = _rounded((value * state + i) / c_lsb, -c_half, c_half - 1.0) * c_lsb
+            else:
+                o = value
+        found, clocks, pulsed, did_state = _state(
+            state, chip, unit, row, inside, here, state_gain, drawn, draws, of_state, hidden, state_table, state_ramp,
+            state_values, state_steps, state_decisions, state_ramps, state_row, tanh, top, per_clock, c_lsb, c_half,
+            chips, clocks, pulsed, did_state, STATE_NOISY, SUPPLY, STATE_LOG, RAMP, COUNTS,
+        )  # fmt: skip
+        pulse = _rounded(o * found * per_value, -top, top)
+        tl.store(out + row[:, None] * hidden + unit[None, :], pulse, mask=inside)
+    tl.store(c + sample[:, None] * hidden + unit[None, :], state, mask=inside)
+    if COUNTS:
+        size = chips * n
+        tl.store(did + sample, did_gates, mask=s < n)
+        tl.store(did + size + sample, did_words, mask=s < n)
+        tl.store(did + 2 * size + sample, pulsed, mask=s < n)
+        tl.store(did + 3 * size + sample, clocks, mask=s < n)
+        tl.store(did + 4 * size + sample, did_state, mask=s < n)
+
+
+@triton.jit
+def _one_step(
+    t: Any, z_h: Any, spread_h: Any, parts: Any, c: Any, out: Any, next_x: Any, next_part: Any, by_row: Any, settled: Any,
+    x_z: Any, x_spread: Any, by_column: Any, shift: Any, floor: Any, drawn: Any, gains: Any, state_gains: Any,
+    table: Any, ramp: Any, values: Any, steps: Any, words: Any,
+    of_state: Any, state_table: Any, state_ramp: Any, state_values: Any, state_steps: Any, tanh: Any, did: Any,
+    n: Any, many: Any, chips: Any, hidden: Any, wide: Any, draws: Any, other: Any, decisions: Any, ramps: Any, codes: Any, lsb: Any,
+    half: Any, state_decisions: Any, state_ramps: Any, top: Any, per_clock: Any, per_value: Any, c_lsb: Any, c_half: Any,
+    out_steps: Any, part_rows: Any, given_parts: Any,
+    NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
+    STATE_NOISY: tl.constexpr, STATE_LOG: tl.constexpr, STATE_EACH: tl.constexpr, RAMP: tl.constexpr,
+    SETTLED: tl.constexpr, COUNTS: tl.constexpr, PARTS: tl.constexpr, NEXT: tl.constexpr, S: tl.constexpr, H: tl.constexpr,
+) -> None:  # fmt: skip
+    """One step behind the product ``z_h (chips, n, wide)``; ``parts``, ``next_part``: sums over some units each that
+    add up to the variance of this product and of the next one, ``(chips n, .)``; ``next_x``: what the next one takes."""
+    chip = tl.program_id(0).to(tl.int64)
+    block = tl.program_id(2)
+    s, unit = tl.program_id(1) * S + tl.arange(0, S), block * H + tl.arange(0, H)
+    here = unit < hidden
+    inside = (s < n)[:, None] & here[None, :]
+    sample = chip * n + s
+    row = sample * many + t
+    none = tl.zeros([S], tl.int32)
+    spread = tl.zeros([S, 1], tl.float32)
+    if SPREAD == 1:
+        p = tl.arange(0, PARTS)
+        held = (s < n)[:, None] & (p < given_parts)[None, :]
+        of_h = tl.sum(tl.load(parts + sample[:, None] * given_parts + p[None, :], mask=held, other=0.0), axis=1)
+        spread = (of_h + tl.load(x_spread + row, mask=s < n, other=0.0))[:, None]
+    gain = tl.full([S, 1], 1.0, tl.float32)
+    state_gain = gain
+    if SUPPLY:
+        gain = tl.load(gains + row, mask=s < n, other=1.0)[:, None]
+        state_gain = tl.load(state_gains + row, mask=s < n, other=1.0)[:, None]
+    table_row = row if EACH else chip + none
+    state_row = row if STATE_EACH else chip + none
+    at = sample[:, None] * hidden + unit[None, :]
+    state = tl.load(c + at, mask=inside, other=0.0)
+    did_gates, did_words, pulsed, clocks, did_state = none, none, none, none, none
+    i = state
+    o = state
+    for gate in tl.static_range(4):
+        first = other if gate == 1 else (0 if gate == 0 else (gate - 1) * hidden)
+        number = 1 if gate == 1 else 0
+        from_h = sample[:, None] * wide + (first + unit)[None, :]
+        z = tl.load(z_h + from_h, mask=inside, other=0.0)
+        mine = spread
+        if SPREAD == 2:
+            mine = tl.load(spread_h + from_h, mask=inside, other=0.0)
+        value, did_gates, did_words = _gate(
+            z, mine, number, first, unit, chip, row, inside, here, gain, x_z, x_spread, by_column, shift,
+            floor, drawn, table, ramp, values, steps, words, did_gates, did_words, wide, draws, decisions, ramps, codes, table_row, lsb, half,
+            NOISY, SPREAD, SUPPLY, LOG, COUNTS,
+        )  # fmt: skip
+        if gate == 0:
+            i = value
+        elif gate == 1:
+            i = i * value
+        elif gate == 2:
+            state = _rounded((value * state + i) / c_lsb, -c_half, c_half - 1.0) * c_lsb
+        else:
+            o = value
+    tl.store(c + at, state, mask=inside)
+    found, clocks, pulsed, did_state = _state(
+        state, chip, unit, row, inside, here, state_gain, drawn, draws, of_state, hidden, state_table, state_ramp,
+        state_values, state_steps, state_decisions, state_ramps, state_row, tanh, top, per_clock, c_lsb, c_half,
+        chips, clocks, pulsed, did_state, STATE_NOISY, SUPPLY, STATE_LOG, RAMP, COUNTS,
+    )  # fmt: skip
+    pulse = _rounded(o * found * per_value, -top, top)
+    if out_steps > 0:
+        tl.store(out + (sample * out_steps + t)[:, None] * hidden + unit[None, :], pulse, mask=inside)
+    x = _arrived(pulse, settled, top, inside, SETTLED)
+    x = tl.where(inside, x, 0.0)
+    tl.store(next_x + at, x, mask=inside)
+    if NEXT:
+        rows = tl.load(by_row + chip * hidden + unit, mask=here, other=0.0)[None, :]
+        tl.store(next_part + sample * part_rows + block, tl.sum(x * x * rows, axis=1), mask=s < n)
+    if COUNTS:
+        size = chips * n
+        tl.atomic_add(did + sample, did_gates, mask=s < n)
+        tl.atomic_add(did + size + sample, did_words, mask=s < n)
+        tl.atomic_add(did + 2 * size + sample, pulsed, mask=s < n)
+        tl.atomic_add(did + 3 * size + sample, clocks, mask=s < n)
+        tl.atomic_add(did + 4 * size + sample, did_state, mask=s < n)
+
+
+@triton.jit
+def _project(
+    t: Any, z_h: Any, spread_h: Any, parts: Any, out: Any, next_x: Any, next_part: Any, by_row: Any, settled: Any,
+    by_column: Any, shift: Any, floor: Any, drawn: Any, gains: Any, table: Any, ramp: Any, values: Any, steps: Any, did: Any,
+    n: Any, many: Any, chips: Any, outputs: Any, wide: Any, draws: Any, decisions: Any, ramps: Any, lsb: Any, half: Any,
+    top: Any, per_value: Any, part_rows: Any, given_parts: Any,
+    NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
+    SETTLED: tl.constexpr, COUNTS: tl.constexpr, PARTS: tl.constexpr, NEXT: tl.constexpr, S: tl.constexpr, H: tl.constexpr,
+) -> None:  # fmt: skip
+    """A projection behind its product, as ``_one_step``."""
+    chip = tl.program_id(0).to(tl.int64)
+    block = tl.program_id(2)
+    s, unit = tl.program_id(1) * S + tl.arange(0, S), block * H + tl.arange(0, H)
+    here = unit < outputs
+    inside = (s < n)[:, None] & here[None, :]
+    sample = chip * n + s
+    row = sample * many + t
+    none = tl.zeros([S], tl.int32)
+    fixed = chip * wide + unit
+    z = tl.load(z_h + sample[:, None] * wide + unit[None, :], mask=inside, other=0.0)
+    spread = tl.zeros([S, 1], tl.float32)
+    if SPREAD == 1:
+        p = tl.arange(0, PARTS)
+        held = (s < n)[:, None] & (p < given_parts)[None, :]
+        spread = tl.sum(tl.load(parts + sample[:, None] * given_parts + p[None, :], mask=held, other=0.0), axis=1)[:, None]
+        spread = spread * tl.load(by_column + fixed, mask=here, other=0.0)[None, :]
+    if SPREAD == 2:
+        spread = tl.load(spread_h + sample[:, None] * wide + unit[None, :], mask=inside, other=0.0)
+    gain = tl.full([S, 1], 1.0, tl.float32)
+    if SUPPLY:
+        gain = tl.load(gains + row, mask=s < n, other=1.0)[:, None]
+    noise = z
+    if NOISY:
+        noise = tl.load(drawn + row[:, None] * draws + (decisions + unit)[None, :], mask=inside, other=0.0)
+    moved = tl.load(shift + fixed, mask=here, other=0.0)[None, :]
+    least = tl.load(floor + fixed, mask=here, other=0.0)[None, :]
+    seen = _seen(z, spread, gain, moved, least, noise, NOISY, SUPPLY)
+    table_row = row if EACH else chip + none
+    place = (table_row[:, None] * ramps + tl.load(ramp + unit, mask=here, other=0)[None, :]) << LOG
+    code = _code(seen, table, place, inside, lsb, half, LOG)
+    if COUNTS:
+        tl.atomic_add(did + sample, tl.sum(tl.load(steps + code, mask=inside, other=0), axis=1), mask=s < n)
+    pulse = _rounded(tl.load(values + code, mask=inside, other=0.0) * per_value, -top, top)
+    tl.store(out + row[:, None] * outputs + unit[None, :], pulse, mask=inside)
+    x = tl.where(inside, _arrived(pulse, settled, top, inside, SETTLED), 0.0)
+    tl.store(next_x + sample[:, None] * outputs + unit[None, :], x, mask=inside)
+    if NEXT:
+        rows = tl.load(by_row + chip * outputs + unit, mask=here, other=0.0)[None, :]
+        tl.store(next_part + sample * part_rows + block, tl.sum(x * x * rows, axis=1), mask=s < n)
+
+
+@triton.jit
+def _rise(
+    out: Any, levels: Any, sigma: Any, drawn: Any, rows: Any, ramps: Any, cells: Any, thresholds: Any, draws: Any, at: Any,
+    SIZE: tl.constexpr, C: tl.constexpr, R: tl.constexpr,
+) -> None:  # fmt: skip
+    """Running maximum of ramps whose steps err, ``R`` ramps of one conversion."""
+    row = tl.program_id(0).to(tl.int64)
+    chip = row // rows
+    ramp, k = tl.program_id(1) * R + tl.arange(0, R), tl.arange(0, C)
+    inside = (ramp < ramps)[:, None] & (k < cells)[None, :]
+    xi = tl.load(drawn + row * draws + at + ramp[:, None] * cells + k[None, :], mask=inside, other=0.0)
+    step = xi * tl.load(sigma + (chip * ramps + ramp[:, None]) * cells + k[None, :], mask=inside, other=0.0)
+    j = k - (cells - thresholds)
+    of_step = inside & (j >= 0)[None, :]
+    level = tl.load(levels + (chip * ramps + ramp[:, None]) * SIZE + j[None, :], mask=of_step, other=float("-inf"))
+    highest = tl.associative_scan(level + tl.cumsum(step, 1), 1, _larger)
+    here = out + (row * ramps + ramp[:, None]) * SIZE
+    tl.store(here + j[None, :], highest, mask=of_step)
+    rest = tl.arange(0, SIZE)
+    beyond = (ramp < ramps)[:, None] & (rest >= thresholds)[None, :]
+    tl.store(here + rest[None, :], tl.full([R, SIZE], float("nan"), tl.float32), mask=beyond)
+
+
+@triton.jit
+def _larger(a: Any, b: Any) -> Any:
+    return tl.maximum(a, b)
+
+
+def rise(levels: torch.Tensor, sigma: torch.Tensor, drawn: torch.Tensor, at: int, thresholds: int) -> torch.Tensor:
+    """As ``Converters.tables``: thresholds of every conversion ``(chips, n, steps, ramps, 2^log)``."""
+    (chips, ramps, cells), size, (_, n, steps, draws) = sigma.shape, levels.shape[-1], drawn.shape
+    out = torch.empty((chips, n, steps, ramps, size), device=drawn.device)
+    together = min(8, triton.next_power_of_2(ramps))
+    grid = (chips * n * steps, triton.cdiv(ramps, together))
+    _rise[grid](
+        out, levels, sigma, drawn, n * steps, ramps, cells, thresholds, draws, at,
+        SIZE=size, C=triton.next_power_of_2(cells), R=together, num_warps=2 if together * cells <= 128 else 4,
+    )  # fmt: skip
+    return out
+
+
+def _shared(plan: Plan, before: Tensors) -> tuple[list[Any], list[Any], dict[str, Any]]:
+    """Arguments that both kernels of a step take: tensors, numbers, and what is compiled in."""
+    layer, chips = plan.layer, plan.chips
+    fused, main, state = layer.fused.layer, layer.main, layer.state
+    ways, back = main.converters, state.converters
+    nothing = main.shift  # stands for what is not read
+    gain = before.get("gain", nothing)
+    of_state = torch.stack([state.gain, state.offset, state.variance, state.floor, state.shift]) if state.gain.numel() else nothing
+    plan.counted = torch.zeros((5, chips, plan.n), dtype=torch.int32, device=layer.device)
+    tensors = [
+        before["z"], before["spread"] if before["spread"].numel() else nothing,
+        main.by_column if main.by_column.numel() else nothing, main.shift, main.floor, before["drawn"], gain,
+        before.get("state gain", nothing), before["table"] if ways.log else nothing, ways.ramp, ways.values, ways.steps,
+        ways.words, of_state, before["state table"] if back.log else nothing, back.ramp,
+        back.values if back.values.numel() else nothing, back.steps if back.steps.numel() else ways.steps,
+        state.table if state.table.numel() else nothing, plan.counted,
+    ]  # fmt: skip
+    numbers = [
+        plan.n, plan.steps, chips, fused.hidden, main.weights.shape[-1], main.draws, int(fused.first[-1, 0]),
+        ways.decisions, max(1, ways.levels.shape[1] if ways.log else 1), ways.values.shape[1], ways.lsb, ways.half, back.decisions,
+        max(1, back.levels.shape[1] if back.log else 1), float(fused.top), state.per_clock, float(fused.per_value), float(fused.state_lsb),
+        float(fused.state_half),
+    ]  # fmt: skip
+    compiled = {
+        "NOISY": ways.decisions >= 0,
+        "SPREAD": _spread(main),
+        "SUPPLY": "gain" in before,
+        "LOG": ways.log,
+        "EACH": before["table"].shape[2] > 1 or (ways.walks >= 0),
+        "STATE_NOISY": back.decisions >= 0,
+        "STATE_LOG": back.log,
+        "STATE_EACH": back.walks >= 0,
+        "RAMP": state.gain.numel() > 0,
+        "SETTLED": main.settled.numel() > 0,
+        "COUNTS": bool(plan.counts),
+    }
+    return tensors, numbers, compiled
+
+
+def _spread(product: Product) -> int:
+    """How variances are known: not at all, by a number a sample, by one a sample and column."""
+    return 2 if product.variances.numel() else int(product.by_row.numel() > 0)
+
+
+def _counts(plan: Plan) -> None:
+    for name, one in zip(("gates", "words", "pulses", "clocks", "state"), plan.counted, strict=True):
+        plan.did[name].copy_(one)
+
+
+def all_steps(plan: Plan, before: Tensors) -> None:
+    """All steps of a small layer in one kernel."""
+    layer, given = plan.layer, plan.inputs
+    fused, main = layer.fused.layer, layer.main
+    hidden, other = fused.hidden, int(fused.first[-1, 0])
+    size = max(16, triton.next_power_of_2(hidden))
+    high, low, unscale = _halves(main, fused.inputs, hidden, other, size)
+    fed = slice(fused.inputs, fused.inputs + hidden)
+    by_row = main.by_row[:, fed].contiguous() if main.by_row.numel() else main.shift
+    settled = main.settled if main.settled.numel() else main.shift
+    tensors, numbers, compiled = _shared(plan, before)
+    grid = (plan.chips, triton.cdiv(plan.n, SAMPLES))
+    _all_steps[grid](
+        given["h"], plan.c, plan.out, high, low, by_row, settled, unscale, *tensors, *numbers, **compiled,
+        S=SAMPLES, H=size, num_warps=WARPS, num_stages=1,
+    )  # fmt: skip
+    _counts(plan)
+
+
+WARPS = 8
+
+
+def _halves(main: Product, inputs: int, hidden: int, other: int, size: int) -> tuple[torch.Tensor, ...]:
+    """Fed-back weights ``(chips, 4, size, size)`` as two of half precision, and what takes their scale back."""
+    weights = main.weights[:, inputs : inputs + hidden]
+    gates = torch.stack([weights[..., at : at + hidden] for at in (0, other, hidden, 2 * hidden)], dim=1)
+    gates = torch.nn.functional.pad(gates, (0, size - hidden, 0, size - hidden))
+    scale = torch.exp2(torch.floor(torch.log2(LARGEST / gates.abs().amax(dim=(1, 2, 3)).clamp_min(1e-30))))
+    gates = gates * scale[:, None, None, None]
+    high = gates.half()
+    return high.contiguous(), (gates - high.float()).half().contiguous(), 1.0 / scale
+
+
+def step_by_step(plan: Plan, before: Tensors) -> None:
+    """The steps of a layer of any size: its products by the library, the rest of a step one kernel a matrix."""
+    layer, chips, n, steps = plan.layer, plan.chips, plan.n, plan.steps
+    fused, main, behind = layer.fused.layer, layer.main, layer.projection
+    hidden, fed, top = fused.hidden, layer.fed_back, float(fused.top)
+    weights = main.weights[:, fused.inputs : fused.inputs + fed]
+    x, units = main.arrived(plan.inputs["h"], top), main.shift.new_empty((chips, n, hidden))
+    z = main.shift.new_empty((chips, n, main.weights.shape[-1]))
+    tensors, numbers, compiled = _shared(plan, before)
+    samples, across = 2, min(128, triton.next_power_of_2(hidden))
+    of_rows = main.by_row[:, fused.inputs : fused.inputs + fed].contiguous() if main.by_row.numel() else main.shift
+    spread_h = torch.empty_like(z) if compiled["SPREAD"] == 2 else z
+    blocks = triton.cdiv(fed, across)
+    parts = main.shift.new_zeros((chips, n, blocks))
+    if compiled["SPREAD"] == 1:
+        parts[..., 0] = (x.square() * of_rows[:, None]).sum(-1)
+    taken, unit_parts = x.clone(), parts
+    after = behind
+    if after is not None:
+        unit_blocks = triton.cdiv(hidden, across)
+        unit_parts = main.shift.new_zeros((chips, n, unit_blocks))
+        z_p = main.shift.new_empty((chips, n, after.weights.shape[-1]))
+        spread_p = torch.empty_like(z_p) if _spread(after) == 2 else z_p
+        drawn_p, did = before["projected"], torch.zeros((chips, n), dtype=torch.int32, device=layer.device)
+    next_product = main if after is None else after
+    next_rows = of_rows if after is None else (after.by_row if after.by_row.numel() else main.shift)
+    next_settled = next_product.settled if next_product.settled.numel() else main.shift
+    own_settled = main.settled if main.settled.numel() else main.shift
+    compiled["SETTLED"] = next_product.settled.numel() > 0
+    for t in range(steps):
+        torch.bmm(taken, weights, out=z)
+        if compiled["SPREAD"] == 2:
+            torch.bmm(taken.square(), main.variances[:, fused.inputs : fused.inputs + fed], out=spread_h)
+        _one_step[(chips, triton.cdiv(n, samples), triton.cdiv(hidden, across))](
+            t, z, spread_h, parts, plan.c, plan.out if after is None else plan.units,
+            taken if after is None else units, unit_parts, next_rows, next_settled, *tensors, *numbers,
+            steps if after is None else plan.units.shape[2], triton.cdiv(hidden, across), blocks,
+            **compiled, PARTS=triton.next_power_of_2(blocks), NEXT=_spread(next_product) == 1, S=samples, H=across,
+            num_warps=4,
+        )  # fmt: skip
+        if after is None:
+            continue
+        torch.bmm(units, after.weights, out=z_p)
+        if _spread(after) == 2:
+            torch.bmm(units.square(), after.variances, out=spread_p)
+        ways = after.converters
+        _project[(chips, triton.cdiv(n, samples), blocks)](
+            t, z_p, spread_p, unit_parts, plan.out, taken, parts, of_rows, own_settled,
+            after.by_column if after.by_column.numel() else after.shift, after.shift, after.floor, drawn_p,
+            before.get("projected gain", after.shift), before["projected table"] if ways.log else after.shift, ways.ramp,
+            ways.values, ways.steps, did, n, steps, chips, fed, after.weights.shape[-1], after.draws, ways.decisions,
+            max(1, ways.levels.shape[1] if ways.log else 1), ways.lsb, ways.half, top, float(fused.per_value), blocks, unit_blocks,
+            NOISY=ways.decisions >= 0, SPREAD=_spread(after), SUPPLY="gain" in before, LOG=ways.log,
+            EACH=ways.walks >= 0, SETTLED=main.settled.numel() > 0, COUNTS=bool(plan.counts),
+            PARTS=triton.next_power_of_2(unit_blocks), NEXT=_spread(main) == 1, S=samples, H=across, num_warps=4,
+        )  # fmt: skip
+    _counts(plan)
+    if after is not None:
+        plan.did["projected"].copy_(did)
