@@ -331,7 +331,7 @@ def _side_by_side(
             if share == 1.0
             else (z / share, None if variance is None else variance / share**2, share)
         )
-    shares = torch.tensor([share for _, _, share in parts]).repeat_interleave(z.shape[2])[:, None]
+    shares = torch.tensor([share for _, _, share in parts], device=z.device).repeat_interleave(z.shape[2])[:, None]
     variances = [variance for _, variance, _ in parts if variance is not None]
     together = torch.cat(variances, dim=2) / shares.square() if len(variances) == len(parts) else None
     return torch.cat([z for z, _, _ in parts], dim=2) / shares, together, shares

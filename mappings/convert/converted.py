@@ -131,15 +131,17 @@ class ConvertedNetwork(torch.nn.Module):
         """Where every layer goes, with the present weights and ranges."""
         return self.graph.map()
 
-    def program(self, chips: int = 1, *, seed: int = 0) -> ProgrammedNetwork:
+    def program(self, chips: int = 1, *, seed: int = 0, device: torch.device | str = "cpu") -> ProgrammedNetwork:
         """Write the network on so many chips; the same seed gives the same ones, whatever their number.
+
+        ``device``: where the chips compute; read noise there has the same distribution, and of LSTMs the same numbers.
 
         Raises InputError where a layer does not fit its chip.
         """
         if isinstance(chips, bool) or not isinstance(chips, int) or chips < 1:
             raise InputError(f"chips: a whole number of at least 1 (got {chips!r})")
         with torch.no_grad():
-            return self.map().program(rng=ChipStreams.of(Stream.root(seed).child("hardware"), chips))
+            return self.map().program(rng=ChipStreams.of(Stream.root(seed).child("hardware"), chips), device=device)
 
     def on(self, chip: Chip | Mapping[str, Chip]) -> ConvertedNetwork:
         """The same network, its parameters shared, on another chip or others: ranges in front stay as calibrated."""

@@ -280,15 +280,15 @@ class TileProduct(TileModule):
         for number, pack in enumerate(packs, 1):
             name = self.name if len(packs) == 1 else f"{self.name} ({number} of {len(packs)})"
             layer = DenseLayer.from_torch(
-                pack.weight.detach(),
-                None if pack.bias is None else pack.bias.detach(),
+                host(pack.weight),
+                None if pack.bias is None else host(pack.bias),
                 limit=self.limit,
                 function=function,
                 measures_drift=True,
             )
             counts = None
             if layer.follows_data(chip) and self.calibration is not None:
-                counts = self.counts(self.rows(self.calibration)[..., pack.inputs].float())
+                counts = self.counts(self.rows(self.calibration)[..., pack.inputs].float()).cpu()
             found[name] = layer.map(chip, name=name, inputs=words, calibration=counts)
         return found
 
@@ -435,8 +435,13 @@ class TileLinear(TileProduct):
         (x,), (read,), (did,) = values, reads, activity
         assert x is not None
         rows = self.counts(x.flatten(1, -2).float())
-        y = read.run(rows, noise=BlockNoise(rng, [block], rows.shape[1]), activity=did)
+        y = read.run(rows, noise=BlockNoise(rng, [block], rows.shape[1], rows.device), activity=did)
         return y.reshape(chips, *x.shape[1:-1], y.shape[-1]).to(x.dtype)
+
+
+def host(values: torch.Tensor) -> torch.Tensor:
+    """Weights where cells are written: on the CPU, unless they have no values."""
+    return values.detach() if values.is_meta else values.detach().cpu()
 
 
 def _some(values: torch.Tensor) -> torch.Tensor:
