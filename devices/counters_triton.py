@@ -1,5 +1,6 @@
 """``devices.counters.normals`` as one kernel. Imported on CUDA devices alone, where Triton is installed."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 from __future__ import annotations
 
 from typing import Any
@@ -12,13 +13,13 @@ BLOCK = 256
 
 
 @triton.jit
-def _radius(word: Any) -> Any:
+def _radius(word):
     u = ((word >> 8).to(tl.int32).to(tl.float32) + 1.0) * 5.9604644775390625e-08
     return tl.sqrt(tl.maximum(-2.0 * tl.log(u), 0.0))
 
 
 @triton.jit
-def _x_and_y(word: Any, radius: Any) -> Any:
+def _x_and_y(word, radius):
     """Sine and cosine within a quarter of a turn by their series."""
     a = (word << 2).to(tl.int32, bitcast=True).to(tl.float32) * 3.6572951981664496e-10
     q = a * a
@@ -32,7 +33,7 @@ def _x_and_y(word: Any, radius: Any) -> Any:
 
 
 @triton.jit
-def _normals(out: Any, keys: Any, samples: Any, steps: Any, kind: Any, n: int, q: int, BLOCK: tl.constexpr) -> None:
+def _normals(out, keys, samples, steps, kind, n, q, BLOCK: tl.constexpr):
     row, step = tl.program_id(0).to(tl.int64), tl.program_id(1)
     count = tl.num_programs(1)
     chip, sample = row // n, row % n

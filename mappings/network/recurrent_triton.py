@@ -6,6 +6,7 @@ exact all the same: a weight is the sum of two such numbers (22 bits), and so is
 Imported on CUDA devices alone, where Triton is installed.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -22,14 +23,14 @@ LARGEST = 2.0**14  # of a weight in half precision
 
 
 @triton.jit
-def _rounded(x: Any, low: Any, high: Any) -> Any:
+def _rounded(x, low, high):
     """The nearest whole number, a tie to the even one, within the limits."""
     x = tl.minimum(tl.maximum(x, -2097152.0), 2097152.0)
     return tl.minimum(tl.maximum((x + 12582912.0) - 12582912.0, low), high)
 
 
 @triton.jit
-def _code(seen: Any, table: Any, place: Any, inside: Any, lsb: Any, half: Any, LOG: tl.constexpr) -> Any:
+def _code(seen, table, place, inside, lsb, half, LOG: tl.constexpr):
     """Thresholds at or below what is seen, from ``table + place``; for ``LOG`` of 0 the code of a quantiser."""
     if LOG == 0:
         found = tl.floor(seen / lsb + 0.5)
@@ -37,14 +38,14 @@ def _code(seen: Any, table: Any, place: Any, inside: Any, lsb: Any, half: Any, L
     else:
         code = tl.zeros(seen.shape, tl.int32)
         for k in tl.static_range(LOG):
-            step: tl.constexpr = 1 << (LOG - 1 - k)
+            step = 1 << (LOG - 1 - k)
             level = tl.load(table + place + code + (step - 1), mask=inside, other=0.0)
             code += tl.where(level <= seen, step, 0)
     return code
 
 
 @triton.jit
-def _seen(z: Any, spread: Any, gain: Any, shift: Any, floor: Any, drawn: Any, NOISY: tl.constexpr, SUPPLY: tl.constexpr) -> Any:
+def _seen(z, spread, gain, shift, floor, drawn, NOISY: tl.constexpr, SUPPLY: tl.constexpr):
     """What comparators see; ``spread``: variance by read noise."""
     if SUPPLY:
         z = z * gain
@@ -56,12 +57,12 @@ def _seen(z: Any, spread: Any, gain: Any, shift: Any, floor: Any, drawn: Any, NO
 
 @triton.jit
 def _gate(
-    z: Any, spread: Any, number: Any, first: Any, unit: Any, chip: Any, row: Any, inside: Any, here: Any, gain: Any,
-    x_z: Any, x_spread: Any, by_column: Any, shift: Any, floor: Any, drawn: Any, table: Any, ramp: Any, values: Any,
-    steps: Any, words: Any, did: Any, did_words: Any, wide: Any, draws: Any, decisions: Any, ramps: Any, codes: Any, table_row: Any,
-    lsb: Any, half: Any,
+    z, spread, number, first, unit, chip, row, inside, here, gain,
+    x_z, x_spread, by_column, shift, floor, drawn, table, ramp, values,
+    steps, words, did, did_words, wide, draws, decisions, ramps, codes, table_row,
+    lsb, half,
     NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, COUNTS: tl.constexpr,
-) -> Any:  # fmt: skip
+):  # fmt: skip
     """Values of one gate; ``z``: of the pulses fed back, ``spread``: their variance, for ``SPREAD`` of 1 a number a
     sample times ``by_column``."""
     column = first + unit
@@ -90,11 +91,11 @@ def _gate(
 
 @triton.jit
 def _state(
-    c: Any, chip: Any, unit: Any, row: Any, inside: Any, here: Any, gain: Any, drawn: Any, draws: Any, of_state: Any,
-    hidden: Any, table: Any, ramp: Any, values: Any, steps: Any, decisions: Any, ramps: Any, table_row: Any, tanh: Any,
-    top: Any, per_clock: Any, lsb: Any, half: Any, chips: Any, clocks: Any, pulsed: Any, did: Any,
+    c, chip, unit, row, inside, here, gain, drawn, draws, of_state,
+    hidden, table, ramp, values, steps, decisions, ramps, table_row, tanh,
+    top, per_clock, lsb, half, chips, clocks, pulsed, did,
     NOISY: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, RAMP: tl.constexpr, COUNTS: tl.constexpr,
-) -> Any:  # fmt: skip
+):  # fmt: skip
     """tanh of stored states; ``of_state``: gain, offset, variance, floor and shift, one behind the other."""
     if RAMP:
         size = chips * hidden
@@ -122,7 +123,7 @@ def _state(
 
 
 @triton.jit
-def _arrived(pulse: Any, settled: Any, top: Any, inside: Any, SETTLED: tl.constexpr) -> Any:
+def _arrived(pulse, settled, top, inside, SETTLED: tl.constexpr):
     """What reaches the word lines for pulses."""
     if SETTLED:
         pulse = tl.load(settled + (pulse + top + 0.5).to(tl.int32), mask=inside, other=0.0)
@@ -131,16 +132,16 @@ def _arrived(pulse: Any, settled: Any, top: Any, inside: Any, SETTLED: tl.conste
 
 @triton.jit
 def _all_steps(
-    h0: Any, c: Any, out: Any, high: Any, low: Any, by_row: Any, settled: Any, unscale: Any,
-    x_z: Any, x_spread: Any, by_column: Any, shift: Any, floor: Any, drawn: Any, gains: Any, state_gains: Any,
-    table: Any, ramp: Any, values: Any, steps: Any, words: Any,
-    of_state: Any, state_table: Any, state_ramp: Any, state_values: Any, state_steps: Any, tanh: Any, did: Any,
-    n: Any, many: Any, chips: Any, hidden: Any, wide: Any, draws: Any, other: Any, decisions: Any, ramps: Any, codes: Any, lsb: Any,
-    half: Any, state_decisions: Any, state_ramps: Any, top: Any, per_clock: Any, per_value: Any, c_lsb: Any, c_half: Any,
+    h0, c, out, high, low, by_row, settled, unscale,
+    x_z, x_spread, by_column, shift, floor, drawn, gains, state_gains,
+    table, ramp, values, steps, words,
+    of_state, state_table, state_ramp, state_values, state_steps, tanh, did,
+    n, many, chips, hidden, wide, draws, other, decisions, ramps, codes, lsb,
+    half, state_decisions, state_ramps, top, per_clock, per_value, c_lsb, c_half,
     NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
     STATE_NOISY: tl.constexpr, STATE_LOG: tl.constexpr, STATE_EACH: tl.constexpr, RAMP: tl.constexpr,
     SETTLED: tl.constexpr, COUNTS: tl.constexpr, S: tl.constexpr, H: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """All steps of 16 samples of a chip; ``high``, ``low``: fed-back weights ``(chips, 4, H, H)`` in the order of the
     gates."""
     chip = tl.program_id(0).to(tl.int64)
@@ -214,19 +215,19 @@ def _all_steps(
         tl.store(did + 4 * size + sample, did_state, mask=s < n)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["t"])
 def _one_step(
-    t: Any, z_h: Any, spread_h: Any, parts: Any, c: Any, out: Any, next_x: Any, next_part: Any, by_row: Any, settled: Any,
-    x_z: Any, x_spread: Any, by_column: Any, shift: Any, floor: Any, drawn: Any, gains: Any, state_gains: Any,
-    table: Any, ramp: Any, values: Any, steps: Any, words: Any,
-    of_state: Any, state_table: Any, state_ramp: Any, state_values: Any, state_steps: Any, tanh: Any, did: Any,
-    n: Any, many: Any, chips: Any, hidden: Any, wide: Any, draws: Any, other: Any, decisions: Any, ramps: Any, codes: Any, lsb: Any,
-    half: Any, state_decisions: Any, state_ramps: Any, top: Any, per_clock: Any, per_value: Any, c_lsb: Any, c_half: Any,
-    out_steps: Any, part_rows: Any, given_parts: Any,
+    t, z_h, spread_h, parts, c, out, next_x, next_part, by_row, settled,
+    x_z, x_spread, by_column, shift, floor, drawn, gains, state_gains,
+    table, ramp, values, steps, words,
+    of_state, state_table, state_ramp, state_values, state_steps, tanh, did,
+    n, many, chips, hidden, wide, draws, other, decisions, ramps, codes, lsb,
+    half, state_decisions, state_ramps, top, per_clock, per_value, c_lsb, c_half,
+    out_steps, part_rows, given_parts,
     NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
     STATE_NOISY: tl.constexpr, STATE_LOG: tl.constexpr, STATE_EACH: tl.constexpr, RAMP: tl.constexpr,
     SETTLED: tl.constexpr, COUNTS: tl.constexpr, PARTS: tl.constexpr, NEXT: tl.constexpr, S: tl.constexpr, H: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """One step behind the product ``z_h (chips, n, wide)``; ``parts``, ``next_part``: sums over some units each that
     add up to the variance of this product and of the next one, ``(chips n, .)``; ``next_x``: what the next one takes."""
     chip = tl.program_id(0).to(tl.int64)
@@ -300,15 +301,15 @@ def _one_step(
         tl.atomic_add(did + 4 * size + sample, did_state, mask=s < n)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["t"])
 def _project(
-    t: Any, z_h: Any, spread_h: Any, parts: Any, out: Any, next_x: Any, next_part: Any, by_row: Any, settled: Any,
-    by_column: Any, shift: Any, floor: Any, drawn: Any, gains: Any, table: Any, ramp: Any, values: Any, steps: Any, did: Any,
-    n: Any, many: Any, chips: Any, outputs: Any, wide: Any, draws: Any, decisions: Any, ramps: Any, lsb: Any, half: Any,
-    top: Any, per_value: Any, part_rows: Any, given_parts: Any,
+    t, z_h, spread_h, parts, out, next_x, next_part, by_row, settled,
+    by_column, shift, floor, drawn, gains, table, ramp, values, steps, did,
+    n, many, chips, outputs, wide, draws, decisions, ramps, lsb, half,
+    top, per_value, part_rows, given_parts,
     NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
     SETTLED: tl.constexpr, COUNTS: tl.constexpr, PARTS: tl.constexpr, NEXT: tl.constexpr, S: tl.constexpr, H: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """A projection behind its product, as ``_one_step``."""
     chip = tl.program_id(0).to(tl.int64)
     block = tl.program_id(2)
@@ -324,7 +325,9 @@ def _project(
     if SPREAD == 1:
         p = tl.arange(0, PARTS)
         held = (s < n)[:, None] & (p < given_parts)[None, :]
-        spread = tl.sum(tl.load(parts + sample[:, None] * given_parts + p[None, :], mask=held, other=0.0), axis=1)[:, None]
+        spread = tl.sum(tl.load(parts + sample[:, None] * given_parts + p[None, :], mask=held, other=0.0), axis=1)[
+            :, None
+        ]
         spread = spread * tl.load(by_column + fixed, mask=here, other=0.0)[None, :]
     if SPREAD == 2:
         spread = tl.load(spread_h + sample[:, None] * wide + unit[None, :], mask=inside, other=0.0)
@@ -353,9 +356,9 @@ def _project(
 
 @triton.jit
 def _rise(
-    out: Any, levels: Any, sigma: Any, drawn: Any, rows: Any, ramps: Any, cells: Any, thresholds: Any, draws: Any, at: Any,
+    out, levels, sigma, drawn, rows, ramps, cells, thresholds, draws, at,
     SIZE: tl.constexpr, C: tl.constexpr, R: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Running maximum of ramps whose steps err, ``R`` ramps of one conversion."""
     row = tl.program_id(0).to(tl.int64)
     chip = row // rows
@@ -375,7 +378,7 @@ def _rise(
 
 
 @triton.jit
-def _larger(a: Any, b: Any) -> Any:
+def _larger(a, b):
     return tl.maximum(a, b)
 
 
@@ -399,7 +402,11 @@ def _shared(plan: Plan, before: Tensors) -> tuple[list[Any], list[Any], dict[str
     ways, back = main.converters, state.converters
     nothing = main.shift  # stands for what is not read
     gain = before.get("gain", nothing)
-    of_state = torch.stack([state.gain, state.offset, state.variance, state.floor, state.shift]) if state.gain.numel() else nothing
+    of_state = (
+        torch.stack([state.gain, state.offset, state.variance, state.floor, state.shift])
+        if state.gain.numel()
+        else nothing
+    )
     plan.counted = torch.zeros((5, chips, plan.n), dtype=torch.int32, device=layer.device)
     tensors = [
         before["z"], before["spread"] if before["spread"].numel() else nothing,
