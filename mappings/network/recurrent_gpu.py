@@ -2,8 +2,8 @@
 
 The layer is the one that ``mappings.network.recurrent_fused`` prepares. What does not depend on the state is computed
 for many steps at once: products of the inputs, noise (of the same counters, ``devices.counters``), and the tables of
-ramps that err. What is left of a step is a product of the fed-back pulses and one kernel for everything behind it;
-layers of up to 128 units run all steps in one kernel (``recurrent_triton``). All of it is one CUDA graph, kept for the
+ramps that err. What is left of a step is a product of the fed-back pulses and one kernel for everything behind it
+(``recurrent_triton``). All of it is one CUDA graph, kept for the
 shape it was made for. Sums round in another order than on the CPU: codes are the same but for ties.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from devices import BlockNoise
@@ -24,8 +25,6 @@ from mappings.network.recurrent_kernel import DRAWN, LSTM, ORIGINS_BITS, STATE_S
 
 AT_ONCE = 1 << 27
 """Numbers of single precision that one piece of a sequence may take on the device."""
-UNITS_AT_ONCE = 128
-"""Units of a layer whose steps all run in one kernel."""
 Tensors = dict[str, torch.Tensor]
 
 
@@ -247,7 +246,6 @@ class DeviceLayer:
         state = torch.zeros(size, device=self.device) if c is None else c.float().expand(size)
         start = torch.zeros((chips, n, self.fed_back), device=self.device) if h is None else h.float()
         start = start.expand(chips, n, self.fed_back)
-        keys, samples = noise.counters
         kinds = [noise.next_run() << ORIGINS_BITS for _ in range(1 if self.projection is None else 2)]
         each = chips * n * (3 * self.main.weights.shape[-1] + self.main.draws)
         at_once = max(1, min(steps, AT_ONCE // each))
@@ -258,8 +256,7 @@ class DeviceLayer:
             if shape not in self.plans:
                 self.plans[shape] = Plan(self, shape)
             plan = self.plans[shape]
-            given = {"x": some, "h": start, "c": state, "keys": keys, "samples": samples}
-            plan.fill(given, first, kinds)
+            plan.fill({"x": some, "h": start, "c": state}, noise, first, kinds)
             plan()
             states[:, :, first : first + at_once] = plan.out
             start, state = plan.out[:, :, -1], plan.c
@@ -313,12 +310,11 @@ class Plan:
             "x": zeros(inputs, n, steps, fused.inputs),
             "h": zeros(chips, n, layer.fed_back),
             "c": zeros(chips, n, fused.hidden),
-            "keys": zeros(chips, 2, dtype=torch.long),
-            "samples": zeros(n, dtype=torch.long),
-            "where": zeros(steps, dtype=torch.long),
-            "where supply": zeros(-(-steps // DRAWN), dtype=torch.long),
-            "kinds": zeros(2, dtype=torch.long),
         }
+        sizes = {"keys": 2 * chips, "samples": n, "where": steps, "where supply": -(-steps // DRAWN), "kinds": 2}
+        self.places = zeros(sum(sizes.values()), dtype=torch.long)
+        self.inputs |= dict(zip(sizes, self.places.split(list(sizes.values())), strict=True))
+        self.inputs["keys"] = self.inputs["keys"].unflatten(0, (chips, 2))
         self.out = zeros(chips, n, steps, layer.fed_back)
         kept = layer.projection is not None and self.counts
         self.units = zeros(chips, n, steps if kept else 0, fused.hidden)
@@ -329,16 +325,13 @@ class Plan:
         }
         self.graph: Any = None
 
-    def fill(self, given: Tensors, first: int, kinds: list[int]) -> None:
-        """Take inputs, the number of the first step, and those of the runs."""
+    def fill(self, given: Tensors, noise: BlockNoise, first: int, kinds: list[int]) -> None:
+        """Take inputs and, in one copy, the places of the noise: keys, samples, steps, and the numbers of the runs."""
         for name, value in given.items():
             self.inputs[name].copy_(value)
-        device = self.layer.device
-        self.inputs["where"].copy_(torch.arange(first, first + self.steps, device=device))
-        supply = self.inputs["where supply"]
-        supply.copy_(torch.arange(first // DRAWN, first // DRAWN + len(supply), device=device))
-        for place, kind in enumerate(kinds):
-            self.inputs["kinds"][place] = kind
+        where, supply = np.arange(first, first + self.steps), first // DRAWN + np.arange(-(-self.steps // DRAWN))
+        places = [noise.keys.ravel(), noise.numbers, where, supply, np.array([*kinds, 0][:2])]
+        self.places.copy_(torch.from_numpy(np.concatenate([one.astype(np.int64) for one in places])))
 
     def __call__(self) -> None:
         """Run: on a GPU from the second time on as a graph."""
@@ -387,8 +380,7 @@ class Plan:
         if layer.device.type == "cuda" and has_triton():
             from mappings.network import recurrent_triton
 
-            small = layer.projection is None and fused.hidden <= UNITS_AT_ONCE and not main.variances.numel()
-            (recurrent_triton.all_steps if small else recurrent_triton.step_by_step)(self, before)
+            recurrent_triton.step_by_step(self, before)
         else:
             self._steps(before)
 

@@ -1,8 +1,6 @@
 """What a step of an LSTM does behind its products, as kernels: noise, conversion, gates, state, the pulses fed back.
 
-Tensors are those of ``recurrent_gpu``. A table of ``2^b - 1`` thresholds takes ``b`` comparisons. In ``all_steps`` a
-program runs every step for 16 samples of one chip, their states in registers. Its products are of half precision and
-exact all the same: a weight is the sum of two such numbers (22 bits), and so is what arrives of a pulse.
+Tensors are those of ``recurrent_gpu``. A table of ``2^b - 1`` thresholds takes ``b`` comparisons.
 Imported on CUDA devices alone, where Triton is installed.
 """
 
@@ -17,9 +15,6 @@ import triton.language as tl
 
 if TYPE_CHECKING:
     from mappings.network.recurrent_gpu import Plan, Product, Tensors
-
-SAMPLES = 16  # the fewest that tensor cores multiply
-LARGEST = 2.0**14  # of a weight in half precision
 
 
 @triton.jit
@@ -128,91 +123,6 @@ def _arrived(pulse, settled, top, inside, SETTLED: tl.constexpr):
     if SETTLED:
         pulse = tl.load(settled + (pulse + top + 0.5).to(tl.int32), mask=inside, other=0.0)
     return pulse
-
-
-@triton.jit
-def _all_steps(
-    h0, c, out, high, low, by_row, settled, unscale,
-    x_z, x_spread, by_column, shift, floor, drawn, gains, state_gains,
-    table, ramp, values, steps, words,
-    of_state, state_table, state_ramp, state_values, state_steps, tanh, did,
-    n, many, chips, hidden, wide, draws, other, decisions, ramps, codes, lsb,
-    half, state_decisions, state_ramps, top, per_clock, per_value, c_lsb, c_half,
-    NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
-    STATE_NOISY: tl.constexpr, STATE_LOG: tl.constexpr, STATE_EACH: tl.constexpr, RAMP: tl.constexpr,
-    SETTLED: tl.constexpr, COUNTS: tl.constexpr, S: tl.constexpr, H: tl.constexpr,
-):  # fmt: skip
-    """All steps of 16 samples of a chip; ``high``, ``low``: fed-back weights ``(chips, 4, H, H)`` in the order of the
-    gates."""
-    chip = tl.program_id(0).to(tl.int64)
-    s, unit, k = tl.program_id(1) * S + tl.arange(0, S), tl.arange(0, H), tl.arange(0, H)
-    here = unit < hidden
-    inside = (s < n)[:, None] & here[None, :]
-    sample = chip * n + s
-    state = tl.load(c + sample[:, None] * hidden + unit[None, :], mask=inside, other=0.0)
-    pulse = tl.load(h0 + sample[:, None] * hidden + unit[None, :], mask=inside, other=0.0)
-    scale = tl.load(unscale + chip)
-    square = k[:, None] * H + unit[None, :]
-    rows = tl.load(by_row + chip * hidden + unit, mask=here, other=0.0) if SPREAD == 1 else 0.0
-    none = tl.zeros([S], tl.int32)
-    did_gates, did_words, pulsed, clocks, did_state = none, none, none, none, none
-    for t in range(many):
-        row = sample * many + t
-        x = _arrived(pulse, settled, top, inside, SETTLED)
-        spread = tl.zeros([S, 1], tl.float32)
-        if SPREAD == 1:
-            of_x = tl.load(x_spread + row, mask=s < n, other=0.0)
-            spread = (tl.sum(x * x * rows[None, :], axis=1) + of_x)[:, None]
-        gain = tl.full([S, 1], 1.0, tl.float32)
-        state_gain = gain
-        if SUPPLY:
-            gain = tl.load(gains + row, mask=s < n, other=1.0)[:, None]
-            state_gain = tl.load(state_gains + row, mask=s < n, other=1.0)[:, None]
-        table_row = row if EACH else chip + none
-        state_row = row if STATE_EACH else chip + none
-        x_high = x.to(tl.float16)
-        x_low = (x - x_high.to(tl.float32)).to(tl.float16)
-        i = x
-        o = x
-        for gate in tl.static_range(4):
-            # Input gate, what is let in, forget gate, output gate.
-            weights = (chip * 4 + gate) * H * H + square
-            w_high = tl.load(high + weights)
-            w_low = tl.load(low + weights)
-            z = tl.dot(x_high, w_high)
-            z = tl.dot(x_high, w_low, z)
-            if SETTLED:
-                z = tl.dot(x_low, w_high, z)
-            first = other if gate == 1 else (0 if gate == 0 else (gate - 1) * hidden)
-            number = 1 if gate == 1 else 0
-            value, did_gates, did_words = _gate(
-                z * scale, spread, number, first, unit, chip, row, inside, here, gain, x_z, x_spread, by_column, shift,
-                floor, drawn, table, ramp, values, steps, words, did_gates, did_words, wide, draws, decisions, ramps, codes, table_row, lsb, half,
-                NOISY, SPREAD, SUPPLY, LOG, COUNTS,
-            )  # fmt: skip
-            if gate == 0:
-                i = value
-            elif gate == 1:
-                i = i * value
-            elif gate == 2:
-                state = _rounded((value * state + i) / c_lsb, -c_half, c_half - 1.0) * c_lsb
-            else:
-                o = value
-        found, clocks, pulsed, did_state = _state(
-            state, chip, unit, row, inside, here, state_gain, drawn, draws, of_state, hidden, state_table, state_ramp,
-            state_values, state_steps, state_decisions, state_ramps, state_row, tanh, top, per_clock, c_lsb, c_half,
-            chips, clocks, pulsed, did_state, STATE_NOISY, SUPPLY, STATE_LOG, RAMP, COUNTS,
-        )  # fmt: skip
-        pulse = _rounded(o * found * per_value, -top, top)
-        tl.store(out + row[:, None] * hidden + unit[None, :], pulse, mask=inside)
-    tl.store(c + sample[:, None] * hidden + unit[None, :], state, mask=inside)
-    if COUNTS:
-        size = chips * n
-        tl.store(did + sample, did_gates, mask=s < n)
-        tl.store(did + size + sample, did_words, mask=s < n)
-        tl.store(did + 2 * size + sample, pulsed, mask=s < n)
-        tl.store(did + 3 * size + sample, clocks, mask=s < n)
-        tl.store(did + 4 * size + sample, did_state, mask=s < n)
 
 
 @triton.jit(do_not_specialize=["t"])
@@ -446,39 +356,6 @@ def _spread(product: Product) -> int:
 def _counts(plan: Plan) -> None:
     for name, one in zip(("gates", "words", "pulses", "clocks", "state"), plan.counted, strict=True):
         plan.did[name].copy_(one)
-
-
-def all_steps(plan: Plan, before: Tensors) -> None:
-    """All steps of a small layer in one kernel."""
-    layer, given = plan.layer, plan.inputs
-    fused, main = layer.fused.layer, layer.main
-    hidden, other = fused.hidden, int(fused.first[-1, 0])
-    size = max(16, triton.next_power_of_2(hidden))
-    high, low, unscale = _halves(main, fused.inputs, hidden, other, size)
-    fed = slice(fused.inputs, fused.inputs + hidden)
-    by_row = main.by_row[:, fed].contiguous() if main.by_row.numel() else main.shift
-    settled = main.settled if main.settled.numel() else main.shift
-    tensors, numbers, compiled = _shared(plan, before)
-    grid = (plan.chips, triton.cdiv(plan.n, SAMPLES))
-    _all_steps[grid](
-        given["h"], plan.c, plan.out, high, low, by_row, settled, unscale, *tensors, *numbers, **compiled,
-        S=SAMPLES, H=size, num_warps=WARPS, num_stages=1,
-    )  # fmt: skip
-    _counts(plan)
-
-
-WARPS = 8
-
-
-def _halves(main: Product, inputs: int, hidden: int, other: int, size: int) -> tuple[torch.Tensor, ...]:
-    """Fed-back weights ``(chips, 4, size, size)`` as two of half precision, and what takes their scale back."""
-    weights = main.weights[:, inputs : inputs + hidden]
-    gates = torch.stack([weights[..., at : at + hidden] for at in (0, other, hidden, 2 * hidden)], dim=1)
-    gates = torch.nn.functional.pad(gates, (0, size - hidden, 0, size - hidden))
-    scale = torch.exp2(torch.floor(torch.log2(LARGEST / gates.abs().amax(dim=(1, 2, 3)).clamp_min(1e-30))))
-    gates = gates * scale[:, None, None, None]
-    high = gates.half()
-    return high.contiguous(), (gates - high.float()).half().contiguous(), 1.0 / scale
 
 
 def step_by_step(plan: Plan, before: Tensors) -> None:
