@@ -1,6 +1,8 @@
 """What a step of an LSTM does behind its products, as kernels: noise, conversion, gates, state, the pulses fed back.
 
-Tensors are those of ``recurrent_gpu``. A table of ``2^b - 1`` thresholds takes ``b`` comparisons.
+Tensors are those of ``recurrent_gpu``. A table of ``2^b - 1`` thresholds takes ``b`` comparisons. The kernel of a small
+layer forms the product too, in half precision and exact all the same: a weight is the sum of two such numbers (22 bits),
+and so is what arrives of a pulse. Variances take one, within a thousandth.
 Imported on CUDA devices alone, where Triton is installed.
 """
 
@@ -12,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 import triton
 import triton.language as tl
+
+UNITS = 128  # of a layer whose products are formed in the kernel of its steps
+SAMPLES = 16  # the fewest that tensor cores multiply
+LARGEST = 2.0**14  # of a weight in half precision
 
 if TYPE_CHECKING:
     from mappings.network.recurrent_gpu import Plan, Product, Tensors
@@ -127,7 +133,7 @@ def _arrived(pulse, settled, top, inside, SETTLED: tl.constexpr):
 
 @triton.jit(do_not_specialize=["t"])
 def _one_step(
-    t, z_h, spread_h, parts, c, out, next_x, next_part, by_row, settled,
+    t, x_h, high, low, spreads, scales, z_h, spread_h, parts, c, out, next_x, next_part, by_row, settled,
     x_z, x_spread, by_column, shift, floor, drawn, gains, state_gains,
     table, ramp, values, steps, words,
     of_state, state_table, state_ramp, state_values, state_steps, tanh, did,
@@ -136,10 +142,12 @@ def _one_step(
     out_steps, part_rows, given_parts,
     NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
     STATE_NOISY: tl.constexpr, STATE_LOG: tl.constexpr, STATE_EACH: tl.constexpr, RAMP: tl.constexpr,
-    SETTLED: tl.constexpr, COUNTS: tl.constexpr, PARTS: tl.constexpr, NEXT: tl.constexpr, S: tl.constexpr, H: tl.constexpr,
+    SETTLED: tl.constexpr, COUNTS: tl.constexpr, PARTS: tl.constexpr, NEXT: tl.constexpr, S: tl.constexpr, H: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
-    """One step behind the product ``z_h (chips, n, wide)``; ``parts``, ``next_part``: sums over some units each that
-    add up to the variance of this product and of the next one, ``(chips n, .)``; ``next_x``: what the next one takes."""
+    """One step behind the product ``z_h (chips, n, wide)`` and its variance ``spread_h``; for ``K`` above 0 with both,
+    of ``x_h (chips, n, hidden)`` and the weights of ``_Halves``. ``parts``, ``next_part``: sums over some units each
+    that add up to the variance of this product and of the next one, ``(chips n, .)``; ``next_x``: what the next one
+    takes."""
     chip = tl.program_id(0).to(tl.int64)
     block = tl.program_id(2)
     s, unit = tl.program_id(1) * S + tl.arange(0, S), block * H + tl.arange(0, H)
@@ -166,14 +174,32 @@ def _one_step(
     did_gates, did_words, pulsed, clocks, did_state = none, none, none, none, none
     i = state
     o = state
+    if K > 0:
+        k = tl.arange(0, K)
+        fed = (s < n)[:, None] & (k < hidden)[None, :]
+        x = tl.load(x_h + sample[:, None] * hidden + k[None, :], mask=fed, other=0.0)
+        x_high = x.to(tl.float16)
+        x_low = (x - x_high.to(tl.float32)).to(tl.float16)
+        scale = tl.load(scales + 2 * chip)
+        spread_scale = tl.load(scales + 2 * chip + 1)
+        square = (x * x / (top * top)).to(tl.float16)
     for gate in tl.static_range(4):
         first = other if gate == 1 else (0 if gate == 0 else (gate - 1) * hidden)
         number = 1 if gate == 1 else 0
         from_h = sample[:, None] * wide + (first + unit)[None, :]
-        z = tl.load(z_h + from_h, mask=inside, other=0.0)
         mine = spread
-        if SPREAD == 2:
-            mine = tl.load(spread_h + from_h, mask=inside, other=0.0)
+        if K > 0:
+            weights = ((chip * 4 + gate) * K + k[:, None]) * K + unit[None, :]
+            w_high = tl.load(high + weights)
+            z = tl.dot(x_high, w_high)
+            z = tl.dot(x_high, tl.load(low + weights), z)
+            z = tl.dot(x_low, w_high, z) * scale
+            if SPREAD == 2:
+                mine = tl.dot(square, tl.load(spreads + weights)) * (top * top * spread_scale)
+        else:
+            z = tl.load(z_h + from_h, mask=inside, other=0.0)
+            if SPREAD == 2:
+                mine = tl.load(spread_h + from_h, mask=inside, other=0.0)
         value, did_gates, did_words = _gate(
             z, mine, number, first, unit, chip, row, inside, here, gain, x_z, x_spread, by_column, shift,
             floor, drawn, table, ramp, values, steps, words, did_gates, did_words, wide, draws, decisions, ramps, codes, table_row, lsb, half,
@@ -358,23 +384,47 @@ def _counts(plan: Plan) -> None:
         plan.did[name].copy_(one)
 
 
+def _halves(main: Product, fed: slice, hidden: int, other: int, size: int) -> tuple[torch.Tensor, ...]:
+    """Fed-back weights as the sum of two of half precision, ``(chips, 4, size, size)``, in the order in which gates are
+    taken, their variances as one, and what takes the scales of both back, ``(chips, 2)``."""
+
+    def gates(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        found = torch.stack([values[:, fed, at : at + hidden] for at in (0, other, hidden, 2 * hidden)], dim=1)
+        found = torch.nn.functional.pad(found, (0, size - hidden, 0, size - hidden))
+        scale = torch.exp2(torch.floor(torch.log2(LARGEST / found.abs().amax(dim=(1, 2, 3)).clamp_min(1e-30))))
+        return found * scale[:, None, None, None], 1.0 / scale
+
+    weights, scale = gates(main.weights)
+    high = weights.half()
+    low = (weights - high.float()).half()
+    spreads, of_spreads = gates(main.variances) if main.variances.numel() else (high, scale)
+    return high, low, spreads.half(), torch.stack([scale, of_spreads], dim=1).contiguous()
+
+
 def step_by_step(plan: Plan, before: Tensors) -> None:
-    """The steps of a layer of any size: its products by the library, the rest of a step one kernel a matrix."""
+    """The steps of a layer of any size, one kernel a matrix behind its product; up to ``UNITS`` units with it."""
     layer, chips, n, steps = plan.layer, plan.chips, plan.n, plan.steps
     fused, main, behind = layer.fused.layer, layer.main, layer.projection
     hidden, fed, top = fused.hidden, layer.fed_back, float(fused.top)
-    weights = main.weights[:, fused.inputs : fused.inputs + fed]
+    rows = slice(fused.inputs, fused.inputs + fed)
+    weights = main.weights[:, rows]
     x, units = main.arrived(plan.inputs["h"], top), main.shift.new_empty((chips, n, hidden))
-    z = main.shift.new_empty((chips, n, main.weights.shape[-1]))
     tensors, numbers, compiled = _shared(plan, before)
-    samples, across = 2, min(128, triton.next_power_of_2(hidden))
-    of_rows = main.by_row[:, fused.inputs : fused.inputs + fed].contiguous() if main.by_row.numel() else main.shift
-    spread_h = torch.empty_like(z) if compiled["SPREAD"] == 2 else z
+    of_rows = main.by_row[:, rows].contiguous() if main.by_row.numel() else main.shift
+    inside = behind is None and hidden <= UNITS
+    held = max(SAMPLES, triton.next_power_of_2(hidden)) if inside else 0
+    samples, across = (SAMPLES, min(32, held)) if inside else (2, min(128, triton.next_power_of_2(hidden)))
+    z = spread_h = main.shift
+    halves = _halves(main, rows, hidden, int(fused.first[-1, 0]), held) if inside else (main.shift,) * 4
+    if not inside:
+        z = main.shift.new_empty((chips, n, main.weights.shape[-1]))
+        spread_h = torch.empty_like(z) if compiled["SPREAD"] == 2 else z
     blocks = triton.cdiv(fed, across)
-    parts = main.shift.new_zeros((chips, n, blocks))
+    # Two, since some programs of a step write while others read.
+    parts = [main.shift.new_zeros((chips, n, blocks)) for _ in range(2)]
     if compiled["SPREAD"] == 1:
-        parts[..., 0] = (x.square() * of_rows[:, None]).sum(-1)
-    taken, unit_parts = x.clone(), parts
+        parts[0][..., 0] = (x.square() * of_rows[:, None]).sum(-1)
+    taken = [x.clone(), torch.empty_like(x)]
     after = behind
     if after is not None:
         unit_blocks = triton.cdiv(hidden, across)
@@ -388,15 +438,17 @@ def step_by_step(plan: Plan, before: Tensors) -> None:
     own_settled = main.settled if main.settled.numel() else main.shift
     compiled["SETTLED"] = next_product.settled.numel() > 0
     for t in range(steps):
-        torch.bmm(taken, weights, out=z)
-        if compiled["SPREAD"] == 2:
-            torch.bmm(taken.square(), main.variances[:, fused.inputs : fused.inputs + fed], out=spread_h)
+        now, then = (0, 0) if after is not None else (t % 2, (t + 1) % 2)
+        if not inside:
+            torch.bmm(taken[now], weights, out=z)
+            if compiled["SPREAD"] == 2:
+                torch.bmm(taken[now].square(), main.variances[:, rows], out=spread_h)
         _one_step[(chips, triton.cdiv(n, samples), triton.cdiv(hidden, across))](
-            t, z, spread_h, parts, plan.c, plan.out if after is None else plan.units,
-            taken if after is None else units, unit_parts, next_rows, next_settled, *tensors, *numbers,
-            steps if after is None else plan.units.shape[2], triton.cdiv(hidden, across), blocks,
-            **compiled, PARTS=triton.next_power_of_2(blocks), NEXT=_spread(next_product) == 1, S=samples, H=across,
-            num_warps=4,
+            t, taken[now], *halves, z, spread_h, parts[now], plan.c, plan.out if after is None else plan.units,
+            taken[then] if after is None else units, parts[then] if after is None else unit_parts, next_rows,
+            next_settled, *tensors, *numbers, steps if after is None else plan.units.shape[2],
+            triton.cdiv(hidden, across), blocks, **compiled, PARTS=triton.next_power_of_2(blocks),
+            NEXT=_spread(next_product) == 1, S=samples, H=across, K=held, num_warps=4,
         )  # fmt: skip
         if after is None:
             continue
@@ -405,7 +457,7 @@ def step_by_step(plan: Plan, before: Tensors) -> None:
             torch.bmm(units.square(), after.variances, out=spread_p)
         ways = after.converters
         _project[(chips, triton.cdiv(n, samples), blocks)](
-            t, z_p, spread_p, unit_parts, plan.out, taken, parts, of_rows, own_settled,
+            t, z_p, spread_p, unit_parts, plan.out, taken[0], parts[0], of_rows, own_settled,
             after.by_column if after.by_column.numel() else after.shift, after.shift, after.floor, drawn_p,
             before.get("projected gain", after.shift), before["projected table"] if ways.log else after.shift, ways.ramp,
             ways.values, ways.steps, did, n, steps, chips, fed, after.weights.shape[-1], after.draws, ways.decisions,
