@@ -1,10 +1,10 @@
-"""LSTMs on chips beside ``torch.nn.LSTM`` (cuDNN) on a GPU, and a training step; writes ``benchmarks/results_gpu.json``.
+"""LSTMs on chips beside ``torch.nn.LSTM`` (cuDNN) on a GPU, and a training step; writes ``results_gpu.json``.
 
     python -m benchmarks.gpu_recurrent            (a CUDA device is needed; without one the file stays as it is)
 
 Times are medians of 20 by CUDA events, after a warm-up, what the host does between included. Both sides hold single
-precision with TF32 off; products of small layers are of half precision in two parts, as exact. The larger layer has one
-projected half: 2016 units, of which 504 values are fed back.
+precision with TF32 off; products of small layers are of half precision in two parts, as exact. The larger layer has
+2016 units, projected to the 504 values that are fed back.
 """
 
 from __future__ import annotations

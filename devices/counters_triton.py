@@ -1,9 +1,6 @@
 """``devices.counters.normals`` as one kernel. Imported on CUDA devices alone, where Triton is installed."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 import triton

@@ -208,7 +208,7 @@ def _forward_on_gpu(
     ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, start: tuple[torch.Tensor | None, ...], rules: Rules
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """As ``LSTMSequence.forward``, step by step in kernels."""
-    from mappings.network.aware_triton import forwards
+    from mappings.network.gpu.training import forwards
 
     zero = driven.new_zeros((driven.shape[0], driven.shape[2] // 4))
     h0, c0 = (zero if one is None else one.detach().contiguous() for one in start)
@@ -220,7 +220,7 @@ def _forward_on_gpu(
 
 def _backward_on_gpu(ctx: Any, of_states: torch.Tensor, of_last: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     """As ``LSTMSequence.backward``, step by step in kernels."""
-    from mappings.network.aware_triton import backwards
+    from mappings.network.gpu.training import backwards
 
     w_hh, rules, h0, c0, kept = ctx.kept
     dz, *first = backwards(of_states.transpose(0, 1).contiguous(), of_last, w_hh, c0, rules, kept)

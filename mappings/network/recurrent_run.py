@@ -15,9 +15,9 @@ from mappings.chip import Chip
 from mappings.columns import codes_of
 from mappings.matrix import PreActivation
 from mappings.network.actions import RecurrentShape
+from mappings.network.gpu.loop import DeviceLayer
 from mappings.network.layer import MatrixLayerRead, StateRead
 from mappings.network.recurrent_fused import CELLS, FusedLayer
-from mappings.network.recurrent_gpu import DeviceLayer
 from periphery import TANH, LookUpConverter
 
 

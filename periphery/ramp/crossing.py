@@ -207,11 +207,14 @@ def crossed(
     chips, n, ramps, columns = seen.shape
     if walk_sigma is None or walk is None:
         columnwise = seen.transpose(1, 2).reshape(chips, ramps, n * columns)
-        codes = torch.searchsorted(levels.expand(chips, ramps, -1).contiguous(), columnwise, right=True, out_int32=True)
-        return codes.unflatten(2, (n, columns)).transpose(1, 2)
+        table = levels.expand(chips, ramps, -1).contiguous()
+        found: torch.Tensor = torch.searchsorted(table, columnwise, right=True, out_int32=True)
+        codes: torch.Tensor = found.unflatten(2, (n, columns)).transpose(1, 2)
+        return codes
     total = (walk_sigma[:, None] * walk).cumsum(-1)[..., walk.shape[-1] - levels.shape[-1] :]
-    table = (levels[:, None] + total).cummax(-1).values
-    return torch.searchsorted(table, seen.contiguous(), right=True, out_int32=True)
+    rising: torch.Tensor = torch.cummax(levels[:, None] + total, dim=-1).values
+    codes = torch.searchsorted(rising, seen.contiguous(), right=True, out_int32=True)
+    return codes
 
 
 def _array(values: torch.Tensor) -> Any:

@@ -52,7 +52,7 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
 
     def run(self) -> Result:
         """Samples and network, then variant by variant."""
-        how, options = self.settings, self.options
+        how = self.settings
         with self.stage("data"):
             self.start()
         tables = NetworkTables(how, self.samples, self.given)
@@ -199,7 +199,10 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
         converted, rows = self.for_chips(net, variant)
         if how.hardware_training is None or how.hardware_training.trained_for == "each" or variant.default:
             tables.learnt([{"stage": f"for {variant.name}", "epoch": row["step"], "loss": row["loss"]} for row in rows])
-        chips, activity = converted.program(how.evaluation.chips, seed=how.seed, device=self.options.device), dict[str, Activity]()
+        chips, activity = (
+            converted.program(how.evaluation.chips, seed=how.seed, device=self.options.device),
+            dict[str, Activity](),
+        )
         batch = how.evaluation.batch
         found = evaluate(
             converted,

@@ -91,7 +91,9 @@ def test_gradients_of_an_lstm_are_those_of_the_cpu(bits: int | None) -> None:
 
 def test_errors_of_training_lie_where_the_network_does() -> None:
     net = convert(nn.Linear(20, 8), NOISY, example=torch.rand(4, 20)).cuda()
-    cells = next(iter(Disturbance.of(net.chips, (0.0,), rng=net.program().rng.streams[0], device="cuda").layers.values()))
+    cells = next(
+        iter(Disturbance.of(net.chips, (0.0,), rng=net.program().rng.streams[0], device="cuda").layers.values())
+    )
     held = cells.held(torch.randn(8, 20, device="cuda"), 0, rng=net.program().rng.streams[0])
     assert held.is_cuda
     assert bool(held.isfinite().all())

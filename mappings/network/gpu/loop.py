@@ -3,7 +3,7 @@
 The layer is the one that ``mappings.network.recurrent_fused`` prepares. What does not depend on the state is computed
 for many steps at once: products of the inputs, noise (of the same counters, ``devices.counters``), and the tables of
 ramps that err. What is left of a step is a product of the fed-back pulses and one kernel for everything behind it
-(``recurrent_triton``). All of it is one CUDA graph, kept for the
+(``kernels``). All of it is one CUDA graph, kept for the
 shape it was made for. Sums round in another order than on the CPU: codes are the same but for ties.
 """
 
@@ -20,172 +20,12 @@ from devices import BlockNoise
 from devices.counters import has_triton, normals
 from mappings.activity import Activity
 from mappings.columns import ColumnsRead
+from mappings.network.gpu.records import Converters, Product, StateWay, Steps, Tensors
 from mappings.network.recurrent_fused import FusedLayer, Matrix
-from mappings.network.recurrent_kernel import DRAWN, LSTM, ORIGINS_BITS, STATE_SUPPLY, STEP, SUPPLY, Bank
+from mappings.network.recurrent_kernel import DRAWN, LSTM, ORIGINS_BITS, STATE_SUPPLY, STEP, SUPPLY
 
 AT_ONCE = 1 << 27
 """Numbers of single precision that one piece of a sequence may take on the device."""
-Tensors = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Converters:
-    """The converters of a group of columns, ramps or quantisers, on the device.
-
-    ``levels``: ``(chips, ramps, 2^log)``, filled up with not-a-number, or of size 0 where quantisers of ``lsb`` and
-    ``half`` codes convert; ``walk_sigma``: ``(chips, ramps, cells)``, or of size 0; ``ramp``, ``group``: of each
-    column, int32; ``values``, ``steps``, ``words``: ``(groups, codes)``; ``decisions``, ``walks``: places of their
-    noise among the numbers of a step, -1 where they have none.
-    """
-
-    levels: torch.Tensor
-    thresholds: int
-    walk_sigma: torch.Tensor
-    ramp: torch.Tensor
-    group: torch.Tensor
-    values: torch.Tensor
-    steps: torch.Tensor
-    words: torch.Tensor
-    lsb: float
-    half: float
-    decisions: int
-    walks: int
-
-    @classmethod
-    def of(cls, bank: Bank, wide: int, device: torch.device) -> Converters:
-        """Those of ``wide`` columns, filling ones included."""
-        ramp, group = (torch.zeros(wide, dtype=torch.int32) for _ in range(2))
-        for number, (first, last, of) in enumerate(bank.columns.tolist()):
-            ramp[first:last], group[first:last] = number, of
-        levels = torch.from_numpy(bank.levels)
-        if levels.numel():
-            size = 1 << max(1, bank.thresholds.bit_length())
-            levels = torch.nn.functional.pad(
-                levels[..., : bank.thresholds], (0, size - bank.thresholds), value=float("nan")
-            )
-        parts = (levels, torch.from_numpy(bank.walk_sigma), ramp, group, torch.from_numpy(bank.values))
-        counted = (torch.from_numpy(one).int() for one in (bank.steps, bank.words))
-        levels, sigma, ramp, group, values, steps, words = (one.to(device).contiguous() for one in (*parts, *counted))
-        return cls(
-            levels, bank.thresholds, sigma, ramp, group, values, steps, words,
-            float(bank.lsb), float(bank.half), bank.decisions, bank.walks,
-        )  # fmt: skip
-
-    @property
-    def log(self) -> int:
-        """Comparisons that find a code among the thresholds; 0 for quantisers."""
-        return (self.levels.shape[-1]).bit_length() - 1 if self.levels.numel() else 0
-
-    def tables(self, drawn: torch.Tensor) -> torch.Tensor:
-        """Thresholds of every conversion, ``(chips, n | 1, steps | 1, ramps, 2^log)``; ``drawn (chips, n, steps, ..)``:
-        noise."""
-        levels = self.levels[:, None, None]
-        if self.walks < 0 or not self.levels.numel():
-            return levels
-        chips, ramps, cells = self.walk_sigma.shape
-        if drawn.is_cuda and has_triton():
-            from mappings.network.recurrent_triton import rise
-
-            return rise(self.levels, self.walk_sigma, drawn, self.walks, self.thresholds)
-        xi = drawn[..., self.walks : self.walks + ramps * cells].unflatten(-1, (ramps, cells))
-        walk = (xi.double() * self.walk_sigma[:, None, None]).cumsum(-1)[..., cells - self.thresholds :].float()
-        rising = (levels[..., : self.thresholds] + walk).cummax(-1).values
-        return torch.nn.functional.pad(rising, (0, levels.shape[-1] - self.thresholds), value=float("nan"))
-
-    def codes(self, seen: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-        """Codes of ``seen (chips, n, columns)``, int64; ``table (chips, n | 1, ramps, 2^log)``."""
-        if not self.log:
-            return (torch.floor(seen / self.lsb + 0.5).clamp(-self.half, self.half - 1.0) + self.half).long()
-        chips, n, ramps, size = table.shape
-        first = torch.arange(chips * n, device=seen.device).reshape(chips, n, 1) * ramps + self.ramp
-        flat, code = table.reshape(-1), torch.zeros(seen.shape, dtype=torch.long, device=seen.device)
-        for k in reversed(range(self.log)):
-            code += (flat[first * size + code + ((1 << k) - 1)] <= seen).long() << k
-        return code
-
-    def looked(self, table: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """What a ``(groups, codes)`` table holds for the codes of all columns."""
-        return table[self.group.long(), codes]
-
-
-@dataclass(frozen=True)
-class Product:
-    """One matrix with its converters on the device; ``fed``: its rows that come from a step before.
-
-    ``weights``: ``(chips, rows, wide)``; ``variances``: the same, or of size 0; ``by_row (chips, rows)`` and
-    ``by_column (chips, wide)``: where cells differ by row and by column alone, else of size 0; ``shift``, ``floor``:
-    ``(chips, wide)``; ``draws``: noise numbers of a step; ``columns``: those that hold something.
-    """
-
-    weights: torch.Tensor
-    variances: torch.Tensor
-    by_row: torch.Tensor
-    by_column: torch.Tensor
-    shift: torch.Tensor
-    floor: torch.Tensor
-    settled: torch.Tensor
-    converters: Converters
-    draws: int
-    columns: int
-
-    @classmethod
-    def of(cls, matrix: Matrix, draws: int, device: torch.device) -> Product:
-        """The matrix that the loop of the CPU was prepared from."""
-        by_row, variance = matrix.by_row, matrix.variance
-        nothing = torch.empty(0)
-        one_product = by_row.numel() > 0
-        tensors = (
-            matrix.weights,
-            nothing if one_product or not variance.numel() else variance,
-            by_row if one_product else nothing,
-            variance if one_product else nothing,
-            matrix.shift,
-            matrix.floor,
-            nothing if matrix.settled is None else matrix.settled,
-        )
-        moved = (one.float().to(device).contiguous() for one in tensors)
-        return cls(*moved, Converters.of(matrix.bank, matrix.weights.shape[-1], device), draws, matrix.columns)
-
-    def arrived(self, pulses: torch.Tensor, top: float) -> torch.Tensor:
-        """What reaches the word lines for pulses."""
-        return self.settled[(pulses + top).long()] if self.settled.numel() else pulses
-
-    def spread(self, x: torch.Tensor, rows: slice) -> torch.Tensor:
-        """Variances by read noise of what ``x (chips, n, rows)`` on these rows gives: ``(chips, n, 1 | wide)`` or of
-        size 0; one number a vector times ``by_column``."""
-        if self.variances.numel():
-            return torch.bmm(x.square(), self.variances[:, rows])
-        if self.by_row.numel():
-            return torch.bmm(x.square(), self.by_row[:, rows, None])
-        return x.new_empty(0)
-
-    def seen(
-        self, z: torch.Tensor, spread: torch.Tensor, gain: torch.Tensor | None, drawn: torch.Tensor
-    ) -> torch.Tensor:
-        """What comparators see of ``z (chips, n, wide)``."""
-        z = (z if gain is None else z * gain[..., None]) + self.shift[:, None]
-        if self.converters.decisions < 0:
-            return z
-        floor = self.floor[:, None]
-        if spread.numel():
-            floor = floor + (spread * self.by_column[:, None] if self.by_row.numel() else spread)
-        at = self.converters.decisions
-        return z + floor.sqrt() * drawn[..., at : at + z.shape[-1]]
-
-
-@dataclass(frozen=True)
-class StateWay:
-    """An LSTM's cell state on its way to its tanh, as ``recurrent_kernel.Back``, on the device; ``table`` or the
-    rest."""
-
-    converters: Converters
-    gain: torch.Tensor
-    offset: torch.Tensor
-    variance: torch.Tensor
-    floor: torch.Tensor
-    shift: torch.Tensor
-    table: torch.Tensor
-    per_clock: float
 
 
 @dataclass(frozen=True)
@@ -200,9 +40,7 @@ class DeviceLayer:
     plans: dict[tuple[int, ...], Plan]
 
     @classmethod
-    def of(
-        cls, fused: FusedLayer | None, projection: ColumnsRead | None, device: torch.device
-    ) -> DeviceLayer | None:
+    def of(cls, fused: FusedLayer | None, projection: ColumnsRead | None, device: torch.device) -> DeviceLayer | None:
         """The layer on the device, or None where the loop there does not know a part of it; ``projection``: of its
         output, without a bias."""
         if fused is None or fused.layer.cell != LSTM:
@@ -378,9 +216,10 @@ class Plan:
                 before["projected gain"] = self._supply(SUPPLY, 1)
         self.c.copy_(given["c"])
         if layer.device.type == "cuda" and has_triton():
-            from mappings.network import recurrent_triton
+            from mappings.network.gpu.kernels import step_by_step
 
-            recurrent_triton.step_by_step(self, before)
+            parts = (layer.main, layer.state, layer.projection, given["h"], self.c, self.out, self.units)
+            step_by_step(Steps(fused, *parts, bool(self.counts), self.did), before)
         else:
             self._steps(before)
 
@@ -402,7 +241,7 @@ class Plan:
     def _steps(self, before: Tensors) -> None:
         """The steps in torch."""
         layer, pulses = self.layer, self.inputs["h"]
-        fused, main, state = layer.fused.layer, layer.main, layer.state
+        fused, main = layer.fused.layer, layer.main
         hidden, top, fed = fused.hidden, float(fused.top), slice(fused.inputs, fused.inputs + layer.fed_back)
         other = int(fused.first[-1, 0])
         lsb, half = float(fused.state_lsb), float(fused.state_half)
@@ -436,7 +275,9 @@ class Plan:
                     self.units[:, :, t] = pulses
                 x = projection.arrived(pulses, top)
                 z = torch.bmm(x, projection.weights)
-                seen = projection.seen(z, projection.spread(x, slice(None)), now("projected gain", t), now("projected", t))
+                seen = projection.seen(
+                    z, projection.spread(x, slice(None)), now("projected gain", t), now("projected", t)
+                )
                 table = now("projected table", t) if projection.converters.log else seen
                 codes = projection.converters.codes(seen, table)[..., : projection.columns]
                 values = projection.converters.values[0][codes]
@@ -464,4 +305,3 @@ class Plan:
             self.did["clocks"] += pulses.abs().sum(-1).long()
             self.did["state"] += converters.steps[0][codes].sum(-1)
         return converters.values[0][codes]
-

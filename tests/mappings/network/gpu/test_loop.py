@@ -13,8 +13,8 @@ from devices.counters import normals
 from mappings.activity import Activity
 from mappings.chip import Chip, Weights
 from mappings.counter_noise import normals as normals_of_loop
+from mappings.network.gpu.loop import DeviceLayer
 from mappings.network.recurrent import RecurrentLayer
-from mappings.network.recurrent_gpu import DeviceLayer
 from mappings.network.recurrent_run import RecurrentRead
 from periphery import RampColumn
 from tests.mappings.network.test_recurrent_fused import CASES, NOISES, counts, read_of
@@ -134,7 +134,7 @@ def test_pieces_of_a_sequence_are_the_whole(device: str, monkeypatch: pytest.Mon
     read = read_of("lstm", NOISY).on(device)
     x = counts(NOISY).repeat(1, 20, 1).to(device)
     whole = read.run(x, noise=noise(device))
-    monkeypatch.setattr("mappings.network.recurrent_gpu.AT_ONCE", 1)
+    monkeypatch.setattr("mappings.network.gpu.loop.AT_ONCE", 1)
     assert torch.equal(whole, read_of("lstm", NOISY).on(device).run(x, noise=noise(device)))
 
 

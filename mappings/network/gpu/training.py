@@ -4,7 +4,6 @@ Products are the library's; what is left of a step is one kernel. Tensors have t
 alone, where Triton is installed.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 from __future__ import annotations
 
 from typing import Any

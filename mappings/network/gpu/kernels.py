@@ -1,26 +1,24 @@
 """What a step of an LSTM does behind its products, as kernels: noise, conversion, gates, state, the pulses fed back.
 
-Tensors are those of ``recurrent_gpu``. A table of ``2^b - 1`` thresholds takes ``b`` comparisons. The kernel of a small
-layer forms the product too, in half precision and exact all the same: a weight is the sum of two such numbers (22 bits),
-and so is what arrives of a pulse. Variances take one, within a thousandth.
+Tensors are those of ``records``. A table of ``2^b - 1`` thresholds takes ``b`` comparisons. The kernel of a small
+layer forms the product too, in half precision and exact all the same: a weight is the sum of two such numbers (22
+bits), and so is what arrives of a pulse. Variances take one, within a thousandth.
 Imported on CUDA devices alone, where Triton is installed.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 
+from mappings.network.gpu.records import Product, Steps, Tensors
+
 UNITS = 128  # of a layer whose products are formed in the kernel of its steps
 SAMPLES = 16  # the fewest that tensor cores multiply
 LARGEST = 2.0**14  # of a weight in half precision
-
-if TYPE_CHECKING:
-    from mappings.network.recurrent_gpu import Plan, Product, Tensors
 
 
 @triton.jit
@@ -142,7 +140,8 @@ def _one_step(
     out_steps, part_rows, given_parts,
     NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
     STATE_NOISY: tl.constexpr, STATE_LOG: tl.constexpr, STATE_EACH: tl.constexpr, RAMP: tl.constexpr,
-    SETTLED: tl.constexpr, COUNTS: tl.constexpr, PARTS: tl.constexpr, NEXT: tl.constexpr, S: tl.constexpr, H: tl.constexpr, K: tl.constexpr,
+    SETTLED: tl.constexpr, COUNTS: tl.constexpr, PARTS: tl.constexpr, NEXT: tl.constexpr, S: tl.constexpr,
+    H: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
     """One step behind the product ``z_h (chips, n, wide)`` and its variance ``spread_h``; for ``K`` above 0 with both,
     of ``x_h (chips, n, hidden)`` and the weights of ``_Halves``. ``parts``, ``next_part``: sums over some units each
@@ -202,7 +201,8 @@ def _one_step(
                 mine = tl.load(spread_h + from_h, mask=inside, other=0.0)
         value, did_gates, did_words = _gate(
             z, mine, number, first, unit, chip, row, inside, here, gain, x_z, x_spread, by_column, shift,
-            floor, drawn, table, ramp, values, steps, words, did_gates, did_words, wide, draws, decisions, ramps, codes, table_row, lsb, half,
+            floor, drawn, table, ramp, values, steps, words, did_gates, did_words, wide, draws, decisions, ramps,
+            codes, table_row, lsb, half,
             NOISY, SPREAD, SUPPLY, LOG, COUNTS,
         )  # fmt: skip
         if gate == 0:
@@ -244,7 +244,8 @@ def _project(
     n, many, chips, outputs, wide, draws, decisions, ramps, lsb, half,
     top, per_value, part_rows, given_parts,
     NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
-    SETTLED: tl.constexpr, COUNTS: tl.constexpr, PARTS: tl.constexpr, NEXT: tl.constexpr, S: tl.constexpr, H: tl.constexpr,
+    SETTLED: tl.constexpr, COUNTS: tl.constexpr, PARTS: tl.constexpr, NEXT: tl.constexpr, S: tl.constexpr,
+    H: tl.constexpr,
 ):  # fmt: skip
     """A projection behind its product, as ``_one_step``."""
     chip = tl.program_id(0).to(tl.int64)
@@ -290,51 +291,9 @@ def _project(
         tl.store(next_part + sample * part_rows + block, tl.sum(x * x * rows, axis=1), mask=s < n)
 
 
-@triton.jit
-def _rise(
-    out, levels, sigma, drawn, rows, ramps, cells, thresholds, draws, at,
-    SIZE: tl.constexpr, C: tl.constexpr, R: tl.constexpr,
-):  # fmt: skip
-    """Running maximum of ramps whose steps err, ``R`` ramps of one conversion."""
-    row = tl.program_id(0).to(tl.int64)
-    chip = row // rows
-    ramp, k = tl.program_id(1) * R + tl.arange(0, R), tl.arange(0, C)
-    inside = (ramp < ramps)[:, None] & (k < cells)[None, :]
-    xi = tl.load(drawn + row * draws + at + ramp[:, None] * cells + k[None, :], mask=inside, other=0.0)
-    step = xi * tl.load(sigma + (chip * ramps + ramp[:, None]) * cells + k[None, :], mask=inside, other=0.0)
-    j = k - (cells - thresholds)
-    of_step = inside & (j >= 0)[None, :]
-    level = tl.load(levels + (chip * ramps + ramp[:, None]) * SIZE + j[None, :], mask=of_step, other=float("-inf"))
-    highest = tl.associative_scan(level + tl.cumsum(step, 1), 1, _larger)
-    here = out + (row * ramps + ramp[:, None]) * SIZE
-    tl.store(here + j[None, :], highest, mask=of_step)
-    rest = tl.arange(0, SIZE)
-    beyond = (ramp < ramps)[:, None] & (rest >= thresholds)[None, :]
-    tl.store(here + rest[None, :], tl.full([R, SIZE], float("nan"), tl.float32), mask=beyond)
-
-
-@triton.jit
-def _larger(a, b):
-    return tl.maximum(a, b)
-
-
-def rise(levels: torch.Tensor, sigma: torch.Tensor, drawn: torch.Tensor, at: int, thresholds: int) -> torch.Tensor:
-    """As ``Converters.tables``: thresholds of every conversion ``(chips, n, steps, ramps, 2^log)``."""
-    (chips, ramps, cells), size, (_, n, steps, draws) = sigma.shape, levels.shape[-1], drawn.shape
-    out = torch.empty((chips, n, steps, ramps, size), device=drawn.device)
-    together = min(8, triton.next_power_of_2(ramps))
-    grid = (chips * n * steps, triton.cdiv(ramps, together))
-    _rise[grid](
-        out, levels, sigma, drawn, n * steps, ramps, cells, thresholds, draws, at,
-        SIZE=size, C=triton.next_power_of_2(cells), R=together, num_warps=2 if together * cells <= 128 else 4,
-    )  # fmt: skip
-    return out
-
-
-def _shared(plan: Plan, before: Tensors) -> tuple[list[Any], list[Any], dict[str, Any]]:
+def _shared(run: Steps, before: Tensors) -> tuple[list[Any], list[Any], dict[str, Any]]:
     """Arguments that both kernels of a step take: tensors, numbers, and what is compiled in."""
-    layer, chips = plan.layer, plan.chips
-    fused, main, state = layer.fused.layer, layer.main, layer.state
+    fused, main, state, (chips, n, steps, _) = run.layer, run.main, run.state, run.out.shape
     ways, back = main.converters, state.converters
     nothing = main.shift  # stands for what is not read
     gain = before.get("gain", nothing)
@@ -343,19 +302,21 @@ def _shared(plan: Plan, before: Tensors) -> tuple[list[Any], list[Any], dict[str
         if state.gain.numel()
         else nothing
     )
-    plan.counted = torch.zeros((5, chips, plan.n), dtype=torch.int32, device=layer.device)
+    counted = torch.zeros((5, chips, n), dtype=torch.int32, device=run.c.device)
     tensors = [
         before["z"], before["spread"] if before["spread"].numel() else nothing,
         main.by_column if main.by_column.numel() else nothing, main.shift, main.floor, before["drawn"], gain,
         before.get("state gain", nothing), before["table"] if ways.log else nothing, ways.ramp, ways.values, ways.steps,
         ways.words, of_state, before["state table"] if back.log else nothing, back.ramp,
         back.values if back.values.numel() else nothing, back.steps if back.steps.numel() else ways.steps,
-        state.table if state.table.numel() else nothing, plan.counted,
+        state.table if state.table.numel() else nothing, counted,
     ]  # fmt: skip
     numbers = [
-        plan.n, plan.steps, chips, fused.hidden, main.weights.shape[-1], main.draws, int(fused.first[-1, 0]),
-        ways.decisions, max(1, ways.levels.shape[1] if ways.log else 1), ways.values.shape[1], ways.lsb, ways.half, back.decisions,
-        max(1, back.levels.shape[1] if back.log else 1), float(fused.top), state.per_clock, float(fused.per_value), float(fused.state_lsb),
+        n, steps, chips, fused.hidden, main.weights.shape[-1], main.draws, int(fused.first[-1, 0]),
+        ways.decisions, max(1, ways.levels.shape[1] if ways.log else 1), ways.values.shape[1], ways.lsb, ways.half,
+        back.decisions,
+        max(1, back.levels.shape[1] if back.log else 1), float(fused.top), state.per_clock, float(fused.per_value),
+        float(fused.state_lsb),
         float(fused.state_half),
     ]  # fmt: skip
     compiled = {
@@ -369,7 +330,7 @@ def _shared(plan: Plan, before: Tensors) -> tuple[list[Any], list[Any], dict[str
         "STATE_EACH": back.walks >= 0,
         "RAMP": state.gain.numel() > 0,
         "SETTLED": main.settled.numel() > 0,
-        "COUNTS": bool(plan.counts),
+        "COUNTS": run.counts,
     }
     return tensors, numbers, compiled
 
@@ -379,9 +340,9 @@ def _spread(product: Product) -> int:
     return 2 if product.variances.numel() else int(product.by_row.numel() > 0)
 
 
-def _counts(plan: Plan) -> None:
-    for name, one in zip(("gates", "words", "pulses", "clocks", "state"), plan.counted, strict=True):
-        plan.did[name].copy_(one)
+def _counts(run: Steps, counted: torch.Tensor) -> None:
+    for name, one in zip(("gates", "words", "pulses", "clocks", "state"), counted, strict=True):
+        run.did[name].copy_(one)
 
 
 def _halves(main: Product, fed: slice, hidden: int, other: int, size: int) -> tuple[torch.Tensor, ...]:
@@ -401,17 +362,16 @@ def _halves(main: Product, fed: slice, hidden: int, other: int, size: int) -> tu
     return high, low, spreads.half(), torch.stack([scale, of_spreads], dim=1).contiguous()
 
 
-def step_by_step(plan: Plan, before: Tensors) -> None:
+def step_by_step(run: Steps, before: Tensors) -> None:
     """The steps of a layer of any size, one kernel a matrix behind its product; up to ``UNITS`` units with it."""
-    layer, chips, n, steps = plan.layer, plan.chips, plan.n, plan.steps
-    fused, main, behind = layer.fused.layer, layer.main, layer.projection
-    hidden, fed, top = fused.hidden, layer.fed_back, float(fused.top)
+    fused, main, after, (chips, n, steps, fed) = run.layer, run.main, run.projection, run.out.shape
+    hidden, top = fused.hidden, float(fused.top)
     rows = slice(fused.inputs, fused.inputs + fed)
     weights = main.weights[:, rows]
-    x, units = main.arrived(plan.inputs["h"], top), main.shift.new_empty((chips, n, hidden))
-    tensors, numbers, compiled = _shared(plan, before)
+    x, units = main.arrived(run.h0, top), main.shift.new_empty((chips, n, hidden))
+    tensors, numbers, compiled = _shared(run, before)
     of_rows = main.by_row[:, rows].contiguous() if main.by_row.numel() else main.shift
-    inside = behind is None and hidden <= UNITS
+    inside = after is None and hidden <= UNITS
     held = max(SAMPLES, triton.next_power_of_2(hidden)) if inside else 0
     samples, across = (SAMPLES, min(32, held)) if inside else (2, min(128, triton.next_power_of_2(hidden)))
     z = spread_h = main.shift
@@ -425,13 +385,12 @@ def step_by_step(plan: Plan, before: Tensors) -> None:
     if compiled["SPREAD"] == 1:
         parts[0][..., 0] = (x.square() * of_rows[:, None]).sum(-1)
     taken = [x.clone(), torch.empty_like(x)]
-    after = behind
     if after is not None:
         unit_blocks = triton.cdiv(hidden, across)
         unit_parts = main.shift.new_zeros((chips, n, unit_blocks))
         z_p = main.shift.new_empty((chips, n, after.weights.shape[-1]))
         spread_p = torch.empty_like(z_p) if _spread(after) == 2 else z_p
-        drawn_p, did = before["projected"], torch.zeros((chips, n), dtype=torch.int32, device=layer.device)
+        drawn_p, did = before["projected"], torch.zeros((chips, n), dtype=torch.int32, device=run.c.device)
     next_product = main if after is None else after
     next_rows = of_rows if after is None else (after.by_row if after.by_row.numel() else main.shift)
     next_settled = next_product.settled if next_product.settled.numel() else main.shift
@@ -444,9 +403,9 @@ def step_by_step(plan: Plan, before: Tensors) -> None:
             if compiled["SPREAD"] == 2:
                 torch.bmm(taken[now].square(), main.variances[:, rows], out=spread_h)
         _one_step[(chips, triton.cdiv(n, samples), triton.cdiv(hidden, across))](
-            t, taken[now], *halves, z, spread_h, parts[now], plan.c, plan.out if after is None else plan.units,
+            t, taken[now], *halves, z, spread_h, parts[now], run.c, run.out if after is None else run.units,
             taken[then] if after is None else units, parts[then] if after is None else unit_parts, next_rows,
-            next_settled, *tensors, *numbers, steps if after is None else plan.units.shape[2],
+            next_settled, *tensors, *numbers, steps if after is None else run.units.shape[2],
             triton.cdiv(hidden, across), blocks, **compiled, PARTS=triton.next_power_of_2(blocks),
             NEXT=_spread(next_product) == 1, S=samples, H=across, K=held, num_warps=4,
         )  # fmt: skip
@@ -457,15 +416,17 @@ def step_by_step(plan: Plan, before: Tensors) -> None:
             torch.bmm(units.square(), after.variances, out=spread_p)
         ways = after.converters
         _project[(chips, triton.cdiv(n, samples), blocks)](
-            t, z_p, spread_p, unit_parts, plan.out, taken[0], parts[0], of_rows, own_settled,
+            t, z_p, spread_p, unit_parts, run.out, taken[0], parts[0], of_rows, own_settled,
             after.by_column if after.by_column.numel() else after.shift, after.shift, after.floor, drawn_p,
-            before.get("projected gain", after.shift), before["projected table"] if ways.log else after.shift, ways.ramp,
+            before.get("projected gain", after.shift), before["projected table"] if ways.log else after.shift,
+            ways.ramp,
             ways.values, ways.steps, did, n, steps, chips, fed, after.weights.shape[-1], after.draws, ways.decisions,
-            max(1, ways.levels.shape[1] if ways.log else 1), ways.lsb, ways.half, top, float(fused.per_value), blocks, unit_blocks,
+            max(1, ways.levels.shape[1] if ways.log else 1), ways.lsb, ways.half, top, float(fused.per_value), blocks,
+            unit_blocks,
             NOISY=ways.decisions >= 0, SPREAD=_spread(after), SUPPLY="gain" in before, LOG=ways.log,
-            EACH=ways.walks >= 0, SETTLED=main.settled.numel() > 0, COUNTS=bool(plan.counts),
+            EACH=ways.walks >= 0, SETTLED=main.settled.numel() > 0, COUNTS=run.counts,
             PARTS=triton.next_power_of_2(unit_blocks), NEXT=_spread(main) == 1, S=samples, H=across, num_warps=4,
         )  # fmt: skip
-    _counts(plan)
+    _counts(run, tensors[-1])
     if after is not None:
-        plan.did["projected"].copy_(did)
+        run.did["projected"].copy_(did)
