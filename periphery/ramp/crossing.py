@@ -206,7 +206,7 @@ def crossed(
     """Codes of what comparators see in torch, for other devices; arguments as of ``first_crossing``."""
     chips, n, ramps, columns = seen.shape
     if walk_sigma is None or walk is None:
-        columnwise = seen.transpose(1, 2).reshape(chips, ramps, n * columns)
+        columnwise = seen.transpose(1, 2).reshape(chips, ramps, n * columns).contiguous()
         table = levels.expand(chips, ramps, -1).contiguous()
         found: torch.Tensor = torch.searchsorted(table, columnwise, right=True, out_int32=True)
         codes: torch.Tensor = found.unflatten(2, (n, columns)).transpose(1, 2)
