@@ -285,6 +285,7 @@ class TileProduct(TileModule):
                 limit=self.limit,
                 function=function,
                 measures_drift=True,
+                bias_pulse="shortest",
             )
             counts = None
             if layer.follows_data(chip) and self.calibration is not None:
@@ -311,13 +312,15 @@ class TileProduct(TileModule):
         chip = replace(self.chip, driver=replace(self.chip.driver, x_max=limit))
         for pack in self.packs:
             rows, lines = [pack.weight], 0
-            if pack.bias is not None and (lines := WeightMatrix((pack.weight,), pack.bias).bias_rows(chip)):
-                rows.append((pack.bias / limit / lines)[:, None].expand(-1, lines))
+            matrix, bias_x = WeightMatrix((pack.weight,), pack.bias, bias_pulse="shortest"), limit
+            if pack.bias is not None and (lines := matrix.bias_rows(chip)):
+                bias_x = matrix.bias_counts(chip, lines) * chip.driver.lsb(chip.bits)
+                rows.append((pack.bias / bias_x / lines)[:, None].expand(-1, lines))
             array = self.disturb(torch.cat(rows, dim=1))
             inputs = pack.weight.shape[1]
             first = 0 if pack.inputs.start is None else pack.inputs.start
             held.append(torch.nn.functional.pad(array[:, :inputs], (first, self.inputs - first - inputs)))
-            shifts.append(array[:, inputs:].sum(1) * limit)
+            shifts.append(array[:, inputs:].sum(1) * bias_x)
         whole = torch.cat(held).unflatten(1, (-1, *weight.shape[2:]))
         return whole, None if bias is None else torch.cat(shifts)
 

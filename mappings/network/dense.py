@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
@@ -48,9 +48,10 @@ class DenseLayer(MatrixLayer):
         limit: float,
         function: Function | None = None,
         measures_drift: bool = False,
+        bias_pulse: Literal["full", "shortest"] = "full",
     ) -> DenseLayer:
         """From torch's ``weight (outputs, inputs)`` and ``bias (outputs,)``, on the meta device if need be."""
-        return cls(WeightMatrix((weight,), bias), limit, function, measures_drift)
+        return cls(WeightMatrix((weight,), bias, bias_pulse=bias_pulse), limit, function, measures_drift)
 
     @property
     def inputs(self) -> int:
@@ -116,7 +117,7 @@ class MappedDense(MappedMatrixLayer):
     def read(self, columns: ColumnsRead, factors: DriftFactors, chips: int, state: StateRead | None) -> DenseRead:
         """So many chips of the layer at one time."""
         return DenseRead(
-            columns, tuple(factors.ramp), chips, self.layer.inputs, self.matrix.bias_rows, self.input_words.full_scale
+            columns, tuple(factors.ramp), chips, self.layer.inputs, self.matrix.bias_rows, self.matrix.bias_counts
         )
 
 
