@@ -94,21 +94,22 @@ def equalise(graph: Graph) -> list[tuple[str, str]]:
 
 
 def pairs_of(graph: Graph) -> list[Pair]:
-    """Layers between which channels can be scaled, in order: each called once, with nothing but a homogeneous function
+    """Layers between which channels can be scaled, in order: each called once, of weights of its own, with nothing but a homogeneous function
     and pools between."""
     module, shapes = graph.traced.graph, _shapes(graph)
-    called = Counter(str(node.target) for node in module.graph.nodes if node.op == "call_module")
+    calls = [tile for node in module.graph.nodes if (tile := _product(module, node)) is not None]
+    used = Counter(tile.weight.data_ptr() for tile in calls)  # layers of other functions may have the same weights
     found = []
     for node in module.graph.nodes:
         tile = _product(module, node)
-        if tile is None or called[str(node.target)] > 1 or not homogeneous(tile):
+        if tile is None or used[tile.weight.data_ptr()] > 1 or not homogeneous(tile):
             continue
         axis, repeats, behind = (1 if isinstance(tile, TileConv) else len(shapes[node]) - 1), 1, node
         while len(behind.users) == 1:
             user = next(iter(behind.users))
             if (second := _product(module, user)) is not None:
                 wanted = 1 if isinstance(second, TileConv) else len(shapes[behind]) - 1
-                if axis == wanted and called[str(user.target)] == 1 and user.args[0] is behind:
+                if axis == wanted and used[second.weight.data_ptr()] == 1 and user.args[0] is behind:
                     found.append(Pair(tile, second, repeats))
                 break
             if (kept := _kept(user, shapes[behind], shapes.get(user), axis)) is None:

@@ -59,8 +59,9 @@ class Observed:
         self.largest = max(self.largest, float(x.abs().max()))
         self.least = min(self.least, float(x.min()))
         self.ends = min(self.ends[0], float(z.min())), max(self.ends[1], float(z.max()))
-        if sum(map(len, self.inputs)) < CALIBRATION:
-            self.inputs.append(x[:CALIBRATION].detach().clone())
+        self.inputs.append(_spread(x.detach(), CALIBRATION).clone())
+        if sum(map(len, self.inputs)) > 4 * CALIBRATION:
+            self.inputs = [_spread(torch.cat(self.inputs), 2 * CALIBRATION)]
 
     def range_of_inputs(self, percentile: float) -> float:
         """Size below which so many of the inputs lie."""
@@ -134,8 +135,8 @@ class TileModule(torch.nn.Module):
         low, high = seen.range_of_z(percentile)
         self.low.fill_(low)
         self.high.fill_(high if high > low else low + 1.0)
-        if chip.follows_data:
-            self.calibration = torch.cat(seen.inputs)[:CALIBRATION]
+        if chip.follows_data or chip.compensation.mode == "affine":
+            self.calibration = _spread(torch.cat(seen.inputs), CALIBRATION)
 
     def words(self, chip: Chip) -> WordFormat:
         """The format of the inputs."""
@@ -288,7 +289,7 @@ class TileProduct(TileModule):
                 bias_pulse="shortest",
             )
             counts = None
-            if layer.follows_data(chip) and self.calibration is not None:
+            if (layer.follows_data(chip) or chip.compensation.mode == "affine") and self.calibration is not None:
                 counts = self.counts(self.rows(self.calibration)[..., pack.inputs].float()).cpu()
             found[name] = layer.map(chip, name=name, inputs=words, calibration=counts)
         return found
@@ -322,7 +323,9 @@ class TileProduct(TileModule):
             held.append(torch.nn.functional.pad(array[:, :inputs], (first, self.inputs - first - inputs)))
             shifts.append(array[:, inputs:].sum(1) * bias_x)
         whole = torch.cat(held).unflatten(1, (-1, *weight.shape[2:]))
-        return whole, None if bias is None else torch.cat(shifts)
+        if bias is None or chip.compensation.mode == "affine":  # whose offsets take out what bias cells do
+            return whole, bias
+        return whole, torch.cat(shifts)
 
     def coded(self, z: torch.Tensor, chip: Chip) -> torch.Tensor:
         """Outputs for sums ``z``, as the codes of the converters give them."""
@@ -445,6 +448,13 @@ class TileLinear(TileProduct):
 def host(values: torch.Tensor) -> torch.Tensor:
     """Weights where cells are written: on the CPU, unless they have no values."""
     return values.detach() if values.is_meta else values.detach().cpu()
+
+
+def _spread(x: torch.Tensor, most: int) -> torch.Tensor:
+    """At most so many samples, from the first to the last: data often come in the order of their classes."""
+    if len(x) <= most:
+        return x
+    return x[torch.linspace(0, len(x) - 1, most).round().long().to(x.device)]
 
 
 def _some(values: torch.Tensor) -> torch.Tensor:
