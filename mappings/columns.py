@@ -294,8 +294,9 @@ def codes_of(
     Several parts are the row tiles, weight slices or input bits of a column, whose words are added digitally: each is
     converted linearly, with noise and offset, over its share of the range, and the look-up takes the sum. Row tiles and
     slices have converters of their own, side by side; bits of an input take turns on the same ones. ``trim``,
-    ``(chips, ramps, width)``, divides every column's pre-activation, from which ``shift``, the same shape, was taken: on
-    its integrator where a ramp converts it, as a digital word otherwise. ``activity`` counts the steps that linear converters with comparators took.
+    ``(chips, ramps, width)``, divides every column's pre-activation, from which ``shift``, the same shape, was taken:
+    on its integrator where a ramp converts it, as a digital word otherwise. ``activity`` counts the steps that linear
+    converters with comparators took.
     """
     gathered = [
         (group.gather(part.z), None if part.variance is None else group.gather(part.variance), part.range)

@@ -115,7 +115,9 @@ def _affine(
         for k, (z, before, end) in enumerate(zip(found, wanted, ends, strict=True)):
             slope, offset = _line(z, before, end)
             step = 0.5 * how.resolution * (end[1] - end[0])
-            shifts[k] = (torch.round((shifts[k] + trims[k] * offset) / step) * step).clamp(-step / how.resolution, step / how.resolution)
+            shifts[k] = (torch.round((shifts[k] + trims[k] * offset) / step) * step).clamp(
+                -step / how.resolution, step / how.resolution
+            )
             trims[k] = _stepped(trims[k] * slope, how.resolution)
     return DriftFactors((), trims, shifts)
 

@@ -21,7 +21,7 @@ from torch import fx
 
 from mappings.convert.chips import Graph
 from mappings.convert.convolution import TileConv
-from mappings.convert.tiles import TileLinear, TileProduct
+from mappings.convert.tiles import TileLinear, TileModule, TileProduct
 
 aten = torch.ops.aten
 POOLS = {
@@ -94,8 +94,8 @@ def equalise(graph: Graph) -> list[tuple[str, str]]:
 
 
 def pairs_of(graph: Graph) -> list[Pair]:
-    """Layers between which channels can be scaled, in order: each called once, of weights of its own, with nothing but a homogeneous function
-    and pools between."""
+    """Layers between which channels can be scaled, in order: each called once, of weights of its own, with nothing but
+    a homogeneous function and pools between."""
     module, shapes = graph.traced.graph, _shapes(graph)
     calls = [tile for node in module.graph.nodes if (tile := _product(module, node)) is not None]
     used = Counter(tile.weight.data_ptr() for tile in calls)  # layers of other functions may have the same weights
@@ -124,7 +124,8 @@ def homogeneous(tile: TileProduct) -> bool:
         return True
     z = torch.linspace(-3.0, 3.0, 61)
     with torch.no_grad():
-        return all(torch.allclose(tile.function(s * z), s * tile.function(z), rtol=1e-5, atol=1e-6) for s in (0.1, 7.0))
+        y = tile.function(z)
+        return all(torch.allclose(tile.function(s * z), s * y, rtol=1e-5, atol=1e-6) for s in (0.1, 7.0))
 
 
 def _product(module: fx.GraphModule, node: fx.Node) -> TileProduct | None:
@@ -167,7 +168,9 @@ def _shapes(graph: Graph) -> dict[fx.Node, torch.Size]:
         elif node.op == "get_attr":
             values[node] = operator.attrgetter(str(node.target))(module).to("meta")
         elif node.op == "call_module":
-            values[node] = module.get_submodule(str(node.target)).outline(*args)
+            tile = module.get_submodule(str(node.target))
+            assert isinstance(tile, TileModule)
+            values[node] = tile.outline(*args)
         elif node.op == "call_function":
             values[node] = node.target(*args, **({**kwargs, "device": "meta"} if "device" in kwargs else kwargs))
     return {node: value.shape for node, value in values.items() if isinstance(value, torch.Tensor)}

@@ -314,7 +314,7 @@ class MappedMatrixLayer(MappedLayer):
         """A step with its share of the calibrations, with what keeps their factors and trims, and with what brings
         columns of different scales to one: behind ordinary converters a product and a sum of every word."""
         how, shape, calibration = self.chip.compensation, self.shape, self.calibration(step)
-        scaled = shape.linear and (calibration is not None and how.trim_bits > 0 or self._scales_columns)
+        scaled = shape.linear and ((calibration is not None and how.trim_bits > 0) or self._scales_columns)
         if calibration is None and not scaled:
             return step
         ledger = ActionLedger(self.name, merge=True)
@@ -344,7 +344,7 @@ class MappedMatrixLayer(MappedLayer):
 
     @property
     def _trim_bits(self) -> int:
-        """Analog trims of a column on a ramp, whose integrator also takes its scale; none behind ordinary converters."""
+        """Analog trims of a column on a ramp, whose integrator takes its scale too; none behind ordinary converters."""
         how = self.chip.compensation
         if self.chip.readout != "ramp":
             return 0

@@ -95,9 +95,10 @@ def test_factors_and_offsets_of_words_are_priced() -> None:
         )
         calibration = 1e-3 * 24 * per_column
         assert after - before == pytest.approx(24 * per_column, abs=calibration)
-    assert mho.convert(net, affine, example=x).cost(x[:1]).summary["area_m2"] > mho.convert(net, chip, example=x).cost(
-        x[:1]
-    ).summary["area_m2"]
+    assert (
+        mho.convert(net, affine, example=x).cost(x[:1]).summary["area_m2"]
+        > mho.convert(net, chip, example=x).cost(x[:1]).summary["area_m2"]
+    )
 
 
 def test_columns_of_own_scales_are_priced() -> None:
