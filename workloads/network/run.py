@@ -151,10 +151,11 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
     def converted(self, net: torch.nn.Module, variant: NetworkVariant) -> ConvertedNetwork:
         """The network on this variant's chips, its ranges by samples to train on."""
         how = self.settings
-        example, digital = self.samples.x_train[:TRACED], how.digital
-        found = convert(net, variant.chip, example=example, digital=digital)
+        given: dict[str, Any] = {"example": self.samples.x_train[:TRACED]}
+        given |= {"digital": how.digital, "equalised": how.equalised}
+        found = convert(net, variant.chip, **given)
         if variant.chips_by_layer:
-            found = convert(net, variant.of_layers(list(found.tiles)), example=example, digital=digital)
+            found = convert(net, variant.of_layers(list(found.tiles)), **given)
         if not found.tiles:
             raise InputError("model: has no layer that lies on tiles (all of it is digital)")
         found = found.laid_out(replicas=how.replicas, shared_tiles=how.shared_tiles)
