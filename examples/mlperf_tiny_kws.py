@@ -1,11 +1,11 @@
 """The keyword network of MLPerf Tiny on analog chips: its accuracy over time, trained for them or not, and its cost.
 
-    python examples/mlperf_tiny_kws.py --data FOLDER --chip yang2025 hermes_core --bits 8 6 5 --train 2000 --keep FOLDER2
+    python examples/mlperf_tiny_kws.py --data FOLDER --chip yang2025 hermes_core --bits 8 6 5 --train 2000 --keep KEPT
 
 FOLDER holds ``kws_dscnn_float.safetensors``, the weights of the SavedModel for keyword spotting in
 github.com/mlcommons/tiny (commit 1afd2c9) under the names of ``ds_cnn``, and ``kws_reference.npz``: ``features (n, 49,
 10)`` as ``ds_cnn_features`` gives them, ``labels (n,)`` in the order of ``LABELS`` and ``names (n,)`` as in Speech
-Commands. FOLDER2 keeps weights that were trained, and those that are there already are taken.
+Commands. KEPT is a folder that keeps weights that were trained, and those that are there already are taken.
 
 Chips are judged on the voices of every third speaker; training and calibration hear the others.
 """
