@@ -127,8 +127,10 @@ def _line(now: torch.Tensor, before: torch.Tensor, ends: tuple[float, float]) ->
     at an end of the converter's range count where the other one is inside."""
     before = before.expand(now.shape).double()
     now, slack = now.double(), 1e-6 * (ends[1] - ends[0])
+    known = now.isfinite() & before.isfinite()
+    now, before = torch.where(known, now, 0.0), torch.where(known, before, 0.0)
     inside = [(z > ends[0] + slack) & (z < ends[1] - slack) for z in (now, before)]
-    use = (inside[0] | inside[1]).double()
+    use = (known & (inside[0] | inside[1])).double()
     usual = (use * before.square()).sum() / use.sum().clamp_min(1.0)
     n, x = use.sum(1) + PRIOR, (use * before).sum(1)
     xx = (use * before.square()).sum(1) + PRIOR * usual

@@ -113,7 +113,7 @@ class WeightMatrix:
 
     def bias_counts(self, chip: Chip, bias_rows: int) -> int:
         """Clock periods for which the lines of the bias are driven."""
-        top = full_scale(chip.bits)
+        top = chip.driver.top(chip.bits)
         if self.bias is None or not bias_rows or not self.real or self.bias_pulse == "full":
             return top
         level = float((self.bias.detach().float() / chip.driver.x_max / bias_rows).abs().max())

@@ -309,11 +309,11 @@ class TileProduct(TileModule):
         weight, bias = self.folded
         if not self.training or self.disturb is None or self.chip is None:
             return weight, bias
-        limit, held, shifts = self.words(self.chip).limit, list[torch.Tensor](), list[torch.Tensor]()
-        chip = replace(self.chip, driver=replace(self.chip.driver, x_max=limit))
+        words, held, shifts = self.words(self.chip), list[torch.Tensor](), list[torch.Tensor]()
+        chip = self.chip.of_words(words)
         for pack in self.packs:
             rows, lines = [pack.weight], 0
-            matrix, bias_x = WeightMatrix((pack.weight,), pack.bias, bias_pulse="shortest"), limit
+            matrix, bias_x = WeightMatrix((pack.weight,), pack.bias, bias_pulse="shortest"), words.limit
             if pack.bias is not None and (lines := matrix.bias_rows(chip)):
                 bias_x = matrix.bias_counts(chip, lines) * chip.driver.lsb(chip.bits)
                 rows.append((pack.bias / bias_x / lines)[:, None].expand(-1, lines))

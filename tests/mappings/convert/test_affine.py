@@ -60,7 +60,7 @@ def test_a_converted_network_errs_less_by_the_shorter_pulses_of_its_bias(monkeyp
     x[0, 0] = 4.0  # one input sets the range
     chip = cells("yang2025", 0.03)
     short = relative_error(net, chip, x)
-    monkeypatch.setattr(WeightMatrix, "bias_counts", lambda self, chip, bias_rows: full_scale(chip.bits))
+    monkeypatch.setattr(WeightMatrix, "bias_counts", lambda self, chip, bias_rows: chip.driver.top(chip.bits))
     assert short < 0.8 * relative_error(net, chip, x)
 
 
