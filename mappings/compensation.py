@@ -119,7 +119,7 @@ def _affine(
                 -step / how.resolution, step / how.resolution
             )
             trims[k] = _stepped(trims[k] * slope, how.resolution)
-    return DriftFactors((), trims, shifts)
+    return DriftFactors([1.0] * len(now), trims, shifts)
 
 
 def _line(now: torch.Tensor, before: torch.Tensor, ends: tuple[float, float]) -> tuple[torch.Tensor, torch.Tensor]:

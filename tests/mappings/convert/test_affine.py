@@ -81,6 +81,9 @@ def test_drift_is_undone_by_it() -> None:
     off = replace(chip, compensation=Compensation())
     year_s = 3.15e7
     assert relative_error(net, chip, x, year_s) < 0.2 * relative_error(net, off, x, year_s)
+    (factor,) = mho.convert(net, chip, example=x).program(4).at(year_s).layers["0"].factors
+    assert factor.shape == (4, 1, 1)
+    assert 0.2 < float(factor.mean()) < 0.9
 
 
 def test_factors_and_offsets_of_words_are_priced() -> None:
