@@ -76,19 +76,23 @@ class MappedNetwork:
             found |= layer.components()
         return found
 
-    def program(self, *, rng: ChipStreams) -> ProgrammedNetwork:
-        """Write every layer once on each chip of ``rng``."""
+    def program(self, *, rng: ChipStreams, device: torch.device | str = "cpu") -> ProgrammedNetwork:
+        """Write every layer once on each chip of ``rng``; ``device``: where the chips will compute."""
         layers = {name: layer.program(rng=rng.child(name)) for name, layer in self.layers.items()}
-        return ProgrammedNetwork(self, layers, rng)
+        return ProgrammedNetwork(self, layers, rng, torch.device(device))
 
 
 @dataclass(frozen=True)
 class ProgrammedNetwork:
-    """A network as written on a batch of chips; ``layers``: its arrays by name."""
+    """A network as written on a batch of chips; ``layers``: its arrays by name; ``device``: where they compute.
+
+    Cells are written and aged on the CPU whatever the device: a seed names the same chips everywhere.
+    """
 
     mapped: MappedNetwork
     layers: dict[str, ProgrammedMatrixLayer]
     rng: ChipStreams
+    device: torch.device = torch.device("cpu")
 
     def at(self, t_s: float) -> NetworkRead:
         """The same chips ``t_s`` seconds after they were written.
@@ -101,7 +105,9 @@ class ProgrammedNetwork:
             earlier = [reads[one] for source in before[name] for one in arrays[source] if one in reads]
             factors = [factor for read in earlier for factor in read.factors]
             reads |= {array: self.layers[array].at(t_s, before=factors) for array in mine}
-        return NetworkRead(self.mapped, reads, self.rng.child("read", float(t_s).hex()))
+        if self.device.type != "cpu":
+            reads = {name: read.on(self.device) for name, read in reads.items()}
+        return NetworkRead(self.mapped, reads, self.rng.child("read", float(t_s).hex()), self.device)
 
     def observed(self, activity: Mapping[str, Activity]) -> dict[str, StepActivity]:
         """Means per step of what every layer was observed to do."""
@@ -115,16 +121,18 @@ class NetworkRead:
     mapped: MappedNetwork
     layers: dict[str, MatrixLayerRead]
     rng: ChipStreams
+    device: torch.device = torch.device("cpu")
 
     def __call__(self, *x: torch.Tensor, first: int = 0, activity: dict[str, Activity] | None = None) -> Any:
-        """Outputs ``(chips, ...)`` for inputs as the module takes them.
+        """Outputs ``(chips, ...)`` for inputs as the module takes them, on the device of the inputs.
 
         ``first``: number of the first block of samples, where ``x`` goes on from others; ``activity`` adds up what
         every layer did, by name. Raises InputError for another number of inputs.
         """
         traced = self.mapped.graph.traced
         traced.check(x)
-        size = x[0].shape[traced.batch_dim]
+        size, home = x[0].shape[traced.batch_dim], x[0].device
+        x = tuple(one.to(self.device) for one in x)
         parts = []
         # Of attention, the form that is mapped over chips at once.
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
@@ -133,7 +141,7 @@ class NetworkRead:
                 some = [one.narrow(traced.batch_dim, start, min(BLOCK, size - start)) for one in x]
                 parts.append(self._block(some, first + number, activity))
         return traced.together(
-            [torch.cat([part[k] for part in parts], dim=dim + 1) for k, dim in enumerate(traced.output_batch)]
+            [torch.cat([part[k] for part in parts], dim=dim + 1).to(home) for k, dim in enumerate(traced.output_batch)]
         )
 
     def blocks(self, x: Sequence[torch.Tensor]) -> int:
@@ -150,7 +158,8 @@ class NetworkRead:
             if node.op == "placeholder":
                 values[node] = next(inputs)
             elif node.op == "get_attr":
-                values[node] = operator.attrgetter(str(node.target))(module)
+                held = operator.attrgetter(str(node.target))(module)
+                values[node] = held.to(self.device) if isinstance(held, torch.Tensor) else held
             elif node.op == "call_module":
                 tile = module.get_submodule(str(node.target))
                 assert isinstance(tile, TileModule)
@@ -185,12 +194,12 @@ class NetworkRead:
         products = tile.steps(x[0].to("meta"))
         return products // samples if x.shape[1] == samples else products
 
-    @staticmethod
-    def _digital(node: fx.Node, values: dict[fx.Node, Any], on_chips: set[fx.Node]) -> Any:
+    def _digital(self, node: fx.Node, values: dict[fx.Node, Any], on_chips: set[fx.Node]) -> Any:
         """A digital call, for every chip at once where its inputs differ from chip to chip."""
         many = [one for one in node.all_input_nodes if one in on_chips]
+        kwargs = {name: self.device if isinstance(one, torch.device) else one for name, one in node.kwargs.items()}
         if not many:
-            return node.target(*fx.map_arg(node.args, values.get), **fx.map_arg(node.kwargs, values.get))  # type: ignore[operator]
+            return node.target(*fx.map_arg(node.args, values.get), **fx.map_arg(kwargs, values.get))  # type: ignore[operator]
         if node.target is torch.ops.aten.sym_size.int:
             return values[many[0]].shape[1:][node.args[1]]
         on_chips.add(node)
@@ -203,9 +212,9 @@ class NetworkRead:
             def value(one: fx.Node) -> Any:
                 return here[one] if one in here else values[one]
 
-            return node.target(*fx.map_arg(node.args, value), **fx.map_arg(node.kwargs, value))  # type: ignore[operator]
+            return node.target(*fx.map_arg(node.args, value), **fx.map_arg(kwargs, value))  # type: ignore[operator]
 
-        return torch.vmap(one_chip)(*(values[one] for one in many))
+        return torch.vmap(one_chip)(*(values[one].contiguous() for one in many))
 
 
 def sources(graph: Graph) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch.nn.functional import linear
 
+from devices.counters import has_triton
 from mappings.chip import CellState, Chip
 from mappings.network.actions import Cell
 from mappings.network.aware_lstm import LSTMSequence, rules_of
@@ -215,7 +216,7 @@ class AwareCell:
     # The compiled loop of an LSTM -----------------------------------------------------------------------------------
 
     def _fuses(self, x: torch.Tensor, weights: Mapping[str, torch.Tensor], lengths: torch.Tensor | None) -> bool:
-        here = x.device.type == "cpu" and x.dtype == torch.float32 and lengths is None
+        here = (x.device.type == "cpu" or (x.is_cuda and has_triton())) and x.dtype == torch.float32 and lengths is None
         return here and self.cell == "lstm" and "weight_hr" not in weights and self.adc_bits is None
 
     def _fused(
@@ -228,7 +229,7 @@ class AwareCell:
     ) -> tuple[torch.Tensor, ...]:
         """The same by the compiled loop, whose gates stand in the order i, f, o, g."""
         hidden = weights["weight_hh"].shape[1]
-        order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
+        order = torch.arange(4 * hidden, device=x.device).view(4, hidden)[[0, 1, 3, 2]].flatten()
         driven = linear(x, weights["weight_ih"][order], None if bias is None else bias[order])
         h0, c0 = (None if h0 is None else self._driven(h0)), (None if c0 is None else self._stored(c0))
         rules = rules_of(self.bits, self.state, self.state_limit)

@@ -203,7 +203,7 @@ def environment() -> jinja2.Environment:
 def _html(runs: Sequence[RunData]) -> bytes:
     from mho.report import several
 
-    return (_page(runs[0]) if len(runs) == 1 else several.html(runs)).encode()
+    return (_page(runs[0]) if len(runs) == 1 else several.html(runs, environment())).encode()
 
 
 def _trace(runs: Sequence[RunData]) -> bytes:
@@ -243,7 +243,7 @@ def write(
 
     ``html`` of several runs with an ``output`` is one page that compares them. Without ``output``, ``html`` goes to
     ``report.html`` in each run directory and everything else to standard output
-    (Parquet, being binary, needs an ``output``). ``figures``: a folder to which the pictures of the pages go as well, as
+    as SVG and PDF; those of several pages to a folder each. All problems of all directories are one ``InputError``.
     SVG and PDF; those of several pages to a folder each. All problems of all directories are raised as one
     ``InputError``.
     """

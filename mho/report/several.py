@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -17,13 +17,14 @@ from mho.report.labels import label_of
 from mho.report.merit import analog, quality
 from mho.report.rundata import RunData
 
+if TYPE_CHECKING:
+    import jinja2
+
 MOST_SETTINGS = 60
 
 
-def html(runs: Sequence[RunData]) -> str:
+def html(runs: Sequence[RunData], templates: jinja2.Environment) -> str:
     """The page. Raises ``InputError`` where the runs' first figures of merit differ."""
-    from mho.report.page import environment
-
     found = named(runs)
     merits = {run.metric: name for name, run in found.items()}
     if len(merits) > 1:
@@ -31,8 +32,7 @@ def html(runs: Sequence[RunData]) -> str:
         raise InputError(f"one page takes runs with the same figure of merit (got {given})")
     first = runs[0]
     return (
-        environment()
-        .get_template("runs.html.j2")
+        templates.get_template("runs.html.j2")
         .render(
             runs=found,
             first=first,

@@ -106,8 +106,8 @@ def evaluate(
 
 
 def compared(rows: pd.DataFrame, figure: str = "accuracy") -> pd.DataFrame:
-    """One row for each time: the chips' mean of a figure with its 95 % interval over chips, their quantiles, and the
-    mean difference to every other stage with its interval, each chip paired with that stage."""
+    """One row for each time: the chips' mean of a figure with its 95 % interval over chips, their quantiles, and every
+    other stage's figure and the mean difference to it with its interval, each chip paired with that stage."""
     import pandas as pd
 
     stages = rows[rows.stage != "chips"].set_index("stage")[figure]
@@ -119,7 +119,12 @@ def compared(rows: pd.DataFrame, figure: str = "accuracy") -> pd.DataFrame:
         row |= {name: float(np.quantile(values, share)) for name, share in QUANTILES.items()}
         for stage, value in stages.items():
             change, below, above = interval(values - float(value))
-            row |= {f"minus_{stage}": change, f"minus_{stage}_low": below, f"minus_{stage}_high": above}
+            row |= {
+                str(stage): float(value),
+                f"minus_{stage}": change,
+                f"minus_{stage}_low": below,
+                f"minus_{stage}_high": above,
+            }
         found.append(row)
     return pd.DataFrame(found)
 
