@@ -242,10 +242,9 @@ def write(
     """Report the runs in ``format`` and return the files written.
 
     ``html`` of several runs with an ``output`` is one page that compares them. Without ``output``, ``html`` goes to
-    ``report.html`` in each run directory and everything else to standard output
-    as SVG and PDF; those of several pages to a folder each. All problems of all directories are one ``InputError``.
-    SVG and PDF; those of several pages to a folder each. All problems of all directories are raised as one
-    ``InputError``.
+    ``report.html`` in each run directory and everything else to standard output (Parquet, being binary, needs an
+    ``output``). ``figures``: a folder for the pages' pictures as SVG and PDF; those of several pages to a folder each.
+    All problems of all directories are raised as one ``InputError``.
     """
     if format not in FORMATS:
         raise InputError(f"--format: must be one of {', '.join(FORMATS)} (got {format!r})")
