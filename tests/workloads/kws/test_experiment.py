@@ -180,7 +180,7 @@ def test_other_cells_run_the_same_way(tones: Path, cell: str) -> None:
         ),
         RunOptions(data=tones),
     )
-    assert set(one.tables["layers"].layer) == {"recurrent", "output"}
+    assert list(one.tables["layers"].layer.unique()) == ["recurrent", "output", "mean", "digital units"]
     assert (one.tables["layers"].energy_J > 0).all()
 
 
@@ -196,7 +196,8 @@ def test_a_chip_without_bias_rows_gets_a_network_without_bias(tones: Path) -> No
         ),
         RunOptions(data=tones),
     )
-    assert list(one.tables["layers"]["rows"]) == [40 + 12, 12]
+    layers = one.tables["layers"]
+    assert list(layers[layers.cells > 0]["rows"]) == [40 + 12, 12]
 
 
 def test_several_splits_are_averaged_and_compared_by_split(tones: Path) -> None:
