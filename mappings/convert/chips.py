@@ -6,6 +6,7 @@ chips; digital calls are mapped over it (``torch.vmap``), so that they see what 
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import warnings
 from collections.abc import Mapping, Sequence
@@ -137,8 +138,10 @@ class NetworkRead:
         size, home = x[0].shape[traced.batch_dim], x[0].device
         x = tuple(one.to(self.device) for one in x)
         parts = []
-        # Of attention, the form that is mapped over chips at once.
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+        # Of attention, the form that is mapped over chips at once; it is set for all threads, so only where it is met.
+        attends = torch.ops.aten.scaled_dot_product_attention.default in {n.target for n in traced.graph.graph.nodes}
+        form = sdpa_kernel(SDPBackend.MATH) if attends else contextlib.nullcontext()
+        with torch.no_grad(), form, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")  # of calls vmap runs one by one
             for number, start in enumerate(range(0, size, block)):
                 some = [one.narrow(traced.batch_dim, start, min(block, size - start)) for one in x]

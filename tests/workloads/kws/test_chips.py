@@ -118,12 +118,18 @@ def test_what_trains_the_network_trains_it_on_chips() -> None:
     assert [one.requires_grad for one in on_chip(bare, CHIP).parameters()].count(True) == 3
 
 
-def test_variants_choose_ranges_apart() -> None:
-    """Ranges of one kind of chip do not move those of another that was laid before it."""
+def test_two_kinds_of_chip_in_one_program_do_not_mix() -> None:
+    """Formats and ranges of one network do not move those of another that was laid before it."""
     net = network()
-    first = on_chip(net, CHIP, features=features(), limit=LIMIT)
-    on_chip(net, CHIP, features=features(), limit=2.0 * LIMIT)
-    assert float(first.tiles["output"].high) == LIMIT
+    with torch.no_grad():
+        first = on_chip(net, CHIP, features=features(), limit=LIMIT)
+        alone = first(features())
+        coarse = replace(CHIP, bits=3, driver=replace(CHIP.driver, x_max=2.0))
+        second = on_chip(net, coarse, features=features(), limit=2.0 * LIMIT)
+        assert not torch.equal(second(features()), alone)
+        assert torch.equal(first(features()), alone)
+    assert [float(one.tiles["output"].high) for one in (first, second)] == [LIMIT, 2.0 * LIMIT]
+    assert [one.tiles["recurrent"].words(one.chips["recurrent"]).limit for one in (first, second)] == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
