@@ -1,7 +1,7 @@
 """A keyword network on tiles: converted once for each shape, then laid on kinds of chip with the weights of a network.
 
-Features lie in [-1, 1] and the full scale of the first layer's drivers is the chip's own; hidden states lie in [-1, 1] by
-themselves, so that words pass from layer to layer as they are. Only the read-out's converters follow data.
+The full scale of the first layer's drivers is the chip's own. Hidden states lie in [-1, 1] by themselves, so that words
+pass from layer to layer as they are.
 """
 
 from __future__ import annotations

@@ -154,7 +154,9 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
     def _rehearse(self, net: KeywordNet) -> None:
         """Lay a network on one chip of each variant and read it at every time: what cannot be is refused before
         anything is trained."""
-        noise = torch.rand((16, 16, net.inputs), generator=Stream.root(0).child("calibration noise").torch()) * 2.0 - 1.0
+        noise = (
+            torch.rand((16, 16, net.inputs), generator=Stream.root(0).child("calibration noise").torch()) * 2.0 - 1.0
+        )
         for variant in self.settings.variants:
             start = net if variant.chip.bias == "row" else net.without_bias()
             with torch.no_grad(), named(variant.name):
@@ -186,9 +188,7 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
                 self.progress(f"chips, {variant.name}", number + 1, len(times))
         return judged
 
-    def _answers(
-        self, read: NetworkRead, x: torch.Tensor, activity: dict[str, Activity] | None = None
-    ) -> torch.Tensor:
+    def _answers(self, read: NetworkRead, x: torch.Tensor, activity: dict[str, Activity] | None = None) -> torch.Tensor:
         """Classes ``(chips, n)``."""
         how, first, parts = self.settings.evaluation, 0, list[torch.Tensor]()
         for part in x.split(max(1, how.batch // how.block) * how.block):

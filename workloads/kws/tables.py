@@ -93,7 +93,9 @@ class KeywordTables(ChipLedger):
                 if isinstance(factor, torch.Tensor):
                     where = {"layer": name, "function": converter.group.function.name}
                     for chip, value in enumerate(factor.mean(dim=(1, 2)).tolist()):
-                        self.add("compensation", variant=variant, split=split, chip=chip, t_s=t_s, **where, factor=value)
+                        self.add(
+                            "compensation", variant=variant, split=split, chip=chip, t_s=t_s, **where, factor=value
+                        )
 
     def _confusion(self, variant: str, true: torch.Tensor, answers: torch.Tensor) -> None:
         """Which class is taken for which, over all chips."""
@@ -142,8 +144,8 @@ class KeywordTables(ChipLedger):
             if converter.ends_z is not None and how is not None:
                 self.note(
                     f"{variant.name}: converters of {converter.group.function.name} columns have ranges calibrated on "
-                    f"training clips ({how.method}, per {how.per}), which clip {converter.clipped:.2%} of what an ideal "
-                    "chip gives there."
+                    f"training clips ({how.method}, per {how.per}), which clip {converter.clipped:.2%} of what an "
+                    "ideal chip gives there."
                 )
 
     def _leakage(self, variant: KeywordVariant, layers: list[LayerOnChip]) -> None:

@@ -1,7 +1,7 @@
 """Training in software, then with the chip's codes and a generic weight noise in the loop.
 
-The second stage trains the converted network in its formats (``mappings.convert``). Its errors are not those of one kind
-of cells (``mappings.convert.training``), so that one network serves all variants of a number format.
+The second stage trains the converted network in its formats (``mappings.convert``). Its errors are not those of one
+kind of cells (``mappings.convert.training``), so that one network serves all variants of a number format.
 """
 
 from __future__ import annotations

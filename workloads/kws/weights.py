@@ -43,13 +43,12 @@ def load_weights(path: Path, net: KeywordNet, labels: Sequence[str] = LABELS) ->
     """Fill ``net`` with a user's network from a safetensors file with torch's names; a sentence on how it was read.
 
     The recurrent tensors may carry any prefix (``lstm.weight_ih_l0``, ``rnn.0.weight_ih_l0``); the read-out is the
-    remaining 2-D tensor called ``*.weight`` with its ``*.bias``. torch's two bias vectors are added up, but for those of
-    a GRU whose reset gate acts behind the product. The order of
-    the read-out's classes is that of the file's metadata ``classes`` (a JSON list, or names with commas) or of
-    ``net.model.classes``, else that of ``labels``.
+    remaining 2-D tensor called ``*.weight`` with its ``*.bias``. torch's two bias vectors are added up, but for a GRU
+    whose reset gate acts behind the product. The order of the read-out's classes is that of the file's metadata
+    ``classes`` (a JSON list, or names with commas) or of ``net.model.classes``, else that of ``labels``.
 
     Raises InputError naming the file, and the tensor that is missing, of no floating type, not finite or of another
-    shape; and for a GRU whose metadata does not say ``reset: before`` where ``net.model`` does, or says it where that does not.
+    shape; and for a GRU unless ``net.model`` and metadata agree on its reset gate, which must be stated if ``before``.
     """
     tensors, metadata = _read(path)
     model = net.model

@@ -1,4 +1,4 @@
-"""The keyword network on converted chips: layer by layer what its layers are, with the mean of the last steps counted."""
+"""The keyword network on chips: layer by layer what its layers are, with the mean of the last steps counted."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ def test_the_mean_of_the_last_steps_is_that_of_their_words_but_for_ties() -> Non
         noise = BlockNoise(streams(), [0], SAMPLES)
         words = read.layers["recurrent"].run(chip.counts(features()), noise=noise)[:, :, -8:].sum(2)
         found = read(features(), block=SAMPLES)
-        ways = [
-            read.layers["output"].run(torch.floor(words / 8 + 0.5 - tie), noise=noise) for tie in (0.0, 1e-3)
-        ]
+        ways = [read.layers["output"].run(torch.floor(words / 8 + 0.5 - tie), noise=noise) for tie in (0.0, 1e-3)]
     whole = ((words % 8) != 4).all(-1)
     assert 0.1 < whole.float().mean() < 0.9
     assert torch.equal(found[whole], ways[0][whole])
@@ -184,7 +182,11 @@ def test_chips_of_a_batch_of_blocks_are_those_alone_and_every_layer_measures_its
 @pytest.mark.parametrize(("cell", "kind"), [("lstm", torch.nn.LSTM), ("rnn", torch.nn.RNN), ("gru", torch.nn.GRU)])
 def test_several_layers_of_torch_are_read_as_they_are(tmp_path: Path, cell: str, kind: type[torch.nn.RNNBase]) -> None:
     torch.manual_seed(0)
-    theirs, head, path = kind(INPUTS, HIDDEN, 3, batch_first=True), torch.nn.Linear(HIDDEN, 12), tmp_path / "a.safetensors"
+    theirs, head, path = (
+        kind(INPUTS, HIDDEN, 3, batch_first=True),
+        torch.nn.Linear(HIDDEN, 12),
+        tmp_path / "a.safetensors",
+    )
     tensors = {f"rnn.{name}": value.detach() for name, value in theirs.named_parameters()}
     save_file(tensors | {f"fc.{name}": value.detach() for name, value in head.named_parameters()}, path)
     reset = "after" if cell == "gru" else "before"
@@ -201,7 +203,7 @@ def test_several_layers_of_torch_are_read_as_they_are(tmp_path: Path, cell: str,
 def test_a_reset_gate_is_where_model_and_file_say(tmp_path: Path) -> None:
     path, net = tmp_path / "gru.safetensors", network(cell="gru", reset="after")
     save_file(net.state_dict(), path, {"reset": "before"})
-    with pytest.raises(InputError, match="metadata 'reset' must be 'after' .got 'before'., as model.reset"):
+    with pytest.raises(InputError, match=r"metadata 'reset' must be 'after' \(got 'before'\), as model\.reset"):
         load_weights(path, net)
     with pytest.raises(InputError, match="reset: only a gru has a reset gate"):
         KeywordModel(cell="lstm", reset="after")
