@@ -34,15 +34,17 @@ def _rows(call: Call) -> tuple[int, int]:
 def summed(call: Call, bits: int) -> Work:
     """Sums of n words, ``log2(n)`` bits wider; a mean is a product with ``1 / n`` more, but for powers of two.
 
-    Layers give their words step by step and position by position: every sum grows in a register of its own.
+    Layers give their words step by step and position by position: every sum grows in a register of its own, where it
+    stays until it is read.
     """
     rows, n = _rows(call)
     width = bits + growth(n)
     stages = [Stage("sums", rows * (n - 1), (adds(rows * (n - 1), width),))]
     if call.name == "mean" and not power_of_two(n):
         stages.append(Stage("divisions by their number", rows, (multiplies(rows, width, bits),)))
-    waits = (Buffer(float(rows * n * width), float(rows * width)),) if n > 1 else ()
-    return Work(what=f"{call.name} of {rows} x {n} values", why=WHY, stages=tuple(stages), rows_wait=waits)
+    sums = Buffer(float(rows * n * width), float(rows * width))
+    what = f"{call.name} of {rows} x {n} values"
+    return Work(what=what, why=WHY, stages=tuple(stages), rows_wait=(sums,), kept=False)
 
 
 def cumulated(call: Call, bits: int) -> Work:

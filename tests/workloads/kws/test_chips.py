@@ -96,9 +96,9 @@ def test_the_mean_is_counted_by_its_adders_and_registers() -> None:
     assert parts["recurrent"].actions.steps == STEPS
     did = {(one.component, one.action): one.count for one in parts["mean"].actions.actions}
     assert did["adder", "add_bit"] == HIDDEN * 7 * 8
-    assert did["register", "write_bit"] == HIDDEN * (8 * 8 + CHIP.bits)
+    assert did["register", "write_bit"] == HIDDEN * 8 * 8
     stands = {one.component: one.count for name in ("mean", "digital units") for one in parts[name].actions.instances}
-    assert stands["register"] == HIDDEN * (8 + CHIP.bits)
+    assert stands["register"] == HIDDEN * 8
     assert stands["adder"] == CHIP.lanes * 8
     last = on_chip(network(readout_steps=1), CHIP).cost(features()[:1]).parts
     assert [part.name for part in last] == ["recurrent", "output"]
