@@ -6,6 +6,7 @@ chips; digital calls are mapped over it (``torch.vmap``), so that they see what 
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import warnings
 from collections.abc import Mapping, Sequence
@@ -123,30 +124,35 @@ class NetworkRead:
     rng: ChipStreams
     device: torch.device = torch.device("cpu")
 
-    def __call__(self, *x: torch.Tensor, first: int = 0, activity: dict[str, Activity] | None = None) -> Any:
+    def __call__(
+        self, *x: torch.Tensor, first: int = 0, block: int = BLOCK, activity: dict[str, Activity] | None = None
+    ) -> Any:
         """Outputs ``(chips, ...)`` for inputs as the module takes them, on the device of the inputs.
 
-        ``first``: number of the first block of samples, where ``x`` goes on from others; ``activity`` adds up what
-        every layer did, by name. Raises InputError for another number of inputs.
+        ``first``: number of the first block of samples, where ``x`` goes on from others; ``block``: samples that share
+        a stream of read noise and are computed at once; ``activity`` adds up what every layer did, by name. Raises
+        InputError for another number of inputs.
         """
         traced = self.mapped.graph.traced
         traced.check(x)
         size, home = x[0].shape[traced.batch_dim], x[0].device
         x = tuple(one.to(self.device) for one in x)
         parts = []
-        # Of attention, the form that is mapped over chips at once.
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+        # Of attention, the form that is mapped over chips at once; it is set for all threads, so only where it is met.
+        attends = torch.ops.aten.scaled_dot_product_attention.default in {n.target for n in traced.graph.graph.nodes}
+        form = sdpa_kernel(SDPBackend.MATH) if attends else contextlib.nullcontext()
+        with torch.no_grad(), form, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")  # of calls vmap runs one by one
-            for number, start in enumerate(range(0, size, BLOCK)):
-                some = [one.narrow(traced.batch_dim, start, min(BLOCK, size - start)) for one in x]
+            for number, start in enumerate(range(0, size, block)):
+                some = [one.narrow(traced.batch_dim, start, min(block, size - start)) for one in x]
                 parts.append(self._block(some, first + number, activity))
         return traced.together(
             [torch.cat([part[k] for part in parts], dim=dim + 1).to(home) for k, dim in enumerate(traced.output_batch)]
         )
 
-    def blocks(self, x: Sequence[torch.Tensor]) -> int:
+    def blocks(self, x: Sequence[torch.Tensor], block: int = BLOCK) -> int:
         """Blocks of samples that such inputs make."""
-        return -(-x[0].shape[self.mapped.graph.traced.batch_dim] // BLOCK)
+        return -(-x[0].shape[self.mapped.graph.traced.batch_dim] // block)
 
     def _block(self, x: Sequence[torch.Tensor], block: int, activity: dict[str, Activity] | None) -> list[torch.Tensor]:
         """Outputs of one block of samples, ``(chips, ...)`` each."""

@@ -150,11 +150,14 @@ class ConvertedNetwork(torch.nn.Module):
             return self.map().program(rng=ChipStreams.of(Stream.root(seed).child("hardware"), chips), device=device)
 
     def on(self, chip: Chip | Mapping[str, Chip]) -> ConvertedNetwork:
-        """The same network, its parameters shared, on another chip or others: ranges in front stay as calibrated."""
+        """The same network, its parameters shared, on another chip or others: ranges stay as calibrated, and may be
+        calibrated again apart from these."""
         chips, module, tiles = chips_of(self.tiles, chip), copy.copy(self.module), dict[str, TileModule]()
         for name, tile in self.tiles.items():
             tiles[name] = copy.copy(tile)
             tiles[name].chip = chips[name]
+            tiles[name]._parameters = dict(tile._parameters)
+            tiles[name]._buffers = {key: None if one is None else one.clone() for key, one in tile._buffers.items()}
             module.add_submodule(tile.target, tiles[name])
         traced = replace(self.graph.traced, graph=module)
         return ConvertedNetwork(replace(self.graph, traced=traced, tiles=tiles, chips=chips), self.patterns)

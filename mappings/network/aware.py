@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from annotated_types import Ge, Gt
 from torch.nn.functional import linear
 
 from devices.counters import has_triton
@@ -235,54 +233,3 @@ class AwareCell:
         rules = rules_of(self.bits, self.state, self.state_limit)
         states, c = LSTMSequence.apply(driven, weights["weight_hh"][order], h0, c0, rules)  # type: ignore[no-untyped-call]
         return states, states[:, -1], c
-
-
-@dataclass(frozen=True)
-class Aware:
-    """What training takes from the hardware, with an error of the weights that is drawn anew for every batch.
-
-    The error is in units of the largest weight, so one trained model suits any device of as much spread.
-
-    Parameters
-    ----------
-    bits : resolution of inputs and outputs of the layer, or None for none
-    weight_noise : standard deviation of the weights' error, drawn per batch, over the largest weight [1]
-    state : the digital cell state
-    x_max : input of the layer that takes the longest pulse
-    """
-
-    bits: int | None = None
-    weight_noise: Annotated[float, Ge(0.0)] = 0.0
-    state: CellState = CellState()
-    x_max: Annotated[float, Gt(0.0)] = 1.0
-
-    def noisy(self, weight: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """A weight with the error of one programming."""
-        if self.weight_noise == 0.0:
-            return weight
-        xi = torch.empty_like(weight).normal_(generator=generator)
-        return weight + xi * (self.weight_noise * float(weight.detach().abs().max()))
-
-    def hidden(
-        self,
-        cell: Cell,
-        x: torch.Tensor,
-        weight_ih: torch.Tensor,
-        weight_hh: torch.Tensor,
-        bias: torch.Tensor,
-        *,
-        generator: torch.Generator,
-        readout_steps: int = 1,
-    ) -> torch.Tensor:
-        """Mean hidden state of the last ``readout_steps`` steps, ``(batch, hidden)``, of ``x (batch, steps, inputs)``.
-
-        Weights are named and ordered as torch does; ``cell``: as of ``AwareCell``.
-        """
-        noisy = self.noisy(torch.cat([weight_ih, weight_hh], dim=1), generator)
-        w_ih, w_hh = noisy.split([x.shape[2], weight_hh.shape[1]], dim=1)
-        formats = AwareCell(cell=cell, bits=self.bits, state=self.state, input_limit=self.x_max, state_limit=self.x_max)
-        states, last, *_ = formats.sequence(x, {"weight_ih": w_ih, "weight_hh": w_hh, "bias_ih": bias})
-        if readout_steps == 1:
-            return last
-        mean = states[:, -readout_steps:].transpose(0, 1).contiguous().mean(dim=0)
-        return mean if self.bits is None else pulsed(mean, self.x_max, self.bits)
