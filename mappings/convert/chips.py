@@ -116,11 +116,14 @@ class NetworkRead:
     layers: dict[str, MatrixLayerRead]
     rng: ChipStreams
 
-    def __call__(self, *x: torch.Tensor, first: int = 0, activity: dict[str, Activity] | None = None) -> Any:
+    def __call__(
+        self, *x: torch.Tensor, first: int = 0, of_chips: int = 0, activity: dict[str, Activity] | None = None
+    ) -> Any:
         """Outputs ``(chips, ...)`` for inputs as the module takes them.
 
-        ``first``: number of the first block of samples, where ``x`` goes on from others; ``activity`` adds up what
-        every layer did, by name. Raises InputError for another number of inputs.
+        ``first``: number of the first block of samples, where ``x`` goes on from others; ``of_chips``: so many of the
+        last inputs differ from chip to chip, ``(chips, ...)``, as states that these chips gave do; ``activity`` adds up
+        what every layer did, by name. Raises InputError for another number of inputs.
         """
         traced = self.mapped.graph.traced
         traced.check(x)
@@ -130,8 +133,9 @@ class NetworkRead:
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")  # of calls vmap runs one by one
             for number, start in enumerate(range(0, size, BLOCK)):
-                some = [one.narrow(traced.batch_dim, start, min(BLOCK, size - start)) for one in x]
-                parts.append(self._block(some, first + number, activity))
+                count, shared = min(BLOCK, size - start), len(x) - of_chips
+                some = [one.narrow(traced.batch_dim + (k >= shared), start, count) for k, one in enumerate(x)]
+                parts.append(self._block(some, shared, first + number, activity))
         return traced.together(
             [torch.cat([part[k] for part in parts], dim=dim + 1) for k, dim in enumerate(traced.output_batch)]
         )
@@ -140,15 +144,19 @@ class NetworkRead:
         """Blocks of samples that such inputs make."""
         return -(-x[0].shape[self.mapped.graph.traced.batch_dim] // BLOCK)
 
-    def _block(self, x: Sequence[torch.Tensor], block: int, activity: dict[str, Activity] | None) -> list[torch.Tensor]:
-        """Outputs of one block of samples, ``(chips, ...)`` each."""
+    def _block(
+        self, x: Sequence[torch.Tensor], shared: int, block: int, activity: dict[str, Activity] | None
+    ) -> list[torch.Tensor]:
+        """Outputs of one block of samples, ``(chips, ...)`` each; ``shared``: inputs that are the same for all chips."""
         graph, chips = self.mapped.graph, len(self.rng)
-        module, inputs = graph.traced.graph, iter(x)
+        module, inputs = graph.traced.graph, iter(enumerate(x))
         values: dict[fx.Node, Any] = {}
         on_chips: set[fx.Node] = set()
         for node in module.graph.nodes:
             if node.op == "placeholder":
-                values[node] = next(inputs)
+                number, values[node] = next(inputs)
+                if number >= shared:
+                    on_chips.add(node)
             elif node.op == "get_attr":
                 values[node] = operator.attrgetter(str(node.target))(module)
             elif node.op == "call_module":

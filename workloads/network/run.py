@@ -15,7 +15,7 @@ from mappings.convert.training import train_for_hardware
 from workloads.always_on import period_cost
 from workloads.network.data import Samples, samples_of
 from workloads.network.evaluate import evaluate
-from workloads.network.figures import CLASSES, COMPUTED, targets_for
+from workloads.network.figures import CLASSES, COMPUTED, FIGURES, targets_for
 from workloads.network.model import UserNetwork, network_of, outputs_of
 from workloads.network.settings import NetworkExperiment, NetworkVariant
 from workloads.network.tables import NetworkTables
@@ -54,9 +54,11 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
         how, options = self.settings, self.options
         with self.stage("data"):
             self.start()
-        tables = NetworkTables(how, self.samples, self.given)
+        figures, trains = {name: FIGURES[name] for name in how.figures}, how.trains(self.given.trained)
+        tables = NetworkTables(how, self.samples.record(how.evaluation.samples), self.given, figures, trains)
+        tables.cite.add(self.samples.origin.bibtex)
         net = self.given.module
-        if how.trains(self.given.trained):
+        if trains:
             with self.stage("rehearsal"), torch.no_grad():
                 self.rehearse(net)
             with self.stage("training, software"):

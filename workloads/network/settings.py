@@ -155,7 +155,22 @@ class NetworkEvaluation(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkExperiment(Experiment[NetworkVariant]):
+class ConvertedExperiment(Experiment[NetworkVariant]):
+    """A converted network on chips, whatever its data.
+
+    Parameters
+    ----------
+    hardware_training : training with the formats and errors of the chips, after that in software; None leaves the
+        weights as they are
+    """
+
+    hardware_training: ChipTraining | None = None
+    chip: Chip
+    variants: Variants[NetworkVariant]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkExperiment(ConvertedExperiment):
     """Any network: how well it works on chips over time, and what it costs there.
 
     Parameters
@@ -167,8 +182,6 @@ class NetworkExperiment(Experiment[NetworkVariant]):
         all layers, or numbers by pattern over their paths, of which the first that matches holds
     shared_tiles : patterns over paths of layers that may share tiles
     training : training in software before anything else, of a network that comes without weights
-    hardware_training : training with the formats and errors of the chips, after that; None leaves the weights as they
-        are
     """
 
     kind: Literal["network"] = "network"
@@ -181,9 +194,6 @@ class NetworkExperiment(Experiment[NetworkVariant]):
     replicas: Copies | dict[str, Copies] = field(default=1, hash=False)
     shared_tiles: Annotated[tuple[str, ...], Len(0, 1000)] = ()
     training: SoftwareTraining | None = None
-    hardware_training: ChipTraining | None = None
-    chip: Chip
-    variants: Variants[NetworkVariant]
     evaluation: NetworkEvaluation = NetworkEvaluation()
 
     def trains(self, given: bool) -> bool:
