@@ -127,13 +127,14 @@ class NetworkRead:
         """
         traced = self.mapped.graph.traced
         traced.check(x)
-        size = x[0].shape[traced.batch_dim]
+        shared = len(x) - of_chips
+        size = x[0].shape[traced.batch_dim + (shared == 0)]
         parts = []
         # Of attention, the form that is mapped over chips at once.
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")  # of calls vmap runs one by one
             for number, start in enumerate(range(0, size, BLOCK)):
-                count, shared = min(BLOCK, size - start), len(x) - of_chips
+                count = min(BLOCK, size - start)
                 some = [one.narrow(traced.batch_dim + (k >= shared), start, count) for k, one in enumerate(x)]
                 parts.append(self._block(some, shared, first + number, activity))
         return traced.together(

@@ -91,14 +91,17 @@ class CharacterNetwork(nn.Module):
         like = self.output.weight
         return like.new_zeros((streams, self.model.state)), like.new_zeros((streams, self.model.units))
 
+    def read(self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """States at every step ``(n, steps, fed back)``, and the last ones."""
+        states, (h, c) = self.lstm(self.dropped[0](self.embedding(x)), (h[None], c[None]))
+        return states, h[0], c[0]
+
     def forward(
         self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Logits of the next character at every step, and the last states."""
-        states, (h, c) = self.lstm(self.dropped[0](self.embedding(x)), (h[None], c[None]))
-        if self.training:
-            self.last_states = states
-        return self.output(self.dropped[1](states)), h[0], c[0]
+        states, h, c = self.read(x, h, c)
+        return self.output(self.dropped[1](states)), h, c
 
 
 def streams(text: torch.Tensor, count: int, window: int, *, first: int = 0) -> Iterator[State]:

@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Interval
@@ -40,16 +41,21 @@ class TextData:
     file : a text file in UTF-8; a folder of three files ``train``, ``valid`` and ``test`` (``ptb.train.txt``,
         ``train.txt``, ...), which are the three parts; or a folder whose files ``*.txt`` are one text, in the order of
         their names. None takes the documentation strings of Python's own modules
+    excerpt : an excerpt that ships with mho, in place of a file: its first quarter to train on (to choose ranges by), its
+        second one to choose by, its second half to test on
     fractions : shares of one text to train on, to choose the best step by, and to test on, in this order by position
     characters : at most so many different characters, the most frequent ones of the part to train on; all others are
         one more, the unknown one
     """
 
     file: str | None = None
+    excerpt: Literal["shakespeare_end"] | None = None
     fractions: tuple[float, float, float] = (0.9, 0.05, 0.05)
     characters: Annotated[int, Interval(ge=2, le=65_536)] = 127
 
     def __post_init__(self) -> None:
+        if self.file is not None and self.excerpt is not None:
+            raise InputError(f"excerpt: null where there is a file (got {self.excerpt})")
         if min(self.fractions) <= 0.0 or abs(sum(self.fractions) - 1.0) > 1e-6:
             got = ", ".join(f"{share:g}" for share in self.fractions)
             raise InputError(f"fractions: must be three shares above 0 of sum 1 (got {got})")
@@ -134,14 +140,18 @@ def text_of(which: TextData, data: Path | None = None, *, vocabulary: Vocabulary
     Raises InputError, naming the file, for one that is not text in UTF-8, and for a text of one character.
     """
     given = which.file if data is None else data
-    if given is None:
+    if given is None and which.excerpt is not None:
+        whole = resources.files("workloads").joinpath(f"charlm/weights/{which.excerpt}.txt").read_text("utf-8")
+        where, name = f"excerpt {which.excerpt}", which.excerpt
+        parts = _cut(whole, (0.25, 0.25, 0.5))
+    elif given is None:
         whole, where = documentation(), f"documentation strings of Python {platform.python_version()}"
-        name, parts = "python documentation", _cut(whole, which)
+        name, parts = "python documentation", _cut(whole, which.fractions)
     else:
         path = expanded(given)
         where, name = printable(str(path)), printable(path.name)
         found = _three(path) if path.is_dir() else None
-        parts = _cut(_whole(path), which) if found is None else found
+        parts = _cut(_whole(path), which.fractions) if found is None else found
     if len(set(parts[0])) < 2:
         raise InputError(f"{where}: the part to train on must have two different characters (got {len(set(parts[0]))})")
     known = Vocabulary.of(parts[0], which.characters) if vocabulary is None else vocabulary
@@ -191,7 +201,7 @@ def _read(path: Path) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _cut(text: str, which: TextData) -> tuple[str, str, str]:
-    first = round(which.fractions[0] * len(text))
-    second = len(text) - round(which.fractions[2] * len(text))
+def _cut(text: str, fractions: tuple[float, float, float]) -> tuple[str, str, str]:
+    first = round(fractions[0] * len(text))
+    second = len(text) - round(fractions[2] * len(text))
     return text[:first], text[first:second], text[second:]

@@ -121,11 +121,11 @@ def train_text(
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng.child("step", step).torch())))
             optimiser.zero_grad(set_to_none=True)
             with _noisy(net, how.weight_noise):
-                logits, h, c = net(x, h.detach(), c.detach())
-                found_bits = bits(logits, y)
+                states, h, c = net.read(x, h.detach(), c.detach())
+                found_bits = bits(net.output(net.dropped[1](states)), y)
                 loss = found_bits * math.log(2.0)
                 if net.model.projection is not None and how.state_penalty > 0.0:
-                    loss = loss + how.state_penalty * _beyond(net.last_states)
+                    loss = loss + how.state_penalty * _beyond(states)
                 loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), how.gradient_limit)
             optimiser.step()
