@@ -20,6 +20,8 @@ from workloads.charlm.settings import CharacterExperiment, SampledText
 from workloads.charlm.text import Vocabulary
 from workloads.network.settings import NetworkVariant
 
+MOST_SIDE_BY_SIDE = 256
+"""Pieces of the text whose states are computed together in front of a training for chips."""
 OWN_TEXT = 1 << 30
 """Number of the first block of noise of what chips write themselves, behind those of any text they read."""
 
@@ -85,7 +87,7 @@ def trained_for_chips(
     """Train in place, window by window from the states that the network in software has there; the learning curve."""
     assert how.hardware_training is not None
     training = how.training
-    windows = Windows.of(teacher, text, training.streams, training.window)
+    windows = Windows.of(teacher, text, max(1, min(MOST_SIDE_BY_SIDE, len(text) // (2 * training.window))), training.window)
     place = torch.device(device)
     net.to(place)
     teacher.to(place)

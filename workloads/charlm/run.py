@@ -26,7 +26,7 @@ from workloads.charlm.settings import CharacterExperiment
 from workloads.charlm.tables import BITS, FIGURES, CharacterTables
 from workloads.charlm.text import Text, text_of
 from workloads.charlm.training import train_text
-from workloads.charlm.weights import GivenNetwork, given_network
+from workloads.charlm.weights import GivenNetwork, given_network, save_network
 from workloads.network.model import UserNetwork
 from workloads.network.settings import NetworkVariant
 from workloads.result import Result
@@ -151,6 +151,8 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         key = (self.text.digest, "software")
         found = trained() if options.stored is None else options.stored.network(key, self.net, trained, {})
         self.net, self.learnt = found[0].eval(), found[1]
+        if folder is not None:
+            save_network(folder / "network.safetensors", self.net, self.text.vocabulary, {"text": self.text.source})
 
     def _test(self) -> torch.Tensor:
         count = self.settings.evaluation.characters

@@ -44,7 +44,8 @@ class TextTraining:
     clip_sd : weights of a matrix are clipped at so many of their standard deviations, or None
     state_penalty : multiplies the mean square by which projected states leave -1 to 1, where they are projected
     every : steps from one look at the part to choose by to the next; the best of these networks is kept
-    checkpoint : folder, relative to the working directory, from which an interrupted training goes on to the same bits
+    checkpoint : folder, relative to the working directory, from which an interrupted training goes on to the same bits;
+        at the end it holds ``network.safetensors`` as well, which ``weights`` takes
     """
 
     steps: Annotated[int, Interval(ge=1, le=10_000_000)] = 300
