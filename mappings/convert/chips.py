@@ -148,7 +148,7 @@ class NetworkRead:
     def _block(
         self, x: Sequence[torch.Tensor], shared: int, block: int, activity: dict[str, Activity] | None
     ) -> list[torch.Tensor]:
-        """Outputs of one block of samples, ``(chips, ...)`` each; ``shared``: inputs that are the same for all chips."""
+        """Outputs of one block of samples, ``(chips, ...)`` each; the first ``shared`` inputs are one for all."""
         graph, chips = self.mapped.graph, len(self.rng)
         module, inputs = graph.traced.graph, iter(enumerate(x))
         values: dict[fx.Node, Any] = {}

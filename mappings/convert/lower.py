@@ -233,7 +233,9 @@ class _Lowering:
             # Of one layer in one direction nothing has to be put side by side.
             joined = aten.unsqueeze.default if len(outputs) * layers == 1 else None
             ends = [
-                graph.call_function(aten.stack.default, (one,)) if joined is None else graph.call_function(joined, (one[0], 0))
+                graph.call_function(aten.stack.default, (one,))
+                if joined is None
+                else graph.call_function(joined, (one[0], 0))
                 for one in finals
             ]
         self._outputs(node, [whole, *ends])

@@ -1,4 +1,4 @@
-"""A character network on chips: its conversion, its training for them, and how its windows are read with their states."""
+"""A character network on chips: its conversion, its training for them, and windows that are read with their states."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class Windows:
         return self.x, self.h, self.c
 
 
-def on_chip(net: CharacterNetwork, variant: NetworkVariant, windows: Windows, how: CharacterExperiment) -> ConvertedNetwork:
+def on_chip(
+    net: CharacterNetwork, variant: NetworkVariant, windows: Windows, how: CharacterExperiment
+) -> ConvertedNetwork:
     """The network on a variant's chips, its ranges by these windows."""
     example = tuple(one[:2] for one in windows.inputs)
     digital = ["output"] if how.model.output == "digital" else []
@@ -87,7 +89,9 @@ def trained_for_chips(
     """Train in place, window by window from the states that the network in software has there; the learning curve."""
     assert how.hardware_training is not None
     training = how.training
-    windows = Windows.of(teacher, text, max(1, min(MOST_SIDE_BY_SIDE, len(text) // (2 * training.window))), training.window)
+    windows = Windows.of(
+        teacher, text, max(1, min(MOST_SIDE_BY_SIDE, len(text) // (2 * training.window))), training.window
+    )
     place = torch.device(device)
     net.to(place)
     teacher.to(place)
@@ -117,8 +121,10 @@ def starts(net: CharacterNetwork, chips: int, count: int) -> State:
 def bits_of_chips(
     read: NetworkRead, start: State, text: torch.Tensor, window: int, *, activity: dict[str, Activity] | None = None
 ) -> torch.Tensor:
-    """Bits per character of every chip ``(chips,)``, as ``bits_per_character`` of one network; ``activity`` adds up what
-    the first window does."""
+    """Bits per character of every chip ``(chips,)``, as ``bits_per_character`` gives those of one network.
+
+    ``activity`` adds up what the first window does.
+    """
     (h, c), seen = start, 0
     count, total = h.shape[1], torch.zeros(len(h), dtype=torch.float64)
     blocks = -(-count // BLOCK)

@@ -48,6 +48,8 @@ class CharacterModel:
 class OneLine(nn.Module):
     """Characters as vectors with a 1 at their number."""
 
+    numbers: torch.Tensor
+
     def __init__(self, characters: int) -> None:
         super().__init__()
         self.register_buffer("numbers", torch.arange(characters), persistent=False)
@@ -58,7 +60,7 @@ class OneLine(nn.Module):
 
 
 class CharacterNetwork(nn.Module):
-    """Numbers of characters ``(n, steps)`` and the states of ``n`` streams to logits ``(n, steps, characters)`` and states.
+    """Numbers of characters ``(n, steps)`` and states of ``n`` streams to logits ``(n, steps, characters)`` and states.
 
     ``dropout``: shares of the embedding's and of the LSTM's outputs that training leaves out.
     """
@@ -68,11 +70,9 @@ class CharacterNetwork(nn.Module):
         self.model = model
         if model.embedding == "digital":
             self.embedding: nn.Module = nn.Embedding(characters, model.inputs)
-            nn.init.uniform_(self.table, -0.5, 0.5)
         else:
-            line = nn.Linear(characters, model.inputs, bias=False)
-            self.embedding = nn.Sequential(OneLine(characters), line)
-            nn.init.uniform_(self.table, -0.5, 0.5)
+            self.embedding = nn.Sequential(OneLine(characters), nn.Linear(characters, model.inputs, bias=False))
+        nn.init.uniform_(self.table, -0.5, 0.5)
         self.lstm = nn.LSTM(model.inputs, model.units, batch_first=True, proj_size=model.projection or 0)
         self.output = nn.Linear(model.state, characters)
         self.dropped = nn.ModuleList([nn.Dropout(dropout[0]), nn.Dropout(dropout[1])])
@@ -81,32 +81,40 @@ class CharacterNetwork(nn.Module):
             self.lstm.bias_ih_l0[model.units : 2 * model.units] = 1.0
 
     @property
-    def table(self) -> torch.Tensor:
+    def table(self) -> nn.Parameter:
         """Weights of the embedding."""
-        inner = self.embedding if isinstance(self.embedding, nn.Embedding) else self.embedding[1]  # type: ignore[index]
-        return inner.weight  # type: ignore[return-value]
+        (weights,) = self.embedding.parameters()
+        return weights
 
     def start(self, streams: int) -> State:
         """States of zero, ``(streams, fed back)`` and ``(streams, units)``."""
         like = self.output.weight
         return like.new_zeros((streams, self.model.state)), like.new_zeros((streams, self.model.units))
 
-    def read(self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def read(
+        self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """States at every step ``(n, steps, fed back)``, and the last ones."""
         states, (h, c) = self.lstm(self.dropped[0](self.embedding(x)), (h[None], c[None]))
         return states, h[0], c[0]
+
+    def answers(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits of states."""
+        logits: torch.Tensor = self.output(self.dropped[1](states))
+        return logits
 
     def forward(
         self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Logits of the next character at every step, and the last states."""
         states, h, c = self.read(x, h, c)
-        return self.output(self.dropped[1](states)), h, c
+        return self.answers(states), h, c
 
 
 def streams(text: torch.Tensor, count: int, window: int, *, first: int = 0) -> Iterator[State]:
-    """Characters and the ones that follow them, ``(count, window)`` each: ``count`` equal pieces of a text, read side by
-    side in windows. What is left at the end, less than ``count`` characters, is left out.
+    """Characters and the ones that follow them, ``(count, window)`` each: equal pieces of a text, read side by side.
+
+    What is left at the end, less than ``count`` characters, is left out.
 
     ``first``: characters in front that are left out.
     """

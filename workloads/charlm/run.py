@@ -33,10 +33,10 @@ from workloads.result import Result
 from workloads.running import ExperimentRun, RunOptions, named, one_thread
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 MOST_UNKNOWN = 0.02
-"""Share of the characters to test on that a given network may not know: beyond it is one for other texts; an estimate."""
+"""Share of the characters to test on that a given network may lack, or it is one for other texts; an estimate."""
 
 
 def run(settings: CharacterExperiment, options: RunOptions) -> Result:
@@ -190,9 +190,7 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         held, rows = trained() if stored is None else stored.network(key, start, trained, {})
         return self._holding(found, list(held), windows), rows
 
-    def _holding(
-        self, net: ConvertedNetwork, weights: list[torch.nn.Parameter], windows: Windows
-    ) -> ConvertedNetwork:
+    def _holding(self, net: ConvertedNetwork, weights: list[torch.nn.Parameter], windows: Windows) -> ConvertedNetwork:
         """A network with other weights, and its ranges by these."""
         with torch.no_grad():
             for mine, other in zip(net.parameters(), weights, strict=True):
@@ -200,7 +198,7 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         return calibrated(net, windows, self.settings)
 
     def _judge(self, variant: NetworkVariant, tables: CharacterTables) -> None:
-        """One variant: bits per character in its formats and on its chips over time, what they write, and their cost."""
+        """One variant: bits per character in its formats and on chips over time, what they write, and their cost."""
         import pandas as pd
 
         how, evaluation, times_s = self.settings, self.settings.evaluation, None
@@ -248,6 +246,9 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         )
         if self.learnt:
             tables.learnt(
-                [{"stage": stage, "epoch": row["step"], "loss": row[key]}
-                 for row in self.learnt for stage, key in (("software", "loss"), ("software, chosen by", "valid"))]
+                [
+                    {"stage": stage, "epoch": row["step"], "loss": row[key]}
+                    for row in self.learnt
+                    for stage, key in (("software", "loss"), ("software, chosen by", "valid"))
+                ]
             )

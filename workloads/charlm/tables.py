@@ -1,4 +1,4 @@
-"""The tables of a character model's run: those of any converted network, what chips write, cost beside published chips."""
+"""The tables of a character model's run: those of any network, what chips write, cost beside published chips."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ BITS = "bits_per_character"
 FIGURES = {BITS: Metric(higher_is_better=False, unit="bit")}
 
 TABLE_1 = "Yang et al., Nat. Commun. 16, 1136 (2025), Table 1, derived from power, TOPS and TOPS/W; 16 nm, 623 kB"
-HERMES = "64-core PCM chip, Nat. Electron. (2023), abstract as quoted in public notes; 14 nm, an LSTM step of its network"
+HERMES = (
+    "64-core PCM chip, Nat. Electron. (2023), abstract as quoted in public notes; 14 nm, an LSTM step of its network"
+)
 PUBLISHED = (
     {"what": "ramp paper, NLP, 5 bits", "energy_J": 213e-9, "latency_s": 524e-9, "area_m2": 0.71e-6, "source": TABLE_1},
-    {"what": "ramp paper, NLP, 8 bits", "energy_J": 1.418e-6, "latency_s": 1.849e-6, "area_m2": 0.71e-6, "source": TABLE_1},
+    {
+        "what": "ramp paper, NLP, 8 bits",
+        "energy_J": 1.418e-6,
+        "latency_s": 1.849e-6,
+        "area_m2": 0.71e-6,
+        "source": TABLE_1,
+    },
     {"what": "HERMES, one LSTM step", "energy_J": 5.24e-6, "latency_s": 1.43e-6, "source": HERMES},
 )
 BESIDE = (

@@ -39,8 +39,8 @@ class TextData:
     Parameters
     ----------
     file : a text file in UTF-8; a folder of three files ``train``, ``valid`` and ``test`` (``ptb.train.txt``,
-        ``train.txt``, ...), which are the three parts; or a folder whose files ``*.txt`` are one text, in the order of
-        their names. None takes the documentation strings of Python's own modules
+        ``train.txt``, ...), which are the three parts; or a folder whose files ``*.txt``, in the order of their
+        names, are one text. None takes the documentation strings of Python's own modules
     excerpt : an excerpt that ships with mho, in place of a file: its first quarter to train on (to choose ranges by), its
         second one to choose by, its second half to test on
     fractions : shares of one text to train on, to choose the best step by, and to test on, in this order by position
@@ -140,6 +140,7 @@ def text_of(which: TextData, data: Path | None = None, *, vocabulary: Vocabulary
     Raises InputError, naming the file, for one that is not text in UTF-8, and for a text of one character.
     """
     given = which.file if data is None else data
+    name: str
     if given is None and which.excerpt is not None:
         whole = resources.files("workloads").joinpath(f"charlm/weights/{which.excerpt}.txt").read_text("utf-8")
         where, name = f"excerpt {which.excerpt}", which.excerpt
@@ -156,7 +157,8 @@ def text_of(which: TextData, data: Path | None = None, *, vocabulary: Vocabulary
         raise InputError(f"{where}: the part to train on must have two different characters (got {len(set(parts[0]))})")
     known = Vocabulary.of(parts[0], which.characters) if vocabulary is None else vocabulary
     digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-    return Text(*(known.encoded(part) for part in parts), known, name, where, digest)
+    train, valid, test = (known.encoded(part) for part in parts)
+    return Text(train, valid, test, known, name, where, digest)
 
 
 def documentation() -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from annotated_types import Ge, Gt, Interval
@@ -83,13 +83,15 @@ def train_text(
     """
     text.check(how.streams, how.window)
     net = copy.deepcopy(net).to(device).train()
-    named = dict(net.named_parameters())
+    named: dict[str, torch.Tensor] = dict(net.named_parameters())
     groups = [
         {"params": [one for one in named.values() if one.dim() > 1], "weight_decay": how.weight_decay},
         {"params": [one for one in named.values() if one.dim() <= 1], "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(groups, lr=how.learning_rate)
-    names = [name for name, one in named.items() if one.dim() > 1] + [name for name, one in named.items() if one.dim() <= 1]
+    names = [name for name, one in named.items() if one.dim() > 1] + [
+        name for name, one in named.items() if one.dim() <= 1
+    ]
     best = {name: one.detach().clone() for name, one in named.items()}
     rows, first, store, since = Rows(), 0, None, list[torch.Tensor]()
     h, c = net.start(how.streams)
@@ -123,7 +125,7 @@ def train_text(
             optimiser.zero_grad(set_to_none=True)
             with _noisy(net, how.weight_noise):
                 states, h, c = net.read(x, h.detach(), c.detach())
-                found_bits = bits(net.output(net.dropped[1](states)), y)
+                found_bits = bits(net.answers(states), y)
                 loss = found_bits * math.log(2.0)
                 if net.model.projection is not None and how.state_penalty > 0.0:
                     loss = loss + how.state_penalty * _beyond(states)
@@ -150,9 +152,7 @@ def train_text(
                 if store is not None:
                     kept = {f"weights/{name}": one for name, one in named.items()}
                     kept |= {f"best/{name}": one for name, one in best.items()}
-                    store.write(
-                        step + 1, {**kept, "state/h": h, "state/c": c, **named_state(optimiser, names)}, rows
-                    )
+                    store.write(step + 1, {**kept, "state/h": h, "state/c": c, **named_state(optimiser, names)}, rows)
             if progress is not None:
                 progress(step + 1, how.steps)
     with torch.no_grad():

@@ -81,7 +81,9 @@ def given_network(named: str | Path, model: CharacterModel, origin: str) -> Give
         vocabulary, stated = Vocabulary(str(about["vocabulary"])), about["model"]
         card = dict(about["card"])
     except (SafetensorError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise InputError(f"{where}: must be a character network that mho wrote ({type(error).__name__}: {error})") from None
+        raise InputError(
+            f"{where}: must be a character network that mho wrote ({type(error).__name__}: {error})"
+        ) from None
     sizes = {key: getattr(model, key) for key in ("inputs", "units", "projection")}
     got = {key: stated.get(key) if isinstance(stated, dict) else None for key in sizes}
     if got != sizes:
@@ -109,7 +111,7 @@ def given_network(named: str | Path, model: CharacterModel, origin: str) -> Give
 
 
 def _elsewhere(name: str) -> str:
-    """The name of the embedding in a network that has it on tiles, or no longer: where it is, the file does not decide."""
+    """The name of the embedding in a network that has it elsewhere: on tiles or digital, the file does not decide."""
     return {"embedding.1.weight": "embedding.weight", "embedding.weight": "embedding.1.weight"}.get(name, name)
 
 

@@ -54,7 +54,8 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
         how, options = self.settings, self.options
         with self.stage("data"):
             self.start()
-        figures, trains = {name: FIGURES[name] for name in how.figures}, how.trains(self.given.trained)
+        figures = {str(name): FIGURES[name] for name in how.figures}
+        trains = how.trains(self.given.trained)
         tables = NetworkTables(how, self.samples.record(how.evaluation.samples), self.given, figures, trains)
         tables.cite.add(self.samples.origin.bibtex)
         net = self.given.module
