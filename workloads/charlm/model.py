@@ -78,7 +78,7 @@ class CharacterNetwork(nn.Module):
         self.dropped = nn.ModuleList([nn.Dropout(dropout[0]), nn.Dropout(dropout[1])])
         with torch.no_grad():
             # Forget gates that begin nearly open (Jozefowicz et al., ICML 2015).
-            self.lstm.bias_ih_l0[model.units : 2 * model.units] = 1.0
+            self.lstm.get_parameter("bias_ih_l0")[model.units : 2 * model.units] = 1.0
 
     @property
     def table(self) -> nn.Parameter:

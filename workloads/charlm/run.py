@@ -72,13 +72,13 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
                 self.rehearse()
             with self.stage("training, software"):
                 self._train()
-        parts = [one.about for one in (self.given, self.tuned) if one is not None]
         tables = CharacterTables(
             how,
             self.text.record(),
-            UserNetwork(self.net, "; ".join(parts), trained=self.given is not None),
+            UserNetwork(self.net, "" if self.given is None else self.given.about, trained=self.given is not None),
             FIGURES,
             self.given is None,
+            "" if self.tuned is None else self.tuned.about,
         )
         self._described(tables)
         with self.stage("evaluation"):

@@ -41,7 +41,15 @@ WRITTEN = (
 
 @dataclass
 class CharacterTables(NetworkTables):
-    """Further tables: ``text``, ``per_character``."""
+    """Further tables: ``text``, ``per_character``; ``tuned``: where a network came from that was trained for chips
+    elsewhere, or empty."""
+
+    tuned: str = ""
+
+    @property
+    def retrained(self) -> str:
+        """What the network was trained on with."""
+        return f"the formats and errors of chips, as given ({self.tuned})" if self.tuned else super().retrained
 
     def wrote(self, variant: NetworkVariant, t_s: float, texts: Iterable[str]) -> None:
         """What chips wrote at a time."""

@@ -41,8 +41,8 @@ class TextData:
     file : a text file in UTF-8; a folder of three files ``train``, ``valid`` and ``test`` (``ptb.train.txt``,
         ``train.txt``, ...), which are the three parts; or a folder whose files ``*.txt``, in the order of their
         names, are one text. None takes the documentation strings of Python's own modules
-    excerpt : an excerpt that ships with mho, in place of a file: its first quarter to train on (to choose ranges by), its
-        second one to choose by, its second half to test on
+    excerpt : an excerpt that ships with mho, in place of a file: its first quarter is to train on (to choose ranges
+        by), its second one to choose by, its second half to test on
     fractions : shares of one text to train on, to choose the best step by, and to test on, in this order by position
     characters : at most so many different characters, the most frequent ones of the part to train on; all others are
         one more, the unknown one

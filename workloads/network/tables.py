@@ -123,7 +123,7 @@ class NetworkTables(ChipLedger):
             text = "Energy of writing each part once, by program-and-verify; in none of the costs per inference."
             panels.append(Panel("Writing", text, "writes", "bars", "part", "energy_J", by="variant", log_y=True))
         more: dict[str, Any] = {"weights": self.about} if self.given.about else {}
-        if how.hardware_training is not None:
+        if self.retrained:
             more["retrained"] = self._of(how.default.name, "retrained", table)
         metrics = self.metrics(
             self.figures,
@@ -137,6 +137,15 @@ class NetworkTables(ChipLedger):
             **more,
         )
         return self.result(metrics, tables, self.data, stages)
+
+    @property
+    def retrained(self) -> str:
+        """What the network was trained on with, after that in software; empty for nothing."""
+        how = self.experiment.hardware_training
+        if how is None:
+            return ""
+        which = "those of each variant" if how.trained_for == "each" else f"those of {self.experiment.default.name}"
+        return f"the formats and errors of chips, {which}"
 
     @property
     def about(self) -> str:
@@ -153,10 +162,8 @@ class NetworkTables(ChipLedger):
         """Which network each stage is of, and on what it is computed."""
         network = "the network as trained in float" if self.trains else "the network as given"
         stages = {"software": f"{network}, in float"}
-        how = self.experiment.hardware_training
-        if how is not None:
-            which = "those of each variant" if how.trained_for == "each" else f"those of {self.experiment.default.name}"
-            stages["retrained"] = f"that network after training with the formats and errors of chips, {which}, in float"
+        if self.retrained:
+            stages["retrained"] = f"that network after training with {self.retrained}, in float"
             network = "the network trained for chips"
         return stages | {
             "quantised": f"{network} in the formats of its chips: codes and converters, no error of cells or circuits",
