@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from devices import Stream
 from mappings.activity import Activity
-from mappings.convert.chips import BLOCK, NetworkRead, ProgrammedNetwork
+from mappings.convert.chips import BLOCK, NetworkRead
 from mappings.convert.converted import ConvertedNetwork, convert
 from mappings.convert.training import Progress, train_for_hardware
 from workloads.charlm.model import CharacterNetwork, State, bits, streams
@@ -137,11 +137,11 @@ def bits_of_chips(
 
 
 def written_by_chips(
-    chips: ProgrammedNetwork, t_s: float, start: State, how: SampledText, vocabulary: Vocabulary, *, seed: int
+    read: NetworkRead, start: State, how: SampledText, vocabulary: Vocabulary, *, seed: int
 ) -> Iterator[str]:
-    """What each chip writes at a time, the prompt left out. All draw with the same random numbers, at every time the
+    """What each chip writes, the prompt left out. All draw with the same random numbers, at every time the
     same: what differs is the chips."""
-    count, read = len(chips.rng), chips.at(t_s)
+    count = len(read.rng)
     drawn = torch.rand(how.characters, generator=Stream.root(seed).child("written").torch())
     prompt = vocabulary.encoded(how.prompt).expand(count, 1, -1)
     logits, h, c = read(prompt, *start, first=OWN_TEXT, of_chips=3)

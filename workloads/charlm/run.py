@@ -221,12 +221,13 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         judged("quantised", self._of(net))
         for number, t_s in enumerate(times_s):
             did = activity if number == 0 else None
-            values = bits_of_chips(chips.at(t_s), start, self._test(), evaluation.window, activity=did)
+            read = chips.at(t_s)  # the wires of every tile are folded into its cells here, once a chip and time
+            values = bits_of_chips(read, start, self._test(), evaluation.window, activity=did)
             for chip, value in enumerate(values.tolist()):
                 judged("chips", value, chip, float(t_s))
             if how.sample is not None and variant.default:
                 begin = starts(self.net, evaluation.chips, 1)
-                texts = written_by_chips(chips, t_s, begin, how.sample, self.text.vocabulary, seed=how.seed)
+                texts = written_by_chips(read, begin, how.sample, self.text.vocabulary, seed=how.seed)
                 tables.wrote(variant, t_s, texts)
             self.progress(f"chips, {variant.name}", number + 1, len(times_s))
         tables.judged(variant, pd.DataFrame(found))
