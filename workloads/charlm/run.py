@@ -87,7 +87,10 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
                 with named(variant.name):
                     self._judge(variant, tables)
         if options.device != "cpu":
-            tables.note_device(options.device, "chips of networks")
+            if self.given is None or how.hardware_training is not None:
+                tables.note(f"--device {options.device}: training runs there; chips are simulated on the CPU.")
+            else:
+                tables.note_device(options.device, "chips of networks")
         return tables.reported(self.stages)
 
     def start(self) -> None:

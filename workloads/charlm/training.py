@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -82,83 +83,113 @@ def train_text(
     Raises InputError for a text too short for its streams, and where the loss is no longer finite.
     """
     text.check(how.streams, how.window)
-    net = copy.deepcopy(net).to(device).train()
-    named: dict[str, torch.Tensor] = dict(net.named_parameters())
-    groups = [
-        {"params": [one for one in named.values() if one.dim() > 1], "weight_decay": how.weight_decay},
-        {"params": [one for one in named.values() if one.dim() <= 1], "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=how.learning_rate)
-    names = [name for name, one in named.items() if one.dim() > 1] + [
-        name for name, one in named.items() if one.dim() <= 1
-    ]
-    best = {name: one.detach().clone() for name, one in named.items()}
-    rows, first, store, since = Rows(), 0, None, list[torch.Tensor]()
-    h, c = net.start(how.streams)
+    work = _Training(copy.deepcopy(net).to(device).train(), text.valid.to(device), how)
+    first, store = 0, None
     if checkpoint is not None:
         identity = {**asdict(how), "model": asdict(net.model), "text": text.digest, "of": repr(rng)}
         store = Checkpoint(checkpoint, identity)
-        found = store.read()
-        if found is not None:
-            first, tensors, rows = found
-            restore(net, optimiser, names, tensors)
-            best = {name: tensors[f"best/{name}"].to(device) for name in named}
-            h, c = tensors["state/h"].to(device), tensors["state/c"].to(device)
-    train, valid = text.train.to(device), text.valid.to(device)
-    per_epoch = max(1, ((len(train) - how.window) // how.streams) // how.window)
+        if (found := store.read()) is not None:
+            first = work.resumed(*found)
+    train = text.train.to(device)
     windows: Iterator[tuple[torch.Tensor, torch.Tensor]] = iter(())
-    started = time.perf_counter()
+    per_epoch = max(1, (len(train) - how.window) // how.streams // how.window)
     with torch.random.fork_rng():
         for step in range(first, how.steps):
             epoch, place = divmod(step, per_epoch)
             if place == 0 or step == first:
                 offset = int(torch.randint(how.window, (1,), generator=rng.child("offset", epoch).torch()))
-                windows = streams(train, how.streams, how.window, first=offset)
-                for _ in range(place):
-                    next(windows)
+                windows = islice(streams(train, how.streams, how.window, first=offset), place, None)
                 if place == 0:
-                    h, c = net.start(how.streams)
-            x, y = next(windows)
-            for group in optimiser.param_groups:
-                group["lr"] = how.learning_rate_at(step / how.steps)
+                    work.h, work.c = work.net.start(how.streams)
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng.child("step", step).torch())))
-            optimiser.zero_grad(set_to_none=True)
-            with _noisy(net, how.weight_noise):
-                states, h, c = net.read(x, h.detach(), c.detach())
-                found_bits = bits(net.answers(states), y)
-                loss = found_bits * math.log(2.0)
-                if net.model.projection is not None and how.state_penalty > 0.0:
-                    loss = loss + how.state_penalty * _beyond(states)
-                loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), how.gradient_limit)
-            optimiser.step()
-            _clip(net, how)
-            since.append(found_bits.detach())
+            work.step(step, *next(windows))
             if (step + 1) % how.every == 0 or step + 1 == how.steps:
-                mean = float(torch.stack(since).mean())
-                since.clear()
-                if not math.isfinite(mean):
-                    raise InputError(
-                        f"training: the loss must be finite (got {mean:g} by step {step + 1}); take a smaller "
-                        f"learning_rate (got {how.learning_rate:g})"
-                    )
-                net.eval()
-                count = min(how.streams, len(valid) // 2)
-                judged = bits_per_character(net, net.start(count), valid, count, how.window)
-                net.train()
-                if not rows or judged < min(row["valid"] for row in rows):
-                    best = {name: one.detach().clone() for name, one in named.items()}
-                rows.append({"step": step + 1, "loss": mean, "valid": judged, "seconds": time.perf_counter() - started})
+                work.look(step + 1)
                 if store is not None:
-                    kept = {f"weights/{name}": one for name, one in named.items()}
-                    kept |= {f"best/{name}": one for name, one in best.items()}
-                    store.write(step + 1, {**kept, "state/h": h, "state/c": c, **named_state(optimiser, names)}, rows)
+                    store.write(step + 1, work.tensors(), work.rows)
             if progress is not None:
                 progress(step + 1, how.steps)
     with torch.no_grad():
-        for name, one in named.items():
-            one.copy_(best[name])
-    return net.cpu().eval(), rows
+        for name, one in work.named.items():
+            one.copy_(work.best[name])
+    return work.net.cpu().eval(), work.rows
+
+
+class _Training:
+    """What changes while a network is trained: weights, optimiser, states of streams, and the best weights so far."""
+
+    def __init__(self, net: CharacterNetwork, valid: torch.Tensor, how: TextTraining) -> None:
+        self.net, self.valid, self.how = net, valid, how
+        named: dict[str, torch.Tensor] = dict(net.named_parameters())
+        matrices = {name: one for name, one in named.items() if one.dim() > 1}
+        vectors = {name: one for name, one in named.items() if one.dim() <= 1}
+        self.named = {**matrices, **vectors}
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": list(matrices.values()), "weight_decay": how.weight_decay},
+                {"params": list(vectors.values()), "weight_decay": 0.0},
+            ],
+            lr=how.learning_rate,
+        )
+        self.best = self._copy()
+        self.h, self.c = net.start(how.streams)
+        self.rows, self.since = Rows(), list[torch.Tensor]()
+        self.started = time.perf_counter()
+
+    def step(self, number: int, x: torch.Tensor, y: torch.Tensor) -> None:
+        """One gradient on the next window of all streams."""
+        how, net = self.how, self.net
+        for group in self.optimiser.param_groups:
+            group["lr"] = how.learning_rate_at(number / how.steps)
+        self.optimiser.zero_grad(set_to_none=True)
+        with _noisy(net, how.weight_noise):
+            states, self.h, self.c = net.read(x, self.h.detach(), self.c.detach())
+            found = bits(net.answers(states), y)
+            loss = found * math.log(2.0)
+            if net.model.projection is not None and how.state_penalty > 0.0:
+                loss = loss + how.state_penalty * _beyond(states)
+            loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), how.gradient_limit)
+        self.optimiser.step()
+        _clip(net, how)
+        self.since.append(found.detach())
+
+    def look(self, done: int) -> None:
+        """Judge the network on the part to choose by, and keep the best one."""
+        how, net = self.how, self.net
+        mean = float(torch.stack(self.since).mean())
+        self.since.clear()
+        if not math.isfinite(mean):
+            raise InputError(
+                f"training: the loss must be finite (got {mean:g} by step {done}); take a smaller learning_rate "
+                f"(got {how.learning_rate:g})"
+            )
+        count = min(how.streams, len(self.valid) // 2)
+        net.eval()
+        judged = bits_per_character(net, net.start(count), self.valid, count, how.window)
+        net.train()
+        if not self.rows or judged < min(row["valid"] for row in self.rows):
+            self.best = self._copy()
+        seconds = time.perf_counter() - self.started
+        self.rows.append({"step": done, "loss": mean, "valid": judged, "seconds": seconds})
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All that a training goes on from."""
+        found = {f"weights/{name}": one for name, one in self.named.items()}
+        found |= {f"best/{name}": one for name, one in self.best.items()}
+        found |= {"state/h": self.h, "state/c": self.c}
+        return found | named_state(self.optimiser, list(self.named))
+
+    def resumed(self, step: int, tensors: dict[str, torch.Tensor], rows: Rows) -> int:
+        """Go on from these; the steps that were done."""
+        restore(self.net, self.optimiser, list(self.named), tensors)
+        self.best = {name: tensors[f"best/{name}"].to(one.device) for name, one in self.named.items()}
+        self.h, self.c = tensors["state/h"].to(self.h.device), tensors["state/c"].to(self.c.device)
+        self.rows = rows
+        return step
+
+    def _copy(self) -> dict[str, torch.Tensor]:
+        return {name: one.detach().clone() for name, one in self.named.items()}
 
 
 @contextmanager
