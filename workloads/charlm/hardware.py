@@ -62,12 +62,18 @@ def on_chip(
     net: CharacterNetwork, variant: NetworkVariant, windows: Windows, how: CharacterExperiment
 ) -> ConvertedNetwork:
     """The network on a variant's chips, its ranges by these windows."""
-    example = tuple(one[:2] for one in windows.inputs)
+    return calibrated(laid(net, variant, tuple(one[:2] for one in windows.inputs), how), windows, how)
+
+
+def laid(
+    net: CharacterNetwork, variant: NetworkVariant, example: tuple[torch.Tensor, ...], how: CharacterExperiment
+) -> ConvertedNetwork:
+    """The network on a variant's chips, on the meta device if it and the example are there."""
     digital = ["output"] if how.model.output == "digital" else []
     found = convert(net, variant.chip, example=example, digital=digital)
     if variant.chips_by_layer:
         found = convert(net, variant.of_layers(list(found.tiles)), example=example, digital=digital)
-    return calibrated(found, windows, how)
+    return found
 
 
 def calibrated(net: ConvertedNetwork, windows: Windows, how: CharacterExperiment) -> ConvertedNetwork:

@@ -16,6 +16,7 @@ from workloads.charlm.hardware import (
     Windows,
     bits_of_chips,
     calibrated,
+    laid,
     on_chip,
     starts,
     trained_for_chips,
@@ -46,10 +47,15 @@ def run(settings: CharacterExperiment, options: RunOptions) -> Result:
 
 
 def check(settings: CharacterExperiment) -> None:
-    """Raise ``InputError`` where a variant's chips cannot hold the network."""
-    work = CharacterRun(settings, RunOptions())
-    work.start()
-    work.rehearse()
+    """Raise ``InputError`` where a named network is none of this size, or a variant's chips cannot hold it."""
+    for origin in ("weights", "weights_for_chips"):
+        if (name := getattr(settings, origin)) is not None:
+            given_network(name, settings.model, origin)
+    net = CharacterNetwork(settings.data.characters + 1, settings.model).eval().to("meta")
+    example = torch.zeros((2, 1), dtype=torch.int64, device="meta"), *net.start(2)
+    for variant in settings.variants:
+        with named(variant.name):
+            laid(net, variant, example, settings).map()
 
 
 @dataclass
