@@ -119,7 +119,12 @@ def compared(rows: pd.DataFrame, figure: str = "accuracy") -> pd.DataFrame:
         row |= {name: float(np.quantile(values, share)) for name, share in QUANTILES.items()}
         for stage, value in stages.items():
             change, below, above = interval(values - float(value))
-            row |= {str(stage): float(value), f"minus_{stage}": change, f"minus_{stage}_low": below, f"minus_{stage}_high": above}
+            row |= {
+                str(stage): float(value),
+                f"minus_{stage}": change,
+                f"minus_{stage}_low": below,
+                f"minus_{stage}_high": above,
+            }
         found.append(row)
     return pd.DataFrame(found)
 
