@@ -117,6 +117,8 @@ def test_chips_without_errors_carry_states_as_software_does(text: Text, projecti
     example = text.train[:12].view(2, 6), *net.start(2)
     converted = convert(net, chip_named("exact"), example=example)
     assert ("embedding.1" in converted.tiles) == (embedding == "tiles")
+    digital = [row["path"] for row in converted.rows() if row["chip"] == "digital"]
+    assert all(path.startswith("embedding") for path in digital)  # states that come in and go out are no copies
     read = converted.program(2).at(0.0)
     of_chips = bits_of_chips(read, starts(net, 2, 4), text.test[:200], 7)
     expected = bits_per_character(net, net.start(4), text.test[:200], 4, 50)
