@@ -15,7 +15,7 @@ import torch
 
 from devices import PCM, BlockNoise, ChipStreams, Stream, SuperT, TaOx
 from mappings.chip import Chip, Weights
-from mappings.network.aware import Aware
+from mappings.network.aware import AwareCell
 from mappings.network.recurrent import RecurrentLayer
 from mappings.network.recurrent_run import RecurrentRead
 from periphery import RampColumn
@@ -135,11 +135,17 @@ def test_many_chips_in_one_call(side_by_side: SideBySide) -> None:
 @pytest.mark.parametrize("bits", [None, 5])
 def test_hardware_aware_training_step(bits: int | None, side_by_side: SideBySide) -> None:
     lstm, weights, x = lstm_and_clips(BATCH)
-    aware, generator = Aware(bits=bits, weight_noise=0.05), torch.Generator().manual_seed(0)
+    aware, generator = AwareCell(cell="lstm", bits=bits), torch.Generator().manual_seed(0)
+    w_ih, w_hh, bias = weights
+
+    def noisy(weight: torch.Tensor) -> torch.Tensor:
+        xi = torch.empty_like(weight).normal_(generator=generator)
+        return weight + xi * (0.05 * float(weight.detach().abs().max()))
 
     def work() -> None:
         lstm.zero_grad()
-        aware.hidden("lstm", x, *weights, generator=generator).square().sum().backward()
+        held = {"weight_ih": noisy(w_ih), "weight_hh": noisy(w_hh), "bias_ih": bias}
+        aware.sequence(x, held)[1].square().sum().backward()
 
     def reference() -> None:
         lstm.zero_grad()

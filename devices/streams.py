@@ -12,6 +12,7 @@ pairs would be the same. All its 624 words are therefore a hash of the path, ``S
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +20,12 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from devices.counters import normals
+
 # Torch's state as 64-bit numbers: three of header, one for each word of the twister, and what is not in use.
 STATE = torch.Generator().get_state().numpy().view(np.uint64).copy()
 HEADER, WORDS = 3, 624
+DRAWS = 0xFFFFFFFF  # of noise of counters: the origin of what is drawn by ``BlockNoise.normal``
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,8 @@ class BlockNoise:
 
     A block has a fixed number of samples, so what a sample sees does not depend on how many blocks are evaluated
     together, nor on the chips beside. Who makes noise of counters instead (``mappings.counter_noise``) takes the keys
-    of the chips, the numbers of the samples, and a number for each of its runs.
+    of the chips, the numbers of the samples, and a number for each of its runs; on a device other than the CPU every
+    draw is made so (``devices.counters``), a generator a chip and block being as many launches.
     """
 
     def __init__(
@@ -124,8 +129,8 @@ class BlockNoise:
         self.streams = streams
         self.blocks = blocks
         self.block = block
-        self.device = device
-        self._runs = 0
+        self.device = torch.device(device)
+        self._runs = self._draws = 0
 
     @cached_property
     def generators(self) -> list[list[torch.Generator]]:
@@ -164,8 +169,23 @@ class BlockNoise:
 
     def normal(self, shape: Sequence[int]) -> torch.Tensor:
         """Standard normal numbers of shape ``(chips, blocks * block, *shape)``, float32."""
+        if self.device.type != "cpu":
+            return self._counted(shape)
         out = torch.empty((self.chips, len(self.blocks), self.block, *shape), device=self.device)
         for chip, row in zip(out, self.generators, strict=True):
             for part, generator in zip(chip, row, strict=True):
                 part.normal_(generator=generator)
         return out.reshape(self.chips, self.samples, *shape)
+
+    def _counted(self, shape: Sequence[int]) -> torch.Tensor:
+        """The numbers of one more draw, from counters."""
+        count, draw = math.prod(shape), torch.tensor([self._draws], device=self.device)
+        self._draws += 1
+        drawn = normals(*self.counters, draw, torch.full_like(draw, DRAWS), -(-count // 4))
+        return drawn[:, :, 0, :count].reshape(self.chips, self.samples, *shape)
+
+    @cached_property
+    def counters(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """``keys`` and ``numbers`` on the device, int64."""
+        keys, numbers = (torch.from_numpy(one.astype(np.int64)) for one in (self.keys, self.numbers))
+        return keys.to(self.device), numbers.to(self.device)

@@ -52,7 +52,7 @@ class Activity:
 
     def drive(self, counts: torch.Tensor, driver: AnyDriver, bits: int) -> None:
         """Add what ``driver`` did for one product, ``counts (chips, samples, rows)``."""
-        charge = driver.charge_counts(counts, bits).sum(1, dtype=torch.float64)
+        charge = driver.charge_counts(counts, bits).sum(1, dtype=torch.float64).cpu()
         self.add("row_pulses", driver.pulses(counts, bits))
         self.add("row_clocks", driver.driven_clocks(counts, bits))
         self.add("paired_clocks", driver.paired_clocks(counts, bits))

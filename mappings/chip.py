@@ -124,7 +124,9 @@ class Compensation:
     ----------
     mode : ``off``; ``global``: one factor a ramp scales its clock (a conventional converter's reference);
         ``per_column``: on top of that, every column's integrator is trimmed (a conventional converter's word is scaled
-        before the look-up)
+        before the look-up); ``affine``: a factor and an offset for every column instead, fitted to the layer's own
+        inputs, as the statistics of a batch normalisation can be measured on the chip (Joshi et al., Nat. Commun. 11,
+        2473 (2020), doi 10.1038/s41467-020-16108-9): for layers of a converted network alone
     baseline : what a measurement is compared with: ``noisy``, the same inputs measured right after programming, so that
         programming errors stay; or ``exact``, the products in software, so that a column's mean error goes as well
     vectors : calibration inputs driven through the array, the ramp and the comparators to measure a factor
@@ -134,7 +136,7 @@ class Compensation:
     trim_um2 : layout area of one bit of a column's analog trim, its capacitor and switch [um2]; an estimate
     """
 
-    mode: Literal["off", "global", "per_column"] = "off"
+    mode: Literal["off", "global", "per_column", "affine"] = "off"
     baseline: Literal["noisy", "exact"] = "noisy"
     vectors: Annotated[int, Interval(ge=1, le=4096)] = 64
     recentre: bool = True
@@ -145,13 +147,13 @@ class Compensation:
     @property
     def products(self) -> int:
         """Products of one calibration, right after programming apart: every round drives all vectors."""
-        rounds = {"off": 0, "global": ROUNDS, "per_column": ROUNDS + 1}[self.mode]
+        rounds = {"off": 0, "global": ROUNDS, "per_column": ROUNDS + 1, "affine": ROUNDS + 1}[self.mode]
         return rounds * self.vectors
 
     @property
     def trim_bits(self) -> int:
-        """Bits of a column's trim: those of its factor where columns are trimmed, else none."""
-        return self.factor_bits if self.mode == "per_column" else 0
+        """Bits of a column's trims: those of its factor and offset where columns have them, else none."""
+        return {"per_column": 1, "affine": 2}.get(self.mode, 0) * self.factor_bits
 
     @property
     def factor_bits(self) -> int:

@@ -244,10 +244,17 @@ class GroupConverter:
         return replace(self, ramp=replace(self.ramp, ramp=ramp))
 
     def linearised(self, codes: torch.Tensor) -> torch.Tensor:
-        """What a calibration reads from codes: ``g^-1`` of the output, not finite at the end codes.
+        """What a calibration reads from codes: ``g^-1`` of the output, not finite at the end codes."""
+        levels = self.levels_z.clone()
+        levels[0] = levels[-1] = torch.nan
+        return levels[codes.long()]
+
+    @property
+    def levels_z(self) -> torch.Tensor:
+        """``g^-1`` of every code's output, ends included.
 
         Codes of a ramp count the thresholds below, so for optimal levels or a function that turns back, the middle
-        between two thresholds represents the inputs between them.
+        between two thresholds represents the inputs between them, and the last threshold those beyond.
         """
         design, function = self.design, self.group.function
         if design is None or (design.uniform and function.rises):
@@ -255,11 +262,9 @@ class GroupConverter:
             levels = function.inverse(outputs).float()
             for branch in function.branches[:-1]:  # an output of several branches tells nothing about the input
                 levels[outputs <= max(branch.first, branch.last)] = torch.nan
-        else:
-            theta = torch.nn.functional.pad(design.theta, (1, 1), value=torch.nan)
-            levels = (0.5 * (theta[1:] + theta[:-1])).float()
-        levels[0] = levels[-1] = torch.nan
-        return levels[codes.long()]
+            return levels
+        theta = torch.cat([design.theta[:1], design.theta, design.theta[-1:]])
+        return (0.5 * (theta[1:] + theta[:-1])).float()
 
 
 def range_z(chip: Chip, functions: list[tuple[Function, int]], limit: float | None = None) -> float:
@@ -281,6 +286,7 @@ def codes_of(
     noise: BlockNoise,
     *,
     trim: torch.Tensor | None = None,
+    shift: torch.Tensor | None = None,
     activity: Activity | None = None,
 ) -> torch.Tensor:
     """Convert the group's columns of a layer's pre-activation to codes ``(chips, n, ramps, width)``.
@@ -288,8 +294,9 @@ def codes_of(
     Several parts are the row tiles, weight slices or input bits of a column, whose words are added digitally: each is
     converted linearly, with noise and offset, over its share of the range, and the look-up takes the sum. Row tiles and
     slices have converters of their own, side by side; bits of an input take turns on the same ones. ``trim``,
-    ``(chips, ramps, width)``, divides every column's pre-activation: on its integrator where a ramp converts it, as a
-    digital word otherwise. ``activity`` counts the steps that linear converters with comparators took.
+    ``(chips, ramps, width)``, divides every column's pre-activation, from which ``shift``, the same shape, was taken:
+    on its integrator where a ramp converts it, as a digital word otherwise. ``activity`` counts the steps that linear
+    converters with comparators took.
     """
     gathered = [
         (group.gather(part.z), None if part.variance is None else group.gather(part.variance), part.range)
@@ -297,11 +304,15 @@ def codes_of(
     ]
     if trim is not None:
         trim = trim[:, None].to(gathered[0][0].dtype)
+    if shift is not None:
+        shift = shift[:, None].to(gathered[0][0].dtype)
     if isinstance(conversion, Unrounded):
         total = torch.stack([with_noise(z, variance, 0.0, noise) for z, variance, _ in gathered]).sum(0)
+        total = total if shift is None else total - shift
         return total if trim is None else total / trim
     if len(gathered) == 1 and not isinstance(conversion, LookUpConverter):
         z, variance, _ = gathered[0]
+        z = z if shift is None else z - shift
         if trim is not None:
             z, variance = z / trim, None if variance is None else variance / trim.square()
         return conversion.codes(z, variance, noise)
@@ -316,6 +327,7 @@ def codes_of(
             activity.add("adc_steps", group.scatter(steps.transpose(1, 2)))
         words.extend((word * share).unflatten(2, (aside, group.ramps)).unbind(2))
     total = words[0] if len(words) == 1 else torch.stack(words).sum(dim=0)
+    total = total if shift is None else total - shift
     return conversion.look_up(total if trim is None else total / trim)
 
 
@@ -331,7 +343,7 @@ def _side_by_side(
             if share == 1.0
             else (z / share, None if variance is None else variance / share**2, share)
         )
-    shares = torch.tensor([share for _, _, share in parts]).repeat_interleave(z.shape[2])[:, None]
+    shares = torch.tensor([share for _, _, share in parts], device=z.device).repeat_interleave(z.shape[2])[:, None]
     variances = [variance for _, variance, _ in parts if variance is not None]
     together = torch.cat(variances, dim=2) / shares.square() if len(variances) == len(parts) else None
     return torch.cat([z for z, _, _ in parts], dim=2) / shares, together, shares
@@ -339,24 +351,27 @@ def _side_by_side(
 
 @dataclass(frozen=True)
 class DriftFactors:
-    """Drift compensation of all groups: ``ramp``, ``(chips, ramps, 1)`` or 1, and ``column``, ``(chips, ramps,
-    width)``; empty where references are not scaled or columns not trimmed."""
+    """Drift compensation of all groups: ``ramp``, ``(chips, ramps, 1)`` or 1, and ``column`` and ``offset``, ``(chips,
+    ramps, width)``; empty where references are not scaled or columns not trimmed."""
 
     ramp: Sequence[torch.Tensor | float] = ()
     column: Sequence[torch.Tensor] = ()
+    offset: Sequence[torch.Tensor] = ()
 
 
 @dataclass(frozen=True)
 class ColumnsRead:
     """A matrix and the converters of all its columns at one time.
 
-    ``trims``: for each group what divides the pre-activation of its columns, ``(chips, ramps, width)``, or None.
+    ``trims``: for each group what divides the pre-activation of its columns, ``(chips, ramps, width)``, or None;
+    ``shifts``: what is taken from it before; empty for nothing.
     """
 
     matrix: MatrixRead
     groups: tuple[ColumnGroup, ...]
     conversions: tuple[Conversion, ...]
     trims: tuple[torch.Tensor | None, ...]
+    shifts: tuple[torch.Tensor, ...] = ()
 
     @property
     def rounds(self) -> bool:
@@ -374,6 +389,7 @@ class ColumnsRead:
             tuple(converter.group for converter in converters),
             tuple(converter.at(t_s, factor) for converter, factor in zip(converters, ramp, strict=True)),
             tuple(factors.column or [None] * len(converters)),
+            tuple(factors.offset),
         )
 
     def codes(
@@ -400,6 +416,7 @@ class ColumnsRead:
                 parts,
                 noise,
                 trim=self.trims[k],
+                shift=self.shifts[k] if self.shifts else None,
                 activity=activity if k in used else None,
             )
             for k in converted

@@ -10,7 +10,7 @@
     programmed.at(t_s)                      -> LayerRead
 
 Dense, recurrent, liquid and sparse layers are subclasses of these; a network is a graph of them with the same four
-steps (``mappings.network.network``). What a layer takes as inputs is its kind's: pulse widths, active word lines, or a
+steps (``mappings.convert``). What a layer takes as inputs is its kind's: pulse widths, active word lines, or a
 sparse matrix. Cost is count x price: ``MappedLayer.actions`` counts, ``mappings.cost.price`` prices. Where a
 run adds up an activity, ``observed(activity)`` of what is programmed gives the means that ``actions`` takes.
 """

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import torch
 
@@ -35,13 +36,17 @@ class WeightMatrix:
     """Weights and biases before any hardware; tensors on the meta device have a shape and no values.
 
     ``blocks``: ``(columns, inputs)`` each, side by side along the inputs; ``bias``: ``(columns,)`` or None; ``order``:
-    ``(columns,)``, the row of the blocks for each column of the array, where not that of its number. Raises InputError
-    for shapes that do not go together and values that are not finite.
+    ``(columns,)``, the row of the blocks for each column of the array, where not that of its number; ``bias_pulse``:
+    the lines of the bias are driven at ``full`` scale, or by the ``shortest`` pulse for which the largest bias is no
+    more than the largest weight. An always driven cell adds its error times its pulse to every sum, so short pulses
+    keep that error small; they cost nothing. Raises InputError for shapes that do not go together and values that are
+    not finite.
     """
 
     blocks: tuple[torch.Tensor, ...]
     bias: torch.Tensor | None = None
     order: torch.Tensor | None = None
+    bias_pulse: Literal["full", "shortest"] = "full"
 
     def __post_init__(self) -> None:
         shapes = [tuple(block.shape) for block in self.blocks]
@@ -106,15 +111,24 @@ class WeightMatrix:
             )
         return max(1, int(lines))
 
-    def rows(self, bias_rows: int, x_max: float) -> torch.Tensor:
-        """The matrix by word lines, ``(inputs + bias_rows, columns)``; ``x_max`` is the input at full scale."""
+    def bias_counts(self, chip: Chip, bias_rows: int) -> int:
+        """Clock periods for which the lines of the bias are driven."""
+        top = chip.driver.top(chip.bits)
+        if self.bias is None or not bias_rows or not self.real or self.bias_pulse == "full":
+            return top
+        level = float((self.bias.detach().float() / chip.driver.x_max / bias_rows).abs().max())
+        largest = float(self.largest.max()) or level or 1.0
+        return min(top, max(1, math.ceil(top * level / largest - 1e-6)))
+
+    def rows(self, bias_rows: int, bias_x: float) -> torch.Tensor:
+        """The matrix by word lines, ``(inputs + bias_rows, columns)``; ``bias_x``: the input of the bias's lines."""
         weight = self.blocks[0] if len(self.blocks) == 1 else torch.cat(self.blocks, dim=1)
         bias = self.bias
         if self.order is not None:
             weight, bias = weight[self.order], None if bias is None else bias[self.order]
         rows = [weight.detach().float().T]
         if bias is not None and bias_rows:
-            rows.append((bias.detach().float() / x_max / bias_rows).expand(bias_rows, -1))
+            rows.append((bias.detach().float() / bias_x / bias_rows).expand(bias_rows, -1))
         return torch.cat(rows).contiguous()
 
 
@@ -135,6 +149,16 @@ class MappedMatrix:
     def rows(self) -> int:
         """Word lines, those of the bias included."""
         return self.weights.inputs + self.bias_rows
+
+    @cached_property
+    def bias_counts(self) -> int:
+        """Clock periods for which the lines of the bias are driven."""
+        return self.weights.bias_counts(self.chip, self.bias_rows)
+
+    @property
+    def bias_x(self) -> float:
+        """The input that these lines stand for."""
+        return self.bias_counts * self.chip.driver.lsb(self.chip.bits)
 
     @property
     def columns(self) -> int:
@@ -166,7 +190,7 @@ class MappedMatrix:
         if encoding.clip_quantile == 1.0:
             rows = weights.largest[order][None]
             if self.bias_rows and weights.bias is not None:
-                bias = weights.bias.detach().float()[order] / self.chip.driver.x_max / self.bias_rows
+                bias = weights.bias.detach().float()[order] / self.bias_x / self.bias_rows
                 rows = torch.cat([rows, bias[None].to(rows.device)])
         else:
             step = max(1, weights.parameters // FEW)
@@ -187,7 +211,7 @@ class MappedMatrix:
     @cached_property
     def values(self) -> torch.Tensor:
         """Weights and biases, ``(rows, columns)``."""
-        return self.weights.rows(self.bias_rows, self.chip.driver.x_max)
+        return self.weights.rows(self.bias_rows, self.bias_x)
 
     def encoded(self, levels: torch.Tensor) -> Encoded:
         """One column of weights at ``levels (n,)`` of full scale, alone on a tile: what the encoding makes of them."""

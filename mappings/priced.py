@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mappings.actions import Actions, ScheduledTask
-from mappings.activity import Activity
 from mappings.cost import CostLine, price, summarise
-from mappings.network.network import ProgrammedNetwork
 from periphery.prices.component import Component
 
 
@@ -28,31 +26,6 @@ class LayerOnChip:
     clipped_inputs: float = 0.0
     node_nm: float | None = None
     components: Mapping[str, Component] | None = None
-
-
-def layers_of(
-    chips: ProgrammedNetwork, seen: Mapping[str, Activity], *, steps: int = 1, clipped_inputs: float = 0.0
-) -> list[LayerOnChip]:
-    """The layers of a network in one inference of ``steps`` steps, by what they were ``seen`` to do.
-
-    ``clipped_inputs``: share of the network's inputs beyond the range of the first layer's drivers.
-    """
-    found = []
-    for number, (name, actions) in enumerate(chips.mapped.actions(chips.observed(seen), steps=steps).items()):
-        shape = chips.mapped.layers[name].shape
-        found.append(
-            LayerOnChip(
-                name=name,
-                actions=actions,
-                rows=shape.rows,
-                columns=shape.columns,
-                cells=chips.mapped.layers[name].matrix.cells,
-                tiles=shape.row_tiles * shape.column_tiles,
-                clipped_weights=chips.layers[name].matrix.array.encoded.clipped,
-                clipped_inputs=0.0 if number else clipped_inputs,
-            )
-        )
-    return found
 
 
 @dataclass(frozen=True)

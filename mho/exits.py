@@ -41,7 +41,7 @@ _SMALLER = {
     "workloads/kws/features": "fewer data.clips, or a smaller features.mfcc.n_fft",
     "workloads/kws/model": "a smaller model.hidden",
     "workloads/kws/training": "a smaller training.software.batch and training.aware.batch",
-    "workloads/kws": "fewer evaluation.chips or a smaller evaluation.batch",
+    "workloads/kws": "fewer evaluation.chips or a smaller evaluation.block",
     "workloads/lsm": "fewer data.recordings, evaluation.chips or chip.neurons",
     "workloads/zeroshot": "fewer evaluation.per_class or evaluation.chips",
     "workloads/spgemm": "a smaller matrix, or fewer evaluation.chips",

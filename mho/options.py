@@ -12,7 +12,7 @@ from mho.files import user_path
 
 
 class ComputeDevice(str, Enum):
-    """Where training runs."""
+    """Where training runs, and chips of a network compute."""
 
     cpu = "cpu"
     cuda = "cuda"

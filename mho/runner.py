@@ -82,10 +82,10 @@ def run(
     with watching(progress) as watched:
         options = RunOptions(data=data, weights=weights, module=module, device=device, progress=watched)
         if output is None:
-            return _run_data(None, loaded, work(loaded.value, options), started, clock)
+            return _run_data(None, loaded, work(loaded.value, options), started, clock, device)
         with RunFolder(output, replace=force) as folder:
             result = work(loaded.value, options)
-            run = _run_data(output.resolve(), loaded, result, started, clock)
+            run = _run_data(output.resolve(), loaded, result, started, clock, device)
             watched("report", 0, 1)
             (folder / "config.resolved.yaml").write_text(run.config_text, encoding="utf-8")
             for name, table in run.tables.items():
@@ -105,14 +105,19 @@ def run(
 
 
 def _run_data(
-    path: Path | None, loaded: Loaded[AnyExperiment], result: Result, started: datetime.datetime, clock: float
+    path: Path | None,
+    loaded: Loaded[AnyExperiment],
+    result: Result,
+    started: datetime.datetime,
+    clock: float,
+    device: str,
 ) -> RunData:
     metrics = _metrics(loaded, result, clock)
     return RunData(
         path,
         Metrics.model_validate(metrics),
         metrics,
-        _plain(_manifest(loaded, result, started, clock)),
+        _plain(_manifest(loaded, result, started, clock, device)),
         dump_yaml(loaded.data),
         loaded.data,
         *with_empty(result.tables),
@@ -145,7 +150,7 @@ def _plain(value: Any) -> Any:
 
 
 def _manifest(
-    loaded: Loaded[AnyExperiment], result: Result, started: datetime.datetime, clock: float
+    loaded: Loaded[AnyExperiment], result: Result, started: datetime.datetime, clock: float, device: str
 ) -> dict[str, Any]:
     peak_KiB = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if sys.platform == "darwin":
@@ -156,6 +161,7 @@ def _manifest(
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "threads": torch.get_num_threads(),
+        "device": "cpu" if device == "cpu" else f"{device}: {torch.cuda.get_device_name(device)}",
         "experiment": loaded.value.name,
         "source": loaded.source_text_name,
         "seed": loaded.value.seed,

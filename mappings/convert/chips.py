@@ -6,6 +6,7 @@ chips; digital calls are mapped over it (``torch.vmap``), so that they see what 
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import warnings
 from collections.abc import Mapping, Sequence
@@ -76,19 +77,23 @@ class MappedNetwork:
             found |= layer.components()
         return found
 
-    def program(self, *, rng: ChipStreams) -> ProgrammedNetwork:
-        """Write every layer once on each chip of ``rng``."""
+    def program(self, *, rng: ChipStreams, device: torch.device | str = "cpu") -> ProgrammedNetwork:
+        """Write every layer once on each chip of ``rng``; ``device``: where the chips will compute."""
         layers = {name: layer.program(rng=rng.child(name)) for name, layer in self.layers.items()}
-        return ProgrammedNetwork(self, layers, rng)
+        return ProgrammedNetwork(self, layers, rng, torch.device(device))
 
 
 @dataclass(frozen=True)
 class ProgrammedNetwork:
-    """A network as written on a batch of chips; ``layers``: its arrays by name."""
+    """A network as written on a batch of chips; ``layers``: its arrays by name; ``device``: where they compute.
+
+    Cells are written and aged on the CPU whatever the device: a seed names the same chips everywhere.
+    """
 
     mapped: MappedNetwork
     layers: dict[str, ProgrammedMatrixLayer]
     rng: ChipStreams
+    device: torch.device = torch.device("cpu")
 
     def at(self, t_s: float) -> NetworkRead:
         """The same chips ``t_s`` seconds after they were written.
@@ -101,7 +106,9 @@ class ProgrammedNetwork:
             earlier = [reads[one] for source in before[name] for one in arrays[source] if one in reads]
             factors = [factor for read in earlier for factor in read.factors]
             reads |= {array: self.layers[array].at(t_s, before=factors) for array in mine}
-        return NetworkRead(self.mapped, reads, self.rng.child("read", float(t_s).hex()))
+        if self.device.type != "cpu":
+            reads = {name: read.on(self.device) for name, read in reads.items()}
+        return NetworkRead(self.mapped, reads, self.rng.child("read", float(t_s).hex()), self.device)
 
     def observed(self, activity: Mapping[str, Activity]) -> dict[str, StepActivity]:
         """Means per step of what every layer was observed to do."""
@@ -115,35 +122,45 @@ class NetworkRead:
     mapped: MappedNetwork
     layers: dict[str, MatrixLayerRead]
     rng: ChipStreams
+    device: torch.device = torch.device("cpu")
 
     def __call__(
-        self, *x: torch.Tensor, first: int = 0, of_chips: int = 0, activity: dict[str, Activity] | None = None
+        self,
+        *x: torch.Tensor,
+        first: int = 0,
+        block: int = BLOCK,
+        of_chips: int = 0,
+        activity: dict[str, Activity] | None = None,
     ) -> Any:
-        """Outputs ``(chips, ...)`` for inputs as the module takes them.
+        """Outputs ``(chips, ...)`` for inputs as the module takes them, on the device of the inputs.
 
-        ``first``: number of the first block of samples, where ``x`` goes on from others; ``of_chips``: so many of the
-        last inputs differ from chip to chip, ``(chips, ...)``, as states that these chips gave do; ``activity`` adds up
-        what every layer did, by name. Raises InputError for another number of inputs.
+        ``first``: number of the first block of samples, where ``x`` goes on from others; ``block``: samples that share
+        a stream of read noise and are computed at once; ``of_chips``: so many of the last inputs differ from chip to
+        chip, ``(chips, ...)``, as states that these chips gave do; ``activity`` adds up what every layer did, by name.
+        Raises InputError for another number of inputs.
         """
         traced = self.mapped.graph.traced
         traced.check(x)
         shared = len(x) - of_chips
-        size = x[0].shape[traced.batch_dim + (shared == 0)]
+        size, home = x[0].shape[traced.batch_dim + (shared == 0)], x[0].device
+        x = tuple(one.to(self.device) for one in x)
         parts = []
-        # Of attention, the form that is mapped over chips at once.
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+        # Of attention, the form that is mapped over chips at once; it is set for all threads, so only where it is met.
+        attends = torch.ops.aten.scaled_dot_product_attention.default in {n.target for n in traced.graph.graph.nodes}
+        form = sdpa_kernel(SDPBackend.MATH) if attends else contextlib.nullcontext()
+        with torch.no_grad(), form, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")  # of calls vmap runs one by one
-            for number, start in enumerate(range(0, size, BLOCK)):
-                count = min(BLOCK, size - start)
+            for number, start in enumerate(range(0, size, block)):
+                count = min(block, size - start)
                 some = [one.narrow(traced.batch_dim + (k >= shared), start, count) for k, one in enumerate(x)]
                 parts.append(self._block(some, shared, first + number, activity))
         return traced.together(
-            [torch.cat([part[k] for part in parts], dim=dim + 1) for k, dim in enumerate(traced.output_batch)]
+            [torch.cat([part[k] for part in parts], dim=dim + 1).to(home) for k, dim in enumerate(traced.output_batch)]
         )
 
-    def blocks(self, x: Sequence[torch.Tensor]) -> int:
+    def blocks(self, x: Sequence[torch.Tensor], block: int = BLOCK) -> int:
         """Blocks of samples that such inputs make."""
-        return -(-x[0].shape[self.mapped.graph.traced.batch_dim] // BLOCK)
+        return -(-x[0].shape[self.mapped.graph.traced.batch_dim] // block)
 
     def _block(
         self, x: Sequence[torch.Tensor], shared: int, block: int, activity: dict[str, Activity] | None
@@ -159,7 +176,8 @@ class NetworkRead:
                 if number >= shared:
                     on_chips.add(node)
             elif node.op == "get_attr":
-                values[node] = operator.attrgetter(str(node.target))(module)
+                held = operator.attrgetter(str(node.target))(module)
+                values[node] = held.to(self.device) if isinstance(held, torch.Tensor) else held
             elif node.op == "call_module":
                 tile = module.get_submodule(str(node.target))
                 assert isinstance(tile, TileModule)
@@ -171,7 +189,10 @@ class NetworkRead:
                 did = [None if activity is None else activity.setdefault(one, Activity()) for one in arrays]
                 if (copies := graph.replicas.get(tile.name, 1)) > 1:
                     reads = taking_turns(
-                        reads, did, copies, self._positions(tile, given[0], x[0].shape[graph.traced.batch_dim])
+                        reads,
+                        did,
+                        copies,
+                        self._positions(tile, given[0], x[0].shape[graph.traced.batch_dim + (shared == 0)]),
                     )
                     did = [None] * len(reads)
                 values[node] = tile.run(
@@ -194,12 +215,12 @@ class NetworkRead:
         products = tile.steps(x[0].to("meta"))
         return products // samples if x.shape[1] == samples else products
 
-    @staticmethod
-    def _digital(node: fx.Node, values: dict[fx.Node, Any], on_chips: set[fx.Node]) -> Any:
+    def _digital(self, node: fx.Node, values: dict[fx.Node, Any], on_chips: set[fx.Node]) -> Any:
         """A digital call, for every chip at once where its inputs differ from chip to chip."""
         many = [one for one in node.all_input_nodes if one in on_chips]
+        kwargs = {name: self.device if isinstance(one, torch.device) else one for name, one in node.kwargs.items()}
         if not many:
-            return node.target(*fx.map_arg(node.args, values.get), **fx.map_arg(node.kwargs, values.get))  # type: ignore[operator]
+            return node.target(*fx.map_arg(node.args, values.get), **fx.map_arg(kwargs, values.get))  # type: ignore[operator]
         if node.target is torch.ops.aten.sym_size.int:
             return values[many[0]].shape[1:][node.args[1]]
         on_chips.add(node)
@@ -212,7 +233,7 @@ class NetworkRead:
             def value(one: fx.Node) -> Any:
                 return here[one] if one in here else values[one]
 
-            return node.target(*fx.map_arg(node.args, value), **fx.map_arg(node.kwargs, value))  # type: ignore[operator]
+            return node.target(*fx.map_arg(node.args, value), **fx.map_arg(kwargs, value))  # type: ignore[operator]
 
         return torch.vmap(one_chip)(*(values[one].contiguous() for one in many))
 

@@ -19,6 +19,7 @@ from devices import ChipStreams, InputError, Stream
 from mappings.chip import Chip
 from mappings.convert.chips import Graph, MappedNetwork, ProgrammedNetwork
 from mappings.convert.cost import Flow, NetworkCost, counted, digital_chip
+from mappings.convert.equalise import equalise
 from mappings.convert.lower import lower
 from mappings.convert.placement import check_shared
 from mappings.convert.replicas import Replicas, replicas_of
@@ -127,26 +128,36 @@ class ConvertedNetwork(torch.nn.Module):
                 tile.observed = None
         return self
 
+    def equalise(self) -> list[tuple[str, str]]:
+        """Scale channels between layers so that the next and the one before use their cells alike, where that leaves
+        the network what it is (``mappings.convert.equalise``); calibrate again afterwards. Names of the pairs."""
+        return equalise(self.graph)
+
     def map(self) -> MappedNetwork:
         """Where every layer goes, with the present weights and ranges."""
         return self.graph.map()
 
-    def program(self, chips: int = 1, *, seed: int = 0) -> ProgrammedNetwork:
+    def program(self, chips: int = 1, *, seed: int = 0, device: torch.device | str = "cpu") -> ProgrammedNetwork:
         """Write the network on so many chips; the same seed gives the same ones, whatever their number.
+
+        ``device``: where the chips compute; read noise there has the same distribution, and of LSTMs the same numbers.
 
         Raises InputError where a layer does not fit its chip.
         """
         if isinstance(chips, bool) or not isinstance(chips, int) or chips < 1:
             raise InputError(f"chips: a whole number of at least 1 (got {chips!r})")
         with torch.no_grad():
-            return self.map().program(rng=ChipStreams.of(Stream.root(seed).child("hardware"), chips))
+            return self.map().program(rng=ChipStreams.of(Stream.root(seed).child("hardware"), chips), device=device)
 
     def on(self, chip: Chip | Mapping[str, Chip]) -> ConvertedNetwork:
-        """The same network, its parameters shared, on another chip or others: ranges in front stay as calibrated."""
+        """The same network, its parameters shared, on another chip or others: ranges stay as calibrated, and may be
+        calibrated again apart from these."""
         chips, module, tiles = chips_of(self.tiles, chip), copy.copy(self.module), dict[str, TileModule]()
         for name, tile in self.tiles.items():
             tiles[name] = copy.copy(tile)
             tiles[name].chip = chips[name]
+            tiles[name]._parameters = dict(tile._parameters)
+            tiles[name]._buffers = {key: None if one is None else one.clone() for key, one in tile._buffers.items()}
             module.add_submodule(tile.target, tiles[name])
         traced = replace(self.graph.traced, graph=module)
         return ConvertedNetwork(replace(self.graph, traced=traced, tiles=tiles, chips=chips), self.patterns)
@@ -196,6 +207,7 @@ def convert(
     batch_dim: int = 0,
     replicas: Replicas = 1,
     shared_tiles: Sequence[str] = (),
+    equalised: bool = True,
 ) -> ConvertedNetwork:
     """A torch module as a network on tiles of a chip.
 
@@ -209,6 +221,8 @@ def convert(
     replicas : copies of layers' arrays, which take turns at the positions of a convolution or a sequence: a number for
         all layers, or numbers by pattern over their paths (``mappings.convert.replicas``)
     shared_tiles : patterns over paths of layers that may share tiles (``mappings.convert.placement``)
+    equalised : scale channels between layers so that small ones do not drown in the errors of cells, where that leaves
+        the network what it is
 
     Raises InputError, with every reason and its path in the module, for what cannot be traced, counted or mapped.
     """
@@ -223,6 +237,8 @@ def convert(
         raise InputError(problems)
     net = ConvertedNetwork(graph, digital).laid_out(replicas=replicas, shared_tiles=shared_tiles)
     if not any(one.is_meta for one in (*inputs, *module.parameters())):
+        if equalised:
+            net.equalise()
         net.calibrate([inputs])
     return net
 

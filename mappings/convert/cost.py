@@ -39,11 +39,13 @@ MEMORY = ("register", "word_bank")
 class NetworkCost:
     """Area, energy and latency of one inference; every part waits for the one before it.
 
-    ``priced``: every action and instance with its price; ``calls``: digital calls as ``(path, call, why)``.
+    ``priced``: every action and instance with its price; ``calls``: digital calls as ``(path, call, why)``;
+    ``parts``: what was priced, to be priced by another list.
     """
 
     priced: Priced
     calls: tuple[tuple[str, str, str], ...]
+    parts: tuple[LayerOnChip, ...]
 
     @cached_property
     def summary(self) -> dict[str, float]:
@@ -130,7 +132,7 @@ def counted(
     if units:
         stand = Actions(instances=tuple(Instance(DIGITAL, name, number) for name, number in units.items()))
         layers.append(LayerOnChip(name=DIGITAL, actions=stand, rows=0, columns=0, cells=0, tiles=0))
-    return NetworkCost(Priced.of(layers, node_nm=chip.node_nm, components=components), tuple(table))
+    return NetworkCost(Priced.of(layers, node_nm=chip.node_nm, components=components), tuple(table), tuple(layers))
 
 
 def digital_chip(graph: Graph) -> Chip:

@@ -10,7 +10,7 @@ them:
 
 The law of the error is that of the device, tails and bias included, not a Gaussian. What has drifted is compared with
 what has drifted: a ramp's own cells where drift is not compensated, the measured factor where it is, here without the
-error of its measurement,
+error of its measurement, nor the offsets of ``mode: affine``, which here take out what bias cells do alone,
 
 (2)  w_held = (sum_p a_p G_p - G_ref) / (s f),   f = E G_ramp(t) / E G_ramp(0),   or  f = <w_t w_0> / <w_0 w_0>
 
@@ -125,7 +125,7 @@ class LayerCells:
             held = held / self.gain[min(time, len(self.gain) - 1)]
         else:
             before = rows if how.baseline == "exact" else read(self.table.written_S)
-            over = (0,) if how.mode == "per_column" else (0, 1)
+            over = (0, 1) if how.mode == "global" else (0,)
             energy = before.square().sum(over)
             slope = torch.where(energy > 0.0, (held * before).sum(over) / energy, 1.0)
             held = held / torch.where(slope > 0.0, slope, 1.0)

@@ -13,7 +13,7 @@ from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.contract import WordFormat
 from mappings.convert.packed import BUILT, packed
-from mappings.convert.tiles import TileModule, Values
+from mappings.convert.tiles import TileModule, Values, host
 from mappings.network.actions import Cell
 from mappings.network.aware import AwareCell
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead
@@ -126,7 +126,7 @@ class TileRecurrent(TileModule):
 
     def map(self, chip: Chip) -> dict[str, MappedMatrixLayer]:
         """The layer on its tiles."""
-        found = {name: getattr(self, name).detach() for name in self.names}
+        found = {name: host(getattr(self, name)) for name in self.names}
         layer = RecurrentLayer.from_torch(
             ON_TILES[self.cell],
             found["weight_ih"],
@@ -139,7 +139,7 @@ class TileRecurrent(TileModule):
         )
         counts = None
         if layer.follows_data(chip) and self.calibration is not None:
-            counts = self.counts(self.calibration.float())
+            counts = self.counts(self.calibration.float()).cpu()
         return {self.name: layer.map(chip, name=self.name, inputs=self.words(chip), calibration=counts)}
 
     def run(
@@ -158,7 +158,7 @@ class TileRecurrent(TileModule):
         assert self.chip is not None
         assert isinstance(read, RecurrentRead)
         ends = None if lengths is None else lengths[0]
-        noise = BlockNoise(rng, [block], x.shape[1])
+        noise = BlockNoise(rng, [block], x.shape[1], x.device)
         inputs = self.counts(x.float())
         read.check(inputs, noise)
         states, h, c = read.sequence(inputs, noise, did, start=start, lengths=ends)

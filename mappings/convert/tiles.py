@@ -59,8 +59,9 @@ class Observed:
         self.largest = max(self.largest, float(x.abs().max()))
         self.least = min(self.least, float(x.min()))
         self.ends = min(self.ends[0], float(z.min())), max(self.ends[1], float(z.max()))
-        if sum(map(len, self.inputs)) < CALIBRATION:
-            self.inputs.append(x[:CALIBRATION].detach().clone())
+        self.inputs.append(_spread(x.detach(), CALIBRATION).clone())
+        if sum(map(len, self.inputs)) > 4 * CALIBRATION:
+            self.inputs = [_spread(torch.cat(self.inputs), 2 * CALIBRATION)]
 
     def range_of_inputs(self, percentile: float) -> float:
         """Size below which so many of the inputs lie."""
@@ -134,8 +135,8 @@ class TileModule(torch.nn.Module):
         low, high = seen.range_of_z(percentile)
         self.low.fill_(low)
         self.high.fill_(high if high > low else low + 1.0)
-        if chip.follows_data:
-            self.calibration = torch.cat(seen.inputs)[:CALIBRATION]
+        if chip.follows_data or chip.compensation.mode == "affine":
+            self.calibration = _spread(torch.cat(seen.inputs), CALIBRATION)
 
     def words(self, chip: Chip) -> WordFormat:
         """The format of the inputs."""
@@ -280,15 +281,16 @@ class TileProduct(TileModule):
         for number, pack in enumerate(packs, 1):
             name = self.name if len(packs) == 1 else f"{self.name} ({number} of {len(packs)})"
             layer = DenseLayer.from_torch(
-                pack.weight.detach(),
-                None if pack.bias is None else pack.bias.detach(),
+                host(pack.weight),
+                None if pack.bias is None else host(pack.bias),
                 limit=self.limit,
                 function=function,
                 measures_drift=True,
+                bias_pulse="shortest",
             )
             counts = None
-            if layer.follows_data(chip) and self.calibration is not None:
-                counts = self.counts(self.rows(self.calibration)[..., pack.inputs].float())
+            if (layer.follows_data(chip) or chip.compensation.mode == "affine") and self.calibration is not None:
+                counts = self.counts(self.rows(self.calibration)[..., pack.inputs].float()).cpu()
             found[name] = layer.map(chip, name=name, inputs=words, calibration=counts)
         return found
 
@@ -307,19 +309,23 @@ class TileProduct(TileModule):
         weight, bias = self.folded
         if not self.training or self.disturb is None or self.chip is None:
             return weight, bias
-        limit, held, shifts = self.words(self.chip).limit, list[torch.Tensor](), list[torch.Tensor]()
-        chip = replace(self.chip, driver=replace(self.chip.driver, x_max=limit))
+        words, held, shifts = self.words(self.chip), list[torch.Tensor](), list[torch.Tensor]()
+        chip = self.chip.of_words(words)
         for pack in self.packs:
             rows, lines = [pack.weight], 0
-            if pack.bias is not None and (lines := WeightMatrix((pack.weight,), pack.bias).bias_rows(chip)):
-                rows.append((pack.bias / limit / lines)[:, None].expand(-1, lines))
+            matrix, bias_x = WeightMatrix((pack.weight,), pack.bias, bias_pulse="shortest"), words.limit
+            if pack.bias is not None and (lines := matrix.bias_rows(chip)):
+                bias_x = matrix.bias_counts(chip, lines) * chip.driver.lsb(chip.bits)
+                rows.append((pack.bias / bias_x / lines)[:, None].expand(-1, lines))
             array = self.disturb(torch.cat(rows, dim=1))
             inputs = pack.weight.shape[1]
             first = 0 if pack.inputs.start is None else pack.inputs.start
             held.append(torch.nn.functional.pad(array[:, :inputs], (first, self.inputs - first - inputs)))
-            shifts.append(array[:, inputs:].sum(1) * limit)
+            shifts.append(array[:, inputs:].sum(1) * bias_x)
         whole = torch.cat(held).unflatten(1, (-1, *weight.shape[2:]))
-        return whole, None if bias is None else torch.cat(shifts)
+        if bias is None or chip.compensation.mode == "affine":  # whose offsets take out what bias cells do
+            return whole, bias
+        return whole, torch.cat(shifts)
 
     def coded(self, z: torch.Tensor, chip: Chip) -> torch.Tensor:
         """Outputs for sums ``z``, as the codes of the converters give them."""
@@ -435,8 +441,20 @@ class TileLinear(TileProduct):
         (x,), (read,), (did,) = values, reads, activity
         assert x is not None
         rows = self.counts(x.flatten(1, -2).float())
-        y = read.run(rows, noise=BlockNoise(rng, [block], rows.shape[1]), activity=did)
+        y = read.run(rows, noise=BlockNoise(rng, [block], rows.shape[1], rows.device), activity=did)
         return y.reshape(chips, *x.shape[1:-1], y.shape[-1]).to(x.dtype)
+
+
+def host(values: torch.Tensor) -> torch.Tensor:
+    """Weights where cells are written: on the CPU, unless they have no values."""
+    return values.detach() if values.is_meta else values.detach().cpu()
+
+
+def _spread(x: torch.Tensor, most: int) -> torch.Tensor:
+    """At most so many samples, from the first to the last: data often come in the order of their classes."""
+    if len(x) <= most:
+        return x
+    return x[torch.linspace(0, len(x) - 1, most).round().long().to(x.device)]
 
 
 def _some(values: torch.Tensor) -> torch.Tensor:

@@ -71,13 +71,14 @@ class Assumed:
         counts = counts if driver.signed_words else counts.abs()
         pairs = float(driver.paired_clocks(counts, bits)) / (len(counts) - 1)
         charge = float(driver.charge_counts(counts, bits).sum())
+        bias = torch.tensor([float(matrix.bias_counts)])
         row_S = self.row_S(matrix) * self.drawn_share(matrix, pairs / charge if charge > 0.0 else 0.0)
         quantum_C = driver.v_read_V * driver.t_clk_s
 
         def rows(of: Callable[[torch.Tensor, int], torch.Tensor]) -> float:
             """The sum over word lines of what one of them does."""
-            mean, full = float(of(counts, bits).mean()), float(of(top, bits))
-            return passes * (matrix.weights.inputs * mean + matrix.bias_rows * full)
+            mean, biased = float(of(counts, bits).mean()), float(of(bias, bits))
+            return passes * (matrix.weights.inputs * mean + matrix.bias_rows * biased)
 
         conversions = shape.columns * shape.conversions_per_column if shape.linear else 0
         state_clocks = states * float(counts.abs().mean())

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from annotated_types import Ge, Gt
 from torch.nn.functional import linear
 
+from devices.counters import has_triton
 from mappings.chip import CellState, Chip
 from mappings.network.actions import Cell
 from mappings.network.aware_lstm import LSTMSequence, rules_of
@@ -215,7 +214,7 @@ class AwareCell:
     # The compiled loop of an LSTM -----------------------------------------------------------------------------------
 
     def _fuses(self, x: torch.Tensor, weights: Mapping[str, torch.Tensor], lengths: torch.Tensor | None) -> bool:
-        here = x.device.type == "cpu" and x.dtype == torch.float32 and lengths is None
+        here = (x.device.type == "cpu" or (x.is_cuda and has_triton())) and x.dtype == torch.float32 and lengths is None
         return here and self.cell == "lstm" and "weight_hr" not in weights and self.adc_bits is None
 
     def _fused(
@@ -228,60 +227,9 @@ class AwareCell:
     ) -> tuple[torch.Tensor, ...]:
         """The same by the compiled loop, whose gates stand in the order i, f, o, g."""
         hidden = weights["weight_hh"].shape[1]
-        order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
+        order = torch.arange(4 * hidden, device=x.device).view(4, hidden)[[0, 1, 3, 2]].flatten()
         driven = linear(x, weights["weight_ih"][order], None if bias is None else bias[order])
         h0, c0 = (None if h0 is None else self._driven(h0)), (None if c0 is None else self._stored(c0))
         rules = rules_of(self.bits, self.state, self.state_limit)
         states, c = LSTMSequence.apply(driven, weights["weight_hh"][order], h0, c0, rules)  # type: ignore[no-untyped-call]
         return states, states[:, -1], c
-
-
-@dataclass(frozen=True)
-class Aware:
-    """What training takes from the hardware, with an error of the weights that is drawn anew for every batch.
-
-    The error is in units of the largest weight, so one trained model suits any device of as much spread.
-
-    Parameters
-    ----------
-    bits : resolution of inputs and outputs of the layer, or None for none
-    weight_noise : standard deviation of the weights' error, drawn per batch, over the largest weight [1]
-    state : the digital cell state
-    x_max : input of the layer that takes the longest pulse
-    """
-
-    bits: int | None = None
-    weight_noise: Annotated[float, Ge(0.0)] = 0.0
-    state: CellState = CellState()
-    x_max: Annotated[float, Gt(0.0)] = 1.0
-
-    def noisy(self, weight: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """A weight with the error of one programming."""
-        if self.weight_noise == 0.0:
-            return weight
-        xi = torch.empty_like(weight).normal_(generator=generator)
-        return weight + xi * (self.weight_noise * float(weight.detach().abs().max()))
-
-    def hidden(
-        self,
-        cell: Cell,
-        x: torch.Tensor,
-        weight_ih: torch.Tensor,
-        weight_hh: torch.Tensor,
-        bias: torch.Tensor,
-        *,
-        generator: torch.Generator,
-        readout_steps: int = 1,
-    ) -> torch.Tensor:
-        """Mean hidden state of the last ``readout_steps`` steps, ``(batch, hidden)``, of ``x (batch, steps, inputs)``.
-
-        Weights are named and ordered as torch does; ``cell``: as of ``AwareCell``.
-        """
-        noisy = self.noisy(torch.cat([weight_ih, weight_hh], dim=1), generator)
-        w_ih, w_hh = noisy.split([x.shape[2], weight_hh.shape[1]], dim=1)
-        formats = AwareCell(cell=cell, bits=self.bits, state=self.state, input_limit=self.x_max, state_limit=self.x_max)
-        states, last, *_ = formats.sequence(x, {"weight_ih": w_ih, "weight_hh": w_hh, "bias_ih": bias})
-        if readout_steps == 1:
-            return last
-        mean = states[:, -readout_steps:].transpose(0, 1).contiguous().mean(dim=0)
-        return mean if self.bits is None else pulsed(mean, self.x_max, self.bits)

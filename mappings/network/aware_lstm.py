@@ -173,6 +173,8 @@ class LSTMSequence(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         batch, steps, four = driven.shape
         hidden = four // 4
+        if driven.is_cuda:
+            return _forward_on_gpu(ctx, driven.detach(), w_hh.detach(), (h0, c0), rules)
         w = np.ascontiguousarray(w_hh.detach().numpy().T)
         start = tuple(
             np.zeros((batch, hidden), np.float32) if one is None else np.ascontiguousarray(one.detach().numpy())
@@ -188,6 +190,8 @@ class LSTMSequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, of_states: torch.Tensor, of_last: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        if of_states.is_cuda:
+            return _backward_on_gpu(ctx, of_states, of_last)
         w, rules, start, smooth, coded, c, tanh, h = ctx.kept
         dz = np.empty_like(smooth)
         first = np.empty_like(start[0]), of_last.numpy().copy()
@@ -198,3 +202,28 @@ class LSTMSequence(torch.autograd.Function):
         if ctx.starts[0]:
             dw = dw + torch.from_numpy(dz[:, 0]).T @ torch.from_numpy(start[0])
         return torch.from_numpy(dz), dw, *from_start, None
+
+
+def _forward_on_gpu(
+    ctx: Any, driven: torch.Tensor, w_hh: torch.Tensor, start: tuple[torch.Tensor | None, ...], rules: Rules
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As ``LSTMSequence.forward``, step by step in kernels."""
+    from mappings.network.gpu.training import forwards
+
+    zero = driven.new_zeros((driven.shape[0], driven.shape[2] // 4))
+    h0, c0 = (zero if one is None else one.detach().contiguous() for one in start)
+    kept = forwards(driven.transpose(0, 1).contiguous(), w_hh.contiguous(), h0, c0, rules)
+    ctx.kept, ctx.starts = (w_hh.contiguous(), rules, h0, c0, kept), tuple(one is not None for one in start)
+    *_, c, _, h = kept
+    return h.transpose(0, 1).contiguous(), c[-1, 0].clone()
+
+
+def _backward_on_gpu(ctx: Any, of_states: torch.Tensor, of_last: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    """As ``LSTMSequence.backward``, step by step in kernels."""
+    from mappings.network.gpu.training import backwards
+
+    w_hh, rules, h0, c0, kept = ctx.kept
+    dz, *first = backwards(of_states.transpose(0, 1).contiguous(), of_last, w_hh, c0, rules, kept)
+    dw = dz[0].T @ h0 + dz[1:].flatten(0, 1).T @ kept[-1][:-1].flatten(0, 1)
+    from_start = [one if given else None for one, given in zip(first, ctx.starts, strict=True)]
+    return dz.transpose(0, 1), dw, *from_start, None

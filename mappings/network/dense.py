@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
@@ -48,9 +48,10 @@ class DenseLayer(MatrixLayer):
         limit: float,
         function: Function | None = None,
         measures_drift: bool = False,
+        bias_pulse: Literal["full", "shortest"] = "full",
     ) -> DenseLayer:
         """From torch's ``weight (outputs, inputs)`` and ``bias (outputs,)``, on the meta device if need be."""
-        return cls(WeightMatrix((weight,), bias), limit, function, measures_drift)
+        return cls(WeightMatrix((weight,), bias, bias_pulse=bias_pulse), limit, function, measures_drift)
 
     @property
     def inputs(self) -> int:
@@ -114,9 +115,13 @@ class MappedDense(MappedMatrixLayer):
         return dense_actions(self.shape, activity, self.timing, activation=self.layer.function is not None)
 
     def read(self, columns: ColumnsRead, factors: DriftFactors, chips: int, state: StateRead | None) -> DenseRead:
-        """So many chips of the layer at one time."""
+        """So many chips of the layer at one time; where columns have offsets, the mean of their factors stands for that
+        of their ramp."""
+        measured: Sequence[torch.Tensor | float] = factors.ramp
+        if factors.offset:
+            measured = [column.mean(dim=-1, keepdim=True) for column in factors.column]
         return DenseRead(
-            columns, tuple(factors.ramp), chips, self.layer.inputs, self.matrix.bias_rows, self.input_words.full_scale
+            columns, tuple(measured), chips, self.layer.inputs, self.matrix.bias_rows, self.matrix.bias_counts
         )
 
 

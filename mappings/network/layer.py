@@ -20,6 +20,7 @@ from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, Wo
 from mappings.front_end import MappedFrontEnd, circuit_of, mean_circuit, ramp_load, state_load
 from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix, check_chip
 from mappings.network.assumed import Assumed
+from mappings.placed import placed
 from mappings.step import Charge, ColumnCircuit, LayerShape, StepActivity, StepTiming
 from mappings.tile import TileGrid
 from periphery import RampDesign
@@ -29,6 +30,7 @@ from periphery.prices.component import Component
 from periphery.prices.scaling import nominal_supply_V
 
 Shape = TypeVar("Shape", bound=LayerShape)
+Read = TypeVar("Read", bound="MatrixLayerRead")
 
 
 class MatrixLayer(Layer):
@@ -78,7 +80,12 @@ class MatrixLayer(Layer):
                     "layer.map(chip, calibration=counts)"
                 )
             data = self.pre_activations(chip, calibration)
-        return self.on_tiles(chip, name, matrix, data)
+        mapped = self.on_tiles(chip, name, matrix, data)
+        if chip.compensation.mode != "affine" or calibration is None or calibration.dim() != 2:
+            return mapped
+        generator = Stream.root(0).child("own inputs").torch()
+        some = torch.randint(len(calibration), (chip.compensation.vectors,), generator=generator)
+        return replace(mapped, own_inputs=calibration[some.to(calibration.device)])
 
     @abstractmethod
     def on_tiles(
@@ -114,6 +121,7 @@ class MappedMatrixLayer(MappedLayer):
     converters : of each group of columns
     state : of the cell state that comes back as charge, on an LSTM with a ramp; else None
     part : word lines and columns that it counts of a tile that it shares with others; None where its tiles are its own
+    own_inputs : ``(vectors, inputs)`` that the layer is calibrated with, in clock periods, or None
     """
 
     layer: MatrixLayer
@@ -124,6 +132,7 @@ class MappedMatrixLayer(MappedLayer):
     converters: tuple[MappedConverter, ...]
     state: MappedConverter | None = None
     part: tuple[int, int] | None = None
+    own_inputs: torch.Tensor | None = None
 
     @property
     def grid(self) -> TileGrid:
@@ -191,7 +200,7 @@ class MappedMatrixLayer(MappedLayer):
             settle_clocks=chip.front_end.settle_clocks,
             hold_F=chip.comparator.hold_F or 0.0,
             hold_V2=chip.front_end.swing_V * nominal_supply_V(chip.node_nm),
-            trim_um2=chip.compensation.trim_bits * chip.compensation.trim_um2 if chip.readout == "ramp" else 0.0,
+            trim_um2=self._trim_bits * chip.compensation.trim_um2,
             circuit=self.front_end.circuit,
             step_share=chip.comparator.step_share(chip.node_nm),
             pair_layout_um2=chip.comparator.pair_area_um2,
@@ -302,25 +311,49 @@ class MappedMatrixLayer(MappedLayer):
         return ledger.close()
 
     def _compensated(self, step: Actions) -> Actions:
-        """A step with its share of the calibrations, and with what keeps their factors and trims."""
-        how, calibration = self.chip.compensation, self.calibration(step)
-        if calibration is None:
+        """A step with its share of the calibrations, with what keeps their factors and trims, and with what brings
+        columns of different scales to one: behind ordinary converters a product and a sum of every word."""
+        how, shape, calibration = self.chip.compensation, self.shape, self.calibration(step)
+        scaled = shape.linear and ((calibration is not None and how.trim_bits > 0) or self._scales_columns)
+        if calibration is None and not scaled:
             return step
-        share = step.latency_s / how.every_s
         ledger = ActionLedger(self.name, merge=True)
         for one in step.actions:
             ledger.act(one.component, one.action, one.count)
-        for one in calibration.actions:
-            ledger.act(one.component, one.action, share * one.count)
         for stands in step.instances:
             ledger.need(stands.component, stands.count)
-        factors = sum(converter.group.ramps for converter in self.converters)
-        trims = self.shape.columns_stand if how.mode == "per_column" else 0
-        ledger.need("register", (factors + trims) * how.factor_bits)
-        if not any(one.component == "lookup" for one in step.instances):
-            ledger.need("lookup", 1)
+        if scaled:
+            bits, words = shape.sum_bits, shape.columns * self.passes
+            ledger.act("multiplier", "bit_product", words * bits * how.factor_bits)
+            ledger.need("multiplier", shape.lanes * bits * how.factor_bits)
+            if how.mode == "affine":
+                ledger.act("adder", "add_bit", words * bits)
+                ledger.need("adder", shape.lanes * bits)
+            if calibration is None:
+                ledger.need("register", shape.columns_stand * how.factor_bits)
+        if calibration is not None:
+            share = step.latency_s / how.every_s
+            for one in calibration.actions:
+                ledger.act(one.component, one.action, share * one.count)
+            factors = sum(converter.group.ramps for converter in self.converters)
+            ledger.need("register", factors * how.factor_bits + shape.columns_stand * how.trim_bits)
+            if not any(one.component == "lookup" for one in step.instances):
+                ledger.need("lookup", 1)
         counted = ledger.close()
         return replace(step, actions=counted.actions, instances=counted.instances)
+
+    @property
+    def _trim_bits(self) -> int:
+        """Analog trims of a column on a ramp, whose integrator takes its scale too; none behind ordinary converters."""
+        how = self.chip.compensation
+        if self.chip.readout != "ramp":
+            return 0
+        return how.trim_bits + (how.factor_bits if self._scales_columns else 0)
+
+    @property
+    def _scales_columns(self) -> bool:
+        """Whether columns differ in what a unit of charge stands for."""
+        return self.chip.weights.encoding.scale == "column"
 
     @abstractmethod
     def step(self, activity: StepActivity) -> Actions:
@@ -396,7 +429,9 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         if chip.compensation.mode == "off":
             factors = DriftFactors([1.0] * len(converters))
         elif mapped.measures_drift:
-            factors = measured_factors(self.matrix, self.converters, converters, t_s, chip=chip, rng=self.rng)
+            factors = measured_factors(
+                self.matrix, self.converters, converters, t_s, chip=chip, rng=self.rng, own=mapped.own_inputs
+            )
         else:
             factors = DriftFactors([followed_factor(before, converter.group.ramps) for converter in converters])
         read_state = None
@@ -512,6 +547,10 @@ class MatrixLayerRead(LayerRead):
     factors: tuple[torch.Tensor | float, ...]
     chips: int
     inputs: int
+
+    def on(self: Read, device: torch.device | str) -> Read:
+        """The same layer on another device; inputs and noise of a run are then there too."""
+        return placed(self, device)
 
     def run(self, inputs: torch.Tensor, *, noise: BlockNoise, activity: Activity | None = None) -> torch.Tensor:
         """Outputs ``(chips, n, ...)`` for inputs ``([chips | 1,] n, ..., inputs)`` in clock periods.

@@ -51,6 +51,76 @@ SHARES = 2  # of a thread, so that none waits long for another
 
 
 @dataclass(frozen=True)
+class Matrix:
+    """A matrix and the converters of its columns, folded together; columns are numbered with what fills up panels.
+
+    ``weights``: ``(chips, rows, wide)``; ``variance``: the same or, with ``by_row (chips, rows)``, ``(chips, wide)``;
+    both of size 0 without read noise; ``shift``, ``floor``: ``(chips, wide)``; ``settled``: what arrives of pulses, or
+    None; ``starts``: of each group's panels, and the end of the last; ``columns``: those that hold something;
+    ``draws``: noise numbers of a step.
+    """
+
+    weights: torch.Tensor
+    variance: torch.Tensor
+    by_row: torch.Tensor
+    shift: torch.Tensor
+    floor: torch.Tensor
+    settled: torch.Tensor | None
+    starts: NDArray[np.int64]
+    bank: Bank
+    columns: int
+    draws: int
+
+    @classmethod
+    def of(cls, columns: ColumnsRead, chips: int) -> Matrix | None:
+        """The matrix prepared, or None where a part of it works in a way that a loop does not know.
+
+        It knows charge that adds up to whole sums under pulses that are exactly as wide as asked for, and converters
+        that are ramps, or ideal quantisers with a table.
+        """
+        matrix, conversions, groups = columns.matrix, columns.conversions, columns.groups
+        part = matrix.parts[0]
+        if (
+            len(matrix.parts) > 1
+            or not (matrix.driver.exact and matrix.driver.pulse_widths)
+            or matrix.driver.digital_accumulation
+            or part.range != 1.0
+            or part.array.higher
+            or part.array.common_S2 is not None
+            or part.array.difference_S.device.type != "cpu"
+            or not (_ramps(conversions) or (_tables(conversions) and columns.trims[0] is None))
+        ):
+            return None
+        scale, shift, sigma2 = _folded(columns, chips)
+        weights = _in_panels(part.array.difference_S * scale, groups)
+        floor = torch.zeros_like(shift) if part.front_end.white_z2 is None else part.front_end.white_z2[:, None]
+        floor = floor * scale.square() + sigma2
+        if part.front_end.offset_z is not None:
+            shift = shift + part.front_end.offset_z[:, None] * scale
+        variance, by_row = EMPTY.expand(chips, 0), EMPTY.expand(chips, 0)
+        if part.array.variance_S2 is not None:
+            whole = _in_panels(part.array.variance_S2 * scale.square(), groups)
+            by_row, by_column = whole.mean(dim=2), whole.mean(dim=1)
+            variance = by_column / by_row.mean(dim=1, keepdim=True)
+            if not torch.allclose(by_row[:, :, None] * variance[:, None], whole, rtol=1e-5, atol=0.0):
+                variance, by_row = whole, EMPTY.expand(chips, 0)
+        starts = np.cumsum([0, *(-(-(group.last - group.first) // PANEL) * PANEL for group in groups)])
+        noisy = part.array.variance_S2 is not None or bool((floor > 0.0).any())
+        bank, draws = _bank(conversions, groups, starts, chips, 0, noisy=noisy)
+        shift, floor = (_in_panels(one, groups)[:, 0] for one in (shift, floor))
+        held = sum(group.last - group.first for group in groups)
+        return cls(weights, variance, by_row, shift, floor, matrix.settled, starts, bank, held, draws)
+
+    @property
+    def sums(self) -> Sums:
+        """The matrix as the compiled loop takes it."""
+        variance = panels(self.variance) if self.variance.dim() == 3 else self.variance
+        settled = EMPTY if self.settled is None else self.settled
+        parts = (panels(self.weights), variance, self.by_row, self.shift, self.floor, settled)
+        return Sums(*map(_array, parts))
+
+
+@dataclass(frozen=True)
 class FusedLayer:
     """What the compiled loop needs of a recurrent layer on its chips at one time."""
 
@@ -60,44 +130,17 @@ class FusedLayer:
 
     @classmethod
     def of(cls, shape: RecurrentShape, chip: Chip, columns: ColumnsRead, state: StateRead | None) -> FusedLayer | None:
-        """The layer prepared, or None where a part of it works in a way that the loop does not know.
-
-        It knows charge that adds up to whole sums under pulses that are exactly as wide as asked for, and converters
-        that are ramps, or ideal quantisers with a table.
-        """
+        """The layer prepared, or None where a part of it works in a way that the loop does not know."""
         matrix, conversions = columns.matrix, columns.conversions
-        part, known = matrix.parts[0], [*conversions, *([] if state is None else [state.conversion])]
-        if (
-            len(matrix.parts) > 1
-            or shape.cell not in CELLS
-            or not (matrix.driver.exact and matrix.driver.pulse_widths)
-            or matrix.driver.digital_accumulation
-            or part.range != 1.0
-            or part.array.higher
-            or part.array.common_S2 is not None
-            or part.array.difference_S.device.type != "cpu"
-            or not (_ramps(known) or (state is None and _tables(conversions) and columns.trims[0] is None))
-        ):
+        known = _ramps([*conversions, *([] if state is None else [state.conversion])])
+        if shape.cell not in CELLS or not (known or (state is None and _tables(conversions))):
             return None
-        chips, rows, _ = part.array.difference_S.shape
-        scale, shift, sigma2 = _folded(columns, chips)
-        weights = _in_panels(part.array.difference_S * scale, columns.groups)
-        floor = torch.zeros_like(shift) if part.front_end.white_z2 is None else part.front_end.white_z2[:, None]
-        floor = floor * scale.square() + sigma2
-        if part.front_end.offset_z is not None:
-            shift = shift + part.front_end.offset_z[:, None] * scale
-        variance, by_row = EMPTY.expand(chips, 0), EMPTY.expand(chips, 0)
-        if part.array.variance_S2 is not None:
-            whole = _in_panels(part.array.variance_S2 * scale.square(), columns.groups)
-            by_row, by_column = whole.mean(dim=2), whole.mean(dim=1)
-            variance = by_column / by_row.mean(dim=1, keepdim=True)
-            if not torch.allclose(by_row[:, :, None] * variance[:, None], whole, rtol=1e-5, atol=0.0):
-                variance, by_row = panels(whole), EMPTY.expand(chips, 0)
-        widths = [-(-(group.last - group.first) // PANEL) * PANEL for group in columns.groups]
-        starts = np.cumsum([0, *widths])
-        noisy = part.array.variance_S2 is not None or bool((floor > 0.0).any())
-        bank, draws = _bank(conversions, columns.groups, starts, chips, 0, noisy=noisy)
-        back, draws = _back(chip, conversions, state, chips, draws)
+        chips, rows, _ = matrix.array.difference_S.shape
+        folded = Matrix.of(columns, chips)
+        if folded is None:
+            return None
+        starts = folded.starts
+        back, draws = _back(chip, conversions, state, chips, folded.draws)
         half = 2.0 ** (chip.state.bits - 1)
         layer = Layer(
             cell=CELLS[shape.cell],
@@ -107,15 +150,8 @@ class FusedLayer:
             wide=int(starts[-1]),
             draws=-(-draws // DRAWN) * DRAWN,
             first=np.stack([starts[:-1], starts[1:]], axis=1).astype(np.int64),
-            sums=Sums(
-                _array(panels(weights)),
-                _array(variance),
-                _array(by_row),
-                _array(_in_panels(shift, columns.groups)[:, 0]),
-                _array(_in_panels(floor, columns.groups)[:, 0]),
-                _array(EMPTY if matrix.settled is None else matrix.settled),
-            ),
-            bank=bank,
+            sums=folded.sums,
+            bank=folded.bank,
             back=back,
             top=np.float32(full_scale(chip.bits)),
             per_value=np.float32(full_scale(chip.bits) / chip.driver.x_max),

@@ -15,6 +15,7 @@ from mappings.chip import Chip
 from mappings.columns import codes_of
 from mappings.matrix import PreActivation
 from mappings.network.actions import RecurrentShape
+from mappings.network.gpu.loop import DeviceLayer
 from mappings.network.layer import MatrixLayerRead, StateRead
 from mappings.network.recurrent_fused import CELLS, FusedLayer
 from periphery import TANH, LookUpConverter
@@ -32,10 +33,22 @@ class RecurrentRead(MatrixLayerRead):
     projection: MatrixLayerRead | None = None
 
     @cached_property
-    def fused(self) -> FusedLayer | None:
+    def fused(self) -> FusedLayer | DeviceLayer | None:
         """The same layer as the compiled loop runs it, or None where that does not know a part of it."""
-        known = self.projection is None and self.chip.rounding == "codes" and self.shape.cell in CELLS
+        return self._prepared if self.projection is None else None
+
+    @property
+    def _prepared(self) -> FusedLayer | None:
+        """The layer without its projection for the compiled loop, or None."""
+        known = self.chip.rounding == "codes" and self.shape.cell in CELLS
         return FusedLayer.of(self.shape, self.chip, self.columns, self.state) if known else None
+
+    def on(self, device: torch.device | str) -> RecurrentRead:
+        """The same layer on another device, with the loop that runs there."""
+        moved = super().on(device)
+        projection = None if self.projection is None else self.projection.columns
+        moved.__dict__["fused"] = DeviceLayer.of(self._prepared, projection, torch.device(device))
+        return moved
 
     def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:
         """Run whole sequences from states of zero: the states of all steps, ``(chips, n, steps, outputs)`` clock
@@ -67,8 +80,9 @@ class RecurrentRead(MatrixLayerRead):
         shape = self.shape
         n, steps = inputs.shape[-3:-1]
         h0, c0 = self._checked(start, lengths, n, steps)
-        h = torch.zeros((self.chips, n, shape.fed_back))
-        c = torch.zeros((self.chips, n, shape.hidden))
+        device = inputs.device
+        h = torch.zeros((self.chips, n, shape.fed_back), device=device)
+        c = torch.zeros((self.chips, n, shape.hidden), device=device)
         if c0 is not None:
             c = self._stored(c0.float().expand(c.shape))
         if h0 is not None:
@@ -80,13 +94,13 @@ class RecurrentRead(MatrixLayerRead):
             states, c = self.fused.run(inputs, noise, activity, h, c)
             return states, states[:, :, -1], c
         fed_back = slice(shape.inputs, shape.inputs + shape.fed_back)
-        v = torch.zeros((self.chips, n, shape.rows))
+        v = torch.zeros((self.chips, n, shape.rows), device=device)
         v[..., fed_back] = h
         v[..., fed_back.stop :] = float(2 ** (self.chip.bits - 1) - 1)
-        states = torch.empty((self.chips, n, steps, shape.fed_back))
+        states = torch.empty((self.chips, n, steps, shape.fed_back), device=device)
         for t in range(steps):
             v[..., : shape.inputs] = inputs[..., t, :]
-            runs = None if lengths is None else t < lengths
+            runs = None if lengths is None else (t < lengths).to(device)
             if activity is not None:
                 activity.running = runs
                 activity.samples += activity.counted(c[..., 0]).numel()

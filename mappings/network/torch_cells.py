@@ -22,8 +22,8 @@ TORCH_ORDER: dict[Cell, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru":
 TORCH_ORDER |= {"rnn_relu": TORCH_ORDER["rnn"], "gru_after": TORCH_ORDER["gru"]}
 RESET_AFTER = (
     "torch and Keras apply a GRU's reset gate after the product with the hidden state, with a bias of its own; mho's "
-    "keyword spotter applies it before, so the same weights are another network, and nothing in the tensors tells "
-    "which was trained"
+    "keyword spotter applies it before where model.reset is not after, so the same weights are another network, and "
+    "nothing in the tensors tells which was trained"
 )
 
 

@@ -34,6 +34,7 @@ def convert(
     batch_dim: int = 0,
     replicas: Replicas = 1,
     shared_tiles: Sequence[str] = (),
+    equalised: bool = True,
 ) -> ConvertedNetwork:
     """A torch module as a network on tiles of a chip.
 
@@ -48,6 +49,8 @@ def convert(
     replicas : copies of layers' arrays, which take turns at the positions of a convolution or a sequence: a number for
         all layers, or numbers by pattern over their paths (``{"conv1": 4}``)
     shared_tiles : patterns over paths of layers that may share tiles
+    equalised : scale channels between layers so that small ones do not drown in the errors of cells, where that leaves
+        the network what it is
 
     Raises InputError, with every reason and its path in the module, for what cannot be traced, counted or mapped.
     """
@@ -61,4 +64,5 @@ def convert(
         batch_dim=batch_dim,
         replicas=replicas,
         shared_tiles=shared_tiles,
+        equalised=equalised,
     )

@@ -84,7 +84,8 @@ class BuiltADC(ABC):
 
     def in_lsb(self, volts: float | torch.Tensor, gain: torch.Tensor | float) -> torch.Tensor:
         """Voltages at a column's comparator, ``(chips, 1, ramps, columns)`` or a number, in LSB of that column."""
-        return torch.as_tensor(volts / self.bank.volts_per_z * gain / self.grid.lsb.float(), dtype=torch.float32)
+        z = torch.as_tensor(volts / self.bank.volts_per_z * gain)
+        return (z / self.grid.lsb.float().to(z.device)).to(torch.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -123,7 +123,7 @@ class LookUpConverter:
     def compare_steps(self, words: torch.Tensor) -> torch.Tensor:
         """Steps that a ramp's comparators took for ``words``, ``code + 1``; periods of an oscillator and one."""
         grid = Grid(self.bits, -self.range_z, self.range_z) if self.adc is None else self.adc.grid
-        return torch.round(words / grid.lsb.float() - grid.first.float() + 0.5)
+        return torch.round(words / grid.lsb.to(words) - grid.first.to(words) + 0.5)
 
     def look_up(self, z: torch.Tensor) -> torch.Tensor:
         """The digital unit: code of the output level in which ``g(z)`` falls; a tie goes up."""

@@ -4,7 +4,8 @@ A comparator that sees ``d`` above its threshold with Gaussian noise ``sigma`` s
 ``Phi(d / sigma)``: one even number against Phi, in place of a normal number drawn for every decision. A
 sample's seed, 64 bits, comes from the block's generator, and the numbers of its decisions are hashed from it and from
 their place; so they depend on the experiment's seed, chip, block and place alone. Decisions of all columns are made
-beside each other, without a branch on data, and fill the processor's vectors.
+beside each other, without a branch on data, and fill the processor's vectors. Tensors of a GPU come to the host for
+it, except those of an ideal quantiser.
 """
 
 from __future__ import annotations
@@ -183,9 +184,14 @@ def search(u: torch.Tensor, table: torch.Tensor, columns_per_adc: int, first: fl
         raise InputError(
             f"table: thresholds in rising order (got one that falls after code {int(falls.nonzero()[0]) + 1})"
         )
+    if u.device.type != "cpu":
+        rows = table.repeat_interleave(columns_per_adc, dim=2)[:, :, : u.shape[-1]]
+        rows = rows.expand(u.shape[0], *u.shape[2:], -1).to(u).contiguous()
+        found = torch.searchsorted(rows, u.permute(0, 2, 3, 1).contiguous(), right=True, out_int32=True)
+        return found.permute(0, 3, 1, 2)
     codes = np.empty(tuple(u.shape), np.int32)
     _search(_array(u), _array(table), columns_per_adc, np.float32(first), codes)
-    return torch.from_numpy(codes)
+    return torch.from_numpy(codes).to(u.device)
 
 
 def approximate(
@@ -205,7 +211,7 @@ def approximate(
     bits = table.shape[-1].bit_length() - 1
     spread = _spread(u, sigma, noise)
     _approximate(_array(u), _array(table.flatten(2)), columns_per_adc, _array(_each(offset, u)), spread, bits, codes)
-    return torch.from_numpy(codes)
+    return torch.from_numpy(codes).to(u.device)
 
 
 def thermometer(
@@ -224,7 +230,7 @@ def thermometer(
     doubt, and the faster; those beyond ``DOUBT`` sigma would decide the same for every even number there is.
     """
     codes = np.empty(tuple(u.shape), np.int32)
-    off = table - (torch.arange(1, table.shape[-1] + 1) + first)
+    off = table - (torch.arange(1, table.shape[-1] + 1, device=table.device) + first)
     # A thousandth covers the rounding of places up to 2^12 in single precision.
     stray = [ends.clamp_min(0.0).repeat_interleave(columns_per_adc, dim=-1) for ends in (off.amax(-1), -off.amin(-1))]
     doubt = DOUBT * _each(sigma, u)
@@ -240,14 +246,14 @@ def thermometer(
         encoder,
         codes,
     )
-    return torch.from_numpy(codes)
+    return torch.from_numpy(codes).to(u.device)
 
 
 def _spread(u: torch.Tensor, sigma: torch.Tensor, noise: BlockNoise) -> tuple[Any, Any]:
     """One over the noise of every column, (chips, ramps, columns) or nothing, and two words of seed for each sample."""
     if not bool((sigma > 0).any()):
         return np.empty((0, 0, 0), np.float32), np.zeros((*u.shape[:2], 2), np.uint32)
-    return _array(_each(1.0 / sigma, u)), noise.normal((2,)).contiguous().numpy().view(np.uint32)
+    return _array(_each(1.0 / sigma, u)), noise.normal((2,)).contiguous().cpu().numpy().view(np.uint32)
 
 
 def _each(values: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
@@ -255,4 +261,4 @@ def _each(values: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
 
 
 def _array(values: torch.Tensor) -> Any:
-    return values.float().contiguous().numpy()
+    return values.float().contiguous().cpu().numpy()

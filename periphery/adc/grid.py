@@ -66,13 +66,13 @@ class Grid:
 
         Code c begins at ``origin + c``; columns with different ranges are each moved to a common origin.
         """
-        u = z * gain / self.lsb.to(z.dtype)
-        return u if self.first.numel() == 1 else u - self.first.to(z.dtype)
+        u = z * gain / self.lsb.to(z)
+        return u if self.first.numel() == 1 else u - self.first.to(z)
 
     def words(self, codes: torch.Tensor) -> torch.Tensor:
         """Values of codes ``(..., ramps, columns)`` [z], float32."""
-        steps = codes + (self.first + 0.5).float()
-        return steps * self.lsb.float()
+        steps = codes + (self.first + 0.5).float().to(codes.device)
+        return steps * self.lsb.float().to(codes.device)
 
     def _span(self) -> torch.Tensor:
         return self._end(self.high) - self._end(self.low)

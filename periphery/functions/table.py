@@ -36,7 +36,7 @@ def from_csv(
     points_x, points_y = np.array(x), np.array(y)
 
     def f(z: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(np.interp(z.double().numpy(), points_x, points_y))
+        return torch.from_numpy(np.interp(z.double().cpu().numpy(), points_x, points_y)).to(z.device)
 
     return from_callable(name or file.stem, f, x[0], x[-1], turns=turns, midtread=midtread)
 

@@ -125,7 +125,7 @@ class RampConversion:
     def _per_step(self, seen: torch.Tensor, levels: torch.Tensor, noise: BlockNoise) -> torch.Tensor:
         """The comparator decides afresh, with fresh noise, at every step until it has crossed."""
         below = torch.ones_like(seen, dtype=torch.bool)
-        codes = torch.zeros(seen.shape, dtype=torch.int32)
+        codes = torch.zeros(seen.shape, dtype=torch.int32, device=seen.device)
         for step in range(levels.shape[-1]):
             below &= seen + self.sigma_z * noise.normal(seen.shape[2:]) >= levels[..., step, None]
             codes += below

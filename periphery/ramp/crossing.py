@@ -176,6 +176,11 @@ def first_crossing(
     ``walk_sigma`` (chips, ramps, cells); the last ``thresholds`` cells are steps, those before them the start.
     """
     shape = z.shape
+    if z.device.type != "cpu":
+        seen = z + offset
+        if xi is not None:
+            seen = seen + xi * (sigma if variance is None else (variance + sigma**2).sqrt())
+        return crossed(seen, levels, walk_sigma, walk)
     codes = np.empty(tuple(shape), np.int32)
     _convert(
         _array(z),
@@ -193,6 +198,23 @@ def first_crossing(
         codes,
     )
     return torch.from_numpy(codes)
+
+
+def crossed(
+    seen: torch.Tensor, levels: torch.Tensor, walk_sigma: torch.Tensor | None, walk: torch.Tensor | None
+) -> torch.Tensor:
+    """Codes of what comparators see in torch, for other devices; arguments as of ``first_crossing``."""
+    chips, n, ramps, columns = seen.shape
+    if walk_sigma is None or walk is None:
+        columnwise = seen.transpose(1, 2).reshape(chips, ramps, n * columns).contiguous()
+        table = levels.expand(chips, ramps, -1).contiguous()
+        found: torch.Tensor = torch.searchsorted(table, columnwise, right=True, out_int32=True)
+        codes: torch.Tensor = found.unflatten(2, (n, columns)).transpose(1, 2)
+        return codes
+    total = (walk_sigma[:, None] * walk).cumsum(-1)[..., walk.shape[-1] - levels.shape[-1] :]
+    rising: torch.Tensor = torch.cummax(levels[:, None] + total, dim=-1).values
+    codes = torch.searchsorted(rising, seen.contiguous(), right=True, out_int32=True)
+    return codes
 
 
 def _array(values: torch.Tensor) -> Any:

@@ -34,10 +34,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("chip", ["hermes_core", "yang2025"])
-def test_accuracy_over_time_and_cost_are_printed(chip: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_accuracy_over_time_and_cost_are_printed(
+    chip: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main = runpy.run_path(str(EXAMPLE))["main"]
-    main(["--data", str(folder), "--chip", chip, "--clips", "4", "--chips", "2", "--train", "1"])
-    first, head, *rows, area, energy, latency = capsys.readouterr().out.splitlines()
+    asked = ["--data", str(folder), "--chip", chip, "--clips", "4", "--chips", "2", "--keep", str(tmp_path)]
+    main([*asked, "--train", "1"])
+    printed = capsys.readouterr().out
+    main([*asked, "--train", "1"])  # takes what the first one kept
+    assert capsys.readouterr().out == printed
+    first, what, head, *rows, area, energy, latency = printed.splitlines()
+    assert what == f"{chip}, 8 bits, 1 steps of training"
     assert first == "float, 48 clips: 100.00%"
     assert "minus_trained" in head.split()
     times = [float(row.split()[0]) for row in rows]

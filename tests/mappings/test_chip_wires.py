@@ -11,7 +11,6 @@ from crossbar.wires import Wires
 from devices import PCM, ChipStreams, Device, InputError, Stream, TaOx
 from mappings.chip import Chip, Weights
 from mappings.chip_wires import NodeWires, OhmWires
-from mappings.network.network import LayerNode, Network
 from mappings.network.recurrent import RecurrentLayer
 from mappings.network.wires import wire_notes
 from periphery import RampColumn
@@ -25,8 +24,8 @@ def notes_of(device: Device, wires: NodeWires | OhmWires | None, rows: int = 256
     draw = torch.Generator().manual_seed(0)
     tensors = [0.3 * torch.randn(shape, generator=draw) for shape in ((128, 40), (128, 32), (128,))]
     chip = replace(CHIP, rows=rows, columns=rows // 2, weights=Weights(device=device), wires=wires)
-    network = Network({"lstm": LayerNode(RecurrentLayer.from_torch("lstm", *tensors))})
-    return wire_notes(network.map(chip).program(rng=ChipStreams.of(Stream.root(0), 1)).layers)
+    mapped = RecurrentLayer.from_torch("lstm", *tensors).map(chip, name="lstm")
+    return wire_notes({"lstm": mapped.program(rng=ChipStreams.of(Stream.root(0), 1).child("lstm"))})
 
 
 def test_lines_by_node_have_the_capacitance_of_metal_and_access_transistor() -> None:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from periphery.ramp.crossing import first_crossing
+from periphery.ramp.crossing import crossed, first_crossing
 
 single = st.floats(width=32, allow_nan=False)
 
@@ -48,6 +48,7 @@ def test_offsets_and_noise_are_added_before_the_count(count: int, columns: int) 
     seen = z + offset + (variance + torch.tensor(0.09)).double().sqrt().float() * xi
     codes = first_crossing(z, levels, offset=offset, variance=variance, sigma=0.3, xi=xi)
     assert torch.equal(codes.long(), counted(seen, levels[:, None, :, None]))
+    assert torch.equal(crossed(seen, levels, None, None), codes)  # as on another device
 
 
 @pytest.mark.parametrize("count", [1, 7, 31, 63, 255])
@@ -62,3 +63,4 @@ def test_a_walking_ramp_is_the_running_maximum_of_its_levels_and_summed_noise(co
     table = torch.cummax(risen, dim=-1).values
     codes = first_crossing(z, levels, offset=torch.zeros(chips, 1, ramps, columns), walk_sigma=walk_sigma, walk=walk)
     assert torch.equal(codes.long(), counted(z, table[..., None, :]))
+    assert torch.equal(crossed(z, levels, walk_sigma, walk), codes)

@@ -70,7 +70,7 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
 
     def run(self) -> Result:
         """Text and network, then variant by variant."""
-        how, options = self.settings, self.options
+        how = self.settings
         with self.stage("data"):
             self.start()
         if self.given is None:
@@ -92,11 +92,6 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
             for variant in how.variants:
                 with named(variant.name):
                     self._judge(variant, tables)
-        if options.device != "cpu":
-            if self.given is None or how.hardware_training is not None:
-                tables.note(f"--device {options.device}: training runs there; chips are simulated on the CPU.")
-            else:
-                tables.note_device(options.device, "chips of networks")
         return tables.reported(self.stages)
 
     def start(self) -> None:
@@ -216,7 +211,10 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         training = how.hardware_training
         if training is not None and (training.trained_for == "each" or variant.default):
             tables.learnt([{"stage": f"for {variant.name}", "epoch": row["step"], "loss": row["loss"]} for row in rows])
-        chips, activity = net.program(evaluation.chips, seed=how.seed), dict[str, Activity]()
+        chips, activity = (
+            net.program(evaluation.chips, seed=how.seed, device=self.options.device),
+            dict[str, Activity](),
+        )
         start = starts(self.net, evaluation.chips, evaluation.streams)
         found: list[dict[str, Any]] = []
 

@@ -10,21 +10,22 @@ from typing import Any
 import torch
 
 from devices import ChipStreams, InputError, Stream
-from mappings.network.aware import Aware
-from mappings.network.network import MappedNetwork
+from mappings.activity import Activity
+from mappings.convert.chips import NetworkRead
+from mappings.convert.cost import NetworkCost
+from workloads.always_on import period_cost
+from workloads.kws.chips import JudgedNetwork, on_chip
 from workloads.kws.features import Features, cached_mfcc
-from workloads.kws.hardware import JudgedNetwork, mapped_keywords
 from workloads.kws.model import KeywordNet
 from workloads.kws.prepare import Prepared, clips_of, prepared, recordings
 from workloads.kws.settings import KeywordSpotting, KeywordVariant, NumberFormat
 from workloads.kws.tables import KeywordTables
-from workloads.kws.training import Stage, accuracy_of, logits_of, train
+from workloads.kws.training import Aware, Stage, accuracy_of, calibration_of, logits_of, train
 from workloads.kws.weights import about, load_weights
 from workloads.recordings.clips import CLIP_SAMPLES, LABELS, Clips
 from workloads.result import Result
 from workloads.running import ExperimentRun, RunOptions, named, one_thread
 
-CALIBRATION = 64  # training clips on which converters that follow data are calibrated
 Trained = tuple[KeywordNet, list[dict[str, Any]]]
 
 
@@ -34,13 +35,15 @@ def run(settings: KeywordSpotting, options: RunOptions) -> Result:
         return KeywordRun(settings, options).run()
 
 
-def on_paper(settings: KeywordSpotting) -> Iterator[tuple[KeywordVariant, MappedNetwork]]:
-    """The network without values on each variant's chip: what needs no training is known from it."""
+def on_paper(settings: KeywordSpotting) -> Iterator[tuple[KeywordVariant, NetworkCost]]:
+    """What a network without values costs on each variant's chip: what needs no training is known from it."""
     net = KeywordNet(settings.model, settings.features.mfcc.n_mfcc, len(LABELS), rng=Stream.root(0)).to("meta")
+    mfcc = settings.features.mfcc
+    features = torch.empty((1, mfcc.frames(CLIP_SAMPLES), mfcc.n_mfcc), device="meta")
     for variant in settings.variants:
         with named(variant.name):
-            mapped = mapped_keywords(net, variant.chip.without_data(), output_limit=1.0)
-        yield variant, mapped
+            cost = on_chip(net, variant.chip.without_data()).cost(features)
+        yield variant, cost
 
 
 def check(settings: KeywordSpotting) -> None:
@@ -48,13 +51,9 @@ def check(settings: KeywordSpotting) -> None:
     duty = settings.duty
     if duty is None:
         return
-    frames = settings.features.mfcc.frames(CLIP_SAMPLES)
-    for variant, mapped in on_paper(settings):
-        every = mapped.actions(steps=frames).values()
-        steps = (1.0 if duty.mode == "continuous" else layer.steps for layer in every)
+    for variant, cost in on_paper(settings):
         with named(variant.name):
-            burst_s = sum(layer.latency_s * times for layer, times in zip(every, steps, strict=True))
-            duty.at(settings.hop_s).check(burst_s)
+            period_cost([cost.priced], duty.at(settings.hop_s), node_nm=variant.chip.node_nm)
 
 
 @dataclass
@@ -108,11 +107,11 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
             wanted.setdefault(form, f"{form.bits} bits" + ("" if form.bias == "row" else ", no bias"))
 
         def fine_tuned(form: NumberFormat) -> Trained:
-            aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=settings.weight_noise)
+            aware = Aware(form.chip, settings.weight_noise)
             start = net if form.bias == "row" else net.without_bias()
             if not settings.retrains(given is not None):
                 return start, []
-            return self._train(start, data, how.aware, aware, rng.child("aware", form.stream), wanted[form])
+            return self._train(start, data, how.aware, (form, aware), rng.child("aware", form.stream), wanted[form])
 
         with ThreadPoolExecutor(self.options.workers) as pool:
             with self.stage("training, aware"):
@@ -131,51 +130,68 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
                     tables.judged(variant, data, one)
 
     def _train(
-        self, net: KeywordNet, data: Prepared, stage: Stage, aware: Aware | None, rng: Stream, name: str
+        self,
+        net: KeywordNet,
+        data: Prepared,
+        stage: Stage,
+        aware: tuple[NumberFormat, Aware] | None,
+        rng: Stream,
+        name: str,
     ) -> Trained:
         """The trained network and its learning curve, from the store where runs share one."""
 
         def trained() -> Trained:
-            how, options = self.settings.training, self.options
-            return train(net, data.batches, how, stage, aware=aware, rng=rng, name=name, options=options)
+            how, options, on = self.settings.training, self.options, None if aware is None else aware[1]
+            return train(net, data.batches, how, stage, aware=on, rng=rng, name=name, options=options)
 
         stored = self.options.stored
         if stored is None:
             return trained()
-        key = self.digest, data.number, list(rng.path), repr(aware), net.bias_ih_l0.requires_grad
+        errors = None if aware is None else (aware[0], aware[1].weight_noise)
+        key = self.digest, data.number, list(rng.path), repr(errors), net.output.bias.requires_grad
         return stored.network(key, net, trained, about(net, LABELS))
 
     def _rehearse(self, net: KeywordNet) -> None:
         """Lay a network on one chip of each variant and read it at every time: what cannot be is refused before
         anything is trained."""
+        noise = (
+            torch.rand((16, 16, net.inputs), generator=Stream.root(0).child("calibration noise").torch()) * 2.0 - 1.0
+        )
         for variant in self.settings.variants:
             start = net if variant.chip.bias == "row" else net.without_bias()
             with torch.no_grad(), named(variant.name):
                 rng = ChipStreams.of(Stream.root(0).child("rehearsal"), 1)
-                chips = mapped_keywords(start, variant.chip, output_limit=1.0).program(rng=rng)
+                chips = on_chip(start, variant.chip, features=noise).map().program(rng=rng)
                 for t_s in variant.times_s(self.settings.evaluation.times_s):
                     chips.at(t_s)
 
     def _evaluate(self, variant: KeywordVariant, net: KeywordNet, data: Prepared, rng: Stream) -> JudgedNetwork:
         """One variant on its chips at every time, and once on an ideal chip."""
-        how, chip = self.settings.evaluation, variant.chip
-        limit = float(logits_of(net, data.batches.x_validation).abs().max())
+        how, batches = self.settings.evaluation, data.batches
+        limit = float(logits_of(net, batches.x_validation).abs().max())
         with torch.no_grad(), named(variant.name):
-            calibration = data.batches.x[0, :CALIBRATION].float()
+            network = on_chip(net, variant.chip, features=calibration_of(batches), limit=limit)
             ideal, chips = (
-                mapped_keywords(net, kind, output_limit=limit, calibration=calibration).program(rng=streams)
-                for kind, streams in (
-                    (chip.idealised(), ChipStreams.of(rng.child("ideal"), 1)),
-                    (chip, ChipStreams.of(rng.child("hardware"), how.chips)),
+                one.map().program(rng=streams)
+                for one, streams in (
+                    (network.idealised(), ChipStreams.of(rng.child("ideal"), 1)),
+                    (network, ChipStreams.of(rng.child("hardware"), how.chips)),
                 )
             )
-            answers = ideal.at(0.0).run(data.x_test, block=how.block, batch=how.batch).argmax(-1)
-            judged = JudgedNetwork(chips, float((answers[0] == data.y_test).float().mean()))
+            answers = self._answers(ideal.at(0.0), data.x_test)
+            judged = JudgedNetwork(network, chips, float((answers[0] == data.y_test).float().mean()))
             times = variant.times_s(how.times_s)
             for number, t_s in enumerate(times):
                 read = chips.at(t_s)
-                seen = judged.seen if number == 0 else None
-                answers = read.run(data.x_test, block=how.block, batch=how.batch, activity=seen).argmax(-1)
-                judged.answers.append((t_s, answers, list(read.layers["recurrent"].factors)))
+                answers = self._answers(read, data.x_test, judged.seen if number == 0 else None)
+                judged.answers.append((t_s, answers, {name: layer.factors for name, layer in read.layers.items()}))
                 self.progress(f"chips, {variant.name}", number + 1, len(times))
         return judged
+
+    def _answers(self, read: NetworkRead, x: torch.Tensor, activity: dict[str, Activity] | None = None) -> torch.Tensor:
+        """Classes ``(chips, n)``."""
+        how, first, parts = self.settings.evaluation, 0, list[torch.Tensor]()
+        for part in x.split(max(1, how.batch // how.block) * how.block):
+            parts.append(read(part, first=first, block=how.block, activity=activity).argmax(-1))
+            first += read.blocks([part], how.block)
+        return torch.cat(parts, dim=1)

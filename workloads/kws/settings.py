@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from devices import InputError
-from mappings.chip import CellState, Chip
+from devices import Ideal, InputError
+from mappings.chip import CellState, Chip, Weights
+from periphery import PWMDriver, RampColumn
 from workloads.experiment import Evaluation, Experiment, Times, Variants
 from workloads.kws.augment import Augmentation
 from workloads.kws.features import MFCC
-from workloads.kws.hardware import LAYERS
 from workloads.kws.model import KeywordModel
 from workloads.kws.training import Training
 from workloads.kws.weights import class_order
-from workloads.on_chips import ChipVariant, check_times, unfit
+from workloads.on_chips import ChipVariant, check_times
 from workloads.recordings.clips import CLIP_SAMPLES, LABELS
 
 
@@ -69,13 +70,11 @@ class Features:
 class KeywordVariant(ChipVariant):
     """One piece of hardware to compare: its chip says only what differs from the experiment's."""
 
-    def __post_init__(self) -> None:
-        found = unfit(self.chip)
-        unknown = [layer for layer in self.chip.weights.stuck_maps if layer not in LAYERS]
-        if unknown:
-            found.append(f"weights.stuck_maps: layers are {' and '.join(LAYERS)} (got {', '.join(unknown)})")
-        if found:
-            raise InputError(f"chip.{problem}" for problem in found)
+    def unfit_for(self, layers: Sequence[str]) -> list[str]:
+        """Why its chip does not fit a network of these layers."""
+        unknown = [layer for layer in self.chip.weights.stuck_maps if layer not in layers]
+        names = f"{', '.join(layers[:-1])} and {layers[-1]}"
+        return [f"chip.weights.stuck_maps: layers are {names} (got {', '.join(unknown)})"] if unknown else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +84,7 @@ class KeywordEvaluation(Evaluation):
     Parameters
     ----------
     block : clips that share a stream of read noise (changing it changes the noise that is drawn)
-    batch : clips in memory together (changes nothing but memory)
+    batch : clips handed to the chips together, in whole blocks (changes no figure)
     """
 
     times_s: Times = (0.0, 3600.0, 86400.0, 2592000.0)
@@ -120,6 +119,10 @@ class KeywordSpotting(Experiment[KeywordVariant]):
                 f"model.readout_steps: allowed are 1 to {mfcc.frames(CLIP_SAMPLES)}, the frames of a clip at "
                 f"features.mfcc.hop_s = {mfcc.hop_s:g} s (got {steps})"
             )
+        layers = self.model.names
+        problems = [f"variants[{k}].{text}" for k, one in enumerate(self.variants) for text in one.unfit_for(layers)]
+        if problems:
+            raise InputError(problems)
         check_times(self.variants, self.evaluation.times_s)
 
     @property
@@ -145,12 +148,24 @@ class NumberFormat:
     bits: int
     state: CellState
     x_max: float
-    bias: str
+    bias: Literal["row", "none"]
 
     @classmethod
     def of(cls, chip: Chip) -> NumberFormat:
         """The format of ``chip``."""
         return cls(chip.bits, chip.state, chip.driver.x_max, chip.bias)
+
+    @property
+    def chip(self) -> Chip:
+        """An ideal chip of this format."""
+        return Chip(
+            weights=Weights(device=Ideal()),
+            ramp=RampColumn(device=Ideal()),
+            bits=self.bits,
+            state=self.state,
+            driver=PWMDriver(x_max=self.x_max),
+            bias=self.bias,
+        )
 
     @property
     def stream(self) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mappings.activity import Activity
-from mappings.network.network import ProgrammedNetwork
+from mappings.columns import MappedConverter
+from mappings.convert.chips import ProgrammedNetwork
+from mappings.network.recurrent import MappedRecurrent
 from mappings.network.wires import wire_notes
-from mappings.priced import LayerOnChip, Priced, layers_of
-from periphery.prices.component import Component
+from mappings.priced import LayerOnChip, Priced
 from periphery.prices.leakage import leakage_libraries, papers
 from workloads.always_on import period_cost
 from workloads.converter_tables import price_rows, ramp_rows, read_voltage_rows, temperature_rows
-from workloads.kws.hardware import JudgedNetwork
+from workloads.kws.chips import JudgedNetwork
 from workloads.kws.model import KeywordNet
 from workloads.kws.panels import panels_of
 from workloads.kws.prepare import Prepared
@@ -45,7 +46,7 @@ class KeywordTables(ChipLedger):
         self.weights = how_read
         self.note(how_read)
         bare = [each.name for each in self.experiment.variants if each.chip.bias != "row"]
-        if bare and bool(net.bias_ih_l0.any() or net.output.bias.any()):
+        if bare and any(bool(bias.any()) for bias in net.biases):
             self.note(f"{', '.join(bare)}: chips without a row for biases hold the given network without its biases.")
 
     def software(self, split: int, accuracy: float, train: int, test: int) -> None:
@@ -76,17 +77,25 @@ class KeywordTables(ChipLedger):
             if number == 0:
                 self._confusion(variant.name, data.y_test, answers)
         if variant.name not in self.costs:
-            self._hardware(variant, data, one.chips, one.seen)
+            self._hardware(variant, data, one)
 
     def _compensation(
-        self, variant: str, split: int, t_s: float, factors: list[float | torch.Tensor], chips: ProgrammedNetwork
+        self,
+        variant: str,
+        split: int,
+        t_s: float,
+        factors: Mapping[str, Sequence[float | torch.Tensor]],
+        chips: ProgrammedNetwork,
     ) -> None:
         """Factors by which drift is compensated, where they are measured."""
-        for converter, factor in zip(chips.layers["recurrent"].converters, factors, strict=True):
-            if isinstance(factor, torch.Tensor):
-                where = {"layer": "recurrent", "function": converter.group.function.name}
-                for chip, value in enumerate(factor.mean(dim=(1, 2)).tolist()):
-                    self.add("compensation", variant=variant, split=split, chip=chip, t_s=t_s, **where, factor=value)
+        for name, of_layer in factors.items():
+            for converter, factor in zip(chips.layers[name].converters, of_layer, strict=True):
+                if isinstance(factor, torch.Tensor):
+                    where = {"layer": name, "function": converter.group.function.name}
+                    for chip, value in enumerate(factor.mean(dim=(1, 2)).tolist()):
+                        self.add(
+                            "compensation", variant=variant, split=split, chip=chip, t_s=t_s, **where, factor=value
+                        )
 
     def _confusion(self, variant: str, true: torch.Tensor, answers: torch.Tensor) -> None:
         """Which class is taken for which, over all chips."""
@@ -97,25 +106,21 @@ class KeywordTables(ChipLedger):
             asked, given = divmod(index, len(labels))
             self.add("confusion", variant=variant, true=labels[asked], predicted=labels[given], count=count)
 
-    def _hardware(
-        self, variant: KeywordVariant, data: Prepared, chips: ProgrammedNetwork, seen: dict[str, Activity]
-    ) -> None:
+    def _hardware(self, variant: KeywordVariant, data: Prepared, one: JudgedNetwork) -> None:
         """Cost, layout, ramps and read-voltage sweep of one variant, from the first split."""
-        chip, name = variant.chip, variant.name
-        for converter in chips.mapped.layers["recurrent"].converters:
-            if converter.ends_z is not None and chip.adc.calibration is not None:
-                self.note(
-                    f"{name}: converters of {converter.group.function.name} columns have ranges calibrated on "
-                    f"training clips ({chip.adc.calibration.method}, per {chip.adc.calibration.per}), which clip "
-                    f"{converter.clipped:.2%} of what an ideal chip gives there."
-                )
-        mapped, steps = chips.mapped, data.x_test.shape[1]
-        layers = layers_of(chips, seen, steps=steps, clipped_inputs=data.clipped)
-        self.price(variant, Priced.of(layers, node_nm=chip.node_nm, components=mapped.components()))
-        self._leakage(variant, layers, mapped.components())
-        gates, state = mapped.layers["recurrent"].shape, mapped.layers["recurrent"].state
-        converters = gates.columns + (state.group.last if state else 0)
-        price_rows(self, name, "recurrent", chip, converters * steps, converters)
+        chip, name, chips = variant.chip, variant.name, one.chips
+        recurrent = {
+            layer: mapped for layer, mapped in chips.mapped.layers.items() if isinstance(mapped, MappedRecurrent)
+        }
+        for mapped in recurrent.values():
+            self._ranges(variant, mapped.converters)
+        first, *others = one.cost(data.x_test[:1]).parts
+        parts = [replace(first, clipped_inputs=data.clipped), *others]
+        self.price(variant, Priced.of(parts, node_nm=chip.node_nm, components=chip.price_list()))
+        self._leakage(variant, parts)
+        for layer, mapped in recurrent.items():
+            converters = mapped.shape.columns + (mapped.state.group.last if mapped.state else 0)
+            price_rows(self, name, layer, chip, converters * data.x_test.shape[1], converters)
         self.cite.update(chip.cited)
         if chip.readout == "ramp":
             ramps = [
@@ -124,7 +129,7 @@ class KeywordTables(ChipLedger):
                 for converter in layer.converters
             ]
             ramp_rows(self, name, chip, ramps)
-            for gate in chips.layers["recurrent"].converters if variant.default else ():
+            for gate in chips.layers[next(iter(recurrent))].converters if variant.default else ():
                 if gate.ramp is not None and gate.group.function.name == "sigmoid":
                     read_voltage_rows(self, chip, gate.ramp, rng=chips.rng)
                     temperature_rows(self, name, chip, gate.group.function, rng=chips.rng)
@@ -132,12 +137,24 @@ class KeywordTables(ChipLedger):
         self.written(variant, chips.layers)
         self.taken_for_granted(variant)
 
-    def _leakage(self, variant: KeywordVariant, layers: list[LayerOnChip], components: dict[str, Component]) -> None:
+    def _ranges(self, variant: KeywordVariant, converters: Sequence[MappedConverter]) -> None:
+        """Ranges that training clips chose, and what they clip."""
+        how = variant.chip.adc.calibration
+        for converter in converters:
+            if converter.ends_z is not None and how is not None:
+                self.note(
+                    f"{variant.name}: converters of {converter.group.function.name} columns have ranges calibrated on "
+                    f"training clips ({how.method}, per {how.per}), which clip {converter.clipped:.2%} of what an "
+                    "ideal chip gives there."
+                )
+
+    def _leakage(self, variant: KeywordVariant, layers: list[LayerOnChip]) -> None:
         """What the same chip leaks when its digital part is made of other libraries."""
         chip, duty = variant.chip, self.experiment.duty
         for library, record in leakage_libraries().items():
-            records = components | replace(chip, leakage_library=library).price_list()
-            part = Priced.of(layers, node_nm=chip.node_nm, components=records)
+            records = replace(chip, leakage_library=library).price_list()
+            there = [replace(one, components={**(one.components or {}), **records}) for one in layers]
+            part = Priced.of(there, node_nm=chip.node_nm, components=records)
             row: dict[str, Any] = {"leakage_W": sum(line.leakage_W for line in part.lines)}
             if duty is not None:
                 found = period_cost([part], duty.at(self.experiment.hop_s), node_nm=chip.node_nm)

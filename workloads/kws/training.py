@@ -1,23 +1,33 @@
-"""Training in software, then with the chip's codes and a generic weight noise in the loop."""
+"""Training in software, then with the chip's codes and a generic weight noise in the loop.
+
+The second stage trains the converted network in its formats (``mappings.convert``). Its errors are not those of one
+kind of cells (``mappings.convert.training``), so that one network serves all variants of a number format.
+"""
 
 from __future__ import annotations
 
 import copy
 import math
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt, Interval
 
 from devices import Stream
-from mappings.network.aware import Aware
+from mappings.chip import Chip
+from workloads.kws.chips import on_chip
 from workloads.kws.model import KeywordNet
 from workloads.kws.variation import Variation, varied
 from workloads.running import RunOptions
 
 Share = Annotated[float, Interval(ge=0.0, le=1.0)]
+Network = Callable[[torch.Tensor], torch.Tensor]
+
+CALIBRATION = 64
+"""Clips by which ranges that follow data are chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +102,27 @@ class Batches:
         return self.x.shape[0]
 
 
+@dataclass(frozen=True)
+class Aware:
+    """What training takes from the hardware.
+
+    Parameters
+    ----------
+    chip : an ideal one, whose number formats the network computes in
+    weight_noise : standard deviation of the weights' error, drawn per batch, over the largest weight of a matrix [1]
+    """
+
+    chip: Chip
+    weight_noise: float
+
+    def noisy(self, weight: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """A matrix with the errors of one programming."""
+        if self.weight_noise == 0.0:
+            return weight
+        xi = torch.empty_like(weight).normal_(generator=generator)
+        return weight + xi * (self.weight_noise * float(weight.detach().abs().max()))
+
+
 def train(
     net: KeywordNet,
     data: Batches,
@@ -119,16 +150,22 @@ def train(
     groups = [{"params": weights, "weight_decay": how.weight_decay}, {"params": biases, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=stage.learning_rate)
     draw, noise = rng.child("batches").torch(), rng.child("noise").torch(device)
-    quiet = None if aware is None else replace(aware, weight_noise=0.0)
+    computed: torch.nn.Module = net
+    if aware is not None:
+        limit = float(logits_of(net, data.x_validation).abs().max())
+        computed = converted = on_chip(net, aware.chip, features=calibration_of(data), limit=limit)
+        for tile in converted.tiles.values():
+            tile.disturb = lambda weight: aware.noisy(weight, noise)
     checked = {round((k + 1) * stage.steps / how.checks) for k in range(how.checks)}
     started, loss_sum, counted = time.perf_counter(), 0.0, 0
     for step in range(stage.steps):
+        computed.train()
         for group in optimiser.param_groups:
             group["lr"] = stage.learning_rate * learning_rate_share(step / stage.steps, stage.warm_up)
         x, y, other, share = varied(data.x, data.y, stage.batch, how.variation, mixup=stage.mixup, draw=draw)
         x, y, other, share = (tensor.to(device) for tensor in (x, y, other, share))
         optimiser.zero_grad(set_to_none=True)
-        log_p = torch.log_softmax(net(x, aware, noise), dim=1)
+        log_p = torch.log_softmax(computed(x), dim=1)
         right = torch.lerp(log_p.gather(1, other[:, None]), log_p.gather(1, y[:, None]), share[:, None]).mean()
         loss = -((1.0 - how.label_smoothing) * right + how.label_smoothing * log_p.mean())
         loss.backward()
@@ -143,7 +180,7 @@ def train(
                     "epoch": round((step + 1) * stage.batch / len(data.y), 3),
                     "loss": loss_sum / counted,
                     "validation_accuracy": accuracy_of(
-                        net, data.x_validation.to(device), data.y_validation.to(device), quiet
+                        computed.eval(), data.x_validation.to(device), data.y_validation.to(device)
                     ),
                     "seconds": time.perf_counter() - started,
                 }
@@ -160,12 +197,17 @@ def learning_rate_share(done: float, warm_up: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * (done - warm_up) / (1.0 - warm_up)))
 
 
-def logits_of(net: KeywordNet, x: torch.Tensor, aware: Aware | None = None, batch: int = 1024) -> torch.Tensor:
+def calibration_of(data: Batches) -> torch.Tensor:
+    """The first clips as recorded."""
+    return data.x[0, :CALIBRATION].float()
+
+
+def logits_of(net: Network, x: torch.Tensor, batch: int = 1024) -> torch.Tensor:
     """Logits ``(n, classes)`` without gradients."""
     with torch.no_grad():
-        return torch.cat([net(part, aware, torch.Generator()) for part in x.split(batch)])
+        return torch.cat([net(part) for part in x.split(batch)])
 
 
-def accuracy_of(net: KeywordNet, x: torch.Tensor, y: torch.Tensor, aware: Aware | None = None) -> float:
+def accuracy_of(net: Network, x: torch.Tensor, y: torch.Tensor) -> float:
     """Share of clips whose largest logit is the right one."""
-    return float((logits_of(net, x, aware).argmax(1) == y).float().mean())
+    return float((logits_of(net, x).argmax(1) == y).float().mean())

@@ -15,14 +15,16 @@ from workloads.kws.model import KeywordNet
 from workloads.recordings.clips import LABELS
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-CELLS = {"lstm": "torch's LSTM", "gru": "a GRU whose reset gate acts before the product", "rnn": "torch's RNN of tanh"}
-MEND_RESET = "Take an LSTM, or a GRU trained in mho's form whose file has the safetensors metadata 'reset: before'"
+MEND_RESET = (
+    "Take an LSTM, or a GRU trained in mho's form whose file has the safetensors metadata 'reset: before', or state "
+    "model.reset: after"
+)
 
 
 def about(net: KeywordNet, labels: Sequence[str]) -> dict[str, str]:
     """Safetensors metadata by which a file of this network is read again as the same network."""
     stated = {"cell": net.model.cell, "classes": json.dumps(list(labels))}
-    return stated | ({"reset": "before"} if net.model.cell == "gru" else {})
+    return stated | ({"reset": net.model.reset} if net.model.cell == "gru" else {})
 
 
 def class_order(given: Sequence[str], labels: Sequence[str]) -> list[int]:
@@ -41,27 +43,31 @@ def load_weights(path: Path, net: KeywordNet, labels: Sequence[str] = LABELS) ->
     """Fill ``net`` with a user's network from a safetensors file with torch's names; a sentence on how it was read.
 
     The recurrent tensors may carry any prefix (``lstm.weight_ih_l0``, ``rnn.0.weight_ih_l0``); the read-out is the
-    remaining 2-D tensor called ``*.weight`` with its ``*.bias``. torch's two bias vectors are added up. The order of
-    the read-out's classes is that of the file's metadata ``classes`` (a JSON list, or names with commas) or of
-    ``net.model.classes``, else that of ``labels``.
+    remaining 2-D tensor called ``*.weight`` with its ``*.bias``. torch's two bias vectors are added up, but for a GRU
+    whose reset gate acts behind the product. The order of the read-out's classes is that of the file's metadata
+    ``classes`` (a JSON list, or names with commas) or of ``net.model.classes``, else that of ``labels``.
 
     Raises InputError naming the file, and the tensor that is missing, of no floating type, not finite or of another
-    shape; and for a GRU whose metadata does not say ``reset: before``.
+    shape; and for a GRU unless ``net.model`` and metadata agree on its reset gate, which must be stated if ``before``.
     """
     tensors, metadata = _read(path)
     model = net.model
     cell = metadata.get("cell", model.cell)
     if cell != model.cell:
         raise InputError(f"{path}: metadata 'cell' is {cell!r}, while model.cell is {model.cell!r}")
-    if model.cell == "gru" and metadata.get("reset") != "before":
-        got = metadata.get("reset")
-        raise InputError(f"{path}: metadata 'reset' must be 'before' (got {got!r}): {RESET_AFTER}. {MEND_RESET}")
+    if model.cell == "gru":
+        got = metadata.get("reset", "after" if model.reset == "after" else None)
+        if got != model.reset:
+            why = f": {RESET_AFTER}. {MEND_RESET}" if model.reset == "before" else ", as model.reset"
+            raise InputError(f"{path}: metadata 'reset' must be {model.reset!r} (got {got!r}){why}")
     order, whence = _classes(path, model.classes, metadata, labels)
     _fill(path, net, tensors, order)
     steps = model.readout_steps
     mean = f"the mean of the last {steps} hidden states" if steps > 1 else "the last hidden state"
+    biases = "two bias vectors" if model.reset == "after" else "two bias vectors added up"
+    layers = "" if model.layers == 1 else f" in each of {model.layers} layers"
     return (
-        f"--weights {path.name}: computed as {CELLS[model.cell]}, {model.hidden} units, two bias vectors added up, and "
+        f"--weights {path.name}: computed as {model.described}, {model.hidden} units{layers}, {biases}, and "
         f"a read-out of {mean} (model.readout_steps); classes in the order "
         f"{', '.join(labels[k] for k in order)}: {whence}."
     )
@@ -110,47 +116,47 @@ def _classes(
 
 
 def _fill(path: Path, net: KeywordNet, tensors: dict[str, torch.Tensor], order: list[int]) -> None:
-    def one(suffix: str, *, optional: bool = False) -> torch.Tensor | None:
+    def one(suffix: str, otherwise: torch.Tensor | None = None) -> torch.Tensor:
+        """The tensor of this name; where there is none, zeros like ``otherwise``."""
         found = [name for name in tensors if name == suffix or name.endswith("." + suffix)]
         if len(found) == 1:
             return tensors.pop(found[0])
-        if optional and not found:
-            return None
+        if otherwise is not None and not found:
+            return torch.zeros_like(otherwise)
         listed = ", ".join(found) if found else "none"
         raise InputError(f"{path}: exactly one tensor '*{suffix}' is needed (got {listed})")
 
-    def zero_unless(given: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
-        return torch.zeros_like(like) if given is None else given
-
-    w_ih, w_hh = one("weight_ih_l0"), one("weight_hh_l0")
-    b_ih, b_hh = one("bias_ih_l0", optional=True), one("bias_hh_l0", optional=True)
-    w_out, b_out = one("weight"), one("bias", optional=True)
+    wanted: dict[str, torch.Tensor] = {}
+    pairs: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+    for layer in range(net.model.layers):
+        mine = {f"{name}_l{layer}": tensor for name, tensor in net.tensors(layer).items()}
+        wanted |= mine
+        for name in (f"weight_ih_l{layer}", f"weight_hh_l{layer}"):
+            pairs[name] = mine[name], one(name)
+        names = [f"bias_{which}_l{layer}" for which in ("ih", "hh")]
+        for name in names:
+            like = mine.get(name, mine[names[0]])
+            pairs[name] = like, one(name, like)
+        first, second = (pairs[name][1] for name in names)
+        if names[1] not in mine and first.shape == second.shape:
+            pairs[" + ".join(names)] = mine[names[0]], first + second
+    pairs["output weight"] = net.output.weight, one("weight")
+    pairs["output bias"] = net.output.bias, one("bias", net.output.bias)
     if tensors:
-        raise InputError(f"{path}: tensors that this network has no use for: {', '.join(sorted(tensors))}")
-    assert w_ih is not None
-    assert w_hh is not None
-    assert w_out is not None
-    pairs = {
-        "weight_ih_l0": (net.weight_ih_l0, w_ih),
-        "weight_hh_l0": (net.weight_hh_l0, w_hh),
-        "bias_ih_l0": (net.bias_ih_l0, zero_unless(b_ih, net.bias_ih_l0)),
-        "bias_hh_l0": (net.bias_ih_l0, zero_unless(b_hh, net.bias_ih_l0)),
-        "output weight": (net.output.weight, w_out),
-        "output bias": (net.output.bias, zero_unless(b_out, net.output.bias)),
-    }
-    if pairs["bias_ih_l0"][1].shape == pairs["bias_hh_l0"][1].shape:
-        pairs["bias_ih_l0 + bias_hh_l0"] = (net.bias_ih_l0, pairs["bias_ih_l0"][1] + pairs["bias_hh_l0"][1])
+        layers = net.model.layers
+        more = f" (model.layers is {layers})" if any(name.endswith(f"_l{layers}") for name in tensors) else ""
+        raise InputError(f"{path}: tensors that this network has no use for: {', '.join(sorted(tensors))}{more}")
     problems = []
-    for name, (wanted, given) in pairs.items():
-        if given.shape != wanted.shape:
-            problems.append(f"{path}: {name}: shape must be {tuple(wanted.shape)} (got {tuple(given.shape)})")
+    for name, (like, given) in pairs.items():
+        if given.shape != like.shape:
+            problems.append(f"{path}: {name}: shape must be {tuple(like.shape)} (got {tuple(given.shape)})")
         elif not bool(torch.isfinite(given).all()):
             problems.append(f"{path}: {name}: values must be finite in float32")
     if problems:
         raise InputError(problems)
     with torch.no_grad():
-        net.weight_ih_l0.copy_(w_ih)
-        net.weight_hh_l0.copy_(w_hh)
-        net.bias_ih_l0.copy_(pairs.get("bias_ih_l0 + bias_hh_l0", pairs["bias_ih_l0"])[1])
-        net.output.weight[order] = w_out
+        for name, tensor in wanted.items():
+            both = f"{name} + {name.replace('_ih_', '_hh_')}"
+            tensor.copy_(pairs[both if both in pairs else name][1])
+        net.output.weight[order] = pairs["output weight"][1]
         net.output.bias[order] = pairs["output bias"][1]

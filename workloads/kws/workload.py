@@ -10,17 +10,14 @@ from pathlib import Path
 import torch
 
 from devices import ChipStreams, Stream
-from mappings.cost import price
-from mappings.network.aware import Aware
-from mappings.priced import cited
 from periphery.prices import leakage
-from workloads.kws.hardware import mapped_keywords
+from workloads.kws.chips import on_chip
 from workloads.kws.model import KeywordNet
 from workloads.kws.prepare import recordings
 from workloads.kws.run import check, on_paper, run
 from workloads.kws.settings import KeywordSpotting, NumberFormat
 from workloads.kws.tables import FIGURES
-from workloads.kws.training import Batches, Stage, train
+from workloads.kws.training import Aware, Batches, Stage, train
 from workloads.recordings.clips import CLIP_SAMPLES, LABELS
 from workloads.running import RunOptions, one_thread
 from workloads.workload import Estimate, Workload
@@ -48,8 +45,7 @@ def estimate(settings: KeywordSpotting) -> Estimate:
     y = torch.arange(len(x)) % len(LABELS)
     data = Batches(x[None].half(), y, x[:2], y[:2])
     net = KeywordNet(settings.model, mfcc.n_mfcc, len(LABELS), rng=rng)
-    form = NumberFormat.of(chip)
-    aware = Aware(bits=form.bits, state=form.state, x_max=form.x_max, weight_noise=settings.weight_noise)
+    aware = Aware(NumberFormat.of(chip).chip, settings.weight_noise)
 
     def trained(stage: Stage, aware: Aware | None) -> float:
         few, options = replace(stage, steps=_STEPS), RunOptions()
@@ -57,8 +53,8 @@ def estimate(settings: KeywordSpotting) -> Estimate:
         return spent_s / _STEPS * stage.steps
 
     def judged() -> None:
-        chips = mapped_keywords(net, chip, output_limit=1.0).program(rng=ChipStreams.of(rng, 1))
-        chips.at(0.0).run(x[:block], block=block, batch=block)
+        chips = on_chip(net, chip, features=x[:2]).map().program(rng=ChipStreams.of(rng, 1))
+        chips.at(0.0)(x[:block], block=block)
 
     with one_thread():
         with torch.no_grad():
@@ -79,10 +75,9 @@ def _seconds(work: Callable[[], object]) -> float:
 def papers(settings: KeywordSpotting) -> set[str]:
     """Keys behind the prices of what the layers of all variants do, behind converters' prices and leakage libraries."""
     found = set(leakage.papers())
-    for variant, mapped in on_paper(settings):
-        chip, components = variant.chip, mapped.components()
-        for actions in mapped.actions().values():
-            found |= cited(price(actions, node_nm=chip.node_nm, components=components), components)
+    for variant, cost in on_paper(settings):
+        chip = variant.chip
+        found |= cost.priced.cite
         if chip.readout == "conventional":
             found.add(chip.adc.price_model)
     return found

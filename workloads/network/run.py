@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
 
     def run(self) -> Result:
         """Samples and network, then variant by variant."""
-        how, options = self.settings, self.options
+        how = self.settings
         with self.stage("data"):
             self.start()
         figures = {str(name): FIGURES[name] for name in how.figures}
@@ -75,8 +76,6 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
             for variant in how.variants:
                 with named(variant.name):
                     self._judge(variant, net, test, tables)
-        if options.device != "cpu":
-            tables.note_device(options.device, "chips of networks")
         return tables.finished(self.stages)
 
     def start(self) -> None:
@@ -126,17 +125,18 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
 
         def trained() -> tuple[torch.nn.ParameterList, list[dict[str, Any]]]:
             folder = None if training.checkpoint is None else expanded(training.checkpoint) / variant.name
+            place = self.options.device
             rows = train_for_hardware(
-                converted,
+                converted.to(place),
                 whole,
                 loss_of,
                 training.of_figures(classes=how.figures[0] in CLASSES),
-                teacher=net,
+                teacher=net if place == "cpu" else copy.deepcopy(net).to(place),
                 seed=how.seed,
                 checkpoint=folder,
                 progress=lambda _, done, total: self.progress(f"training, {variant.name}", done, total),
             )
-            return torch.nn.ParameterList(converted.parameters()), rows
+            return torch.nn.ParameterList(converted.cpu().parameters()), rows
 
         start = torch.nn.ParameterList(converted.parameters())
         stored, key = self.options.stored, (samples.digest, "hardware", repr(variant.chips))
@@ -154,10 +154,11 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
     def converted(self, net: torch.nn.Module, variant: NetworkVariant) -> ConvertedNetwork:
         """The network on this variant's chips, its ranges by samples to train on."""
         how = self.settings
-        example, digital = self.samples.x_train[:TRACED], how.digital
-        found = convert(net, variant.chip, example=example, digital=digital)
+        given: dict[str, Any] = {"example": self.samples.x_train[:TRACED]}
+        given |= {"digital": how.digital, "equalised": how.equalised}
+        found = convert(net, variant.chip, **given)
         if variant.chips_by_layer:
-            found = convert(net, variant.of_layers(list(found.tiles)), example=example, digital=digital)
+            found = convert(net, variant.of_layers(list(found.tiles)), **given)
         if not found.tiles:
             raise InputError("model: has no layer that lies on tiles (all of it is digital)")
         found = found.laid_out(replicas=how.replicas, shared_tiles=how.shared_tiles)
@@ -202,7 +203,10 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
         converted, rows = self.for_chips(net, variant)
         if how.hardware_training is None or how.hardware_training.trained_for == "each" or variant.default:
             tables.learnt([{"stage": f"for {variant.name}", "epoch": row["step"], "loss": row["loss"]} for row in rows])
-        chips, activity = converted.program(how.evaluation.chips, seed=how.seed), dict[str, Activity]()
+        chips, activity = (
+            converted.program(how.evaluation.chips, seed=how.seed, device=self.options.device),
+            dict[str, Activity](),
+        )
         batch = how.evaluation.batch
         found = evaluate(
             converted,

@@ -181,6 +181,8 @@ class NetworkExperiment(ConvertedExperiment):
     replicas : copies of layers' arrays, which take turns at the positions of a convolution or a sequence: a number for
         all layers, or numbers by pattern over their paths, of which the first that matches holds
     shared_tiles : patterns over paths of layers that may share tiles
+    equalised : scale channels between layers so that small ones do not drown in the errors of cells, where that leaves
+        the network what it is
     training : training in software before anything else, of a network that comes without weights
     """
 
@@ -193,6 +195,7 @@ class NetworkExperiment(ConvertedExperiment):
     digital: Annotated[tuple[str, ...], Len(0, 1000)] = ()
     replicas: Copies | dict[str, Copies] = field(default=1, hash=False)
     shared_tiles: Annotated[tuple[str, ...], Len(0, 1000)] = ()
+    equalised: bool = True
     training: SoftwareTraining | None = None
     evaluation: NetworkEvaluation = NetworkEvaluation()
 

@@ -8,6 +8,7 @@ from typing import Any
 from configs.errors import InputError
 from mappings.network.digital_calls.normalisation import moments
 from mappings.network.digital_calls.work import (
+    Buffer,
     Call,
     Part,
     Stage,
@@ -31,12 +32,19 @@ def _rows(call: Call) -> tuple[int, int]:
 
 
 def summed(call: Call, bits: int) -> Work:
-    """Sums of n words, ``log2(n)`` bits wider; a mean is a product with ``1 / n`` more, but for powers of two."""
+    """Sums of n words, ``log2(n)`` bits wider; a mean is a product with ``1 / n`` more, but for powers of two.
+
+    Layers give their words step by step and position by position: every sum grows in a register of its own, where it
+    stays until it is read.
+    """
     rows, n = _rows(call)
-    stages = [Stage("sums", rows * (n - 1), accumulates(rows * (n - 1), bits + growth(n)))]
+    width = bits + growth(n)
+    stages = [Stage("sums", rows * (n - 1), (adds(rows * (n - 1), width),))]
     if call.name == "mean" and not power_of_two(n):
-        stages.append(Stage("divisions by their number", rows, (multiplies(rows, bits + growth(n), bits),)))
-    return Work(what=f"{call.name} of {rows} x {n} values", why=WHY, stages=tuple(stages))
+        stages.append(Stage("divisions by their number", rows, (multiplies(rows, width, bits),)))
+    sums = Buffer(float(rows * n * width), float(rows * width))
+    what = f"{call.name} of {rows} x {n} values"
+    return Work(what=what, why=WHY, stages=tuple(stages), rows_wait=(sums,), kept=False)
 
 
 def cumulated(call: Call, bits: int) -> Work:

@@ -7,7 +7,7 @@ import torch
 
 from devices import BlockNoise, ChipStreams, Ideal, Stream, TaOx
 from mappings.chip import CellState, Chip, Weights
-from mappings.network.aware import Aware, coded, pulsed
+from mappings.network.aware import AwareCell, coded, pulsed
 from mappings.network.recurrent import RecurrentLayer
 from periphery import SIGMOID, TANH, PWMDriver, RampColumn
 
@@ -30,8 +30,13 @@ def stored(c: torch.Tensor, state: CellState) -> torch.Tensor:
     return kept + (torch.round(kept / lsb) * lsb - kept).detach()
 
 
+def hidden(formats: AwareCell, x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+    """The last state."""
+    return formats.sequence(x, dict(zip(("weight_ih", "weight_hh", "bias_ih"), weights, strict=True)))[1]
+
+
 def step_by_step(
-    aware: Aware, x: torch.Tensor, w_ih: torch.Tensor, w_hh: torch.Tensor, b: torch.Tensor
+    aware: AwareCell, x: torch.Tensor, w_ih: torch.Tensor, w_hh: torch.Tensor, b: torch.Tensor
 ) -> torch.Tensor:
     """The LSTM, one autograd operation at a time."""
     state, bits = aware.state, aware.bits
@@ -52,17 +57,13 @@ def step_by_step(
 
 @pytest.mark.parametrize("bits", [None, 4, 5, 8])
 def test_written_out_lstm_gradient_is_that_of_autograd(bits: int | None) -> None:
-    aware = Aware(bits=bits, state=CellState(bits=8, limit=1.0, drive_limit=0.8))
+    aware = AwareCell(cell="lstm", bits=bits, state=CellState(bits=8, limit=1.0, drive_limit=0.8))
     x = torch.randn((5, 9, INPUTS), generator=torch.Generator().manual_seed(1)).clamp(-1, 1)
     target = torch.randn((5, HIDDEN), generator=torch.Generator().manual_seed(2))
     results = []
     for forward in ("fast", "slow"):
         w = weights("lstm")
-        h = (
-            aware.hidden("lstm", x, *w, generator=torch.Generator())
-            if forward == "fast"
-            else step_by_step(aware, x, *w)
-        )
+        h = (hidden if forward == "fast" else step_by_step)(aware, x, *w)
         ((h - target) ** 2).sum().backward()
         results.append((h.detach(), *(p.grad for p in w)))
     for fast, slow in zip(*results, strict=True):
@@ -72,9 +73,8 @@ def test_written_out_lstm_gradient_is_that_of_autograd(bits: int | None) -> None
 def test_without_rounding_it_is_torchs_lstm() -> None:
     lstm = torch.nn.LSTM(INPUTS, HIDDEN, batch_first=True)
     x = torch.randn(3, 7, INPUTS)
-    ours = Aware().hidden(
-        "lstm", x, lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0 + lstm.bias_hh_l0, generator=torch.Generator()
-    )
+    bias = lstm.bias_ih_l0 + lstm.bias_hh_l0
+    ours = hidden(AwareCell(cell="lstm"), x, lstm.weight_ih_l0, lstm.weight_hh_l0, bias)
     torch.testing.assert_close(ours, lstm(x)[1][0][0])
 
 
@@ -89,14 +89,7 @@ def test_training_and_ideal_chip_agree_code_by_code(cell: str, bits: int) -> Non
     with torch.no_grad():
         counts = chip.driver.counts(x, bits)
         h = layer.map(chip).program(rng=rng).at(0.0).run(counts, noise=BlockNoise(rng, [0], 16))[0, :, -1]
-        trained = Aware(bits=bits, state=chip.state).hidden(
-            cell,
-            x,
-            w_ih,
-            w_hh,
-            bias,
-            generator=torch.Generator(),  # type: ignore[arg-type]
-        )
+        trained = hidden(AwareCell(cell=cell, bits=bits, state=chip.state), x, w_ih, w_hh, bias)  # type: ignore[arg-type]
     top = 2 ** (bits - 1) - 1
     same = (h - trained * top).abs() < 1e-3
     assert isinstance(chip.weights.device, Ideal)
@@ -119,6 +112,6 @@ def test_training_drives_the_range_of_the_chip(x_max: float) -> None:
             .at(0.0)
             .run(chip.driver.counts(x, 5), noise=BlockNoise(rng, [0], 16))[0, :, -1]
         )
-        aware = Aware(bits=5, state=chip.state, x_max=x_max)
-        trained = aware.hidden("lstm", x, w_ih, w_hh, bias, generator=torch.Generator())
+        aware = AwareCell(cell="lstm", bits=5, state=chip.state, input_limit=x_max, state_limit=x_max)
+        trained = hidden(aware, x, w_ih, w_hh, bias)
     assert ((h - trained * 15 / x_max).abs() < 1e-3).float().mean() > 0.97

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 from devices import InputError
-from mho.network.convert import convert
+from mappings.chip import Compensation
+from mho.network.convert import chip_named, convert
 from workloads.network.ds_cnn import LABELS, ds_cnn, ds_cnn_features
 from workloads.network.evaluate import accuracy
 from workloads.network.model import fill
@@ -109,3 +111,28 @@ def test_in_formats_of_8_bits_it_is_as_right_as_the_official_int8_network(
         ours = accuracy(torch.cat([found(some) for some in x.split(256)]), y)
     assert official == pytest.approx(0.9170, abs=5e-5)
     assert abs(ours - official) <= 0.005
+
+
+@needs_model
+@pytest.mark.parametrize("name", ["yang2025", "hermes_core"])
+def test_as_given_it_survives_on_chips_of_8_bits(
+    name: str, net: torch.nn.Module, reference: dict[str, np.ndarray]
+) -> None:
+    """64 clips, two chips: with factors and offsets of columns most are right, without them few."""
+    x, y = (torch.from_numpy(reference[one]) for one in ("features", "labels"))
+    whole = chip_named(name)
+    whole = replace(whole, bits=8, adc=replace(whole.adc, bits=8), output=replace(whole.output, bits=8))
+    encoding = replace(whole.weights.encoding, scale="column")
+    mended = replace(
+        whole,
+        weights=replace(whole.weights, encoding=encoding),
+        compensation=Compensation(mode="affine", baseline="exact", vectors=256),
+    )
+    judged = torch.linspace(1, len(x) - 2, 64).round().long()
+    right = []
+    for chip in (whole, mended):
+        found = convert(net, chip, example=x[:32]).calibrate(x[::8], percentile=99.9)
+        with torch.no_grad():
+            right.append(np.mean([accuracy(one, y[judged]) for one in found.program(2).at(0.0)(x[judged])]))
+    assert right[1] > 0.7
+    assert right[0] < right[1] - 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,20 @@ def test_training_for_chips_is_stated_and_goes_on_from_its_checkpoint(given: Pat
     assert (tmp_path / "kept" / "superT" / "training.safetensors").is_file()
     again = mho.run(str(given), sets=how)  # from the last step of the checkpoint
     assert again["variants"] == metrics["variants"]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_manifest_names_the_device_and_one_that_is_not_there_is_refused(
+    given: Path, tmp_path: Path, device: str
+) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        with pytest.raises(InputError, match="--device cuda: this machine has no CUDA device"):
+            mho.run(str(given), output=tmp_path / "run", device=device)
+        assert not (tmp_path / "run").exists()
+        return
+    mho.run(str(given), output=tmp_path / "run", device=device)
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["device"].startswith(device)
 
 
 def test_one_network_on_chips_that_it_was_not_trained_for(given: Path, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Recurrent layers on a GPU: the loop over their steps, and its form for training."""

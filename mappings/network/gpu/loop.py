@@ -1,0 +1,307 @@
+"""A recurrent layer on a GPU: the compiled loop of the CPU in torch and Triton, with the same noise.
+
+The layer is the one that ``mappings.network.recurrent_fused`` prepares. What does not depend on the state is computed
+for many steps at once: products of the inputs, noise (of the same counters, ``devices.counters``), and the tables of
+ramps that err. What is left of a step is a product of the fed-back pulses and one kernel for everything behind it
+(``kernels``). All of it is one CUDA graph, kept for the
+shape it was made for. Sums round in another order than on the CPU: codes are the same but for ties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from devices import BlockNoise
+from devices.counters import has_triton, normals
+from mappings.activity import Activity
+from mappings.columns import ColumnsRead
+from mappings.network.gpu.records import Converters, Product, StateWay, Steps, Tensors
+from mappings.network.recurrent_fused import FusedLayer, Matrix
+from mappings.network.recurrent_kernel import DRAWN, LSTM, ORIGINS_BITS, STATE_SUPPLY, STEP, SUPPLY
+
+AT_ONCE = 1 << 27
+"""Numbers of single precision that one piece of a sequence may take on the device."""
+
+
+@dataclass(frozen=True)
+class DeviceLayer:
+    """What the loop on a GPU needs of an LSTM on its chips at one time."""
+
+    fused: FusedLayer
+    main: Product
+    state: StateWay
+    projection: Product | None
+    device: torch.device
+    plans: dict[tuple[int, ...], Plan]
+
+    @classmethod
+    def of(cls, fused: FusedLayer | None, projection: ColumnsRead | None, device: torch.device) -> DeviceLayer | None:
+        """The layer on the device, or None where the loop there does not know a part of it; ``projection``: of its
+        output, without a bias."""
+        if fused is None or fused.layer.cell != LSTM:
+            return None
+        layer, back, chips = fused.layer, fused.layer.back, fused.chips
+        matrix = Matrix.of(fused.columns, chips)
+        projected = None if projection is None else Matrix.of(projection, chips)
+        if matrix is None or (projection is not None and projected is None):
+            return None
+        gain, offset, variance, floor, shift = (
+            torch.from_numpy(one).to(device) for one in (back.gain, back.offset, back.variance, back.floor, back.shift)
+        )
+        table = torch.from_numpy(back.table).to(device)
+        converters = Converters.of(back.bank, layer.hidden, device)
+        state = StateWay(converters, gain, offset, variance, floor, shift, table, float(back.per_clock))
+        main = Product.of(matrix, layer.draws, device)
+        behind = None
+        if projected is not None:
+            behind = Product.of(projected, -(-projected.draws // DRAWN) * DRAWN, device)
+        return cls(fused, main, state, behind, device, {})
+
+    @property
+    def fed_back(self) -> int:
+        """Values of a state that is fed back."""
+        return self.fused.layer.hidden if self.projection is None else self.projection.columns
+
+    def run(
+        self,
+        inputs: torch.Tensor,
+        noise: BlockNoise,
+        activity: Activity | None,
+        h: torch.Tensor | None = None,
+        c: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """States ``(chips, n, steps, outputs)`` in clock periods, and the last stored one ``(chips, n, hidden)``; as
+        ``FusedLayer.run``."""
+        x = inputs if inputs.dim() == 4 else inputs[None]
+        layer, chips, (_, n, steps, _) = self.fused.layer, self.fused.chips, x.shape
+        states = torch.empty((chips, n, steps, self.fed_back), device=self.device)
+        size = (chips, n, layer.hidden)
+        state = torch.zeros(size, device=self.device) if c is None else c.float().expand(size)
+        start = torch.zeros((chips, n, self.fed_back), device=self.device) if h is None else h.float()
+        start = start.expand(chips, n, self.fed_back)
+        kinds = [noise.next_run() << ORIGINS_BITS for _ in range(1 if self.projection is None else 2)]
+        each = chips * n * (3 * self.main.weights.shape[-1] + self.main.draws)
+        at_once = max(1, min(steps, AT_ONCE // each))
+        at_once = at_once if at_once == steps else max(DRAWN, at_once // DRAWN * DRAWN)
+        for first in range(0, steps, at_once):
+            some = x[:, :, first : first + at_once]
+            shape = (len(some), n, some.shape[2], int(activity is not None))
+            if shape not in self.plans:
+                self.plans[shape] = Plan(self, shape)
+            plan = self.plans[shape]
+            plan.fill({"x": some, "h": start, "c": state}, noise, first, kinds)
+            plan()
+            states[:, :, first : first + at_once] = plan.out
+            start, state = plan.out[:, :, -1], plan.c
+            if activity is not None:
+                self._count(activity, plan, some)
+        return states, state.clone()
+
+    def _count(self, activity: Activity, plan: Plan, x: torch.Tensor) -> None:
+        """Add what was done for the samples that count."""
+        layer, matrix = self.fused.layer, self.fused.columns.matrix
+        valid = x.shape[1] if activity.valid is None else activity.valid
+        chips, steps = self.fused.chips, x.shape[2]
+        before = torch.cat([plan.inputs["h"][:, :, None], plan.out[:, :, :-1]], dim=2)[:, :valid]
+        bias = layer.rows - layer.inputs - self.fed_back
+        top = before.new_full((chips, valid, steps, bias), float(layer.top))
+        driven = torch.cat([x[:, :valid].expand(chips, -1, -1, -1), before, top], dim=-1)
+        activity.drive(driven.flatten(1, 2), matrix.driver, matrix.bits)
+        activity.samples += chips * valid * steps
+        did = {name: one[:, :valid] for name, one in plan.did.items()}
+        activity.add("gate_compare_steps", did["gates"])
+        if not self.main.converters.log:
+            activity.add("adc_steps", did["words"])
+        if self.state.gain.numel():
+            activity.add("state_pulses", did["pulses"])
+            activity.add("state_clocks", did["clocks"])
+            activity.add("state_compare_steps", did["state"])
+        if self.projection is not None:
+            of = activity.of_projection()
+            of.drive(plan.units[:, :valid].flatten(1, 2), matrix.driver, matrix.bits)
+            of.samples += chips * valid * steps
+            of.add("gate_compare_steps", did["projected"])
+
+
+class Plan:
+    """The run of a layer for one shape: buffers, and on a GPU the graph of everything between them.
+
+    ``shape``: chips of the inputs, samples, steps, and whether what is done is counted. ``out``: pulses of all states;
+    ``units``: of what is projected, where it is counted; ``c``: stored states.
+    """
+
+    def __init__(self, layer: DeviceLayer, shape: tuple[int, ...]) -> None:
+        self.layer, fused, device = layer, layer.fused.layer, layer.device
+        inputs, self.n, self.steps, self.counts = shape
+        self.chips = layer.fused.chips
+
+        def zeros(*size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+            return torch.zeros(size, dtype=dtype, device=device)
+
+        chips, n, steps = self.chips, self.n, self.steps
+        self.inputs: Tensors = {
+            "x": zeros(inputs, n, steps, fused.inputs),
+            "h": zeros(chips, n, layer.fed_back),
+            "c": zeros(chips, n, fused.hidden),
+        }
+        sizes = {"keys": 2 * chips, "samples": n, "where": steps, "where supply": -(-steps // DRAWN), "kinds": 2}
+        self.places = zeros(sum(sizes.values()), dtype=torch.long)
+        self.inputs |= dict(zip(sizes, self.places.split(list(sizes.values())), strict=True))
+        self.inputs["keys"] = self.inputs["keys"].unflatten(0, (chips, 2))
+        self.out = zeros(chips, n, steps, layer.fed_back)
+        kept = layer.projection is not None and self.counts
+        self.units = zeros(chips, n, steps if kept else 0, fused.hidden)
+        self.c = zeros(chips, n, fused.hidden)
+        self.did = {
+            name: zeros(chips, n, dtype=torch.long)
+            for name in ("gates", "words", "pulses", "clocks", "state", "projected")
+        }
+        self.graph: Any = None
+
+    def fill(self, given: Tensors, noise: BlockNoise, first: int, kinds: list[int]) -> None:
+        """Take inputs and, in one copy, the places of the noise: keys, samples, steps, and the numbers of the runs."""
+        for name, value in given.items():
+            self.inputs[name].copy_(value)
+        where, supply = np.arange(first, first + self.steps), first // DRAWN + np.arange(-(-self.steps // DRAWN))
+        places = [noise.keys.ravel(), noise.numbers, where, supply, np.array([*kinds, 0][:2])]
+        self.places.copy_(torch.from_numpy(np.concatenate([one.astype(np.int64) for one in places])))
+
+    def __call__(self) -> None:
+        """Run: on a GPU from the second time on as a graph."""
+        if self.layer.device.type != "cuda":
+            self.run()
+            return
+        if self.graph is None:
+            side = torch.cuda.Stream(self.layer.device)
+            side.wait_stream(torch.cuda.current_stream(self.layer.device))
+            with torch.cuda.stream(side):
+                self.run()
+            torch.cuda.current_stream(self.layer.device).wait_stream(side)
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.run()
+        self.graph.replay()
+
+    def run(self) -> None:
+        """Everything from the inputs to ``out`` and ``c``."""
+        layer, given = self.layer, self.inputs
+        fused, main, chips = layer.fused.layer, layer.main, self.chips
+        top, inputs, fed = float(fused.top), fused.inputs, layer.fed_back
+        for one in self.did.values():
+            one.zero_()
+        x = main.arrived(given["x"], top).flatten(1, 2).expand(chips, -1, -1)
+        bias = main.arrived(x.new_full((chips, 1, fused.rows - inputs - fed), top), top)
+        behind = slice(inputs + fed, fused.rows)
+        before = {
+            "z": torch.bmm(x, main.weights[:, :inputs]) + torch.bmm(bias, main.weights[:, behind]),
+            "spread": main.spread(x, slice(0, inputs)),
+        }
+        if before["spread"].numel():
+            before["spread"] += main.spread(bias, behind)
+        before = {name: one.unflatten(1, (self.n, self.steps)) if one.numel() else one for name, one in before.items()}
+        before["drawn"] = self._drawn(main.draws, 0)
+        before["table"] = main.converters.tables(before["drawn"])
+        before["state table"] = layer.state.converters.tables(before["drawn"])
+        if fused.supply_noise > 0.0:
+            before["gain"], before["state gain"] = self._supply(SUPPLY), self._supply(STATE_SUPPLY)
+        if layer.projection is not None:
+            before["projected"] = self._drawn(layer.projection.draws, 1)
+            before["projected table"] = layer.projection.converters.tables(before["projected"])
+            if fused.supply_noise > 0.0:
+                before["projected gain"] = self._supply(SUPPLY, 1)
+        self.c.copy_(given["c"])
+        if layer.device.type == "cuda" and has_triton():
+            from mappings.network.gpu.kernels import step_by_step
+
+            parts = (layer.main, layer.state, layer.projection, given["h"], self.c, self.out, self.units)
+            step_by_step(Steps(fused, *parts, bool(self.counts), self.did), before)
+        else:
+            self._steps(before)
+
+    def _drawn(self, draws: int, run: int) -> torch.Tensor:
+        """Noise of all steps, ``(chips, n, steps, draws)``."""
+        given = self.inputs
+        if not draws:
+            return torch.empty((self.chips, self.n, self.steps, 0), device=self.layer.device)
+        kind = given["kinds"][run : run + 1] + STEP
+        return normals(given["keys"], given["samples"], given["where"], kind, draws // 4)
+
+    def _supply(self, origin: int, run: int = 0) -> torch.Tensor:
+        """Read voltage of each product over that of its conversion, ``(chips, n, steps)``."""
+        given = self.inputs
+        kind = given["kinds"][run : run + 1] + origin
+        drawn = normals(given["keys"], given["samples"], given["where supply"], kind, DRAWN // 4)
+        return 1.0 + float(self.layer.fused.layer.supply_noise) * drawn.flatten(2)[..., : self.steps]
+
+    def _steps(self, before: Tensors) -> None:
+        """The steps in torch."""
+        layer, pulses = self.layer, self.inputs["h"]
+        fused, main = layer.fused.layer, layer.main
+        hidden, top, fed = fused.hidden, float(fused.top), slice(fused.inputs, fused.inputs + layer.fed_back)
+        other = int(fused.first[-1, 0])
+        lsb, half = float(fused.state_lsb), float(fused.state_half)
+
+        def now(name: str, t: int) -> Any:
+            if name not in before:
+                return None
+            return before[name][:, :, t if before[name].shape[2] > 1 else 0]
+
+        for t in range(self.steps):
+            x = main.arrived(pulses, top)
+            spread = main.spread(x, fed)
+            if spread.numel():
+                spread = spread + now("spread", t)
+            z = now("z", t) + torch.bmm(x, main.weights[:, fed])
+            seen = main.seen(z, spread, now("gain", t), now("drawn", t))
+            codes = main.converters.codes(seen, now("table", t) if main.converters.log else main.converters.levels)
+            gates = main.converters.looked(main.converters.values, codes)
+            i, f, o, g = (gates[..., at : at + hidden] for at in (0, hidden, 2 * hidden, other))
+            c = torch.round((f * self.c + i * g) / lsb).clamp(-half, half - 1.0) * lsb
+            self.c.copy_(c)
+            tanh = self._tanh(c, now, t)
+            pulses = torch.round(o * tanh * float(fused.per_value)).clamp(-top, top)
+            if self.counts:
+                used = torch.cat([codes[..., : 3 * hidden], codes[..., other : other + hidden]], dim=-1)
+                group = torch.cat([main.converters.group[: 3 * hidden], main.converters.group[other : other + hidden]])
+                self.did["gates"] += main.converters.steps[group.long(), used].sum(-1)
+                self.did["words"] += main.converters.words[group.long(), used].sum(-1)
+            if (projection := layer.projection) is not None:
+                if self.counts:
+                    self.units[:, :, t] = pulses
+                x = projection.arrived(pulses, top)
+                z = torch.bmm(x, projection.weights)
+                seen = projection.seen(
+                    z, projection.spread(x, slice(None)), now("projected gain", t), now("projected", t)
+                )
+                table = now("projected table", t) if projection.converters.log else seen
+                codes = projection.converters.codes(seen, table)[..., : projection.columns]
+                values = projection.converters.values[0][codes]
+                pulses = torch.round(values * float(fused.per_value)).clamp(-top, top)
+                if self.counts:
+                    self.did["projected"] += projection.converters.steps[0][codes].sum(-1)
+            self.out[:, :, t] = pulses
+
+    def _tanh(self, c: torch.Tensor, now: Callable[[str, int], Any], t: int) -> torch.Tensor:
+        """tanh of stored states, through their cells and the second ramp or from a table."""
+        fused, state = self.layer.fused.layer, self.layer.state
+        if not state.gain.numel():
+            return state.table[(c / float(fused.state_lsb) + float(fused.state_half)).round().long()]
+        top, converters = float(fused.top), state.converters
+        pulses = torch.round(c * state.per_clock).clamp(-top, top)
+        z = pulses * state.gain[:, None] + state.offset[:, None]
+        gain = now("state gain", t)
+        seen = (z if gain is None else z * gain[..., None]) + state.shift[:, None]
+        if (at := converters.decisions) >= 0:
+            variance = pulses.square() * state.variance[:, None] + state.floor[:, None]
+            seen = seen + variance.sqrt() * now("drawn", t)[..., at : at + fused.hidden]
+        codes = converters.codes(seen, now("state table", t))
+        if self.counts:
+            self.did["pulses"] += (pulses != 0).sum(-1)
+            self.did["clocks"] += pulses.abs().sum(-1).long()
+            self.did["state"] += converters.steps[0][codes].sum(-1)
+        return converters.values[0][codes]
