@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from devices.kinds import OneOf
+from workloads.charlm.settings import CharacterExperiment
+from workloads.charlm.workload import CHARLM
 from workloads.experiment import Experiment
 from workloads.kws.settings import KeywordSpotting
 from workloads.kws.workload import KWS
@@ -32,6 +34,7 @@ WORKLOADS: dict[str, Workload[Any]] = {
     "spgemm": SPGEMM,
     "zeroshot": ZEROSHOT,
     "nladc": NLADC,
+    "charlm": CHARLM,
 }
 
 AnyExperiment = Annotated[Experiment[Any], OneOf(WORKLOADS, class_of=lambda workload: workload.experiment)]
@@ -41,6 +44,7 @@ __all__ = [
     "WORKLOADS",
     "AnyExperiment",
     "AnySettings",
+    "CharacterExperiment",
     "KeywordSpotting",
     "LiquidStateMachine",
     "NetworkExperiment",

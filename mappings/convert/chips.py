@@ -125,17 +125,24 @@ class NetworkRead:
     device: torch.device = torch.device("cpu")
 
     def __call__(
-        self, *x: torch.Tensor, first: int = 0, block: int = BLOCK, activity: dict[str, Activity] | None = None
+        self,
+        *x: torch.Tensor,
+        first: int = 0,
+        block: int = BLOCK,
+        of_chips: int = 0,
+        activity: dict[str, Activity] | None = None,
     ) -> Any:
         """Outputs ``(chips, ...)`` for inputs as the module takes them, on the device of the inputs.
 
         ``first``: number of the first block of samples, where ``x`` goes on from others; ``block``: samples that share
-        a stream of read noise and are computed at once; ``activity`` adds up what every layer did, by name. Raises
-        InputError for another number of inputs.
+        a stream of read noise and are computed at once; ``of_chips``: so many of the last inputs differ from chip to
+        chip, ``(chips, ...)``, as states that these chips gave do; ``activity`` adds up what every layer did, by name.
+        Raises InputError for another number of inputs.
         """
         traced = self.mapped.graph.traced
         traced.check(x)
-        size, home = x[0].shape[traced.batch_dim], x[0].device
+        shared = len(x) - of_chips
+        size, home = x[0].shape[traced.batch_dim + (shared == 0)], x[0].device
         x = tuple(one.to(self.device) for one in x)
         parts = []
         # Of attention, the form that is mapped over chips at once; it is set for all threads, so only where it is met.
@@ -144,8 +151,9 @@ class NetworkRead:
         with torch.no_grad(), form, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")  # of calls vmap runs one by one
             for number, start in enumerate(range(0, size, block)):
-                some = [one.narrow(traced.batch_dim, start, min(block, size - start)) for one in x]
-                parts.append(self._block(some, first + number, activity))
+                count = min(block, size - start)
+                some = [one.narrow(traced.batch_dim + (k >= shared), start, count) for k, one in enumerate(x)]
+                parts.append(self._block(some, shared, first + number, activity))
         return traced.together(
             [torch.cat([part[k] for part in parts], dim=dim + 1).to(home) for k, dim in enumerate(traced.output_batch)]
         )
@@ -154,15 +162,19 @@ class NetworkRead:
         """Blocks of samples that such inputs make."""
         return -(-x[0].shape[self.mapped.graph.traced.batch_dim] // block)
 
-    def _block(self, x: Sequence[torch.Tensor], block: int, activity: dict[str, Activity] | None) -> list[torch.Tensor]:
-        """Outputs of one block of samples, ``(chips, ...)`` each."""
+    def _block(
+        self, x: Sequence[torch.Tensor], shared: int, block: int, activity: dict[str, Activity] | None
+    ) -> list[torch.Tensor]:
+        """Outputs of one block of samples, ``(chips, ...)`` each; the first ``shared`` inputs are one for all."""
         graph, chips = self.mapped.graph, len(self.rng)
-        module, inputs = graph.traced.graph, iter(x)
+        module, inputs = graph.traced.graph, iter(enumerate(x))
         values: dict[fx.Node, Any] = {}
         on_chips: set[fx.Node] = set()
         for node in module.graph.nodes:
             if node.op == "placeholder":
-                values[node] = next(inputs)
+                number, values[node] = next(inputs)
+                if number >= shared:
+                    on_chips.add(node)
             elif node.op == "get_attr":
                 held = operator.attrgetter(str(node.target))(module)
                 values[node] = held.to(self.device) if isinstance(held, torch.Tensor) else held
@@ -177,7 +189,10 @@ class NetworkRead:
                 did = [None if activity is None else activity.setdefault(one, Activity()) for one in arrays]
                 if (copies := graph.replicas.get(tile.name, 1)) > 1:
                     reads = taking_turns(
-                        reads, did, copies, self._positions(tile, given[0], x[0].shape[graph.traced.batch_dim])
+                        reads,
+                        did,
+                        copies,
+                        self._positions(tile, given[0], x[0].shape[graph.traced.batch_dim + (shared == 0)]),
                     )
                     did = [None] * len(reads)
                 values[node] = tile.run(

@@ -230,7 +230,14 @@ class _Lowering:
                         into.append(one)
                 x = outputs[0] if ways == 1 else graph.call_function(aten.cat.default, (outputs, 2))
             whole = x if batch_first else graph.call_function(aten.transpose.int, (x, 0, 1))
-            ends = [graph.call_function(aten.stack.default, (one,)) for one in finals]
+            # Of one layer in one direction nothing has to be put side by side.
+            joined = aten.unsqueeze.default if len(outputs) * layers == 1 else None
+            ends = [
+                graph.call_function(aten.stack.default, (one,))
+                if joined is None
+                else graph.call_function(joined, (one[0], 0))
+                for one in finals
+            ]
         self._outputs(node, [whole, *ends])
 
     def _cell(self, node: Any) -> None:

@@ -16,7 +16,7 @@ from mappings.convert.training import train_for_hardware
 from workloads.always_on import period_cost
 from workloads.network.data import Samples, samples_of
 from workloads.network.evaluate import evaluate
-from workloads.network.figures import CLASSES, COMPUTED, targets_for
+from workloads.network.figures import CLASSES, COMPUTED, FIGURES, targets_for
 from workloads.network.model import UserNetwork, network_of, outputs_of
 from workloads.network.settings import NetworkExperiment, NetworkVariant
 from workloads.network.tables import NetworkTables
@@ -55,9 +55,12 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
         how = self.settings
         with self.stage("data"):
             self.start()
-        tables = NetworkTables(how, self.samples, self.given)
+        figures = {str(name): FIGURES[name] for name in how.figures}
+        trains = how.trains(self.given.trained)
+        tables = NetworkTables(how, self.samples.record(how.evaluation.samples), self.given, figures, trains)
+        tables.cite.add(self.samples.origin.bibtex)
         net = self.given.module
-        if how.trains(self.given.trained):
+        if trains:
             with self.stage("rehearsal"), torch.no_grad():
                 self.rehearse(net)
             with self.stage("training, software"):

@@ -155,7 +155,22 @@ class NetworkEvaluation(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkExperiment(Experiment[NetworkVariant]):
+class ConvertedExperiment(Experiment[NetworkVariant]):
+    """A converted network on chips, whatever its data.
+
+    Parameters
+    ----------
+    hardware_training : training with the formats and errors of the chips, after that in software; None leaves the
+        weights as they are
+    """
+
+    hardware_training: ChipTraining | None = None
+    chip: Chip
+    variants: Variants[NetworkVariant]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkExperiment(ConvertedExperiment):
     """Any network: how well it works on chips over time, and what it costs there.
 
     Parameters
@@ -169,8 +184,6 @@ class NetworkExperiment(Experiment[NetworkVariant]):
     equalised : scale channels between layers so that small ones do not drown in the errors of cells, where that leaves
         the network what it is
     training : training in software before anything else, of a network that comes without weights
-    hardware_training : training with the formats and errors of the chips, after that; None leaves the weights as they
-        are
     """
 
     kind: Literal["network"] = "network"
@@ -184,9 +197,6 @@ class NetworkExperiment(Experiment[NetworkVariant]):
     shared_tiles: Annotated[tuple[str, ...], Len(0, 1000)] = ()
     equalised: bool = True
     training: SoftwareTraining | None = None
-    hardware_training: ChipTraining | None = None
-    chip: Chip
-    variants: Variants[NetworkVariant]
     evaluation: NetworkEvaluation = NetworkEvaluation()
 
     def trains(self, given: bool) -> bool:

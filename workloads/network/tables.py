@@ -12,13 +12,11 @@ from mappings.convert.chips import ProgrammedNetwork
 from mappings.convert.converted import ConvertedNetwork
 from mappings.convert.cost import NetworkCost
 from mappings.network.wires import wire_notes
-from workloads.network.data import Samples
 from workloads.network.evaluate import compared
-from workloads.network.figures import FIGURES
 from workloads.network.model import UserNetwork
-from workloads.network.settings import NetworkExperiment, NetworkVariant
+from workloads.network.settings import ConvertedExperiment, NetworkVariant
 from workloads.on_chips import ChipLedger
-from workloads.result import Comparison, Metric, Panel, Result
+from workloads.result import Comparison, Data, Metric, Panel, Result
 from workloads.statistics import when
 
 if TYPE_CHECKING:
@@ -39,16 +37,14 @@ OVER_TIME = (
 
 @dataclass
 class NetworkTables(ChipLedger):
-    """``samples`` and ``given``: what the run is of."""
+    """``data`` and ``given``: what the run is of; ``figures``: what is judged, the headline first; ``trains``: whether
+    the network was trained in software."""
 
-    experiment: NetworkExperiment
-    samples: Samples
+    experiment: ConvertedExperiment
+    data: Data
     given: UserNetwork
-
-    @property
-    def figures(self) -> dict[str, Metric]:
-        """What is judged, the headline first."""
-        return {name: FIGURES[name] for name in self.experiment.figures}
+    figures: Mapping[str, Metric]
+    trains: bool
 
     def learnt(self, rows: list[dict[str, Any]]) -> None:
         """Epochs of training."""
@@ -59,12 +55,15 @@ class NetworkTables(ChipLedger):
         self, computed: Mapping[str, Callable[[Any, Any], float]], outputs: torch.Tensor, targets: torch.Tensor
     ) -> None:
         """Figures of the network before any hardware."""
-        found = {name: computed[name](outputs, targets) for name in self.experiment.figures}
+        self.in_software({name: computed[name](outputs, targets) for name in self.figures})
+
+    def in_software(self, found: Mapping[str, float]) -> None:
+        """The same, computed elsewhere."""
         self.add("accuracy", variant="", stage="software", split=0, chip=-1, t_s=0.0, **found)
 
     def judged(self, variant: NetworkVariant, rows: pd.DataFrame) -> None:
         """What ``evaluate`` found for one variant."""
-        names = self.experiment.figures
+        names = tuple(self.figures)
         for row in rows.to_dict("records"):
             stage = STAGES.get(row["stage"])
             if stage is not None:
@@ -105,16 +104,15 @@ class NetworkTables(ChipLedger):
         self.written(variant, chips.layers)
         self.taken_for_granted(variant)
 
-    def finished(self, stages: dict[str, float]) -> Result:
-        """Everything, once all variants are done."""
+    def finished(self, stages: dict[str, float], *more_panels: Panel) -> Result:
+        """Everything, once all variants are done; ``more_panels`` are shown first."""
         tables, how = self.tables(), self.experiment
         table = tables["accuracy"]
         self.estimated_prices()
         self.note_still()
         if self.given.about:
             self.note(f"{self.about}.")
-        self.cite.add(self.samples.origin.bibtex)
-        panels = [Panel("Layers and digital calls", PLACES, "placement")]
+        panels = [*more_panels, Panel("Layers and digital calls", PLACES, "placement")]
         if "digital_calls" in tables:
             panels.append(Panel("Layers and digital calls", DIGITAL, "digital_calls"))
         panels.append(Panel("Chips over time", OVER_TIME, "over_time"))
@@ -125,12 +123,11 @@ class NetworkTables(ChipLedger):
             text = "Energy of writing each part once, by program-and-verify; in none of the costs per inference."
             panels.append(Panel("Writing", text, "writes", "bars", "part", "energy_J", by="variant", log_y=True))
         more: dict[str, Any] = {"weights": self.about} if self.given.about else {}
-        if how.hardware_training is not None:
+        if self.retrained:
             more["retrained"] = self._of(how.default.name, "retrained", table)
-        data = self.samples.record(how.evaluation.samples)
         metrics = self.metrics(
             self.figures,
-            data,
+            self.data,
             software=self._of("", "software", table),
             quantised=self._of(how.default.name, "quantised", table),
             stages=self._stages(),
@@ -139,18 +136,23 @@ class NetworkTables(ChipLedger):
             panels=tuple(panels),
             **more,
         )
-        return self.result(metrics, tables, data, stages)
+        return self.result(metrics, tables, self.data, stages)
+
+    @property
+    def retrained(self) -> str:
+        """What the network was trained on with, after that in software; empty for nothing."""
+        how = self.experiment.hardware_training
+        if how is None:
+            return ""
+        which = "those of each variant" if how.trained_for == "each" else f"those of {self.experiment.default.name}"
+        return f"the formats and errors of chips, {which}"
 
     @property
     def about(self) -> str:
         """How the user's network was read, and whether it was trained on."""
         how = self.experiment.hardware_training
-        trained = [*(["trained on in float"] if self._trains else []), *(["trained for chips"] if how else [])]
+        trained = [*(["trained on in float"] if self.trains else []), *(["trained for chips"] if how else [])]
         return f"{self.given.about}; {' and '.join(trained) or 'its weights are used as they are'}"
-
-    @property
-    def _trains(self) -> bool:
-        return self.experiment.trains(self.given.trained)
 
     def _of(self, variant: str, stage: str, table: pd.DataFrame) -> dict[str, float | None]:
         rows = table[(table.variant == variant) & (table.stage == stage)]
@@ -158,12 +160,10 @@ class NetworkTables(ChipLedger):
 
     def _stages(self) -> dict[str, str]:
         """Which network each stage is of, and on what it is computed."""
-        network = "the network as trained in float" if self._trains else "the network as given"
+        network = "the network as trained in float" if self.trains else "the network as given"
         stages = {"software": f"{network}, in float"}
-        how = self.experiment.hardware_training
-        if how is not None:
-            which = "those of each variant" if how.trained_for == "each" else f"those of {self.experiment.default.name}"
-            stages["retrained"] = f"that network after training with the formats and errors of chips, {which}, in float"
+        if self.retrained:
+            stages["retrained"] = f"that network after training with {self.retrained}, in float"
             network = "the network trained for chips"
         return stages | {
             "quantised": f"{network} in the formats of its chips: codes and converters, no error of cells or circuits",
@@ -176,7 +176,7 @@ class NetworkTables(ChipLedger):
         found = []
         for row in table.to_dict("records"):
             aim, aim_t_s = aims[row["variant"]]
-            aimed = aim is not None and row["t_s"] == aim_t_s and row["figure"] == self.experiment.figures[0]
+            aimed = aim is not None and row["t_s"] == aim_t_s and row["figure"] == next(iter(self.figures))
             where = f"{row['variant']} {when(row['t_s'])}"
             found.append(
                 Comparison(

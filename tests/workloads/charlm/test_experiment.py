@@ -1,0 +1,104 @@
+"""A run of kind charlm end to end, the networks that ship, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+import mho
+from devices import InputError
+from workloads.charlm.model import CharacterModel, CharacterNetwork
+from workloads.charlm.text import Vocabulary
+from workloads.charlm.weights import given_network, save_network, shipped
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "numbers.txt"
+    path.write_text("".join(f"{k} times {k % 7} is {k * (k % 7)}; " for k in range(900)))
+    return path
+
+
+def _saved(folder: Path, vocabulary: str = "0123456789 times;", **sizes: int) -> Path:
+    torch.manual_seed(0)
+    known = Vocabulary.of(vocabulary, 100)
+    net = CharacterNetwork(len(known), CharacterModel(inputs=8, units=12, **sizes))
+    path = folder / "net.safetensors"
+    save_network(path, net, known, {"text": "none"})
+    return path
+
+
+def test_a_run_leaves_figures_texts_and_cost_beside_published_chips(text: Path, tmp_path: Path) -> None:
+    metrics = mho.run("charlm_tiny", data=text, output=tmp_path / "run")
+    superT, pcm = metrics["variants"]
+    assert [q["t_s"] for q in superT["quality"]] == [0.0]
+    assert [q["t_s"] for q in pcm["quality"]] == [0.0, 3600.0]
+    assert metrics["software"]["bits_per_character"] > 0.0
+    written = pd.read_csv(tmp_path / "run" / "text.csv", keep_default_na=False)
+    assert written.chip.tolist() == [0, 1]
+    assert all(len(one) == 8 for one in written.text)
+    costs = pd.read_csv(tmp_path / "run" / "per_character.csv")
+    ours = costs[costs.what == "superT_5bit"].set_index("part")
+    assert ours.energy_J["all"] == pytest.approx(ours.energy_J.drop("all").sum())
+    assert costs[costs.what == "ramp paper, NLP, 5 bits"].energy_J.item() == pytest.approx(213e-9)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Text that chips write" in page
+    assert "characters to train on" in page
+
+
+def test_a_given_network_is_evaluated_without_training(text: Path, tmp_path: Path) -> None:
+    sets = ("hardware_training=null", "evaluation.times_s=[0]")
+    metrics = mho.run("charlm_tiny", data=text, weights=_saved(tmp_path), sets=sets, output=tmp_path / "run")
+    assert "its weights are used as they are" in metrics["weights"]
+    table = pd.read_csv(tmp_path / "run" / "accuracy.csv")
+    assert sorted(set(table.stage)) == ["analog", "quantised", "software"]
+
+
+def test_a_file_holds_weights_to_8_bits(tmp_path: Path) -> None:
+    model = CharacterModel(inputs=8, units=12)
+    path = _saved(tmp_path)
+    torch.manual_seed(0)
+    net = CharacterNetwork(len(Vocabulary.of("0123456789 times;", 100)), model)
+    found = given_network(path, model, "--weights").net
+    for name, one in net.state_dict().items():
+        allowed = one.abs().amax(-1, keepdim=True) / 254 * 1.001 if one.dim() > 1 else 1e-7
+        assert bool(((found.state_dict()[name] - one).abs() <= allowed).all())
+
+
+def test_networks_that_ship_are_small_and_say_what_they_are() -> None:
+    files = shipped()
+    assert sum(len(one.read_bytes()) for one in files.values()) < 16e6
+    assert set(files) == set(shipped(".md"))
+    for name in files:
+        model = CharacterModel(units=2016, projection=504) if "2016" in name else CharacterModel()
+        card = given_network(name, model, "weights").card
+        assert 1.5 < card["bits_per_character"] < 2.3
+        assert f"{card['bits_per_character']:.4f}" in shipped(".md")[name].read_text("utf-8")
+
+
+def test_a_network_of_another_vocabulary_is_refused(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"net\.safetensors: a network of another vocabulary: it does not know [\d.]+% of"
+    ):
+        mho.run("charlm_tiny", data=text, weights=_saved(tmp_path, "abcdef"), sets=("hardware_training=null",))
+
+
+def test_files_that_are_no_such_network_are_refused(text: Path, tmp_path: Path) -> None:
+    other = _saved(tmp_path, projection=4)
+    with pytest.raises(InputError, match="12 units projected to 4, while model states 8 inputs and 12 units"):
+        given_network(other, CharacterModel(inputs=8, units=12), "--weights")
+    other.write_bytes(b"no network")
+    with pytest.raises(InputError, match=r"net\.safetensors: must be a character network that mho wrote"):
+        given_network(other, CharacterModel(inputs=8, units=12), "--weights")
+    with pytest.raises(InputError, match="a file, or one of shakespeare_2016p504"):
+        given_network("shakespeare", CharacterModel(), "weights")
+
+
+def test_a_text_too_short_for_the_evaluation_is_refused(tmp_path: Path) -> None:
+    short = tmp_path / "short.txt"
+    short.write_text("a few words " * 20)
+    with pytest.raises(InputError, match=r"short\.txt: the part to test on must have 17 characters at least"):
+        mho.run("charlm_tiny", data=short)
