@@ -172,7 +172,7 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
         with torch.no_grad(), named(variant.name):
             network = on_chip(net, variant.chip, features=calibration_of(batches), limit=limit)
             ideal, chips = (
-                one.map().program(rng=streams)
+                one.map().program(rng=streams, device=self.options.device)
                 for one, streams in (
                     (network.idealised(), ChipStreams.of(rng.child("ideal"), 1)),
                     (network, ChipStreams.of(rng.child("hardware"), how.chips)),
