@@ -56,7 +56,7 @@ def test_a_table_a_range_samples_and_other_fields(capsys: pytest.CaptureFixture[
         (
             ["--function", "softplux"],
             "function: must be one of sigmoid, tanh, identity, softplus, softsign, elu, selu, relu, hard_sigmoid, exp, "
-            "sqrt, gelu, silu (got softplux)",
+            "sqrt, gelu, silu, gelu_tanh, mish, hard_swish, hard_tanh, relu6, leaky_relu, log_sigmoid (got softplux)",
         ),
         (["--levels", "optimal"], "levels: optimal needs samples of the inputs (got none)"),
         (["--levels", "best"], "--levels best: levels: must be one of uniform, optimal (got the text 'best')"),
