@@ -243,10 +243,11 @@ class GroupConverter:
         ramp = self.ramp.ramp.recentred(t_s, rng.child(*self.mapped.renewal))
         return replace(self, ramp=replace(self.ramp, ramp=ramp))
 
-    def linearised(self, codes: torch.Tensor) -> torch.Tensor:
-        """What a calibration reads from codes: ``g^-1`` of the output, not finite at the end codes."""
+    def linearised(self, codes: torch.Tensor, *, ends: bool = False) -> torch.Tensor:
+        """What a calibration reads from codes: ``g^-1`` of the output, not finite at the end codes; with ``ends`` there
+        that of the code beside."""
         levels = self.levels_z.clone()
-        levels[0] = levels[-1] = torch.nan
+        levels[0], levels[-1] = (levels[1], levels[-2]) if ends else (torch.nan, torch.nan)
         return levels[codes.long()]
 
     @property

@@ -46,12 +46,13 @@ def measured_factors(
     ) -> list[torch.Tensor]:
         noise = BlockNoise(rng.child("calibration", *name), [0], counts.shape[1])
         codes = ColumnsRead.of(read, by, at_s, factors).codes(counts, noise)
-        return [converter.linearised(code) for converter, code in zip(by, codes, strict=True)]
+        exactly = how.baseline == "exact"
+        return [converter.linearised(code, ends=exactly) for converter, code in zip(by, codes, strict=True)]
 
     factors = DriftFactors([torch.ones((len(rng), c.group.ramps, 1), dtype=torch.float64) for c in now])
     if how.baseline == "exact":
         exact = counts @ values * chip.driver.lsb(chip.bits)
-        wanted = [c.group.gather(exact).expand(len(rng), -1, -1, -1) for c in now]
+        wanted = [_inside(c.group.gather(exact), c.levels_z).expand(len(rng), -1, -1, -1) for c in now]
     else:
         wanted = measure(matrix.reading(chip.as_written).at(0.0), written, 0.0, factors, "start")
     read, when = matrix.reading(chip).at(t_s), float(t_s).hex()
@@ -66,6 +67,16 @@ def measured_factors(
         trims = [_stepped(_slope(z, before, (1,)), how.resolution) for z, before in zip(found, wanted, strict=True)]
         factors = DriftFactors(factors.ramp, trims)
     return factors
+
+
+def _inside(exact: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    """Exact products within the range of the inner codes, NaN beyond. Which vectors count must not depend on what was
+    measured of them, or those that read low count more often and the slope comes out low."""
+    inner = levels[1:-1]
+    inner = inner[inner.isfinite()]
+    if not len(inner):
+        return exact
+    return torch.where((exact >= inner.min()) & (exact <= inner.max()), exact, torch.nan)
 
 
 PRIOR = 2.0
@@ -131,7 +142,8 @@ def _line(now: torch.Tensor, before: torch.Tensor, ends: tuple[float, float]) ->
     now, before = torch.where(known, now, 0.0), torch.where(known, before, 0.0)
     inside = [(z > ends[0] + slack) & (z < ends[1] - slack) for z in (now, before)]
     use = (known & (inside[0] | inside[1])).double()
-    usual = (use * before.square()).sum() / use.sum().clamp_min(1.0)
+    whole = (1, 2, 3)  # of one chip
+    usual = ((use * before.square()).sum(whole) / use.sum(whole).clamp_min(1.0))[:, None, None]
     n, x = use.sum(1) + PRIOR, (use * before).sum(1)
     xx = (use * before.square()).sum(1) + PRIOR * usual
     rest = use * (now - before)

@@ -30,7 +30,8 @@ from mappings.step import StepActivity
 from periphery.prices.component import Component
 
 BLOCK = 64
-"""Samples that share one stream of read noise: what a sample sees does not depend on how many are evaluated at once."""
+"""Samples that share one stream of read noise: what a sample of a whole block sees does not depend on how many blocks
+are evaluated at once. In a short block (the last one) it depends on how many samples that has."""
 
 
 @dataclass(frozen=True)
@@ -195,9 +196,9 @@ class NetworkRead:
                         self._positions(tile, given[0], x[0].shape[graph.traced.batch_dim + (shared == 0)]),
                     )
                     did = [None] * len(reads)
-                values[node] = tile.run(
-                    reads, given, chips=chips, rng=self.rng.child(node.name), block=block, activity=did
-                )
+                # A stream a block: the last one may be short, and its noise must not be that of samples before it.
+                rng = self.rng.child(node.name).child("block", block)
+                values[node] = tile.run(reads, given, chips=chips, rng=rng, activity=did)
                 on_chips.add(node)
             elif node.op == "call_function":
                 values[node] = self._digital(node, values, on_chips)

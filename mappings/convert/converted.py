@@ -147,7 +147,42 @@ class ConvertedNetwork(torch.nn.Module):
         if isinstance(chips, bool) or not isinstance(chips, int) or chips < 1:
             raise InputError(f"chips: a whole number of at least 1 (got {chips!r})")
         with torch.no_grad():
-            return self.map().program(rng=ChipStreams.of(Stream.root(seed).child("hardware"), chips), device=device)
+            written = self.on(self.chips)  # what is written and its ranges do not follow what becomes of the network
+            for tile in written.tiles.values():
+                tile._parameters = {
+                    key: None if one is None else torch.nn.Parameter(one.detach().clone())
+                    for key, one in tile._parameters.items()
+                }
+            return written.map().program(rng=ChipStreams.of(Stream.root(seed).child("hardware"), chips), device=device)
+
+    def values(self, x: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Outputs in software, one after the other."""
+        with torch.no_grad(), self._computing("software"):
+            found = self.module(*x)
+        return list(found) if isinstance(found, tuple | list) else [found]
+
+    def of_any_sizes(self) -> ConvertedNetwork:
+        """The same network for inputs of other sizes than the example's: for one that takes sequences of any length,
+        which a trace does not tell from one that does not."""
+        traced = replace(self.graph.traced, fixed_sizes=False)
+        return ConvertedNetwork(replace(self.graph, traced=traced), self.patterns)
+
+    def check_samples(self, x: Sequence[torch.Tensor], whole: Sequence[torch.Tensor]) -> None:
+        """Raise InputError where outputs of a sample depend on the samples beside it: chips compute some at a time.
+
+        ``whole``: the outputs in software for inputs ``x``.
+        """
+        dim, size = self.graph.traced.batch_dim, x[0].shape[self.graph.traced.batch_dim]
+        if size < 2:
+            return
+        cuts = ((0, size // 3 or 1), (size // 3 or 1, size - (size // 3 or 1)))
+        parts = [self.values([one.narrow(dim, first, count) for one in x]) for first, count in cuts]
+        for number, (one, *apart, at) in enumerate(zip(whole, *parts, self.graph.traced.output_batch, strict=True)):
+            if not _alike(one, torch.cat(apart, dim=at)):
+                raise InputError(
+                    f"output {number}: must not depend on other samples of the batch, nor be drawn at random: chips "
+                    "compute some samples at a time (got other values for a part of the example)"
+                )
 
     def on(self, chip: Chip | Mapping[str, Chip]) -> ConvertedNetwork:
         """The same network, its parameters shared, on another chip or others: ranges stay as calibrated, and may be
@@ -237,10 +272,25 @@ def convert(
         raise InputError(problems)
     net = ConvertedNetwork(graph, digital).laid_out(replicas=replicas, shared_tiles=shared_tiles)
     if not any(one.is_meta for one in (*inputs, *module.parameters())):
-        if equalised:
-            net.equalise()
+        some = [one.narrow(batch_dim, 0, min(8, one.shape[batch_dim])) for one in inputs]
+        before = net.values(some)
+        net.check_samples(some, before)
+        if equalised and net.equalise():
+            after = net.values(some)
+            if not all(_alike(one, two) for one, two in zip(before, after, strict=True)):
+                raise InputError(
+                    "equalised: the network is another one with channels of equal size; pass equalised=False"
+                )
         net.calibrate([inputs])
     return net
+
+
+def _alike(one: torch.Tensor, two: torch.Tensor) -> bool:
+    """Whether values are the same but for rounding, of the largest of them."""
+    if not one.is_floating_point():
+        return bool((one == two).all())
+    largest = float(one.abs().max()) if one.numel() else 0.0
+    return bool(torch.allclose(one, two, rtol=1e-3, atol=1e-3 * largest, equal_nan=True))
 
 
 def _utilisation(arrays: Mapping[str, MappedMatrixLayer], mapped: MappedNetwork) -> float:

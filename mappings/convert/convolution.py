@@ -152,7 +152,6 @@ class TileConv(TileProduct):
         *,
         chips: int,
         rng: ChipStreams,
-        block: int,
         activity: Sequence[Activity | None],
     ) -> torch.Tensor:
         """Outputs of the layer's chips."""
@@ -163,7 +162,7 @@ class TileConv(TileProduct):
         patches = self.rows(self.counts(x.flatten(0, 1).float())).unflatten(0, (x.shape[0], -1))
         found = []
         for number, (pack, read, did) in enumerate(zip(self.packs, reads, activity, strict=True)):
-            noise = BlockNoise(rng.child("array", number), [block], patches.shape[1], patches.device)
+            noise = BlockNoise(rng.child("array", number), [0], patches.shape[1], patches.device)
             found.append(read.run(patches[..., pack.inputs], noise=noise, activity=did))
         y: torch.Tensor = found[0] if len(found) == 1 else torch.cat(found, dim=-1)
         y = y.unflatten(1, (samples, -1)).transpose(2, 3).unflatten(3, shape)

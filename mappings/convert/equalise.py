@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +57,9 @@ class Pair:
 
     def apply(self, scales: torch.Tensor) -> None:
         """Divide the channels by ``scales``, and multiply what takes them."""
-        one, two = self.first, self.second
+        two = self.second
         with torch.no_grad():
-            parts = (one.norm_weight, one.norm_bias) if one.normalised else (one.weight, one.bias)
-            for part in parts:
+            for part in _scaled(self.first):
                 if part is not None:
                     part.div_(scales.to(part).reshape(-1, *[1] * (part.dim() - 1)))
             weight = two.weight
@@ -97,19 +97,18 @@ def pairs_of(graph: Graph) -> list[Pair]:
     """Layers between which channels can be scaled, in order: each called once, of weights of its own, with nothing but
     a homogeneous function and pools between."""
     module, shapes = graph.traced.graph, _shapes(graph)
-    calls = [tile for node in module.graph.nodes if (tile := _product(module, node)) is not None]
-    used = Counter(tile.weight.data_ptr() for tile in calls)  # layers of other functions may have the same weights
+    alone = _alone(graph)
     found = []
     for node in module.graph.nodes:
         tile = _product(module, node)
-        if tile is None or used[tile.weight.data_ptr()] > 1 or not homogeneous(tile):
+        if tile is None or not alone(*_scaled(tile)) or not homogeneous(tile):
             continue
         axis, repeats, behind = (1 if isinstance(tile, TileConv) else len(shapes[node]) - 1), 1, node
         while len(behind.users) == 1:
             user = next(iter(behind.users))
             if (second := _product(module, user)) is not None:
                 wanted = 1 if isinstance(second, TileConv) else len(shapes[behind]) - 1
-                if axis == wanted and used[second.weight.data_ptr()] == 1 and user.args[0] is behind:
+                if axis == wanted and alone(second.weight) and user.args[0] is behind:
                     found.append(Pair(tile, second, repeats))
                 break
             if (kept := _kept(user, shapes[behind], shapes.get(user), axis)) is None:
@@ -118,14 +117,32 @@ def pairs_of(graph: Graph) -> list[Pair]:
     return found
 
 
+def _scaled(tile: TileProduct) -> tuple[torch.Tensor | None, ...]:
+    """What scales the outputs of a layer."""
+    return (tile.norm_weight, tile.norm_bias) if tile.normalised else (tile.weight, tile.bias)
+
+
+def _alone(graph: Graph) -> Callable[..., bool]:
+    """Whether tensors are used once in a network: by one call of one layer, and not elsewhere."""
+    module, used = graph.traced.graph, Counter[int]()
+    for node in module.graph.nodes:
+        held: list[Any] = []
+        if node.op == "call_module":
+            held = list(module.get_submodule(str(node.target)).parameters())
+        elif node.op == "get_attr":
+            held = [operator.attrgetter(str(node.target))(module)]
+        used.update({one.untyped_storage().data_ptr() for one in held if isinstance(one, torch.Tensor)})
+    return lambda *tensors: all(one is None or used[one.untyped_storage().data_ptr()] == 1 for one in tensors)
+
+
 def homogeneous(tile: TileProduct) -> bool:
-    """Whether the function of a layer scales with its sums, f(s z) = s f(z), as tried at some."""
+    """Whether the function of a layer scales with its sums, f(s z) = s f(z): two straight pieces that meet at 0."""
     if tile.function is None:
         return True
-    z = torch.linspace(-3.0, 3.0, 61)
+    one = torch.logspace(-18.0, 18.0, 1441, dtype=torch.float64)  # caps and dead zones lie within
     with torch.no_grad():
-        y = tile.function(z)
-        return all(torch.allclose(tile.function(s * z), s * y, rtol=1e-5, atol=1e-6) for s in (0.1, 7.0))
+        up, down = (tile.function(sign * one) / one for sign in (1.0, -1.0))
+    return all(bool(torch.isfinite(part).all()) and float(part.max() - part.min()) <= 1e-6 for part in (up, down))
 
 
 def _product(module: fx.GraphModule, node: fx.Node) -> TileProduct | None:

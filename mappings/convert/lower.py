@@ -100,7 +100,10 @@ class _Lowering:
             if node.target in NOTHING:
                 node.replace_all_uses_with(node.args[0])
                 self.graph.erase_node(node)
-            elif node.target is aten.view.default:  # layers may lay their outputs out in another order
+            elif node.target in (
+                aten.view.default,
+                aten._unsafe_view.default,
+            ):  # layers may lay their outputs out in another order
                 node.target = aten.reshape.default
             elif not any(fnmatch.fnmatchcase(path, one) for one in self.digital for path in _paths(node)):
                 self._lower(node)
@@ -128,6 +131,8 @@ class _Lowering:
             turned = True
         else:
             turned = True
+        if any(node.kwargs.get(name, 1) != 1 for name in ("alpha", "beta")):
+            return
         if not self._parameter(weight) or self._parameter(x) or (bias is not None and not self._parameter(bias)):
             return
         held = self._held(weight)
@@ -160,7 +165,8 @@ class _Lowering:
         behind: Any
         if (behind := self._only_user(last)) is not None and behind.target is NORM:
             outputs = list(behind.users)
-            if len(outputs) == 1 and outputs[0].args[1] == 0:
+            channels = 1 if kind is TileConv else node.meta["val"].dim() - 1  # of the layer; those of the norm are 1
+            if len(outputs) == 1 and outputs[0].args[1] == 0 and channels == 1:
                 norm = [*map(self._tensor_or_none, behind.args[1:5]), behind.args[6]]
                 last = outputs[0]
         region, exit_ = self._elementwise(last)

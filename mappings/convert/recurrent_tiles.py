@@ -149,7 +149,6 @@ class TileRecurrent(TileModule):
         *,
         chips: int,
         rng: ChipStreams,
-        block: int,
         activity: Sequence[Activity | None],
     ) -> Any:
         """States of all steps and the last ones, ``(chips, ...)``."""
@@ -158,7 +157,7 @@ class TileRecurrent(TileModule):
         assert self.chip is not None
         assert isinstance(read, RecurrentRead)
         ends = None if lengths is None else lengths[0]
-        noise = BlockNoise(rng, [block], x.shape[1], x.device)
+        noise = BlockNoise(rng, [0], x.shape[1], x.device)
         inputs = self.counts(x.float())
         read.check(inputs, noise)
         states, h, c = read.sequence(inputs, noise, did, start=start, lengths=ends)

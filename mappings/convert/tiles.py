@@ -199,11 +199,10 @@ class TileModule(torch.nn.Module):
         *,
         chips: int,
         rng: ChipStreams,
-        block: int,
         activity: Sequence[Activity | None],
     ) -> Any:
-        """Outputs ``(chips, ...)`` of the layer's chips for values ``(chips | 1, ...)``; ``rng``, ``block``: name the
-        stream of read noise"""
+        """Outputs ``(chips, ...)`` of the layer's chips for values ``(chips | 1, ...)``; ``rng``: streams of read noise
+        of this block of samples"""
 
 
 class TileProduct(TileModule):
@@ -434,14 +433,13 @@ class TileLinear(TileProduct):
         *,
         chips: int,
         rng: ChipStreams,
-        block: int,
         activity: Sequence[Activity | None],
     ) -> torch.Tensor:
         """Outputs of the layer's chips."""
         (x,), (read,), (did,) = values, reads, activity
         assert x is not None
         rows = self.counts(x.flatten(1, -2).float())
-        y = read.run(rows, noise=BlockNoise(rng, [block], rows.shape[1], rows.device), activity=did)
+        y = read.run(rows, noise=BlockNoise(rng, [0], rows.shape[1], rows.device), activity=did)
         return y.reshape(chips, *x.shape[1:-1], y.shape[-1]).to(x.dtype)
 
 

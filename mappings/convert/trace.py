@@ -25,7 +25,7 @@ class Traced:
     ``graph``: takes and gives tensors one after the other; its parameters and buffers have the module's own names, and
     there is one call for each operation, in eval mode; ``inputs``: how many tensors it takes; ``batch_dim``,
     ``output_batch``: dimension of the batch in these, and in each output; ``structure``: how the outputs are put
-    together; ``example``: one sample on the meta device.
+    together; ``example``: one sample on the meta device; ``fixed_sizes``: inputs must have its sizes but for the batch.
     """
 
     graph: fx.GraphModule
@@ -34,11 +34,26 @@ class Traced:
     output_batch: tuple[int, ...]
     structure: Any
     example: tuple[torch.Tensor, ...]
+    fixed_sizes: bool = True
 
     def check(self, x: Sequence[torch.Tensor]) -> None:
-        """Raise InputError for another number of inputs."""
+        """Raise InputError for another number of inputs, and for inputs of other sizes than the network was traced for:
+        sizes are part of what was traced."""
         if len(x) != self.inputs:
             raise InputError(f"inputs: the network takes {self.inputs} (got {len(x)})")
+        for number, (one, like) in enumerate(zip(x, self.example, strict=True)):
+            if not isinstance(one, torch.Tensor):
+                raise InputError(f"input {number}: must be a tensor (got {type(one).__name__})")
+            sizes = [list(each.shape) for each in (one, like)]
+            fits = len(sizes[0]) == len(sizes[1])
+            for shape in sizes:
+                shape[self.batch_dim : self.batch_dim + 1] = []
+            if not fits or (self.fixed_sizes and sizes[0] != sizes[1]):
+                wanted = [*like.shape[: self.batch_dim], "batch", *like.shape[self.batch_dim + 1 :]]
+                raise InputError(
+                    f"input {number}: must have the sizes of the example, ({', '.join(map(str, wanted))}) "
+                    f"(got {tuple(one.shape)})"
+                )
 
     def together(self, outputs: Sequence[torch.Tensor]) -> Any:
         """Outputs in the structure in which the module gives them."""

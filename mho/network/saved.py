@@ -33,6 +33,9 @@ from mho.network.convert import AnyChip, chip_named
 GRAPH, TENSORS, CHIPS = "network.json", "network.safetensors", "chips.yaml"
 FORMAT = 1
 
+RANGES = ("input_limit", "input_least", "low", "high")
+"""Not numbers until a network is calibrated."""
+
 
 def save(net: ConvertedNetwork, folder: Path | str) -> None:
     """Write a converted network to a folder, whole or not at all; an older network there is replaced.
@@ -64,6 +67,8 @@ def save(net: ConvertedNetwork, folder: Path | str) -> None:
         "chips": {name: labels[digest(data)] for name, data in kinds.items()},
         "replicas": net.graph.replicas,
         "shared_tiles": list(net.graph.shared_tiles),
+        "fixed_sizes": traced.fixed_sizes,
+        "tensors": {name: _like(one) for name, one in tensors.items()},
     }
     with RunFolder(folder) as part:
         (part / GRAPH).write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -75,6 +80,16 @@ def save(net: ConvertedNetwork, folder: Path | str) -> None:
             "parameters": sum(p.numel() for p in net.parameters()),
         }
         (part / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def _like(tensor: torch.Tensor) -> list[Any]:
+    """Shape and type of a tensor."""
+    return [list(tensor.shape), str(tensor.dtype)]
+
+
+def _sound(name: str, tensor: torch.Tensor) -> bool:
+    """Whether values are finite, or a range that was not calibrated."""
+    return name.rsplit(".", 1)[-1] in RANGES or bool(tensor.isfinite().all())
 
 
 def load(folder: Path | str, *, chip: AnyChip | Mapping[str, AnyChip] | None = None) -> ConvertedNetwork:
@@ -112,6 +127,12 @@ def _loaded(path: Path) -> ConvertedNetwork:
         record = json.loads(read_file(path / GRAPH))
         if record["format"] != FORMAT:
             raise InputError(f"{path / GRAPH}: format must be {FORMAT} (got {record['format']})")
+        wanted = record.get("tensors", {name: _like(one) for name, one in tensors.items()})
+        if other := sorted({n for n in {*wanted, *tensors} if n not in tensors or wanted.get(n) != _like(tensors[n])}):
+            raise ValueError(f"{other[0]}: wanted {wanted.get(other[0])}")
+        strange = [name for name, one in tensors.items() if one.is_floating_point() and not _sound(name, one)]
+        if strange:
+            raise InputError([f"{path / TENSORS}: {name}: values must be finite" for name in strange])
         graph = read_graph(record["graph"])
         layers: dict[str, TileModule] = {}
         inside: dict[str, Any] = {}
@@ -128,7 +149,8 @@ def _loaded(path: Path) -> ConvertedNetwork:
         structure = treespec_loads(record["structure"])
         example = tuple(torch.empty(shape, dtype=DTYPES[kind], device="meta") for shape, kind in record["example"])
         dims = record["batch_dim"], tuple(record["output_batch"])
-        traced = Traced(module, record["inputs"], *dims, structure, example)
+        sizes = bool(record.get("fixed_sizes", True))
+        traced = Traced(module, record["inputs"], *dims, structure, example, sizes)
         of_layer = dict(record["chips"])
         replicas = {name: int(record.get("replicas", {}).get(name, 1)) for name in layers}
         if min(replicas.values(), default=1) < 1:

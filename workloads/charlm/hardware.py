@@ -70,9 +70,9 @@ def laid(
 ) -> ConvertedNetwork:
     """The network on a variant's chips, on the meta device if it and the example are there."""
     digital = ["output"] if how.model.output == "digital" else []
-    found = convert(net, variant.chip, example=example, digital=digital)
+    found = convert(net, variant.chip, example=example, digital=digital).of_any_sizes()
     if variant.chips_by_layer:
-        found = convert(net, variant.of_layers(list(found.tiles)), example=example, digital=digital)
+        found = convert(net, variant.of_layers(list(found.tiles)), example=example, digital=digital).of_any_sizes()
     return found
 
 

@@ -55,7 +55,8 @@ def on_chip(
 def _outline(model: KeywordModel, inputs: int, classes: int) -> ConvertedNetwork:
     """Networks of this shape, converted on the meta device."""
     net = KeywordNet(model, inputs, classes, rng=Stream.root(0)).to("meta")
-    found = convert(net, _PLAIN, example=torch.empty((2, max(_STEPS, model.readout_steps), inputs), device="meta"))
+    example = torch.empty((2, max(_STEPS, model.readout_steps), inputs), device="meta")
+    found = convert(net, _PLAIN, example=example).of_any_sizes()
     tiles = dict(zip(model.names, found.tiles.values(), strict=True))
     for name, tile in tiles.items():
         tile.name = name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,17 @@ QUANTILES = {"p05": 0.05, "median": 0.5, "p95": 0.95}
 
 
 def accuracy(outputs: torch.Tensor, targets: torch.Tensor) -> float:
-    """Share of samples whose largest output is that of their class [1]."""
+    """Share of samples whose largest output is that of their class [1].
+
+    Raises InputError where targets are no classes, one for each set of outputs.
+    """
+    shape, classes = tuple(outputs.shape[:-1]), outputs.shape[-1]
+    if tuple(targets.shape) != shape or targets.is_floating_point():
+        got = f"{targets.dtype}, {tuple(targets.shape)}"
+        raise InputError(f"targets: must be whole numbers of shape {shape}, one class each (got {got})")
+    if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) < classes:
+        ends = f"{int(targets.min())} to {int(targets.max())}"
+        raise InputError(f"targets: must be classes from 0 to {classes - 1} (got {ends})")
     return float((outputs.argmax(-1) == targets).float().mean())
 
 
@@ -60,6 +71,15 @@ def evaluate(
     data = [(x if isinstance(x, tuple | list) else (x,), y) for x, y in batches]
     if not data:
         raise InputError("batches: at least one (got none)")
+    for number, (x, y) in enumerate(data):
+        size = x[0].shape[net.graph.traced.batch_dim]
+        if isinstance(y, torch.Tensor | np.ndarray) and (y.ndim == 0 or len(y) != size):
+            raise InputError(f"batches[{number}]: a target for each of {size} samples (got {tuple(y.shape)})")
+    times = list(times_s)
+    if not times or not all(math.isfinite(t) and t >= 0.0 for t in times) or sorted(set(times)) != times:
+        raise InputError(f"times_s: one or more times from 0 s on, rising (got {times})")
+    if clash := sorted({"stage", "chip", "t_s"} & set(figures)):
+        raise InputError(f"figures: {', '.join(clash)}: is a column of the table; take another name")
     targets = joined([y for _, y in data])
     rows: list[dict[str, Any]] = []
 

@@ -1,0 +1,249 @@
+"""What looks like a layer, a pair of layers or a sample of its own and is not one: computed right, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from devices import InputError
+from mappings.convert.equalise import homogeneous
+from mho.network.convert import chip_named, convert
+from mho.network.saved import load, save
+from workloads.network.evaluate import evaluate
+
+
+class OfTwo(nn.Module):
+    """A product and what a function makes of it and the inputs."""
+
+    def __init__(self, function: Callable[[torch.Tensor, torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.a, self.function = nn.Linear(6, 4), function
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.function(self.a(x), x)
+
+
+class Tied(nn.Module):
+    """An embedding whose weights are those of a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.a, self.out = nn.Embedding(10, 6), nn.Linear(6, 10), nn.Linear(10, 4)
+        self.a.weight = self.words.weight
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.out(torch.relu(self.a(self.words(x))))
+
+
+def tied_bias() -> nn.Module:
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    net[2].bias = net[0].bias
+    return net
+
+
+def one_norm() -> nn.Module:
+    norm = nn.BatchNorm1d(8)
+    return nn.Sequential(nn.Linear(6, 8), norm, nn.ReLU(), nn.Linear(8, 8), norm, nn.ReLU(), nn.Linear(8, 3))
+
+
+def capped(most: float) -> nn.Module:
+    net = nn.Sequential(nn.Linear(6, 8), nn.Hardtanh(0.0, most), nn.Linear(8, 3))
+    with torch.no_grad():
+        net[0].weight.mul_(torch.linspace(1.0, 40.0 * most, 8)[:, None])
+    return net
+
+
+def attention() -> nn.Module:
+    module = nn.MultiheadAttention(6, 2, batch_first=True)
+    return OfTwo(lambda a, x: (a, module(x, x, x)[0]))
+
+
+class Scaled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w, self.b = nn.Parameter(torch.randn(6, 3)), nn.Parameter(torch.randn(3))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return torch.addmm(self.b, x, self.w, beta=2, alpha=3)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (tied_bias, (70, 6)),
+        (one_norm, (70, 6)),
+        (lambda: capped(30.0), (70, 6)),
+        (lambda: capped(255.0), (70, 6)),
+        (lambda: nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6)), (70, 6, 5)),
+        (lambda: nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(4)), (70, 4, 5)),
+        (Scaled, (70, 6)),
+        (lambda: OfTwo(lambda a, x: a.transpose(1, 2).flatten(1)), (70, 5, 6)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_the_network_stays_what_it_is(module: Callable[[], nn.Module], shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    net = module().double().eval()
+    for part in net.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            part.running_mean.normal_()
+            part.running_var.uniform_(0.5, 2.0)
+    x = torch.randn(shape).double()
+    same(net, x)
+
+
+def test_weights_that_are_used_elsewhere_stay_what_they_are() -> None:
+    torch.manual_seed(0)
+    same(Tied().double().eval(), torch.randint(10, (70, 5)))
+
+
+def test_attention_with_its_weights_is_that_of_torch() -> None:
+    torch.manual_seed(0)
+    module = nn.MultiheadAttention(6, 2, batch_first=True)
+
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.m = module
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.m(x, x, x)[0]
+
+    same(Attending().double().eval(), torch.randn(5, 4, 6).double())
+
+
+def same(net: nn.Module, x: torch.Tensor) -> None:
+    converted, wanted = convert(net, "exact", example=x), net(x).detach()
+    largest = float(wanted.abs().max())
+    for found in (converted.software(x), converted.program(2, seed=0).at(0.0)(x)[1]):
+        torch.testing.assert_close(found.double(), wanted, rtol=0.0, atol=1e-5 * largest)
+
+
+@pytest.mark.parametrize(
+    ("function", "scales"),
+    [
+        (torch.relu, True),
+        (lambda z: F.leaky_relu(z, 0.1), True),
+        (torch.abs, True),
+        (lambda z: z.clamp(0.0, 22.0), False),
+        (lambda z: z.clamp(-300.0, 25.0), False),
+        (lambda z: F.hardshrink(z, 1e-3), False),
+        (F.gelu, False),
+        (torch.sigmoid, False),
+    ],
+)
+def test_only_straight_pieces_that_meet_at_0_scale(
+    function: Callable[[torch.Tensor], torch.Tensor], scales: bool
+) -> None:
+    tile: Any = type("Layer", (), {"function": staticmethod(function)})
+    assert homogeneous(tile) is scales
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, x: a - a.mean(0),
+        lambda a, x: a.softmax(0),
+        lambda a, x: a.flip(0),
+        lambda a, x: a * x.shape[0],
+        lambda a, x: F.dropout(a, 0.5),
+    ],
+)
+def test_what_mixes_samples_or_draws_is_refused(function: Callable[[torch.Tensor, torch.Tensor], Any]) -> None:
+    with pytest.raises(InputError, match="must not depend on other samples of the batch, nor be drawn at random"):
+        convert(OfTwo(function), "exact", example=torch.randn(7, 6))
+
+
+def test_inputs_of_other_sizes_than_were_traced_are_refused() -> None:
+    net = convert(OfTwo(lambda a, x: a[:, x.shape[1] - 1]), "exact", example=torch.randn(4, 5, 6))
+    for use in (net, net.software, net.program(1).at(0.0)):
+        with pytest.raises(
+            InputError, match=r"input 0: must have the sizes of the example, \(batch, 5, 6\) \(got \(4,"
+        ):
+            use(torch.randn(4, 9, 6))
+    assert net.of_any_sizes()(torch.randn(4, 9, 6)).shape == (4, 4)
+
+
+def test_chips_stay_as_they_were_written() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(70, 6)
+    net = convert(nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)), "yang2025", example=x)
+    chips = net.program(2)
+    before = chips.at(0.0)(x)
+    net.calibrate(100.0 * x)
+    with torch.no_grad():
+        for one in net.parameters():
+            one.mul_(2.0)
+    assert torch.equal(chips.at(0.0)(x), before)
+
+
+def test_equal_samples_of_a_short_block_have_noise_of_their_own() -> None:
+    torch.manual_seed(0)
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(8, 16, batch_first=True)
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.lstm(x)[0][:, -1]
+
+    x = torch.rand(1, 20, 8)
+    net = convert(Last(), "yang2025", example=torch.rand(64, 20, 8))
+    found = net.program(1).at(0.0)(x.expand(96, -1, -1))[0]
+    assert len(found.unique(dim=0)) > 90, "a few of 5-bit states may meet by chance"
+
+
+def test_affine_corrections_of_a_chip_do_not_depend_on_the_chips_beside() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(64, 6)
+    chip = chip_named("hermes_core")
+    chip = replace(chip, compensation=replace(chip.compensation, mode="affine"))
+    net = convert(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)), chip, example=x)
+    for seed in range(6):
+        many, few = (net.program(chips, seed=seed).at(0.0)(x)[:2] for chips in (6, 2))
+        assert torch.equal(many, few)
+
+
+def test_evaluation_takes_what_belongs_together() -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(10, 6), torch.randint(4, (10,))
+    net = convert(OfTwo(lambda a, _: a), "exact", example=x)
+    for batches, how, message in (
+        ([(x, y[:9])], {}, r"batches\[0\]: a target for each of 10 samples"),
+        ([(x, y[:, None])], {}, r"targets: must be whole numbers of shape \(10,\)"),
+        ([(x, y + 1)], {}, "targets: must be classes from 0 to 3"),
+        ([(x, y)], {"times_s": (3600.0, 0.0)}, "times_s: one or more times from 0 s on, rising"),
+        ([(x, y)], {"times_s": ()}, "times_s: one or more times"),
+        ([(x, y)], {"figures": {"chip": lambda a, b: 0.0}}, "figures: chip: is a column of the table"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluate(net, batches, chips=1, **how)  # type: ignore[arg-type]
+
+
+def test_a_saved_network_takes_no_other_tensors(tmp_path: Any) -> None:
+    from safetensors.torch import load_file, save_file
+
+    torch.manual_seed(0)
+    x = torch.randn(10, 6)
+    for name, hidden in (("one", 8), ("other", 7)):
+        save(
+            convert(nn.Sequential(nn.Linear(6, hidden), nn.ReLU(), nn.Linear(hidden, 3)), "exact", example=x),
+            tmp_path / name,
+        )
+    file = tmp_path / "one" / "network.safetensors"
+    tensors = load_file(file)
+    name = next(name for name in tensors if name.endswith(".weight"))
+    tensors[name] = torch.full_like(tensors[name], float("nan"))
+    save_file(tensors, file)
+    with pytest.raises(InputError, match=r"weight: values must be finite"):
+        load(tmp_path / "one")
+    file.write_bytes((tmp_path / "other" / "network.safetensors").read_bytes())
+    with pytest.raises(InputError, match="damaged or do not belong together"):
+        load(tmp_path / "one")
