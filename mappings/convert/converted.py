@@ -27,6 +27,7 @@ from mappings.convert.tiles import TileModule
 from mappings.convert.trace import traced
 from mappings.network.digital_calls import count, refused
 from mappings.network.layer import MappedMatrixLayer
+from mappings.network.recurrent import MappedRecurrent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +90,22 @@ class ConvertedNetwork(torch.nn.Module):
                 "chip": f"{chip.readout}, {chip.bits} bits, {chip.weights.device.kind}",
                 "why": "",
             }
+            for one in arrays:
+                if isinstance(one, MappedRecurrent) and (behind := one.projection) is not None:
+                    yield {
+                        "path": behind.name,
+                        "kind": "projection",
+                        "rows": behind.shape.rows,
+                        "columns": behind.shape.columns,
+                        "copies": 1,
+                        "arrays": 1,
+                        "products": sum(flow.products.get(name, [])),
+                        "tiles": behind.grid.tiles,
+                        "shares_with": "",
+                        "utilisation": _utilisation({behind.name: behind}, mapped),
+                        "chip": f"{chip.readout}, {chip.bits} bits, {chip.weights.device.kind}",
+                        "why": "",
+                    }
         chip = digital_chip(self.graph)
         for call in flow.calls:
             did = count(call, chip)

@@ -22,6 +22,7 @@ from mappings.convert.tiles import TileModule
 from mappings.convert.trace import path_of
 from mappings.cost import summarise
 from mappings.network.digital_calls import Call, count, refused
+from mappings.network.recurrent import MappedRecurrent
 from mappings.price_spread import interval, sampled
 from mappings.priced import LayerOnChip, Priced
 from mappings.trace import trace
@@ -101,6 +102,8 @@ def counted(
         copies = graph.replicas.get(name, 1)
         each = len(mapped.arrays[name]) // copies
         for number, (array, layer) in enumerate(mapped.arrays[name].items()):
+            behind = layer.projection if isinstance(layer, MappedRecurrent) else None
+            every = [layer] if behind is None else [layer, behind]
             shape, written = layer.shape, None if observed is None else observed[0].layers[array]
             did = layer.actions(activity.get(array)).per_inference(steps_of(number // each, copies, products))
             layers.append(
@@ -109,8 +112,8 @@ def counted(
                     actions=replace(did, tasks=()) if number else did,  # arrays and copies work at the same time
                     rows=shape.rows,
                     columns=shape.columns,
-                    cells=layer.matrix.cells,
-                    tiles=shape.row_tiles * shape.column_tiles,
+                    cells=sum(one.matrix.cells for one in every),
+                    tiles=sum(one.grid.tiles for one in every),
                     clipped_weights=0.0 if written is None else written.matrix.array.encoded.clipped,
                     node_nm=graph.chips[name].node_nm,
                     components=layer.components(),

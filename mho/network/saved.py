@@ -42,6 +42,11 @@ def save(net: ConvertedNetwork, folder: Path | str) -> None:
 
     Raises InputError for a folder that holds other files, and for a network with calls that a file cannot hold.
     """
+    if not isinstance(net, ConvertedNetwork):
+        raise InputError(
+            f"save: a converted network (got {type(net).__name__}); chips are not kept: the network and their seed "
+            "give the same ones again"
+        )
     traced, chips = net.graph.traced, net.chips
     kinds = {name: schema_of(Chip).adapter.dump_python(chip, mode="json") for name, chip in chips.items()}
     different = {digest(data): data for data in kinds.values()}

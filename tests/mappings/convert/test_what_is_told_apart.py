@@ -247,3 +247,12 @@ def test_a_saved_network_takes_no_other_tensors(tmp_path: Any) -> None:
     file.write_bytes((tmp_path / "other" / "network.safetensors").read_bytes())
     with pytest.raises(InputError, match="damaged or do not belong together"):
         load(tmp_path / "one")
+
+
+def test_a_projection_has_a_row_and_its_tiles_are_counted() -> None:
+    net = convert(nn.LSTM(40, 64, proj_size=32, batch_first=True), "yang2025", example=torch.rand(4, 3, 40))
+    rows = net.layers.set_index("path")
+    assert list(rows.index[:2]) == ["l0", "l0 projection"]
+    assert (rows["rows"]["l0 projection"], rows["columns"]["l0 projection"]) == (64, 32)
+    layer = next(one for one in net.cost(torch.rand(1, 3, 40)).parts if one.name == "l0")
+    assert layer.tiles == rows["tiles"]["l0"] + rows["tiles"]["l0 projection"]
