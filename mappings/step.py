@@ -293,8 +293,8 @@ class StepTiming:
         def latency_s(name: str) -> float:
             return component(name, components).at(node_nm).latency_s
 
-        clocks = shape.converter.clocks(shape.code_bits) if shape.linear else None
-        adc_s = t_clk_s * clocks if clocks is not None else latency_s(shape.adc) if shape.linear else 0.0
+        adc_s = shape.converter.convert_s(shape.code_bits, t_clk_s) if shape.linear else 0.0
+        adc_s = latency_s(shape.adc) if adc_s is None else adc_s
         return cls(
             t_clk_s=t_clk_s,
             input_clocks=shape.driver.drive_clocks(shape.bits) + shape.driver.phases(shape.bits) * shape.settle_clocks,

@@ -111,8 +111,8 @@ class ADC(ABC):
     def build(self, grid: Grid, bank: Bank, *, rng: ChipStreams) -> BuiltADC:
         """The converters of one ramp group on every chip."""
 
-    def clocks(self, bits: int) -> int | None:
-        """Clock periods of one conversion where the converter's sequence sets them, else None (the price model)."""
+    def convert_s(self, bits: int, t_clk_s: float) -> float | None:
+        """Time of one conversion where the converter's sequence sets it, else None (the price model) [s]."""
         return None
 
     def actions(self, adc: str, bits: int, *, conversions: float, steps: float, ramps: float) -> Counts:

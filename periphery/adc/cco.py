@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Gt, Interval
 
 from devices import BlockNoise, ChipStreams
 from periphery.adc.base import ADC, Bank, BuiltADC, Counts
@@ -51,6 +52,8 @@ class CCO(ADC):
     gain_error : standard deviation over oscillators of the relative slope g [1]; an estimate
     nonlinearity : how far the transfer bows from a straight line in its middle, a, as a share of the range [1]
     jitter : standard deviation of one period, relative to it [1]; an estimate
+    period_s : shortest period of the oscillator, at the high end of the range [s]: 300 ps a count in the HERMES core
+        (Khaddam-Aljameh et al., IEEE J. Solid-State Circuits, 2022); 2^n of them are counted, in whole clock periods
     start_phase : where in its period the oscillator starts; 1/2 rounds to the nearest count, 0 rounds down
     """
 
@@ -58,12 +61,17 @@ class CCO(ADC):
     gain_error: Annotated[float, Interval(ge=0.0, le=0.5)] = 0.0
     nonlinearity: Annotated[float, Interval(ge=-0.2, le=0.2)] = 0.0
     jitter: Annotated[float, Ge(0.0)] = 0.0
+    period_s: Annotated[float, Gt(0.0)] = 3e-10
     start_phase: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.5
 
     def build(self, grid: Grid, bank: Bank, *, rng: ChipStreams) -> BuiltCCO:
         """The slope of every oscillator."""
         error = self.gain_error * rng.child("oscillators").normal((bank.ramps, bank.converters))
         return BuiltCCO(grid, bank, self, error)
+
+    def convert_s(self, bits: int, t_clk_s: float) -> float:
+        """So many periods as there are codes, in whole clock periods."""
+        return t_clk_s * math.ceil(2.0**bits * self.period_s / t_clk_s - 1e-9)
 
     def actions(self, adc: str, bits: int, *, conversions: float, steps: float, ramps: float) -> Counts:
         """Periods of the oscillators, each with the toggles of a binary counter, two a period on average."""

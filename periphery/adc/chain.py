@@ -68,8 +68,8 @@ class ConventionalADC:
 
         Neighbours take turns on a shared converter.
         """
-        clocks = self.converter.clocks(bits)
-        conversion_s = 1.0 / self.rate_per_s if clocks is None else clocks * t_clk_s
+        own_s = self.converter.convert_s(bits, t_clk_s)
+        conversion_s = 1.0 / self.rate_per_s if own_s is None else own_s
         turn = torch.arange(columns) % (1 if self.converter.per_column else self.columns_per_adc)
         return (turn + 0.5) * conversion_s
 

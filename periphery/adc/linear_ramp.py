@@ -76,9 +76,9 @@ class LinearRamp(ADC):
         rising = torch.cummax(bent, dim=-1).values.float()[:, :, None]
         return BuiltLinearRamp(grid, bank, rising, offset, self.noise_V)
 
-    def clocks(self, bits: int) -> int:
+    def convert_s(self, bits: int, t_clk_s: float) -> float:
         """One clock period a step."""
-        return int(2**bits)
+        return t_clk_s * 2.0**bits
 
     def actions(self, adc: str, bits: int, *, conversions: float, steps: float, ramps: float) -> Counts:
         """Comparator steps up to each crossing (or the whole ramp), and steps of the ramps and of their counters."""

@@ -52,9 +52,9 @@ class SenseAmp(ADC):
         offset = self.offset_V * rng.child("sense amplifiers").normal((bank.ramps, bank.converters))
         return BuiltSenseAmp(grid, bank, offset, self.noise_V)
 
-    def clocks(self, bits: int) -> int:
-        """One decision."""
-        return 1
+    def convert_s(self, bits: int, t_clk_s: float) -> float:
+        """One decision, in one clock period."""
+        return t_clk_s
 
     def actions(self, adc: str, bits: int, *, conversions: float, steps: float, ramps: float) -> Counts:
         """One decision of a comparator a conversion."""
