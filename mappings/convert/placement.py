@@ -37,7 +37,7 @@ class SharedTile:
         """Word lines and columns that are taken."""
         return sum(rows for rows, _ in self.arrays.values()), sum(columns for _, columns in self.arrays.values())
 
-    def room(self, layer: str, array: MappedMatrixLayer) -> bool:
+    def fits(self, layer: str, array: MappedMatrixLayer) -> bool:
         """Whether the tile is of the array's kind, and has lines and columns left for it."""
         rows, columns, grid = *self.used, self.of.grid
         alike = replace(array.chip, driver=self.of.chip.driver) == self.of.chip and array.grid.rows == grid.rows
@@ -74,7 +74,7 @@ def check_shared(layers: Sequence[str], patterns: Sequence[str]) -> None:
 def shared(arrays: Arrays, patterns: Sequence[str]) -> tuple[Arrays, tuple[SharedTile, ...]]:
     """Arrays with what they count of the tiles that they share, and these tiles.
 
-    Arrays of one tile, of layers that a pattern matches, are put into the first tile with room for them, those of most
+    Arrays of one tile, of layers that a pattern matches, are put into the first tile that they fit into, those of most
     lines and columns first.
     """
     small: Mapping[str, tuple[str, MappedMatrixLayer]] = {
@@ -87,7 +87,7 @@ def shared(arrays: Arrays, patterns: Sequence[str]) -> tuple[Arrays, tuple[Share
     tiles: list[SharedTile] = []
     for array in sorted(small, key=lambda one: -max(_sizes(small[one][1]))):
         name, one = small[array]
-        tile = next((tile for tile in tiles if tile.room(name, one)), None)
+        tile = next((tile for tile in tiles if tile.fits(name, one)), None)
         if tile is None:
             tile = SharedTile(one)
             tiles.append(tile)
