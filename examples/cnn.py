@@ -31,7 +31,7 @@ def network() -> nn.Module:
 
 def main() -> None:
     """Train, convert, judge, price."""
-    given = asked(__doc__, chip="hermes_core", steps=1000, tests=300, out="cnn.png", sets=DRIFTS)
+    given = asked(__doc__, chip="hermes_core", steps=1000, tests=300, figure="cnn.png", sets=DRIFTS)
     torch.manual_seed(0)
     digits, net = Digits.read(given.data, given.tests), network()
     train(net, digits, given.steps)
@@ -45,7 +45,7 @@ def main() -> None:
     # Batches of 100 images bound the memory; results do not depend on them.
     judged = list(zip(digits.x_test.split(100), digits.y_test.split(100), strict=True))
     rows = mho.evaluate(converted, judged, chips=given.chips, times_s=TIMES_S)
-    shown(rows, converted, digits, f"Convolutions on {given.chip}", given.out)
+    shown(rows, converted, digits, f"Convolutions on {given.chip}", given.figure)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class Digits:
 
 
 def asked(
-    about: str, *, chip: str, steps: int, tests: int, out: str, sets: Sequence[str] = (), train: int = 0
+    about: str, *, chip: str, steps: int, tests: int, figure: str, sets: Sequence[str] = (), train: int = 0
 ) -> argparse.Namespace:
     """What the command line asks for, and by default."""
     ask = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -63,7 +63,7 @@ def asked(
         ask.add_argument("--train", type=int, default=train, help="steps of training for the chip")
     ask.add_argument("--tests", type=int, default=tests, help="images to judge by")
     ask.add_argument("--chips", type=int, default=8)
-    ask.add_argument("--out", type=Path, default=Path(out), help="file of the figure")
+    ask.add_argument("--figure", type=Path, default=Path(figure), help="file of the figure")
     return ask.parse_args()
 
 

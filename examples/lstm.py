@@ -30,7 +30,7 @@ class Rows(nn.Module):
 
 def main() -> None:
     """Train, convert, judge, price."""
-    given = asked(__doc__, chip="yang2025", steps=1200, tests=300, out="lstm.png")
+    given = asked(__doc__, chip="yang2025", steps=1200, tests=300, figure="lstm.png")
     torch.manual_seed(0)
     digits = Digits.read(given.data, given.tests)
     net = Rows(digits.x.shape[-1])
@@ -44,7 +44,7 @@ def main() -> None:
 
     judged = list(zip(digits.x_test.split(100), digits.y_test.split(100), strict=True))
     rows = mho.evaluate(converted, judged, chips=given.chips, times_s=TIMES_S)
-    shown(rows, converted, digits, f"Two LSTM layers on {given.chip}", given.out)
+    shown(rows, converted, digits, f"Two LSTM layers on {given.chip}", given.figure)
 
 
 if __name__ == "__main__":

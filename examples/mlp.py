@@ -16,7 +16,7 @@ import mho
 
 def main() -> None:
     """Train, convert, judge, price."""
-    given = asked(__doc__, chip="yang2025", steps=1500, tests=500, out="mlp.png")
+    given = asked(__doc__, chip="yang2025", steps=1500, tests=500, figure="mlp.png")
     torch.manual_seed(0)
     digits = Digits.read(given.data, given.tests)
     net = nn.Sequential(nn.Flatten(), nn.Linear(digits.x[0].numel(), 64), nn.ReLU(), nn.Linear(64, 10))
@@ -31,7 +31,7 @@ def main() -> None:
     # Each chip is written once and read at every time; it is paired with the network in software.
     judged = [(digits.x_test, digits.y_test)]
     rows = mho.evaluate(converted, judged, chips=given.chips, times_s=TIMES_S)
-    shown(rows, converted, digits, f"Perceptron on {given.chip}", given.out)
+    shown(rows, converted, digits, f"Perceptron on {given.chip}", given.figure)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def network() -> nn.Module:
 
 def main() -> None:
     """Train, convert, judge, price."""
-    given = asked(__doc__, chip="hermes_core", steps=600, tests=200, out="resnet8.png", sets=DRIFTS, train=200)
+    given = asked(__doc__, chip="hermes_core", steps=600, tests=200, figure="resnet8.png", sets=DRIFTS, train=200)
     torch.manual_seed(0)
     digits, net = Digits.read(given.data, given.tests), network()
     if digits.x.shape[-1] > 14:
@@ -73,7 +73,7 @@ def main() -> None:
 
     judged = list(zip(digits.x_test.split(50), digits.y_test.split(50), strict=True))
     rows = mho.evaluate(converted, judged, chips=given.chips, times_s=TIMES_S, reference=net)
-    shown(rows, converted, digits, f"ResNet-8 on {given.chip}", given.out)
+    shown(rows, converted, digits, f"ResNet-8 on {given.chip}", given.figure)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Encoder(nn.Module):
 
 def main() -> None:
     """Train, convert, judge, price."""
-    given = asked(__doc__, chip="hermes_core", steps=1200, tests=300, out="transformer.png", sets=DRIFTS)
+    given = asked(__doc__, chip="hermes_core", steps=1200, tests=300, figure="transformer.png", sets=DRIFTS)
     torch.manual_seed(0)
     digits = Digits.read(given.data, given.tests)
     net = Encoder(*digits.x.shape[1:])
@@ -46,7 +46,7 @@ def main() -> None:
 
     judged = list(zip(digits.x_test.split(100), digits.y_test.split(100), strict=True))
     rows = mho.evaluate(converted, judged, chips=given.chips, times_s=TIMES_S)
-    shown(rows, converted, digits, f"Transformer encoder on {given.chip}", given.out)
+    shown(rows, converted, digits, f"Transformer encoder on {given.chip}", given.figure)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def test_an_example_prints_accuracy_over_time_and_cost_and_draws_them(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figure, trained = tmp_path / "figure.png", ("--train", "1") if name == "resnet8" else ()
-    run(name, monkeypatch, "--steps", "30", "--tests", "40", "--chips", "2", "--out", str(figure), *trained)
+    run(name, monkeypatch, "--steps", "30", "--tests", "40", "--chips", "2", "--figure", str(figure), *trained)
     layers, _, found = capsys.readouterr().out.partition(" on ")
     assert DIGITAL.get(name, "linear") in layers
     head, columns, *rows, energy, latency = found.splitlines()
