@@ -42,6 +42,7 @@ test: $(READY)  ## run the tests
 	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: $(READY)  ## time mho beside its peers and write benchmarks/results.json
+	@$(PY) -c 'import graphblas, psutil, snntorch' 2>/dev/null || $(PIP) install -c constraints.txt -e '.[bench]'
 	@$(PY) -m benchmarks $(ARGS)
 
 docs: $(READY)  ## build the documentation into build/site; a warning is an error

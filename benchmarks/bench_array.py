@@ -6,6 +6,7 @@ is the product, its noise and the conversion.
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -168,7 +169,7 @@ def test_a_peers_tile(side_by_side: SideBySide) -> None:
     row = side_by_side(
         f"{SIDE}x{SIDE} PCM array after a day, batch {BATCH}, fresh noise of every cell, 8-bit ramp",
         lambda: codes(read, conversion, counts, per_z, rng),
-        "aihwkit 1.1.0 torch tile, default converters, noise at the outputs",
+        f"aihwkit {version('aihwkit')} torch tile, default converters, noise at the outputs",
         peer,
         target_ratio=1.0,
     )

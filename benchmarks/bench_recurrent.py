@@ -2,12 +2,14 @@
 
 The larger one (40 to 128, 50 steps, batch 128, PCM after a day with fresh read noise) is to take at most 3 times as
 long as torch, for one chip and, beside torch at 8 times the batch, for 8; 1,000 chips of the keyword LSTM at batch 1 at
-most 0.2 times as long as 1,000 calls for one chip that go step by step.
+most 0.2 times as long as 1,000 calls for one chip that go step by step. Beside aihwkit's LSTM on its torch tile, which
+has noise at the outputs, one chip is to take no longer.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +106,41 @@ def test_larger_layer_with_fresh_noise(chips: int, device: PCM | SuperT, side_by
         f"nn.LSTM on {chips * LARGER_BATCH} sequences",
         reference,
         target_ratio=3.0,
+    )
+    assert row["ratio"] > 0
+
+
+def test_a_peers_lstm(side_by_side: SideBySide) -> None:
+    """aihwkit's LSTM on torch tiles of PCM after a day, default converters; mho's noise is that of every cell."""
+    inference = pytest.importorskip("aihwkit.inference", reason="aihwkit is not installed")
+    nn = pytest.importorskip("aihwkit.nn")
+    configs = pytest.importorskip("aihwkit.simulator.configs")
+    chip = VARIANTS["pcm after a month, nonlinear ramp"]
+    _, weights, x = lstm_and_clips(LARGER_BATCH, LARGER, LARGER_STEPS)
+    rng = ChipStreams.of(Stream.root(0), 1)
+    read = RecurrentLayer.from_torch("lstm", *weights).map(chip).program(rng=rng).at(DAY_S)
+    counts = chip.driver.counts(x, chip.bits)
+    config = configs.TorchInferenceRPUConfig()
+    config.noise_model = inference.PCMLikeNoiseModel(g_max=25.0)
+    peer = nn.AnalogRNN(nn.AnalogLSTMCellCombinedWeight, INPUTS, LARGER, bias=True, rpu_config=config).eval()
+    peer.drift_analog_weights(DAY_S)
+    by_step = x.transpose(0, 1).contiguous()
+
+    def work() -> torch.Tensor:
+        noise = BlockNoise(rng.child("read"), range(LARGER_BATCH // BLOCK), BLOCK)
+        with torch.no_grad():
+            return read.run(counts, noise=noise)
+
+    def reference() -> torch.Tensor:
+        with torch.no_grad():
+            return peer(by_step)[0]  # type: ignore[no-any-return]
+
+    row = side_by_side(
+        f"LSTM 40->{LARGER}, {LARGER_STEPS} steps, 1 chip x {LARGER_BATCH}: pcm, fresh noise of every cell",
+        work,
+        f"aihwkit {version('aihwkit')} LSTM on its torch tile, noise at the outputs",
+        reference,
+        target_ratio=1.0,
     )
     assert row["ratio"] > 0
 

@@ -5,6 +5,8 @@ medians of rounds, on one thread: threads that wait for each other on a busy mac
 the largest resident memory while the work ran, the interpreter included.
 
     pytest benchmarks --benchmark-only          (or: make bench)
+
+Only a run of all files writes ``results.json``. ``docs/benchmarks.py`` makes a page of it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +31,15 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 RESULTS = Path(__file__).parent / "results.json"
 ROUNDS = 7
+PEERS = {
+    "aihwkit": "aihwkit",
+    "numba": "numba",
+    "numpy": "numpy",
+    "python-graphblas": "graphblas",
+    "scipy": "scipy",
+    "snntorch": "snntorch",
+}
+"""Packages beside torch whose version a time depends on, and their modules; those that are not there are left out."""
 Work = Callable[[], object]
 
 
@@ -60,6 +74,8 @@ def machine() -> dict[str, object]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "load": round(os.getloadavg()[0], 2),
+        "date": date.today().isoformat(),
+        "versions": {name: version(name) for name in PEERS if find_spec(PEERS[name])},
     }
 
 
@@ -84,9 +100,16 @@ class SideBySide:
         self.results = results
 
     def __call__(
-        self, name: str, work: Work, reference_name: str, reference: Work, *, target_ratio: float
+        self,
+        name: str,
+        work: Work,
+        reference_name: str,
+        reference: Work,
+        *,
+        target_ratio: float,
+        most_MB: float | None = None,
     ) -> dict[str, Any]:
-        """Time both in turns, so that a busy moment of the machine weighs on both."""
+        """Time both in turns, so that a busy moment of the machine weighs on both; ``most_MB``: promised peak."""
         peak = peak_MB(work)
         reference()
         beside: list[float] = []
@@ -108,6 +131,7 @@ class SideBySide:
             "ratio": median / reference_median,
             "target_ratio": target_ratio,
             "peak_MB": round(peak, 1),
+            "most_MB": most_MB,
             "machine": machine(),
         }
         self.benchmark.extra_info.update(row)
@@ -123,10 +147,14 @@ def side_by_side(benchmark: BenchmarkFixture, results: list[dict[str, Any]]) -> 
 
 @pytest.fixture(scope="session")
 def results(request: pytest.FixtureRequest) -> Iterator[list[dict[str, Any]]]:
-    """All rows of the session; written whole at its end, or not at all, and not where ``-k`` picks a few."""
+    """All rows of the session; written at its end, whole, and not where some files run alone or ``-k`` picks a few."""
     rows: list[dict[str, Any]] = []
     yield rows
-    if rows and not request.config.option.keyword:
+    for row in rows:
+        mark = "beyond the target" if row["ratio"] > row["target_ratio"] else ""
+        print(f"{row['ratio']:8.3f} (at most {row['target_ratio']:.3g}) {row['name']}; {row['reference']} {mark}")
+    every = {item.path for item in request.session.items} >= set(Path(__file__).parent.glob("bench_*.py"))
+    if rows and every and not request.config.option.keyword:
         part = RESULTS.with_suffix(".json.part")
         part.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         part.replace(RESULTS)

@@ -1,5 +1,5 @@
 """Pages of the site that are made of the code: the start page of README.md, and the reference of the command line, of
-configurations and of Python. MkDocs calls ``on_files`` as a hook."""
+configurations and of Python. MkDocs calls ``on_files`` as a hook; ``gallery.py`` and ``benchmarks.py`` are two more."""
 
 from __future__ import annotations
 

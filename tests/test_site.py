@@ -74,5 +74,11 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path / "site"), strict=True)
     config.plugins.on_startup(command="build", dirty=False)
     build.build(config)  # strict: a warning aborts
-    for page in ("index", "network", "reference/command_line", "reference/configuration", "reference/python"):
+    for page in (
+        "index",
+        "network",
+        "gallery",
+        "benchmarks",
+        *(f"reference/{n}" for n in ("command_line", "configuration", "python")),
+    ):
         assert (tmp_path / "site" / f"{page}.html").stat().st_size > 10_000, page
