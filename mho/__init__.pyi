@@ -66,7 +66,7 @@ from mho.config.read import read
 from mho.network.convert import convert as convert
 from mho.network.saved import load as load
 from mho.network.saved import save as save
-from mho.report.rundata import load_run as load_run
+from mho.report.run import load_run as load_run
 from mho.runner import run as run
 from mho.search.command import search
 from mho.sweep.command import Resume as Resume

@@ -1,7 +1,8 @@
-"""Progress on standard error."""
+"""Progress: on standard error, and in a notebook below the cell."""
 
 from __future__ import annotations
 
+import html
 import sys
 import time
 from collections.abc import Iterator
@@ -14,16 +15,41 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from workloads.running import Progress as ProgressCall
 from workloads.running import silent
 
+_APART_S = 0.1  # between two states of a notebook's line
+
 
 @contextmanager
 def watching(progress: ProgressCall | None) -> Iterator[ProgressCall]:
-    """``progress`` as given; without one, bars in a notebook and nothing elsewhere."""
+    """``progress`` as given; without one, a bar in a notebook and nothing elsewhere."""
+    line = notebook_line() if progress is None else None
+    try:
+        yield progress or line or silent
+    finally:
+        if line is not None:
+            line("", 0, 0)
+
+
+def notebook_line() -> ProgressCall | None:
+    """In a notebook, a line with a bar that every call replaces and that a total of 0 empties; elsewhere None.
+
+    Plain HTML: no widgets are needed, and a stored notebook keeps no bar.
+    """
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if progress is None and type(shell).__name__ == "ZMQInteractiveShell":
-        with Watch(quiet=False) as watch:
-            yield watch.progress
-    else:
-        yield progress or silent
+    if type(shell).__name__ != "ZMQInteractiveShell":
+        return None
+    from IPython.display import HTML, display
+
+    shown, last = display(HTML(""), display_id=True), 0.0
+
+    def line(text: str, done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done >= total or now - last >= _APART_S:
+            last = now
+            bar = f'<progress value="{done}" max="{total}"></progress> {html.escape(text)}, {done} of {total}'
+            shown.update(HTML(bar if total else ""))
+
+    return line
 
 
 class Watch:
@@ -31,7 +57,7 @@ class Watch:
 
     def __init__(self, *, quiet: bool) -> None:
         self.console = Console(stderr=True)
-        self.live = (self.console.is_terminal or self.console.is_jupyter) and not quiet
+        self.live = self.console.is_terminal and not quiet
         self.bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -24,7 +24,8 @@ from devices import InputError
 from mho.config.read import Loaded, digest, read
 from mho.console import watching
 from mho.files import RunFolder, user_path
-from mho.report.rundata import RunData, with_empty
+from mho.report.run import Run
+from mho.report.rundata import with_empty
 from workloads import WORKLOADS, AnyExperiment, Result
 from workloads.result import Metrics
 from workloads.running import Progress, RunOptions
@@ -62,7 +63,7 @@ def run(
     device: str = "cpu",
     force: bool = False,
     progress: Progress | None = None,
-) -> RunData:
+) -> Run:
     """Run one experiment; with ``output`` the whole run directory is written, over an earlier run only by ``force``.
 
     ``progress``: told of every stage; by default bars in a notebook and nothing elsewhere.
@@ -111,9 +112,9 @@ def _run_data(
     started: datetime.datetime,
     clock: float,
     device: str,
-) -> RunData:
+) -> Run:
     metrics = _metrics(loaded, result, clock)
-    return RunData(
+    return Run(
         path,
         Metrics.model_validate(metrics),
         metrics,

@@ -68,6 +68,10 @@ class ConvertedNetwork(torch.nn.Module):
         whole = ("rows", "columns", "arrays", "products", "tiles", "copies")  # what is digital has none of them
         return found.astype({name: "Int64" for name in whole if name in found})
 
+    def _repr_html_(self) -> str:
+        """Where every layer lies, in a notebook."""
+        return str(self.layers.to_html(index=False, float_format="{:.3g}".format, na_rep=""))
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows of ``layers``."""
         mapped, flow = self.map(), Flow.of(self.graph, self.graph.traced.example)

@@ -59,6 +59,14 @@ class NetworkCost:
         areas, energies = sampled(self.priced.lines)
         return {"area_m2": interval(areas), "energy_J": interval(energies)}
 
+    def _repr_html_(self) -> str:
+        """The summary in a notebook, with the 90 % interval of what is priced."""
+        import pandas as pd
+
+        ends = self.interval
+        rows = {key: {"one inference": value} | _ends(ends.get(key)) for key, value in self.summary.items()}
+        return str(pd.DataFrame.from_dict(rows, orient="index").to_html(float_format="{:.4g}".format, na_rep=""))
+
     @property
     def table(self) -> pd.DataFrame:
         """One row for each action and instance of each layer, with its price and source."""
@@ -77,6 +85,10 @@ class NetworkCost:
     def trace(self) -> dict[str, Any]:
         """One step of every layer, for the Perfetto and Chrome trace viewers."""
         return trace(self.priced.tasks)
+
+
+def _ends(found: tuple[float, float] | None) -> dict[str, float]:
+    return {} if found is None else {"5 % of prices": found[0], "95 % of prices": found[1]}
 
 
 def counted(

@@ -22,8 +22,9 @@ from mho.report.rundata import RunData, load_run
 
 if TYPE_CHECKING:
     import jinja2
+    from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "RunData", "html", "load_run", "write"]
+__all__ = ["FORMATS", "RunData", "figures", "html", "load_run", "write"]
 
 # Sections that a run leaves out where it wrote no such table.
 _OF_TABLES = {
@@ -47,6 +48,16 @@ def html(run_dir: Path | str, *, published_as: Path | None = None) -> str:
     """
     run = load_run(run_dir)
     return _page(run if published_as is None else replace(run, path=published_as))
+
+
+def figures(run: RunData) -> dict[str, Figure]:
+    """The page's figures by name, as matplotlib has them."""
+    from mho.report import panels, plots
+
+    with plots.gathered() as found:
+        _plots(run)
+        panels.drawn(run)
+    return found
 
 
 def _page(run: RunData) -> str:

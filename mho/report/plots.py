@@ -37,6 +37,7 @@ _MARKERS = "osD^vPXph*"
 ADC = "#D55E00"
 _OTHERS = ("#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#7A6FD0", "#88A02C", "#A0764B", "#AA3377", "#8A93A3")
 _FOLDER: ContextVar[Path | None] = ContextVar("folder of figures", default=None)
+_GATHERED: ContextVar[dict[str, Figure] | None] = ContextVar("figures as drawn", default=None)
 _RC: Any = {
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
@@ -77,6 +78,15 @@ class Style:
     marker: str
 
 
+class Picture(Figure):
+    """A figure that a notebook shows by itself, on a white ground whatever the notebook's; pyplot is not needed."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png", facecolor="white", dpi=90)
+        return picture.getvalue()
+
+
 def variant_styles(names: Sequence[str]) -> dict[str, Style]:
     """A colour and a marker for each variant, by its number in the experiment."""
     return {
@@ -98,8 +108,11 @@ def svg(name: str, draw: Callable[[Figure], object], *, width_in: float = 9.4, h
     the same bytes.
     """
     with mpl.rc_context(_RC):
-        figure = Figure(figsize=(width_in, height_in), layout="constrained")
+        figure = Picture(figsize=(width_in, height_in), layout="constrained")
         draw(figure)
+        if (found := _GATHERED.get()) is not None:
+            found[name] = figure
+            return name
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         if (folder := _FOLDER.get()) is not None:
@@ -122,6 +135,17 @@ def kept(folder: Path | None) -> Iterator[None]:
         yield
     finally:
         _FOLDER.reset(token)
+
+
+@contextmanager
+def gathered() -> Iterator[dict[str, Figure]]:
+    """Every figure drawn inside, by its name, as matplotlib has it; markup is not made."""
+    found: dict[str, Figure] = {}
+    token = _GATHERED.set(found)
+    try:
+        yield found
+    finally:
+        _GATHERED.reset(token)
 
 
 def time_positions(times_s: Iterable[float]) -> dict[float, float]:

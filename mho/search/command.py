@@ -42,6 +42,12 @@ class SearchOutcome:
         """The trials that nothing dominates, by the first objective."""
         return self.table[self.table.front].sort_values(next(iter(self.search.objectives)), kind="stable")
 
+    def _repr_html_(self) -> str:
+        """The front in a notebook: its objectives and what was chosen."""
+        shown = [name for name in ("trial", *self.search.objectives, VARIANT, *self.search.space) if name in self.table]
+        heading = f"<p>{len(self.front)} of {len(self.table)} trials, which no other dominates</p>"
+        return heading + str(self.front[shown].to_html(index=False, float_format="{:.4g}".format, na_rep=""))
+
 
 def search(
     source: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -47,6 +48,10 @@ class SweepOutcome:
     done: int
     failed: int
     computed: int
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook, below how many points there are."""
+        return f"<p>{html.escape(_counted(self))}</p>{self.table.to_html(max_rows=20, na_rep='')}"
 
 
 def sweep(
@@ -194,11 +199,14 @@ def _order(points: Sequence[Point]) -> Callable[[Point], int]:
     return lambda point: order[point.index]
 
 
+def _counted(outcome: SweepOutcome) -> str:
+    total = len(outcome.table)
+    return f"{outcome.done} of {total} points done, {outcome.failed} failed, {outcome.computed} computed now"
+
+
 def closing(outcome: SweepOutcome) -> str:
     """What a finished sweep prints."""
-    total = len(outcome.table)
-    text = f"{outcome.done} of {total} points done, {outcome.failed} failed, {outcome.computed} computed now"
-    lines = [text, f"table: {outcome.folder / TABLE}", f"report: {outcome.folder / page.PAGE}"]
+    lines = [_counted(outcome), f"table: {outcome.folder / TABLE}", f"report: {outcome.folder / page.PAGE}"]
     if SYNTHETIC in outcome.table and outcome.table[SYNTHETIC].eq(1).any():
         lines.append("data: synthetic, since neither --data nor MHO_DATA names any: no figures to judge accuracy by")
     failed = outcome.table[outcome.table.state == "failed"]

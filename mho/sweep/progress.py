@@ -1,4 +1,4 @@
-"""Progress of a sweep on standard error: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a sweep: a bar on a terminal and in a notebook, a line on standard error now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import time
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+
+from mho.console import notebook_line
 
 _LINE_S = 10.0
 
@@ -23,6 +25,7 @@ class Meter:
         self.live = console.is_terminal and not quiet
         columns = (BarColumn(), TextColumn("{task.description}"))
         self.bar = Progress(*columns, console=console) if self.live else None
+        self.line = notebook_line()
         self.total = self.before = self.done = self.failed = 0
         self.what, self.more = "points", ""
         self.started = self.shown = time.monotonic()
@@ -34,11 +37,13 @@ class Meter:
         if self.bar is not None:
             self.bar.start()
             self.bar.add_task(self.text(), total=total, completed=before)
+        self._notebook()
 
     def advance(self, done: int, failed: int) -> None:
         """So many points more, ``failed`` of them."""
         self.done, self.failed = self.done + done, self.failed + failed
         now = time.monotonic()
+        self._notebook()
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], completed=self.before + self.done, description=self.text())
         elif not self.quiet and now - self.shown >= _LINE_S:
@@ -46,11 +51,17 @@ class Meter:
             self.write(self.text())
 
     def stop(self) -> None:
-        """Leave the last state on the screen."""
+        """Leave the last state on the screen, and nothing in a notebook."""
+        if self.line is not None:
+            self.line("", 0, 0)
         if self.bar is not None:
             self.bar.stop()
         elif not self.quiet and self.done:
             self.write(self.text())
+
+    def _notebook(self) -> None:
+        if self.line is not None:
+            self.line(self.what, self.before + self.done, self.total)
 
     def write(self, text: str) -> None:
         """One line, with the seconds since the start; nothing where the user wants quiet."""

@@ -64,6 +64,15 @@ def test_the_cost_needs_no_values(net: mho.ConvertedNetwork) -> None:
     assert json.dumps(real.trace)
 
 
+def test_a_notebook_shows_where_layers_lie_and_what_they_cost(net: mho.ConvertedNetwork) -> None:
+    assert all(f"<td>{path}</td>" in net._repr_html_() for path in net.tiles)
+    cost = net.cost(torch.randn(1, 2, 5))
+    shown = cost._repr_html_()
+    assert "energy_J" in shown
+    assert f"{cost.summary['energy_J']:.4g}" in shown
+    assert f"{cost.interval['energy_J'][1]:.4g}" in shown
+
+
 def test_an_exact_chip_has_no_cost() -> None:
     found = mho.convert(nn.Linear(2, 3), "exact", example=torch.randn(4, 2))
     with pytest.raises(mho.InputError, match="rounding: none"):

@@ -77,6 +77,7 @@ def test_a_run_is_one_object_whether_it_was_written_or_not(tmp_path: Path) -> No
         assert one.absent == run.absent
     assert list(run.summary["variant"].unique()) == [variant["name"] for variant in run["variants"]]
     assert "SYNTHETIC" in run._repr_html_()
+    assert list(there.figures) == list(run.figures) == list(again.figures)
     with pytest.raises(mho.InputError, match="not written to a folder"):
         again.folder  # noqa: B018
     with pytest.raises(mho.InputError, match="--force"):

@@ -17,13 +17,16 @@ import pytest
 from matplotlib.figure import Figure
 
 from configs.errors import InputError
+from mho.console import watching
 from mho.report import drift, merit, pairs, paper, plots, sections, several
 from mho.report import page as report
 from mho.report.costs import price_rows
 from mho.report.exports import long_table
+from mho.report.run import load_run
 from tests.mho.outline import Outline
 from tests.mho.report.fake_run import TIMES_S, VARIANTS, write_fake_run
 from workloads.result import Comparison, Metric
+from workloads.running import silent
 
 OPTIONAL = ("schedule", "confusion", "ramp", "ramps", "compensation", "vread", "learning", "prices")
 
@@ -582,3 +585,28 @@ def test_figures_go_to_a_folder_as_svg_and_pdf(small: Path, tmp_path: Path) -> N
     assert (tmp_path / "figures" / "cost.pdf").read_bytes().startswith(b"%PDF")
     with pytest.raises(InputError, match="--figures: pictures are those of a page"):
         report.write([small], "csv", figures=tmp_path / "figures")
+
+
+def test_figures_in_python_are_those_that_the_page_writes(run_dir: Path, tmp_path: Path) -> None:
+    figures = load_run(run_dir).figures
+    report.write([run_dir], output=tmp_path / "page.html", figures=tmp_path / "figures")
+    assert sorted(figures) == sorted(path.stem for path in (tmp_path / "figures").glob("*.svg"))
+    assert {type(figure).__mro__[1] for figure in figures.values()} == {Figure}
+    (axes,) = figures["accuracy"].axes
+    assert "since programming" in axes.get_xlabel()
+    picture = figures["accuracy"]._repr_png_()  # type: ignore[attr-defined]
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_a_notebook_gets_one_line_of_progress_that_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    display = pytest.importorskip("IPython.display", reason="the extra 'test' is not installed")
+    shell, shown = type("ZMQInteractiveShell", (), {})(), []
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    handle = type("Handle", (), {"update": lambda self, found: shown.append(found.data)})()
+    monkeypatch.setattr(display, "display", lambda *what, **how: handle)
+    with watching(None) as progress:
+        progress("a < b", 1, 2)
+        progress("a < b", 2, 2)
+    assert shown[-2:] == ['<progress value="2" max="2"></progress> a &lt; b, 2 of 2', ""]
+    with watching(silent) as progress:
+        assert progress is silent

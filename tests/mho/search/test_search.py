@@ -73,6 +73,7 @@ def test_the_front_is_that_of_a_sweep_over_all_configurations(
         if not ((means.enob >= enob) & (means.cells <= cells) & ((means.enob > enob) | (means.cells < cells))).any()
     }
     found = undisturbed.front
+    assert f"<p>{len(found)} of {len(undisturbed.table)} trials" in undisturbed._repr_html_()
     tried = undisturbed.table.drop_duplicates(["bits", "ramp.device", "recentre"])
     assert len(tried) == len(means) == 12, "a dozen configurations, all of them tried by 40 trials"
     assert {(row.bits, row[2], row.recentre is True) for row in found.itertuples(index=False)} == best
