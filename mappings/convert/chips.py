@@ -30,8 +30,8 @@ from mappings.step import StepActivity
 from periphery.prices.component import Component
 
 BLOCK = 64
-"""Samples that share one stream of read noise: what a sample of a whole block sees does not depend on how many blocks
-are evaluated at once. In a short block (the last one) it depends on how many samples that has."""
+"""Samples that share one stream of read noise: what a sample sees depends on its place in its block, not on how many
+samples that block has, nor on how many blocks are evaluated at once."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class NetworkRead:
                         self._positions(tile, given[0], x[0].shape[graph.traced.batch_dim + (shared == 0)]),
                     )
                     did = [None] * len(reads)
-                # A stream a block: the last one may be short, and its noise must not be that of samples before it.
+                # A stream a block: its noise must not be that of samples before it.
                 rng = self.rng.child(node.name).child("block", block)
                 values[node] = tile.run(reads, given, chips=chips, rng=rng, activity=did)
                 on_chips.add(node)
