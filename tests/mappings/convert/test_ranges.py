@@ -70,7 +70,7 @@ def test_an_ordinary_converter_in_front_of_a_relu_spends_its_codes_on_what_is_ab
             found.append(converted.program(1).at(0.0)(x)[0])
     for outputs in found:
         assert (np.abs(outputs.numpy() - wanted) > 1e-5 * high).mean() < 0.005
-    assert len(np.unique(wanted.round(6))) > 0.8 * min(2**bits, 7 / 8 * 2**bits)
+    assert len(np.unique(wanted.round(6))) > 0.6 * 2**bits  # with both signs it would be at most a half
 
 
 def test_sums_whose_negative_values_count_keep_both_signs() -> None:
