@@ -25,6 +25,7 @@ from devices.counters import normals
 # Torch's state as 64-bit numbers: three of header, one for each word of the twister, and what is not in use.
 STATE = torch.Generator().get_state().numpy().view(np.uint64).copy()
 HEADER, WORDS = 3, 624
+FILLED = 16  # numbers that torch's CPU makes at once: of so many, each is the same however many follow
 DRAWS = 0xFFFFFFFF  # of noise of counters: the origin of what is drawn by ``BlockNoise.normal``
 
 
@@ -115,12 +116,12 @@ class ChipStreams:
 
 
 class BlockNoise:
-    """Fast noise for blocks of samples: one generator per chip and block, drawn from step by step.
+    """Fast noise for blocks of samples: one generator per chip, block and draw.
 
-    A block has a fixed number of samples, so what a sample sees does not depend on how many blocks are evaluated
-    together, nor on the chips beside. Who makes noise of counters instead (``mappings.counter_noise``) takes the keys
-    of the chips, the numbers of the samples, and a number for each of its runs; on a device other than the CPU every
-    draw is made so (``devices.counters``), a generator a chip and block being as many launches.
+    What a sample sees depends on its block and its place there: not on how many samples that block has, how many blocks
+    are evaluated together, nor on the chips beside. Who makes noise of counters instead (``mappings.counter_noise``)
+    takes the keys of the chips, the numbers of the samples, and a number for each of its runs; on a device other than
+    the CPU every draw is made so (``devices.counters``), a generator a chip and block being as many launches.
     """
 
     def __init__(
@@ -131,14 +132,6 @@ class BlockNoise:
         self.block = block
         self.device = torch.device(device)
         self._runs = self._draws = 0
-
-    @cached_property
-    def generators(self) -> list[list[torch.Generator]]:
-        """One for each chip and block."""
-        return [
-            [stream.child("block", number).torch(self.device) for number in self.blocks]
-            for stream in self.streams.streams
-        ]
 
     @property
     def chips(self) -> int:
@@ -171,11 +164,14 @@ class BlockNoise:
         """Standard normal numbers of shape ``(chips, blocks * block, *shape)``, float32."""
         if self.device.type != "cpu":
             return self._counted(shape)
-        out = torch.empty((self.chips, len(self.blocks), self.block, *shape), device=self.device)
-        for chip, row in zip(out, self.generators, strict=True):
-            for part, generator in zip(chip, row, strict=True):
-                part.normal_(generator=generator)
-        return out.reshape(self.chips, self.samples, *shape)
+        count, draw = self.block * math.prod(shape), (self._draws,) if self._draws else ()
+        self._draws += 1
+        whole = -(-count // FILLED) * FILLED
+        out = torch.empty((self.chips, len(self.blocks), whole))
+        for chip, stream in zip(out, self.streams.streams, strict=True):
+            for part, number in zip(chip, self.blocks, strict=True):
+                part.normal_(generator=stream.child("block", number, *draw).torch())
+        return out[..., :count].reshape(self.chips, self.samples, *shape)
 
     def _counted(self, shape: Sequence[int]) -> torch.Tensor:
         """The numbers of one more draw, from counters."""

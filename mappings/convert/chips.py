@@ -29,9 +29,10 @@ from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead, Programme
 from mappings.step import StepActivity
 from periphery.prices.component import Component
 
+NORM = torch.ops.aten._native_batch_norm_legit_no_training.default
 BLOCK = 64
-"""Samples that share one stream of read noise: what a sample of a whole block sees does not depend on how many blocks
-are evaluated at once. In a short block (the last one) it depends on how many samples that has."""
+"""Samples that share one stream of read noise: what a sample sees depends on its place in its block, not on how many
+samples that block has, nor on how many blocks are evaluated at once."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class NetworkRead:
                         self._positions(tile, given[0], x[0].shape[graph.traced.batch_dim + (shared == 0)]),
                     )
                     did = [None] * len(reads)
-                # A stream a block: the last one may be short, and its noise must not be that of samples before it.
+                # A stream a block: its noise must not be that of samples before it.
                 rng = self.rng.child(node.name).child("block", block)
                 values[node] = tile.run(reads, given, chips=chips, rng=rng, activity=did)
                 on_chips.add(node)
@@ -228,15 +229,34 @@ class NetworkRead:
         if node.target in (operator.getitem, entry):
             return values[many[0]][node.args[1]]
 
+        target: Any = normalised if node.target is NORM else node.target
+
         def one_chip(*of_chip: Any) -> Any:
             here = dict(zip(many, of_chip, strict=True))
 
             def value(one: fx.Node) -> Any:
                 return here[one] if one in here else values[one]
 
-            return node.target(*fx.map_arg(node.args, value), **fx.map_arg(kwargs, value))  # type: ignore[operator]
+            return target(*fx.map_arg(node.args, value), **fx.map_arg(kwargs, value))
 
         return torch.vmap(one_chip)(*(values[one].contiguous() for one in many))
+
+
+def normalised(
+    x: torch.Tensor,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    mean: torch.Tensor,
+    variance: torch.Tensor,
+    momentum: float,
+    eps: float,
+) -> tuple[torch.Tensor, ...]:
+    """A batch normalisation by the statistics of training, in calls that are mapped over chips at once."""
+    scale = torch.rsqrt(variance + eps)
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    shape = (-1, *(1,) * (x.dim() - 2))
+    return x * scale.reshape(shape) + shift.reshape(shape), x.new_empty(0), x.new_empty(0)
 
 
 def sources(graph: Graph) -> dict[str, list[str]]:

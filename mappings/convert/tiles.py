@@ -23,7 +23,7 @@ from mappings.convert.functions import fitted_function
 from mappings.convert.saving import read_graph, written_graph
 from mappings.matrix import WeightMatrix
 from mappings.network.aware import coded, digitised, pulsed
-from mappings.network.dense import DenseLayer
+from mappings.network.dense import DenseLayer, ends_z
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead
 from periphery import Function, identity
 
@@ -335,7 +335,8 @@ class TileProduct(TileModule):
         if function is None:
             limit, bits = chip.output.limit or limit, chip.output.bits
         if chip.readout == "conventional":
-            z = digitised(z, limit, chip.adc_bits if self.function is not None else max(bits, chip.adc_bits))
+            ends = (-limit, limit) if function is None else ends_z(chip, function, limit)
+            z = digitised(z, *ends, chip.adc_bits if function is not None else max(bits, chip.adc_bits))
         if self.function is None or function is None:
             return coded(z, identity(limit), bits)
         return coded(self.function(z), function, bits)

@@ -9,6 +9,7 @@ and on any device of torch; an LSTM in float32 on the CPU goes through one compi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,12 +51,14 @@ def coded(y: torch.Tensor, function: Function, bits: int) -> torch.Tensor:
     return straight(y, code.mul_(lsb).add_(function.low + (0.5 - shift) * lsb))
 
 
-def digitised(z: torch.Tensor, range_z: float, bits: int) -> torch.Tensor:
-    """Pre-activations as the words of an ideal linear converter over ``-range_z`` to ``range_z``."""
-    half = 2.0 ** (bits - 1)
-    lsb = range_z / half
-    kept = z.clamp(-range_z, range_z - lsb)
-    return straight(kept, torch.floor(z.detach() / lsb + 0.5).clamp_(-half, half - 1.0).mul_(lsb))
+def digitised(z: torch.Tensor, low: float, high: float, bits: int) -> torch.Tensor:
+    """Pre-activations as the words of an ideal linear converter over ``low`` to ``high``."""
+    lsb = (high - low) / 2.0**bits
+    first = math.floor(low / lsb)
+    between = low / lsb - first  # of two multiples of a step: 0 where zero is a word
+    kept = z.clamp(low, high - lsb)
+    code = torch.floor(z.detach() / lsb + (0.5 - between)).clamp_(first, first + 2.0**bits - 1.0)
+    return straight(kept, code.add_(between).mul_(lsb))
 
 
 def pulsed(x: torch.Tensor, limit: float, bits: int) -> torch.Tensor:
@@ -181,7 +184,8 @@ class AwareCell:
         if self.bits is None:
             return function.f(z)
         if self.adc_bits is not None:
-            z = digitised(z, self.limit if self.cell == "rnn_relu" else self.adc_range_z, self.adc_bits)
+            range_z = self.limit if self.cell == "rnn_relu" else self.adc_range_z
+            z = digitised(z, -range_z, range_z, self.adc_bits)
         y = function.f(z)
         return coded(y.clamp(max=function.high) if self.cell == "rnn_relu" else y, function, self.bits)
 
@@ -190,7 +194,7 @@ class AwareCell:
         if self.bits is None or bits is None:
             return z
         if self.adc_bits is not None:
-            z = digitised(z, limit, max(bits, self.adc_bits))
+            z = digitised(z, -limit, limit, max(bits, self.adc_bits))
         return coded(z.clamp(-limit, limit), identity(limit), bits)
 
     def _driven(self, h: torch.Tensor, limit: float | None = None) -> torch.Tensor:

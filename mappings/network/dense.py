@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
 import torch
 
+from crossbar import BitSlices
 from devices import BlockNoise
 from mappings.actions import Actions
 from mappings.activity import Activity
@@ -19,6 +20,29 @@ from mappings.network.actions import DenseShape, dense_actions
 from mappings.network.layer import MappedMatrixLayer, MatrixLayer, MatrixLayerRead, StateRead
 from mappings.step import StepActivity
 from periphery import Function, identity
+from periphery.drivers.bit_serial import BitSerial
+
+BELOW = 1 / 7
+"""Part of a range from zero on that is kept below it where a column's offset is taken off behind the converter, so that
+an eighth of the codes is left for it; an estimate."""
+
+
+def ends_z(chip: Chip, function: Function, limit: float) -> tuple[float, float]:
+    """Ends of the range of an ordinary converter in front of ``function``.
+
+    ``-limit`` and ``limit``; or, where no output is negative and whole sums are converted, those between which outputs
+    differ, so that half of the codes are not spent on sums that a relu makes zero anyway.
+    """
+    driver, encoding = chip.driver, chip.weights.encoding
+    bitwise = isinstance(driver, BitSerial) and driver.digital_accumulation
+    sliced = isinstance(encoding, BitSlices) and encoding.combine == "digital" and encoding.slices > 1
+    if function.low < 0.0 or not function.rises or chip.partial_sums == "digital" or bitwise or sliced:
+        return -limit, limit
+    outputs = torch.tensor([function.low, function.high], dtype=torch.float64)
+    low, high = function.inverse(outputs).clamp(-limit, limit).tolist()
+    if chip.compensation.mode == "affine":
+        low = max(low - BELOW * (high - low), -limit)
+    return (low, high) if low < high else (-limit, limit)
 
 
 @dataclass(frozen=True)
@@ -89,6 +113,10 @@ class DenseLayer(MatrixLayer):
             range_z=limit,
             volts_per_z=front_end.volts_per_z * chip.driver.supply_gain,
         ).following(None if z is None else group.gather(z))
+        if self.function is not None and chip.readout == "conventional" and chip.adc.calibration is None:
+            ends = ends_z(chip, function, limit)
+            if ends != (-limit, limit):
+                converter = replace(converter, ends_z=ends, range_z=max(abs(end) for end in ends))
         return MappedDense(
             layer=self, name=name, chip=chip, matrix=matrix, front_end=front_end, converters=(converter,)
         )

@@ -86,3 +86,18 @@ def test_block_noise_depends_on_chip_and_block_alone() -> None:
         assert torch.equal(a[:, 10:], b)
         assert torch.equal(a[:, 5:10], c[:2])
     assert not torch.equal(together[0][:, :5], together[0][:, 5:10])
+
+
+def test_noise_of_a_sample_is_the_same_in_a_block_of_any_size() -> None:
+    """Three draws in a row, of shapes that fill torch's sixteens and that do not."""
+    streams = ChipStreams.of(Stream.root(5), 2)
+    whole = BlockNoise(streams, [3], 64)
+    drawn = [whole.normal(shape) for shape in ((5,), (1,), (4, 8))]
+    for size in (1, 3, 17, 63):
+        part = BlockNoise(streams, [3], size)
+        for shape, wanted in zip(((5,), (1,), (4, 8)), drawn, strict=True):
+            assert torch.equal(part.normal(shape), wanted[:, :size])
+    flat = torch.cat([one.flatten() for one in drawn])
+    assert len(flat.unique()) == len(flat)
+    assert abs(float(flat.mean())) < 0.05
+    assert abs(float(flat.std()) - 1.0) < 0.05

@@ -41,8 +41,14 @@ def test_accuracy_over_time_and_cost_are_printed(
     asked = ["--data", str(folder), "--chip", chip, "--clips", "4", "--chips", "2", "--keep", str(tmp_path)]
     main([*asked, "--train", "1"])
     printed = capsys.readouterr().out
-    main([*asked, "--train", "1"])  # takes what the first one kept
+    (found,) = tmp_path.rglob("4_clips_2_chips.txt")
+    assert found.read_text() in printed
+    found.unlink()
+    main([*asked, "--train", "1"])  # goes on from the checkpoint
     assert capsys.readouterr().out == printed
+    found.write_text("kept")
+    main([*asked, "--train", "1"])  # takes what is there
+    assert capsys.readouterr().out.splitlines()[-1] == "kept"
     first, what, head, *rows, area, energy, latency = printed.splitlines()
     assert what == f"{chip}, 8 bits, 1 steps of training"
     assert first == "float, 48 clips: 100.00%"

@@ -60,6 +60,7 @@ FAMILIES: dict[str, Callable[[Call, int], Work]] = {
     **_named(elementwise.gated, ("glu",)),
     **_named(elementwise.sloped, ("prelu", "_prelu_kernel")),
     **_named(products.matrix_product, ("matmul", "mm", "bmm", "mv", "dot", "inner", "outer", *products.WITH_A_SUM)),
+    **_named(products.layer_product, ("linear", "conv1d", "conv2d")),
     **_named(products.einstein_sum, ("einsum",)),
     **_named(products.attention, ("scaled_dot_product_attention",)),
     **_named(normalisation.softmax, ("softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax")),

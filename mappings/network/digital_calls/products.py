@@ -1,4 +1,4 @@
-"""Products of two matrices that both change with the input, attention among them."""
+"""Products of two matrices that both change with the input, attention among them, and layers that stay digital."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ import math
 import torch
 
 from mappings.network.digital_calls.normalisation import softmax_stages
-from mappings.network.digital_calls.work import Call, Stage, Work, adds, growth, multiplies, power_of_two, products
+from mappings.network.digital_calls.work import (
+    Call,
+    Stage,
+    Work,
+    adds,
+    growth,
+    multiplies,
+    power_of_two,
+    products,
+    shape_of,
+)
 
 WHY = "both factors change with the input, and cells hold weights that stay"
+STAYS = "it was asked to stay digital"
 WITH_A_SUM = ("addmm", "baddbmm", "addmv")
 
 
@@ -31,6 +42,28 @@ def matrix_product(call: Call, bits: int) -> Work:
         stages=tuple(stages),
         ops=2.0 * call.values * length,
         stored=call.stored or 0,
+    )
+
+
+def layer_product(call: Call, bits: int) -> Work:
+    """A linear layer or a convolution that stays digital: a product for each weight at each of its positions.
+
+    Products with the zeros of a padding are counted. Weights wait on the chip, each read once for all its positions.
+    """
+    weight, bias = call.given("weight"), call.given("bias")
+    length = weight[0].numel()
+    stages = [products("products", call.values, length, bits, bits)]
+    if bias is not None:
+        stages.append(Stage("biases", call.values, (adds(call.values, 2 * bits + growth(length + 1)),)))
+    stored = weight.numel() + (0 if bias is None else bias.numel()) if call.stored is None else call.stored
+    groups = call.given("groups") or 1
+    of = f" of {groups} groups" if groups > 1 else ""
+    return Work(
+        what=f"{call.name}{of} to {shape_of(call.out)} values, {length} products each",
+        why=STAYS if stored else WHY,
+        stages=tuple(stages),
+        ops=2.0 * call.values * length,
+        stored=stored,
     )
 
 

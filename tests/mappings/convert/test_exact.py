@@ -221,6 +221,39 @@ def test_the_samples_of_a_block_and_chips_beside_move_no_bit():
     assert torch.equal(whole[:2], parts)
 
 
+def test_layers_that_stay_digital_compute_as_torch_does_and_are_priced():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(4, 8, 3, groups=2), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(32, 5))
+    x = torch.randn(6, 4, 4, 4)
+    net = convert(module.eval(), "hermes_core", example=x, digital=["0"])
+    assert list(net.tiles) == ["4"]
+    with torch.no_grad():
+        close(net.software(x), module(x))
+        close(net(x), net.tiles["4"](module[:4](x)))
+        exact = convert(module, EXACT, example=x, digital=["0"]).program(2).at(0.0)(x)
+        close([exact[0], exact[1]], [module(x)] * 2)
+    layers = net.layers.set_index("path")
+    assert layers.loc["0.conv2d", "why"] == "it was asked to stay digital"
+    priced = net.cost(x[:1]).table
+    assert priced[priced.layer.str.startswith("digital") & (priced.component == "multiplier")].energy_J.sum() > 0.0
+
+
+@pytest.mark.parametrize("chip", ["yang2025", "hermes_core"])
+@pytest.mark.parametrize("kind", ["conv", "gru"])
+def test_read_noise_of_a_sample_is_the_same_however_short_its_block_is(chip, kind):
+    torch.manual_seed(0)
+    conv = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(27, 4))
+    module, shape = {"conv": (conv, (2, 5, 5)), "gru": (nn.GRU(3, 5, batch_first=True), (4, 3))}[kind]
+    x = torch.randn(90, *shape)
+    read = convert(module, chip, example=x, replicas=2 if kind == "conv" else 1).program(2, seed=1).at(0.0)
+    whole = tree_leaves(read(x))
+    for size in (1, 3, 70):
+        for one, part in zip(whole, tree_leaves(read(x[:size])), strict=True):
+            of_samples = one[:, :size] if one.shape[1] == 90 else one[:, :, :size]
+            # A sum of another batch may differ in its last bit, which moves a code that lies on a threshold.
+            assert float(((of_samples - part).abs() > 1e-6).float().mean()) < 0.01
+
+
 def test_a_network_on_other_chips_shares_its_weights_and_has_their_formats():
     torch.manual_seed(0)
     x = torch.randn(9, 6)

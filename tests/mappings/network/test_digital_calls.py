@@ -84,6 +84,22 @@ def test_attention_by_hand() -> None:
     assert did(four)["multiplier", "bit_product"] == 9 * 4 * 36 + 9 * 144 + 12 * 3 * 36  # 1 / sqrt(4) shifts
 
 
+def test_layers_that_stay_digital_by_hand() -> None:
+    found = run(ATEN.conv2d.default, rand(1, 4, 5, 5), rand(8, 2, 3, 3), rand(8), [1, 1], [1, 1], [1, 1], 2)
+    outputs, each = 8 * 5 * 5, 2 * 3 * 3
+    assert did(found)["multiplier", "bit_product"] == outputs * each * 6 * 6
+    sums, biases = outputs * (each - 1) * (12 + 5), outputs * (12 + 5)  # 18 products, and with the bias 19: 5 bits more
+    assert did(found)["adder", "add_bit"] == sums + biases
+    assert needs(found)["register"] == 8 * (2 * 9 + 1) * 6 + outputs * 6 + 4 * (12 + 5)  # weights, result, running sums
+    assert found.actions.ops == 2 * outputs * each
+    assert found.what == "conv2d of 2 groups to 8 x 5 x 5 values, 18 products each"
+    assert found.why == "it was asked to stay digital"
+    dense = run(ATEN.linear.default, rand(1, 7), rand(3, 7))
+    assert did(dense)["multiplier", "bit_product"] == 3 * 7 * 6 * 6
+    both = run(ATEN.linear.default, rand(1, 7), rand(3, 7), stored=0)
+    assert "both factors change" in both.why
+
+
 def test_softmax_by_hand() -> None:
     found = run(ATEN.softmax.int, rand(1, 4, 10), -1)
     adder = {
@@ -240,6 +256,9 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "addmm": (ATEN.addmm.default, rand(4, 4), X[0], X[0].T),
     "baddbmm": (ATEN.baddbmm.default, rand(1, 4, 4), X, X.mT),
     "addmv": (ATEN.addmv.default, rand(4), X[0], X[0, 0]),
+    "linear": (ATEN.linear.default, X, rand(3, 6), rand(3)),
+    "conv1d": (ATEN.conv1d.default, X, rand(4, 2, 3), None, [1], [0], [1], 2),
+    "conv2d": (ATEN.conv2d.default, IMAGE, rand(4, IMAGE.shape[1], 2, 2)),
     "einsum": (ATEN.einsum.default, "...ij,...kj->...ik", [X, X]),
     "scaled_dot_product_attention": (ATEN.scaled_dot_product_attention.default, X, X, X, rand(4, 4)),
     **{name: (getattr(ATEN, name).int, X, -1) for name in ("softmax", "log_softmax")},
