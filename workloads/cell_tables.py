@@ -16,9 +16,7 @@ LEVELS = 8
 BINS = 120
 
 
-def cell_rows(
-    ledger: Ledger, variant: str, arrays: Iterable[tuple[Device, Cells]], times_s: Sequence[float]
-) -> None:
+def cell_rows(ledger: Ledger, variant: str, arrays: Iterable[tuple[Device, Cells]], times_s: Sequence[float]) -> None:
     """Tables ``cells`` and ``levels`` of one variant's arrays, of each kind of cell apart, over all of its chips.
 
     A level holds the cells of one target, or where there are more than ``LEVELS`` targets, those of one of ``LEVELS``
@@ -82,16 +80,16 @@ def _levels(
                 total += torch.bincount(level, weights=values, minlength=size)
             lowest.scatter_reduce_(0, level, target, "amin")
             highest.scatter_reduce_(0, level, target, "amax")
-    for level, n in enumerate(number.tolist()):
+    for place, n in enumerate(number.tolist()):
         if n:
-            mean, error = float(total_S[level]) / n, float(off_S[level]) / n
-            variance = (float(off_S2[level]) - n * error**2) / (n - 1) if n > 1 else float("nan")
+            mean, error = float(total_S[place]) / n, float(off_S[place]) / n
+            variance = (float(off_S2[place]) - n * error**2) / (n - 1) if n > 1 else float("nan")
             ledger.add(
                 "levels",
                 **of,
-                level=level,
-                target_low_S=float("nan") if formed else float(lowest[level]),
-                target_high_S=float("nan") if formed else float(highest[level]),
+                level=place,
+                target_low_S=float("nan") if formed else float(lowest[place]),
+                target_high_S=float("nan") if formed else float(highest[place]),
                 chips=chips,
                 count=int(n),
                 mean_S=mean,

@@ -66,13 +66,11 @@ def conventional(run: RunData) -> VariantResult | None:
 def cells_caption(run: RunData) -> str:
     """What is seen of the default variant's cells; or, of a run that an earlier release wrote, what is missing."""
     if {"cells", "levels"} & run.absent:
-        kept = run.config.get("kind") in KEEPS_CELLS
-        release = run.manifest.get("mho") or NOT_AVAILABLE
+        if run.config.get("kind") not in KEEPS_CELLS:
+            return ""
         return (
-            f"The release that wrote this run (mho {release}) kept nothing of the chips' cells (cells.csv, levels.csv): "
-            "run the experiment again to see them."
-            if kept
-            else ""
+            f"The release that wrote this run (mho {run.manifest.get('mho') or NOT_AVAILABLE}) kept nothing of the "
+            "chips' cells (cells.csv, levels.csv): run the experiment again to see them."
         )
     levels = run.rows("levels", variant=run.default.name)
     first = levels[levels["t_s"] == levels["t_s"].min()]

@@ -38,7 +38,8 @@ def test_each_target_is_a_level_with_the_mean_and_deviation_of_its_own_cells() -
             assert row.std_S == pytest.approx(float(mine.std()), rel=1e-6)
     at = pd.Series(cells.programmed_S.flatten().double())
     first = counts.iloc[0]
-    assert first["count"] == ((at >= first.low_S) & (at < first.high_S) & (cells.target_S.flatten() < 1e-5).numpy()).sum()
+    low_ones = (cells.target_S.flatten() < 1e-5).numpy()
+    assert first["count"] == ((at >= first.low_S) & (at < first.high_S) & low_ones).sum()
 
 
 def test_many_targets_of_several_arrays_fall_into_equal_ranges() -> None:

@@ -30,8 +30,8 @@ PLACES = (
 )
 DIGITAL = "Calls that are computed digitally, and why; they are in the cost, as lines of their own."
 OVER_TIME = (
-    "Mean over chips with the ends of its 95 % interval, and quantiles over chips. Differences to the network in software "
-    "are in over_time.csv, each chip paired with that stage."
+    "Mean over chips with the ends of its 95 % interval, and quantiles over chips. Differences to the network in "
+    "software are in over_time.csv, each chip paired with that stage."
 )
 
 
@@ -102,7 +102,6 @@ class NetworkTables(ChipLedger):
                 self.note(f"{len(cost.calls)} calls of the network are computed digitally (digital_calls.csv).")
         self.note(*(f"{variant.name}: {sentence}." for sentence in wire_notes(chips.layers)))
         self.written(variant, chips.layers)
-        self.cells(variant, chips.layers, self.experiment.evaluation.times_s)
         self.taken_for_granted(variant)
 
     def finished(self, stages: dict[str, float], *more_panels: Panel) -> Result:
@@ -118,8 +117,8 @@ class NetworkTables(ChipLedger):
             panels.append(Panel("Layers and digital calls", DIGITAL, "digital_calls"))
         columns = ("variant", "figure", "t_s", "chips", "mean", "low", "high", *QUANTILES)
         share = all(kind.is_share for kind in self.figures.values())
-        ends = {"low": "low", "high": "high"}
-        panels.append(Panel("Chips over time", OVER_TIME, "over_time", columns=columns, share=share, **ends))
+        over = Panel("Chips over time", OVER_TIME, "over_time", low="low", high="high", columns=columns, share=share)
+        panels.append(over)
         if "training_loss" in tables:
             text = "Loss of training: in software over epochs, for chips over steps."
             panels.append(Panel("Training", text, "training_loss", "lines", "epoch", "loss", by="stage"))

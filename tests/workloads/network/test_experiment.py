@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 
 import mho
-from mho import reports
 from devices import InputError
+from mho import reports
 from mho.network.cost import price_model
 from mho.sweep.command import sweep
 
