@@ -13,7 +13,10 @@ from mappings.chip import Chip
 from mappings.chip_wires import NodeWires
 from mappings.contract import ProgrammedLayer
 from mappings.matrix import check_columns
+from mappings.network.layer import ProgrammedMatrixLayer
+from mappings.network.recurrent import ProjectedRecurrent
 from mappings.network.writing import write_lines
+from workloads.cell_tables import cell_rows
 from workloads.experiment import Variant
 from workloads.ledger import Ledger
 from workloads.result import Quality, VariantResult
@@ -85,6 +88,16 @@ class ChipLedger(Ledger):
     """``still``: variants that nothing changes over time."""
 
     still: list[str] = field(default_factory=list, kw_only=True)
+
+    def cells(
+        self, variant: ChipVariant, layers: Mapping[str, ProgrammedMatrixLayer], times_s: tuple[float, ...]
+    ) -> None:
+        """Where the weights' cells of all chips of the headline lie, once programmed and over time."""
+        if variant.default:
+            held = list(layers.values())
+            held += [layer.projection for layer in held if isinstance(layer, ProjectedRecurrent)]
+            arrays = [layer.matrix.array for layer in held]
+            cell_rows(self, variant.name, [(array.device, array.cells) for array in arrays], variant.times_s(times_s))
 
     def written(self, variant: ChipVariant, layers: Mapping[str, ProgrammedLayer]) -> None:
         """What writing took, where cells are written by program-and-verify."""

@@ -131,25 +131,21 @@ def _chip(run: RunData) -> dict[str, Any]:
 
 
 def cells(run: RunData) -> str | None:
-    """Cells of the default variant's device as its model programs them, and what becomes of them over time."""
-    record = (_chip(run).get("weights") or {}).get("device")
-    if not isinstance(record, dict):
+    """The default variant's own cells as programmed and over time, a row for each kind of cell."""
+    counts, levels = run.rows("cells", variant=run.default.name), run.rows("levels", variant=run.default.name)
+    kinds = [kind for kind in dict.fromkeys(levels["device"]) if (counts["device"] == kind).any()]
+    if not kinds:
         return None
-    from pydantic import TypeAdapter, ValidationError
-
-    from devices import AnyDevice
-
-    try:
-        device = TypeAdapter(AnyDevice).validate_python(record)
-    except (ValidationError, TypeError, ValueError):  # the record of another release
-        return None
-    times = sorted({entry.t_s for variant in run.metrics.variants for entry in variant.quality}) or [0.0]
 
     def draw(figure: Figure) -> None:
-        left, right = _axes(figure, 1, 2)
-        plots_hardware.programmed(left, right, device, times)
+        axes = _axes(figure, len(kinds), 2)
+        for number, kind in enumerate(kinds):
+            of = [table[table["device"] == kind] for table in (counts, levels)]
+            plots_hardware.cells(axes[2 * number], axes[2 * number + 1], *of)
+            if len(kinds) > 1:
+                axes[2 * number].set_title(f"{kind}: all cells as programmed")
 
-    return plots.svg("cells", draw, height_in=3.2)
+    return plots.svg("cells", draw, height_in=3.2 * len(kinds))
 
 
 def tiles(run: RunData) -> str | None:

@@ -12,6 +12,10 @@ _LABELS = {
     "gate_integrators": "column integrators",
     "gate_ramp": "ramp",
     "inl_lsb": "INL",
+    "high": "interval to",
+    "low": "interval from",
+    "p05": "5 % quantile",
+    "p95": "95 % quantile",
     "t_s": "time",
     "v_read_V": "read voltage",
 }

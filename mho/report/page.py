@@ -107,6 +107,7 @@ def _page(run: RunData) -> str:
         prices=costs.price_rows(run),
         ramps=run.tables["ramps"].to_dict("records"),
         plots=_plots(run),
+        cells_caption=sections.cells_caption(run),
         panels=shown_panels,
         unfolded=panels.unfolded(shown_panels),
         panel_heads=[(f"panels{number}", title) for number, (title, _) in enumerate(shown_panels, start=1)],

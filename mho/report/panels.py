@@ -20,7 +20,7 @@ from configs.bounded import quoted
 from configs.errors import InputError
 from mho.report import plots
 from mho.report.labels import PREFIXED, label_of, unit_of, with_unit
-from mho.report.quantities import count, duration, number, prefix_of, quantity
+from mho.report.quantities import count, duration, missing, number, percent, prefix_of, quantity
 from mho.report.rundata import RunData
 from workloads.result import Panel
 
@@ -68,13 +68,18 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
         table = table.assign(**{end: table[end].clip(0.0, 1.0) for end in (panel.low, panel.high)})
     if panel.kind == "table":
         chosen = table[list(panel.columns)] if panel.columns else table
+        chosen = chosen[[name for name in chosen if chosen.empty or not chosen[name].isin(["", np.nan]).all()]]
         units = [unit_of(column) for column in chosen.columns]
+        shares = [panel.share and not unit for unit in units]
         heads = tuple(
             with_unit(column, "" if unit in PREFIXED else unit)
             for column, unit in zip(chosen.columns, units, strict=True)
         )
         rows = tuple(
-            tuple(_cell(value, unit) for value, unit in zip(row, units, strict=True))
+            tuple(
+                percent(value) if of_share and isinstance(value, float) else _cell(value, unit)
+                for value, unit, of_share in zip(row, units, shares, strict=True)
+            )
             for row in chosen.head(MOST_ROWS).itertuples(index=False)
         )
         return Drawn(panel.text, None, heads, rows, max(0, len(chosen) - MOST_ROWS))
@@ -127,6 +132,8 @@ def _cell(value: Any, unit: str = "") -> str:
         return count(float(value))
     if not isinstance(value, (int, float, np.number)):
         return {"True": "yes", "False": "no"}.get(str(value), str(value))
+    if missing(float(value)):
+        return "–"
     if unit == "s":
         return duration(float(value))
     return quantity(float(value), unit) if unit in PREFIXED else number(float(value))

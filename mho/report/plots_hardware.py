@@ -3,64 +3,71 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
+from matplotlib.ticker import FuncFormatter
 
-from devices import ChipStreams, Device, Stream
 from mho.report import plots
 from mho.report.labels import label_of
 from mho.report.quantities import counted, duration, percent, quantity
 
-CELLS = 2000  # of each level
-LEVELS = 8
+TOWER = 30.0  # of the median bin, from which on a histogram is drawn on a logarithmic axis
 LABELLED = 0.005  # share of the energy from which on a bar carries its name
 SMALL = 0.02  # share of the energy below which a component's ribbon is one of "others"
 
 
-def programmed(left: Axes, right: Axes, device: Device, times_s: Sequence[float]) -> None:
-    """Histogram of cells at each of a few levels once programmed; and each level's mean and ± one standard deviation.
-
-    The cells (2,000 a level) are programmed here by the model of the run's device; they are not those of its chips.
-    """
-    levels_S = torch.linspace(device.g_min_S, device.g_max_S, LEVELS)
-    cells = device.program(levels_S[None, :, None].expand(1, -1, CELLS), rng=ChipStreams.of(Stream.root(0), 1))
-    colours = colormaps["viridis"](np.linspace(0.05, 0.9, LEVELS))
-    start = cells.programmed_S[0].double().numpy() * 1e6
-    edges = np.linspace(start.min(), start.max(), 121)
-    for values, colour, level_S in zip(start, colours, levels_S.tolist(), strict=True):
-        left.hist(values, bins=list(edges), color=colour, alpha=0.75, histtype="stepfilled")
-        left.axvline(level_S * 1e6, color=colour, linewidth=0.8, linestyle=":")
+def cells(left: Axes, right: Axes, counts: pd.DataFrame, levels: pd.DataFrame) -> None:
+    """Histogram of one kind of cell once programmed, a colour a level (tables ``cells`` and ``levels`` of a run); and
+    each level's mean conductance over time, or where there is one time, its error."""
+    numbers = sorted(set(levels["level"]))
+    shades = colormaps["viridis"](np.linspace(0.05, 0.9, len(numbers))) if len(numbers) > 1 else [plots.PALETTE[0]]
+    colours = dict(zip(numbers, shades, strict=True))
+    low_S, width_S = counts["low_S"].min(), float((counts["high_S"] - counts["low_S"]).median())
+    bins = np.rint((counts["low_S"] - low_S) / width_S).astype(int)
+    edges = (low_S + width_S * np.arange(bins.max() + 2)) * 1e6
+    together = np.zeros(bins.max() + 1)
+    for level, colour in colours.items():
+        mine = counts["level"] == level
+        held = np.bincount(bins[mine], weights=counts.loc[mine, "count"], minlength=len(together))
+        together += held
+        left.stairs(held, edges, fill=True, color=colour, alpha=0.75, linewidth=0)
+    if together.max() > TOWER * np.median(together[together > 0]):
+        left.set_yscale("log")
+        left.set_ylim(0.8, None)
+    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     left.set_xlabel("conductance [µS]")
-    left.set_ylabel(f"cells of {CELLS:,} a level")
-    left.set_title("as programmed (dotted: targets)")
-    times = list(times_s) if device.drifts else list(times_s)[:1]
-    over = np.stack([device.conductance_S(cells, time)[0].double().numpy() * 1e6 for time in times])
-    mean, spread = over.mean(-1), over.std(-1, ddof=1)
+    left.set_ylabel("cells")
+    left.set_title("all cells as programmed")
+    times = sorted(set(levels["t_s"]))
     if len(times) > 1:
-        for level, colour in enumerate(colours):
-            right.errorbar(
-                range(len(times)), mean[:, level], spread[:, level], color=colour, marker="o", ms=4, capsize=2
-            )
+        for level, colour in colours.items():
+            mine = levels[levels["level"] == level].sort_values("t_s")
+            at = [times.index(t_s) for t_s in mine["t_s"]]
+            right.errorbar(at, mine["mean_S"] * 1e6, mine["std_S"] * 1e6, color=colour, marker="o", ms=4, capsize=2)
         right.set_xticks(range(len(times)), [duration(time) for time in times])
         right.set_xlabel("time since programming")
         right.set_ylabel("conductance [µS]")
-        right.set_title("mean ± standard deviation of each level")
+        right.set_title("mean of each level ± standard deviation")
+        return
+    if levels["error_S"].isna().all():  # formed cells, which have no target
+        shown, label, title = levels["mean_S"], "conductance [µS]", "mean ± standard deviation"
+        right.set_xticks([])
+        x = pd.Series(0.0, index=levels.index)
     else:
-        right.errorbar(
-            levels_S * 1e6, mean[0] - levels_S.numpy() * 1e6, spread[0], color=plots.INK, fmt="o", ms=4, capsize=2
-        )
+        shown, label, title = levels["error_S"], "conductance − target [µS]", "mean error of each level ± std"
         right.axhline(0.0, color=plots.FAINT, linewidth=0.8)
         right.set_xlabel("target [µS]")
-        right.set_ylabel("mean − target ± std [µS]")
-        right.set_title("error of each level")
+        x = (levels["target_low_S"] + levels["target_high_S"]) / 2 * 1e6
+    right.errorbar(x, shown * 1e6, levels["std_S"] * 1e6, color=plots.INK, fmt="o", ms=4, capsize=2)
+    right.set_ylabel(label)
+    right.set_title(title)
 
 
 def tiles(ax: Axes, layers: pd.DataFrame, rows: int, columns: int) -> None:
@@ -75,8 +82,8 @@ def tiles(ax: Axes, layers: pd.DataFrame, rows: int, columns: int) -> None:
                 x, y = right + column * columns, row * rows
                 ax.add_patch(Rectangle((x, y), held_x, held_y, facecolor=colours[number % len(colours)], alpha=0.45))
                 ax.add_patch(Rectangle((x, y), columns, rows, fill=False, edgecolor=plots.INK, linewidth=0.8))
-        name = f"{layer['layer']}: {int(high):,} × {int(wide):,}, {counted(int(layer['tiles']), 'tile')}"
-        ax.text(right, -0.04 * rows, name, ha="left", va="bottom", fontsize=8.5, rotation=12)
+        name = f"{layer['layer']}\n{int(high):,} × {int(wide):,}\n{counted(int(layer['tiles']), 'tile')}"
+        ax.text(right, -0.04 * rows, name, ha="left", va="bottom", fontsize=8.5)
         right += max(across * columns, 0.75 * rows) + gap
         top = max(top, float(down * rows))
     ax.set_xlim(-0.02 * right, right)

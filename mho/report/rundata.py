@@ -37,6 +37,8 @@ _TEXT: dict[str, str] = {
     "vread": "readout",
     "learning": "stage",
     "prices": "variant component model source",
+    "cells": "variant device",
+    "levels": "variant device",
 }
 _NUMBERS: dict[str, str] = {
     "accuracy": "split chip t_s",
@@ -51,6 +53,8 @@ _NUMBERS: dict[str, str] = {
     "vread": "v_read_V mean_shift_lsb predicted_shift_lsb",
     "learning": "split epoch loss validation_accuracy seconds",
     "prices": "energy_J area_m2",
+    "cells": "level low_S high_S count",
+    "levels": "t_s level target_low_S target_high_S chips count mean_S error_S std_S",
 }
 _TRUTH: dict[str, str] = {"vread": "offset_and_noise", "prices": "chosen"}
 _MOST_OF_JSON, _MOST_OF_A_TABLE = 1 << 25, 1 << 27  # [bytes]

@@ -1,4 +1,4 @@
-"""Further parts of the report: confusions, the conventional chain, the share of conversion, and what one step is."""
+"""Further parts of the report: confusions, cells, the conventional chain, and the share of conversion."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from mho.report.quantities import NOT_AVAILABLE, count, counted
 from mho.report.rundata import CONVERSION, RunData
 from workloads.result import VariantResult
 
-
-def step_layer(run: RunData, variant: str) -> dict[str, Any] | None:
-    """The layer that runs most often in one inference: its row is what "one step" means."""
-    layers = run.rows("layers", variant=variant).to_dict("records")
-    return {str(key): value for key, value in max(layers, key=lambda row: row["steps"]).items()} if layers else None
+#: Kinds of experiment whose runs keep where their chips' cells lie.
+KEEPS_CELLS = ("kws", "network", "charlm", "lsm")
 
 
 def confusion_matrices(run: RunData) -> list[dict[str, Any]]:
@@ -63,6 +61,33 @@ def _namer(labels: list[str]) -> Callable[[str], str]:
 def conventional(run: RunData) -> VariantResult | None:
     """The first variant that reads by a conventional converter and a digital activation."""
     return next((variant for variant in run.metrics.variants if variant.readout == "conventional"), None)
+
+
+def cells_caption(run: RunData) -> str:
+    """What is seen of the default variant's cells; or, of a run that an earlier release wrote, what is missing."""
+    if {"cells", "levels"} & run.absent:
+        if run.config.get("kind") not in KEEPS_CELLS:
+            return ""
+        return (
+            f"The release that wrote this run (mho {run.manifest.get('mho') or NOT_AVAILABLE}) kept nothing of the "
+            "chips' cells (cells.csv, levels.csv): run the experiment again to see them."
+        )
+    levels = run.rows("levels", variant=run.default.name)
+    first = levels[levels["t_s"] == levels["t_s"].min()]
+    if first.empty:
+        return ""
+    chips, number = int(first["chips"].max()), f"{count(float(first['count'].sum()))} cells"
+    start = f"The weights' {number} of {counted(chips, 'chip')} of {run.default.name}"
+    bars = "Bars: one standard deviation over the cells of a level (n − 1)"
+    if first["error_S"].isna().all():
+        return f"{start}, which forming left without targets. {bars}."
+    targets = ", ".join(
+        f"{counted(len(mine), 'target')} of {kind}"
+        if (mine["target_low_S"] == mine["target_high_S"]).all()
+        else f"{counted(len(mine), 'range')} of the targets of {kind}"
+        for kind, mine in first.groupby("device", sort=False)
+    )
+    return f"{start}, coloured by target ({targets}). {bars}, of conductance less target."
 
 
 def ours(run: RunData) -> dict[str, Any]:

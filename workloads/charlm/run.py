@@ -242,6 +242,7 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         with torch.no_grad():
             cost = net.cost(*one, observed=(chips, activity))
         tables.hardware(variant, net, chips, cost)
+        tables.cells(variant, chips.layers, evaluation.times_s)
         tables.per_character(variant, cost)
 
     def _described(self, tables: CharacterTables) -> None:

@@ -135,6 +135,7 @@ class KeywordTables(ChipLedger):
                     temperature_rows(self, name, chip, gate.group.function, rng=chips.rng)
         self.note(*(f"{name}: {sentence}." for sentence in wire_notes(chips.layers)))
         self.written(variant, chips.layers)
+        self.cells(variant, chips.layers, self.experiment.evaluation.times_s)
         self.taken_for_granted(variant)
 
     def _ranges(self, variant: KeywordVariant, converters: Sequence[MappedConverter]) -> None:

@@ -77,6 +77,9 @@ class LiquidExperimentRun(ExperimentRun[LiquidStateMachine]):
                 for number, (variant, one) in enumerate(zip(how.variants, judged, strict=True)):
                     tables.activity(variant.name, one.first)
                     tables.hardware(variant, one.first.activity)
+                    if variant.default:
+                        made = variant.chip.map().program(rng=judge.streams(how.evaluation.chips))
+                        tables.cells(variant, made, how.evaluation.times_s)
                     for (split, t_s), answered in one.analog.items():
                         tables.analog(variant, split, t_s, answered)
                     for split, answered in one.quantised.items():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mappings.liquid.liquid import ProgrammedLiquid
 from mappings.liquid.run import LiquidActivity, LiquidRun
+from workloads.cell_tables import cell_rows
 from workloads.ledger import Ledger, compared
 from workloads.lsm.binning import Spikes
 from workloads.lsm.breaking import SWEPT, What
@@ -119,6 +122,12 @@ class LiquidTables(Ledger):
             self.rows["training"] = training_rows(
                 variant.chip, classes=classes, steps=steps, recordings=trained, epochs=EPOCHS
             )
+
+    def cells(self, variant: LiquidVariant, made: ProgrammedLiquid, times_s: Sequence[float]) -> None:
+        """Where the cells of all chips lie, once formed and over time."""
+        if made.cells is not None:
+            device = variant.chip.device
+            cell_rows(self, variant.name, [(device, made.cells)], times_s if device.drifts else times_s[:1])
 
     def map_of(self, features: NDArray[Any], whose: str) -> None:
         """All recordings of one chip in the plane of their largest variance, beside those of their event counts."""

@@ -225,3 +225,4 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
                     tables.factors(variant, chips, t_s)
             cost = converted.cost(test[0][:1], observed=(chips, activity))
         tables.hardware(variant, converted, chips, cost)
+        tables.cells(variant, chips.layers, how.evaluation.times_s)

@@ -12,7 +12,7 @@ from mappings.convert.chips import ProgrammedNetwork
 from mappings.convert.converted import ConvertedNetwork
 from mappings.convert.cost import NetworkCost
 from mappings.network.wires import wire_notes
-from workloads.network.evaluate import compared
+from workloads.network.evaluate import QUANTILES, compared
 from workloads.network.model import UserNetwork
 from workloads.network.settings import ConvertedExperiment, NetworkVariant
 from workloads.on_chips import ChipLedger
@@ -30,8 +30,8 @@ PLACES = (
 )
 DIGITAL = "Calls that are computed digitally, and why; they are in the cost, as lines of their own."
 OVER_TIME = (
-    "Mean over chips with its 95 % interval, quantiles over chips, and the mean difference to the network in software "
-    "(minus_software) and to other stages, each chip paired with that stage."
+    "Mean over chips with the ends of its 95 % interval, and quantiles over chips. Differences to the network in "
+    "software are in over_time.csv, each chip paired with that stage."
 )
 
 
@@ -115,7 +115,10 @@ class NetworkTables(ChipLedger):
         panels = [*more_panels, Panel("Layers and digital calls", PLACES, "placement")]
         if "digital_calls" in tables:
             panels.append(Panel("Layers and digital calls", DIGITAL, "digital_calls"))
-        panels.append(Panel("Chips over time", OVER_TIME, "over_time"))
+        columns = ("variant", "figure", "t_s", "chips", "mean", "low", "high", *QUANTILES)
+        share = all(kind.is_share for kind in self.figures.values())
+        over = Panel("Chips over time", OVER_TIME, "over_time", low="low", high="high", columns=columns, share=share)
+        panels.append(over)
         if "training_loss" in tables:
             text = "Loss of training: in software over epochs, for chips over steps."
             panels.append(Panel("Training", text, "training_loss", "lines", "epoch", "loss", by="stage"))

@@ -14,6 +14,7 @@ import torch
 
 import mho
 from devices import InputError
+from mho import reports
 from mho.network.cost import price_model
 from mho.sweep.command import sweep
 
@@ -89,7 +90,27 @@ def test_a_run_leaves_figures_over_time_costs_and_a_page(tmp_path: Path) -> None
     assert first["mean"] - first.minus_software == pytest.approx(metrics["software"]["accuracy"], abs=1e-6)
     placed = pd.read_csv(tmp_path / "run" / "placement.csv")
     assert placed.path.tolist() == [1, 3]
-    assert "Layers and digital calls" in (tmp_path / "run" / "report.html").read_text()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Layers and digital calls" in page
+    assert ">minus software</th>" not in page  # which is among the differences already
+    shown = f"<td>{100 * first['mean']:.1f} %</td>"
+    assert shown in page[page.index("<h2>Chips over time") :]
+
+
+def test_a_page_shows_the_cells_of_the_runs_own_chips(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    mho.run(str(tmp_path / "small.yaml"), output=tmp_path / "run")
+    levels, counts = (pd.read_csv(tmp_path / "run" / f"{name}.csv") for name in ("levels", "cells"))
+    held = pd.read_csv(tmp_path / "run" / "layers.csv").query("variant == 'superT'").cells.sum()
+    assert levels[levels.t_s == 0.0]["count"].sum() == counts["count"].sum()
+    assert counts["count"].sum() >= 2 * held  # two chips; biases have cells as well
+    assert (tmp_path / "run" / "cells.csv").stat().st_size < 100_000
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"The weights&#39; {counts['count'].sum():,} cells of 2 chips of superT" in page
+    for name in ("levels", "cells"):
+        (tmp_path / "run" / f"{name}.csv").unlink()
+    (old,) = reports.write([tmp_path / "run"], output=tmp_path / "old.html")
+    assert "kept nothing of the chips&#39; cells (cells.csv, levels.csv): run the experiment again" in old.read_text()
 
 
 def test_given_weights_are_not_trained_on(given: Path, tmp_path: Path) -> None:
