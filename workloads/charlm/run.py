@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import Any
 
 import torch
 
@@ -32,9 +33,6 @@ from workloads.network.model import UserNetwork
 from workloads.network.settings import NetworkVariant
 from workloads.result import Result
 from workloads.running import ExperimentRun, RunOptions, named, one_thread
-
-if TYPE_CHECKING:
-    pass
 
 MOST_UNKNOWN = 0.02
 """Share of the characters to test on that a given network may lack, or it is one for other texts; an estimate."""
@@ -232,10 +230,10 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
             values = bits_of_chips(read, start, self._test(), evaluation.window, activity=did)
             for chip, value in enumerate(values.tolist()):
                 judged("chips", value, chip, float(t_s))
-            if how.sample is not None and variant.default:
+            if how.sample is not None and how.sample.by(variant):
                 begin = starts(self.net, evaluation.chips, 1)
                 texts = written_by_chips(read, begin, how.sample, self.text.vocabulary, seed=how.seed)
-                tables.wrote(variant, t_s, texts)
+                tables.wrote(variant, t_s, islice(texts, how.sample.chips))
             self.progress(f"chips, {variant.name}", number + 1, len(times_s))
         tables.judged(variant, pd.DataFrame(found))
         one = torch.zeros((1, 1), dtype=torch.int64), *self.net.start(1)
