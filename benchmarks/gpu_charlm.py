@@ -8,8 +8,10 @@ reads as many streams as all chips together. Times as in ``gpu_recurrent``; embe
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import torch
 from benchmarks.gpu_recurrent import Results, machine, milliseconds
 from mho.files import write_atomic
 from mho.runner import load_experiment
-from workloads.charlm.hardware import Windows, on_chip, starts
+from workloads.charlm.hardware import Windows, calibrated, converted, laid, starts
 from workloads.charlm.text import text_of
 from workloads.charlm.weights import given_network
 
@@ -33,18 +35,18 @@ def compare(results: Results, device: str = "cuda") -> None:
     given = given_network(how.weights_for_chips, how.model, "weights_for_chips")
     text = text_of(how.data, None, vocabulary=given.vocabulary)
     windows = Windows.of(given.net, text.train[: how.calibration.characters], STREAMS, WINDOW)
+    traced = converted(given.net, how.default, tuple(one[:2] for one in windows.inputs), how)
+    torchs = copy.deepcopy(given.net).to(device)
     characters = text.test[: STREAMS * WINDOW].view(STREAMS, WINDOW).to(device)
     for variant in (one for one in how.variants if one.name in VARIANTS):
-        net = on_chip(given.net, variant, windows, how)
+        net = calibrated(laid(traced, variant), windows, how)
         for chips in CHIPS:
             read = net.program(chips, seed=how.seed, device=device).at(MONTH_S if variant.chip.drifts else 0.0)
-            h, c = (one.to(device) for one in starts(given.net, chips, STREAMS))
-            reference, many = given.net.to(device), characters.repeat(chips, 1)
-            begin = [one.to(device) for one in reference.start(len(many))]
+            start = [one.to(device) for one in starts(given.net, chips, STREAMS)]
+            many = characters.repeat(chips, 1)
             with torch.no_grad():
-                mine = milliseconds(lambda: read(characters, h, c, of_chips=2))
-                beside = milliseconds(lambda: reference(many, *begin))
-            given.net.cpu()
+                mine = milliseconds(partial(read, characters, *start, of_chips=2))
+                beside = milliseconds(partial(torchs, many, *torchs.start(len(many))))
             name = f"{variant.name}, 504 units, {WINDOW} characters, {chips} chips x {STREAMS}: with wires, fresh noise"
             results.add(name, mine, f"cuDNN on {len(many)}", beside, TARGET)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -17,8 +18,8 @@ from workloads.charlm.hardware import (
     Windows,
     bits_of_chips,
     calibrated,
+    converted,
     laid,
-    on_chip,
     starts,
     trained_for_chips,
     written_by_chips,
@@ -40,7 +41,8 @@ MOST_UNKNOWN = 0.02
 
 def run(settings: CharacterExperiment, options: RunOptions) -> Result:
     """Run the experiment; ``options.weights`` replace what ``weights`` names, and nothing is trained for chips then."""
-    with one_thread():
+    # Beside a GPU there is one run at a time, whose chips are written and aged by all threads.
+    with one_thread() if options.device == "cpu" else nullcontext():
         return CharacterRun(settings, options).run()
 
 
@@ -51,9 +53,10 @@ def check(settings: CharacterExperiment) -> None:
             given_network(name, settings.model, origin)
     net = CharacterNetwork(settings.data.characters + 1, settings.model).eval().to("meta")
     example = torch.zeros((2, 1), dtype=torch.int64, device="meta"), *net.start(2)
+    traced = converted(net, settings.default, example, settings)
     for variant in settings.variants:
         with named(variant.name):
-            laid(net, variant, example, settings).map()
+            laid(traced, variant).map()
 
 
 @dataclass
@@ -65,17 +68,22 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
     given: GivenNetwork | None = field(init=False, default=None)
     tuned: GivenNetwork | None = field(init=False, default=None)
     learnt: list[dict[str, Any]] = field(init=False, default_factory=list)
+    windows: Windows = field(init=False)
+    traced: ConvertedNetwork = field(init=False)
+    software: float = field(init=False)
 
     def run(self) -> Result:
         """Text and network, then variant by variant."""
         how = self.settings
         with self.stage("data"):
             self.start()
+        self._prepare()
         if self.given is None:
             with self.stage("rehearsal"), torch.no_grad():
                 self.rehearse()
             with self.stage("training, software"):
                 self._train()
+            self._prepare()
         tables = CharacterTables(
             how,
             self.text.record(),
@@ -86,7 +94,8 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         )
         self._described(tables)
         with self.stage("evaluation"):
-            tables.in_software({BITS: self._of(self.net)})
+            self.software = self._of(self.net)
+            tables.in_software({BITS: self.software})
             for variant in how.variants:
                 with named(variant.name):
                     self._judge(variant, tables)
@@ -124,16 +133,20 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
 
     def rehearse(self) -> None:
         """Lay the network on one chip of each variant: what cannot be is refused before anything is trained."""
-        windows = self._windows()
         for variant in self.settings.variants:
             with named(variant.name):
-                on_chip(self.net, variant, windows, self.settings).program(1)
+                calibrated(laid(self.traced, variant), self.windows, self.settings).program(1)
 
-    def _windows(self) -> Windows:
-        """Windows by which ranges are chosen."""
+    def _prepare(self) -> None:
+        """Find the windows by which ranges are chosen, and trace the network that chips hold."""
         how, train = self.settings, self.text.train[: self.settings.calibration.characters]
         count = max(2, min(how.evaluation.streams, (len(train) - 1) // how.evaluation.window))
-        return Windows.of(self.net, train, count, min(how.evaluation.window, (len(train) - 1) // count))
+        self.windows = Windows.of(self.net, train, count, min(how.evaluation.window, (len(train) - 1) // count))
+        self.traced = self._converted()
+
+    def _converted(self) -> ConvertedNetwork:
+        held, example = self.net if self.tuned is None else self.tuned.net, (one[:2] for one in self.windows.inputs)
+        return converted(held, self.settings.default, tuple(example), self.settings)
 
     def _train(self) -> None:
         how, options = self.settings, self.options
@@ -165,15 +178,16 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         how = self.settings.evaluation
         return bits_per_character(step, self.net.start(how.streams), self._test(), how.streams, how.window)
 
-    def for_chips(self, variant: NetworkVariant, windows: Windows) -> tuple[ConvertedNetwork, list[dict[str, Any]]]:
+    def for_chips(self, variant: NetworkVariant) -> tuple[ConvertedNetwork, list[dict[str, Any]]]:
         """The network on a variant's chips, trained for them where the experiment says so; its learning curve."""
         how, training = self.settings, self.settings.hardware_training
-        found = on_chip(self.net if self.tuned is None else self.tuned.net, variant, windows, how)
         if training is None:
-            return found, []
+            return calibrated(laid(self.traced, variant), self.windows, how), []
+        # What is trained has parameters of its own.
+        found = calibrated(laid(self._converted(), variant), self.windows, how)
         if training.trained_for == "default" and not variant.default:
-            source, rows = self.for_chips(how.default, windows)
-            return self._holding(found, list(source.parameters()), windows), rows
+            source, rows = self.for_chips(how.default)
+            return self._holding(found, list(source.parameters())), rows
 
         def trained() -> tuple[torch.nn.ParameterList, list[dict[str, Any]]]:
             rows = trained_for_chips(
@@ -190,22 +204,22 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         start, key = torch.nn.ParameterList(found.parameters()), (self.text.digest, "hardware", repr(variant.chips))
         stored = self.options.stored
         held, rows = trained() if stored is None else stored.network(key, start, trained, {})
-        return self._holding(found, list(held), windows), rows
+        return self._holding(found, list(held)), rows
 
-    def _holding(self, net: ConvertedNetwork, weights: list[torch.nn.Parameter], windows: Windows) -> ConvertedNetwork:
+    def _holding(self, net: ConvertedNetwork, weights: list[torch.nn.Parameter]) -> ConvertedNetwork:
         """A network with other weights, and its ranges by these."""
         with torch.no_grad():
             for mine, other in zip(net.parameters(), weights, strict=True):
                 mine.copy_(other)
-        return calibrated(net, windows, self.settings)
+        return calibrated(net, self.windows, self.settings)
 
     def _judge(self, variant: NetworkVariant, tables: CharacterTables) -> None:
         """One variant: bits per character in its formats and on chips over time, what they write, and their cost."""
         import pandas as pd
 
-        how, evaluation, times_s = self.settings, self.settings.evaluation, None
+        how, evaluation = self.settings, self.settings.evaluation
         times_s = variant.times_s(evaluation.times_s)
-        net, rows = self.for_chips(variant, self._windows())
+        net, rows = self.for_chips(variant)
         training = how.hardware_training
         if training is not None and (training.trained_for == "each" or variant.default):
             tables.learnt([{"stage": f"for {variant.name}", "epoch": row["step"], "loss": row["loss"]} for row in rows])
@@ -220,7 +234,7 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
             found.append({"stage": stage, "chip": chip, "t_s": t_s, BITS: value})
 
         same = self.tuned is None and training is None
-        judged("software", self._of(self.net))
+        judged("software", self.software)
         if not same:
             judged("trained", self._of(net.software))
         judged("quantised", self._of(net))

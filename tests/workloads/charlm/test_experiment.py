@@ -12,7 +12,7 @@ import mho
 from crossbar import Array, DifferentialPair
 from devices import PCM, ChipStreams, InputError, Stream
 from mho.runner import load_experiment
-from workloads.charlm.hardware import laid
+from workloads.charlm.hardware import converted, laid
 from workloads.charlm.model import CharacterModel, CharacterNetwork
 from workloads.charlm.text import Vocabulary
 from workloads.charlm.weights import given_network, save_network, shipped
@@ -73,12 +73,11 @@ def test_four_cells_a_weight_are_on_the_chips_in_what_they_cost_and_in_what_they
     assert errors[1] == pytest.approx(errors[0] / 2**0.5, rel=0.02)
     how = load_experiment("charlm_hermes_504").value
     net, one = CharacterNetwork(66, how.model).eval().to("meta"), torch.zeros((1, 1), dtype=torch.int64, device="meta")
-    found = {}
+    traced, found = converted(net, how.default, (one.expand(2, 1), *net.start(2)), how), {}
     for variant in how.variants:
         if variant.name in ("superT_5bit", "superT_5bit_four_cells"):
-            laid_out = laid(net, variant, (one.expand(2, 1), *net.start(2)), how)
             with torch.no_grad():
-                cost = laid_out.cost(one, *net.start(1))
+                cost = laid(traced, variant).cost(one, *net.start(1))
             cells = sum(row["cells"] for row in cost.priced.layers)
             found[variant.name] = cells, cost.summary["energy_J"], cost.summary["area_m2"]
     pairs, four = found["superT_5bit"], found["superT_5bit_four_cells"]
