@@ -89,18 +89,15 @@ def trained_for_chips(
 ) -> list[dict[str, Any]]:
     """Train in place, window by window from the states that the network in software has there; the learning curve."""
     assert how.hardware_training is not None
-    training = how.training
-    windows = Windows.of(
-        teacher, text, max(1, min(MOST_SIDE_BY_SIDE, len(text) // (2 * training.window))), training.window
-    )
-    place = torch.device(device)
+    training, place = how.training, torch.device(device)
     net.to(place)
     teacher.to(place)
-    whole: Any = tuple(one.to(place) for one in windows.inputs), windows.y.to(place)
     try:
+        side_by_side = max(1, min(MOST_SIDE_BY_SIDE, len(text) // (2 * training.window)))
+        windows = Windows.of(teacher, text.to(place), side_by_side, training.window)
         return train_for_hardware(
             net,
-            whole,
+            (windows.inputs, windows.y),
             lambda outputs, y: cross_entropy(outputs[0].flatten(0, 1), y.flatten()),
             how.hardware_training.of_figures(classes=True),
             teacher=teacher,

@@ -61,7 +61,12 @@ def check(settings: CharacterExperiment) -> None:
 
 @dataclass
 class CharacterRun(ExperimentRun[CharacterExperiment]):
-    """All variants, all times; ``tuned``: the network that chips hold, where it is another than the one in software."""
+    """All variants, all times.
+
+    ``tuned``: the network that chips hold, where it is another than the one in software; ``windows``: by which ranges
+    are chosen; ``traced``: the network that chips hold, before any training for them; ``software``,
+    ``given_for_chips``: bits per character of both in float.
+    """
 
     text: Text = field(init=False)
     net: CharacterNetwork = field(init=False)
@@ -71,6 +76,7 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
     windows: Windows = field(init=False)
     traced: ConvertedNetwork = field(init=False)
     software: float = field(init=False)
+    given_for_chips: float | None = field(init=False)
 
     def run(self) -> Result:
         """Text and network, then variant by variant."""
@@ -95,6 +101,7 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         self._described(tables)
         with self.stage("evaluation"):
             self.software = self._of(self.net)
+            self.given_for_chips = None if self.tuned is None else self._of(self.tuned.net)
             tables.in_software({BITS: self.software})
             for variant in how.variants:
                 with named(variant.name):
@@ -178,6 +185,15 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         how = self.settings.evaluation
         return bits_per_character(step, self.net.start(how.streams), self._test(), how.streams, how.window)
 
+    def _in_formats(self, net: ConvertedNetwork) -> float:
+        """The same of a network in its formats, where chips compute."""
+        how, place = self.settings.evaluation, torch.device(self.options.device)
+        h, c = (one.to(place) for one in self.net.start(how.streams))
+        try:
+            return bits_per_character(net.to(place), (h, c), self._test().to(place), how.streams, how.window)
+        finally:
+            net.cpu()
+
     def for_chips(self, variant: NetworkVariant) -> tuple[ConvertedNetwork, list[dict[str, Any]]]:
         """The network on a variant's chips, trained for them where the experiment says so; its learning curve."""
         how, training = self.settings, self.settings.hardware_training
@@ -236,8 +252,8 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         same = self.tuned is None and training is None
         judged("software", self.software)
         if not same:
-            judged("trained", self._of(net.software))
-        judged("quantised", self._of(net))
+            judged("trained", self._of(net.software) if self.given_for_chips is None else self.given_for_chips)
+        judged("quantised", self._in_formats(net))
         for number, t_s in enumerate(times_s):
             did = activity if number == 0 else None
             read = chips.at(t_s)  # the wires of every tile are folded into its cells here, once a chip and time
