@@ -20,6 +20,7 @@ Cells whose current is not proportional to the voltage, ``I = sum_k c_k(G) V^k``
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -32,6 +33,8 @@ NO_MATRIX = "no one matrix for all inputs, as a layer needs (crossbar.wires.solv
 # Of inputs spread evenly over the voltages, weighted by the squares that noise and loss go by: int v^3 / int v^2.
 MEAN_AMPLITUDE = 0.75
 REGISTER = 16  # single-precision numbers in the widest vector register
+# Cells whose wires are folded at once, one tile at least: a CPU's cache holds no more.
+FOLDED_CELLS = {"cpu": 0, "cuda": 1 << 24}
 
 
 @dataclass(frozen=True)
@@ -232,13 +235,17 @@ class Tiling:
 
 @dataclass(frozen=True)
 class Array:
-    """Cells that hold one weight matrix on every chip of a batch."""
+    """Cells that hold one weight matrix on every chip of a batch.
+
+    ``folded_on``: where wires are folded into conductances, in double precision; the cells stay where they are.
+    """
 
     device: Device
     encoded: Encoded
     cells: Cells
     tiling: Tiling
     wires: Wires | None = None
+    folded_on: torch.device = torch.device("cpu")
 
     @classmethod
     def program(
@@ -280,11 +287,11 @@ class Array:
         _, planes, rows, width = g.shape
         bare = g.transpose(1, 2).reshape(rows, planes * width).double()
         seen, size, largest_S = torch.zeros_like(bare), 0.0, 0.0
-        for height, lines in self.tiling.blocks(rows, planes, self.encoded):
-            tile = bare[height][:, lines.to(bare.device)]
-            found = self._folded(tile) if self.wires else Ends(tile, tile.sum(-1), tile[:, 0])
-            seen[height, lines] = found.columns_S
-            size = max(size, float(kappa(tile, self.wires)) if self.wires else 0.0)
+        for blocks in self._blocks(1, rows, planes):
+            tiles = self._gathered(bare, blocks)
+            found = self._folded(tiles) if self.wires else Ends(tiles, tiles.sum(-1), tiles[..., 0])
+            self._spread(found.columns_S, seen, blocks)
+            size = max(size, float(kappa(tiles, self.wires).max()) if self.wires else 0.0)
             largest_S = max(largest_S, float(found.alone_S.max()))
         signs = torch.tensor(self.encoded.significance).to(bare)[:, None]
         before, after = ((cells.reshape(rows, planes, width) * signs).sum(1) for cells in (bare, seen))
@@ -458,28 +465,50 @@ class Array:
         noisy = bool((noise > 0).any())
         seen, passed = torch.zeros_like(flat), torch.zeros_like(flat)
         alone, sunk = flat.new_zeros(chips, rows), flat.new_zeros(chips, rows)
-        for height, lines in self.tiling.blocks(rows, planes, self.encoded):
-            lines = lines.to(flat.device)
-            tile = flat[:, height][..., lines]
-            found = self._folded(tile)
-            seen[:, height, lines] = found.columns_S.to(flat.dtype)
-            alone[:, height] += found.alone_S
-            sunk[:, height] += found.sunk_S
+        for blocks in self._blocks(chips, rows, planes):
+            tiles = self._gathered(flat, blocks)
+            found = self._folded(tiles)
+            self._spread(found.columns_S, seen, blocks)
+            loads, others = (one.to(flat.device).unbind(-2) for one in (found.alone_S, found.sunk_S))
+            for (height, _), load, other in zip(blocks, loads, others, strict=True):
+                alone[:, height] += load
+                sunk[:, height] += other
             if noisy:
-                passed[:, height, lines] = FoldedNoise.of(noise[:, height][..., lines], tile, self.wires).square_S2
+                of_cells = FoldedNoise.of(self._gathered(noise, blocks), tiles, self.wires)
+                self._spread(of_cells.square_S2, passed, blocks)
 
         def planar(lines: torch.Tensor) -> torch.Tensor:
             return lines.reshape(chips, rows, planes, width).transpose(1, 2)
 
         return planar(seen), planar(passed), alone, sunk
 
+    def _blocks(self, chips: int, rows: int, planes: int) -> Iterator[list[tuple[slice, torch.Tensor]]]:
+        """Tiles of one size whose wires are folded together, as ``Tiling.blocks`` gives them."""
+        sizes: dict[tuple[int, int], list[tuple[slice, torch.Tensor]]] = {}
+        for height, lines in self.tiling.blocks(rows, planes, self.encoded):
+            sizes.setdefault((height.stop - height.start, len(lines)), []).append((height, lines))
+        for (high, wide), alike in sizes.items():
+            count = max(1, FOLDED_CELLS.get(self.folded_on.type, 0) // (chips * high * wide))
+            yield from (alike[first : first + count] for first in range(0, len(alike), count))
+
+    def _gathered(self, cells: torch.Tensor, blocks: list[tuple[slice, torch.Tensor]]) -> torch.Tensor:
+        """Tiles ``(..., tiles, rows, lines)`` of cells ``(..., rows, lines)``, where wires are folded."""
+        tiles = [cells[..., height, :][..., lines.to(cells.device)] for height, lines in blocks]
+        return torch.stack(tiles, dim=-3).to(self.folded_on if self.folded_on.type != "cpu" else cells.device)
+
+    @staticmethod
+    def _spread(tiles: torch.Tensor, cells: torch.Tensor, blocks: list[tuple[slice, torch.Tensor]]) -> None:
+        """Put tiles back into ``cells``."""
+        for (height, lines), tile in zip(blocks, tiles.to(cells).unbind(-3), strict=True):
+            cells[..., height, lines.to(cells.device)] = tile
+
     def _folded(self, tile: torch.Tensor) -> Ends:
-        """A tile's matrix with the wires folded in."""
+        """The matrices of tiles with the wires folded in."""
         assert self.wires is not None
         return (ends if self._method(tile) == "exact" else alpha_beta_ends)(tile, self.wires)
 
     def _method(self, tile: torch.Tensor) -> Method:
-        """How the wires of a tile are folded into its matrix."""
+        """How the wires of tiles are folded into their matrices."""
         assert self.wires is not None
         if unfoldable := why_not_folded(self.wires, self.device):
             raise InputError(f"wires: {unfoldable}")

@@ -25,20 +25,22 @@ def measured_factors(
     matrix: ProgrammedMatrix,
     written: Sequence[GroupConverter],
     now: Sequence[GroupConverter],
+    read: MatrixRead,
     t_s: float,
     *,
     chip: Chip,
     rng: ChipStreams,
     own: torch.Tensor | None = None,
 ) -> DriftFactors:
-    """Factors of a matrix on ``chip`` whose converters are ``now`` at ``t_s`` and were ``written`` before.
+    """Factors of a matrix on ``chip``, which is ``read`` and whose converters are ``now`` at ``t_s`` and were
+    ``written`` before.
 
     ``mode: per_column`` measures one slope more for every column, once the ramps' factors are applied; ``affine`` takes
     the layer's own inputs ``own (n, inputs)`` in clock periods, and raises InputError where there are none.
     """
     how, values = chip.compensation, matrix.mapped.values
     if how.mode == "affine":
-        return _affine(matrix, written, now, t_s, own, chip=chip, rng=rng)
+        return _affine(matrix, written, now, read, t_s, own, chip=chip, rng=rng)
     counts = calibration_counts(values, chip)
 
     def measure(
@@ -55,7 +57,7 @@ def measured_factors(
         wanted = [_inside(c.group.gather(exact), c.levels_z).expand(len(rng), -1, -1, -1) for c in now]
     else:
         wanted = measure(matrix.reading(chip.as_written).at(0.0), written, 0.0, factors, "start")
-    read, when = matrix.reading(chip).at(t_s), float(t_s).hex()
+    when = float(t_s).hex()
     for turn in range(ROUNDS):
         found = measure(read, now, t_s, factors, when, turn)
         slopes = [_slope(z, before, (1, 3))[..., None] for z, before in zip(found, wanted, strict=True)]
@@ -88,6 +90,7 @@ def _affine(
     matrix: ProgrammedMatrix,
     written: Sequence[GroupConverter],
     now: Sequence[GroupConverter],
+    read: MatrixRead,
     t_s: float,
     own: torch.Tensor | None,
     *,
@@ -120,7 +123,7 @@ def _affine(
         wanted = measure(matrix.reading(chip.as_written).at(0.0), written, 0.0, DriftFactors(), "start")
     shapes = [(len(rng), c.group.ramps, c.group.width) for c in now]
     trims, shifts = [torch.ones(shape).double() for shape in shapes], [torch.zeros(shape).double() for shape in shapes]
-    read, when = matrix.reading(chip).at(t_s), float(t_s).hex()
+    when = float(t_s).hex()
     for turn in range(ROUNDS + 1):
         found = measure(read, now, t_s, DriftFactors((), trims, shifts), when, turn)
         for k, (z, before, end) in enumerate(zip(found, wanted, ends, strict=True)):

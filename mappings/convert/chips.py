@@ -81,15 +81,17 @@ class MappedNetwork:
 
     def program(self, *, rng: ChipStreams, device: torch.device | str = "cpu") -> ProgrammedNetwork:
         """Write every layer once on each chip of ``rng``; ``device``: where the chips will compute."""
-        layers = {name: layer.program(rng=rng.child(name)) for name, layer in self.layers.items()}
-        return ProgrammedNetwork(self, layers, rng, torch.device(device))
+        place = torch.device(device)
+        layers = {name: layer.program(rng=rng.child(name)).folded_on(place) for name, layer in self.layers.items()}
+        return ProgrammedNetwork(self, layers, rng, place)
 
 
 @dataclass(frozen=True)
 class ProgrammedNetwork:
     """A network as written on a batch of chips; ``layers``: its arrays by name; ``device``: where they compute.
 
-    Cells are written and aged on the CPU whatever the device: a seed names the same chips everywhere.
+    Cells are written and aged on the CPU whatever the device: a seed names the same chips everywhere. Wires are folded
+    on the device, in double precision.
     """
 
     mapped: MappedNetwork

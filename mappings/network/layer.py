@@ -426,19 +426,26 @@ class ProgrammedMatrixLayer(ProgrammedLayer):
         """
         mapped, chip = self.mapped, self.mapped.chip
         converters, state = self.renewed(t_s)
+        # Folding wires takes longest: it is done once.
+        read = self.matrix.reading(chip).at(t_s)
         if chip.compensation.mode == "off":
             factors = DriftFactors([1.0] * len(converters))
         elif mapped.measures_drift:
             factors = measured_factors(
-                self.matrix, self.converters, converters, t_s, chip=chip, rng=self.rng, own=mapped.own_inputs
+                self.matrix, self.converters, converters, read, t_s, chip=chip, rng=self.rng, own=mapped.own_inputs
             )
         else:
             factors = DriftFactors([followed_factor(before, converter.group.ramps) for converter in converters])
         read_state = None
         if state is not None and self.state_cells is not None:
             read_state = self._state_read(state, t_s)
-        columns = ColumnsRead.of(self.matrix.reading(chip).at(t_s), converters, t_s, factors)
+        columns = ColumnsRead.of(read, converters, t_s, factors)
         return mapped.read(columns, factors, len(self.rng), read_state)
+
+    def folded_on(self, device: torch.device) -> ProgrammedMatrixLayer:
+        """The same layer, its wires folded on a device."""
+        array = replace(self.matrix.array, folded_on=device)
+        return replace(self, matrix=replace(self.matrix, array=array))
 
     def _state_read(self, state: GroupConverter, t_s: float) -> StateRead:
         """The way back of the cell states at ``t_s``: cells, and the integrator of each with its mirrors and capacitor,

@@ -298,6 +298,12 @@ class ProjectedRecurrent(ProgrammedMatrixLayer):
         assert isinstance(gates, RecurrentRead)
         return replace(gates, projection=self.projection.at(t_s, before=gates.factors))
 
+    def folded_on(self, device: torch.device) -> ProgrammedMatrixLayer:
+        """The same layer, wires of both matrices folded on a device."""
+        gates = super().folded_on(device)
+        assert isinstance(gates, ProjectedRecurrent)
+        return replace(gates, projection=self.projection.folded_on(device))
+
     def observed(self, activity: Activity) -> StepActivity:
         """Means per step of what was observed in a run, those of the projection with them."""
         return replace(super().observed(activity), projection=self.projection.observed(activity.of_projection()))

@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 import torch
 
+import crossbar.array
 from crossbar import Array, DifferentialPair
 from crossbar.wires import Wires, solve
 from devices import PCM, ChipStreams, Device, Ideal, MiloRRAM, Stream, TaOx
@@ -200,3 +201,23 @@ def test_inputs_of_a_chip_each_and_inputs_that_fit_nothing() -> None:
     for wrong in (torch.ones(5), torch.ones(2, 4, 6), torch.ones(4, 5), torch.tensor(1.0)):
         with pytest.raises(ValueError, match=r"inputs must be \(6,\), \(n, 6\) or \(3 or 1, ..., 6\)"):
             read.product(wrong)
+
+
+def test_tiles_whose_wires_are_folded_together_are_those_folded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = torch.randn((21, 11), generator=torch.Generator().manual_seed(5))
+    array = Array.program(
+        weights,
+        device=PCM(),
+        encoding=DifferentialPair(cells=2),
+        tile_of_column=torch.arange(11) // 3,
+        tile_rows=8,
+        rng=ChipStreams.of(Stream.root(1), 3),
+        wires=Wires(r_word_ohm=20.0, r_bit_ohm=30.0),
+    )
+    one_by_one, loss = array.read(1e4), array.wire_loss(1e4)
+    monkeypatch.setattr(crossbar.array, "FOLDED_CELLS", {"cpu": 600})
+    together = array.read(1e4)
+    for name in ("difference_S", "variance_S2", "row_S", "sunk_S"):
+        torch.testing.assert_close(getattr(together, name), getattr(one_by_one, name), rtol=1e-6, atol=1e-16)
+    assert array.wire_loss(1e4).gain == pytest.approx(loss.gain, rel=1e-9)
+    assert array.wire_loss(1e4).kappa == pytest.approx(loss.kappa, rel=1e-9)

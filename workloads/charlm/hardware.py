@@ -58,22 +58,17 @@ class Windows:
         return self.x, self.h, self.c
 
 
-def on_chip(
-    net: CharacterNetwork, variant: NetworkVariant, windows: Windows, how: CharacterExperiment
-) -> ConvertedNetwork:
-    """The network on a variant's chips, its ranges by these windows."""
-    return calibrated(laid(net, variant, tuple(one[:2] for one in windows.inputs), how), windows, how)
-
-
-def laid(
+def converted(
     net: CharacterNetwork, variant: NetworkVariant, example: tuple[torch.Tensor, ...], how: CharacterExperiment
 ) -> ConvertedNetwork:
-    """The network on a variant's chips, on the meta device if it and the example are there."""
+    """The network as layers, on the meta device if it and the example are there; ``laid`` puts it on any chips."""
     digital = ["output"] if how.model.output == "digital" else []
-    found = convert(net, variant.chip, example=example, digital=digital).of_any_sizes()
-    if variant.chips_by_layer:
-        found = convert(net, variant.of_layers(list(found.tiles)), example=example, digital=digital).of_any_sizes()
-    return found
+    return convert(net, variant.chip, example=example, digital=digital).of_any_sizes()
+
+
+def laid(net: ConvertedNetwork, variant: NetworkVariant) -> ConvertedNetwork:
+    """A converted network, its parameters shared, on a variant's chips."""
+    return net.on(variant.of_layers(list(net.tiles)) if variant.chips_by_layer else variant.chip)
 
 
 def calibrated(net: ConvertedNetwork, windows: Windows, how: CharacterExperiment) -> ConvertedNetwork:
@@ -94,18 +89,15 @@ def trained_for_chips(
 ) -> list[dict[str, Any]]:
     """Train in place, window by window from the states that the network in software has there; the learning curve."""
     assert how.hardware_training is not None
-    training = how.training
-    windows = Windows.of(
-        teacher, text, max(1, min(MOST_SIDE_BY_SIDE, len(text) // (2 * training.window))), training.window
-    )
-    place = torch.device(device)
+    training, place = how.training, torch.device(device)
     net.to(place)
     teacher.to(place)
-    whole: Any = tuple(one.to(place) for one in windows.inputs), windows.y.to(place)
     try:
+        side_by_side = max(1, min(MOST_SIDE_BY_SIDE, len(text) // (2 * training.window)))
+        windows = Windows.of(teacher, text.to(place), side_by_side, training.window)
         return train_for_hardware(
             net,
-            whole,
+            (windows.inputs, windows.y),
             lambda outputs, y: cross_entropy(outputs[0].flatten(0, 1), y.flatten()),
             how.hardware_training.of_figures(classes=True),
             teacher=teacher,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import Any
 
 import torch
 
@@ -16,8 +18,8 @@ from workloads.charlm.hardware import (
     Windows,
     bits_of_chips,
     calibrated,
+    converted,
     laid,
-    on_chip,
     starts,
     trained_for_chips,
     written_by_chips,
@@ -33,16 +35,14 @@ from workloads.network.settings import NetworkVariant
 from workloads.result import Result
 from workloads.running import ExperimentRun, RunOptions, named, one_thread
 
-if TYPE_CHECKING:
-    pass
-
 MOST_UNKNOWN = 0.02
 """Share of the characters to test on that a given network may lack, or it is one for other texts; an estimate."""
 
 
 def run(settings: CharacterExperiment, options: RunOptions) -> Result:
     """Run the experiment; ``options.weights`` replace what ``weights`` names, and nothing is trained for chips then."""
-    with one_thread():
+    # Beside a GPU there is one run at a time, whose chips are written and aged by all threads.
+    with one_thread() if options.device == "cpu" else nullcontext():
         return CharacterRun(settings, options).run()
 
 
@@ -53,31 +53,43 @@ def check(settings: CharacterExperiment) -> None:
             given_network(name, settings.model, origin)
     net = CharacterNetwork(settings.data.characters + 1, settings.model).eval().to("meta")
     example = torch.zeros((2, 1), dtype=torch.int64, device="meta"), *net.start(2)
+    traced = converted(net, settings.default, example, settings)
     for variant in settings.variants:
         with named(variant.name):
-            laid(net, variant, example, settings).map()
+            laid(traced, variant).map()
 
 
 @dataclass
 class CharacterRun(ExperimentRun[CharacterExperiment]):
-    """All variants, all times; ``tuned``: the network that chips hold, where it is another than the one in software."""
+    """All variants, all times.
+
+    ``tuned``: the network that chips hold, where it is another than the one in software; ``windows``: by which ranges
+    are chosen; ``traced``: the network that chips hold, before any training for them; ``software``,
+    ``given_for_chips``: bits per character of both in float.
+    """
 
     text: Text = field(init=False)
     net: CharacterNetwork = field(init=False)
     given: GivenNetwork | None = field(init=False, default=None)
     tuned: GivenNetwork | None = field(init=False, default=None)
     learnt: list[dict[str, Any]] = field(init=False, default_factory=list)
+    windows: Windows = field(init=False)
+    traced: ConvertedNetwork = field(init=False)
+    software: float = field(init=False)
+    given_for_chips: float | None = field(init=False)
 
     def run(self) -> Result:
         """Text and network, then variant by variant."""
         how = self.settings
         with self.stage("data"):
             self.start()
+        self._prepare()
         if self.given is None:
             with self.stage("rehearsal"), torch.no_grad():
                 self.rehearse()
             with self.stage("training, software"):
                 self._train()
+            self._prepare()
         tables = CharacterTables(
             how,
             self.text.record(),
@@ -88,7 +100,9 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         )
         self._described(tables)
         with self.stage("evaluation"):
-            tables.in_software({BITS: self._of(self.net)})
+            self.software = self._of(self.net)
+            self.given_for_chips = None if self.tuned is None else self._of(self.tuned.net)
+            tables.in_software({BITS: self.software})
             for variant in how.variants:
                 with named(variant.name):
                     self._judge(variant, tables)
@@ -126,16 +140,20 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
 
     def rehearse(self) -> None:
         """Lay the network on one chip of each variant: what cannot be is refused before anything is trained."""
-        windows = self._windows()
         for variant in self.settings.variants:
             with named(variant.name):
-                on_chip(self.net, variant, windows, self.settings).program(1)
+                calibrated(laid(self.traced, variant), self.windows, self.settings).program(1)
 
-    def _windows(self) -> Windows:
-        """Windows by which ranges are chosen."""
+    def _prepare(self) -> None:
+        """Find the windows by which ranges are chosen, and trace the network that chips hold."""
         how, train = self.settings, self.text.train[: self.settings.calibration.characters]
         count = max(2, min(how.evaluation.streams, (len(train) - 1) // how.evaluation.window))
-        return Windows.of(self.net, train, count, min(how.evaluation.window, (len(train) - 1) // count))
+        self.windows = Windows.of(self.net, train, count, min(how.evaluation.window, (len(train) - 1) // count))
+        self.traced = self._converted()
+
+    def _converted(self) -> ConvertedNetwork:
+        held, example = self.net if self.tuned is None else self.tuned.net, (one[:2] for one in self.windows.inputs)
+        return converted(held, self.settings.default, tuple(example), self.settings)
 
     def _train(self) -> None:
         how, options = self.settings, self.options
@@ -167,15 +185,25 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         how = self.settings.evaluation
         return bits_per_character(step, self.net.start(how.streams), self._test(), how.streams, how.window)
 
-    def for_chips(self, variant: NetworkVariant, windows: Windows) -> tuple[ConvertedNetwork, list[dict[str, Any]]]:
+    def _in_formats(self, net: ConvertedNetwork) -> float:
+        """The same of a network in its formats, where chips compute."""
+        how, place = self.settings.evaluation, torch.device(self.options.device)
+        h, c = (one.to(place) for one in self.net.start(how.streams))
+        try:
+            return bits_per_character(net.to(place), (h, c), self._test().to(place), how.streams, how.window)
+        finally:
+            net.cpu()
+
+    def for_chips(self, variant: NetworkVariant) -> tuple[ConvertedNetwork, list[dict[str, Any]]]:
         """The network on a variant's chips, trained for them where the experiment says so; its learning curve."""
         how, training = self.settings, self.settings.hardware_training
-        found = on_chip(self.net if self.tuned is None else self.tuned.net, variant, windows, how)
         if training is None:
-            return found, []
+            return calibrated(laid(self.traced, variant), self.windows, how), []
+        # What is trained has parameters of its own.
+        found = calibrated(laid(self._converted(), variant), self.windows, how)
         if training.trained_for == "default" and not variant.default:
-            source, rows = self.for_chips(how.default, windows)
-            return self._holding(found, list(source.parameters()), windows), rows
+            source, rows = self.for_chips(how.default)
+            return self._holding(found, list(source.parameters())), rows
 
         def trained() -> tuple[torch.nn.ParameterList, list[dict[str, Any]]]:
             rows = trained_for_chips(
@@ -192,22 +220,22 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         start, key = torch.nn.ParameterList(found.parameters()), (self.text.digest, "hardware", repr(variant.chips))
         stored = self.options.stored
         held, rows = trained() if stored is None else stored.network(key, start, trained, {})
-        return self._holding(found, list(held), windows), rows
+        return self._holding(found, list(held)), rows
 
-    def _holding(self, net: ConvertedNetwork, weights: list[torch.nn.Parameter], windows: Windows) -> ConvertedNetwork:
+    def _holding(self, net: ConvertedNetwork, weights: list[torch.nn.Parameter]) -> ConvertedNetwork:
         """A network with other weights, and its ranges by these."""
         with torch.no_grad():
             for mine, other in zip(net.parameters(), weights, strict=True):
                 mine.copy_(other)
-        return calibrated(net, windows, self.settings)
+        return calibrated(net, self.windows, self.settings)
 
     def _judge(self, variant: NetworkVariant, tables: CharacterTables) -> None:
         """One variant: bits per character in its formats and on chips over time, what they write, and their cost."""
         import pandas as pd
 
-        how, evaluation, times_s = self.settings, self.settings.evaluation, None
+        how, evaluation = self.settings, self.settings.evaluation
         times_s = variant.times_s(evaluation.times_s)
-        net, rows = self.for_chips(variant, self._windows())
+        net, rows = self.for_chips(variant)
         training = how.hardware_training
         if training is not None and (training.trained_for == "each" or variant.default):
             tables.learnt([{"stage": f"for {variant.name}", "epoch": row["step"], "loss": row["loss"]} for row in rows])
@@ -222,20 +250,20 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
             found.append({"stage": stage, "chip": chip, "t_s": t_s, BITS: value})
 
         same = self.tuned is None and training is None
-        judged("software", self._of(self.net))
+        judged("software", self.software)
         if not same:
-            judged("trained", self._of(net.software))
-        judged("quantised", self._of(net))
+            judged("trained", self._of(net.software) if self.given_for_chips is None else self.given_for_chips)
+        judged("quantised", self._in_formats(net))
         for number, t_s in enumerate(times_s):
             did = activity if number == 0 else None
             read = chips.at(t_s)  # the wires of every tile are folded into its cells here, once a chip and time
             values = bits_of_chips(read, start, self._test(), evaluation.window, activity=did)
             for chip, value in enumerate(values.tolist()):
                 judged("chips", value, chip, float(t_s))
-            if how.sample is not None and variant.default:
+            if how.sample is not None and how.sample.by(variant):
                 begin = starts(self.net, evaluation.chips, 1)
                 texts = written_by_chips(read, begin, how.sample, self.text.vocabulary, seed=how.seed)
-                tables.wrote(variant, t_s, texts)
+                tables.wrote(variant, t_s, islice(texts, how.sample.chips))
             self.progress(f"chips, {variant.name}", number + 1, len(times_s))
         tables.judged(variant, pd.DataFrame(found))
         one = torch.zeros((1, 1), dtype=torch.int64), *self.net.start(1)

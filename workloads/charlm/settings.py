@@ -12,7 +12,7 @@ from workloads.charlm.model import CharacterModel
 from workloads.charlm.text import TextData
 from workloads.charlm.training import TextTraining
 from workloads.experiment import Evaluation
-from workloads.network.settings import ConvertedExperiment
+from workloads.network.settings import ConvertedExperiment, NetworkVariant
 from workloads.on_chips import check_times
 
 
@@ -55,11 +55,21 @@ class SampledText:
     characters : to write
     prompt : what they read first
     temperature : divides the logits; low ones write what is likely [1]
+    of : whose chips write: those of the ``default`` variant, of ``all``, or of the default one and of those that change
+        with time, ``drifting``
+    chips : so many of each variant, the first ones
     """
 
     characters: Annotated[int, Interval(ge=1, le=100_000)] = 120
     prompt: Annotated[str, Len(1, 10_000)] = "\n"
     temperature: Annotated[float, Gt(0.0), Interval(le=100.0)] = 0.7
+    of: Literal["default", "drifting", "all"] = "drifting"
+    chips: Annotated[int, Interval(ge=1, le=100_000)] = 1
+
+    def by(self, variant: NetworkVariant) -> bool:
+        """Whether this variant's chips write."""
+        drifts = self.of == "drifting" and any(chip.drifts for chip in variant.chips)
+        return variant.default or self.of == "all" or drifts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +84,7 @@ class CharacterExperiment(ConvertedExperiment):
         trained
     weights_for_chips : the same network trained on for chips, which then hold it: one that ships, or a file
     training : in software, of a network without weights
-    sample : text that chips of the default variant write at every time; None for none
+    sample : text that chips write at every time; None for none
     """
 
     kind: Literal["charlm"] = "charlm"

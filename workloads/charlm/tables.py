@@ -34,8 +34,8 @@ BESIDE = (
     "figures include is not established."
 )
 WRITTEN = (
-    "Text that chips of the default variant write as they age, each character drawn from what they gave for the ones "
-    "before, with the same random numbers for every chip and time."
+    "Text that chips write as they age, each character drawn from what they gave for the ones before, with the same "
+    "random numbers for every chip and time."
 )
 
 

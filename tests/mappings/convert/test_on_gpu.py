@@ -11,6 +11,7 @@ from torch import nn
 from devices import PCM
 from mappings.activity import Activity
 from mappings.chip import Chip, Weights
+from mappings.chip_wires import OhmWires
 from mappings.convert.converted import convert
 from mappings.convert.disturbance import Disturbance
 from mappings.network.aware import AwareCell
@@ -68,6 +69,18 @@ def test_chips_on_a_gpu_are_those_of_the_cpu(name: str, kind: str) -> None:
     for layer, activity in expected_done.items():
         for what, value in activity.sums.items():
             assert done[layer].sums[what] == pytest.approx(value, rel=0.02), (layer, what)
+
+
+def test_wires_folded_on_a_gpu_are_those_folded_on_the_cpu() -> None:
+    torch.manual_seed(0)
+    x, wires = torch.randn((8, 5, 20)).clamp(-1.0, 1.0), OhmWires(r_word_ohm=5.0, r_bit_ohm=5.0)
+    net = convert(nn.LSTM(20, 24, proj_size=8, batch_first=True), replace(NOISY, rows=16, wires=wires), example=x)
+    for name, here in net.program(3).layers.items():
+        there = net.program(3, device="cuda").layers[name]
+        for mine, theirs in zip(here.matrix.array_at(3600.0), there.matrix.array_at(3600.0), strict=True):
+            assert theirs.difference_S.device.type == "cpu"
+            torch.testing.assert_close(theirs.difference_S, mine.difference_S, rtol=1e-5, atol=1e-12)
+            torch.testing.assert_close(theirs.variance_S2, mine.variance_S2, rtol=1e-4, atol=1e-20)
 
 
 @pytest.mark.parametrize("bits", [None, 5])

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from crossbar import BitSlices, DifferentialPair
-from crossbar.wires import Wires
+from crossbar.wires import Ends, Wires, ends
 from devices import DEVICES, PCM, BlockNoise, ChipStreams, Device, Ideal, InputError, MiloRRAM, Stream, TaOx
 from devices.effects import ConductanceSpread, DiscreteLevels, ProgramVerify, Retention, Stuck, Temperature
 from mappings.chip import Chip, Compensation, Weights
@@ -314,3 +314,17 @@ def test_an_idealised_chip_has_no_errors_left() -> None:
     ideal = replace(rough, weights=replace(rough.weights, stuck_maps={"recurrent": "nowhere.csv"})).idealised()
     assert ideal.driver.exact
     assert torch.equal(hidden(ideal.of_layer("recurrent")), hidden(RAMP.idealised()))
+
+
+def test_wires_are_folded_once_whatever_measures_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+    folded = []
+
+    def counted(tiles: torch.Tensor, wires: Wires) -> Ends:
+        folded.append(tiles.shape)
+        return ends(tiles, wires)
+
+    monkeypatch.setattr("crossbar.array.ends", counted)
+    chip = on(RAMP, PCM(), wires=Wires(r_bit_ohm=1.0), compensation=Compensation(mode="global", baseline="exact"))
+    written = layer(replace(chip, rows=12, columns=16), chips=2)
+    written.at(3600.0)
+    assert len(folded) == -(-written.mapped.matrix.rows // 12) * 2

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 import mho
-from devices import InputError
+from crossbar import Array, DifferentialPair
+from devices import PCM, ChipStreams, InputError, Stream
+from mho.runner import load_experiment
+from workloads.charlm.hardware import converted, laid
 from workloads.charlm.model import CharacterModel, CharacterNetwork
 from workloads.charlm.text import Vocabulary
 from workloads.charlm.weights import given_network, save_network, shipped
@@ -38,7 +41,9 @@ def test_a_run_leaves_figures_texts_and_cost_beside_published_chips(text: Path, 
     assert [q["t_s"] for q in pcm["quality"]] == [0.0, 3600.0]
     assert metrics["software"]["bits_per_character"] > 0.0
     written = pd.read_csv(tmp_path / "run" / "text.csv", keep_default_na=False)
-    assert written.chip.tolist() == [0, 1]
+    # One chip of the default variant, whose cells stay as written, and one of cells that drift, at every time.
+    places = [("superT_5bit", 0.0, 0), ("pcm_5bit", 0.0, 0), ("pcm_5bit", 3600.0, 0)]
+    assert list(zip(written.variant, written.t_s, written.chip, strict=True)) == places
     assert all(len(one) == 8 for one in written.text)
     costs = pd.read_csv(tmp_path / "run" / "per_character.csv")
     ours = costs[costs.what == "superT_5bit"].set_index("part")
@@ -47,6 +52,39 @@ def test_a_run_leaves_figures_texts_and_cost_beside_published_chips(text: Path, 
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Text that chips write" in page
     assert "characters to train on" in page
+
+
+def test_text_is_written_by_the_chips_that_are_named(text: Path, tmp_path: Path) -> None:
+    sets = ("hardware_training=null", "evaluation.times_s=[0]", "sample.of=default", "sample.chips=2")
+    mho.run("charlm_tiny", data=text, weights=_saved(tmp_path), sets=sets, output=tmp_path / "run")
+    written = pd.read_csv(tmp_path / "run" / "text.csv", keep_default_na=False)
+    assert list(zip(written.variant, written.chip, strict=True)) == [("superT_5bit", 0), ("superT_5bit", 1)]
+
+
+def test_four_cells_a_weight_are_on_the_chips_in_what_they_cost_and_in_what_they_err() -> None:
+    # Cells of one kind: errors of two that hold the same weight average, so their share falls by the root of two.
+    cells, weights = PCM(), torch.rand((64, 16), generator=torch.Generator().manual_seed(0)) - 0.5
+    errors = []
+    for encoding in (DifferentialPair(), DifferentialPair(cells=2)):
+        rng = ChipStreams.of(Stream.root(0), 64)
+        array = Array.program(weights, device=cells, encoding=encoding, rng=rng)
+        found = array.read(0.0).difference_S / array.encoded.scale_S
+        errors.append(float((found - weights).square().mean().sqrt()))
+    assert errors[1] == pytest.approx(errors[0] / 2**0.5, rel=0.02)
+    how = load_experiment("charlm_hermes_504").value
+    net, one = CharacterNetwork(66, how.model).eval().to("meta"), torch.zeros((1, 1), dtype=torch.int64, device="meta")
+    traced, found = converted(net, how.default, (one.expand(2, 1), *net.start(2)), how), {}
+    for variant in how.variants:
+        if variant.name in ("superT_5bit", "superT_5bit_four_cells"):
+            with torch.no_grad():
+                cost = laid(traced, variant).cost(one, *net.start(1))
+            cells = sum(row["cells"] for row in cost.priced.layers)
+            found[variant.name] = cells, cost.summary["energy_J"], cost.summary["area_m2"]
+    pairs, four = found["superT_5bit"], found["superT_5bit_four_cells"]
+    assert four[0] == 2 * pairs[0]
+    assert four[0] > 4 * 633 * 2016
+    assert four[1] > pairs[1]
+    assert 1.5 < four[2] / pairs[2] < 2.5
 
 
 def test_a_given_network_is_evaluated_without_training(text: Path, tmp_path: Path) -> None:
