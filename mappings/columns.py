@@ -261,7 +261,7 @@ class GroupConverter:
         assert isinstance(conversion, LookUpConverter)
         if whole:
             grid = self._grid
-            z = grid.words((torch.floor(grid.units(z) - grid.origin)).clamp(0, grid.top))
+            z = grid.words(torch.floor(grid.units(z) - grid.origin).clamp(0, grid.top))
         return self.linearised(conversion.look_up(z))
 
     @property
@@ -283,12 +283,13 @@ class GroupConverter:
     @property
     def _grid(self) -> Grid:
         mapped = self.mapped
-        return Grid(mapped.adc_bits, -mapped.range_z, mapped.range_z) if self.adc is None else self.adc.grid
+        return mapped.chip.adc.grid(mapped.adc_bits, *(mapped.ends_z or (-mapped.range_z, mapped.range_z)))
 
     @property
     def _inner_z(self) -> torch.Tensor:
-        levels = self.levels_z[1:-1]
-        return levels[levels.isfinite()]
+        levels = self.levels_z
+        inner = levels[1:-1][levels[1:-1].isfinite()]
+        return inner if len(inner) else levels[levels.isfinite()]
 
     @property
     def levels_z(self) -> torch.Tensor:

@@ -108,9 +108,10 @@ def _slope(
     now: torch.Tensor, before: torch.Tensor, weights: torch.Tensor, step: torch.Tensor, over: tuple[int, ...]
 ) -> torch.Tensor:
     """``sum u z_now / sum u z_before`` over the given dimensions, drawn to 1 as by ``PRIOR`` values of a step of the
-    converter, for columns that hardly move."""
-    prior = PRIOR * step.square().mean()
-    return ((weights * now).sum(over) + prior) / ((weights * before).sum(over).clamp_min(0.0) + prior)
+    converter; 1 where all values together weigh less."""
+    prior, weight = PRIOR * step.square().mean(), (weights * before).sum(over)
+    slope = ((weights * now).sum(over) + prior) / (weight + prior)
+    return torch.where(weight > prior, slope, 1.0)
 
 
 def _affine(
