@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import time
@@ -20,6 +21,7 @@ from devices import InputError
 from mho.config.read import digest, schema_of
 from mho.runner import device_in_words
 from mho.sweep import provenance
+from mho.sweep.engines.cards import VISIBLE
 from mho.sweep.template import of_device
 from workloads import WORKLOADS
 from workloads.result import Result
@@ -145,8 +147,10 @@ def _merged(batch: PointBatch, points: list[int], chips: list[str]) -> list[Answ
     result = run(built(batch.kind, whole), options)
     counts = WORKLOADS[batch.kind].counts
     answers = [_answer(result, _NAME.format(numbers[chips[point]]), batch.t_s[point], counts) for point in points]
-    card = device_in_words(batch.device)
-    return [replace(one, artefacts={**one.artefacts, "device": card}) for one in answers]
+    place = {"device": device_in_words(batch.device)}
+    if batch.device != "cpu":
+        place["card"] = os.environ.get(VISIBLE, "")
+    return [replace(one, artefacts={**one.artefacts, **place}) for one in answers]
 
 
 def _answer(result: Result, name: str, t_s: float | None, counts: tuple[str, ...]) -> Answer:

@@ -167,7 +167,7 @@ def test_sizes_that_are_not_those_of_a_sequence_are_told_as_such(tmp_path: Path)
         "    def forward(self, x):\n        return self.out(self.lstm(x)[0][:, -1])\n\n\n"
         "def made():\n    return Words()\n"
     )
-    with pytest.raises(InputError, match="--example 40: must be sizes of one sample .* 50x40 for 50 steps of 40"):
+    with pytest.raises(InputError, match=r"--example 40: must be sizes of one sample .* 50x40 for 50 steps of 40"):
         price_model(f"{tmp_path / 'words.py'}:made", "yang2025", example="40")
 
 

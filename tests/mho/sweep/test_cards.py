@@ -171,6 +171,7 @@ def test_points_of_a_card_are_points_of_their_own(
         rows = list(store.rows())
     assert sorted(row.artefacts["device"] for row in rows) == ["cpu", "cpu", "cuda: a stand-in", "cuda: a stand-in"]
     assert len({row.digest for row in rows}) == 4
+    assert ["card" in row.artefacts for row in rows] == [row.artefacts["device"] != "cpu" for row in rows]
     assert len(list((out / "trained").glob("*.safetensors"))) == 2, "a network for each kind of device"
     # Both are there now, and nothing is computed again.
     for device in ("cpu", "cuda"):
