@@ -17,6 +17,8 @@ from devices import InputError
 from mho import reports
 from mho.network.cost import price_model
 from mho.sweep.command import sweep
+from workloads.network.evaluate import compared
+from workloads.network.tables import _within
 
 SMALL = """
 extends: network
@@ -88,6 +90,8 @@ def test_a_run_leaves_figures_over_time_costs_and_a_page(tmp_path: Path) -> None
     over = pd.read_csv(tmp_path / "run" / "over_time.csv")
     first = over[(over.variant == "pcm") & (over.t_s == 0)].iloc[0]
     assert first["mean"] - first.minus_software == pytest.approx(metrics["software"]["accuracy"], abs=1e-6)
+    assert over.low.ge(0.0).all()
+    assert over.high.le(1.0).all()
     placed = pd.read_csv(tmp_path / "run" / "placement.csv")
     assert placed.path.tolist() == [1, 3]
     page = (tmp_path / "run" / "report.html").read_text()
@@ -111,6 +115,20 @@ def test_a_page_shows_the_cells_of_the_runs_own_chips(tmp_path: Path) -> None:
         (tmp_path / "run" / f"{name}.csv").unlink()
     (old,) = reports.write([tmp_path / "run"], output=tmp_path / "old.html")
     assert "kept nothing of the chips&#39; cells (cells.csv, levels.csv): run the experiment again" in old.read_text()
+
+
+def test_intervals_of_a_share_end_where_shares_do() -> None:
+    """Two chips of 98 and 96 %: Student's t alone would give an interval of 84 to 110 %."""
+    stages = [("software", 0, 0.99), ("quantised", 0, 0.98), ("chips", 0, 0.98), ("chips", 1, 0.96)]
+    rows = pd.DataFrame(
+        [{"stage": stage, "chip": chip, "t_s": 0.0, "accuracy": share} for stage, chip, share in stages]
+    )
+    (row,) = compared(rows).to_dict("records")
+    assert row["high"] > 1.0
+    cut = _within(row)
+    assert (cut["high"], cut["low"]) == (1.0, row["low"])
+    assert cut["minus_software_high"] == pytest.approx(0.01)
+    assert cut["mean"] == row["mean"]
 
 
 def test_given_weights_are_not_trained_on(given: Path, tmp_path: Path) -> None:
