@@ -13,7 +13,7 @@ from mappings.convert.given import tensors
 
 Batch = tuple[Any, Any]
 """Inputs, a tensor or several, and what the loss compares the outputs with."""
-Batches = Callable[[int], Batch] | Sequence[Batch] | Iterable[Batch]
+Batches = Callable[[int], Batch] | Sequence[Batch] | Iterable[Batch] | Batch
 
 ALLOWED = "a function of the step, a list of (inputs, target), or one pair of whole tensors"
 
