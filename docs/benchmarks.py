@@ -200,7 +200,7 @@ def short(rows: Sequence[tuple[str, Row]]) -> Iterator[str]:
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """Rows of one kind; a ratio beyond its target in bold."""
     memory = any(row.get("peak_MB") for row in rows)
-    yield "| what | time | its time | ratio | target |" + (" peak memory |" if memory else "")
+    yield "| what | time | reference | ratio | target |" + (" peak memory |" if memory else "")
     yield "|---|---|---|---|---|" + ("---|" if memory else "")
     for row in rows:
         ratio = f"{row['ratio']:.2f}"
