@@ -2,7 +2,8 @@
 
     python -m benchmarks.gpu_recurrent            (a CUDA device is needed; without one the file stays as it is)
 
-Times are medians of 20 by CUDA events, after a warm-up, what the host does between included. Both sides hold single
+Times are medians of 60 by CUDA events, after a warm-up, what the host does between included; the two sides of a
+comparison take turns, so that both see the same clocks of the card and the same load of the host. Both hold single
 precision with TF32 off; products of small layers are of half precision in two parts, as exact. The larger layer has
 2016 units, projected to the 504 values that are fed back.
 """
@@ -29,7 +30,7 @@ from mappings.network.recurrent import RecurrentLayer
 from periphery import Comparator, RampColumn
 
 RESULTS = Path(__file__).parent / "results_gpu.json"
-REPEATS, DAY_S = 20, 86400.0
+WARM_UP, REPEATS, DAY_S = 10, 60, 86400.0
 PCM_NOISY = PCM(read_noise_S=0.1e-6)
 NOISY = Chip(weights=Weights(device=PCM_NOISY), ramp=RampColumn(device=PCM_NOISY))
 BY_STATE = Chip(weights=Weights(device=SuperT()), ramp=RampColumn(device=SuperT()))
@@ -67,20 +68,20 @@ CASES = (
 )
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    """Median time of ``work`` on the device [ms]."""
-    for _ in range(3):
-        work()
-    found = []
-    for _ in range(REPEATS):
-        torch.cuda.synchronize()
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        work()
-        end.record()
-        torch.cuda.synchronize()
-        found.append(start.elapsed_time(end))
-    return statistics.median(found)
+def milliseconds(*works: Callable[[], object]) -> list[float]:
+    """Median time of each of ``works``, which take turns, on the device [ms]."""
+    found: list[list[float]] = [[] for _ in works]
+    for repeat in range(WARM_UP + REPEATS):
+        for work, times in zip(works, found, strict=True):
+            torch.cuda.synchronize()
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            work()
+            end.record()
+            torch.cuda.synchronize()
+            if repeat >= WARM_UP:
+                times.append(start.elapsed_time(end))
+    return [statistics.median(times) for times in found]
 
 
 @dataclass
@@ -128,7 +129,7 @@ def compare(case: Case, results: Results) -> None:
         read.run(counts, noise=noise)
 
     with torch.no_grad():
-        mine, beside = milliseconds(work), milliseconds(lambda: lstm(many))
+        mine, beside = milliseconds(work, lambda: lstm(many))
     sizes = f"{case.inputs}->{case.hidden}" + (f"->{case.projected}" if case.projected else "")
     name = f"LSTM {sizes}, {case.steps} steps, {case.chips} chips x {case.batch}: {case.name}"
     results.add(name, mine, f"cuDNN on {case.chips * case.batch}", beside, case.target)
@@ -167,7 +168,7 @@ def train_step(noise: float, results: Results) -> None:
         optimiser.step()
 
     ours, theirs = (torch.optim.AdamW(one.parameters(), 1e-4) for one in (net, module))
-    mine, beside = milliseconds(lambda: step(net, ours)), milliseconds(lambda: step(module, theirs))
+    mine, beside = milliseconds(lambda: step(net, ours), lambda: step(module, theirs))
     name = f"training step, LSTM 40->128 and 12 classes, batch 128, 50 steps, 5 bits, {'' if noise else 'no '}noise"
     results.add(name, mine, "torch", beside, 2.5)
 

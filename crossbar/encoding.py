@@ -110,7 +110,9 @@ class Encoding(ABC):
         ``tile_of_column`` has shape ``(columns,)`` and counts tiles from 0. A tile of zeros gets ``w_max = 1``.
         """
         w_max = self.full_scale(weights.detach(), tile_of_column)
-        clipped = float((weights.detach().abs() > w_max * (1 + 1e-6)).float().mean())
+        clipped = 0.0  # a scale by the largest weight clips none
+        if self.clip_quantile < 1.0:
+            clipped = float((weights.detach().abs() > w_max * (1 + 1e-6)).float().mean())
         return self.lay(RelativeWeights(weights / w_max, w_max, tile_of_column, clipped), device)
 
     def full_scale(self, weights: torch.Tensor, tile_of_column: torch.Tensor) -> torch.Tensor:

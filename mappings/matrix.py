@@ -54,10 +54,13 @@ class WeightMatrix:
             raise InputError(f"weights: must be matrices of as many rows each (got {', '.join(map(str, shapes))})")
         if self.bias is not None and self.bias.shape != (self.columns,):
             raise InputError(f"bias: shape must be ({self.columns},), as the weights' (got {tuple(self.bias.shape)})")
-        if self.real and not bool(self.largest.isfinite().all()):
-            raise InputError("weights: values must be finite")
-        if self.bias is not None and not self.bias.is_meta and not bool(self.bias.isfinite().all()):
-            raise InputError("bias: values must be finite")
+        parts = {"weights": self.largest if self.real else None, "bias": self.bias}
+        held = {name: one.detach().float() for name, one in parts.items() if one is not None and not one.is_meta}
+        if not held or bool(torch.cat(list(held.values())).isfinite().all()):  # one wait for a GPU
+            return
+        for name, one in held.items():
+            if not bool(one.isfinite().all()):
+                raise InputError(f"{name}: values must be finite")
 
     @property
     def columns(self) -> int:
@@ -101,8 +104,8 @@ class WeightMatrix:
             return 0
         if not self.real:
             return 1
-        level = (self.bias.detach().float() / chip.driver.x_max).abs().max()
-        largest = float(self.largest.max()) or float(level) or 1.0
+        level, most = torch.stack([self._level(chip), self.largest.max()]).cpu()
+        largest = float(most) or float(level) or 1.0
         lines = float(torch.ceil(level / largest - 1e-6))
         if not lines <= MOST_BIAS_ROWS:
             raise InputError(
@@ -116,9 +119,14 @@ class WeightMatrix:
         top = chip.driver.top(chip.bits)
         if self.bias is None or not bias_rows or not self.real or self.bias_pulse == "full":
             return top
-        level = float((self.bias.detach().float() / chip.driver.x_max / bias_rows).abs().max())
-        largest = float(self.largest.max()) or level or 1.0
+        ends: list[float] = torch.stack([self._level(chip, bias_rows), self.largest.max()]).tolist()
+        level, largest = ends[0], ends[1] or ends[0] or 1.0
         return min(top, max(1, math.ceil(top * level / largest - 1e-6)))
+
+    def _level(self, chip: Chip, lines: int = 1) -> torch.Tensor:
+        """Largest weight that as many lines carry of the bias, driven at full scale."""
+        assert self.bias is not None
+        return (self.bias.detach().float() / chip.driver.x_max / lines).abs().max()
 
     def rows(self, bias_rows: int, bias_x: float) -> torch.Tensor:
         """The matrix by word lines, ``(inputs + bias_rows, columns)``; ``bias_x``: the input of the bias's lines."""

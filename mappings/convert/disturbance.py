@@ -88,10 +88,10 @@ class CellTable:
         """One cell of the table for every target, by equation (1), as its position among ``states * draws``."""
         window_S = self.device.g_max_S - self.device.g_min_S
         place = (target_S.float() - self.device.g_min_S) * ((STATES - 1) / window_S)
-        uniform = torch.empty(target_S.shape, device=target_S.device).uniform_(generator=generator).mul_(DRAWS)
+        uniform = torch.empty(target_S.shape, device=target_S.device).uniform_(0.0, DRAWS, generator=generator)
         draw = uniform.floor()  # which draw; what is left of the uniform number decides between the two states
         state = place.add_(uniform.sub_(draw)).floor_().clamp_(0, STATES - 1)
-        return state.mul_(DRAWS).add_(draw).to(torch.int32).flatten()
+        return draw.add_(state, alpha=DRAWS).to(torch.int32).flatten()
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class LayerCells:
         """
         chip, device = self.chip, self.chip.weights.device
         rows = weight.detach().flatten(1).T
-        tiles = torch.arange(rows.shape[1], device=rows.device) // chip.columns
+        tiles = torch.arange(rows.shape[1]) // chip.columns
         encoded = chip.weights.encoding.encode(rows, device, tile_of_column=tiles)
         target_S = encoded.target_S
         for effect in device.effects:
@@ -134,8 +134,10 @@ class LayerCells:
 
 def decoded(g_S: torch.Tensor, encoded: Encoded) -> torch.Tensor:
     """Weights ``(rows, columns)`` that cells ``(planes, rows, columns + references)`` amount to."""
-    total = sum(weight * plane for weight, plane in zip(encoded.significance, g_S, strict=True))
-    assert isinstance(total, torch.Tensor)
+    first, *others = encoded.significance
+    total = first * g_S[0]
+    for weight, plane in zip(others, g_S[1:], strict=True):
+        total = total.add_(plane, alpha=weight)
     if encoded.reference is not None:
         total = total[:, : encoded.columns] - total[:, encoded.columns :][:, encoded.reference]
     return total / encoded.scale_S

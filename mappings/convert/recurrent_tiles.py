@@ -112,7 +112,7 @@ class TileRecurrent(TileModule):
     @property
     def limit(self) -> float:
         """Largest state of an RNN with relu or of a projection, or part of a GRU's candidate, either sign."""
-        limit = max(abs(float(self.low)), abs(float(self.high)))
+        limit = max(map(abs, torch.stack([self.low, self.high]).tolist()))
         return limit if limit == limit and limit > 0.0 else 1.0
 
     @property

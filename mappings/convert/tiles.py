@@ -259,14 +259,14 @@ class TileProduct(TileModule):
             words = replace(words, kind="unsigned")
         if bias is None or weight.is_meta or bias.is_meta:
             return words
-        largest = float(weight.detach().abs().max())
-        least = float(bias.detach().abs().max()) / (BIAS_LINES * largest) if largest > 0.0 else 0.0
+        largest, level = torch.stack([one.detach().abs().max() for one in (weight, bias)]).tolist()
+        least = level / (BIAS_LINES * largest) if largest > 0.0 else 0.0
         return replace(words, limit=max(words.limit, least))
 
     @property
     def limit(self) -> float:
         """Output at full scale of a plain product, either sign."""
-        limit = max(abs(float(self.low)), abs(float(self.high)))
+        limit = max(map(abs, torch.stack([self.low, self.high]).tolist()))
         return limit if limit == limit and limit > 0.0 else 1.0
 
     @property

@@ -584,7 +584,7 @@ class MatrixLayerRead(LayerRead):
         driver = self.columns.matrix.driver
         top = driver.top(self.columns.matrix.bits)
         low = -top if driver.signed_words else 0
-        ends = [float(end) for end in inputs.aminmax()] if inputs.numel() else [0.0]
+        ends = torch.stack(inputs.aminmax()).tolist() if inputs.numel() else [0.0]
         wrong = [end for end in ends if not low - 1e-6 * top <= end <= top * (1 + 1e-6)]
         if wrong and (self.columns.rounds or not all(map(math.isfinite, wrong))):
             raise InputError(

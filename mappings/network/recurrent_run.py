@@ -80,6 +80,10 @@ class RecurrentRead(MatrixLayerRead):
         shape = self.shape
         n, steps = inputs.shape[-3:-1]
         h0, c0 = self._checked(start, lengths, n, steps)
+        fused = None if lengths is not None or (activity is not None and activity.recorded is not None) else self.fused
+        if fused is not None and steps and h0 is None and c0 is None:
+            states, c = fused.run(inputs, noise, activity)
+            return states, states[:, :, -1], c
         device = inputs.device
         h = torch.zeros((self.chips, n, shape.fed_back), device=device)
         c = torch.zeros((self.chips, n, shape.hidden), device=device)
@@ -90,8 +94,8 @@ class RecurrentRead(MatrixLayerRead):
             if shape.cell in ("gru", "gru_after"):
                 h0 = c = self._stored(h0.expand(c.shape))
             h = self._pulses(h0).expand(h.shape)
-        if lengths is None and steps and self.fused is not None and (activity is None or activity.recorded is None):
-            states, c = self.fused.run(inputs, noise, activity, h, c)
+        if fused is not None and steps:
+            states, c = fused.run(inputs, noise, activity, h, c)
             return states, states[:, :, -1], c
         fed_back = slice(shape.inputs, shape.inputs + shape.fed_back)
         v = torch.zeros((self.chips, n, shape.rows), device=device)

@@ -1,9 +1,10 @@
 """What a step of an LSTM does behind its products, as kernels: noise, conversion, gates, state, the pulses fed back.
 
-Tensors are those of ``records``. A table of ``2^b - 1`` thresholds takes ``b`` comparisons. The kernel of a small
-layer forms the product too, in half precision and exact all the same: a weight is the sum of two such numbers (22
-bits), and so is what arrives of a pulse. Variances take one, within a thousandth; those of larger layers are products
-in bfloat16, within two thousandths.
+Tensors are those of ``records``. A table of ``2^b - 1`` thresholds takes ``b`` comparisons. Samples of a layer do not
+wait for each other: up to ``UNITS`` units without a projection, one kernel takes some samples through all steps, their
+states in registers, and forms the products too, in half precision and exact all the same: a weight is the sum of two
+such numbers (22 bits), and so is what arrives of a pulse. Variances take one, within a thousandth. Larger layers take
+one kernel a step behind products of the library, those of variances in bfloat16, within two thousandths.
 Imported on CUDA devices alone, where Triton is installed.
 """
 
@@ -17,8 +18,10 @@ import triton.language as tl
 
 from mappings.network.gpu.records import Product, Steps, Tensors
 
-UNITS = 128  # of a layer whose products are formed in the kernel of its steps
-SAMPLES = 16  # the fewest that tensor cores multiply
+UNITS = 128  # of a layer whose steps are one kernel
+SAMPLES = 8  # that a program of it computes: with both parts of what arrives, 16 rows of a tensor core
+UNITS_A_WARP = 16  # of each gate
+ROOM = 32768  # bytes of shared memory for all but the fed-back weights
 LARGEST = 2.0**14  # of a weight in half precision
 
 
@@ -56,32 +59,37 @@ def _seen(z, spread, gain, shift, floor, drawn, NOISY: tl.constexpr, SUPPLY: tl.
 
 
 @triton.jit
-def _gate(
-    z, spread, number, first, unit, chip, row, inside, here, gain,
-    x_z, x_spread, by_column, shift, floor, drawn, table, ramp, values,
-    steps, words, did, did_words, wide, draws, decisions, ramps, codes, table_row,
-    lsb, half,
-    NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, COUNTS: tl.constexpr,
+def _given(
+    first, unit, chip, row, inside, here, x_z, shift, floor, drawn, wide, draws, decisions, NOISY: tl.constexpr,
 ):  # fmt: skip
-    """Values of one gate; ``z``: of the pulses fed back, ``spread``: their variance, for ``SPREAD`` of 1 a number a
-    sample times ``by_column``."""
+    """What does not depend on the state, of one gate: the inputs' product, shift, floor of the variance, noise."""
     column = first + unit
-    at = row[:, None] * wide + column[None, :]
-    z += tl.load(x_z + at, mask=inside, other=0.0)
-    fixed = chip * wide + column
-    known = here
-    moved = tl.load(shift + fixed, mask=known, other=0.0)[None, :]
+    z = tl.load(x_z + row[:, None] * wide + column[None, :], mask=inside, other=0.0)
+    moved = tl.load(shift + chip * wide + column, mask=here, other=0.0)[None, :]
     least = tl.zeros_like(moved)
     noise = z
     if NOISY:
-        least = tl.load(floor + fixed, mask=known, other=0.0)[None, :]
+        least = tl.load(floor + chip * wide + column, mask=here, other=0.0)[None, :]
         noise = tl.load(drawn + row[:, None] * draws + (decisions + column)[None, :], mask=inside, other=0.0)
+    return z, moved, least, noise
+
+
+@triton.jit
+def _gate(
+    z, given, spread, number, first, unit, chip, row, inside, here, gain, x_spread, by_column, table, ramp, values,
+    steps, words, did, did_words, wide, ramps, codes, table_row, lsb, half,
+    NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, COUNTS: tl.constexpr,
+):  # fmt: skip
+    """Values of one gate; ``z``: of the pulses fed back, ``spread``: their variance, for ``SPREAD`` of 1 a number a
+    sample times ``by_column``; ``given``: of ``_given``."""
+    column = first + unit
+    of_x, moved, least, noise = given
     if SPREAD == 1:
-        spread = spread * tl.load(by_column + fixed, mask=known, other=0.0)[None, :]
+        spread = spread * tl.load(by_column + chip * wide + column, mask=here, other=0.0)[None, :]
     if SPREAD == 2:
-        spread += tl.load(x_spread + at, mask=inside, other=0.0)
-    seen = _seen(z, spread, gain, moved, least, noise, NOISY, SUPPLY)
-    place = (table_row[:, None] * ramps + tl.load(ramp + column, mask=known, other=0)[None, :]) << LOG
+        spread += tl.load(x_spread + row[:, None] * wide + column[None, :], mask=inside, other=0.0)
+    seen = _seen(z + of_x, spread, gain, moved, least, noise, NOISY, SUPPLY)
+    place = (table_row[:, None] * ramps + tl.load(ramp + column, mask=here, other=0)[None, :]) << LOG
     code = _code(seen, table, place, inside, lsb, half, LOG)
     if COUNTS:
         did += tl.sum(tl.load(steps + number * codes + code, mask=inside, other=0), axis=1)
@@ -130,9 +138,139 @@ def _arrived(pulse, settled, top, inside, SETTLED: tl.constexpr):
     return pulse
 
 
+@triton.jit
+def _both(x):
+    """Numbers of half precision that add up to ``x (S, K)``, one part below the other, ``(2 S, K)``."""
+    high = x.to(tl.float16)
+    low = (x - high.to(tl.float32)).to(tl.float16)
+    both = tl.permute(tl.join(high, low), (2, 0, 1))
+    return tl.reshape(both, (2 * x.shape[0], x.shape[1]))
+
+
+@triton.jit
+def _added(z):
+    """The upper half of ``z (2 S, K)`` and the lower one."""
+    return tl.sum(tl.reshape(z, (2, z.shape[0] // 2, z.shape[1])), axis=0)
+
+
+@triton.jit
+def _products(x, square, high, low, spreads, at, scale, spread_scale, SPREAD: tl.constexpr):
+    """The product of ``x`` of ``_both`` with the weights of one gate at ``at``, and its variance."""
+    z = tl.dot(x, tl.load(high + at))
+    z = _added(tl.dot(x, tl.load(low + at), z)) * scale
+    spread = z
+    if SPREAD == 2:
+        spread = _added(tl.dot(square, tl.load(spreads + at))) * spread_scale
+    return z, spread
+
+
+@triton.jit
+def _all_steps(
+    h0, high, low, spreads, scales, c, out, by_row, settled,
+    x_z, x_spread, by_column, shift, floor, drawn, gains, state_gains,
+    table, ramp, values, steps, words,
+    of_state, state_table, state_ramp, state_values, state_steps, tanh, did,
+    n, many, chips, hidden, wide, draws, other, decisions, ramps, codes, lsb,
+    half, state_decisions, state_ramps, top, per_clock, per_value, c_lsb, c_half,
+    NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
+    STATE_NOISY: tl.constexpr, STATE_LOG: tl.constexpr, STATE_EACH: tl.constexpr, RAMP: tl.constexpr,
+    SETTLED: tl.constexpr, COUNTS: tl.constexpr, S: tl.constexpr, K: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """All steps of ``S`` samples of a chip whose layer has at most ``K`` units; weights are those of ``halves``."""
+    chip = tl.program_id(0).to(tl.int64)
+    s, unit, k = tl.program_id(1) * S + tl.arange(0, S), tl.arange(0, K), tl.arange(0, K)
+    here = unit < hidden
+    inside = (s < n)[:, None] & here[None, :]
+    sample = chip * n + s
+    at = sample[:, None] * hidden + unit[None, :]
+    state = tl.load(c + at, mask=inside, other=0.0)
+    x = tl.load(h0 + at, mask=inside, other=0.0)
+    none = tl.zeros([S], tl.int32)
+    did_gates, did_words, pulsed, clocks, did_state = none, none, none, none, none
+    scale = tl.load(scales + 2 * chip)
+    spread_scale = tl.load(scales + 2 * chip + 1) * (top * top)
+    weights = (chip * 4 * K + k[:, None]) * K + unit[None, :]
+    for t in range(many):
+        row = sample * many + t
+        gain = tl.full([S, 1], 1.0, tl.float32)
+        state_gain = gain
+        if SUPPLY:
+            gain = tl.load(gains + row, mask=s < n, other=1.0)[:, None]
+            state_gain = tl.load(state_gains + row, mask=s < n, other=1.0)[:, None]
+        table_row = row if EACH else chip + none
+        state_row = row if STATE_EACH else chip + none
+        of_i = _given(0, unit, chip, row, inside, here, x_z, shift, floor, drawn, wide, draws, decisions, NOISY)
+        of_f = _given(hidden, unit, chip, row, inside, here, x_z, shift, floor, drawn, wide, draws, decisions, NOISY)
+        of_o = _given(
+            2 * hidden, unit, chip, row, inside, here, x_z, shift, floor, drawn, wide, draws, decisions, NOISY
+        )
+        of_g = _given(other, unit, chip, row, inside, here, x_z, shift, floor, drawn, wide, draws, decisions, NOISY)
+        both = _both(x)
+        square = both
+        spread = tl.zeros([S, 1], tl.float32)
+        if SPREAD == 1:
+            rows = tl.load(by_row + chip * hidden + unit, mask=here, other=0.0)[None, :]
+            of_h = tl.sum(x * x * rows, axis=1)
+            spread = (of_h + tl.load(x_spread + row, mask=s < n, other=0.0))[:, None]
+        if SPREAD == 2:
+            square = _both(x * x / (top * top))
+        z_i, z_f, z_o, z_g = x, x, x, x
+        v_i, v_f, v_o, v_g = spread, spread, spread, spread
+        if SPREAD == 2:
+            v_i, v_f, v_o, v_g = x, x, x, x
+        for gate in tl.range(0, 4, num_stages=STAGES):
+            z, v = _products(both, square, high, low, spreads, weights + gate * (K * K), scale, spread_scale, SPREAD)
+            z_i = tl.where(gate == 0, z, z_i)
+            z_f = tl.where(gate == 1, z, z_f)
+            z_o = tl.where(gate == 2, z, z_o)
+            z_g = tl.where(gate == 3, z, z_g)
+            if SPREAD == 2:
+                v_i = tl.where(gate == 0, v, v_i)
+                v_f = tl.where(gate == 1, v, v_f)
+                v_o = tl.where(gate == 2, v, v_o)
+                v_g = tl.where(gate == 3, v, v_g)
+        i, did_gates, did_words = _gate(
+            z_i, of_i, v_i, 0, 0, unit, chip, row, inside, here, gain, x_spread, by_column, table, ramp,
+            values, steps, words, did_gates, did_words, wide, ramps, codes, table_row, lsb, half,
+            NOISY, SPREAD, SUPPLY, LOG, COUNTS,
+        )  # fmt: skip
+        f, did_gates, did_words = _gate(
+            z_f, of_f, v_f, 0, hidden, unit, chip, row, inside, here, gain, x_spread, by_column, table, ramp,
+            values, steps, words, did_gates, did_words, wide, ramps, codes, table_row, lsb, half,
+            NOISY, SPREAD, SUPPLY, LOG, COUNTS,
+        )  # fmt: skip
+        o, did_gates, did_words = _gate(
+            z_o, of_o, v_o, 0, 2 * hidden, unit, chip, row, inside, here, gain, x_spread, by_column, table, ramp,
+            values, steps, words, did_gates, did_words, wide, ramps, codes, table_row, lsb, half,
+            NOISY, SPREAD, SUPPLY, LOG, COUNTS,
+        )  # fmt: skip
+        g, did_gates, did_words = _gate(
+            z_g, of_g, v_g, 1, other, unit, chip, row, inside, here, gain, x_spread, by_column, table, ramp,
+            values, steps, words, did_gates, did_words, wide, ramps, codes, table_row, lsb, half,
+            NOISY, SPREAD, SUPPLY, LOG, COUNTS,
+        )  # fmt: skip
+        state = _rounded((f * state + i * g) / c_lsb, -c_half, c_half - 1.0) * c_lsb
+        found, clocks, pulsed, did_state = _state(
+            state, chip, unit, row, inside, here, state_gain, drawn, draws, of_state, hidden, state_table, state_ramp,
+            state_values, state_steps, state_decisions, state_ramps, state_row, tanh, top, per_clock, c_lsb, c_half,
+            chips, clocks, pulsed, did_state, STATE_NOISY, SUPPLY, STATE_LOG, RAMP, COUNTS,
+        )  # fmt: skip
+        pulse = _rounded(o * found * per_value, -top, top)
+        tl.store(out + row[:, None] * hidden + unit[None, :], pulse, mask=inside)
+        x = tl.where(inside, _arrived(pulse, settled, top, inside, SETTLED), 0.0)
+    tl.store(c + at, state, mask=inside)
+    if COUNTS:
+        size = chips * n
+        tl.store(did + sample, did_gates, mask=s < n)
+        tl.store(did + size + sample, did_words, mask=s < n)
+        tl.store(did + 2 * size + sample, pulsed, mask=s < n)
+        tl.store(did + 3 * size + sample, clocks, mask=s < n)
+        tl.store(did + 4 * size + sample, did_state, mask=s < n)
+
+
 @triton.jit(do_not_specialize=["t"])
 def _one_step(
-    t, x_h, high, low, spreads, scales, z_h, spread_h, parts, c, out, next_x, next_part, by_row, settled,
+    t, z_h, spread_h, parts, c, out, next_x, next_part, by_row, settled,
     x_z, x_spread, by_column, shift, floor, drawn, gains, state_gains,
     table, ramp, values, steps, words,
     of_state, state_table, state_ramp, state_values, state_steps, tanh, did,
@@ -142,12 +280,11 @@ def _one_step(
     NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr, LOG: tl.constexpr, EACH: tl.constexpr,
     STATE_NOISY: tl.constexpr, STATE_LOG: tl.constexpr, STATE_EACH: tl.constexpr, RAMP: tl.constexpr,
     SETTLED: tl.constexpr, COUNTS: tl.constexpr, PARTS: tl.constexpr, NEXT: tl.constexpr, S: tl.constexpr,
-    H: tl.constexpr, K: tl.constexpr,
+    H: tl.constexpr,
 ):  # fmt: skip
-    """One step behind the product ``z_h (chips, n, wide)`` and its variance ``spread_h``; for ``K`` above 0 with both,
-    of ``x_h (chips, n, hidden)`` and the weights of ``_Halves``. ``parts``, ``next_part``: sums over some units each
-    that add up to the variance of this product and of the next one, ``(chips n, .)``; ``next_x``: what the next one
-    takes."""
+    """One step behind the product ``z_h (chips, n, wide)`` and its variance ``spread_h``. ``parts``, ``next_part``:
+    sums over some units each that add up to the variance of this product and of the next one, ``(chips n, .)``;
+    ``next_x``: what the next one takes."""
     chip = tl.program_id(0).to(tl.int64)
     block = tl.program_id(2)
     s, unit = tl.program_id(1) * S + tl.arange(0, S), block * H + tl.arange(0, H)
@@ -174,36 +311,18 @@ def _one_step(
     did_gates, did_words, pulsed, clocks, did_state = none, none, none, none, none
     i = state
     o = state
-    if K > 0:
-        k = tl.arange(0, K)
-        fed = (s < n)[:, None] & (k < hidden)[None, :]
-        x = tl.load(x_h + sample[:, None] * hidden + k[None, :], mask=fed, other=0.0)
-        x_high = x.to(tl.float16)
-        x_low = (x - x_high.to(tl.float32)).to(tl.float16)
-        scale = tl.load(scales + 2 * chip)
-        spread_scale = tl.load(scales + 2 * chip + 1)
-        square = (x * x / (top * top)).to(tl.float16)
     for gate in tl.static_range(4):
         first = other if gate == 1 else (0 if gate == 0 else (gate - 1) * hidden)
         number = 1 if gate == 1 else 0
         from_h = sample[:, None] * wide + (first + unit)[None, :]
         mine = spread
-        if K > 0:
-            weights = ((chip * 4 + gate) * K + k[:, None]) * K + unit[None, :]
-            w_high = tl.load(high + weights)
-            z = tl.dot(x_high, w_high)
-            z = tl.dot(x_high, tl.load(low + weights), z)
-            z = tl.dot(x_low, w_high, z) * scale
-            if SPREAD == 2:
-                mine = tl.dot(square, tl.load(spreads + weights)) * (top * top * spread_scale)
-        else:
-            z = tl.load(z_h + from_h, mask=inside, other=0.0)
-            if SPREAD == 2:
-                mine = tl.load(spread_h + from_h, mask=inside, other=0.0).to(tl.float32)
+        z = tl.load(z_h + from_h, mask=inside, other=0.0)
+        if SPREAD == 2:
+            mine = tl.load(spread_h + from_h, mask=inside, other=0.0).to(tl.float32)
+        given = _given(first, unit, chip, row, inside, here, x_z, shift, floor, drawn, wide, draws, decisions, NOISY)
         value, did_gates, did_words = _gate(
-            z, mine, number, first, unit, chip, row, inside, here, gain, x_z, x_spread, by_column, shift,
-            floor, drawn, table, ramp, values, steps, words, did_gates, did_words, wide, draws, decisions, ramps,
-            codes, table_row, lsb, half,
+            z, given, mine, number, first, unit, chip, row, inside, here, gain, x_spread, by_column, table, ramp,
+            values, steps, words, did_gates, did_words, wide, ramps, codes, table_row, lsb, half,
             NOISY, SPREAD, SUPPLY, LOG, COUNTS,
         )  # fmt: skip
         if gate == 0:
@@ -303,7 +422,7 @@ def _shared(run: Steps, before: Tensors) -> tuple[list[Any], list[Any], dict[str
         if state.gain.numel()
         else nothing
     )
-    counted = torch.zeros((5, chips, n), dtype=torch.int32, device=run.c.device)
+    counted = torch.zeros((5, chips, n if run.counts else 0), dtype=torch.int32, device=run.c.device)
     tensors = [
         before["z"], before["spread"] if before["spread"].numel() else nothing,
         main.by_column if main.by_column.numel() else nothing, main.shift, main.floor, before["drawn"], gain,
@@ -330,7 +449,6 @@ def _shared(run: Steps, before: Tensors) -> tuple[list[Any], list[Any], dict[str
         "STATE_LOG": back.log,
         "STATE_EACH": back.walks >= 0,
         "RAMP": state.gain.numel() > 0,
-        "SETTLED": main.settled.numel() > 0,
         "COUNTS": run.counts,
     }
     return tensors, numbers, compiled
@@ -342,16 +460,20 @@ def _spread(product: Product) -> int:
 
 
 def _counts(run: Steps, counted: torch.Tensor) -> None:
+    if not run.counts:
+        return
     for name, one in zip(("gates", "words", "pulses", "clocks", "state"), counted, strict=True):
         run.did[name].copy_(one)
 
 
-def _halves(main: Product, fed: slice, hidden: int, other: int, size: int) -> tuple[torch.Tensor, ...]:
-    """Fed-back weights as the sum of two of half precision, ``(chips, 4, size, size)``, in the order in which gates are
-    taken, their variances as one, and what takes the scales of both back, ``(chips, 2)``."""
+def halves(main: Product, fed: slice, other: int) -> tuple[torch.Tensor, ...]:
+    """Fed-back weights, gate by gate, as the sum of two of half precision, ``(chips, 4, size, size)``, their variances
+    as one, and what takes the scales of both back, ``(chips, 2)``; the last gate's columns start at ``other``."""
+    hidden = fed.stop - fed.start
+    size = max(16, triton.next_power_of_2(hidden))
 
     def gates(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        found = torch.stack([values[:, fed, at : at + hidden] for at in (0, other, hidden, 2 * hidden)], dim=1)
+        found = torch.stack([values[:, fed, at : at + hidden] for at in (0, hidden, 2 * hidden, other)], dim=1)
         found = torch.nn.functional.pad(found, (0, size - hidden, 0, size - hidden))
         scale = torch.exp2(torch.floor(torch.log2(LARGEST / found.abs().amax(dim=(1, 2, 3)).clamp_min(1e-30))))
         return found * scale[:, None, None, None], 1.0 / scale
@@ -372,8 +494,36 @@ def _variances(product: Product, rows: slice, z: torch.Tensor, x: torch.Tensor) 
     return *room, product.variances[:, rows].bfloat16()
 
 
-def step_by_step(run: Steps, before: Tensors) -> None:
-    """The steps of a layer of any size, one kernel a matrix behind its product; up to ``UNITS`` units with it."""
+def all_steps(run: Steps, before: Tensors) -> None:
+    """The steps of a layer: one kernel for all of them where it is small and not projected, else some for each."""
+    if run.halves:
+        _at_once(run, before)
+    else:
+        _step_by_step(run, before)
+
+
+def _stages(device: torch.device, held: int, matrices: int) -> int:
+    """3, so that one gate is multiplied while the next one's weights come; 1 where shared memory has no room for it."""
+    has = getattr(torch.cuda.get_device_properties(device), "shared_memory_per_block_optin", 0)
+    return 3 if has >= 2 * matrices * 2 * held**2 + ROOM else 1
+
+
+def _at_once(run: Steps, before: Tensors) -> None:
+    fused, main, (chips, n, _, fed) = run.layer, run.main, run.out.shape
+    rows = slice(fused.inputs, fused.inputs + fed)
+    held = run.halves[0].shape[-1]
+    tensors, numbers, compiled = _shared(run, before)
+    settled = main.settled if main.settled.numel() else main.shift
+    _all_steps[(chips, triton.cdiv(n, SAMPLES))](
+        main.arrived(run.h0, float(fused.top)), *run.halves, run.c, run.out,
+        main.by_row[:, rows].contiguous() if main.by_row.numel() else main.shift, settled,
+        *tensors, *numbers, **compiled, SETTLED=main.settled.numel() > 0, S=SAMPLES, K=held,
+        num_warps=held // UNITS_A_WARP, STAGES=_stages(run.c.device, held, 3 if compiled["SPREAD"] == 2 else 2),
+    )  # fmt: skip
+    _counts(run, tensors[-1])
+
+
+def _step_by_step(run: Steps, before: Tensors) -> None:
     fused, main, after, (chips, n, steps, fed) = run.layer, run.main, run.projection, run.out.shape
     hidden, top = fused.hidden, float(fused.top)
     rows = slice(fused.inputs, fused.inputs + fed)
@@ -381,14 +531,9 @@ def step_by_step(run: Steps, before: Tensors) -> None:
     x, units = main.arrived(run.h0, top), main.shift.new_empty((chips, n, hidden))
     tensors, numbers, compiled = _shared(run, before)
     of_rows = main.by_row[:, rows].contiguous() if main.by_row.numel() else main.shift
-    inside = after is None and hidden <= UNITS
-    held = max(SAMPLES, triton.next_power_of_2(hidden)) if inside else 0
-    samples, across = (SAMPLES, min(32, held)) if inside else (2, min(128, triton.next_power_of_2(hidden)))
-    z = spread_h = main.shift
-    halves = _halves(main, rows, hidden, int(fused.first[-1, 0]), held) if inside else (main.shift,) * 4
-    if not inside:
-        z = main.shift.new_empty((chips, n, main.weights.shape[-1]))
-        spread_h, squares, variances = _variances(main, rows, z, x)
+    samples, across = 2, min(128, triton.next_power_of_2(hidden))
+    z = main.shift.new_empty((chips, n, main.weights.shape[-1]))
+    spread_h, squares, variances = _variances(main, rows, z, x)
     blocks = triton.cdiv(fed, across)
     # Two, since some programs of a step write while others read.
     parts = [main.shift.new_zeros((chips, n, blocks)) for _ in range(2)]
@@ -405,20 +550,18 @@ def step_by_step(run: Steps, before: Tensors) -> None:
     next_rows = of_rows if after is None else (after.by_row if after.by_row.numel() else main.shift)
     next_settled = next_product.settled if next_product.settled.numel() else main.shift
     own_settled = main.settled if main.settled.numel() else main.shift
-    compiled["SETTLED"] = next_product.settled.numel() > 0
     for t in range(steps):
         now, then = (0, 0) if after is not None else (t % 2, (t + 1) % 2)
-        if not inside:
-            torch.bmm(taken[now], weights, out=z)
-            if compiled["SPREAD"] == 2:
-                torch.mul(taken[now], taken[now], out=squares)
-                torch.bmm(squares, variances, out=spread_h)
+        torch.bmm(taken[now], weights, out=z)
+        if compiled["SPREAD"] == 2:
+            torch.mul(taken[now], taken[now], out=squares)
+            torch.bmm(squares, variances, out=spread_h)
         _one_step[(chips, triton.cdiv(n, samples), triton.cdiv(hidden, across))](
-            t, taken[now], *halves, z, spread_h, parts[now], run.c, run.out if after is None else run.units,
+            t, z, spread_h, parts[now], run.c, run.out if after is None else run.units,
             taken[then] if after is None else units, parts[then] if after is None else unit_parts, next_rows,
             next_settled, *tensors, *numbers, steps if after is None else run.units.shape[2],
-            triton.cdiv(hidden, across), blocks, **compiled, PARTS=triton.next_power_of_2(blocks),
-            NEXT=_spread(next_product) == 1, S=samples, H=across, K=held, num_warps=4,
+            triton.cdiv(hidden, across), blocks, **compiled, SETTLED=next_product.settled.numel() > 0,
+            PARTS=triton.next_power_of_2(blocks), NEXT=_spread(next_product) == 1, S=samples, H=across, num_warps=4,
         )  # fmt: skip
         if after is None:
             continue
@@ -440,5 +583,5 @@ def step_by_step(run: Steps, before: Tensors) -> None:
             PARTS=triton.next_power_of_2(unit_blocks), NEXT=_spread(main) == 1, S=samples, H=across, num_warps=4,
         )  # fmt: skip
     _counts(run, tensors[-1])
-    if after is not None:
+    if after is not None and run.counts:
         run.did["projected"].copy_(did)

@@ -2,15 +2,16 @@
 
 The layer is the one that ``mappings.network.recurrent_fused`` prepares. What does not depend on the state is computed
 for many steps at once: products of the inputs, noise (of the same counters, ``devices.counters``), and the tables of
-ramps that err. What is left of a step is a product of the fed-back pulses and one kernel for everything behind it
-(``kernels``). All of it is one CUDA graph, kept for the
-shape it was made for. Sums round in another order than on the CPU: codes are the same but for ties.
+ramps that err. The steps are one kernel for a small layer, else a product of the fed-back pulses and one kernel for
+everything behind it (``kernels``). All of it is one CUDA graph, kept for the shape it was made for. Sums round in
+another order than on the CPU: codes are the same but for ties.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,29 @@ class DeviceLayer:
         """Values of a state that is fed back."""
         return self.fused.layer.hidden if self.projection is None else self.projection.columns
 
+    @cached_property
+    def of_inputs(self) -> Product:
+        """The rows that do not come from a step before: of the inputs and, behind them, of the bias."""
+        main, layer = self.main, self.fused.layer
+        fed = slice(layer.inputs, layer.inputs + self.fed_back)
+
+        def rest(values: torch.Tensor) -> torch.Tensor:
+            return torch.cat([values[:, : fed.start], values[:, fed.stop :]], dim=1) if values.numel() else values
+
+        return replace(main, weights=rest(main.weights), variances=rest(main.variances), by_row=rest(main.by_row))
+
+    @cached_property
+    def halves(self) -> tuple[torch.Tensor, ...]:
+        """Fed-back weights as a kernel of all steps takes them; nothing where the layer has none."""
+        if self.device.type != "cuda" or not has_triton():
+            return ()
+        from mappings.network.gpu.kernels import UNITS, halves
+
+        layer = self.fused.layer
+        if self.projection is not None or layer.hidden > UNITS:
+            return ()
+        return halves(self.main, slice(layer.inputs, layer.inputs + layer.hidden), int(layer.first[-1, 0]))
+
     def run(
         self,
         inputs: torch.Tensor,
@@ -78,12 +102,10 @@ class DeviceLayer:
         """States ``(chips, n, steps, outputs)`` in clock periods, and the last stored one ``(chips, n, hidden)``; as
         ``FusedLayer.run``."""
         x = inputs if inputs.dim() == 4 else inputs[None]
-        layer, chips, (_, n, steps, _) = self.fused.layer, self.fused.chips, x.shape
+        chips, (_, n, steps, _) = self.fused.chips, x.shape
         states = torch.empty((chips, n, steps, self.fed_back), device=self.device)
-        size = (chips, n, layer.hidden)
-        state = torch.zeros(size, device=self.device) if c is None else c.float().expand(size)
-        start = torch.zeros((chips, n, self.fed_back), device=self.device) if h is None else h.float()
-        start = start.expand(chips, n, self.fed_back)
+        state = None if c is None else c.float()
+        start = None if h is None else h.float()
         kinds = [noise.next_run() << ORIGINS_BITS for _ in range(1 if self.projection is None else 2)]
         each = chips * n * (3 * self.main.weights.shape[-1] + self.main.draws)
         at_once = max(1, min(steps, AT_ONCE // each))
@@ -94,12 +116,13 @@ class DeviceLayer:
             if shape not in self.plans:
                 self.plans[shape] = Plan(self, shape)
             plan = self.plans[shape]
-            plan.fill({"x": some, "h": start, "c": state}, noise, first, kinds)
+            plan.fill(some, start, state, noise, first, kinds)
             plan()
             states[:, :, first : first + at_once] = plan.out
             start, state = plan.out[:, :, -1], plan.c
             if activity is not None:
                 self._count(activity, plan, some)
+        assert state is not None
         return states, state.clone()
 
     def _count(self, activity: Activity, plan: Plan, x: torch.Tensor) -> None:
@@ -145,7 +168,7 @@ class Plan:
 
         chips, n, steps = self.chips, self.n, self.steps
         self.inputs: Tensors = {
-            "x": zeros(inputs, n, steps, fused.inputs),
+            "x": torch.full((inputs, n, steps, fused.rows - layer.fed_back), float(fused.top), device=device),
             "h": zeros(chips, n, layer.fed_back),
             "c": zeros(chips, n, fused.hidden),
         }
@@ -163,10 +186,23 @@ class Plan:
         }
         self.graph: Any = None
 
-    def fill(self, given: Tensors, noise: BlockNoise, first: int, kinds: list[int]) -> None:
-        """Take inputs and, in one copy, the places of the noise: keys, samples, steps, and the numbers of the runs."""
-        for name, value in given.items():
-            self.inputs[name].copy_(value)
+    def fill(
+        self,
+        x: torch.Tensor,
+        h: torch.Tensor | None,
+        c: torch.Tensor | None,
+        noise: BlockNoise,
+        first: int,
+        kinds: list[int],
+    ) -> None:
+        """Take inputs, states (None for zero) and, in one copy, the places of the noise: keys, samples, steps, and the
+        numbers of the runs."""
+        self.inputs["x"][..., : x.shape[-1]] = x
+        for name, state in (("h", h), ("c", c)):
+            if state is None:
+                self.inputs[name].zero_()
+            else:
+                self.inputs[name].copy_(state)
         where, supply = np.arange(first, first + self.steps), first // DRAWN + np.arange(-(-self.steps // DRAWN))
         places = [noise.keys.ravel(), noise.numbers, where, supply, np.array([*kinds, 0][:2])]
         self.places.copy_(torch.from_numpy(np.concatenate([one.astype(np.int64) for one in places])))
@@ -191,18 +227,8 @@ class Plan:
         """Everything from the inputs to ``out`` and ``c``."""
         layer, given = self.layer, self.inputs
         fused, main, chips = layer.fused.layer, layer.main, self.chips
-        top, inputs, fed = float(fused.top), fused.inputs, layer.fed_back
-        for one in self.did.values():
-            one.zero_()
-        x = main.arrived(given["x"], top).flatten(1, 2).expand(chips, -1, -1)
-        bias = main.arrived(x.new_full((chips, 1, fused.rows - inputs - fed), top), top)
-        behind = slice(inputs + fed, fused.rows)
-        before = {
-            "z": torch.bmm(x, main.weights[:, :inputs]) + torch.bmm(bias, main.weights[:, behind]),
-            "spread": main.spread(x, slice(0, inputs)),
-        }
-        if before["spread"].numel():
-            before["spread"] += main.spread(bias, behind)
+        x = main.arrived(given["x"], float(fused.top)).flatten(1, 2).expand(chips, -1, -1)
+        before = {"z": torch.bmm(x, layer.of_inputs.weights), "spread": layer.of_inputs.spread(x, slice(None))}
         before = {name: one.unflatten(1, (self.n, self.steps)) if one.numel() else one for name, one in before.items()}
         before["drawn"] = self._drawn(main.draws, 0)
         before["table"] = main.converters.tables(before["drawn"])
@@ -216,11 +242,13 @@ class Plan:
                 before["projected gain"] = self._supply(SUPPLY, 1)
         self.c.copy_(given["c"])
         if layer.device.type == "cuda" and has_triton():
-            from mappings.network.gpu.kernels import step_by_step
+            from mappings.network.gpu.kernels import all_steps
 
-            parts = (layer.main, layer.state, layer.projection, given["h"], self.c, self.out, self.units)
-            step_by_step(Steps(fused, *parts, bool(self.counts), self.did), before)
+            parts = (layer.main, layer.state, layer.projection, layer.halves, given["h"], self.c, self.out, self.units)
+            all_steps(Steps(fused, *parts, bool(self.counts), self.did), before)
         else:
+            for one in self.did.values():
+                one.zero_()
             self._steps(before)
 
     def _drawn(self, draws: int, run: int) -> torch.Tensor:
