@@ -20,7 +20,6 @@ from mappings.chip import ROUNDS, Chip
 from mappings.columns import ColumnsRead, DriftFactors, GroupConverter
 from mappings.matrix import MatrixRead, ProgrammedMatrix, calibration_counts
 
-
 PRIOR = 2.0
 """Vectors of usual size, or of one step of the converter, that a fit is worth before anything is measured, so that a
 column that hardly moves keeps its factor; an estimate."""
