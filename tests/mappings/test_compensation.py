@@ -27,12 +27,12 @@ UNVERIFIED = read("rram_superT_unverified", AnyDevice, folder="devices").value
 Readout = Literal["ramp", "conventional"]
 
 
-def chip_of(bits: int, readout: Readout, device: Device = Ideal(), **fields: Any) -> Chip:
+def chip_of(bits: int, readout: Readout, device: Device | None = None, **fields: Any) -> Chip:
     """Quiet circuits of so many bits everywhere, every column of which is trimmed to exact products."""
     chip = Chip(
         bits=bits,
         readout=readout,
-        weights=Weights(device=device),  # type: ignore[arg-type]
+        weights=Weights(device=device or Ideal()),  # type: ignore[arg-type]
         ramp=RampColumn(device=Ideal(), capacitor_mismatch=0.0),
         adc=ConventionalADC(bits=bits, range_z=4.0),
         compensation=Compensation(mode="per_column", baseline="exact"),
@@ -78,7 +78,7 @@ def ratios(programmed: ProgrammedMatrixLayer) -> list[torch.Tensor]:
 
 
 def unbiased(found: torch.Tensor, slack: float = 0.005) -> bool:
-    """Whether the mean is 1 within four standard errors and ``slack``, by which clipping of the noisiest may bias it."""
+    """Whether the mean is 1 within four standard errors and ``slack``, for what clipping of the noisiest does."""
     return abs(float(found.mean()) - 1.0) < 4.0 * float(found.std()) / math.sqrt(len(found)) + slack
 
 
