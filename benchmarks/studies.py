@@ -31,6 +31,7 @@ LAYER_ROWS = 73  # word lines of the LSTM layer: 40 coefficients, 32 units, the 
 # Mean conductance of a cell of that layer: a pair holds a weight w by g_min and g_min + |w| / max |w| (g_max - g_min),
 # and the trained network's mean |w| is 0.28 of the largest.
 MEAN_S = {"rram_taox": 142e-6, "pcm": 3.5e-6}
+T_7 = 2.365  # of a 95 % interval of the mean over eight chips
 RC = {
     "svg.hashsalt": "mho",
     "svg.fonttype": "none",
@@ -438,6 +439,63 @@ def sparse_tiling() -> None:
         print(f"{size}: Cuthill-McKee leaves {math.exp(float(np.mean(np.log(kept)))):.2f} of the energy of blocks")
 
 
+def charlm_bits() -> None:
+    """Bits per character that chips lose against software, over the bits of the ramp, at once and after a month."""
+    frame = load("charlm_bits")
+    device, bits = "chip.weights.device", "chip.bits"
+    frame["lost"] = frame["bits_per_character"] - frame["software_bits_per_character"]
+    frame["interval"] = T_7 * frame["bits_per_character_std"] / math.sqrt(8.0)
+    rounding = (
+        (frame["quantised_bits_per_character"] - frame["software_bits_per_character"]).groupby(frame[bits]).first()
+    )
+    cells = [
+        (name, aged)
+        for name in sorted(frame[device].unique())
+        for aged in ((False, True) if name == "pcm" else (False,))
+    ]
+
+    def _cells(name: str, aged: bool) -> pd.DataFrame:
+        mine = frame[frame[device] == name]
+        if name == "pcm":
+            return mine[(mine["t_s"] > 0.0) == aged].set_index(bits)
+        return mine.drop_duplicates(bits).set_index(bits)  # what does not change with time was computed for both times
+
+    def _label(name: str, aged: bool) -> str:
+        return name + {True: ", a month", False: ", at once"}[aged] if name == "pcm" else name
+
+    def draw(figure: Figure) -> None:
+        ax = figure.subplots()
+        for colour, (name, aged) in zip(PALETTE, cells, strict=False):
+            mine = _cells(name, aged).sort_index()
+            ax.errorbar(
+                mine.index, mine["lost"], mine["interval"], fmt="o-", color=colour, capsize=2, label=_label(name, aged)
+            )
+        ax.plot(rounding.index, rounding, "k:", label="rounding alone")
+        ax.set(xlabel="bits", ylabel="bits per character lost")
+        ax.set_yscale("symlog", linthresh=0.1)
+        ax.set_yticks([0.0, 0.05, 0.1, 0.2, 0.4], ["0", "0.05", "0.1", "0.2", "0.4"])
+        ax.minorticks_off()
+        ax.set_xticks(list(rounding.index))
+        ax.legend()
+
+    save("charlm_bits", draw, width=5.5)
+
+    def _said(name: str, aged: bool, n: int) -> str:
+        mine = _cells(name, aged)
+        if n not in mine.index:
+            return ""
+        lost, interval = float(mine["lost"][n]), float(mine["interval"][n])
+        return f"{lost:.3f} ({lost - interval:.3f} to {lost + interval:.3f})"
+
+    table(
+        ["cells", *(f"{n} bits" for n in rounding.index)],
+        [
+            *([_label(name, aged), *(_said(name, aged, n) for n in rounding.index)] for name, aged in cells),
+            ["rounding alone", *(f"{rounding[n]:.3f}" for n in rounding.index)],
+        ],
+    )
+
+
 STUDIES: dict[str, Callable[[], None]] = {
     "kws_spread_bits": kws_spread_bits,
     "kws_drift_year": kws_drift_year,
@@ -445,6 +503,7 @@ STUDIES: dict[str, Callable[[], None]] = {
     "kws_tile_wires": kws_tile_wires,
     "liquid_size": liquid_size,
     "sparse_tiling": sparse_tiling,
+    "charlm_bits": charlm_bits,
 }
 
 if __name__ == "__main__":
