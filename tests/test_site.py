@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -74,5 +75,15 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path / "site"), strict=True)
     config.plugins.on_startup(command="build", dirty=False)
     build.build(config)  # strict: a warning aborts
+    notebooks = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+    assert len(notebooks) == 2
+    for each in notebooks:  # executed by the build, which a failing cell ends; stored without what they gave
+        cells = [cell for cell in json.loads(each.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+        assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells), each.name
+        text = (tmp_path / "site" / "notebooks" / f"{each.stem}.html").read_text(encoding="utf-8")
+        assert "<table>" in text
+        assert f"{each.stem}0.png" in text
+        assert (tmp_path / "site" / "notebooks" / f"{each.stem}0.png").stat().st_size > 10_000
+        assert ("SYNTHETIC" in text) == (each.stem == "keyword_spotting"), "what is spoken by a program says so"
     for page in ("index", "network", "reference/command_line", "reference/configuration", "reference/python"):
         assert (tmp_path / "site" / f"{page}.html").stat().st_size > 10_000, page
