@@ -1,5 +1,5 @@
 """Pages of the site that are notebooks. Each is executed when the site is built, so that it shows what this version of
-mho gives; a cell that fails ends the build. MkDocs calls ``on_files`` as a hook."""
+mho gives; a cell that fails ends the build. MkDocs calls ``on_files`` and ``on_page_markdown`` as hooks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from nbclient import NotebookClient
 from traitlets.config import Config
 
@@ -23,11 +24,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each notebook, with its pictures beside it."""
     for path in sorted((ROOT / "docs" / FOLDER).glob("*.ipynb")):
         pictures: list[bytes] = []
-        text = page(executed(path), path.stem, pictures)
+        text = shown(executed(path), path.stem, pictures)
         files.append(File.generated(config, f"{FOLDER}/{path.stem}.md", content=text))
         for number, picture in enumerate(pictures):
             files.append(File.generated(config, f"{FOLDER}/{path.stem}{number}.png", content=picture))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Pages that name a notebook lead to its page here."""
+    return re.sub(rf"\(({FOLDER}/\w+)\.ipynb\)", r"(\1.md)", markdown)
 
 
 def executed(path: Path) -> nbformat.NotebookNode:
@@ -47,7 +53,7 @@ def executed(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def page(notebook: nbformat.NotebookNode, name: str, pictures: list[bytes]) -> str:
+def shown(notebook: nbformat.NotebookNode, name: str, pictures: list[bytes]) -> str:
     """An executed notebook as Markdown; ``pictures`` grows by what it drew."""
     parts = []
     for cell in notebook.cells:
@@ -71,5 +77,5 @@ def _shown(output: nbformat.NotebookNode, name: str, pictures: list[bytes]) -> s
     if "text/html" in data:  # tables as the theme draws them
         text = re.sub(r"<style.*?</style>", "", data["text/html"], flags=re.S)
         text = re.sub(r' (border|class|style)="[^"]*"', "", text)
-        return f'<div style="overflow-x: auto">{text}</div>' if text else ""
+        return f"<div>{text}</div>" if text else ""
     return f"```text\n{data['text/plain']}\n```"

@@ -1,6 +1,6 @@
 """Draws ``docs/overview.svg``, the figure of README.md, from two things that mho computes in a minute.
 
-    python docs/overview.py
+python docs/overview.py
 """
 
 from __future__ import annotations

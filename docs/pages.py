@@ -56,7 +56,6 @@ def start() -> str:
     """README.md with its links as they are seen from here."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     text = re.sub(r"(\]\(|src=\")docs/", r"\1", text)
-    text = re.sub(r"\]\((notebooks/\w+)\.ipynb\)", r"](\1.md)", text)
     return text.replace("](decisions)", "](decisions/0001-packages-at-the-root.md)").replace(
         "[LICENSE](LICENSE)", "`LICENSE`"
     )
