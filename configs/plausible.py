@@ -28,6 +28,7 @@ _TIME = {"t_clk_s": (1e-12, 1e-4), "edge_jitter_s": (1e-15, 1e-6)} | {
 }
 _OTHER = {"swing_V": (1e-3, 5.0), "range_z": (1e-3, 1e6), "limit": (1e-6, 1e9)} | {
     **dict.fromkeys(("v_read_V", "v_design_V", "verify_V"), (1e-3, 3.0)),
+    **dict.fromkeys(("offset_V", "noise_V"), (1e-7, 0.5)),
     **dict.fromkeys(("cell_width_F", "cell_height_F"), (0.5, 1e4)),
     **dict.fromkeys(("gain_per_uS", "gain", "late_gain", "reset_gain"), (1e-6, 1e3)),
     **dict.fromkeys(("x_max", "drive_limit"), (1e-6, 1e6)),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
@@ -25,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SHIMS = Path(__file__).resolve().parent / "shims"
 PACKAGES = ("configs", "devices", "crossbar", "periphery", "mappings", "workloads")
 
+# Libraries import tqdm, which warns in a notebook without widgets, of bars that are never drawn.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 WITH_KERNELS = ("periphery", "mappings", "workloads")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -122,3 +123,21 @@ def test_the_figure_of_the_architecture_is_drawn_from_the_code() -> None:
     run = "import runpy; print(runpy.run_path('architecture.py')['svg'](), end='')"
     drawn = subprocess.run([sys.executable, "-c", run], cwd=DOCS, capture_output=True, text=True, check=True).stdout
     assert drawn == (DOCS / "architecture.svg").read_text(encoding="utf-8"), "run python docs/architecture.py"
+
+
+def test_the_figure_of_the_readme_is_drawn_by_the_code(tmp_path: Path) -> None:
+    run = "import runpy, sys; print(runpy.run_path(sys.argv[1])['svg'](chips=2), end='')"
+    command = [sys.executable, "-c", run, str(DOCS / "overview.py")]
+    where = {**os.environ, "PYTHONPATH": str(ROOT)}
+    drawn = subprocess.run(command, cwd=tmp_path, env=where, capture_output=True, text=True, check=True).stdout
+    stored = (DOCS / "overview.svg").read_text(encoding="utf-8")
+    assert len(stored) < 200_000
+    texts = [re.findall(r"<text [^>]*>([^<]*)</text>", figure) for figure in (drawn, stored)]
+    heads = [[text for text in found if not re.search(r"\d", text)] for found in texts]
+    assert heads[0] == heads[1], "run python docs/overview.py"
+    assert 'fill="white"' in stored, "read on dark pages as well"
+
+
+def test_the_example_of_the_readme_is_short() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.S)
+    assert len([line for line in code.splitlines() if line]) <= 8

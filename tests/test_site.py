@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -67,6 +68,26 @@ def test_the_commands_of_the_quick_start_run(
         exec(compile(code, page.name, "exec", dont_inherit=True), {})
 
 
+def test_the_ten_jobs_run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of the page, in an empty folder; of experiments a smaller form, which ``--set`` gives."""
+    page = ROOT / "docs" / "recipes.md"
+    monkeypatch.chdir(tmp_path)
+    small = ["--set", "training.epochs=2", "--set", "evaluation.chips=1", "--quiet"]
+    names: dict[str, object] = {}
+    for language, text in re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(encoding="utf-8"), flags=re.S | re.M):
+        if language == "python":
+            exec(compile(text, page.name, "exec", dont_inherit=True), names)
+        elif language == "yaml":
+            Path(text.split()[1]).write_text(text.replace("chips: 4", "chips: 1"), encoding="utf-8")
+        else:
+            for words in map(shlex.split, text.splitlines()):
+                more = {"run": small, "sweep": ["--quiet"]}.get(words[1], [])
+                code, _, err = mho(capsys, *words[1:], *more)
+                assert code == 0, f"{' '.join(words)}: {err}"
+    for file in ("fit.png", "mine.png", "both.html", "runs/noise/report.html", "runs/half/report.html"):
+        assert (tmp_path / file).stat().st_size > 10_000, file
+
+
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     build = pytest.importorskip("mkdocs.commands.build", reason="the extra 'docs' is not installed")
     from mkdocs.config import load_config
@@ -74,6 +95,16 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path / "site"), strict=True)
     config.plugins.on_startup(command="build", dirty=False)
     build.build(config)  # strict: a warning aborts
+    notebooks = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+    assert len(notebooks) == 2
+    for each in notebooks:  # executed by the build, which a failing cell ends; stored without what they gave
+        cells = [cell for cell in json.loads(each.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+        assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells), each.name
+        text = (tmp_path / "site" / "notebooks" / f"{each.stem}.html").read_text(encoding="utf-8")
+        assert "<table>" in text
+        assert f"{each.stem}0.png" in text
+        assert (tmp_path / "site" / "notebooks" / f"{each.stem}0.png").stat().st_size > 10_000
+        assert ("SYNTHETIC" in text) == (each.stem == "keyword_spotting"), "what is spoken by a program says so"
     for page in (
         "index",
         "network",

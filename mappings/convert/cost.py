@@ -36,7 +36,7 @@ DIGITAL = "digital units"
 MEMORY = ("register", "word_bank")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NetworkCost:
     """Area, energy and latency of one inference; every part waits for the one before it.
 
@@ -58,6 +58,9 @@ class NetworkCost:
         """What the prices' uncertainty makes of area and energy: 90 % of them lie between."""
         areas, energies = sampled(self.priced.lines)
         return {"area_m2": interval(areas), "energy_J": interval(energies)}
+
+    def __repr__(self) -> str:
+        return f"NetworkCost({', '.join(f'{key}={value:.4g}' for key, value in self.summary.items())})"
 
     def _repr_html_(self) -> str:
         """The summary in a notebook, with the 90 % interval of what is priced."""

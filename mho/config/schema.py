@@ -165,6 +165,9 @@ class Schema:
         try:
             return self.adapter.validate_json(json.dumps(whole_numbers(node.plain())), strict=True, extra="forbid")
         except ValidationError as error:
+            # Where only records' own checks fail, a number that cannot be meant may be why.
+            if all(each["type"] == "value_error" for each in error.errors(include_url=False, include_input=False)):
+                problems += implausible
             problems += self.explain(error, node)
         except ArithmeticError as error:
             what = f"{type(error).__name__}: {error.args[-1] if error.args else error}"

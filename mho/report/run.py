@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run(RunData):
     """What ``mho.run`` and ``mho.load_run`` give: figures of merit and cost, tables, and pictures of both."""
+
+    def __repr__(self) -> str:
+        return f"Run of {self.metrics.experiment}\n{self.summary.to_string(index=False)}"
 
     @cached_property
     def figures(self) -> dict[str, Figure]:

@@ -17,6 +17,7 @@ from configs.yaml_source import load_yaml, parse_mapping
         ("programming_noise_S", 3.0, "3e-3"),
         ("t_clk_s", 1.0, "1e-6"),
         ("v_read_V", 200.0, "200e-3"),
+        ("offset_V", 5.0, "5e-3"),
         ("hold_F", 10.0, "10e-6"),
         ("pair_um2", 250000.0, "250000e-3"),
     ],

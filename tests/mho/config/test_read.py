@@ -21,6 +21,7 @@ from devices import AnyDevice
 from mho.config import resolve as config_resolve
 from mho.config.read import Loaded, digest, json_schema, read
 from mho.listings import records
+from workloads import AnyExperiment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,6 +394,14 @@ def test_errors_in_plain_words(problems: Complaints, text: str, lines: list[str]
     got = problems(text)
     if lines is not None:
         assert got == tuple(f"a.yaml:{line}" for line in lines)
+
+
+def test_a_number_that_cannot_be_meant_is_named_before_what_follows_from_it() -> None:
+    with pytest.raises(InputError) as error:
+        read("kws_tiny", AnyExperiment, sets=("chip.weights.device.g_max_S=160",))
+    first, *others = error.value.problems
+    assert first.endswith("(got 160); did you mean 160e-6?")
+    assert others, "no amplifier drives such cells"
 
 
 def test_errors_point_to_the_file_the_value_came_from(problems: Complaints, files: Path) -> None:
