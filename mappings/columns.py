@@ -15,6 +15,7 @@ from mappings.front_end import ramp_load
 from mappings.matrix import MatrixRead, PreActivation
 from periphery import Function, LookUpConverter, RampColumn, RampConversion, RampConverter, RampDesign, thresholds
 from periphery.adc.base import BuiltADC, with_noise
+from periphery.adc.grid import Grid
 from periphery.adc.kinds import Quantiser
 from periphery.functions.function import output_levels
 from periphery.ramp.cells import Ramp
@@ -243,12 +244,52 @@ class GroupConverter:
         ramp = self.ramp.ramp.recentred(t_s, rng.child(*self.mapped.renewal))
         return replace(self, ramp=replace(self.ramp, ramp=ramp))
 
-    def linearised(self, codes: torch.Tensor, *, ends: bool = False) -> torch.Tensor:
-        """What a calibration reads from codes: ``g^-1`` of the output, not finite at the end codes; with ``ends`` there
-        that of the code beside."""
+    def linearised(self, codes: torch.Tensor) -> torch.Tensor:
+        """What a calibration reads from codes: ``g^-1`` of the output; where that is not finite, as at the end codes,
+        that of the next code inside."""
+        inner = self._inner_z
         levels = self.levels_z.clone()
-        levels[0], levels[-1] = (levels[1], levels[-2]) if ends else (torch.nan, torch.nan)
-        return levels[codes.long()]
+        levels[0], levels[-1] = inner[0], inner[-1]
+        return levels.nan_to_num(nan=float(inner[0]))[codes.long()]
+
+    def without_error(self, z: torch.Tensor, *, whole: bool = True) -> torch.Tensor:
+        """What a calibration would read of sums ``z (..., ramps, width)`` if converters were as designed; ``whole``:
+        sums are converted as they are, not in parts that are added."""
+        if self.design is not None:
+            return self.linearised(torch.bucketize(z.double(), self.design.theta, right=True))
+        conversion = self.at(0.0)
+        assert isinstance(conversion, LookUpConverter)
+        if whole:
+            grid = self._grid
+            z = grid.words(torch.floor(grid.units(z) - grid.origin).clamp(0, grid.top))
+        return self.linearised(conversion.look_up(z))
+
+    @property
+    def reach_z(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Lowest and highest sum that the codes between the end codes tell apart, ``(ramps | 1, width | 1)`` each; two
+        steps of a linear converter at least where it reaches to both sides of zero."""
+        low, high = self._inner_z[:1, None].double(), self._inner_z[-1:, None].double()
+        if self.design is not None:
+            return low, high
+        grid = self._grid
+        first, step = grid.first + 0.5, grid.lsb
+        low, high = torch.maximum(low, (first + 1) * step), torch.minimum(high, (first + grid.top - 1) * step)
+        around = (low < 0) & (high > 0)
+        return (
+            torch.where(around, torch.minimum(low, -2 * step), low),
+            torch.where(around, torch.maximum(high, 2 * step), high),
+        )
+
+    @property
+    def _grid(self) -> Grid:
+        mapped = self.mapped
+        return mapped.chip.adc.grid(mapped.adc_bits, *(mapped.ends_z or (-mapped.range_z, mapped.range_z)))
+
+    @property
+    def _inner_z(self) -> torch.Tensor:
+        levels = self.levels_z
+        inner = levels[1:-1][levels[1:-1].isfinite()]
+        return inner if len(inner) else levels[levels.isfinite()]
 
     @property
     def levels_z(self) -> torch.Tensor:

@@ -20,6 +20,10 @@ from mappings.chip import ROUNDS, Chip
 from mappings.columns import ColumnsRead, DriftFactors, GroupConverter
 from mappings.matrix import MatrixRead, ProgrammedMatrix, calibration_counts
 
+PRIOR = 2.0
+"""Vectors of usual size, or of one step of the converter, that a fit is worth before anything is measured, so that a
+column that hardly moves keeps its factor; an estimate."""
+
 
 def measured_factors(
     matrix: ProgrammedMatrix,
@@ -41,49 +45,74 @@ def measured_factors(
     how, values = chip.compensation, matrix.mapped.values
     if how.mode == "affine":
         return _affine(matrix, written, now, read, t_s, own, chip=chip, rng=rng)
-    counts = calibration_counts(values, chip)
+    reaches = [converter.reach_z for converter in now]
+    counts = calibration_counts(values, chip, _reach(now, reaches, matrix.mapped.columns))
+    exact = counts @ values * chip.driver.lsb(chip.bits)
+    sums = [converter.group.gather(exact) for converter in now]
+    weights = [_weights(z, reach) for z, reach in zip(sums, reaches, strict=True)]
 
     def measure(
         read: MatrixRead, by: Sequence[GroupConverter], at_s: float, factors: DriftFactors, *name: str | int
     ) -> list[torch.Tensor]:
         noise = BlockNoise(rng.child("calibration", *name), [0], counts.shape[1])
         codes = ColumnsRead.of(read, by, at_s, factors).codes(counts, noise)
-        exactly = how.baseline == "exact"
-        return [converter.linearised(code, ends=exactly) for converter, code in zip(by, codes, strict=True)]
+        return [converter.linearised(code) for converter, code in zip(by, codes, strict=True)]
 
-    factors = DriftFactors([torch.ones((len(rng), c.group.ramps, 1), dtype=torch.float64) for c in now])
     if how.baseline == "exact":
-        exact = counts @ values * chip.driver.lsb(chip.bits)
-        wanted = [_inside(c.group.gather(exact), c.levels_z).expand(len(rng), -1, -1, -1) for c in now]
+        whole = matrix.mapped.parts == 1 and not chip.driver.digital_accumulation
+        wanted = [c.without_error(z, whole=whole) for c, z in zip(now, sums, strict=True)]
     else:
-        wanted = measure(matrix.reading(chip.as_written).at(0.0), written, 0.0, factors, "start")
+        wanted = measure(matrix.reading(chip.as_written).at(0.0), written, 0.0, DriftFactors(), "start")
     when = float(t_s).hex()
-    for turn in range(ROUNDS):
-        found = measure(read, now, t_s, factors, when, turn)
-        slopes = [_slope(z, before, (1, 3))[..., None] for z, before in zip(found, wanted, strict=True)]
-        factors = DriftFactors(
-            [_stepped(f * slope, how.resolution) for f, slope in zip(factors.ramp, slopes, strict=True)]
-        )
-    if how.mode == "per_column":
-        found = measure(read, now, t_s, factors, when, "columns")
-        trims = [_stepped(_slope(z, before, (1,)), how.resolution) for z, before in zip(found, wanted, strict=True)]
-        factors = DriftFactors(factors.ramp, trims)
-    return factors
+
+    steps = [(high - low) / (len(c.levels_z) - 3) for c, (low, high) in zip(now, reaches, strict=True)]
+    ramps = [torch.ones((len(rng), c.group.ramps, 1), dtype=torch.float64) for c in now]
+    columns = [torch.ones((len(rng), c.group.ramps, c.group.width), dtype=torch.float64) for c in now]
+    by_column = how.mode == "per_column"
+    on_sums = by_column and chip.readout == "ramp"  # words are rounded before their factor: it would tilt the slope
+    for turn in range(ROUNDS + by_column):
+        factors = DriftFactors(ramps, columns if on_sums else ())
+        found = measure(read, now, t_s, factors, when, turn if turn < ROUNDS else "columns")
+        for k, one in enumerate(zip(found, wanted, weights, steps, strict=True)):
+            common = _slope(*one, (1, 3))[..., None] if turn < ROUNDS else torch.ones_like(ramps[k])
+            ramps[k] = _stepped(ramps[k] * common, how.resolution)
+            if turn >= ROUNDS - 1:
+                trim = _slope(*one, (1,)) / common
+                columns[k] = _stepped(columns[k] * trim if on_sums else trim, how.resolution)
+    return DriftFactors(ramps, columns if by_column else ())
 
 
-def _inside(exact: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-    """Exact products within the range of the inner codes, NaN beyond. Which vectors count must not depend on what was
-    measured of them, or those that read low count more often and the slope comes out low."""
-    inner = levels[1:-1]
-    inner = inner[inner.isfinite()]
-    if not len(inner):
-        return exact
-    return torch.where((exact >= inner.min()) & (exact <= inner.max()), exact, torch.nan)
+def _reach(
+    converters: Sequence[GroupConverter], reaches: Sequence[tuple[torch.Tensor, torch.Tensor]], columns: int
+) -> torch.Tensor:
+    """How far from zero sums of each column may lie, ``(columns,)``: to the nearer end of a range around zero."""
+    found = torch.ones(columns, dtype=torch.float64)
+    for converter, (low, high) in zip(converters, reaches, strict=True):
+        ends = torch.stack([low.abs(), high.abs()])
+        reach = torch.where((low < 0) & (high > 0), ends.amin(0), ends.amax(0))
+        found[converter.group.columns] = reach.expand(converter.group.columns.shape)
+    return found
 
 
-PRIOR = 2.0
-"""Vectors of usual size that a fit is worth before anything is measured, so that a column that hardly moves keeps its
-factor; an estimate."""
+def _weights(exact: torch.Tensor, reach: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """With what each vector's value counts in a slope, ``(1, n, ramps, width)``: its exact sum, over the mean of those
+    of its column where the range lies around zero, so that no offset counts; 0 outside the inner half of the range."""
+    low, high = reach
+    margin = 0.125 * (high - low)
+    least, most = (torch.where(end * side > 0, 0.5 * end, end - side * margin) for end, side in ((low, -1), (high, 1)))
+    inside = ((exact >= least) & (exact <= most)).double()
+    mean = (inside * exact).sum(1, keepdim=True) / inside.sum(1, keepdim=True).clamp_min(1.0)
+    return inside * (exact - torch.where((low < 0) & (high > 0), mean, 0.0))
+
+
+def _slope(
+    now: torch.Tensor, before: torch.Tensor, weights: torch.Tensor, step: torch.Tensor, over: tuple[int, ...]
+) -> torch.Tensor:
+    """``sum u z_now / sum u z_before`` over the given dimensions, drawn to 1 as by ``PRIOR`` values of a step of the
+    converter; 1 where all values together weigh less."""
+    prior, weight = PRIOR * step.square().mean(), (weights * before).sum(over)
+    slope = ((weights * now).sum(over) + prior) / (weight + prior)
+    return torch.where(weight > prior, slope, 1.0)
 
 
 def _affine(
@@ -163,15 +192,6 @@ def followed_factor(factors: Sequence[torch.Tensor | float], ramps: int) -> torc
         return 1.0
     mean = torch.stack([factor.mean(dim=1) for factor in tensors]).mean(dim=0)
     return mean[:, None].expand(-1, ramps, 1)
-
-
-def _slope(now: torch.Tensor, before: torch.Tensor, over: tuple[int, ...]) -> torch.Tensor:
-    """Least-squares factor that takes ``before`` to ``now``, over the given dimensions; 1 where nothing is finite."""
-    use = torch.isfinite(now) & torch.isfinite(before)
-    now, before = torch.where(use, now, 0.0), torch.where(use, before, 0.0)
-    energy = before.square().sum(over)
-    slope = (now * before).sum(over) / energy.clamp_min(1e-12)
-    return torch.where(energy > 1e-12, slope, torch.ones_like(slope)).double()
 
 
 def _stepped(factor: torch.Tensor, step: float) -> torch.Tensor:

@@ -313,16 +313,41 @@ class MappedMatrix:
         return tuple(shares)
 
 
-def calibration_counts(matrix: torch.Tensor, chip: Chip) -> torch.Tensor:
-    """Fixed calibration inputs, ``(1, vectors, rows)`` clock periods: full-scale pulses of either sign (of one
-    where words have none) on so many word lines that the columns move over about half of the ramp's range."""
-    rows = matrix.shape[0]
-    active = float((1.0 / matrix.square().mean().sqrt().clamp_min(1e-6)).square())
-    share = min(1.0, max(active, 1.0) / rows)
+FEW_LINES = 8
+"""Word lines that a calibration input drives at least: shorter pulses go before fewer lines, so that sums of large
+weights do not come in a few large steps; an estimate."""
+
+
+def calibration_counts(matrix: torch.Tensor, chip: Chip, reach_z: torch.Tensor | float = 4.0) -> torch.Tensor:
+    """Fixed calibration inputs, ``(1, vectors, rows)`` clock periods: pulses of either sign (of one where words have
+    none) on so many word lines, and so long, that the spread of the sums of ``matrix (rows, columns)`` is a quarter of
+    ``reach_z``: what the converter of each column reaches from zero, a number or ``(columns,)``.
+
+    A share ``p`` of lines with pulses of ``a`` gives sums of mean square ``p a^2 sum w^2``, and ``p^2 a^2 (sum w)^2``
+    more where all have one sign. Pulses are of half scale, as usual inputs are: longer ones lose more charge to a front
+    end that settles slowly, and a factor measured with them would be too low for all others. They are longer only
+    where all lines together do not suffice, and all at full scale is the most there is.
+    """
+    rows, top, signed = matrix.shape[0], chip.driver.top(chip.bits), chip.driver.signed_words
+    relative = 4.0 * chip.driver.x_max * matrix.double() / reach_z
+    squares = float(relative.square().sum(0).mean())
+    means = 0.0 if signed else float(relative.sum(0).square().mean())
+
+    def share(counts: int) -> float:
+        wanted = (top / counts) ** 2
+        return 2.0 * wanted / (squares + math.sqrt(squares**2 + 4.0 * means * wanted) + 1e-30)
+
+    half, few = max(1, top // 2), min(1.0, FEW_LINES / rows)
+    counts = half
+    if share(half) < few:
+        counts = max(1, round(top / math.sqrt(few * squares + few**2 * means)))
+    elif share(half) > 1.0:
+        counts = min(top, math.ceil(top / math.sqrt(squares + means + 1e-30)))
+    lines = min(1.0, max(share(counts), 1.0 / rows))
     generator = Stream.root(0).child("calibration inputs").torch()
     draw = torch.rand((1, chip.compensation.vectors, rows), generator=generator)
-    signs: torch.Tensor = (draw < share / 2).float() - (draw > 1 - share / 2).float()
-    return float(chip.driver.top(chip.bits)) * (signs if chip.driver.signed_words else signs.abs())
+    signs: torch.Tensor = (draw < lines / 2).float() - (draw > 1 - lines / 2).float()
+    return float(counts) * (signs if signed else signs.abs())
 
 
 def check_chip(chip: Chip, rows: int, what: str) -> None:

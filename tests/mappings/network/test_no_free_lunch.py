@@ -70,6 +70,7 @@ CHOSEN = {
 EXCEPTIONS = {
     ("front_end.pair_um2", 0.5),
     ("adc.range_z", 0.5),
+    ("compensation.resolution", 2.0),
 }
 
 
