@@ -73,7 +73,7 @@ def run(
         typer.Option(metavar="FILE.py:FUNCTION", help="Network: your function that gives a torch module; it is run."),
     ] = None,
     device: Annotated[
-        ComputeDevice, typer.Option(help="Where networks train and their chips compute; all else: on the CPU.")
+        ComputeDevice, typer.Option(help="Where networks train and chips compute; of sparse products: the CPU.")
     ] = ComputeDevice.cpu,
     output: Annotated[
         Path | None,

@@ -12,6 +12,7 @@ from mho.exits import resumable
 from mho.options import (
     Address,
     AsJson,
+    Cards,
     DryRun,
     Engine,
     EngineName,
@@ -26,7 +27,8 @@ from mho.options import (
 
 def sweep(
     sweep_file: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped sweep.", metavar="SWEEP")],
-    workers: Workers = 1,
+    workers: Workers = None,
+    device: Cards = "cpu",
     engine: Engine = EngineName.local,
     address: Address = None,
     shard: Annotated[
@@ -78,12 +80,12 @@ def sweep(
 
     part = Shard.parse(shard) if shard is not None else None
     if dry_run:
-        typer.echo(command.preview(sweep_file, output=output, shard=part, data=data))
+        typer.echo(command.preview(sweep_file, output=output, shard=part, data=data, device=device))
         return
     if slurm is not None:
         _refuse_beside_slurm(
             {
-                "-j": workers != 1,
+                "-j": workers not in (None, 1),
                 "--engine": engine is not EngineName.local,
                 "--address": address,
                 "--shard": shard,
@@ -94,9 +96,12 @@ def sweep(
             }
         )
         count = 16 if shards is None else shards
-        typer.echo(command.array(sweep_file, slurm, shards=count, options=sbatch or (), output=output, data=data))
+        made = command.array(
+            sweep_file, slurm, shards=count, options=sbatch or (), output=output, data=data, device=device
+        )
+        typer.echo(made)
         return
-    site, meter = Site(engine.value, workers, address), Meter(quiet=quiet)
+    site, meter = Site(engine.value, workers, address, device), Meter(quiet=quiet)
     resume, files = command.Resume(retry_failed, keep_stale, tuple(merge or ())), tuple(exports or ())
     with resumable():
         outcome = command.sweep(
@@ -118,7 +123,8 @@ def search(
     output: Results = None,
     trials: Annotated[int | None, typer.Option(help="Configurations to try; wins over the file.")] = None,
     dry_run: DryRun = False,
-    workers: Workers = 1,
+    workers: Workers = None,
+    device: Cards = "cpu",
     engine: Engine = EngineName.local,
     address: Address = None,
     retry_failed: RetryFailed = False,
@@ -137,9 +143,9 @@ def search(
     from mho.sweep.progress import Meter
 
     if dry_run:
-        typer.echo(command.preview(search_file, trials=trials, data=data))
+        typer.echo(command.preview(search_file, trials=trials, data=data, device=device))
         return
-    site, meter = Site(engine.value, workers, address), Meter(quiet=quiet)
+    site, meter = Site(engine.value, workers, address, device), Meter(quiet=quiet)
     with resumable():
         outcome = command.search(
             search_file, output=output, site=site, trials=trials, data=data, retry_failed=retry_failed, meter=meter

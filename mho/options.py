@@ -70,7 +70,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of the 
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, how many points and how long.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Compute failed points again.")]
-Workers = Annotated[int, typer.Option("-j", help="Worker processes; each computes with one thread.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("-j", help="Worker processes, each with one thread; 1 by default, with --device cuda one a card."),
+]
+Cards = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="cpu, cuda (all cards that are visible, one worker each), or some of them: cuda:0,cuda:1.",
+    ),
+]
 Engine = Annotated[EngineName, typer.Option(help="Where points are computed: processes of this machine, Dask, or Ray.")]
 Address = Annotated[
     str | None,

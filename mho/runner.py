@@ -70,6 +70,7 @@ def run(
     """
     started, clock = datetime.datetime.now(datetime.timezone.utc), time.perf_counter()
     loaded = load_experiment(source, sets=sets, seed=seed)
+    refuse_device(loaded.value.kind, device)
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: this machine has no CUDA device that torch can use; take --device cpu")
     workload = WORKLOADS[loaded.value.kind]
@@ -161,7 +162,7 @@ def _manifest(
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "threads": torch.get_num_threads(),
-        "device": "cpu" if device == "cpu" else f"{device}: {torch.cuda.get_device_name(device)}",
+        "device": device_in_words(device),
         "experiment": loaded.value.name,
         "source": loaded.source_text_name,
         "seed": loaded.value.seed,
@@ -174,6 +175,18 @@ def _manifest(
         "stages": {name: round(seconds, 3) for name, seconds in result.stages.items()},
         "cite": list(result.cite),
     }
+
+
+def refuse_device(kind: str, device: str) -> None:
+    """Raise InputError for a kind of experiment that computes on the CPU alone, where a graphics card is asked for."""
+    if device != "cpu" and not WORKLOADS[kind].on_gpu:
+        takers = ", ".join(each for each, workload in WORKLOADS.items() if workload.on_gpu)
+        raise InputError(f"--device {device}: for experiments of kind {takers} (got {kind}, which the CPU computes)")
+
+
+def device_in_words(device: str) -> str:
+    """The device of a run as its records name it: ``cpu``, or ``cuda`` and the card."""
+    return "cpu" if device == "cpu" else f"{device}: {torch.cuda.get_device_name(device)}"
 
 
 def _version(package: str) -> str | None:

@@ -106,11 +106,6 @@ class Ledger:
             of.setdefault(rest if colon and name in names else note, []).append(name if name in names else "")
         return tuple(f"{', '.join(said)}: {text}" if said[0] else text for text, said in of.items())
 
-    def note_device(self, device: str, what: str) -> None:
-        """Note that a device other than the CPU changes nothing for ``what`` is simulated."""
-        if device != "cpu":
-            self.note(f"--device {device} changes nothing here: {what} are simulated on the CPU.")
-
     def note_one_class(self, name: str, t_s: float, answers: Ints, labels: Sequence[str]) -> None:
         """Note chips that answer one class alone; ``answers`` (chips, n), below 0 where a recording was not tested."""
         named: dict[str, int] = {}

@@ -46,6 +46,11 @@ class RunOptions:
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     stored: StoredNetworks | None = None
 
+    @property
+    def side_by_side(self) -> int:
+        """Threads that share variants and chips: one on a graphics card, which captures one graph at a time."""
+        return self.workers if self.device == "cpu" else 1
+
     def refuse_weights(self, why: str) -> None:
         """Raise ``InputError`` where the user names weights for a workload that loads none."""
         if self.weights is not None:
@@ -72,6 +77,12 @@ class ExperimentRun(Generic[S]):
     def progress(self, stage: str, done: int, total: int) -> None:
         """Tell whoever watches how far a stage is."""
         self.options.progress(stage, done, total)
+
+
+def card_of(device: str) -> list[int]:
+    """Number of the graphics card on which a run draws random numbers, as ``torch.random.fork_rng`` takes it; it starts
+    every card of the machine where it is not told."""
+    return [] if device == "cpu" else [torch.cuda.current_device()]
 
 
 @contextmanager

@@ -54,6 +54,7 @@ class Workload(Generic[S]):
     estimate : how long runs take, by a few steps of each part
     check : raises ``InputError`` for what only layers on chips show, before anything is trained
     takes_module : whether ``--module`` may name the user's own code for the network
+    on_gpu : whether its chips compute on a graphics card where ``--device cuda`` asks for one
     cites : keys of papers behind the settings that no record among them names
     cites_prices : whether those behind the components that a run uses are among them; otherwise only a run shows which
     """
@@ -71,6 +72,7 @@ class Workload(Generic[S]):
     estimate: Callable[[S], Estimate] | None = None
     check: Callable[[S], None] = lambda settings: None
     takes_module: bool = False
+    on_gpu: bool = False
     cites: Callable[[S], Iterable[str]] = lambda settings: ()
     cites_prices: bool = False
 

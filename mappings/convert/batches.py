@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves, tree_map
 
 from devices import InputError, Stream
+from mappings.convert.given import tensors
 
 Batch = tuple[Any, Any]
 """Inputs, a tensor or several, and what the loss compares the outputs with."""
@@ -38,12 +38,12 @@ class BatchSource:
             return cls(batches)
         if isinstance(batches, tuple) and len(batches) == 2 and isinstance(batches[1], torch.Tensor):
             return _Samples(*batches, size=size, batch_dim=batch_dim, rng=rng).source
-        if isinstance(batches, Sequence):
+        if isinstance(batches, Sequence) and not isinstance(batches, str | bytes):
             if not batches:
                 raise InputError("batches: at least one (got none)")
             order = _Shuffled(len(batches), rng)
             return cls(lambda step: batches[order.of(step, len(batches), 1)[0]], len(batches))
-        if not hasattr(batches, "__iter__"):
+        if isinstance(batches, str | bytes) or not hasattr(batches, "__iter__"):
             raise InputError(f"batches: must be {ALLOWED} (got {type(batches).__name__})")
         turns = _again(batches)
         return cls(lambda _: next(turns), None, False)
@@ -71,8 +71,8 @@ class _Samples:
     """Whole tensors as batches; what an epoch leaves over after whole batches is left to the next one's order."""
 
     def __init__(self, inputs: Any, target: torch.Tensor, *, size: int, batch_dim: int, rng: Stream) -> None:
-        count = len(target)
-        sizes = {one.shape[batch_dim] for one in tree_leaves(inputs)}
+        whole, count = tensors("batches: inputs", inputs), len(target)
+        sizes = {one.shape[batch_dim] for one in whole}
         if sizes != {count}:
             raise InputError(f"batches: inputs and target must have as many samples (got {sorted(sizes)} and {count})")
         if count < 1:
@@ -86,7 +86,7 @@ class _Samples:
             def taken(one: torch.Tensor) -> torch.Tensor:
                 return one.index_select(batch_dim, some.to(one.device))
 
-            return tree_map(taken, inputs), target[some.to(target.device)]
+            return tuple(map(taken, whole)), target[some.to(target.device)]
 
         self.source = BatchSource(batch, per_epoch)
 

@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from devices import ChipStreams, InputError
 from mappings.activity import Activity
 from mappings.chip import Chip
-from mappings.convert.placement import SharedTile, shared
+from mappings.convert.placement import SharedTile, alone, shared
 from mappings.convert.replicas import copied, taking_turns
 from mappings.convert.saving import entry
 from mappings.convert.tiles import TileModule
@@ -67,6 +67,11 @@ class MappedNetwork:
     shared: tuple[SharedTile, ...] = ()
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the wishes for its layout came to nothing, as sentences."""
+        return alone(self.arrays, self.shared, self.graph.shared_tiles)
+
+    @property
     def layers(self) -> dict[str, MappedMatrixLayer]:
         """All arrays by their names."""
         return {name: one for arrays in self.arrays.values() for name, one in arrays.items()}
@@ -101,8 +106,11 @@ class ProgrammedNetwork:
     def at(self, t_s: float) -> NetworkRead:
         """The same chips ``t_s`` seconds after they were written.
 
-        A layer that measures no drift itself follows the mean factor of the layers that its inputs come from.
+        A layer that measures no drift itself follows the mean factor of the layers that its inputs come from. Raises
+        InputError for what is no time.
         """
+        if isinstance(t_s, bool) or not isinstance(t_s, int | float):
+            raise InputError(f"t_s: must be a number of seconds (got {t_s!r})")
         reads: dict[str, MatrixLayerRead] = {}
         arrays, before = self.mapped.arrays, sources(self.mapped.graph)
         for name, mine in arrays.items():

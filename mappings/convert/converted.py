@@ -20,6 +20,7 @@ from mappings.chip import Chip
 from mappings.convert.chips import Graph, MappedNetwork, ProgrammedNetwork
 from mappings.convert.cost import Flow, NetworkCost, counted, digital_chip
 from mappings.convert.equalise import equalise
+from mappings.convert.given import iterated, patterns, tensors, whole_number
 from mappings.convert.lower import lower
 from mappings.convert.placement import check_shared
 from mappings.convert.replicas import Replicas, replicas_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Batch = torch.Tensor | Sequence[torch.Tensor]
+BATCHES = "inputs as the network takes them, or several such batches"
 
 
 class ConvertedNetwork(torch.nn.Module):
@@ -127,17 +129,18 @@ class ConvertedNetwork(torch.nn.Module):
         ``percentile``: share of the values that a range holds, in percent; what lies beyond is clipped. Raises
         InputError for no batch at all, a percentile outside 50 to 100, and values that are not finite.
         """
-        if not 50.0 <= percentile <= 100.0:
-            raise InputError(f"percentile: must be from 50 to 100 (got {percentile:g})")
-        whole = [batches] if isinstance(batches, torch.Tensor) else list(batches)
+        if isinstance(percentile, bool) or not isinstance(percentile, int | float) or not 50.0 <= percentile <= 100.0:
+            raise InputError(f"percentile: must be from 50 to 100 (got {percentile!r})")
+        whole = [batches] if isinstance(batches, torch.Tensor) else list(iterated("batches", batches, BATCHES))
         if not whole:
             raise InputError("batches: at least one, to choose ranges by (got none)")
+        samples = [tensors(f"batches[{number}]", one) for number, one in enumerate(whole)]
         for tile in self.tiles.values():
             tile.observe()
         try:
             with torch.no_grad():
-                for one in whole:
-                    self.software(*((one,) if isinstance(one, torch.Tensor) else one))
+                for one in samples:
+                    self.software(*one)
             for name, tile in self.tiles.items():
                 tile.settle(self.chips[name], percentile)
         finally:
@@ -159,10 +162,17 @@ class ConvertedNetwork(torch.nn.Module):
 
         ``device``: where the chips compute; read noise there has the same distribution, and of LSTMs the same numbers.
 
-        Raises InputError where a layer does not fit its chip.
+        Raises InputError where a layer does not fit its chip, and for a device that is not there.
         """
         if isinstance(chips, bool) or not isinstance(chips, int) or chips < 1:
             raise InputError(f"chips: a whole number of at least 1 (got {chips!r})")
+        whole_number("seed", seed)
+        try:
+            there = torch.device(device).type != "cuda" or torch.cuda.is_available()
+        except (RuntimeError, TypeError):
+            raise InputError(f"device: must be a device of torch, as in 'cuda' (got {device!r})") from None
+        if not there:
+            raise InputError(f"device: this machine has no CUDA device that torch can use (got {str(device)!r})")
         with torch.no_grad():
             written = self.on(self.chips)  # what is written and its ranges do not follow what becomes of the network
             for tile in written.tiles.values():
@@ -219,7 +229,7 @@ class ConvertedNetwork(torch.nn.Module):
         layers."""
         products = Flow.of(self.graph, self.graph.traced.example).products
         copies = replicas_of(self.tiles, replicas, products)
-        check_shared(list(self.tiles), shared_tiles)
+        check_shared(list(self.tiles), patterns("shared_tiles", shared_tiles))
         graph = replace(self.graph, replicas=copies, shared_tiles=tuple(shared_tiles))
         return ConvertedNetwork(graph, self.patterns)
 
@@ -278,9 +288,9 @@ def convert(
 
     Raises InputError, with every reason and its path in the module, for what cannot be traced, counted or mapped.
     """
-    inputs = (example,) if isinstance(example, torch.Tensor) else tuple(example)
+    inputs = tensors("example", example)
     flow = traced(module, inputs, batch_dim=batch_dim)
-    tiles = lower(flow, digital)
+    tiles = lower(flow, patterns("digital", digital))
     chips = chips_of(tiles, chip)
     for name, tile in tiles.items():
         tile.chip = chips[name]

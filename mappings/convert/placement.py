@@ -102,6 +102,19 @@ def shared(arrays: Arrays, patterns: Sequence[str]) -> tuple[Arrays, tuple[Share
     return placed, together
 
 
+def alone(arrays: Arrays, tiles: Sequence[SharedTile], patterns: Sequence[str]) -> tuple[str, ...]:
+    """A sentence for each pattern of whose layers none has come to share a tile."""
+    together = {name for tile in tiles for name in tile.layers}
+    return tuple(
+        f"shared_tiles: {pattern}: none of its layers shares a tile; in a tile of "
+        f"{' and '.join(dict.fromkeys(f'{one.grid.rows} x {one.grid.columns}' for one in of))} no two fit along the "
+        "diagonal, of one kind of chip and each of one tile."
+        for pattern in patterns
+        if not together.intersection(names := fnmatch.filter(arrays, pattern))
+        and (of := [one for name in names for one in arrays[name].values()])
+    )
+
+
 def _sizes(one: MappedMatrixLayer) -> tuple[float, float]:
     """Shares of the word lines and columns of a tile."""
     return one.matrix.rows / one.grid.rows, one.matrix.columns / one.grid.columns

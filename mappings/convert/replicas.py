@@ -37,6 +37,10 @@ def replicas_of(
         name: max(products.get(name, ()), default=1) if isinstance(one, TileProduct) else 1
         for name, one in tiles.items()
     }
+    if not isinstance(replicas, int) and not (
+        isinstance(replicas, Mapping) and all(isinstance(pattern, str) for pattern in replicas)
+    ):
+        raise InputError(f"replicas: a whole number, or numbers by pattern, as in {{'conv1': 4}} (got {replicas!r})")
     wanted = {"*": replicas} if isinstance(replicas, int) else dict(replicas)
     problems = [
         f"replicas: {pattern}: a whole number of at least 1 (got {count!r})"

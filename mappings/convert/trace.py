@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import fx
-from torch.utils._pytree import tree_unflatten
+from torch.utils._pytree import tree_leaves, tree_unflatten
 
 from devices import InputError
 from mappings.convert.packed import padded
@@ -41,9 +41,12 @@ class Traced:
         sizes are part of what was traced."""
         if len(x) != self.inputs:
             raise InputError(f"inputs: the network takes {self.inputs} (got {len(x)})")
+        floats = {each.dtype for each in self.graph.parameters() if each.is_floating_point()}
         for number, (one, like) in enumerate(zip(x, self.example, strict=True)):
             if not isinstance(one, torch.Tensor):
                 raise InputError(f"input {number}: must be a tensor (got {type(one).__name__})")
+            if like.is_floating_point() and one.dtype not in (like.dtype, *floats):
+                raise InputError(f"input {number}: must be {like.dtype} as the example is (got {one.dtype})")
             sizes = [list(each.shape) for each in (one, like)]
             fits = len(sizes[0]) == len(sizes[1])
             for shape in sizes:
@@ -64,8 +67,12 @@ def traced(module: torch.nn.Module, example: Sequence[torch.Tensor], *, batch_di
     """Trace ``module`` in eval mode on ``example``: tensors with the batch in dimension ``batch_dim``, of any size.
 
     Raises InputError where the module fails on the example, where what it computes depends on the values of tensors or
-    on the size of the batch, and where an output has no batch; each with the path in the module.
+    on the size of the batch, and where an output is no tensor or has no batch; each with the path in the module.
     """
+    if not isinstance(module, torch.nn.Module):
+        raise InputError(f"module: must be a torch module (got {type(module).__name__})")
+    if isinstance(batch_dim, bool) or not isinstance(batch_dim, int) or batch_dim < 0:
+        raise InputError(f"batch_dim: a whole number of at least 0 (got {batch_dim!r})")
     module = copy.deepcopy(module).eval()
     check_parameters(module)
     example = tuple(_batched(one, batch_dim) for one in example)
@@ -88,7 +95,10 @@ def traced(module: torch.nn.Module, example: Sequence[torch.Tensor], *, batch_di
         found.graph.erase_node(node)  # what the exporter notes beside a change of type; it computes nothing
     graph = fx.GraphModule(found, found.graph)
     one = tuple(tensor.narrow(batch_dim, 0, 1).to("meta") for tensor in example)
-    return Traced(graph, len(example), batch_dim, _batch_dims(graph, batch_dim), exported.call_spec.out_spec, one)
+    few = [tensor.narrow(batch_dim, 0, 2) for tensor in example]
+    with _quiet():
+        dims = _batch_dims(graph, few, batch_dim)
+    return Traced(graph, len(example), batch_dim, dims, exported.call_spec.out_spec, one)
 
 
 def path_of(node: fx.Node) -> str:
@@ -183,14 +193,31 @@ def outputs_of(graph: fx.Graph) -> list[fx.Node]:
     return found
 
 
-def _batch_dims(graph: fx.GraphModule, batch_dim: int) -> tuple[int, ...]:
-    """Dimension of the batch in every output. Raises InputError for an output without."""
-    first = next(node for node in graph.graph.nodes if node.op == "placeholder")
-    symbol = str(first.meta["val"].shape[batch_dim])
+def _batch_dims(graph: fx.GraphModule, example: Sequence[torch.Tensor], batch_dim: int) -> tuple[int, ...]:
+    """Dimension of the batch in every output: the one that is 2 for two samples, and 3 for three.
+
+    Sizes are those of outputs that were computed: what the exporter notes beside a call is at times wrong (torch 2.11,
+    of ``select``). Raises InputError for an output without, and for one that is no tensor.
+    """
+    (output,) = graph.graph.find_nodes(op="output")
+    given = tree_leaves(output.args)
+    strange = [f"output {number}" for number, one in enumerate(given) if not isinstance(one, fx.Node)]
+    if strange or not given:
+        what = "None or a number" if given else "none"
+        raise InputError(f"{', '.join(strange) or 'outputs'}: must be a tensor that the module computes (got {what})")
+    shapes = []
+    for count in (2, 3):
+        whole = [torch.cat([one, one.narrow(batch_dim, 0, 1)], dim=batch_dim) for one in example]
+        with torch.no_grad():
+            shapes.append(
+                [one.shape for one in tree_leaves(graph(*(one.narrow(batch_dim, 0, count) for one in whole)))]
+            )
     found: list[int] = []
-    for one in outputs_of(graph.graph):
-        shape = [str(size) for size in one.meta["val"].shape]
-        if symbol not in shape:
-            raise InputError(f"output {len(found)}: must have the batch as a dimension (got {', '.join(shape)})")
-        found.append(shape.index(symbol))
+    for two, three in zip(*shapes, strict=True):
+        batch = [dim for dim, sizes in enumerate(zip(two, three, strict=True)) if sizes == (2, 3)]
+        if not batch:
+            raise InputError(
+                f"output {len(found)}: must have the batch as a dimension (got {tuple(two)} for 2 samples)"
+            )
+        found.append(batch[0])
     return tuple(found)

@@ -17,13 +17,15 @@ bits, on the same machine and number of threads.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import torch
 from annotated_types import Ge, Gt, Interval
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch.nn.functional import kl_div, log_softmax, mse_loss
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -32,7 +34,13 @@ from mappings.convert.batches import Batches, BatchSource
 from mappings.convert.checkpoint import Checkpoint, Rows, named_state, network_digest, restore
 from mappings.convert.converted import ConvertedNetwork
 from mappings.convert.disturbance import Disturbance
+from mappings.convert.given import called, of_kind, tensors, whole_number
 
+WORDS = {
+    **{"Input should be": "must be", "greater than or equal to": "at least", "less than or equal to": "at most"},
+    **{"greater than": "above", "less than": "below", "a valid integer": "a whole number", "valid ": ""},
+}
+"""Of pydantic, in those of other messages."""
 Loss = Callable[[Any, Any], torch.Tensor]
 Teacher = Callable[..., Any]
 Progress = Callable[[str, int, int], None]
@@ -52,7 +60,8 @@ class HardwareTraining:
     gradient_limit : largest norm of a gradient, or None
     teacher_weight : share of the loss that follows the teacher, where there is one [1]
     temperature : of the softmax of both, for ``outputs: classes`` (in the last dimension) [1]
-    clip_sd : weights of a matrix are clipped at so many of their standard deviations, or None; an estimate [1]
+    clip_sd : weights of a matrix are clipped at so many of their standard deviations, at least 1, or all weights shrink
+        with every step; or None; an estimate [1]
     clip_quantile : or at this quantile of their size, or None [1]
     noise : multiplies the errors of the cells; 0 trains with the formats alone [1]
     times_s : the time after writing is drawn between the first and the last of these, evenly in log(1 s + t) [s]
@@ -78,27 +87,25 @@ class HardwareTraining:
     every: Annotated[int, Interval(ge=1, le=10_000_000)] = 100
 
     def __post_init__(self) -> None:
-        """Refuse, with ValueError, what cannot be trained by."""
+        """Refuse, with ValueError, what cannot be trained by: whatever a file may not say either."""
+        times: Any = self.times_s
+        if isinstance(times, list):
+            object.__setattr__(self, "times_s", tuple(times))
+        kind: type = type(self)
+        for name, adapter in _settings(kind).items():
+            try:
+                adapter.validate_python(getattr(self, name), strict=True)
+            except ValidationError as error:
+                said = " or ".join(dict.fromkeys(each["msg"] for each in error.errors()))
+                for theirs, ours in WORDS.items():
+                    said = said.replace(theirs, ours)
+                raise ValueError(f"{name}: {said} (got {getattr(self, name)!r})") from None
         if (self.steps is None) == (self.epochs is None):
             raise ValueError(f"steps: give steps or epochs (got {'neither' if self.steps is None else 'both'})")
-        whole = {"steps": self.steps, "batch": self.batch, "every": self.every}
-        for name, value in whole.items():
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name}: a whole number of at least 1 (got {value!r})")
-        if self.epochs is not None and not 0.0 < self.epochs < math.inf:
-            raise ValueError(f"epochs: must be above 0 (got {self.epochs!r})")
-        if not 0.0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate: must be above 0 (got {self.learning_rate!r})")
-        if self.optimiser not in ("adamw", "sgd"):
-            raise ValueError(f"optimiser: adamw or sgd (got {self.optimiser!r})")
-        if self.outputs not in ("classes", "values"):
-            raise ValueError(f"outputs: classes or values (got {self.outputs!r})")
         if self.clip_sd is not None and self.clip_quantile is not None:
             raise ValueError("clip_quantile: weights are clipped by clip_sd or by clip_quantile: set clip_sd to null")
-        if self.clip_sd is not None and not self.clip_sd >= 1.0:
-            raise ValueError(f"clip_sd: at least 1, or all weights shrink with every step (got {self.clip_sd:g})")
-        if not self.times_s or not all(0.0 <= t_s < math.inf for t_s in self.times_s):
-            raise ValueError(f"times_s: at least one time, none below 0 (got {list(self.times_s)})")
+        if not self.times_s:
+            raise ValueError("times_s: at least one time (got none)")
 
     def steps_of(self, per_epoch: int | None) -> int:
         """Gradients taken; raises InputError for epochs of data whose number of batches is not known."""
@@ -128,6 +135,13 @@ class HardwareTraining:
         return torch.optim.AdamW(groups, lr=self.learning_rate)
 
 
+@lru_cache
+def _settings(of: type) -> dict[str, TypeAdapter[Any]]:
+    """What each setting may be, by its annotation."""
+    finite = ConfigDict(allow_inf_nan=False)
+    return {name: TypeAdapter(hint, config=finite) for name, hint in get_type_hints(of, include_extras=True).items()}
+
+
 def train_for_hardware(
     net: ConvertedNetwork,
     batches: Batches,
@@ -155,7 +169,15 @@ def train_for_hardware(
     Raises InputError for settings, batches and checkpoints that do not fit, and where loss or gradient are no longer
     finite; a checkpoint then is the last one before.
     """
-    rng = Stream.root(seed).child("hardware training")
+    of_kind("net", net, ConvertedNetwork)
+    of_kind("how", how, HardwareTraining)
+    called("loss", loss, "a function of outputs and target")
+    for name, function in (("teacher", teacher), ("progress", progress)):
+        if function is not None:
+            called(name, function, "a function or a module")
+    if checkpoint is not None and not isinstance(checkpoint, str | Path):
+        raise InputError(f"checkpoint: must be the path of a folder (got {type(checkpoint).__name__})")
+    rng = Stream.root(whole_number("seed", seed)).child("hardware training")
     place = next(net.parameters()).device
     source = BatchSource.of(batches, how.batch, batch_dim=net.graph.traced.batch_dim, rng=rng.child("batches"))
     steps = how.steps_of(source.per_epoch)
@@ -235,38 +257,55 @@ def _resumed(
     return step, rows
 
 
-def _pair(batch: Any, place: torch.device) -> tuple[Any, Any]:
+def _pair(batch: Any, place: torch.device) -> tuple[tuple[torch.Tensor, ...], Any]:
     """Inputs and target of a batch, on this device; raises InputError for anything but a pair."""
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         raise InputError(f"batches: each must be a pair of inputs and target (got {type(batch).__name__})")
     inputs, target = tree_map(lambda one: one.to(place) if isinstance(one, torch.Tensor) else one, tuple(batch))
-    return inputs, target
+    return tensors("batches: inputs", inputs), target
 
 
 def _first(outputs: Any) -> torch.Tensor:
-    """The first tensor that a network gives."""
-    return next(one for one in tree_leaves(outputs) if isinstance(one, torch.Tensor))
+    """The first tensor that a network or a teacher gives; raises InputError where there is none."""
+    found = [one for one in tree_leaves(outputs) if isinstance(one, torch.Tensor)]
+    if not found:
+        raise InputError(f"teacher: must give a tensor, or several (got {type(outputs).__name__})")
+    return found[0]
 
 
 def _total(
     net: ConvertedNetwork,
-    inputs: Any,
+    inputs: Sequence[torch.Tensor],
     target: Any,
     loss: Loss,
     how: HardwareTraining,
     teacher: Callable[..., Any] | None,
 ) -> torch.Tensor:
     """Loss of one batch, the teacher's part included."""
-    given = (inputs,) if isinstance(inputs, torch.Tensor) else tuple(inputs)
-    outputs = net(*given)
+    outputs = net(*inputs)
     if teacher is None or how.teacher_weight == 0.0:
-        return loss(outputs, target)
+        return _number(loss(outputs, target))
     with torch.no_grad():
-        wanted = _first(teacher(*given))
+        wanted = _first(teacher(*inputs))
+    if wanted.shape != _first(outputs).shape:
+        raise InputError(
+            f"teacher: must give outputs of the network's sizes, {tuple(_first(outputs).shape)} "
+            f"(got {tuple(wanted.shape)})"
+        )
     followed = distance(_first(outputs), wanted, how)
     if how.teacher_weight == 1.0:
         return followed
-    return (1.0 - how.teacher_weight) * loss(outputs, target) + how.teacher_weight * followed
+    return (1.0 - how.teacher_weight) * _number(loss(outputs, target)) + how.teacher_weight * followed
+
+
+def _number(found: Any) -> torch.Tensor:
+    """A loss; raises InputError for what no gradient can be taken of."""
+    if not isinstance(found, torch.Tensor) or found.numel() != 1 or not found.requires_grad:
+        size = f" of shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else ""
+        apart = ", without a gradient" if isinstance(found, torch.Tensor) and not found.requires_grad else ""
+        got = f"{type(found).__name__}{size}{apart}"
+        raise InputError(f"loss: must give one number that depends on the outputs, as a tensor (got {got})")
+    return found.reshape(())
 
 
 def distance(outputs: torch.Tensor, wanted: torch.Tensor, how: HardwareTraining) -> torch.Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,6 +40,7 @@ RANGE = 4.0
 """Pre-activations from -4 to 4, where neither data nor weights say how large they become; an estimate."""
 NUMBER = re.compile(r"[1-9]\d{0,3}")
 SHAPE = re.compile(r"\d{1,6}(?:[x,]\d{1,6}){0,5}")
+REFUSED = re.compile(r"fails on the example|must have the batch as a dimension|got sizes|samples of sizes")
 UNITS = {"area_m2": "m2", "energy_J": "J", "latency_s": "s", "leakage_W": "W"}
 
 
@@ -121,23 +123,39 @@ def price_model(
                 shared_tiles=tuple(shared_tiles) or graph.shared_tiles,
             )
         return PricedModel(model, net, net.cost(*net.graph.traced.example), _notes(net))
-    found, inputs, layout = _found(model, path, shape)
-    if inputs is None:
-        raise _no_sizes(model)
-    meta = (one.detach().to("meta") for one in inputs)
-    net = convert(
-        found.module.to("meta"),
-        chip,
-        example=tuple(meta),
-        digital=layout.digital,
-        replicas=_replicas(replicas) if replicas else layout.replicas,
-        shared_tiles=tuple(shared_tiles) or layout.shared_tiles,
-    )
+    with _of_example(example):
+        found, inputs, layout = _found(model, path, shape)
+        if inputs is None:
+            raise _no_sizes(model)
+        meta = (one.detach().to("meta") for one in inputs)
+        net = convert(
+            found.module.to("meta"),
+            chip,
+            example=tuple(meta),
+            digital=layout.digital,
+            replicas=_replicas(replicas) if replicas else layout.replicas,
+            shared_tiles=tuple(shared_tiles) or layout.shared_tiles,
+        )
     for tile in net.tiles.values():
         for name, end in (("low", -RANGE), ("high", RANGE)):
             if bool(getattr(tile, name).isnan()):
                 setattr(tile, name, torch.tensor(end, dtype=torch.float64))
     return PricedModel(model, net, net.cost(*(one[:1] for one in net.graph.traced.example)), _notes(net, assumed=True))
+
+
+@contextlib.contextmanager
+def _of_example(example: str | None) -> Iterator[None]:
+    """Name ``--example`` in what a network says of samples of its sizes."""
+    try:
+        yield
+    except InputError as error:
+        if example is None or not any(REFUSED.search(problem) for problem in error.problems):
+            raise
+        sizes = "must be sizes of one sample without the batch, as in 3x32x32 for a picture or 50x40 for 50 steps of 40"
+        raise InputError(
+            f"--example {printable(example)}: {sizes} ({problem})" if REFUSED.search(problem) else problem
+            for problem in error.problems
+        ) from None
 
 
 def _no_sizes(model: str) -> InputError:
@@ -227,7 +245,7 @@ def _notes(net: ConvertedNetwork, *, assumed: bool = False) -> tuple[str, ...]:
             f"No data: converters are laid out for pre-activations from {-RANGE:g} to {RANGE:g} (an estimate) and for "
             "levels that follow no data."
         )
-    return tuple(notes)
+    return (*notes, *net.map().notes)
 
 
 def text(found: PricedModel) -> str:

@@ -15,6 +15,7 @@ from mho.search.loop import Searcher
 from mho.search.spec import Bound, Choice, Search, cheap_path
 from mho.search.table import table
 from mho.sweep import estimate
+from mho.sweep.engines.cards import compute_of
 from mho.sweep.engines.clusters import HERE, Site
 from mho.sweep.names import unit_of
 from mho.sweep.page.page import PAGE, in_unit
@@ -58,7 +59,7 @@ def search(
     ``trials`` wins over the file's number. Raises InputError before anything runs.
     """
     meter = meter or Meter(quiet=True)
-    searcher = Searcher.of(source, trials=trials, data=data)
+    searcher = Searcher.of(source, trials=trials, data=data, compute=site.compute)
     searcher.check()
     wanted, study = searcher.search, searcher.study
     study.data_of(searcher.points_of(Guide(wanted).sampled(1)[0], None)[0])
@@ -66,7 +67,7 @@ def search(
     with ExitStack() as stack:
         engine = stack.enter_context(site.open())
         store = stack.enter_context(Store(folder))
-        store.begin(study.sheet.name, page.sheet_text(wanted, study), study.code, study.about_code)
+        store.begin(study.sheet.name, page.sheet_text(wanted, study), study.code, study.about_code, study.compute)
         meter.what = "trials"
         meter.start(wanted.trials, 0)
         try:
@@ -110,9 +111,9 @@ def closing(outcome: SearchOutcome) -> str:
     return "\n".join([*lines, f"table: {outcome.folder / TABLE}", f"report: {outcome.folder / PAGE}"])
 
 
-def preview(source: str, *, trials: int | None = None, data: Path | None = None) -> str:
+def preview(source: str, *, trials: int | None = None, data: Path | None = None, device: str = "cpu") -> str:
     """What a search would do: its space, aims, number of points, and the time that they may take."""
-    searcher = Searcher.of(source, trials=trials, data=data)
+    searcher = Searcher.of(source, trials=trials, data=data, compute=compute_of(device))
     searcher.check()
     wanted, study = searcher.search, searcher.study
     lines = ["space:"]

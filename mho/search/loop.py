@@ -20,6 +20,7 @@ from mho.config.schema import suggestion
 from mho.search.guide import Guide
 from mho.search.spec import MOST_TRIALS, Search, cheap_path, check, read_search
 from mho.search.trial import Trial, means, on_front
+from mho.sweep.engines.cards import Compute
 from mho.sweep.engines.engine import Engine
 from mho.sweep.pareto import dominated
 from mho.sweep.plan import Point
@@ -60,7 +61,9 @@ class Searcher:
         self._retried: set[int] = set()
 
     @classmethod
-    def of(cls, source: str, *, trials: int | None = None, data: Path | None = None) -> Searcher:
+    def of(
+        cls, source: str, *, trials: int | None = None, data: Path | None = None, compute: Compute = "cpu"
+    ) -> Searcher:
         """The search of a file, every name in it checked; ``trials`` wins over its number.
 
         Raises InputError with one line for each problem.
@@ -68,7 +71,7 @@ class Searcher:
         if trials is not None and not 1 <= trials <= MOST_TRIALS:
             raise InputError(f"--trials: must be a whole number from 1 to {MOST_TRIALS} (got {trials})")
         search, sheet = read_search(source)
-        study = Study(sheet, data=data)
+        study = Study(sheet, data=data, compute=compute)
         check(search, sheet, study.template)
         return cls(search if trials is None else replace(search, trials=trials), study)
 

@@ -15,6 +15,7 @@ from mho.files import write_atomic
 from mho.search.loop import Searcher
 from mho.search.spec import Search
 from mho.search.table import settings, table
+from mho.sweep.engines.cards import Compute
 from mho.sweep.page import page, reading
 from mho.sweep.store import FILE, Store
 from mho.sweep.study import Study
@@ -55,17 +56,17 @@ def replayed(folder: Path) -> tuple[Search, pd.DataFrame]:
     Raises InputError where its file cannot be read again.
     """
     with Store(folder, create=False) as store:
-        name, text, _ = store.sheets()[-1]
-        searcher = _again(name, text)
+        name, text, _, device = store.sheets()[-1]
+        searcher = _again(name, text, "cuda" if device == "cuda" else "cpu")
         return searcher.search, table(searcher.replay(store), searcher.search)
 
 
-def _again(name: str, text: str) -> Searcher:
+def _again(name: str, text: str, compute: Compute) -> Searcher:
     """The search of a sheet that a folder keeps: from its file where that is unchanged, else from the kept text."""
     trials = int(_plain(text)["trials"])
     for source in (name, Path(name).stem):
         try:
-            searcher = Searcher.of(source, trials=trials)
+            searcher = Searcher.of(source, trials=trials, compute=compute)
         except InputError:
             continue
         if sheet_text(searcher.search, searcher.study) == text:
@@ -74,7 +75,7 @@ def _again(name: str, text: str) -> Searcher:
         copy = Path(scratch) / f"{re.sub('[^a-zA-Z0-9_-]', '_', Path(name).stem)[:60] or 'search'}.yaml"
         copy.write_text(text, encoding="utf-8")
         try:
-            return Searcher.of(str(copy), trials=trials)
+            return Searcher.of(str(copy), trials=trials, compute=compute)
         except InputError as error:
             problems = [problem.replace(str(copy), copy.name) for problem in error.problems]
             raise InputError([f"the search's file cannot be read again: {problem}" for problem in problems]) from None

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from configs.errors import InputError
 from configs.yaml_source import dump_yaml
 from mho.sweep import estimate, export
 from mho.sweep.engines import slurm
+from mho.sweep.engines.cards import compute_of
 from mho.sweep.engines.clusters import HERE, Site
 from mho.sweep.page import page
 from mho.sweep.plan import Point, Shard
@@ -70,7 +72,7 @@ def sweep(
         # One that cannot be read is an error before a folder is made.
         with Store(other, create=False):
             pass
-    study = Study(source, data=data, shard=shard)
+    study = Study(source, data=data, shard=shard, compute=site.compute)
     folder = Path(output or Path("runs") / study.sheet.title)
     fresh = not (folder / FILE).is_file()
     if fresh:
@@ -85,8 +87,7 @@ def sweep(
         for other in resume.merge:
             meter.write(f"{store.take_over(other)} points taken over from {other}")
         text = dump_yaml(study.sheet.node.plain())
-        before = (store.sheets() or [("", "", "")])[-1][1], _content(folder / TABLE)
-        store.begin(study.sheet.name, text, study.code, study.about_code)
+        before = (store.sheets() or [("", "", "", "")])[-1][1], _content(folder / TABLE)
         state = study.state(store)
         if not fresh:
             study.check(state.new)
@@ -98,11 +99,14 @@ def sweep(
             ],
             key=_order(study.points),
         )
+        if todo:
+            engine = engine or stack.enter_context(site.open())
+        # Only now: a sweep that cannot compute here has not worked here.
+        store.begin(study.sheet.name, text, study.code, study.about_code, study.compute)
         meter.start(len(study.points), len(study.points) - len(todo))
         meter.write(_opening(state, resume))
         try:
-            if todo:
-                engine = engine or stack.enter_context(site.open())
+            if engine is not None:
                 Runner(study, store, dict(state.statuses), engine, meter).run(todo)
         finally:
             meter.stop()
@@ -134,9 +138,15 @@ def array(
     options: Sequence[str] = (),
     output: Path | None = None,
     data: Path | None = None,
+    device: str = "cpu",
 ) -> str:
-    """Write a SLURM array script for the sweep, checked as for a run, and return how to submit it."""
-    study = Study(source, data=data)
+    """Write a SLURM array script for the sweep, checked as for a run, and return how to submit it.
+
+    ``device``: ``cpu``, or ``cuda`` for one card a task; which, the queue decides.
+    """
+    study = Study(source, data=data, compute=compute_of(device))
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"--device: with --slurm the queue decides which card a task gets; take cuda (got {device})")
     study.check(study.points)
     slurm.write(
         script,
@@ -147,18 +157,27 @@ def array(
         whole=output or Path("runs") / study.sheet.title,
         data=data,
         options=options,
+        compute=study.compute,
     )
     return next(line for line in script.read_text().splitlines() if "sbatch --parsable" in line).lstrip("# ")
 
 
-def preview(source: str, *, output: Path | None = None, shard: Shard | None = None, data: Path | None = None) -> str:
+def preview(
+    source: str,
+    *,
+    output: Path | None = None,
+    shard: Shard | None = None,
+    data: Path | None = None,
+    device: str = "cpu",
+) -> str:
     """What a sweep would do: its points, their number, what is there already, and the time that the rest may take."""
-    study = Study(source, data=data, shard=shard)
+    study = Study(source, data=data, shard=shard, compute=compute_of(device))
     folder = output or Path("runs") / study.sheet.title
     state, seconds = SweepState(new=list(study.points)), None
     if (folder / FILE).is_file():
         with Store(folder) as store:
-            state, seconds = study.state(store), store.mean_seconds()
+            state = study.state(store)
+            seconds = None if state.elsewhere else store.mean_seconds()
     study.check(state.new)
     lines = [f"{point.index:>6}  {point.words()}" for point in study.points[:_SHOWN]]
     if len(study.points) > _SHOWN:

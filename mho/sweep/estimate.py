@@ -16,6 +16,8 @@ _LOOKED_AT = 64
 
 def seconds(study: Study, points: list[Point]) -> tuple[float | None, str]:
     """About how long so many points take on one worker, and what that rests on; None for a base without an estimate."""
+    if study.compute == "cuda":
+        return None, "on a graphics card only a point that is done shows it"
     workload = WORKLOADS[study.kind]
     middle = study.template.config(points[len(points) // 2].coordinates).data
     if workload.measure is not None:

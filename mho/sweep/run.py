@@ -132,6 +132,7 @@ class Runner:
                 data=self.study.data and self.study.data.expanduser().resolve(),
                 folder=self.store.folder.resolve() / "trained",
                 code=self.study.code,
+                device=self.study.compute,
             )
             self.flying[self.engine.submit(perform, task)] = ready
 

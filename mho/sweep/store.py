@@ -41,7 +41,7 @@ create table points (
 create table asked (key text primary key, digest text not null) without rowid;
 create table code (digest text primary key, about text not null) without rowid;
 create table claims (digest text primary key, owner text not null) without rowid;
-create table sheets (name text, text text, started text);
+create table sheets (name text, text text, started text, device text not null default 'cpu');
 """
 
 
@@ -152,6 +152,8 @@ class Store:
                     f"{self.path}: its layout is number {layout}, this mho reads {LAYOUT}; export it with the mho that "
                     "wrote it, or give a new folder"
                 )
+            elif "device" not in [row[1] for row in self.db.execute("pragma table_info(sheets)")]:
+                self.db.execute("alter table sheets add column device text not null default 'cpu'")
         found = self.db.execute("pragma quick_check(1)").fetchone()[0]
         if found != "ok":
             raise sqlite3.DatabaseError(found)
@@ -229,12 +231,12 @@ class Store:
             self.db.executemany("insert or replace into asked values (?, ?)", asked)
             self.db.executemany("delete from claims where digest = ?", [(row.digest,) for row in rows])
 
-    def begin(self, name: str, text: str, code: str, about: dict[str, Any]) -> None:
-        """Note which sweep works here, and with which code."""
+    def begin(self, name: str, text: str, code: str, about: dict[str, Any], device: str = "cpu") -> None:
+        """Note which sweep works here, with which code, and on which kind of device."""
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         with self._clear_messages(), self._transaction():
             self.db.execute("insert or replace into code values (?, ?)", (code, _text(about)))
-            self.db.execute("insert into sheets values (?, ?, ?)", (encodable(name), text, now))
+            self.db.execute("insert into sheets values (?, ?, ?, ?)", (encodable(name), text, now, device))
 
     def about(self, code: str) -> dict[str, Any]:
         """What the store notes of a digest of code."""
@@ -309,10 +311,10 @@ class Store:
                 _check_types(state, code, *rest)
                 yield StoredResult(digest, state, code, pairs, _outputs(outputs), found, *rest)
 
-    def sheets(self) -> list[tuple[str, str, str]]:
-        """Name, text and start of every sweep that has worked here, in their order."""
+    def sheets(self) -> list[tuple[str, str, str, str]]:
+        """Name, text, start and kind of device of every sweep that has worked here, in their order."""
         with self._clear_messages():
-            return self.db.execute("select name, text, started from sheets order by rowid").fetchall()
+            return self.db.execute("select name, text, started, device from sheets order by rowid").fetchall()
 
     def mean_seconds(self) -> float | None:
         """Mean time that a finished point took; None where none is finished."""

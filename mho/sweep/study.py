@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from configs.errors import InputError
 from mho.config.read import digest
 from mho.config.schema import listed, suggestion
+from mho.runner import refuse_device
 from mho.sweep import provenance
+from mho.sweep.engines.cards import Compute
 from mho.sweep.plan import Plan, Point, Shard
 from mho.sweep.spec import Sheet, read_sheet
 from mho.sweep.store import PointStatus, Store
-from mho.sweep.template import Template
+from mho.sweep.template import Template, of_device
 from mho.sweep.work import data_digest
 from workloads import WORKLOADS
 
@@ -23,28 +27,44 @@ VALUES_CHECKED = 500  # beside one for each of so many values of each axis
 
 @dataclass
 class SweepState:
-    """The points by their state: finished, failed, made by other code or data, or not there."""
+    """The points by their state: finished, failed, made by other code or data, or not there.
+
+    ``elsewhere``: how many of the last are there as computed on another kind of device, and on which.
+    """
 
     done: list[Point] = field(default_factory=list)
     failed: list[Point] = field(default_factory=list)
     stale: list[Point] = field(default_factory=list)
     new: list[Point] = field(default_factory=list)
     statuses: dict[str, PointStatus] = field(default_factory=dict)
+    elsewhere: Counter[str] = field(default_factory=Counter)
 
     def words(self) -> str:
         """The numbers in one phrase."""
         parts = [f"{len(self.done)} done", f"{len(self.new)} to do"]
         parts += [f"{len(self.stale)} stale (made by other code or data)"] if self.stale else []
         parts += [f"{len(self.failed)} failed"] if self.failed else []
+        parts += [
+            f"{count} there from --device {other}, which are other points and stay as they are"
+            for other, count in self.elsewhere.items()
+        ]
         return ", ".join(parts)
 
 
 class Study:
     """A sweep's file, its points (or a shard of them), and the code and data that results must belong to."""
 
-    def __init__(self, source: str | Sheet, *, data: Path | None = None, shard: Shard | None = None) -> None:
+    def __init__(
+        self,
+        source: str | Sheet,
+        *,
+        data: Path | None = None,
+        shard: Shard | None = None,
+        compute: Compute = "cpu",
+    ) -> None:
         self.sheet = read_sheet(source) if isinstance(source, str) else source
-        self.template = Template(self.sheet)
+        self.template = Template(self.sheet, compute)
+        refuse_device(self.kind, compute)
         self.plan = Plan(self.sheet, self.template)
         self.data = data
         self._check_outputs()
@@ -59,11 +79,17 @@ class Study:
         """Kind of the base."""
         return self.template.kind
 
-    def asked(self, point: Point) -> str:
-        """Key under which the store finds a point without its configuration being resolved."""
+    @property
+    def compute(self) -> Compute:
+        """Kind of the device that points are computed on."""
+        return self.template.compute
+
+    def asked(self, point: Point, compute: Compute | None = None) -> str:
+        """Key under which the store finds a point without its configuration being resolved, of this kind of device or
+        of another."""
         if point.index not in self._asked:
             self._asked[point.index] = self.template.asked(point.coordinates)
-        return self._asked[point.index]
+        return of_device(self._asked[point.index], compute or self.compute)
 
     def _check_outputs(self) -> None:
         names, problems = WORKLOADS[self.kind].outputs, []
@@ -116,6 +142,8 @@ class Study:
             one = statuses.get(asked.get(self.asked(point), "")) if asked else None
             if one is None:
                 found.new.append(point)
+                others = [each for each in get_args(Compute) if each != self.compute]
+                found.elsewhere.update(each for each in others if asked and self.asked(point, each) in asked)
             elif self.counts(one, point):
                 (found.done if one.state == "done" else found.failed).append(point)
             else:

@@ -15,6 +15,7 @@ from mho.config.read import digest, schema_of
 from mho.config.resolve import REFERENCES, Option, Resolver
 from mho.config.schema import Level, dotted, listed, suggestion
 from mho.runner import config_digest
+from mho.sweep.engines.cards import Compute
 from mho.sweep.spec import Sheet
 from workloads import WORKLOADS, AnySettings
 
@@ -38,11 +39,11 @@ class Template:
 
     A point of an experiment is one chip: the variant's chip replaces ``chip``, on which the axes then act, so
     that no setting of a variant hides an axis. Its cost is that of the first reading right after programming,
-    whatever its time.
+    whatever its time. Computed on another kind of device (``compute``), it is another point.
     """
 
-    def __init__(self, sheet: Sheet) -> None:
-        self.sheet = sheet
+    def __init__(self, sheet: Sheet, compute: Compute = "cpu") -> None:
+        self.sheet, self.compute = sheet, compute
         sweep = sheet.sweep
         resolver = Resolver(schema_of(AnySettings))
         given = sheet.value("base", of=sweep.base)
@@ -140,7 +141,7 @@ class Template:
         value = self.schema.value(node, self.resolver.problems)
         self._refuse()
         data = self.schema.adapter.dump_python(value, mode="json")
-        return Config(data, config_digest(data))
+        return Config(data, of_device(config_digest(data), self.compute))
 
     def places(self, at: Mapping[str, Sequence[Node]]) -> None:
         """Note where the file has the values of each path. Raises InputError for all that no setting can take."""
@@ -150,7 +151,8 @@ class Template:
         self._refuse()
 
     def asked(self, coordinates: Coordinates) -> str:
-        """Digest of what is asked for: the base and the values put in, with the records that they name read."""
+        """Digest of what is asked for, whatever the device: the base and the values put in, with the records that they
+        name read."""
         outside = (VARIANT, TIME) if self.grouped else (VARIANT,)
         options = {path: self.option(path, self._at(path, value)) for path, value in coordinates if path not in outside}
         point = [
@@ -200,6 +202,11 @@ class Template:
         problems, self.resolver.problems = self.resolver.problems, []
         if problems:
             raise InputError(dict.fromkeys(problems))
+
+
+def of_device(key: str, device: str) -> str:
+    """A digest as that of the same computed on ``cuda``; on ``cpu`` it is the same."""
+    return key if device == "cpu" else digest({"device": device, "of": key})
 
 
 def _alone(node: Node, variant: Node) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import time
@@ -13,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from threadpoolctl import threadpool_limits
 
 from devices import InputError
 from mho.config.read import digest, schema_of
+from mho.runner import device_in_words
 from mho.sweep import provenance
+from mho.sweep.engines.cards import VISIBLE
+from mho.sweep.template import of_device
 from workloads import WORKLOADS
 from workloads.result import Result
 from workloads.running import RunOptions, one_thread
@@ -38,7 +43,8 @@ class PointBatch:
     """Points of one kind that are computed together.
 
     ``t_s``: the time at which each is read, where its kind has times apart from the configuration; ``folder`` is for
-    what batches share; ``code`` the digest of the code; ``threads`` how many of them one batch may use.
+    what batches share; ``code`` the digest of the code; ``threads`` how many of them one batch may use; ``device``:
+    ``cpu``, or ``cuda`` for the one card that the worker sees.
     """
 
     kind: str
@@ -48,6 +54,7 @@ class PointBatch:
     folder: Path
     code: str
     threads: int = 1
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -64,16 +71,23 @@ class OtherCode(OSError):
     """A worker whose code, price list or packages are not those of the sweep."""
 
 
+class NoCard(OSError):
+    """A worker without the graphics card that the sweep asks for."""
+
+
 def perform(batch: PointBatch) -> list[Answer]:
     """All points of a batch. An error of one run is the answer of all its points, and of no others.
 
-    Raises OtherCode where this process would compute something else than the sweep asks for.
+    Raises OtherCode where this process would compute something else than the sweep asks for, and NoCard where it cannot
+    compute there.
     """
     if provenance.code()[0] != batch.code:
         raise OtherCode(
             f"a worker on {platform.node()} has other code of mho or other versions of packages than the sweep; "
             "give it the same, or start the sweep again if the code was edited meanwhile"
         )
+    if batch.device != "cpu" and not torch.cuda.is_available():
+        raise NoCard(f"a worker on {platform.node()} has no CUDA device that torch can use, and the sweep is for one")
     with one_thread(), threadpool_limits(1):
         if (measure := WORKLOADS[batch.kind].measure) is not None:
             settings = (lambda one=config: built(batch.kind, one) for config in batch.configs)
@@ -128,11 +142,15 @@ def _merged(batch: PointBatch, points: list[int], chips: list[str]) -> list[Answ
     run = WORKLOADS[batch.kind].run
     assert run is not None
     seen = {key: value for key, value in first.items() if key not in ("chip", "variants", "evaluation")}
-    stored = StoredNetworks(batch.folder, digest({"seen": seen, "code": batch.code}))
-    options = RunOptions(data=batch.data, workers=batch.threads, stored=stored)
+    stored = StoredNetworks(batch.folder, of_device(digest({"seen": seen, "code": batch.code}), batch.device))
+    options = RunOptions(data=batch.data, device=batch.device, workers=batch.threads, stored=stored)
     result = run(built(batch.kind, whole), options)
     counts = WORKLOADS[batch.kind].counts
-    return [_answer(result, _NAME.format(numbers[chips[point]]), batch.t_s[point], counts) for point in points]
+    answers = [_answer(result, _NAME.format(numbers[chips[point]]), batch.t_s[point], counts) for point in points]
+    place = {"device": device_in_words(batch.device)}
+    if batch.device != "cpu":
+        place["card"] = os.environ.get(VISIBLE, "")
+    return [replace(one, artefacts={**one.artefacts, **place}) for one in answers]
 
 
 def _answer(result: Result, name: str, t_s: float | None, counts: tuple[str, ...]) -> Answer:

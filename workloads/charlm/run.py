@@ -134,7 +134,7 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         else:
             self.text.check(how.training.streams, how.training.window)
             draw = Stream.root(how.seed).child("initial weights").torch()
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=draw)))
                 self.net = CharacterNetwork(len(self.text.vocabulary), how.model, how.training.dropout).eval()
 

@@ -24,6 +24,7 @@ from devices import InputError, Stream
 from mappings.convert.checkpoint import Checkpoint, Rows, named_state, restore
 from workloads.charlm.model import CharacterNetwork, bits, bits_per_character, streams
 from workloads.charlm.text import Text
+from workloads.running import card_of
 
 Share = Annotated[float, Interval(ge=0.0, lt=1.0)]
 
@@ -93,7 +94,7 @@ def train_text(
     train = text.train.to(device)
     windows: Iterator[tuple[torch.Tensor, torch.Tensor]] = iter(())
     per_epoch = max(1, (len(train) - how.window) // how.streams // how.window)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=card_of(device)):
         for step in range(first, how.steps):
             epoch, place = divmod(step, per_epoch)
             if place == 0 or step == first:

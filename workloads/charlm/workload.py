@@ -26,6 +26,7 @@ CHARLM = Workload(
     settings=CharacterExperiment,
     figures=FIGURES,
     run=run,
+    on_gpu=True,
     data_digest=data_digest,
     data_keys=("data",),
     same_data=True,

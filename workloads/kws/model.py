@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import warnings
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -120,9 +122,12 @@ class KeywordNet(torch.nn.Module):
             return found
         weights = [of["weight_ih"], of["weight_hh"], of["bias_ih"], of.get("bias_hh", self.no_bias)]
         start = x.new_zeros(1, x.shape[0], hidden)
-        states: torch.Tensor = _TORCH[cell](
-            x, (start, start) if cell == "lstm" else start, weights, True, 1, 0.0, self.training, False, True
-        )[0]
+        with warnings.catch_warnings() if x.is_cuda else contextlib.nullcontext():
+            if x.is_cuda:  # cuDNN copies weights that do not lie behind each other; these are small
+                warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+            states: torch.Tensor = _TORCH[cell](
+                x, (start, start) if cell == "lstm" else start, weights, True, 1, 0.0, self.training, False, True
+            )[0]
         return states
 
     def without_bias(self) -> KeywordNet:

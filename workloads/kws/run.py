@@ -113,21 +113,20 @@ class KeywordRun(ExperimentRun[KeywordSpotting]):
                 return start, []
             return self._train(start, data, how.aware, (form, aware), rng.child("aware", form.stream), wanted[form])
 
-        with ThreadPoolExecutor(self.options.workers) as pool:
-            with self.stage("training, aware"):
-                trained = dict(zip(wanted, pool.map(fine_tuned, wanted), strict=True))
-            for _, rows in trained.values():
-                tables.learning(split, rows)
-            with self.stage("evaluation"):
-                if settings.retrains(given is not None):
-                    for form, (tuned, _) in trained.items():
-                        tables.retrained(split, form, accuracy_of(tuned, data.x_test, data.y_test))
-                judged = pool.map(
-                    lambda v: self._evaluate(v, trained[NumberFormat.of(v.chip)][0], data, rng.child("chips")),
-                    settings.variants,
-                )
-                for variant, one in zip(settings.variants, judged, strict=True):
-                    tables.judged(variant, data, one)
+        with self.stage("training, aware"), ThreadPoolExecutor(self.options.workers) as pool:
+            trained = dict(zip(wanted, pool.map(fine_tuned, wanted), strict=True))
+        for _, rows in trained.values():
+            tables.learning(split, rows)
+        with self.stage("evaluation"), ThreadPoolExecutor(self.options.side_by_side) as pool:
+            if settings.retrains(given is not None):
+                for form, (tuned, _) in trained.items():
+                    tables.retrained(split, form, accuracy_of(tuned, data.x_test, data.y_test))
+            judged = pool.map(
+                lambda v: self._evaluate(v, trained[NumberFormat.of(v.chip)][0], data, rng.child("chips")),
+                settings.variants,
+            )
+            for variant, one in zip(settings.variants, judged, strict=True):
+                tables.judged(variant, data, one)
 
     def _train(
         self,

@@ -87,6 +87,7 @@ KWS = Workload(
     settings=KeywordSpotting,
     figures=FIGURES,
     run=run,
+    on_gpu=True,
     data_digest=data_digest,
     same_data=True,
     independent_variants=True,

@@ -36,12 +36,14 @@ class Judge:
     """The recordings as all chips get them, and which of them are trained on and tested.
 
     Features are (chips, recordings, features); where they are of some recordings alone, ``rows`` are their numbers.
+    ``device``: where liquids compute; read-outs are trained on the CPU.
     """
 
     spikes: Spikes
     classes: Ints
     parts: dict[str, list[Split]]
     rng: Stream
+    device: str = "cpu"
 
     @property
     def headline(self) -> str:
@@ -55,16 +57,21 @@ class Judge:
     def simulate(
         self, chip: Liquid, chips: int, t_s: float = 0.0, rows: Ints | None = None, *, record: bool = False
     ) -> LiquidRun:
-        """What the chips' neurons do ``t_s`` seconds after forming, for all recordings or for ``rows``."""
+        """What the chips' neurons do ``t_s`` seconds after forming, for all recordings or for ``rows``.
+
+        On the CPU a recording keeps its noise in any selection; on a graphics card it goes with its position.
+        """
         streams = self.streams(chips)
         spikes = self.spikes if rows is None else self.spikes.select(rows)
         fast = streams.child("time", repr(t_s))
-        return chip.map().program(rng=streams).at(t_s).run(spikes, noise=fast, numbers=rows, record=record)
+        numbers = rows if self.device == "cpu" else None
+        read = chip.map().program(rng=streams).at(t_s)
+        return read.run(spikes, noise=fast, numbers=numbers, record=record, device=self.device)
 
     def software(self, chip: Liquid, chips: int) -> LiquidRun:
         """The same with ideal weights."""
         streams = ChipStreams.of(self.rng.child("software"), chips)
-        return chip.map().software(rng=streams).at().run(self.spikes, noise=streams)
+        return chip.map().software(rng=streams).at().run(self.spikes, noise=streams, device=self.device)
 
     def learn(
         self,

@@ -54,16 +54,16 @@ class LiquidExperimentRun(ExperimentRun[LiquidStateMachine]):
             spikes = binned(recordings, how.data.binning)
             for variant in how.variants:
                 fits(variant.chip, spikes, f"variants[{variant.name}].chip")
-            judge = Judge(spikes, recordings.classes, how.data.parts(recordings), Stream.root(how.seed))
+            parts = how.data.parts(recordings)
+            judge = Judge(spikes, recordings.classes, parts, Stream.root(how.seed), options.device)
         tables = LiquidTables(how, recordings, spikes, judge.parts, notes=list(recordings.notes))
-        tables.note_device(options.device, "liquids")
         with self.stage("raw events"):
             counts = spikes.event_counts()[None].astype(np.float64)
             for split in judge.parts:
                 # A read-out that no chip stores needs no bits.
                 plain = judge.learn(counts, split, replace(how.readout, bits=None))
                 tables.accuracies("", "raw", split, 0.0, judge.answer(plain, counts, split))
-        with ThreadPoolExecutor(options.workers) as pool:
+        with ThreadPoolExecutor(options.side_by_side) as pool:
             with self.stage("liquids in software"):
                 ideals = list(dict.fromkeys(as_software(variant.chip) for variant in how.variants))
                 found = dict(zip(ideals, pool.map(lambda chip: self._software(chip, judge), ideals), strict=True))
@@ -94,7 +94,8 @@ class LiquidExperimentRun(ExperimentRun[LiquidStateMachine]):
                 self._raster(judge, tables)
             with self.stage("sweeps"):
                 rows = evenly(recordings.classes, how.evaluation.sweep_recordings, judge.rng.child("sweep"))
-                # A recording keeps its noise in any selection, so the headline's rates serve where its chip is swept.
+                # A recording keeps its noise in any selection (on a GPU, its distribution), so the headline's rates
+                # serve where its chip is swept.
                 if swept and len(rows) < len(recordings):
                     tables.note(f"Sweeps use {len(rows)} of {len(recordings)} recordings (sweep_recordings).")
                 few = how.evaluation.sweep_chips

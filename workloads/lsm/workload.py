@@ -15,6 +15,7 @@ LSM = Workload(
     settings=LiquidStateMachine,
     figures=dict.fromkeys(("accuracy", *(f"accuracy_{split}" for split in get_args(SplitName))), SHARE),
     run=run,
+    on_gpu=True,
     data_digest=lambda how, data: how.data.find(data, silent).digest,
     same_data=True,
 )

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_leaves
 
 from devices import InputError
 from mappings.activity import Activity
 from mappings.convert.chips import ProgrammedNetwork
 from mappings.convert.converted import ConvertedNetwork
+from mappings.convert.given import called, iterated, kind_of, of_kind, tensors, whole_number
 from workloads.statistics import interval
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def accuracy(outputs: torch.Tensor, targets: torch.Tensor) -> float:
 
     Raises InputError where targets are no classes, one for each set of outputs.
     """
+    of_kind("targets", targets, torch.Tensor)
     shape, classes = tuple(outputs.shape[:-1]), outputs.shape[-1]
     if tuple(targets.shape) != shape or targets.is_floating_point():
         got = f"{targets.dtype}, {tuple(targets.shape)}"
@@ -67,24 +70,43 @@ def evaluate(
     is given), ``quantised`` (its formats without errors), ``chips``. Raises InputError for no batch and for a figure
     that is not finite.
     """
+    of_kind("net", net, ConvertedNetwork)
     figures = {"accuracy": accuracy} if figures is None else figures
-    data = [(x if isinstance(x, tuple | list) else (x,), y) for x, y in batches]
+    if not isinstance(figures, Mapping) or not figures:
+        raise InputError(f"figures: must be one or more functions by name (got {kind_of(figures)})")
+    for name, figure in figures.items():
+        if not isinstance(name, str):
+            raise InputError(f"figures: each must have a name (got {name!r})")
+        called(f"figures: {name}", figure, "a function of outputs and targets")
+    for what, one, kind in (("reference", reference, torch.nn.Module), ("activity", activity, dict)):
+        if one is not None:
+            of_kind(what, one, kind)
+    if progress is not None:
+        called("progress", progress, "a function")
+    data = [
+        _pair(number, one) for number, one in enumerate(iterated("batches", batches, "pairs of inputs and targets"))
+    ]
     if not data:
         raise InputError("batches: at least one (got none)")
     for number, (x, y) in enumerate(data):
+        net.graph.traced.check(x)
         size = x[0].shape[net.graph.traced.batch_dim]
         if isinstance(y, torch.Tensor | np.ndarray) and (y.ndim == 0 or len(y) != size):
             raise InputError(f"batches[{number}]: a target for each of {size} samples (got {tuple(y.shape)})")
-    times = list(times_s)
-    if not times or not all(math.isfinite(t) and t >= 0.0 for t in times) or sorted(set(times)) != times:
+    times = list(iterated("times_s", times_s, "a list of times"))
+    numbers = all(isinstance(t, float | int) and 0.0 <= t < math.inf for t in times)
+    if not times or not numbers or sorted(set(times)) != times:
         raise InputError(f"times_s: one or more times from 0 s on, rising (got {times})")
+    if not isinstance(chips, int | ProgrammedNetwork):
+        raise InputError(f"chips: a whole number, or chips of the network that were programmed (got {chips!r})")
+    whole_number("seed", seed)
     if clash := sorted({"stage", "chip", "t_s"} & set(figures)):
         raise InputError(f"figures: {', '.join(clash)}: is a column of the table; take another name")
     targets = joined([y for _, y in data])
     rows: list[dict[str, Any]] = []
 
     def judged(stage: str, outputs: Any, chip: int, t_s: float) -> None:
-        found = {name: float(figure(outputs, targets)) for name, figure in figures.items()}
+        found = {name: _number(name, figure(outputs, targets)) for name, figure in figures.items()}
         strange = [name for name, value in found.items() if not np.isfinite(value)]
         if strange:
             raise InputError(f"figures: {', '.join(strange)}: must be finite (got {found[strange[0]]}, {stage})")
@@ -123,6 +145,25 @@ def evaluate(
     import pandas as pd
 
     return pd.DataFrame(rows)
+
+
+def _pair(number: int, batch: Any) -> tuple[tuple[torch.Tensor, ...], Any]:
+    """Inputs and targets of a batch. Raises InputError for what is no pair, and inputs or targets of another kind."""
+    where = f"batches[{number}]"
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise InputError(f"{where}: must be a pair of inputs and targets (got {type(batch).__name__})")
+    odd = [one for one in tree_leaves(batch[1]) if not isinstance(one, torch.Tensor | np.ndarray)]
+    if odd:
+        raise InputError(f"{where}: targets must be tensors or arrays (got {type(odd[0]).__name__})")
+    return tensors(f"{where}: inputs", batch[0]), batch[1]
+
+
+def _number(name: str, found: Any) -> float:
+    """A figure. Raises InputError for what is no number."""
+    try:
+        return float(found)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"figures: {name}: must give one number (got {type(found).__name__})") from None
 
 
 def compared(rows: pd.DataFrame, figure: str = "accuracy") -> pd.DataFrame:

@@ -58,7 +58,7 @@ def from_layers(layers: Sequence[Layer], sizes: Sizes) -> nn.Sequential:
 def _after(modules: Sequence[nn.Module], sizes: Sizes, *, whole: bool) -> Sizes:
     """Sizes of a sample behind these modules."""
     x = torch.zeros((2, *sizes), dtype=torch.long if whole else torch.float32)
-    with torch.no_grad(), torch.random.fork_rng():
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for module in modules:
             x = module.eval()(x)
             module.train()

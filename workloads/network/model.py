@@ -50,7 +50,7 @@ def network_of(
     be read, for code that fails, and for weights of other names or shapes.
     """
     draw = Stream.root(seed).child("initial weights").torch()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=draw)))
         if weights is not None and (module is not None or model.layers is None):
             raise InputError(

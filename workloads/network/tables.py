@@ -72,6 +72,8 @@ class NetworkTables(ChipLedger):
                 self.add("accuracy", **where, **{name: row[name] for name in names})
         for name in names:
             for row in compared(rows, name).to_dict("records"):
+                if self.figures[name].is_share:
+                    row = _within(row)
                 self.add("over_time", variant=variant.name, figure=name, **{str(key): row[key] for key in row})
 
     def factors(self, variant: NetworkVariant, chips: ProgrammedNetwork, t_s: float) -> None:
@@ -90,6 +92,7 @@ class NetworkTables(ChipLedger):
     ) -> None:
         """Cost and layout of one variant."""
         self.price(variant, cost.priced)
+        self.note(*(f"{variant.name}: {sentence}" for sentence in net.map().notes))
         for chip in variant.chips:
             self.cite.update(chip.cited)
         if variant.default:
@@ -193,3 +196,15 @@ class NetworkTables(ChipLedger):
                 )
             )
         return found
+
+
+def _within(row: dict[Any, Any]) -> dict[Any, Any]:
+    """A row of ``compared`` for a share of successes: its intervals end at 0 and 1, and those of a difference at what
+    chips of 0 and 1 differ by."""
+    found = dict(row)
+    for key in row:
+        if str(key).endswith(("low", "high")):
+            stage = str(key).removeprefix("minus_").rpartition("_")[0]
+            less = row[stage] if stage else 0.0
+            found[key] = min(max(row[key], -less), 1.0 - less)
+    return found

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from devices import Stream
 from mappings.convert.training import HardwareTraining
 from workloads.experiment import Times
-from workloads.running import RunOptions
+from workloads.running import RunOptions, card_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def train(
     optimiser = torch.optim.AdamW(net.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
     draw, rows = rng.child("order").torch(), []
     per_epoch = -(-len(x) // how.batch)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=card_of(options.device)):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng.child("dropout").torch())))
         for epoch in range(how.epochs):
             started, total = time.perf_counter(), 0.0

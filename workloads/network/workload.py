@@ -30,6 +30,7 @@ NETWORK = Workload(
     settings=NetworkExperiment,
     figures=FIGURES,
     run=run,
+    on_gpu=True,
     data_digest=data_digest,
     number_format=trained_for,
     data_keys=("data", "model"),

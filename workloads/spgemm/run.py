@@ -70,7 +70,6 @@ class SparseExperimentRun(ExperimentRun[SparseProduct]):
         with self.stage("exact product"):
             exact = self._exact(found.main)
         tables = SparseTables(how, found, exact)
-        tables.note_device(self.options.device, "sparse products")
         a, b = found.main.a.csr, found.main.b.csr
         for number, variant in enumerate(how.variants):
             with self.stage(f"chips: {variant.name}"):

@@ -63,7 +63,6 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
                 for name, chip, sense in zip(("image", "audio"), variant.chip.each(), senses, strict=True):
                     fits(chip, sense.spikes, f"variants[{variant.name}].chip.{name}")
         tables = ZeroShotTables(how, [sense.recordings for sense in senses], [sense.rows for sense in senses])
-        tables.note_device(self.options.device, "liquids")
         chips, work = how.evaluation.chips, []
         with self.stage("liquids"):
             raw = tuple(
@@ -82,7 +81,7 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
                     work.append((variant.name, "quantised", how.learning, self._rates(senses, exact, chips)))
                     work += [(f"{n}", "method", method, rates) for n, method in enumerate(how.evaluation.methods)]
                 self._hardware(variant, senses, tables)
-        with ThreadPoolExecutor(self.options.workers) as pool:
+        with ThreadPoolExecutor(self.options.side_by_side) as pool:
             with self.stage("projections"):
                 learnt = pool.map(lambda one: self._learn(one[2], senses, one[3]), work)
                 for number, ((name, stage, method, _), epochs) in enumerate(zip(work, learnt, strict=True)):
@@ -141,7 +140,8 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
             streams = self._streams(name, chips, software=software)
             mapped = (as_software(liquid) if software else liquid).map()
             made = mapped.software(rng=streams) if software else mapped.program(rng=streams)
-            found.append(made.at().run(sense.spikes, noise=streams).features)
+            run = made.at().run(sense.spikes, noise=streams, device=self.options.device)
+            found.append(run.features)
         return tuple(found)
 
     def _learn(self, how: Contrastive, senses: tuple[Rows, Rows], rates: tuple[torch.Tensor, ...]) -> Epochs:
@@ -159,7 +159,7 @@ class ZeroShotRun(ExperimentRun[ZeroShot]):
         costs, activity = [], []
         for name, liquid, sense in zip(("image", "audio"), variant.chip.each(), senses, strict=True):
             streams = self._streams(name, 1)
-            run = liquid.map().program(rng=streams).at().run(sense.spikes, noise=streams)
+            run = liquid.map().program(rng=streams).at().run(sense.spikes, noise=streams, device=self.options.device)
             width = self.settings.learning.dimensions
             costs.append(liquid_cost(liquid, run.activity, classes=width, bits=8, prefix=f"{name} "))
             activity.append((name, run, sense.spikes))

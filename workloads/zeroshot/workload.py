@@ -8,4 +8,6 @@ from workloads.zeroshot.run import run
 from workloads.zeroshot.settings import ZeroShot
 from workloads.zeroshot.tables import FIGURES
 
-ZEROSHOT = Workload(settings=ZeroShot, figures=FIGURES, run=run, data_digest=lambda how, data: files_digest(data))
+ZEROSHOT = Workload(
+    settings=ZeroShot, figures=FIGURES, run=run, on_gpu=True, data_digest=lambda how, data: files_digest(data)
+)

@@ -12,13 +12,14 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from configs.errors import InputError
+from mho.sweep.engines.cards import VISIBLE, Compute, cards_of, compute_of
 from mho.sweep.engines.engine import PINNED, Closing, Engine, Here, Local, WorkerDied, translated, uninterrupted
 
 Kind = Literal["local", "dask", "ray"]
@@ -31,31 +32,66 @@ _KEPT = "all points finished so far are kept, and the sweep resumes"
 
 @dataclass(frozen=True)
 class Site:
-    """Where a sweep computes: which engine, with how many workers started for it, or at which address."""
+    """Where a sweep computes: which engine, with how many workers started for it, or at which address, on which device.
+
+    ``workers``: None starts one, or with graphics cards one for each. ``device``: ``cpu``, ``cuda`` (all cards that are
+    visible), or cards by number, as in ``cuda:0,cuda:1``.
+    """
 
     kind: Kind = "local"
-    workers: int = 1
+    workers: int | None = None
     address: str | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"--engine: must be one of {', '.join(KINDS)} (got {self.kind})")
-        if not 1 <= self.workers <= _MOST_WORKERS:
+        compute_of(self.device)
+        if self.workers is not None and not 1 <= self.workers <= _MOST_WORKERS:
             raise InputError(f"-j: must be a whole number from 1 to {_MOST_WORKERS} (got {self.workers})")
         if self.address is not None and self.kind == "local":
             raise InputError(f"--address: belongs to --engine dask or ray (got {self.address} with --engine local)")
-        if self.address is not None and self.workers != 1:
+        if self.address is not None and self.workers not in (None, 1):
             raise InputError(
                 f"-j: counts workers started here; at --address the cluster decides how many (got {self.workers})"
             )
 
+        if self.address is not None and self.device not in ("cpu", "cuda"):
+            raise InputError(
+                f"--device: at --address the cluster decides which cards workers have; take cuda (got {self.device})"
+            )
+
+    @property
+    def compute(self) -> Compute:
+        """Kind of the device that points are computed on."""
+        return compute_of(self.device)
+
     def open(self) -> Engine:
         """The engine, its workers started or its scheduler reached. Raises InputError where it cannot be."""
+        cards = self._cards()
+        workers = self.workers or max(1, len(cards))
         if self.kind == "dask":
-            return Dask(self.workers, self.address)
+            return Dask(workers, self.address)
         if self.kind == "ray":
-            return Ray(self.workers, self.address)
-        return Here() if self.workers == 1 else Local(self.workers)
+            return Ray(workers, self.address, cards, gpus=int(self.compute == "cuda"))
+        return Here() if workers == 1 and not cards else Local(workers, cards)
+
+    def _cards(self) -> tuple[str, ...]:
+        """The card of each worker started here. Raises InputError where there are fewer than workers."""
+        if self.compute == "cpu" or self.address is not None:
+            return ()
+        if self.kind == "dask":
+            raise InputError(
+                "--device cuda: with --engine dask, by --address of a cluster whose workers see one card each "
+                "(CUDA_VISIBLE_DEVICES=0 dask worker ... --nthreads 1); on this machine take --engine local"
+            )
+        cards = cards_of(self.device)
+        if self.workers is not None and self.workers > len(cards):
+            raise InputError(
+                f"-j: one worker computes on each card, and --device {self.device} names {len(cards)} "
+                f"(got {self.workers})"
+            )
+        return cards[: self.workers]
 
 
 HERE = Site()
@@ -139,13 +175,17 @@ class Dask(Closing):
         """End the workers started here; at another's scheduler, take back what is still queued."""
         self._client.close(timeout=_PATIENCE_S)
         if self._cluster is not None:
-            self._cluster.close(timeout=_PATIENCE_S)
+            with suppress(TimeoutError):  # on a busy machine; its processes end with this one
+                self._cluster.close(timeout=_PATIENCE_S)
 
 
 class Ray(Closing):
-    """Worker processes of a Ray cluster, one CPU a task."""
+    """Worker processes of a Ray cluster, one CPU a task, and with ``gpus`` so many graphics cards as well."""
 
-    def __init__(self, workers: int, address: str | None) -> None:
+    def __init__(self, workers: int, address: str | None, cards: Sequence[str] = (), *, gpus: int = 0) -> None:
+        if cards:  # those that Ray may give to its workers
+            os.environ[VISIBLE] = ",".join(cards)
+        self._counted = "GPU" if gpus else "CPU"
         # Ray warns otherwise that it will some day treat a task without GPUs differently.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -156,7 +196,8 @@ class Ray(Closing):
         self._ray: Any = ray
         if address is not None and address != "auto":
             _knock(address, "Ray", "ray")
-        quiet = {"include_dashboard": False, "object_store_memory": _STORE_BYTES, "num_cpus": workers, "num_gpus": 0}
+        quiet = {"include_dashboard": False, "object_store_memory": _STORE_BYTES, "num_cpus": workers}
+        quiet["num_gpus"] = len(cards)
         terminated = signal.getsignal(signal.SIGTERM)
         try:
             self._ray.init(
@@ -177,12 +218,12 @@ class Ray(Closing):
         # Ray reports on its processes on standard output, which is for results.
         self._aside = redirect_stdout(sys.stderr)
         self._aside.__enter__()
-        self._run = self._ray.remote(num_cpus=1, max_retries=0)(_called)
+        self._run = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_called)
 
     @property
     def workers(self) -> int:
-        """How many tasks the cluster's CPUs take now."""
-        return int(self._ray.cluster_resources().get("CPU", 0))
+        """How many tasks the cluster's CPUs, or its cards, take now."""
+        return int(self._ray.cluster_resources().get(self._counted, 0))
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         """Queue the task with the cluster."""

@@ -8,17 +8,21 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 from typing_extensions import Self
+
+from mho.sweep.engines.cards import take_card
 
 #: One thread a task: points side by side, so that a second worker does not wait for the first one's threads, and the
 #: same bits whatever the number of workers.
@@ -87,19 +91,23 @@ class Here(Closing):
 
 
 class Local(Closing):
-    """Worker processes of this machine. One that dies takes the others' tasks with it: all are started afresh."""
+    """Worker processes of this machine. One that dies takes the others' tasks with it: all are started afresh.
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    ``cards``: graphics cards, one for each worker.
+    """
+
+    def __init__(self, workers: int, cards: Sequence[str] = ()) -> None:
+        self.workers, self.cards = workers, tuple(cards)
         self._pool: Any = None
+        self._locks: tempfile.TemporaryDirectory[str] | None = None
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         """Queue the task; workers are started with the first one, and again after a death."""
         for _ in range(2):
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(
-                    self.workers, env=PINNED, initializer=_end_with, initargs=(os.getpid(),)
-                )
+                self._locks = tempfile.TemporaryDirectory(prefix="mho-cards-")
+                about = (os.getpid(), self.cards, self._locks.name)
+                self._pool = ProcessPoolExecutor(self.workers, env=PINNED, initializer=_begin, initargs=about)
             try:
                 with uninterrupted():
                     return translated(self._pool.submit(function, task), _broken)
@@ -112,6 +120,8 @@ class Local(Closing):
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, kill_workers=True)
+        if self._locks is not None:
+            self._locks.cleanup()
 
 
 @contextmanager
@@ -147,8 +157,9 @@ def _broken(error: BaseException) -> BaseException:
     return WorkerDied() if isinstance(error, (BrokenProcessPool, CancelledError)) else error
 
 
-def _end_with(parent: int) -> None:
-    """Let a worker end when its sweep was killed, and only then: nobody would take its answers.
+def _begin(parent: int, cards: tuple[str, ...], locks: str) -> None:
+    """Let a worker take its card, if there are any, and end when its sweep was killed, and only then: nobody would take
+    its answers.
 
     loky collects garbage about once a second; what was imported is no garbage, and to look at it takes a quarter of
     that second.
@@ -162,3 +173,5 @@ def _end_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    if cards:
+        take_card(cards, Path(locks))

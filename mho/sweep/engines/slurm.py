@@ -13,6 +13,7 @@ from pathlib import Path
 
 from configs.errors import InputError
 from mho.files import write_atomic
+from mho.sweep.engines.cards import Compute
 
 _MOST_SHARDS = 100_000
 
@@ -25,12 +26,12 @@ _SCRIPT = """#!/bin/bash
 #SBATCH --array=1-{shards}
 #SBATCH --cpus-per-task=1
 #SBATCH --output={logs}
-{options}set -euo pipefail
+{card}{options}set -euo pipefail
 cd {here}
 shards={shards} parts={parts} whole={whole}
 mho() {{ {mho} "$@"; }}
 if [ "$SLURM_ARRAY_TASK_ID" -ne 0 ]; then
-  mho sweep {sweep} --shard "$SLURM_ARRAY_TASK_ID/$shards" -o "$parts/$SLURM_ARRAY_TASK_ID"{data}
+  mho sweep {sweep} --shard "$SLURM_ARRAY_TASK_ID/$shards" -o "$parts/$SLURM_ARRAY_TASK_ID"{device}{data}
   exit
 fi
 merge=() absent=0
@@ -38,7 +39,7 @@ for number in $(seq "$shards"); do
   if [ -f "$parts/$number/sweep.sqlite" ]; then merge+=(--merge "$parts/$number"); else absent=$((absent + 1)); fi
 done
 if [ "$absent" -gt 0 ]; then echo "$absent of $shards shards have left nothing; their points are computed here" >&2; fi
-mho sweep {sweep} -o "$whole" "${{merge[@]}}"{data}
+mho sweep {sweep} -o "$whole" "${{merge[@]}}"{device}{data}
 """
 
 
@@ -52,10 +53,12 @@ def write(
     whole: Path,
     data: Path | None = None,
     options: Sequence[str] = (),
+    compute: Compute = "cpu",
 ) -> None:
     """Write the array script, and make the folder of its logs.
 
-    ``options`` are those of sbatch, such as ``--time=4:00:00``. Raises InputError for what is no number of shards.
+    ``options`` are those of sbatch, such as ``--time=4:00:00``; on ``cuda`` each task asks for one card first, so that
+    they may ask for others. Raises InputError for what is no number of shards.
     """
     if not 1 <= shards <= min(_MOST_SHARDS, points):
         raise InputError(
@@ -75,6 +78,8 @@ def write(
         shards=shards,
         script=shlex.quote(str(path)),
         logs=shlex.quote(f"{logs}/%x.%a.log"),
+        card="#SBATCH --gres=gpu:1\n" if compute == "cuda" else "",
+        device=" --device cuda" if compute == "cuda" else "",
         options="".join(f"#SBATCH {option}\n" for option in options),
         here=shlex.quote(str(Path.cwd())),
         parts=shlex.quote(str(parts)),

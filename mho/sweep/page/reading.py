@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from configs.yaml_source import dump_yaml, parse_mapping
+from mho.sweep.engines.cards import Compute
 from mho.sweep.plan import Dimension, Point
 from mho.sweep.store import Store, StoredResult
 from mho.sweep.study import Study
@@ -101,10 +102,10 @@ def read(folder: Path, study: Study | None = None) -> Reading:
         sheets, stored = store.sheets(), {one.digest: one for one in store.results()}
         asked, statuses = store.statuses()
         first = next(store.rows(list(stored)[:1]), None)
-    name, text, _ = sheets[-1] if sheets else (str(folder), "", "")
+    name, text, _, device = sheets[-1] if sheets else (str(folder), "", "", "cpu")
     found, judge = Reading(folder, Path(name).stem or folder.name, text=text, judged=study is not None), study
     if study is None and text:
-        study, why = _again(name, text)
+        study, why = _again(name, text, "cuda" if device == "cuda" else "cpu")
         if study is None:
             found.remarks.append(
                 f"The sweep's file could not be read again ({why}); the points are those that the folder holds, and "
@@ -173,12 +174,12 @@ def _number(value: Any) -> Any:
     return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
 
 
-def _again(name: str, text: str) -> tuple[Study | None, str]:
+def _again(name: str, text: str, compute: Compute) -> tuple[Study | None, str]:
     """The study of a sheet that the folder keeps: from its file where that is unchanged, else from the kept text."""
     sources = [name, *([Path(name).stem] if name.startswith("configs/sweeps/") else [])]
     for source in sources:
         try:
-            study = Study(source)
+            study = Study(source, compute=compute)
         except InputError:
             continue
         if dump_yaml(study.sheet.node.plain()) == text:
@@ -187,7 +188,7 @@ def _again(name: str, text: str) -> tuple[Study | None, str]:
         copy = Path(scratch) / f"{re.sub('[^a-zA-Z0-9_-]', '_', Path(name).stem)[:60] or 'sweep'}.yaml"
         copy.write_text(text, encoding="utf-8")
         try:
-            return Study(str(copy)), ""
+            return Study(str(copy), compute=compute), ""
         except InputError as error:
             return None, error.problems[0].replace(f"{copy}", copy.name)
 
@@ -210,11 +211,11 @@ def _by_study(
 
 
 def _by_rows(
-    stored: Mapping[str, StoredResult], sheets: Sequence[tuple[str, str, str]], text: str
+    stored: Mapping[str, StoredResult], sheets: Sequence[tuple[str, str, str, str]], text: str
 ) -> tuple[list[Point], list[StoredResult | None]]:
     """Points by the rows; where several sheets worked here, those since this one began."""
     others = len({each[1] for each in sheets}) > 1
-    since = min((started for _, one, started in sheets if one == text), default="") if others else ""
+    since = min((each[2] for each in sheets if each[1] == text), default="") if others else ""
     rows = sorted((one for one in stored.values() if one.finished >= since), key=lambda one: one.finished)
     return [Point(number, one.coordinates) for number, one in enumerate(rows)], list(rows)
 

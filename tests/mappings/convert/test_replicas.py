@@ -183,6 +183,10 @@ def test_layers_of_other_chips_or_that_fill_a_tile_share_none_nor_do_copies():
     other = replace(CHIP, bits=CHIP.bits - 1)
     net = convert(small(), {"2": other, "*": CHIP}, example=x, shared_tiles=("2", "4"))
     assert net.map().shared == ()
+    assert [sentence.split(";")[0] for sentence in net.map().notes] == [
+        "shared_tiles: 2: none of its layers shares a tile",
+        "shared_tiles: 4: none of its layers shares a tile",
+    ]
     wide = convert(nn.Sequential(nn.Linear(60, 2), nn.ReLU(), nn.Linear(2, 60)), CHIP, example=torch.randn(2, 60))
     assert wide.laid_out(shared_tiles=("*",)).map().shared == ()
     conv = convert(network(), CHIP, example=X, replicas={"0": 3}, shared_tiles=("0", "2"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from devices import PCM, Gaussian, Ideal, InputError, Stream, SuperT
 from mappings.chip import Chip, OutputConverter, Weights
-from mappings.convert.batches import BatchSource
+from mappings.convert.batches import ALLOWED, BatchSource
 from mappings.convert.checkpoint import NAME
 from mappings.convert.converted import ConvertedNetwork, convert
 from mappings.convert.training import HardwareTraining, distance, train_for_hardware
@@ -205,14 +206,27 @@ def test_settings_and_batches_that_do_not_fit_are_refused(tmp_path: Path) -> Non
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"steps": None}, "steps: give steps or epochs"),
         ({"epochs": 2}, "steps: give steps or epochs"),
-        ({"steps": 0}, "steps: a whole number"),
-        ({"batch": 1.5}, "batch: a whole number"),
-        ({"learning_rate": float("nan")}, "learning_rate: must be above 0"),
-        ({"optimiser": "lion"}, "optimiser: adamw or sgd"),
-        ({"clip_sd": 0.5}, "clip_sd: at least 1"),
+        ({"steps": 0}, r"^steps: must be at least 1 \(got 0\)$"),
+        ({"batch": 1.5}, r"^batch: must be a whole number \(got 1.5\)$"),
+        ({"batch": "a"}, r"^batch: must be a whole number \(got 'a'\)$"),
+        ({"every": True}, r"^every: must be a whole number \(got True\)$"),
+        ({"learning_rate": float("nan")}, r"^learning_rate: must be a finite number \(got nan\)$"),
+        ({"learning_rate": 0.0}, r"^learning_rate: must be above 0 \(got 0.0\)$"),
+        ({"momentum": 2.0}, r"^momentum: must be below 1 \(got 2.0\)$"),
+        ({"warm_up": 1.0}, r"^warm_up: must be below 1 \(got 1.0\)$"),
+        ({"weight_decay": -1.0}, r"^weight_decay: must be at least 0 \(got -1.0\)$"),
+        ({"gradient_limit": 0.0}, r"^gradient_limit: must be above 0 \(got 0.0\)$"),
+        ({"teacher_weight": 2}, r"^teacher_weight: must be at most 1 \(got 2\)$"),
+        ({"temperature": math.inf}, r"^temperature: must be a finite number \(got inf\)$"),
+        ({"noise": -1.0}, r"^noise: must be at least 0 \(got -1.0\)$"),
+        ({"optimiser": "lion"}, r"^optimiser: must be 'adamw' or 'sgd' \(got 'lion'\)$"),
+        ({"outputs": 5}, r"^outputs: must be 'classes' or 'values' \(got 5\)$"),
+        ({"clip_sd": 0.5}, r"^clip_sd: must be at least 1 \(got 0.5\)$"),
+        ({"clip_sd": None, "clip_quantile": 0.2}, r"^clip_quantile: must be above 0.5 \(got 0.2\)$"),
         ({"clip_quantile": 0.9}, "clip_quantile"),
         ({"times_s": ()}, "times_s: at least one"),
-        ({"times_s": (-1.0,)}, "times_s: at least one"),
+        ({"times_s": (-1.0,)}, r"^times_s: must be at least 0 \(got \(-1.0,\)\)$"),
+        ({"times_s": 0.0}, r"^times_s: must be a tuple \(got 0.0\)$"),
     ]
     for how, why in wrong:
         with pytest.raises(ValueError, match=why):
@@ -226,6 +240,42 @@ def test_settings_and_batches_that_do_not_fit_are_refused(tmp_path: Path) -> Non
         train_for_hardware(net, lambda step: X, cross_entropy, HOW)  # type: ignore[arg-type, return-value]
     with pytest.raises(InputError, match="an iterator that has ended"):
         train_for_hardware(net, iter([(X, Y)]), cross_entropy, HOW)
+    given: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"net": network()}, "net: must be a ConvertedNetwork (got Sequential)"),
+        ({"how": {"steps": 2}}, "how: must be a HardwareTraining (got dict)"),
+        ({"loss": 5}, "loss: must be a function of outputs and target (got int)"),
+        (
+            {"loss": lambda outputs, target: outputs},
+            "loss: must give one number that depends on the outputs, as a tensor (got Tensor of shape (32, 4))",
+        ),
+        (
+            {"loss": lambda outputs, target: outputs.detach().sum()},
+            "loss: must give one number that depends on the outputs, as a tensor (got Tensor of shape (), without a "
+            "gradient)",
+        ),
+        ({"teacher": 5}, "teacher: must be a function or a module (got int)"),
+        ({"teacher": lambda x: None}, "teacher: must give a tensor, or several (got NoneType)"),
+        (
+            {"teacher": lambda x: torch.zeros(2, 7)},
+            "teacher: must give outputs of the network's sizes, (32, 4) (got (2, 7))",
+        ),
+        ({"seed": 1.5}, "seed: must be a whole number (got 1.5)"),
+        ({"checkpoint": 5}, "checkpoint: must be the path of a folder (got int)"),
+        ({"batches": (X.numpy(), Y)}, "batches: inputs: must be a tensor, or a tuple of tensors (got ndarray)"),
+        ({"batches": "ab"}, f"batches: must be {ALLOWED} (got str)"),
+        ({"batches": (X.double(), Y)}, "input 0: must be torch.float32 as the example is (got torch.float64)"),
+    )
+    for changed, said in given:
+        whole: dict[str, Any] = {
+            "net": net,
+            "batches": (X, Y),
+            "loss": cross_entropy,
+            "how": replace(HOW, steps=2, batch=32),
+            **changed,
+        }
+        with pytest.raises(InputError) as raised:
+            train_for_hardware(**whole)
+        assert list(raised.value.problems) == [said]
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write"):
         train_for_hardware(net, (X, Y), cross_entropy, HOW, checkpoint=tmp_path / "file")

@@ -86,7 +86,6 @@ class Scaled(nn.Module):
         (lambda: OfTwo(lambda a, x: a.transpose(1, 2).flatten(1)), (70, 5, 6)),
     ],
 )
-@pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_the_network_stays_what_it_is(module: Callable[[], nn.Module], shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     net = module().double().eval()
@@ -222,9 +221,93 @@ def test_evaluation_takes_what_belongs_together() -> None:
         ([(x, y)], {"times_s": (3600.0, 0.0)}, "times_s: one or more times from 0 s on, rising"),
         ([(x, y)], {"times_s": ()}, "times_s: one or more times"),
         ([(x, y)], {"figures": {"chip": lambda a, b: 0.0}}, "figures: chip: is a column of the table"),
+        (5, {}, r"batches: must be pairs of inputs and targets \(got int\)"),
+        ((x, y), {}, r"batches\[0\]: must be a pair of inputs and targets \(got Tensor\)"),
+        ([(x.numpy(), y)], {}, r"batches\[0\]: inputs: must be a tensor, or a tuple of tensors \(got ndarray\)"),
+        ([(x, y.tolist())], {}, r"batches\[0\]: targets must be tensors or arrays \(got int\)"),
+        ([(x, y.numpy())], {}, r"targets: must be a Tensor \(got ndarray\)"),
+        ([(x.double(), y)], {}, r"input 0: must be torch.float32 as the example is \(got torch.float64\)"),
+        ([(x, y)], {"figures": {"a": 5}}, r"figures: a: must be a function of outputs and targets \(got int\)"),
+        ([(x, y)], {"figures": {"a": lambda a, b: a}}, r"figures: a: must give one number \(got Tensor\)"),
+        ([(x, y)], {"figures": {}}, "figures: must be one or more functions by name"),
+        ([(x, y)], {"times_s": 0.0}, r"times_s: must be a list of times \(got float\)"),
+        ([(x, y)], {"times_s": ["a"]}, "times_s: one or more times"),
+        ([(x, y)], {"seed": "a"}, r"seed: must be a whole number \(got 'a'\)"),
+        ([(x, y)], {"reference": lambda x: x}, r"reference: must be a Module \(got function\)"),
+        ([(x, y)], {"activity": 5}, r"activity: must be a dict \(got int\)"),
     ):
         with pytest.raises(InputError, match=message):
             evaluate(net, batches, chips=1, **how)  # type: ignore[arg-type]
+
+
+class Gives(nn.Module):
+    """A layer, and what a function makes of its outputs."""
+
+    def __init__(self, function: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.a, self.function = nn.Linear(6, 4), function
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.function(self.a(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda y: None, "output 0: must be a tensor that the module computes (got None or a number)"),
+        (lambda y: (y, None), "output 1: must be a tensor that the module computes (got None or a number)"),
+        (lambda y: {"y": y, "n": 3}, "output 1: must be a tensor that the module computes (got None or a number)"),
+        (lambda y: (), "outputs: must be a tensor that the module computes (got none)"),
+    ],
+)
+def test_what_a_module_gives_beside_tensors_is_refused(function: Callable[[torch.Tensor], Any], said: str) -> None:
+    with pytest.raises(InputError) as raised:
+        convert(Gives(function), "exact", example=torch.randn(4, 6))
+    assert list(raised.value.problems) == [said]
+
+
+def test_arguments_of_another_type_are_one_message_each() -> None:
+    torch.manual_seed(0)
+    x, module = torch.randn(10, 6), nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
+    whole: dict[str, Any] = {"example": x}
+    for changed, said in (
+        ({"example": 5}, "example: must be a tensor, or a tuple of tensors (got int)"),
+        ({"example": []}, "example: must be a tensor, or a tuple of tensors (got an empty one)"),
+        ({"batch_dim": "a"}, "batch_dim: a whole number of at least 0 (got 'a')"),
+        ({"batch_dim": -1}, "batch_dim: a whole number of at least 0 (got -1)"),
+        ({"batch_dim": True}, "batch_dim: a whole number of at least 0 (got True)"),
+        ({"replicas": 1.5}, "replicas: a whole number, or numbers by pattern, as in {'conv1': 4} (got 1.5)"),
+        ({"replicas": "2"}, "replicas: a whole number, or numbers by pattern, as in {'conv1': 4} (got '2')"),
+        ({"replicas": {0: 2}}, "replicas: a whole number, or numbers by pattern, as in {'conv1': 4} (got {0: 2})"),
+        ({"shared_tiles": "0"}, "shared_tiles: must be a list of patterns, as in ('conv1', 'encoder.*') (got '0')"),
+        ({"digital": "2"}, "digital: must be a list of patterns, as in ('conv1', 'encoder.*') (got '2')"),
+    ):
+        with pytest.raises(InputError) as raised:
+            convert(module, "exact", **{**whole, **changed})
+        assert list(raised.value.problems) == [said]
+    with pytest.raises(InputError, match=r"module: must be a torch module \(got int\)"):
+        convert(5, "exact", example=x)  # type: ignore[arg-type]
+    net = convert(module, "exact", example=x)
+    for batches, percentile, said in (
+        (5, 100.0, "batches: must be inputs as the network takes them, or several such batches (got int)"),
+        ("ab", 100.0, "batches: must be inputs as the network takes them, or several such batches (got str)"),
+        ([x, 2], 100.0, "batches[1]: must be a tensor, or a tuple of tensors (got int)"),
+        ([x.numpy()], 100.0, "batches[0]: must be a tensor, or a tuple of tensors (got ndarray)"),
+        (x.long(), 100.0, "input 0: must be torch.float32 as the example is (got torch.int64)"),
+        (x, "a", "percentile: must be from 50 to 100 (got 'a')"),
+        (x, True, "percentile: must be from 50 to 100 (got True)"),
+    ):
+        with pytest.raises(InputError) as raised:
+            net.calibrate(batches, percentile=percentile)  # type: ignore[arg-type]
+        assert list(raised.value.problems) == [said]
+    for how, said in (({"seed": "a"}, "seed: must be a whole number"), ({"device": "gpu"}, "device: must be a device")):
+        with pytest.raises(InputError, match=said):
+            net.program(1, **how)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"t_s: must be a number of seconds \(got 'a'\)"):
+        net.program(1).at("a")  # type: ignore[arg-type]
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match=r"device: this machine has no CUDA device"):
+            net.program(1, device="cuda")
 
 
 def test_a_saved_network_takes_no_other_tensors(tmp_path: Any) -> None:

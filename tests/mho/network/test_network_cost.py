@@ -151,3 +151,30 @@ def test_copies_and_shared_tiles_of_a_model_are_priced(tmp_path: Path) -> None:
     assert [row["copies"] for row in every.net.rows() if "rows" in row] == [2, 1, 1]
     with pytest.raises(InputError, match=r"--replicas: one whole number from 1 to 9999 .* \(got 0=x\)"):
         price_model(str(file), "yang2025", replicas=["0=x"])
+
+
+def test_sizes_that_are_not_those_of_a_sequence_are_told_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "words.yaml"
+    file.write_text("layers:\n  - {kind: lstm, units: 16}\n  - {kind: linear, outputs: 4}\n")
+    with pytest.raises(InputError) as raised:
+        price_model(str(file), "yang2025", example="128")
+    (said,) = raised.value.problems
+    assert said.startswith("--example 128: must be sizes of one sample without the batch, as in 3x32x32 for a picture")
+    assert said.endswith("(layers[0]: samples of steps and inputs (got sizes 128))")
+    (tmp_path / "words.py").write_text(
+        "from torch import nn\n\n\nclass Words(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.lstm, self.out = nn.LSTM(40, 16, batch_first=True), nn.Linear(16, 4)\n\n"
+        "    def forward(self, x):\n        return self.out(self.lstm(x)[0][:, -1])\n\n\n"
+        "def made():\n    return Words()\n"
+    )
+    with pytest.raises(InputError, match=r"--example 40: must be sizes of one sample .* 50x40 for 50 steps of 40"):
+        price_model(f"{tmp_path / 'words.py'}:made", "yang2025", example="40")
+
+
+def test_layers_that_cannot_share_a_tile_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text(
+        "layers:\n  - {kind: linear, outputs: 300, function: relu}\n  - {kind: linear, outputs: 8}\ninputs: [300]\n"
+    )
+    (told,) = [note for note in price_model(str(file), "yang2025", shared_tiles=["*"]).notes if "shared" in note]
+    assert told.startswith("shared_tiles: *: none of its layers shares a tile; in a tile of ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from devices import FormedTaOx, InputError, Stream
 from devices.effects import Stuck
 from mappings.liquid.chip import MEMBRANE
+from mappings.liquid.gpu import run_torch
 from mappings.liquid.liquid import Liquid
+from mappings.liquid.run import LiquidRun
 from mho.report.summary import summary
 from mho.runner import run as run_experiment
 from periphery.neurons.lif import LIF
@@ -117,6 +120,31 @@ def test_a_sweep_of_some_recordings_sees_the_rates_of_the_whole_run(moving_bars:
     )
     for table in ("sweep_readout_bits", "sweep_stuck_later"):
         assert few.tables[table].equals(same.tables[table])
+
+
+@pytest.fixture
+def card_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The devices that liquids were asked to compute on; what runs on a card runs in torch on the CPU."""
+    asked: list[str] = []
+
+    def stand_in(*how: Any, device: str, **more: Any) -> LiquidRun:
+        asked.append(device)
+        return run_torch(*how, device="cpu", **more)
+
+    monkeypatch.setattr("mappings.liquid.liquid.run_torch", stand_in)
+    return asked
+
+
+def test_on_a_card_software_is_the_same_and_chips_are_as_good(
+    moving_bars: Path, result: Result, card_on_the_cpu: list[str]
+) -> None:
+    found = run_liquid(experiment(), RunOptions(data=moving_bars, device="cuda"))
+    assert set(card_on_the_cpu) == {"cuda"}
+    assert found.metrics.software == result.metrics.software
+    for mine, other in zip(found.metrics.variants, result.metrics.variants, strict=True):
+        assert mine.quality[0].spread("accuracy").mean == pytest.approx(
+            other.quality[0].spread("accuracy").mean, abs=0.1
+        )
 
 
 def test_another_seed_gives_other_chips_and_the_same_split(moving_bars: Path, result: Result) -> None:
@@ -244,7 +272,7 @@ def spikes_csv(folder: Path) -> None:
     (folder / "spikes.csv").write_text("\n".join(rows) + "\n")
 
 
-def test_zero_shot_end_to_end_and_twice_the_same(moving_bars: Path, tmp_path: Path) -> None:
+def test_zero_shot_end_to_end_and_twice_the_same(moving_bars: Path, tmp_path: Path, card_on_the_cpu: list[str]) -> None:
     """Pictures and sounds of four digits: two are learnt, two are asked for."""
     whole = tmp_path / "both"
     (whole / "fsdd").mkdir(parents=True)
@@ -263,9 +291,13 @@ def test_zero_shot_end_to_end_and_twice_the_same(moving_bars: Path, tmp_path: Pa
         sweeps=(ParameterSweep(what="neurons", values=(10,)),),
     )
     result = run_zeroshot(how, RunOptions(data=whole))
+    assert not card_on_the_cpu
     assert result.metrics.software["seen"] > 0.7
     assert result.metrics.chance == {"unseen": 0.5, "seen": 0.5}
     assert set(result.tables["accuracy"].stage) == {"software", "analog", "quantised"}
+    card = run_zeroshot(how, RunOptions(data=whole, device="cuda"))
+    assert set(card_on_the_cpu) == {"cuda"}
+    assert card.metrics.software == result.metrics.software
     again = run_zeroshot(how, RunOptions(data=whole))
     assert again.metrics == result.metrics
     assert again.tables["epochs"].equals(result.tables["epochs"])

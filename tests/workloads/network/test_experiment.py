@@ -16,6 +16,8 @@ import mho
 from devices import InputError
 from mho.network.cost import price_model
 from mho.sweep.command import sweep
+from workloads.network.evaluate import compared
+from workloads.network.tables import _within
 
 SMALL = """
 extends: network
@@ -87,9 +89,25 @@ def test_a_run_leaves_figures_over_time_costs_and_a_page(tmp_path: Path) -> None
     over = pd.read_csv(tmp_path / "run" / "over_time.csv")
     first = over[(over.variant == "pcm") & (over.t_s == 0)].iloc[0]
     assert first["mean"] - first.minus_software == pytest.approx(metrics["software"]["accuracy"], abs=1e-6)
+    assert over.low.ge(0.0).all()
+    assert over.high.le(1.0).all()
     placed = pd.read_csv(tmp_path / "run" / "placement.csv")
     assert placed.path.tolist() == [1, 3]
     assert "Layers and digital calls" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_intervals_of_a_share_end_where_shares_do() -> None:
+    """Two chips of 98 and 96 %: Student's t alone would give an interval of 84 to 110 %."""
+    stages = [("software", 0, 0.99), ("quantised", 0, 0.98), ("chips", 0, 0.98), ("chips", 1, 0.96)]
+    rows = pd.DataFrame(
+        [{"stage": stage, "chip": chip, "t_s": 0.0, "accuracy": share} for stage, chip, share in stages]
+    )
+    (row,) = compared(rows).to_dict("records")
+    assert row["high"] > 1.0
+    cut = _within(row)
+    assert (cut["high"], cut["low"]) == (1.0, row["low"])
+    assert cut["minus_software_high"] == pytest.approx(0.01)
+    assert cut["mean"] == row["mean"]
 
 
 def test_given_weights_are_not_trained_on(given: Path, tmp_path: Path) -> None:
