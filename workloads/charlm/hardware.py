@@ -95,9 +95,10 @@ def trained_for_chips(
     try:
         side_by_side = max(1, min(MOST_SIDE_BY_SIDE, len(text) // (2 * training.window)))
         windows = Windows.of(teacher, text.to(place), side_by_side, training.window)
+        whole: Any = windows.inputs, windows.y
         return train_for_hardware(
             net,
-            (windows.inputs, windows.y),
+            whole,
             lambda outputs, y: cross_entropy(outputs[0].flatten(0, 1), y.flatten()),
             how.hardware_training.of_figures(classes=True),
             teacher=teacher,

@@ -4,7 +4,7 @@ Tensors are those of ``records``. A table of ``2^b - 1`` thresholds takes ``b`` 
 wait for each other: up to ``UNITS`` units without a projection, one kernel takes some samples through all steps, their
 states in registers, and forms the products too, in half precision and exact all the same: a weight is the sum of two
 such numbers (22 bits), and so is what arrives of a pulse. Variances take one, within a thousandth. Larger layers take
-one kernel a step behind products of the library, those of variances in bfloat16, within two thousandths.
+one kernel a step behind a product of the library.
 Imported on CUDA devices alone, where Triton is installed.
 """
 
@@ -318,7 +318,7 @@ def _one_step(
         mine = spread
         z = tl.load(z_h + from_h, mask=inside, other=0.0)
         if SPREAD == 2:
-            mine = tl.load(spread_h + from_h, mask=inside, other=0.0).to(tl.float32)
+            mine = tl.load(spread_h + from_h, mask=inside, other=0.0)
         given = _given(first, unit, chip, row, inside, here, x_z, shift, floor, drawn, wide, draws, decisions, NOISY)
         value, did_gates, did_words = _gate(
             z, given, mine, number, first, unit, chip, row, inside, here, gain, x_spread, by_column, table, ramp,
@@ -387,7 +387,7 @@ def _project(
         ]
         spread = spread * tl.load(by_column + fixed, mask=here, other=0.0)[None, :]
     if SPREAD == 2:
-        spread = tl.load(spread_h + sample[:, None] * wide + unit[None, :], mask=inside, other=0.0).to(tl.float32)
+        spread = tl.load(spread_h + sample[:, None] * wide + unit[None, :], mask=inside, other=0.0)
     gain = tl.full([S, 1], 1.0, tl.float32)
     if SUPPLY:
         gain = tl.load(gains + row, mask=s < n, other=1.0)[:, None]
@@ -485,15 +485,6 @@ def halves(main: Product, fed: slice, other: int) -> tuple[torch.Tensor, ...]:
     return high, low, spreads.half(), torch.stack([scale, of_spreads], dim=1).contiguous()
 
 
-def _variances(product: Product, rows: slice, z: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Room for the variances of ``z`` and for the squares of ``x``, and what takes one to the other; where variances
-    are not known column by column, tensors that are not read."""
-    if _spread(product) != 2:
-        return z, x, x
-    room = (torch.empty_like(one, dtype=torch.bfloat16) for one in (z, x))
-    return *room, product.variances[:, rows].bfloat16()
-
-
 def all_steps(run: Steps, before: Tensors) -> None:
     """The steps of a layer: one kernel for all of them where it is small and not projected, else some for each."""
     if run.halves:
@@ -533,7 +524,7 @@ def _step_by_step(run: Steps, before: Tensors) -> None:
     of_rows = main.by_row[:, rows].contiguous() if main.by_row.numel() else main.shift
     samples, across = 2, min(128, triton.next_power_of_2(hidden))
     z = main.shift.new_empty((chips, n, main.weights.shape[-1]))
-    spread_h, squares, variances = _variances(main, rows, z, x)
+    spread_h = torch.empty_like(z) if compiled["SPREAD"] == 2 else z
     blocks = triton.cdiv(fed, across)
     # Two, since some programs of a step write while others read.
     parts = [main.shift.new_zeros((chips, n, blocks)) for _ in range(2)]
@@ -544,7 +535,7 @@ def _step_by_step(run: Steps, before: Tensors) -> None:
         unit_blocks = triton.cdiv(hidden, across)
         unit_parts = main.shift.new_zeros((chips, n, unit_blocks))
         z_p = main.shift.new_empty((chips, n, after.weights.shape[-1]))
-        spread_p, unit_squares, unit_variances = _variances(after, slice(None), z_p, units)
+        spread_p = torch.empty_like(z_p) if _spread(after) == 2 else z_p
         drawn_p, did = before["projected"], torch.zeros((chips, n), dtype=torch.int32, device=run.c.device)
     next_product = main if after is None else after
     next_rows = of_rows if after is None else (after.by_row if after.by_row.numel() else main.shift)
@@ -554,8 +545,7 @@ def _step_by_step(run: Steps, before: Tensors) -> None:
         now, then = (0, 0) if after is not None else (t % 2, (t + 1) % 2)
         torch.bmm(taken[now], weights, out=z)
         if compiled["SPREAD"] == 2:
-            torch.mul(taken[now], taken[now], out=squares)
-            torch.bmm(squares, variances, out=spread_h)
+            torch.bmm(taken[now].square(), main.variances[:, rows], out=spread_h)
         _one_step[(chips, triton.cdiv(n, samples), triton.cdiv(hidden, across))](
             t, z, spread_h, parts[now], run.c, run.out if after is None else run.units,
             taken[then] if after is None else units, parts[then] if after is None else unit_parts, next_rows,
@@ -567,8 +557,7 @@ def _step_by_step(run: Steps, before: Tensors) -> None:
             continue
         torch.bmm(units, after.weights, out=z_p)
         if _spread(after) == 2:
-            torch.mul(units, units, out=unit_squares)
-            torch.bmm(unit_squares, unit_variances, out=spread_p)
+            torch.bmm(units.square(), after.variances, out=spread_p)
         ways = after.converters
         _project[(chips, triton.cdiv(n, samples), blocks)](
             t, z_p, spread_p, unit_parts, run.out, taken[0], parts[0], of_rows, own_settled,

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -175,7 +175,8 @@ class Dask(Closing):
         """End the workers started here; at another's scheduler, take back what is still queued."""
         self._client.close(timeout=_PATIENCE_S)
         if self._cluster is not None:
-            self._cluster.close(timeout=_PATIENCE_S)
+            with suppress(TimeoutError):  # on a busy machine; its processes end with this one
+                self._cluster.close(timeout=_PATIENCE_S)
 
 
 class Ray(Closing):
