@@ -40,6 +40,7 @@ def executed(path: Path) -> nbformat.NotebookNode:
     """The notebook with the outputs of its cells, computed by this checkout in an empty folder."""
     notebook = nbformat.read(path, as_version=4)
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    here = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # a kernel has its own
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
@@ -49,7 +50,7 @@ def executed(path: Path) -> nbformat.NotebookNode:
             # Sockets that are files: nothing listens on a port.
             config=Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"}),
         )
-        client.execute(env={**os.environ, "PYTHONPATH": paths})
+        client.execute(env={**here, "PYTHONPATH": paths})
     return notebook
 
 
