@@ -67,7 +67,7 @@ def test_a_table_of_shares_cuts_its_intervals(tmp_path: Path) -> None:
     panel = Panel("Intervals", "Rows.", "sweep", low="low", high="high", share=True, columns=("low", "high"))
     run = a_run(tmp_path / "run", (panel,))
     SWEEP.assign(low=-0.5, high=1.5).to_csv(run / "sweep.csv", index=False)
-    assert "<td>0</td><td>1.00</td>" in report.html(run)
+    assert '<td class="num">0.0 %</td><td class="num">100.0 %</td>' in report.html(run)
 
 
 def test_every_panel_is_drawn_under_its_head(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_every_panel_is_drawn_under_its_head(tmp_path: Path) -> None:
         assert panel.text in page
     assert page.count('id="panel') >= 2
     assert "configured" in page
-    assert "<td>0.850</td>" in page
+    assert '<td class="num">0.850</td>' in page
     assert "energy [nJ]" in page
 
 
@@ -117,9 +117,10 @@ def test_names_and_quantities_of_panels_are_those_that_people_read(tmp_path: Pat
     page = report.html(run)
     section = page[page.index("<h2>A</h2>") : page.index('id="confusion"')]
     for head in ("ADC bits", "area", "mean shift [LSB]", "time"):
-        assert f'<th scope="col">{head}</th>' in section
-    assert "<td>4</td><td>0.00165 mm²</td><td>0.500</td><td>0</td>" in section
-    assert "<td>1 month</td>" in section
+        assert f'<th scope="col" class="num">{head}</th>' in section
+    row = "".join(f'<td class="num">{cell}</td>' for cell in ("4", "0.00165 mm²", "0.500", "0"))
+    assert row in section
+    assert '<td class="num">1 month</td>' in section
     ticks = [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", section) if text]
     assert {"ADC bits", "area [mm²]", "mean shift [LSB]", "4", "5"} <= set(ticks)
     assert not [text for text in ticks if "e-" in text or text.startswith("4.")]
