@@ -107,7 +107,8 @@ def test_tables_and_a_page(one: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert 'id="paper-latex"' in page
     audit = page[page.index('<details class="part" id="components">') :]
     assert audit.count('<a href="#source') == len(lines[lines.source.notna()])
-    assert ">0 mm²</td>" not in audit  # of an action: it has no area
+    acts = lines.action.notna()  # an action has no pieces and no area, a piece no count and no energy
+    assert audit.count('data-value="">–</td>') == 5 * acts.sum() + 4 * (~acts).sum()
     assert "<th>" not in page  # every head says what it is the head of
 
 
