@@ -226,7 +226,9 @@ def _bars(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
         spread = None
         if panel.low and panel.high:
             spread = np.vstack([y - by_x[panel.low] * factor, by_x[panel.high] * factor - y])
-        ax.bar(at + (turn - (len(groups) - 1) / 2) * width, y, width * 0.94, color=colour, label=name, yerr=spread)
+        at = at + (turn - (len(groups) - 1) / 2) * width
+        whiskers = {"ecolor": plots.INK, "capsize": 3}  # which follow the page's ink, in the dark as well
+        ax.bar(at, y, width * 0.94, color=colour, label=name, yerr=spread, error_kw=whiskers)
     long = max(len(str(each)) for each in categories) * len(categories) > 60
     ax.set_xticks(
         range(len(categories)), [str(each) for each in categories], rotation=35 if long else 0,

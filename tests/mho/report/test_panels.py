@@ -81,6 +81,18 @@ def test_every_panel_is_drawn_under_its_head(tmp_path: Path) -> None:
     assert "energy [nJ]" in page
 
 
+def test_whiskers_of_bars_follow_the_ink_of_the_page(tmp_path: Path) -> None:
+    panel = Panel("A", "Bars.", "sweep", "bars", "sigma", "accuracy", low="low", high="high")
+    run = a_run(tmp_path / "run", (panel,))
+    SWEEP.assign(sigma=SWEEP["sigma"].astype(str), low=SWEEP["accuracy"] - 0.1, high=SWEEP["accuracy"] + 0.1).to_csv(
+        run / "sweep.csv", index=False
+    )
+    page = report.html(run)
+    drawn = page[page.index("<h2>A</h2>") : page.index('id="confusion"')]
+    assert drawn.count("stroke: currentColor") > 3
+    assert not re.search(r"stroke: #000000", drawn)
+
+
 def test_a_panel_without_its_table_or_column_is_refused(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", (Panel(section="A", text="", table="sweep", kind="bars", x="sigma", y="power_W"),))
     with pytest.raises(
