@@ -24,7 +24,7 @@ from mho.config.resolve import shipped_files
 from mho.files import RunFolder, user_path
 from mho.network.convert import chip_named, convert
 from mho.network.saved import GRAPH, load
-from mho.report import page
+from mho.report import costs, page, paper
 from mho.report.quantities import between, number, quantity
 from workloads import AnyExperiment, NetworkExperiment
 from workloads.network.data import samples_of
@@ -305,14 +305,35 @@ def write(found: PricedModel, folder: Path) -> Path:
 
 
 def _page(found: PricedModel, tables: dict[str, pd.DataFrame]) -> str:
-    template = page.environment().get_template("cost.html.j2")
-    lines = tables["components"].sort_values("energy_J", ascending=False, kind="stable")
-    return template.render(
-        name=printable(found.name),
-        cost=found.cost.summary,
-        ends=found.cost.interval,
-        layers=found.cost.priced.layers,
-        placement=list(found.net.rows()),
-        components=lines.to_dict("records"),
-        notes=found.notes,
-    ).lstrip()
+    from markupsafe import Markup
+
+    from mho.report import figures, plots
+
+    name, parts, placement = printable(found.name), tables["components"], list(found.net.rows())
+    on_tiles, chips = found.cost.layers, dict.fromkeys(found.net.graph.chips.values())
+    sizes = {(chip.rows, chip.columns) for chip in chips}
+    drawn = {
+        "flow": figures.flow(parts, parts.groupby("group")["energy_J"].sum().sort_values(ascending=False).index),
+        "tiles": figures.tile_map(on_tiles, *sizes.pop()) if len(sizes) == 1 else None,
+    }
+    components, sources = costs.component_rows(parts)
+    return (
+        page.environment()
+        .get_template("cost.html.j2")
+        .render(
+            name=name,
+            colour=plots.PALETTE[0],
+            chips=list(dict.fromkeys(row["chip"] for row in placement if "rows" in row)),
+            paper=paper.of_cost(name, found.cost.summary, found.cost.interval, parts),
+            ends=found.cost.interval,
+            cost=found.cost.summary,
+            layers=found.cost.priced.layers,
+            placement=placement,
+            components=components,
+            sources=sources,
+            statuses=costs.status_rows(parts),
+            notes=found.notes,
+            **{key: Markup(svg) if svg else None for key, svg in drawn.items()},
+        )
+        .lstrip()
+    )

@@ -75,9 +75,8 @@ def mismatches(run: RunData) -> list[str]:
     return sentences
 
 
-def status_rows(run: RunData, variant: str) -> list[dict[str, Any]]:
-    """Share of energy, area and leakage by how sure the prices are."""
-    parts = run.rows("components", variant=variant)
+def status_rows(parts: pd.DataFrame) -> list[dict[str, Any]]:
+    """Share of energy, area and leakage of the lines of one chip, by how sure the prices are."""
     totals = parts[["energy_J", "area_m2", "leakage_W"]].sum()
     found = list(dict.fromkeys(parts["status"]))
     order = [status for status in _STATUS_ORDER if status in found] + [s for s in found if s not in _STATUS_ORDER]
@@ -94,12 +93,11 @@ def status_rows(run: RunData, variant: str) -> list[dict[str, Any]]:
     return rows
 
 
-def component_rows(run: RunData) -> tuple[list[dict[str, Any]], list[str]]:
-    """Every line of ``components.csv`` with its shares of the variant's energy and area, and the sources of prices.
+def component_rows(parts: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
+    """Every line of ``components`` with its shares of the variant's energy and area, and the sources of prices.
 
     Lines stand by their share of energy, and of area where they act not at all; ``note`` is the source's number.
     """
-    parts = run.tables["components"]
     sums = parts.groupby("variant")[["energy_J", "area_m2"]].transform("sum")
     shares = parts[["energy_J", "area_m2"]] / sums.where(sums > 0)
     marked = parts.assign(energy_share=shares["energy_J"], area_share=shares["area_m2"])
@@ -108,8 +106,8 @@ def component_rows(run: RunData) -> tuple[list[dict[str, Any]], list[str]]:
     sources = [source for source in dict.fromkeys(row["source"] for row in rows) if source]
     for row in rows:
         # A line counts actions or instances; the columns of the other kind do not apply, which is not "missing".
-        row["acts"] = not math.isnan(row["count"])
-        row["is_built"] = not math.isnan(row["instances"])
+        row["acts"] = bool(row["action"]) and not math.isnan(row["count"])
+        row["is_built"] = not row["action"] and not math.isnan(row["instances"])
         row["note"] = sources.index(row["source"]) + 1 if row["source"] else None
     return rows, sources
 

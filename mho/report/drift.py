@@ -76,7 +76,7 @@ def _change(metric: Metric, loss: dict[str, float] | None) -> str:
         return f"loss {NOT_AVAILABLE}"
     mean, low, high = loss["mean"], loss["low"], loss["high"]
     sign = 1.0 if mean >= 0 else -1.0
-    size = f"{100 * abs(mean):.2f} points" if metric.is_share else number(abs(mean))
+    size = f"{100 * abs(mean):.2f} points" if metric.is_share else shown_difference(metric, abs(mean)).lstrip("+")
     ends = ", ".join(shown_difference(metric, end) for end in sorted((sign * low, sign * high)))
     return f"{'loses' if mean >= 0 else 'gains'} {size}" + ("" if math.isnan(low) else f" [{ends}]")
 

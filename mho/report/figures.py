@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -154,24 +155,33 @@ def tiles(run: RunData) -> str | None:
     rows, columns = chip.get("rows"), chip.get("columns")
     if not rows or not columns:
         return None
+    return None if "order" in run.default.model_fields_set else tile_map(layers, int(rows), int(columns))
+
+
+def tile_map(layers: pd.DataFrame, rows: int, columns: int) -> str | None:
+    """Layers on tiles of ``rows`` x ``columns`` weights: those that lie in a plain grid, the first few of them."""
     # A layer in several copies, or in tiles that it shares, is no plain grid.
     grid = np.ceil(layers["rows"] / rows) * np.ceil(layers["columns"] / columns)
     layers = layers[(layers["tiles"] > 0) & (layers["tiles"] == grid)].head(MOST_LAYERS)
-    if layers.empty or layers["tiles"].max() > MOST_TILES or "order" in run.default.model_fields_set:
+    if layers.empty or layers["tiles"].max() > MOST_TILES:
         return None
 
     def draw(figure: Figure) -> None:
-        plots_hardware.tiles(_axes(figure)[0], layers, int(rows), int(columns))
+        plots_hardware.tiles(_axes(figure)[0], layers, rows, columns)
 
     return plots.svg("tiles", draw, height_in=2.6)
 
 
 def energy_flow(run: RunData) -> str | None:
     """Energy of one inference of the default variant from the supply to the components."""
-    parts = run.rows("components", variant=run.default.name)
+    return flow(run.rows("components", variant=run.default.name), breakdown(run, "energy_J")["group"])
+
+
+def flow(parts: pd.DataFrame, groups: Iterable[str]) -> str | None:
+    """Energy of the lines of one chip's components, its ``groups`` coloured in this order."""
     if not (parts["energy_J"] > 0).any():
         return None
-    colours = plots.group_colours(dict.fromkeys(breakdown(run, "energy_J")["group"]))
+    colours = plots.group_colours(dict.fromkeys(groups))
 
     def draw(figure: Figure) -> None:
         plots_hardware.energy_flow(_axes(figure)[0], parts, colours)

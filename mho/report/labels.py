@@ -14,6 +14,8 @@ _LABELS = {
     "inl_lsb": "INL",
     "high": "interval to",
     "low": "interval from",
+    "features_J": "energy of features",
+    "period_J": "energy of a period",
     "p05": "5 % quantile",
     "p95": "95 % quantile",
     "t_s": "time",

@@ -70,7 +70,7 @@ def _page(run: RunData) -> str:
     shown_panels = panels.drawn(run)
     beside = costs.beside_rows(run)
     published = of_task(str(run.config.get("kind") or ""))
-    components, sources = costs.component_rows(run)
+    components, sources = costs.component_rows(run.tables["components"])
     compared: dict[str, list[pairs.Pair]] = {}
     for pair in pairs.of_variants(run):
         compared.setdefault(pair.ours, []).append(pair)
@@ -96,7 +96,7 @@ def _page(run: RunData) -> str:
         drift_sentence=drift.drift_sentence(run, cases) if cases else "",
         confusions=sections.confusion_matrices(run),
         mismatches=costs.mismatches(run),
-        statuses=costs.status_rows(run, run.default.name),
+        statuses=costs.status_rows(run.rows("components", variant=run.default.name)),
         components=components,
         sources=sources,
         layers=run.tables["layers"].to_dict("records"),

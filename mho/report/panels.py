@@ -27,6 +27,7 @@ from workloads.result import Panel
 MOST_ROWS = 400
 MOST_FACETS = 6
 OPEN = 2  # sections that stand open on the page
+SHARES = ("utilisation",)  # columns that are shares in whatever table
 SHORT = 12  # rows of a table up to which its section does
 
 
@@ -38,6 +39,7 @@ class Drawn:
     svg: Markup | None = None
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    numeric: tuple[bool, ...] = ()
     left_out: int = 0
 
 
@@ -70,19 +72,22 @@ def _drawn(run: RunData, panel: Panel, name: str) -> Drawn:
         chosen = table[list(panel.columns)] if panel.columns else table
         chosen = chosen[[name for name in chosen if chosen.empty or not chosen[name].isin(["", np.nan]).all()]]
         units = [unit_of(column) for column in chosen.columns]
-        shares = [panel.share and not unit for unit in units]
+        shares = [
+            column in SHARES or (panel.share and not unit) for column, unit in zip(chosen.columns, units, strict=True)
+        ]
         heads = tuple(
             with_unit(column, "" if unit in PREFIXED else unit)
             for column, unit in zip(chosen.columns, units, strict=True)
         )
         rows = tuple(
             tuple(
-                percent(value) if of_share and isinstance(value, float) else _cell(value, unit)
+                percent(value) if of_share and isinstance(value, float) and not missing(value) else _cell(value, unit)
                 for value, unit, of_share in zip(row, units, shares, strict=True)
             )
             for row in chosen.head(MOST_ROWS).itertuples(index=False)
         )
-        return Drawn(panel.text, None, heads, rows, max(0, len(chosen) - MOST_ROWS))
+        numeric = tuple(_numeric(chosen, column) for column in chosen.columns)
+        return Drawn(panel.text, None, heads, rows, numeric, max(0, len(chosen) - MOST_ROWS))
     if table.empty:
         return Drawn(panel.text)
     facets = list(dict.fromkeys(table[panel.facet]))[:MOST_FACETS] if panel.facet else [None]
@@ -221,7 +226,9 @@ def _bars(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
         spread = None
         if panel.low and panel.high:
             spread = np.vstack([y - by_x[panel.low] * factor, by_x[panel.high] * factor - y])
-        ax.bar(at + (turn - (len(groups) - 1) / 2) * width, y, width * 0.94, color=colour, label=name, yerr=spread)
+        at = at + (turn - (len(groups) - 1) / 2) * width
+        whiskers = {"ecolor": plots.INK, "capsize": 3}  # which follow the page's ink, in the dark as well
+        ax.bar(at, y, width * 0.94, color=colour, label=name, yerr=spread, error_kw=whiskers)
     long = max(len(str(each)) for each in categories) * len(categories) > 60
     ax.set_xticks(
         range(len(categories)), [str(each) for each in categories], rotation=35 if long else 0,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from csv import writer
 from dataclasses import dataclass
+
+import pandas as pd
 
 from mho.report.merit import accuracy_rows, bare, unit_head, with_deviation
 from mho.report.quantities import NOT_AVAILABLE, between, duration, missing, number, percent, quantity
@@ -127,19 +129,41 @@ def _table(first: str, rows: Sequence[tuple[str, RunData, str]]) -> PaperTable:
             ends = "" if missing(spot["low"]) else f"[{bare(metric, spot['low'])}, {bare(metric, spot['high'])}]"
             text = with_deviation(metric, spot["mean"], spot["std"], spot["chips"], bare)
             cells.append(Cell(text, ends, spot["mean"], spot["low"], spot["high"]))
-        for key, unit, _ in costs:
-            figure, interval = one.variant(variant).cost.get(key), one.variant(variant).cost_interval.get(key)
-            shown = quantity(figure, unit) if unit else number(figure)
-            ends = between(interval, unit) if interval else ""
-            cells.append(Cell(shown, ends, _nan(figure), *(interval or (math.nan, math.nan))))
-        parts = one.rows("components", variant=variant)
-        shares = []
-        for column in ("energy_J", "area_m2"):
-            total = float(parts[column].sum())
-            shares.append(float(parts.loc[parts["status"] == "estimate", column].sum()) / total if total else math.nan)
-        cells.append(Cell(percent(shares[0], 0), f"area {percent(shares[1], 0)}", shares[0]))
+        found_of = one.variant(variant)
+        cells += _costs(costs, found_of.cost, found_of.cost_interval, one.rows("components", variant=variant))
         lines.append((name, one.variant(variant).default and first == "Variant", tuple(cells)))
     return PaperTable(first, tuple(heads), tuple(names), tuple(lines))
+
+
+def of_cost(
+    name: str, cost: Mapping[str, float], intervals: Mapping[str, Sequence[float]], parts: pd.DataFrame
+) -> PaperTable:
+    """One network on its chips, of which nothing was run: the costs alone. ``parts``: the lines of its components."""
+    costs = [each for each in _COSTS if each[0] in cost]
+    costs += [("leakage_W", "W", "Leakage"), ("tops_per_mm2", "", "TOPS/mm²")]
+    names = (*(key for key, *_ in costs), "estimated_share_of_energy")
+    cells = _costs(costs, cost, intervals, parts)
+    return PaperTable("Network", (*(head for *_, head in costs), "Estimated"), names, ((name, True, tuple(cells)),))
+
+
+def _costs(
+    costs: Sequence[tuple[str, str, str]],
+    cost: Mapping[str, float | None],
+    intervals: Mapping[str, Sequence[float]],
+    parts: pd.DataFrame,
+) -> list[Cell]:
+    """The costs, and the share of energy and area whose price is an estimate."""
+    cells = []
+    for key, unit, _ in costs:
+        figure, interval = cost.get(key), intervals.get(key)
+        shown = quantity(figure, unit) if unit else number(figure)
+        ends = between(interval, unit) if interval else ""
+        cells.append(Cell(shown, ends, _nan(figure), *(interval or (math.nan, math.nan))))
+    shares = []
+    for column in ("energy_J", "area_m2"):
+        total = float(parts[column].sum())
+        shares.append(float(parts.loc[parts["status"] == "estimate", column].sum()) / total if total else math.nan)
+    return [*cells, Cell(percent(shares[0], 0), f"area {percent(shares[1], 0)}", shares[0])]
 
 
 def _nan(value: float | None) -> float:

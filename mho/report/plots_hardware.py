@@ -57,17 +57,18 @@ def cells(left: Axes, right: Axes, counts: pd.DataFrame, levels: pd.DataFrame) -
         right.set_title("mean of each level ± standard deviation")
         return
     if levels["error_S"].isna().all():  # formed cells, which have no target
-        shown, label, title = levels["mean_S"], "conductance [µS]", "mean ± standard deviation"
-        right.set_xticks([])
-        x = pd.Series(0.0, index=levels.index)
-    else:
-        shown, label, title = levels["error_S"], "conductance − target [µS]", "mean error of each level ± std"
-        right.axhline(0.0, color=plots.FAINT, linewidth=0.8)
-        right.set_xlabel("target [µS]")
-        x = (levels["target_low_S"] + levels["target_high_S"]) / 2 * 1e6
-    right.errorbar(x, shown * 1e6, levels["std_S"] * 1e6, color=plots.INK, fmt="o", ms=4, capsize=2)
-    right.set_ylabel(label)
-    right.set_title(title)
+        mean, spread = levels["mean_S"].iloc[0] * 1e6, levels["std_S"].iloc[0] * 1e6
+        left.axvline(mean, color=plots.INK, linewidth=1.0)
+        left.axvspan(mean - spread, mean + spread, color=plots.FAINT, alpha=0.2, linewidth=0)
+        left.set_title(f"all cells as formed: {mean:.1f} ± {spread:.1f} µS")
+        right.set_visible(False)
+        return
+    middle = (levels["target_low_S"] + levels["target_high_S"]) / 2 * 1e6
+    right.axhline(0.0, color=plots.FAINT, linewidth=0.8)
+    right.errorbar(middle, levels["error_S"] * 1e6, levels["std_S"] * 1e6, color=plots.INK, fmt="o", ms=4, capsize=2)
+    right.set_xlabel("target [µS]")
+    right.set_ylabel("conductance − target [µS]")
+    right.set_title("mean error of each level ± std")
 
 
 def tiles(ax: Axes, layers: pd.DataFrame, rows: int, columns: int) -> None:

@@ -80,7 +80,7 @@ def cells_caption(run: RunData) -> str:
     start = f"The weights' {number} of {counted(chips, 'chip')} of {run.default.name}"
     bars = "Bars: one standard deviation over the cells of a level (n − 1)"
     if first["error_S"].isna().all():
-        return f"{start}, which forming left without targets. {bars}."
+        return f"{start}, which forming left without targets; mean and one standard deviation over them (n − 1)."
     targets = ", ".join(
         f"{counted(len(mine), 'target')} of {kind}"
         if (mine["target_low_S"] == mine["target_high_S"]).all()

@@ -42,7 +42,7 @@ def panels_of(tables: dict[str, pd.DataFrame], headline: Chip) -> tuple[Panel, .
             "Mean shift of codes away from zero, programmed at 300 K and read at other temperatures. A ramp of the "
             "same cells cancels what all states have in common, but not what depends on the state; programming its "
             "bias cells again corrects the offset alone. A fixed reference sees all of it. Activation energies are "
-            "estimates (periphery/ramp/read_temperature.py)."
+            "estimates."
         )
         x, y = "temperature_K", "mean_shift_lsb"
         panels.append(Panel("Temperature", text, "temperature", "lines", x, y, by="readout", facet="law"))

@@ -55,7 +55,7 @@ def panels(tables: dict[str, pd.DataFrame], steps: int) -> tuple[Panel, ...]:
         "Several read-outs of the same firing rates. The paper's schedules of the linear one are made for larger sets "
         "than the one used here."
     )
-    shown.append(Panel(first, text, "readouts"))
+    shown.append(Panel(first, text, "readouts", share=True))
     text = f"One recording a panel over {steps} steps: active word lines below, neurons above them."
     shown.append(Panel("Spikes", text, "raster", "scatter", "step", "line", by="spikes_of", facet="recording"))
     text = (

@@ -175,7 +175,12 @@ def sensitivity(found: Reading, names: list[str]) -> list[dict[str, Any]]:
     groups |= {path: (path,) for each in found.dimensions if each.name == SAMPLES for path in each.paths}
     factors = {name: _factor(found, paths, usable) for name, paths in groups.items()}
     chosen = [name for name in main_outputs(found) if name in names]
-    return [{"output": name, **_plain(shares(factors, found.outputs[name][usable]))} for name in chosen]
+    labels = {name: label_of(paths[0]) if len(paths) == 1 else label_of(name) for name, paths in groups.items()}
+    found_of = {name: shares(factors, found.outputs[name][usable]) for name in chosen}
+    return [
+        {"output": name, **_plain(one), "labels": [labels[axis] for axis in one.first]}
+        for name, one in found_of.items()
+    ]
 
 
 def _plain(found: Shares) -> dict[str, Any]:

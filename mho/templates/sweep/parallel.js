@@ -54,8 +54,8 @@ DRAWN.parallel = function () {
   const box = document.getElementById("parallel"), drawn = columns();
   box.replaceChildren();
   if (drawn.length < 2) { return say("parallel", "Parallel coordinates need an axis and an output, or two of either."); }
-  const {top, height, left} = GEOMETRY, step = Math.max(GEOMETRY.step, Math.floor((box.clientWidth - 224) / (drawn.length - 1)));
-  const width = left + step * (drawn.length - 1) + 132, tint = drawn.find((column) => column.key === state["parallel.colour"]) || drawn[drawn.length - 1];
+  const {top, height, left} = GEOMETRY, step = Math.max(GEOMETRY.step, Math.floor((box.clientWidth - 260) / (drawn.length - 1)));
+  const width = left + step * (drawn.length - 1) + 168, tint = drawn.find((column) => column.key === state["parallel.colour"]) || drawn[drawn.length - 1];
   const svg = element("svg", {viewBox: `0 0 ${width} ${top + height + 26}`, width, height: top + height + 26, role: "group", "aria-label": "Parallel coordinates"}, box);
   let points = chosen().filter(usable);
   const total = points.length;

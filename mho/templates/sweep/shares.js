@@ -2,9 +2,9 @@
 DRAWN.shares = function () {
   const found = DATA.sensitivity.find((each) => each.output === state["shares.output"]);
   if (!found || found.method === "constant") { return absent("shares", found ? "This output is the same at all points, or no axis differs." : "No output to explain."); }
-  const rows = found.axes.map((axis, k) => ({axis, first: found.first[k], total: found.total[k]}))
+  const rows = found.axes.map((axis, k) => ({label: found.labels[k], first: found.first[k], total: found.total[k]}))
     .sort((a, b) => (a.total ?? a.first ?? 0) - (b.total ?? b.first ?? 0));
-  const look = theme(), names = rows.map((row) => safe((axisOf(row.axis) || {label: row.axis}).label));
+  const look = theme(), names = rows.map((row) => safe(row.label));
   const bar = (name, pick, colour) => ({type: "bar", orientation: "h", name, y: names, x: rows.map(pick), marker: {color: colour}, hovertemplate: "%{y}: %{x:.1%}<extra>" + name + "</extra>",
     text: rows.map((row) => { const value = pick(row); return value === null ? "" : (100 * value).toFixed(value < 0.0995 ? 1 : 0) + " %"; }), textposition: "outside", cliponaxis: false, textfont: {color: look.ink}});
   const traces = [bar("alone (first order)", (row) => row.first, PALETTE[0])];

@@ -96,7 +96,7 @@ DRAWN.table = function () {
   document.getElementById("table-back").disabled = page <= 1;
   document.getElementById("table-on").disabled = page >= pages;
   const ranges = Object.keys(brushes).length ? " inside the ranges of the parallel coordinates" : "";
-  say("table", rows.length + " of " + COUNT + " points" + ranges + ".");
+  say("table", rows.length + " of " + COUNT + (DATA.trials ? " trials" : " points") + ranges + ".");
 };
 
 function heads(table, shown) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,8 @@ from mho import cli
 from mho.network.convert import convert
 from mho.network.cost import price_model, text, write
 from mho.network.saved import save
+from mho.report.quantities import quantity
+from tests.mho.outline import Outline
 
 CELL_M2 = 2.5652e-14
 """Of one cell of the array at 16 nm (configs/components/cell_array.yaml)."""
@@ -91,7 +94,22 @@ def test_tables_and_a_page(one: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert printed == json.loads((tmp_path / "out" / "cost.json").read_text())
     lines = pd.read_csv(tmp_path / "out" / "components.csv")
     assert lines.energy_J.sum() == pytest.approx(printed["cost"]["energy_J"])
-    assert "Layers and digital calls" in (tmp_path / "out" / "cost.html").read_text()
+    page = (tmp_path / "out" / "cost.html").read_text()
+    outline = Outline(page)
+    assert outline.fetched == []
+    assert set(outline.inner) <= set(outline.ids)
+    assert re.findall(r"<h2>(.*?)</h2>", page) == [
+        *("Summary", "Layers and digital calls", "Cost of each", "Components, prices and sources")
+    ]
+    for name in ("energy_J", "latency_s", "area_m2", "leakage_W"):  # as the console says it
+        assert f">{quantity(printed['cost'][name], name.rpartition('_')[2])}<" in page
+    assert page.count("<svg") == 2  # the flow of energy, and the tiles
+    assert 'id="paper-latex"' in page
+    audit = page[page.index('<details class="part" id="components">') :]
+    assert audit.count('<a href="#source') == len(lines[lines.source.notna()])
+    acts = lines.action.notna()  # an action has no pieces and no area, a piece no count and no energy
+    assert audit.count('data-value="">–</td>') == 5 * acts.sum() + 4 * (~acts).sum()
+    assert "<th>" not in page  # every head says what it is the head of
 
 
 def test_the_shipped_experiment() -> None:

@@ -67,7 +67,7 @@ def test_a_table_of_shares_cuts_its_intervals(tmp_path: Path) -> None:
     panel = Panel("Intervals", "Rows.", "sweep", low="low", high="high", share=True, columns=("low", "high"))
     run = a_run(tmp_path / "run", (panel,))
     SWEEP.assign(low=-0.5, high=1.5).to_csv(run / "sweep.csv", index=False)
-    assert "<td>0</td><td>1.00</td>" in report.html(run)
+    assert '<td class="num">0.0 %</td><td class="num">100.0 %</td>' in report.html(run)
 
 
 def test_every_panel_is_drawn_under_its_head(tmp_path: Path) -> None:
@@ -77,8 +77,20 @@ def test_every_panel_is_drawn_under_its_head(tmp_path: Path) -> None:
         assert panel.text in page
     assert page.count('id="panel') >= 2
     assert "configured" in page
-    assert "<td>0.850</td>" in page
+    assert '<td class="num">0.850</td>' in page
     assert "energy [nJ]" in page
+
+
+def test_whiskers_of_bars_follow_the_ink_of_the_page(tmp_path: Path) -> None:
+    panel = Panel("A", "Bars.", "sweep", "bars", "sigma", "accuracy", low="low", high="high")
+    run = a_run(tmp_path / "run", (panel,))
+    SWEEP.assign(sigma=SWEEP["sigma"].astype(str), low=SWEEP["accuracy"] - 0.1, high=SWEEP["accuracy"] + 0.1).to_csv(
+        run / "sweep.csv", index=False
+    )
+    page = report.html(run)
+    drawn = page[page.index("<h2>A</h2>") : page.index('id="confusion"')]
+    assert drawn.count("stroke: currentColor") > 3
+    assert not re.search(r"stroke: #000000", drawn)
 
 
 def test_a_panel_without_its_table_or_column_is_refused(tmp_path: Path) -> None:
@@ -117,9 +129,10 @@ def test_names_and_quantities_of_panels_are_those_that_people_read(tmp_path: Pat
     page = report.html(run)
     section = page[page.index("<h2>A</h2>") : page.index('id="confusion"')]
     for head in ("ADC bits", "area", "mean shift [LSB]", "time"):
-        assert f'<th scope="col">{head}</th>' in section
-    assert "<td>4</td><td>0.00165 mm²</td><td>0.500</td><td>0</td>" in section
-    assert "<td>1 month</td>" in section
+        assert f'<th scope="col" class="num">{head}</th>' in section
+    row = "".join(f'<td class="num">{cell}</td>' for cell in ("4", "0.00165 mm²", "0.500", "0"))
+    assert row in section
+    assert '<td class="num">1 month</td>' in section
     ticks = [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", section) if text]
     assert {"ADC bits", "area [mm²]", "mean shift [LSB]", "4", "5"} <= set(ticks)
     assert not [text for text in ticks if "e-" in text or text.startswith("4.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -358,3 +359,42 @@ def test_a_damaged_store_is_one_message_and_stays_as_it_is(
     assert "damaged" in err
     assert sorted(path.name for path in (tmp_path / "bad").iterdir() if "report" in path.name) == []
     assert (folder / FILE).read_bytes() == whole
+
+
+def test_axes_have_names_and_heads_a_scope(folder: Path, text: str) -> None:
+    """Settings go by their names and not by the words of the sheet, outputs that never vary are no row."""
+    labels = {tuple(each["labels"]) for each in data_of(text)["sensitivity"]}
+    assert labels == {("bits", "ramp device", "recentre", "seed", "time after programming")}
+    shares = text[text.index('class="heat grid"') : text.index("How the shares are found")]
+    heads = re.findall(r'<th scope="col">(.*?)</th>', shares)
+    assert heads == ["Output", *labels.pop(), "interactions"]
+    assert "<caption>" in shares
+    assert len(re.findall(r"<tr><th scope=.row.>", shares)) == 2
+    assert "<th>" not in text[: text.index("<script")]
+
+
+def test_the_best_point_stands_with_the_noise_over_its_chips(tmp_path: Path) -> None:
+    values = np.array([0.90, 0.89, 0.70])
+    found = Reading(tmp_path, "mine", coordinates={"chip.bits": [4, 5, 6]}, outputs={"accuracy": values})
+    spread, chips = {"accuracy": np.array([0.02, 0.02, 0.02])}, {"accuracy": 8}
+    # Two means differ by chance by up to 1.96 * sqrt(2 * 0.02^2 / 8) = 0.0196.
+    for at, others in ((0.89, "1 other point within"), (0.85, "no other points within"), (0.8999, "1 other point ")):
+        values[1] = at
+        said = page.noise(replace(found, spread=spread, chips=chips), "accuracy", values, 0)
+        assert said.startswith("± 0.0200 standard deviation over 8 chips, ")
+        assert others in said
+    assert page.noise(found, "accuracy", values, 0) == ""
+    assert page.words(found, 0) == "bits 4"
+
+
+def test_trials_are_called_so_and_none_is_joined_to_another(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"trial": [0, 1], "bits": [3.0, 4.0], "enob": [2.9, 3.9], "state": ["done", "done"]})
+    frame = frame.assign(feasible=True, front=[False, True], rung="", error="")
+    text = page.html(
+        of_table(Reading(tmp_path, "search", kind="nladc"), frame, ["bits"]), Aims(objectives={"enob": "maximize"})
+    )
+    assert data_of(text)["trials"] is True  # by which the page draws marks alone
+    assert "<h2>Trials</h2>" in text
+    assert "Search of 2 trials (nladc): 2 done; front of 1 trial in enob" in text
+    fake_sweep.write(tmp_path / "plain", fake_sweep.bench())
+    assert data_of(html_of(tmp_path / "plain"))["trials"] is False
