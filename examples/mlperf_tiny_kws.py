@@ -1,6 +1,6 @@
 """The keyword network of MLPerf Tiny on analog chips: its accuracy over time, trained for them or not, and its cost.
 
-    python examples/mlperf_tiny_kws.py --data FOLDER --chip yang2025 hermes_core --bits 8 6 5 --train 0 1000 --keep KEPT
+    python examples/mlperf_tiny_kws.py --data FOLDER --chip yang2025 hermes_core --bits 8 6 5 --train 0 400 --keep KEPT
 
 FOLDER holds ``kws_dscnn_float.safetensors``, the weights of the SavedModel for keyword spotting in
 github.com/mlcommons/tiny (commit 1afd2c9) under the names of ``ds_cnn``, and ``kws_reference.npz``: ``features (n, 49,
