@@ -79,7 +79,7 @@ class Style:
 
 
 class Picture(Figure):
-    """A figure that a notebook shows by itself, on a white ground whatever the notebook's; pyplot is not needed."""
+    """A figure that a notebook shows by itself, on a white ground whatever the notebook's, with no global state."""
 
     def _repr_png_(self) -> bytes:
         picture = io.BytesIO()

@@ -155,7 +155,7 @@ def test_weights_without_values_are_not_programmed() -> None:
 @pytest.mark.parametrize("name", ["gelu", "hard_swish"])
 def test_drift_is_measured_by_outputs_that_one_input_has(name: str) -> None:
     """Behind an ordinary converter GELU's outputs below 0 belong to two inputs each: what they say is left out, and the
-    factor is that of relu."""
+    factor is that of relu, whose converter has finer steps: within one step of the clock."""
     chip = read("hermes_core", Chip, folder="chips").value
     chip = replace(chip, compensation=replace(chip.compensation, mode="global"))
     weight = 0.15 * torch.randn(64, 128, generator=torch.Generator().manual_seed(0))
@@ -164,5 +164,5 @@ def test_drift_is_measured_by_outputs_that_one_input_has(name: str) -> None:
     for function in (named_function("relu", 0.0, 4.0), named_function(name, -4.0, 4.0)):
         layer = DenseLayer.from_torch(weight, None, limit=4.0, function=function, measures_drift=True)
         factors.append(layer.map(chip).program(rng=rng).at(30 * 86400.0).factors[0])
-    assert torch.equal(*factors)
+    assert torch.allclose(*factors, rtol=0.0, atol=chip.compensation.resolution)
     assert float(factors[0].max()) < 0.6

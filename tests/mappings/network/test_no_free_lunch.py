@@ -70,7 +70,6 @@ CHOSEN = {
 EXCEPTIONS = {
     ("front_end.pair_um2", 0.5),
     ("adc.range_z", 0.5),
-    ("compensation.resolution", 2.0),
 }
 
 
