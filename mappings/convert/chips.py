@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -67,6 +68,10 @@ class MappedNetwork:
     arrays: dict[str, dict[str, MappedMatrixLayer]]
     shared: tuple[SharedTile, ...] = ()
 
+    def __repr__(self) -> str:
+        """Its layers and arrays by number: all that it holds would fill a thousand lines."""
+        return f"<{type(self).__name__}: {len(self.arrays)} layers on {len(self.layers)} arrays>"
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What of the wishes for its layout came to nothing, as sentences."""
@@ -104,13 +109,17 @@ class ProgrammedNetwork:
     rng: ChipStreams
     device: torch.device = torch.device("cpu")
 
+    def __repr__(self) -> str:
+        """Chips and layers by number."""
+        return f"<{type(self).__name__}: {len(self.rng)} chips of {len(self.mapped.arrays)} layers, on {self.device}>"
+
     def at(self, t_s: float) -> NetworkRead:
         """The same chips ``t_s`` seconds after they were written.
 
         A layer that measures no drift itself follows the mean factor of the layers that its inputs come from. Raises
         InputError for what is no time.
         """
-        if isinstance(t_s, bool) or not isinstance(t_s, int | float):
+        if isinstance(t_s, bool) or not isinstance(t_s, int | float | np.number):
             raise InputError(f"t_s: must be a number of seconds (got {t_s!r})")
         reads: dict[str, MatrixLayerRead] = {}
         arrays, before = self.mapped.arrays, sources(self.mapped.graph)
@@ -135,6 +144,10 @@ class NetworkRead:
     layers: dict[str, MatrixLayerRead]
     rng: ChipStreams
     device: torch.device = torch.device("cpu")
+
+    def __repr__(self) -> str:
+        """Chips and layers by number."""
+        return f"<{type(self).__name__}: {len(self.rng)} chips of {len(self.mapped.arrays)} layers, on {self.device}>"
 
     def __call__(
         self,

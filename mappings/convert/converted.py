@@ -20,7 +20,7 @@ from mappings.chip import Chip
 from mappings.convert.chips import Graph, MappedNetwork, ProgrammedNetwork
 from mappings.convert.cost import Flow, NetworkCost, counted, digital_chip
 from mappings.convert.equalise import equalise
-from mappings.convert.given import iterated, patterns, tensors, whole_number
+from mappings.convert.given import iterated, of_kind, patterns, tensors, whole_number
 from mappings.convert.lower import lower
 from mappings.convert.placement import check_shared
 from mappings.convert.replicas import Replicas, replicas_of
@@ -168,9 +168,7 @@ class ConvertedNetwork(torch.nn.Module):
 
         Raises InputError where a layer does not fit its chip, and for a device that is not there.
         """
-        if isinstance(chips, bool) or not isinstance(chips, int) or chips < 1:
-            raise InputError(f"chips: a whole number of at least 1 (got {chips!r})")
-        whole_number("seed", seed)
+        chips, seed = whole_number("chips", chips, 1), whole_number("seed", seed)
         try:
             there = torch.device(device).type != "cuda" or torch.cuda.is_available()
         except (RuntimeError, TypeError):
@@ -293,6 +291,9 @@ def convert(
     Raises InputError, with every reason and its path in the module, for what cannot be traced, counted or mapped.
     """
     inputs = tensors("example", example)
+    of_kind("equalised", equalised, bool)
+    if not all(bool(one.isfinite().all()) for one in inputs if not one.is_meta):
+        raise InputError("example: values must be finite (got NaN or infinity)")
     flow = traced(module, inputs, batch_dim=batch_dim)
     tiles = lower(flow, patterns("digital", digital))
     chips = chips_of(tiles, chip)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -48,11 +49,12 @@ def of_kind(what: str, given: Any, kind: type) -> None:
         raise InputError(f"{what}: must be a {kind.__name__} (got {type(given).__name__})")
 
 
-def whole_number(what: str, given: Any) -> int:
-    """A seed. Raises InputError for anything but a whole number."""
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise InputError(f"{what}: must be a whole number (got {given!r})")
-    return given
+def whole_number(what: str, given: Any, least: int | None = None) -> int:
+    """A whole number, NumPy's too. Raises InputError for anything else, and for one below ``least``."""
+    if isinstance(given, bool) or not isinstance(given, Integral) or (least is not None and given < least):
+        of = "" if least is None else f" of at least {least}"
+        raise InputError(f"{what}: must be a whole number{of} (got {given!r})")
+    return int(given)
 
 
 def called(what: str, given: Any, allowed: str) -> Any:

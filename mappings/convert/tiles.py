@@ -52,6 +52,8 @@ class Observed:
 
     def add(self, x: torch.Tensor, z: torch.Tensor) -> None:
         """Add a batch."""
+        if not x.numel():
+            raise InputError("batches: at least one sample each (got an empty one)")
         if not (bool(x.isfinite().all()) and bool(z.isfinite().all())):
             raise InputError("batches: values must be finite, and what a layer makes of them")
         self.sizes.append(_some(x).abs())

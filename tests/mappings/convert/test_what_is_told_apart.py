@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -339,3 +340,29 @@ def test_a_projection_has_a_row_and_its_tiles_are_counted() -> None:
     assert (rows["rows"]["l0 projection"], rows["columns"]["l0 projection"]) == (64, 32)
     layer = next(one for one in net.cost(torch.rand(1, 3, 40)).parts if one.name == "l0")
     assert layer.tiles == rows["tiles"]["l0"] + rows["tiles"]["l0 projection"]
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda net, x: convert(net, "hermes_core", example=x * float("nan")), "example: values must be finite"),
+        (lambda net, x: convert(net, "hermes_core", example=x, equalised="no"), "equalised: must be a bool"),
+        (lambda net, x: convert(net, "hermes_core", example=x).calibrate(x[:0]), "batches: at least one sample each"),
+        (
+            lambda net, x: convert(net, "hermes_core", example=x).program(0),
+            "chips: must be a whole number of at least 1",
+        ),
+    ],
+)
+def test_what_holds_no_values_or_no_choice_is_refused(made: Callable[[Any, torch.Tensor], Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        made(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)), torch.randn(8, 6))
+
+
+def test_numbers_of_numpy_are_numbers_and_chips_are_shown_in_a_line() -> None:
+    net, x = nn.Sequential(nn.Linear(6, 4)), torch.randn(8, 6)
+    converted = convert(net, "hermes_core", example=x)
+    chips = converted.program(np.int64(2), seed=np.int64(3))
+    assert torch.equal(chips.at(np.float32(0.0))(x), converted.program(2, seed=3).at(0.0)(x))
+    assert repr(chips) == "<ProgrammedNetwork: 2 chips of 1 layers, on cpu>"
+    assert all(len(repr(one)) < 100 for one in (chips.mapped, chips.at(0.0)))
