@@ -19,8 +19,10 @@ RESULTS = Path(__file__).resolve().parent.parent / "benchmarks"
 RUNS = {
     "CPU": ("results.json", "make bench"),
     "GPU": ("results_gpu.json", "python -m benchmarks.gpu_recurrent"),
+    "GPU characters": ("results_gpu_charlm.json", "python -m benchmarks.gpu_charlm"),
 }
 """Files of results, and what writes them."""
+WHERE = {"CPU": "", "GPU": ", on a GPU", "GPU characters": ", characters on a GPU"}
 COLOURS = {"within": "#0072B2", "beyond": "#D55E00", "none": "#8A93A3"}
 Row = dict[str, Any]
 
@@ -145,7 +147,7 @@ def page(runs: dict[str, list[Row]]) -> str:
         if every := list(parts(runs, kinds)):
             lines += ["", f"## {head}", *(["", about] if about else [])]
         for kind, name, found in every:
-            lines += ["", f"### {kind.head}{', on a GPU' if name == 'GPU' else ''}"]
+            lines += ["", f"### {kind.head}{WHERE[name]}"]
             lines += ["", kind.about] if kind.about else []
             lines += ["", f"![Ratio over target: {kind.head}, {name}](benchmarks/{slug(kind, name)}.svg)", ""]
             lines += table(found)
@@ -155,8 +157,9 @@ def page(runs: dict[str, list[Row]]) -> str:
         "",
         "*CPU*: medians of seven rounds, the reference before every round, so that a busy moment weighs on both; one",
         "thread but where a row names more (`benchmarks/conftest.py`). Peak memory is that of the process while the",
-        "work ran, interpreter and torch included. *GPU*: medians of 20 by CUDA events after a warm-up, single",
-        "precision with TF32 off; more in [On a GPU](gpu.md). Models have tables of their own: [wires](wires.md),",
+        "work ran, interpreter and torch included. *GPU*: medians by CUDA events after a warm-up, single precision",
+        "with TF32 off, those of characters beside other runs on the card; more in [On a GPU](gpu.md). Models have",
+        "tables of their own: [wires](wires.md),",
         "[liquids](liquid.md), [SMASH](spgemm_fabric.md), [sweeps](sweeps.md).",
     ]
     return "\n".join(lines) + "\n"
