@@ -21,7 +21,7 @@ from mappings.network.gpu.records import Product, Steps, Tensors
 UNITS = 128  # of a layer whose steps are one kernel
 SAMPLES = 8  # that a program of it computes: with both parts of what arrives, 16 rows of a tensor core
 UNITS_A_WARP = 16  # of each gate
-ROOM = 32768  # bytes of shared memory for all but the fed-back weights
+OTHER_SHARED_BYTES = 32768  # of shared memory, for all but the fed-back weights
 LARGEST = 2.0**14  # of a weight in half precision
 
 
@@ -494,9 +494,9 @@ def all_steps(run: Steps, before: Tensors) -> None:
 
 
 def _stages(device: torch.device, held: int, matrices: int) -> int:
-    """3, so that one gate is multiplied while the next one's weights come; 1 where shared memory has no room for it."""
+    """3, so that one gate is multiplied while the next one's weights come; 1 where shared memory is too small."""
     has = getattr(torch.cuda.get_device_properties(device), "shared_memory_per_block_optin", 0)
-    return 3 if has >= 2 * matrices * 2 * held**2 + ROOM else 1
+    return 3 if has >= 2 * matrices * 2 * held**2 + OTHER_SHARED_BYTES else 1
 
 
 def _at_once(run: Steps, before: Tensors) -> None:
