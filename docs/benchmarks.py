@@ -158,7 +158,8 @@ def page(runs: dict[str, list[Row]]) -> str:
         "*CPU*: medians of seven rounds, the reference before every round, so that a busy moment weighs on both; one",
         "thread but where a row names more (`benchmarks/conftest.py`). Peak memory is that of the process while the",
         "work ran, interpreter and torch included. *GPU*: medians by CUDA events after a warm-up, single precision",
-        "with TF32 off, those of characters beside other runs on the card; more in [On a GPU](gpu.md). Models have",
+        "with TF32 off, those of characters beside other runs on the card, by commit 7d9c49f",
+        "([characters](charlm.md)); more in [On a GPU](gpu.md). Models have",
         "tables of their own: [wires](wires.md),",
         "[liquids](liquid.md), [SMASH](spgemm_fabric.md), [sweeps](sweeps.md).",
     ]
