@@ -45,8 +45,9 @@ def compare(results: Results, device: str = "cuda") -> None:
             start = [one.to(device) for one in starts(given.net, chips, STREAMS)]
             many = characters.repeat(chips, 1)
             with torch.no_grad():
-                mine = milliseconds(partial(read, characters, *start, of_chips=2))
-                beside = milliseconds(partial(torchs, many, *torchs.start(len(many))))
+                mine, beside = milliseconds(
+                    partial(read, characters, *start, of_chips=2), partial(torchs, many, *torchs.start(len(many)))
+                )
             name = f"{variant.name}, 504 units, {WINDOW} characters, {chips} chips x {STREAMS}: with wires, fresh noise"
             results.add(name, mine, f"cuDNN on {len(many)}", beside, TARGET)
 

@@ -17,6 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,9 @@ class Results:
 
 
 def machine() -> dict[str, object]:
-    """What the times depend on."""
+    """What the times depend on, and the day."""
     about = {"card": torch.cuda.get_device_name(0), "torch": torch.__version__, "cuda": torch.version.cuda}
-    return {**about, "precision": "single, TF32 off"}
+    return {**about, "precision": "single, TF32 off", "date": f"{datetime.now(timezone.utc):%Y-%m-%d}"}
 
 
 def compare(case: Case, results: Results) -> None:

@@ -2,9 +2,9 @@
 
 The layer is the one that ``mappings.network.recurrent_fused`` prepares. What does not depend on the state is computed
 for many steps at once: products of the inputs, noise (of the same counters, ``devices.counters``), and the tables of
-ramps that err. The steps are one kernel for a small layer, else a product of the fed-back pulses and one kernel for
-everything behind it (``kernels``). All of it is one CUDA graph, kept for the shape it was made for. Sums round in
-another order than on the CPU: codes are the same but for ties.
+ramps that err. The steps are one kernel for a small layer (``at_once``), else a product of the fed-back pulses and one
+kernel for everything behind it (``step_by_step``). All of it is one CUDA graph, kept for the shape it was made for.
+Sums round in another order than on the CPU: codes are the same but for ties.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from devices import BlockNoise
 from devices.counters import has_triton, normals
 from mappings.activity import Activity
 from mappings.columns import ColumnsRead
+from mappings.network.gpu.halves import HalfProduct
 from mappings.network.gpu.records import Converters, Product, StateWay, Steps, Tensors
 from mappings.network.recurrent_fused import FusedLayer, Matrix
 from mappings.network.recurrent_kernel import DRAWN, LSTM, ORIGINS_BITS, STATE_SUPPLY, STEP, SUPPLY
 
 AT_ONCE = 1 << 27
 """Numbers of single precision that one piece of a sequence may take on the device."""
+UNITS = 128
+"""Of the largest layer whose steps are one kernel."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,33 @@ class DeviceLayer:
 
         return replace(main, weights=rest(main.weights), variances=rest(main.variances), by_row=rest(main.by_row))
 
+    @property
+    def kernels(self) -> bool:
+        """Whether kernels take the steps, and not torch."""
+        return self.device.type == "cuda" and has_triton()
+
+    @property
+    def small(self) -> bool:
+        """Whether one kernel takes all steps."""
+        return self.projection is None and self.fused.layer.hidden <= UNITS
+
     @cached_property
-    def halves(self) -> tuple[torch.Tensor, ...]:
-        """Fed-back weights as a kernel of all steps takes them; nothing where the layer has none."""
-        if self.device.type != "cuda" or not has_triton():
-            return ()
-        from mappings.network.gpu.kernels import UNITS, halves
+    def at_once(self) -> tuple[torch.Tensor, ...]:
+        """Fed-back weights as the kernel of all steps takes them."""
+        from mappings.network.gpu.at_once import halves
 
         layer = self.fused.layer
-        if self.projection is not None or layer.hidden > UNITS:
-            return ()
         return halves(self.main, slice(layer.inputs, layer.inputs + layer.hidden), int(layer.first[-1, 0]))
+
+    @cached_property
+    def halves(self) -> tuple[HalfProduct, ...]:
+        """Rows of the inputs, those that are fed back, and the projection's, in half precision."""
+        layer, top = self.fused.layer, float(self.fused.layer.top)
+        fed = slice(layer.inputs, layer.inputs + self.fed_back)
+        found = [HalfProduct.of(self.of_inputs, slice(None), top), HalfProduct.of(self.main, fed, top)]
+        if self.projection is not None:
+            found.append(HalfProduct.of(self.projection, slice(None), top))
+        return tuple(found)
 
     def run(
         self,
@@ -228,7 +247,7 @@ class Plan:
         layer, given = self.layer, self.inputs
         fused, main, chips = layer.fused.layer, layer.main, self.chips
         x = main.arrived(given["x"], float(fused.top)).flatten(1, 2).expand(chips, -1, -1)
-        before = {"z": torch.bmm(x, layer.of_inputs.weights), "spread": layer.of_inputs.spread(x, slice(None))}
+        before = self._of_inputs(x)
         before = {name: one.unflatten(1, (self.n, self.steps)) if one.numel() else one for name, one in before.items()}
         before["drawn"] = self._drawn(main.draws, 0)
         before["table"] = main.converters.tables(before["drawn"])
@@ -241,15 +260,27 @@ class Plan:
             if fused.supply_noise > 0.0:
                 before["projected gain"] = self._supply(SUPPLY, 1)
         self.c.copy_(given["c"])
-        if layer.device.type == "cuda" and has_triton():
-            from mappings.network.gpu.kernels import all_steps
+        if layer.kernels:
+            from mappings.network.gpu import at_once, step_by_step
 
-            parts = (layer.main, layer.state, layer.projection, layer.halves, given["h"], self.c, self.out, self.units)
-            all_steps(Steps(fused, *parts, bool(self.counts), self.did), before)
+            parts = (layer.main, layer.state, layer.projection, given["h"], self.c, self.out, self.units)
+            steps = Steps(fused, *parts, bool(self.counts), self.did)
+            if layer.small:
+                at_once.run(steps, before, layer.at_once)
+            else:
+                step_by_step.run(steps, before, layer.halves[1:])
         else:
             for one in self.did.values():
                 one.zero_()
             self._steps(before)
+
+    def _of_inputs(self, x: torch.Tensor) -> Tensors:
+        """The inputs' products and their variances."""
+        layer = self.layer
+        if not layer.kernels or layer.small:
+            return {"z": torch.bmm(x, layer.of_inputs.weights), "spread": layer.of_inputs.spread(x, slice(None))}
+        half, by_row = layer.halves[0], layer.of_inputs.by_row.numel() > 0
+        return {"z": half.z(x), "spread": layer.of_inputs.spread(x, slice(None)) if by_row else half.spread(x)}
 
     def _drawn(self, draws: int, run: int) -> torch.Tensor:
         """Noise of all steps, ``(chips, n, steps, draws)``."""

@@ -178,16 +178,15 @@ class StateWay:
 class Steps:
     """One run of a layer over its steps: its parts and buffers.
 
-    ``halves``: the fed-back weights, where one kernel takes all steps; ``h0``: pulses before the first step, ``c``:
-    stored states, in the end those behind the last step; ``out``: pulses of all states, ``(chips, n, steps, outputs)``;
-    ``units``: of what is projected, where that is counted; ``counts``: whether what is done is counted, in ``did``.
+    ``h0``: pulses before the first step, ``c``: stored states, in the end those behind the last step; ``out``: pulses
+    of all states, ``(chips, n, steps, outputs)``; ``units``: of what is projected, where that is counted; ``counts``:
+    whether what is done is counted, in ``did``.
     """
 
     layer: Layer
     main: Product
     state: StateWay
     projection: Product | None
-    halves: tuple[torch.Tensor, ...]
     h0: torch.Tensor
     c: torch.Tensor
     out: torch.Tensor

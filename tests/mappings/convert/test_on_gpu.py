@@ -73,7 +73,7 @@ def test_chips_on_a_gpu_are_those_of_the_cpu(name: str, kind: str) -> None:
 
 def test_wires_folded_on_a_gpu_are_those_folded_on_the_cpu() -> None:
     torch.manual_seed(0)
-    x, wires = torch.randn((8, 5, 20)).clamp(-1.0, 1.0), OhmWires(r_word_ohm=5.0, r_bit_ohm=5.0)
+    x, wires = torch.randn((8, 5, 20)).clamp(-1.0, 1.0), OhmWires(r_word_ohm=1.0, r_bit_ohm=1.0)
     net = convert(nn.LSTM(20, 24, proj_size=8, batch_first=True), replace(NOISY, rows=16, wires=wires), example=x)
     for name, here in net.program(3).layers.items():
         there = net.program(3, device="cuda").layers[name]

@@ -139,6 +139,18 @@ def test_pieces_of_a_sequence_are_the_whole(device: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", ALL)
+def test_a_kernel_a_step_gives_what_the_kernel_of_all_steps_gives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    chip = ALL[name]
+    x, (done, expected_done) = counts(chip).cuda(), (Activity(valid=SAMPLES - 3) for _ in range(2))
+    expected = read_of("lstm", chip).on("cuda").run(x, noise=noise("cuda"), activity=expected_done)
+    monkeypatch.setattr("mappings.network.gpu.loop.UNITS", 0)
+    same(read_of("lstm", chip).on("cuda").run(x, noise=noise("cuda"), activity=done), expected.cpu(), "cuda")
+    for what, value in expected_done.sums.items():
+        assert done.sums[what] == pytest.approx(value, rel=1e-2), what
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("cell", ["gru", "rnn"])
 def test_other_cells_go_step_by_step_on_a_gpu(cell: str) -> None:
     chip = CASES["ramp"]
