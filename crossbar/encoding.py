@@ -117,22 +117,16 @@ class Encoding(ABC):
 
     def full_scale(self, weights: torch.Tensor, tile_of_column: torch.Tensor) -> torch.Tensor:
         """``w_max`` of every column, shape ``(columns,)``."""
-        magnitude = weights.abs()
-        groups = torch.arange(weights.shape[1]) if self.scale == "column" else tile_of_column
-        if self.clip_quantile == 1.0:
-            peak = magnitude.amax(dim=0)
-            w_max = peak.new_zeros(int(groups.max()) + 1).scatter_reduce(0, groups.to(peak.device), peak, "amax")
-        elif self.scale == "column":
-            w_max = torch.quantile(magnitude, self.clip_quantile, dim=0)
+        magnitude, tiles = weights.abs(), tile_of_column.to(weights.device)
+        whole = self.clip_quantile == 1.0
+        if self.scale == "column":
+            w_max = magnitude.amax(dim=0) if whole else torch.quantile(magnitude, self.clip_quantile, dim=0)
+        elif whole:
+            w_max = magnitude.new_zeros(len(tiles)).scatter_reduce(0, tiles, magnitude.amax(dim=0), "amax")[tiles]
         else:
-            w_max = torch.stack(
-                [
-                    torch.quantile(magnitude[:, groups == tile].flatten(), self.clip_quantile)
-                    for tile in range(int(groups.max()) + 1)
-                ]
-            )
-        w_max = torch.where(w_max > 0, w_max, torch.ones_like(w_max))
-        return w_max[groups.to(w_max.device)]
+            each = [magnitude[:, tiles == tile].flatten() for tile in range(int(tiles.max()) + 1)]
+            w_max = torch.stack([torch.quantile(one, self.clip_quantile) for one in each])[tiles]
+        return torch.where(w_max > 0, w_max, torch.ones_like(w_max))
 
     @abstractmethod
     def lay(self, weights: RelativeWeights, device: Device) -> Encoded:

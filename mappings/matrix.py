@@ -54,12 +54,8 @@ class WeightMatrix:
             raise InputError(f"weights: must be matrices of as many rows each (got {', '.join(map(str, shapes))})")
         if self.bias is not None and self.bias.shape != (self.columns,):
             raise InputError(f"bias: shape must be ({self.columns},), as the weights' (got {tuple(self.bias.shape)})")
-        parts = {"weights": self.largest if self.real else None, "bias": self.bias}
-        held = {name: one.detach().float() for name, one in parts.items() if one is not None and not one.is_meta}
-        if not held or bool(torch.cat(list(held.values())).isfinite().all()):  # one wait for a GPU
-            return
-        for name, one in held.items():
-            if not bool(one.isfinite().all()):
+        for name, largest in zip(("weights", "bias"), self._largest, strict=True):
+            if not math.isfinite(largest):
                 raise InputError(f"{name}: values must be finite")
 
     @property
@@ -88,6 +84,15 @@ class WeightMatrix:
         ends = [end for block in self.blocks for end in (block.detach().amax(dim=1), -block.detach().amin(dim=1))]
         return torch.stack(ends).amax(dim=0).float()
 
+    @cached_property
+    def _largest(self) -> tuple[float, float]:
+        """Largest ``|W|`` and largest ``|bias|``, 0 without values; one wait for a GPU that they lie on."""
+        nothing = torch.zeros((), device=self.blocks[0].device if self.real else "cpu")
+        biased = self.bias is not None and not self.bias.is_meta
+        bias = self.bias.detach().float().abs().max() if biased and self.bias is not None else nothing
+        weight, bias = torch.stack([self.largest.max() if self.real else nothing, bias]).tolist()
+        return float(weight), float(bias)
+
     def bias_rows(self, chip: Chip) -> int:
         """Word lines that carry the bias, driven at full scale.
 
@@ -104,29 +109,26 @@ class WeightMatrix:
             return 0
         if not self.real:
             return 1
-        level, most = torch.stack([self._level(chip), self.largest.max()]).cpu()
-        largest = float(most) or float(level) or 1.0
-        lines = float(torch.ceil(level / largest - 1e-6))
+        level = self._level(chip)
+        lines = level / (self._largest[0] or level or 1.0)
         if not lines <= MOST_BIAS_ROWS:
             raise InputError(
                 f"the largest bias is {lines:.3g} times the largest weight, at full scale of the inputs, and takes as "
                 f"many word lines; at most {MOST_BIAS_ROWS} are allowed"
             )
-        return max(1, int(lines))
+        return max(1, math.ceil(lines - 1e-6))
 
     def bias_counts(self, chip: Chip, bias_rows: int) -> int:
         """Clock periods for which the lines of the bias are driven."""
         top = chip.driver.top(chip.bits)
         if self.bias is None or not bias_rows or not self.real or self.bias_pulse == "full":
             return top
-        ends: list[float] = torch.stack([self._level(chip, bias_rows), self.largest.max()]).tolist()
-        level, largest = ends[0], ends[1] or ends[0] or 1.0
-        return min(top, max(1, math.ceil(top * level / largest - 1e-6)))
+        level = self._level(chip, bias_rows)
+        return min(top, max(1, math.ceil(top * level / (self._largest[0] or level or 1.0) - 1e-6)))
 
-    def _level(self, chip: Chip, lines: int = 1) -> torch.Tensor:
+    def _level(self, chip: Chip, lines: int = 1) -> float:
         """Largest weight that as many lines carry of the bias, driven at full scale."""
-        assert self.bias is not None
-        return (self.bias.detach().float() / chip.driver.x_max / lines).abs().max()
+        return self._largest[1] / chip.driver.x_max / lines
 
     def rows(self, bias_rows: int, bias_x: float) -> torch.Tensor:
         """The matrix by word lines, ``(inputs + bias_rows, columns)``; ``bias_x``: the input of the bias's lines."""

@@ -109,7 +109,7 @@ class LayerCells:
         """
         chip, device = self.chip, self.chip.weights.device
         rows = weight.detach().flatten(1).T
-        tiles = torch.arange(rows.shape[1]) // chip.columns
+        tiles = torch.arange(rows.shape[1], device=rows.device) // chip.columns
         encoded = chip.weights.encoding.encode(rows, device, tile_of_column=tiles)
         target_S = encoded.target_S
         for effect in device.effects:

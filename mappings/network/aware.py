@@ -231,9 +231,12 @@ class AwareCell:
     ) -> tuple[torch.Tensor, ...]:
         """The same by the compiled loop, whose gates stand in the order i, f, o, g."""
         hidden = weights["weight_hh"].shape[1]
-        order = torch.arange(4 * hidden, device=x.device).view(4, hidden)[[0, 1, 3, 2]].flatten()
-        driven = linear(x, weights["weight_ih"][order], None if bias is None else bias[order])
+
+        def ordered(rows: torch.Tensor) -> torch.Tensor:
+            return torch.cat([rows[: 2 * hidden], rows[3 * hidden :], rows[2 * hidden : 3 * hidden]])
+
+        driven = linear(x, ordered(weights["weight_ih"]), None if bias is None else ordered(bias))
         h0, c0 = (None if h0 is None else self._driven(h0)), (None if c0 is None else self._stored(c0))
         rules = rules_of(self.bits, self.state, self.state_limit)
-        states, c = LSTMSequence.apply(driven, weights["weight_hh"][order], h0, c0, rules)  # type: ignore[no-untyped-call]
+        states, c = LSTMSequence.apply(driven, ordered(weights["weight_hh"]), h0, c0, rules)  # type: ignore[no-untyped-call]
         return states, states[:, -1], c
