@@ -175,7 +175,7 @@ class BlockNoise:
 
     def _counted(self, shape: Sequence[int]) -> torch.Tensor:
         """The numbers of one more draw, from counters."""
-        count, draw = math.prod(shape), torch.tensor([self._draws], device=self.device)
+        count, draw = math.prod(shape), torch.full((1,), self._draws, device=self.device)
         self._draws += 1
         drawn = normals(*self.counters, draw, torch.full_like(draw, DRAWS), -(-count // 4))
         return drawn[:, :, 0, :count].reshape(self.chips, self.samples, *shape)
@@ -184,4 +184,4 @@ class BlockNoise:
     def counters(self) -> tuple[torch.Tensor, torch.Tensor]:
         """``keys`` and ``numbers`` on the device, int64."""
         keys, numbers = (torch.from_numpy(one.astype(np.int64)) for one in (self.keys, self.numbers))
-        return keys.to(self.device), numbers.to(self.device)
+        return keys.to(self.device, non_blocking=True), numbers.to(self.device, non_blocking=True)

@@ -26,6 +26,7 @@ from mappings.convert.replicas import copied, taking_turns
 from mappings.convert.saving import entry
 from mappings.convert.tiles import TileModule
 from mappings.convert.trace import Traced, outputs_of
+from mappings.judged import put_off
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead, ProgrammedMatrixLayer
 from mappings.step import StepActivity
 from periphery.prices.component import Component
@@ -173,7 +174,7 @@ class NetworkRead:
         # Of attention, the form that is mapped over chips at once; it is set for all threads, so only where it is met.
         attends = torch.ops.aten.scaled_dot_product_attention.default in {n.target for n in traced.graph.graph.nodes}
         form = sdpa_kernel(SDPBackend.MATH) if attends else contextlib.nullcontext()
-        with torch.no_grad(), form, warnings.catch_warnings():
+        with torch.no_grad(), form, put_off(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")  # of calls vmap runs one by one
             for number, start in enumerate(range(0, size, block)):
                 count = min(block, size - start)

@@ -158,8 +158,7 @@ class TileRecurrent(TileModule):
         assert isinstance(read, RecurrentRead)
         ends = None if lengths is None else lengths[0]
         noise = BlockNoise(rng, [0], x.shape[1], x.device)
-        inputs = self.counts(x.float())
-        read.check(inputs, noise)
+        inputs = read.checked(self.counts(x.float()), noise)
         states, h, c = read.sequence(inputs, noise, did, start=start, lengths=ends)
         words = self.state_words(self.chip)
         found = [states * words.lsb, h * words.lsb, c]

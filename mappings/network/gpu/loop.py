@@ -30,6 +30,8 @@ AT_ONCE = 1 << 27
 """Numbers of single precision that one piece of a sequence may take on the device."""
 UNITS = 128
 """Of the largest layer whose steps are one kernel."""
+TENSOR_CORES = 8
+"""Rows of a product of half precision come in multiples of this, else it is slow."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,10 @@ class DeviceLayer:
         """Rows of the inputs, those that are fed back, and the projection's, in half precision."""
         layer, top = self.fused.layer, float(self.fused.layer.top)
         fed = slice(layer.inputs, layer.inputs + self.fed_back)
-        found = [HalfProduct.of(self.of_inputs, slice(None), top), HalfProduct.of(self.main, fed, top)]
+        inputs = HalfProduct.of(self.main, [slice(fed.start), slice(fed.stop, None)], top, multiple=TENSOR_CORES)
+        found = [inputs, HalfProduct.of(self.main, [fed], top)]
         if self.projection is not None:
-            found.append(HalfProduct.of(self.projection, slice(None), top))
+            found.append(HalfProduct.of(self.projection, [slice(None)], top))
         return tuple(found)
 
     def run(
@@ -224,7 +227,7 @@ class Plan:
                 self.inputs[name].copy_(state)
         where, supply = np.arange(first, first + self.steps), first // DRAWN + np.arange(-(-self.steps // DRAWN))
         places = [noise.keys.ravel(), noise.numbers, where, supply, np.array([*kinds, 0][:2])]
-        self.places.copy_(torch.from_numpy(np.concatenate([one.astype(np.int64) for one in places])))
+        self.places.copy_(torch.from_numpy(np.concatenate([one.astype(np.int64) for one in places])), non_blocking=True)
 
     def __call__(self) -> None:
         """Run: on a GPU from the second time on as a graph."""
@@ -275,7 +278,7 @@ class Plan:
             self._steps(before)
 
     def _of_inputs(self, x: torch.Tensor) -> Tensors:
-        """The inputs' products and their variances."""
+        """The inputs' products and their variances; for a larger layer times its factors."""
         layer = self.layer
         if not layer.kernels or layer.small:
             return {"z": torch.bmm(x, layer.of_inputs.weights), "spread": layer.of_inputs.spread(x, slice(None))}

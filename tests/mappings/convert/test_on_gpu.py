@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from devices import PCM
+from devices import PCM, InputError
 from mappings.activity import Activity
 from mappings.chip import Chip, Weights
 from mappings.chip_wires import OhmWires
@@ -81,6 +81,26 @@ def test_wires_folded_on_a_gpu_are_those_folded_on_the_cpu() -> None:
             assert theirs.difference_S.device.type == "cpu"
             torch.testing.assert_close(theirs.difference_S, mine.difference_S, rtol=1e-5, atol=1e-12)
             torch.testing.assert_close(theirs.variance_S2, mine.variance_S2, rtol=1e-4, atol=1e-20)
+
+
+class Continued(nn.Module):
+    """A layer that takes its first states."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(6, 16, batch_first=True)
+
+    def forward(self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        return self.lstm(x, (h.unsqueeze(0), c.unsqueeze(0)))[0]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_values_that_are_not_finite_are_refused_at_the_end_of_a_call(which: int) -> None:
+    given = [torch.rand(40, 5, 6), torch.zeros(40, 16), torch.zeros(40, 16)]
+    read = convert(Continued(), NOISY, example=tuple(given)).program(2, device="cuda").at(0.0)
+    given[which].view(-1)[3] = float("nan")
+    with pytest.raises(InputError, match=("inputs: must be from", "h0: values must be finite", "c0: values")[which]):
+        read(*(one.cuda() for one in given))
 
 
 @pytest.mark.parametrize("bits", [None, 5])
