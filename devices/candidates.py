@@ -173,7 +173,7 @@ def _window(name: str, groups: Groups, centres: Numbers, halves: Numbers, *, par
     def cdf(values: Numbers, group: int) -> Numbers:
         return np.asarray(np.clip((values - centres[group]) / (2.0 * halves[group]) + 0.5, 0.0, 1.0))
 
-    return tested(name, device, parameters, likelihood, groups, cdf)
+    return tested(name, device, parameters, likelihood, groups, cdf, ends=parameters)
 
 
 def _table(groups: Groups, mean_S: Numbers | None = None, sigma_S: Numbers | None = None, **fields: str) -> Measured:

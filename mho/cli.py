@@ -264,7 +264,7 @@ def fit(
         path_option("-o", "--output", help="Device record to write; else it is printed."),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help="The candidate or kind of device to take, in place of the best by BIC.")
+        str | None, typer.Option(help="The candidate or kind of device to take, in place of the one chosen by BIC.")
     ] = None,
     reads: Annotated[
         Path | None,
