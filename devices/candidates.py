@@ -81,7 +81,7 @@ def _gaussian(name: str, groups: Groups, *, absolute: bool, proportional: bool) 
         drift_sd=_short(nu_sd),
         drift_t0_s=t0_s,
     )
-    return tested(name, device, len(start), likelihood, groups, normal(mean, np.sqrt(variance)))
+    return tested(name, device, len(start), likelihood, groups, normal(mean, np.sqrt(variance)), ends=0)
 
 
 def _lognormal(name: str, groups: Groups, values: tuple[Numbers, ...], *, absolute: bool) -> Fit:
@@ -123,7 +123,7 @@ def _lognormal(name: str, groups: Groups, values: tuple[Numbers, ...], *, absolu
         drift_t0_s=t0_s,
     )
     law = normal(mean, np.sqrt(variance))
-    return tested(name, device, len(start), likelihood, groups, lambda g, group: law(np.log(g), group))
+    return tested(name, device, len(start), likelihood, groups, lambda g, group: law(np.log(g), group), ends=0)
 
 
 def _clock(groups: Groups) -> tuple[float, Numbers]:
@@ -152,6 +152,7 @@ def _measured(groups: Groups) -> Fit:
         likelihood,
         groups,
         normal(groups.mean_S, np.sqrt(groups.variance_S2)),
+        ends=0,
     )
 
 

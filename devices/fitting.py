@@ -138,7 +138,7 @@ def _distance(uniform: Numbers) -> float:
 
 
 def tested(
-    name: str, device: Device, parameters: int, likelihood: float, groups: Groups, cdf: Cdf, *, ends: int = 0
+    name: str, device: Device, parameters: int, likelihood: float, groups: Groups, cdf: Cdf, *, ends: int
 ) -> Fit:
     """Add the tests that need samples."""
     samples = int(groups.count.sum())

@@ -179,7 +179,11 @@ def _tables(candidates: list[Fit], best: Fit, data: Measurements) -> str:
         overview.add_row(
             ("* " if fit is best else "  ") + fit.name,
             str(fit.parameters),
-            *([f"{value:.1f}" for value in (fit.log_likelihood, fit.bic, fit.bic - least)] if fit.samples else ["-"] * 3),
+            *(
+                [f"{value:.1f}" for value in (fit.log_likelihood, fit.bic, fit.bic - least)]
+                if fit.samples
+                else ["-"] * 3
+            ),
             *([f"{worst.distance:.3f}", f"{worst.p:.2g}"] if worst else ["-", "-"]),
             *([f"{fit.chi2[0]:.1f} / {fit.chi2[1]}", f"{fit.chi2[2]:.2g}"] if fit.chi2 else ["-", "-"]),
         )

@@ -168,6 +168,16 @@ def test_likelihood_is_the_sum_of_the_log_densities_of_scipy(tmp_path: Path, nam
     assert fit.bic == pytest.approx(counted * math.log(5 * CELLS) - 2 * fit.log_likelihood)
 
 
+def relative(log_ratio: float, name: str, error_S: np.ndarray, size_S: float, greatest: float) -> float:
+    """Likelihood of one parameter ``size_S`` times a ratio, over the greatest one; 0 of a window that is too narrow."""
+    width = size_S * math.exp(log_ratio) * (1.0 + 1e-9)
+    if name == "window":
+        density = stats.uniform.logpdf(error_S, -width, 2.0 * width)
+    else:
+        density = stats.norm.logpdf(error_S, 0.0, width)
+    return math.exp(float(density.sum()) - greatest)
+
+
 @pytest.mark.parametrize("name", ["gaussian_absolute", "window"])
 def test_bic_grows_with_samples_as_the_likelihood_averaged_over_the_parameter(tmp_path: Path, name: str) -> None:
     """-2 ln of the integral of L over the logarithm of the one parameter, by scipy: BIC and a constant."""
@@ -182,18 +192,10 @@ def test_bic_grows_with_samples_as_the_likelihood_averaged_over_the_parameter(tm
         )
         fit = next(fit for fit in fits(read_measurements(path)) if fit.name == name)
         error_S = error * 1e-6
-        law = stats.uniform if name == "window" else stats.norm
         size = float(np.abs(error_S).max() if name == "window" else error_S.std())
-
-        def relative(log_size: float) -> float:
-            """L over the greatest one; a window narrower than the largest error is impossible."""
-            width = size * math.exp(log_size) * (1.0 + 1e-9)
-            centre, scale = (-width, 2.0 * width) if name == "window" else (0.0, width)  # noqa: B023
-            log_density = float(law.logpdf(error_S, centre, scale).sum())  # noqa: B023
-            return math.exp(log_density - fit.log_likelihood)  # noqa: B023
-
         far = 12.0 / (count if name == "window" else math.sqrt(count))
-        mean, _ = integrate.quad(relative, 0.0 if name == "window" else -far, far, epsabs=1e-9)
+        given = (name, error_S, size, fit.log_likelihood)
+        mean, _ = integrate.quad(relative, 0.0 if name == "window" else -far, far, args=given, epsabs=1e-9)
         constants.append(-2.0 * (math.log(mean) + fit.log_likelihood) - fit.bic)
     assert np.ptp(constants) < 0.2  # one more ln n would be ln 400 = 6
 
