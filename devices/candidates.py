@@ -81,7 +81,7 @@ def _gaussian(name: str, groups: Groups, *, absolute: bool, proportional: bool) 
         drift_sd=_short(nu_sd),
         drift_t0_s=t0_s,
     )
-    return tested(name, device, len(start), likelihood, groups, normal(mean, np.sqrt(variance)))
+    return tested(name, device, len(start), likelihood, groups, normal(mean, np.sqrt(variance)), ends=0)
 
 
 def _lognormal(name: str, groups: Groups, values: tuple[Numbers, ...], *, absolute: bool) -> Fit:
@@ -123,7 +123,7 @@ def _lognormal(name: str, groups: Groups, values: tuple[Numbers, ...], *, absolu
         drift_t0_s=t0_s,
     )
     law = normal(mean, np.sqrt(variance))
-    return tested(name, device, len(start), likelihood, groups, lambda g, group: law(np.log(g), group))
+    return tested(name, device, len(start), likelihood, groups, lambda g, group: law(np.log(g), group), ends=0)
 
 
 def _clock(groups: Groups) -> tuple[float, Numbers]:
@@ -152,6 +152,7 @@ def _measured(groups: Groups) -> Fit:
         likelihood,
         groups,
         normal(groups.mean_S, np.sqrt(groups.variance_S2)),
+        ends=0,
     )
 
 
@@ -173,7 +174,7 @@ def _window(name: str, groups: Groups, centres: Numbers, halves: Numbers, *, par
     def cdf(values: Numbers, group: int) -> Numbers:
         return np.asarray(np.clip((values - centres[group]) / (2.0 * halves[group]) + 0.5, 0.0, 1.0))
 
-    return tested(name, device, parameters, likelihood, groups, cdf)
+    return tested(name, device, parameters, likelihood, groups, cdf, ends=parameters)
 
 
 def _table(groups: Groups, mean_S: Numbers | None = None, sigma_S: Numbers | None = None, **fields: str) -> Measured:

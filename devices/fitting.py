@@ -1,7 +1,14 @@
 """How well a distribution fits measured conductances: likelihood, and tests level by level and over all samples.
 
-Candidates (``devices.candidates``) are compared by BIC = p ln n - 2 ln L, which asks of every parameter that it earns
-its place. Samples are taken as independent of each other, also those of one cell at several times.
+Candidates (``devices.candidates``) are compared by Schwarz's criterion BIC = p ln n - 2 ln L, which asks of every
+parameter that it earns its place. It is the large-n form of -2 ln of the likelihood averaged over the parameters, whose
+width falls as 1 / sqrt(n). An end of a flat distribution is known to 1 / n, so that it costs 2 ln n: with a density
+1 / w of its half-width w and the largest error m, the integral of (2 w)^-n / w from m on is (2 m)^-n / n, exactly.
+``n`` counts all samples, also for laws of each level, which sees only its own: the stricter choice of the two.
+
+A difference of BIC below 2 is no evidence (R. E. Kass, A. E. Raftery, J. Am. Stat. Assoc. 90, 773 (1995), doi
+10.1080/01621459.1995.10476572: "not worth more than a bare mention"; 2 to 6 positive, 6 to 10 strong), and the law of
+fewer parameters is taken. Samples are taken as independent of each other, also those of one cell at several times.
 
 How well the best one fits is measured by tests independent of the others: per level the distance of Kolmogorov and
 Smirnov, over all samples a chi-square of the values of the fitted distribution function, in bins of equal probability.
@@ -11,7 +18,7 @@ Their p-values are those of a distribution given beforehand. As it was fitted to
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +32,8 @@ from devices.measured_csv import MeasuredTable, Measurements
 Numbers = NDArray[np.float64]
 Cdf = Callable[[Numbers, int], Numbers]
 
+NO_EVIDENCE = 2.0
+"""Differences of BIC below it do not count; twice the logarithm of a Bayes factor of e."""
 FEWEST_A_BIN = 5
 MOST_BINS = 20
 
@@ -81,7 +90,10 @@ class LevelTest:
 
 @dataclass(frozen=True)
 class Fit:
-    """A candidate at its greatest likelihood. ``levels`` and ``chi2`` (value, degrees of freedom, p) need samples."""
+    """A candidate at its greatest likelihood. ``levels`` and ``chi2`` (value, degrees of freedom, p) need samples.
+
+    ``ends`` of the parameters are ends of flat distributions.
+    """
 
     name: str
     device: Device
@@ -90,16 +102,19 @@ class Fit:
     log_likelihood: float
     levels: tuple[LevelTest, ...] = ()
     chi2: tuple[float, int, float] | None = None
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion, 2 p - 2 ln L."""
-        return 2.0 * self.parameters - 2.0 * self.log_likelihood
+    ends: int = 0
 
     @property
     def bic(self) -> float:
-        """Schwarz's criterion, p ln n - 2 ln L."""
-        return self.parameters * math.log(max(1, self.samples)) - 2.0 * self.log_likelihood
+        """Schwarz's criterion, (p + ends) ln n - 2 ln L."""
+        return (self.parameters + self.ends) * math.log(max(1, self.samples)) - 2.0 * self.log_likelihood
+
+
+def chosen(fits: Sequence[Fit]) -> Fit:
+    """The law of fewest parameters among those whose BIC is not above the least by evidence; the least BIC decides."""
+    least = min(fits, key=lambda fit: fit.bic)
+    near = [fit for fit in fits if fit is least or fit.bic - least.bic < NO_EVIDENCE]
+    return min(near, key=lambda fit: (fit.parameters, fit.bic))
 
 
 def log_likelihood(groups: Groups, mean_S: Numbers, variance_S2: Numbers) -> float:
@@ -122,11 +137,13 @@ def _distance(uniform: Numbers) -> float:
     return float(max((steps[1:] - values).max(), (values - steps[:-1]).max()))
 
 
-def tested(name: str, device: Device, parameters: int, likelihood: float, groups: Groups, cdf: Cdf) -> Fit:
+def tested(
+    name: str, device: Device, parameters: int, likelihood: float, groups: Groups, cdf: Cdf, *, ends: int
+) -> Fit:
     """Add the tests that need samples."""
     samples = int(groups.count.sum())
     if groups.values is None:
-        return Fit(name, device, parameters, samples, likelihood)
+        return Fit(name, device, parameters, samples, likelihood, ends=ends)
     ranks = [cdf(values, group) for group, values in enumerate(groups.values)]
     counts = np.array([len(rank) for rank in ranks])
     distances = np.array([_distance(rank) for rank in ranks])
@@ -146,4 +163,5 @@ def tested(name: str, device: Device, parameters: int, likelihood: float, groups
         likelihood,
         levels,
         (chi2, bins - 1, float(stats.chi2.sf(chi2, bins - 1))),
+        ends,
     )

@@ -46,19 +46,22 @@ def ramps(ax: Axes, chips: int) -> None:
 
 
 def aging(ax: Axes, run: Run) -> None:
-    """Accuracy over time since programming, mean and standard deviation over chips."""
+    """Accuracy over time since programming: mean and 95 % interval over chips."""
     positions = plots.time_positions(run.summary["t_s"])
-    for name, colour in CASES.items():
-        mine = run.summary[run.summary["variant"] == name]
-        x, y = [positions[t_s] for t_s in mine["t_s"]], mine["accuracy"].to_numpy()
+    width = max(positions.values()) - min(positions.values())
+    for number, (name, colour) in enumerate(CASES.items()):
+        mine = run.rows("over_time", variant=name, figure="accuracy")
+        beside = 0.015 * width * (number - 1)  # so that no bar lies on another
+        x, y = [positions[t_s] + beside for t_s in mine["t_s"]], mine["mean"].to_numpy()
+        ends = np.abs(mine[["low", "high"]].to_numpy().T - y)
         if len(x) == 1:  # cells of which no drift is known are read once
             ax.axhline(y[0], color=plots.PALETTE[colour], linewidth=0.9, linestyle=":")
-        ax.plot(x, y, "o-", markersize=4, color=plots.PALETTE[colour], label=name)
+        ax.errorbar(x, y, yerr=ends, fmt="o-", markersize=4, capsize=3, color=plots.PALETTE[colour], label=name)
     ax.axhline(run.metrics.software["accuracy"], color=plots.INK, linewidth=0.9, linestyle="--", label="software")
     ax.set_xticks(list(positions.values()), [duration(t_s).replace(" ", "\n") for t_s in positions])
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.set(xlabel="time since programming", ylabel="accuracy")
-    ax.set_title(f"Handwritten digits over a year\nmean of {run.default.quality[0].chips} chips, 5 bits")
+    ax.set_title(f"Handwritten digits over a year\nmean of {run.default.quality[0].chips} chips, 95 % interval")
     ax.legend(loc="lower left", fontsize=8.5)
 
 

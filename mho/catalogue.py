@@ -145,11 +145,11 @@ def save_figure(figure: Figure, path: Path) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def folder_of(name: str) -> str:
-    """The folder of the shipped record, or the kind of record that a file holds."""
+def folder_of(name: str, *, likely: str = "") -> str:
+    """The folder of the shipped record, or the kind of record that a file holds, ``likely`` where several are."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        return _kind_of_file(name)
+        return _kind_of_file(name, likely)
     every = _every_record()
     if name in every:
         return every[name]
@@ -189,7 +189,7 @@ def _default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _kind_of_file(name: str) -> str:
+def _kind_of_file(name: str, likely: str) -> str:
     """The type that a file extends, or whose keys it uses most: a file does not name the kind of its record."""
     found = load_yaml(name).plain()
     extended = str(found.get("extends", ""))
@@ -204,7 +204,7 @@ def _kind_of_file(name: str) -> str:
     weight = {
         folder: len(keys & set(found)) + 100 * (extended in shipped_files(folder)) for folder, keys in keys_of.items()
     }
-    return max(weight, key=lambda folder: weight[folder])
+    return max(weight, key=lambda folder: (weight[folder], folder == likely))
 
 
 def _component(name: str) -> str:

@@ -7,7 +7,6 @@ command imports what it needs when it is called: help and listings load nothing 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from pathlib import Path
@@ -97,23 +96,19 @@ def run(
     from mho.report.summary import summary
     from workloads.running import silent
 
-    try:
-        with Watch(quiet=quiet) as watch:
-            found = runner.run(
-                experiment,
-                output=output or runner.new_folder(experiment),
-                sets=tuple(sets or ()),
-                seed=seed,
-                data=data,
-                weights=weights,
-                module=module,
-                device=device.value,
-                force=force,
-                progress=silent if quiet else watch.progress,
-            )
-    except InputError:
-        _refuse_studies(experiment)
-        raise
+    with cli_sweeps.files_of("run", experiment), Watch(quiet=quiet) as watch:
+        found = runner.run(
+            experiment,
+            output=output or runner.new_folder(experiment),
+            sets=tuple(sets or ()),
+            seed=seed,
+            data=data,
+            weights=weights,
+            module=module,
+            device=device.value,
+            force=force,
+            progress=silent if quiet else watch.progress,
+        )
     where = f"report: {output or os.path.relpath(str(found.path))}/report.html"
     if as_json:
         typer.echo(json.dumps(found.metrics_json, indent=1))
@@ -121,17 +116,6 @@ def run(
         return
     typer.echo(summary(found.metrics_json))
     typer.echo(f"\n{where}")
-
-
-def _refuse_studies(name: str) -> None:
-    """Raise InputError where what was to run as an experiment is a sweep or a search."""
-    from mho import catalogue
-
-    command = None
-    with contextlib.suppress(InputError):
-        command = {"sweeps": "sweep", "searches": "search"}.get(catalogue.folder_of(name))
-    if command is not None:
-        raise InputError(f"{name}: a {command}, not an experiment; use mho {command} {name}")
 
 
 app.command()(cli_sweeps.sweep)
@@ -280,7 +264,7 @@ def fit(
         path_option("-o", "--output", help="Device record to write; else it is printed."),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help="The candidate or kind of device to take, in place of the best by BIC.")
+        str | None, typer.Option(help="The candidate or kind of device to take, in place of the one chosen by BIC.")
     ] = None,
     reads: Annotated[
         Path | None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,27 @@ from mho.options import (
     Workers,
     path_option,
 )
+
+#: Of each command that computes from a file: the folder of such files, and what one of them is called.
+_FILES = {"run": ("experiments", "an experiment"), "sweep": ("sweeps", "a sweep"), "search": ("searches", "a search")}
+
+
+@contextmanager
+def files_of(command: str, name: str) -> Iterator[None]:
+    """One sentence that names the right command in place of the problems of a file, or name, of another command's."""
+    try:
+        yield
+    except InputError:
+        from mho import catalogue
+
+        folder, wanted = _FILES[command]
+        found = folder
+        with suppress(InputError):
+            found = catalogue.folder_of(name, likely=folder)
+        for other, (its_folder, its_name) in _FILES.items():
+            if other != command and found == its_folder:
+                raise InputError(f"{name}: {its_name}, not {wanted}; use mho {other} {name}") from None
+        raise
 
 
 def sweep(
@@ -80,7 +103,8 @@ def sweep(
 
     part = Shard.parse(shard) if shard is not None else None
     if dry_run:
-        typer.echo(command.preview(sweep_file, output=output, shard=part, data=data, device=device))
+        with files_of("sweep", sweep_file):
+            typer.echo(command.preview(sweep_file, output=output, shard=part, data=data, device=device))
         return
     if slurm is not None:
         _refuse_beside_slurm(
@@ -96,14 +120,15 @@ def sweep(
             }
         )
         count = 16 if shards is None else shards
-        made = command.array(
-            sweep_file, slurm, shards=count, options=sbatch or (), output=output, data=data, device=device
-        )
+        with files_of("sweep", sweep_file):
+            made = command.array(
+                sweep_file, slurm, shards=count, options=sbatch or (), output=output, data=data, device=device
+            )
         typer.echo(made)
         return
     site, meter = Site(engine.value, workers, address, device), Meter(quiet=quiet)
     resume, files = command.Resume(retry_failed, keep_stale, tuple(merge or ())), tuple(exports or ())
-    with resumable():
+    with resumable(), files_of("sweep", sweep_file):
         outcome = command.sweep(
             sweep_file, output=output, site=site, shard=part, data=data, resume=resume, exports=files, meter=meter
         )
@@ -143,10 +168,11 @@ def search(
     from mho.sweep.progress import Meter
 
     if dry_run:
-        typer.echo(command.preview(search_file, trials=trials, data=data, device=device))
+        with files_of("search", search_file):
+            typer.echo(command.preview(search_file, trials=trials, data=data, device=device))
         return
     site, meter = Site(engine.value, workers, address, device), Meter(quiet=quiet)
-    with resumable():
+    with resumable(), files_of("search", search_file):
         outcome = command.search(
             search_file, output=output, site=site, trials=trials, data=data, retry_failed=retry_failed, meter=meter
         )

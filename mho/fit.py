@@ -20,7 +20,7 @@ from configs.plausible import problems, range_of
 from configs.yaml_source import Node, Origin, as_node, dump_yaml
 from devices import AnyDevice, Measured
 from devices.candidates import fits
-from devices.fitting import Fit
+from devices.fitting import NO_EVIDENCE, Fit, chosen
 from devices.measured_csv import Measurements, read_measurements
 from mho.config.schema import suggestion
 from mho.files import write_atomic
@@ -32,7 +32,7 @@ MOST_LEVELS_SHOWN = 100
 def fit_file(
     path: Path, output: Path | None, *, kind: str | None = None, reads: Path | None = None, plot: Path | None = None
 ) -> str:
-    """Fit devices to a CSV file of samples or of a summary, and write the best one as a record.
+    """Fit devices to a CSV file of samples or of a summary, and write the one chosen as a record.
 
     ``kind`` is a candidate or a kind of device, of which the best candidate is taken; ``reads`` a file of samples that
     repeat the read of one cell a level, for the fast read noise; ``plot`` a picture of measured and fitted cells to
@@ -48,7 +48,8 @@ def fit_file(
         )
     best = _chosen(candidates, kind, data)
     read_noise_S, read_source = _read_noise(reads)
-    text = _record(best, data, read_noise_S, read_source, asked_for=kind is not None)
+    how = "as asked for" if kind is not None else _reason(candidates, best)
+    text = _record(best, data, read_noise_S, read_source, how)
     if plot is not None:
         _draw(best, data, plot)
     if output is not None:
@@ -99,13 +100,19 @@ def _notes(data: Measurements) -> list[str]:
 
 def _chosen(candidates: list[Fit], kind: str | None, data: Measurements) -> Fit:
     if kind is None:
-        return candidates[0]
+        return chosen(candidates)
     found = [fit for fit in candidates if fit.name == kind] or [fit for fit in candidates if _kind(fit) == kind]
     if found:
-        return found[0]
+        return chosen(found)
     names = list(dict.fromkeys([fit.name for fit in candidates] + [_kind(fit) for fit in candidates]))
     needs = "" if data.measured_S is not None else "; the others need samples, or a count column"
     raise InputError(f"--kind: must be one of {', '.join(sorted(names))}{needs} (got {kind}){suggestion(kind, names)}")
+
+
+def _reason(candidates: list[Fit], best: Fit) -> str:
+    """Why this law was taken, as its record says it."""
+    above = best.bic - candidates[0].bic
+    return f"{above:.1f} above the least, of fewer parameters" if above > 0.0 else "the least"
 
 
 def _kind(fit: Fit) -> str:
@@ -134,11 +141,9 @@ def _read_noise(reads: Path | None) -> tuple[float, str]:
     return noise, source
 
 
-def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str, *, asked_for: bool) -> str:
+def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str, reason: str) -> str:
     """The YAML of a device: what differs from the defaults of its kind, with its source."""
-    how = (
-        f"BIC {best.bic:.1f}, {'as asked for' if asked_for else 'the least'}" if best.samples else "the table as it is"
-    )
+    how = f"BIC {best.bic:.1f}, {reason}" if best.samples else "the table as it is"
     moments = len(data.table().t_s)
     kept = "" if moments else " One moment was measured: the conductance is taken to stay where programming left it."
     if moments and isinstance(best.device, Measured) and data.cell is None:
@@ -166,18 +171,28 @@ def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str
 def _tables(candidates: list[Fit], best: Fit, data: Measurements) -> str:
     page = Console(file=io.StringIO(), width=WIDTH, force_terminal=False, color_system=None)
     overview = Table(title=escape(data.source), title_justify="left", box=None, pad_edge=False)
-    for column in ("candidate", "parameters", "ln L", "AIC", "BIC", "KS, largest", "p", "chi2 / dof", "p"):
+    for column in ("candidate", "parameters", "ln L", "BIC", "above least", "KS, largest", "p", "chi2 / dof", "p"):
         overview.add_column(column, justify="left" if column == "candidate" else "right", no_wrap=True)
+    least = min(fit.bic for fit in candidates)
     for fit in candidates:
         worst = min(fit.levels, key=lambda level: level.p, default=None)
         overview.add_row(
             ("* " if fit is best else "  ") + fit.name,
             str(fit.parameters),
-            *([f"{value:.1f}" for value in (fit.log_likelihood, fit.aic, fit.bic)] if fit.samples else ["-"] * 3),
+            *(
+                [f"{value:.1f}" for value in (fit.log_likelihood, fit.bic, fit.bic - least)]
+                if fit.samples
+                else ["-"] * 3
+            ),
             *([f"{worst.distance:.3f}", f"{worst.p:.2g}"] if worst else ["-", "-"]),
             *([f"{fit.chi2[0]:.1f} / {fit.chi2[1]}", f"{fit.chi2[2]:.2g}"] if fit.chi2 else ["-", "-"]),
         )
     page.print(overview)
+    if best.samples and best is chosen(candidates) and best.bic > least:
+        page.print(
+            f"\nDifferences of BIC below {NO_EVIDENCE:g} are no evidence (Kass and Raftery 1995): the law of fewer "
+            f"parameters is taken."
+        )
     for note in _notes(data):
         page.print(f"\n{escape(note)}")
     if not best.samples:

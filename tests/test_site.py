@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from mho.catalogue import ARCHIVES
 from mho.cli import app
 from mho.config.resolve import shipped_files
 from tests.mho.command import mho
@@ -86,6 +87,14 @@ def test_the_ten_jobs_run(capsys: pytest.CaptureFixture[str], tmp_path: Path, mo
                 assert code == 0, f"{' '.join(words)}: {err}"
     for file in ("fit.png", "mine.png", "both.html", "runs/noise/report.html", "runs/half/report.html"):
         assert (tmp_path / file).stat().st_size > 10_000, file
+
+
+def test_the_page_of_data_names_every_archive_with_its_address_and_digest() -> None:
+    text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    for name, remote in ARCHIVES.items():
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+        assert f"[{remote.name}]({remote.url})" in row
+        assert f"`{remote.sha256}`" in row
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:

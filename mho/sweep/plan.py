@@ -7,12 +7,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 
 from configs.errors import InputError
 from configs.yaml_source import Node, Origin, as_node, whole_numbers
 from mho.sweep.spec import MOST_POINTS, Sheet, columns, one_or_many, same
 from mho.sweep.template import SEED, TIME, VARIANT, Coordinates, Template
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,10 @@ class Shard:
             raise InputError(f"--shard: must be i/n with i from 1 to n, as in 2/8 (got {text})")
         return shard
 
-    def cut(self, points: Sequence[Point]) -> list[Point]:
-        """Its points: neighbours in the order given, so that those which share a training stay together."""
-        first, last = (number * len(points) // self.of for number in (self.number - 1, self.number))
-        return list(points[first:last])
+    def cut(self, parts: Sequence[T]) -> list[T]:
+        """Its share: neighbours in the order given, so that points which share a training stay together."""
+        first, last = (number * len(parts) // self.of for number in (self.number - 1, self.number))
+        return list(parts[first:last])
 
 
 @dataclass(frozen=True)
@@ -171,10 +174,21 @@ class Plan:
             first.setdefault(self.training_of(point), point.index)
         return sorted(points, key=lambda point: (first[self.training_of(point)], point.index))
 
+    def by_run(self, points: Sequence[Point]) -> list[list[Point]]:
+        """Neighbours that one run computes: a chip at all its times, of which one without change is read once."""
+        if not self.template.grouped:
+            return [[point] for point in points]
+        return [list(together) for _, together in groupby(points, chip_of)]
+
     def training_of(self, point: Point) -> str:
         """What of a point training sees: all but the chip and the time."""
         kept = [(path, value) for path, value in point.coordinates if path != TIME and not is_hardware(path)]
         return repr(kept)
+
+
+def chip_of(point: Point) -> str:
+    """All of a point but its time."""
+    return repr([pair for pair in point.coordinates if pair[0] != TIME])
 
 
 def is_hardware(path: str) -> bool:

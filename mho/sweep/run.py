@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from configs.errors import InputError
 from mho.sweep.engines.engine import Engine, WorkerDied
-from mho.sweep.plan import Point
+from mho.sweep.plan import Point, chip_of
 from mho.sweep.progress import Meter
 from mho.sweep.store import PointStatus, Row, Store
 from mho.sweep.study import Study
@@ -92,13 +92,13 @@ class Runner:
     def _chips(self) -> list[Point]:
         """A few chips of one training, each at all its times."""
         training = self.study.plan.training_of(self.queue[0])
-        left = {_chip_of(point) for point in self.queue if self.study.plan.training_of(point) == training}
+        left = {chip_of(point) for point in self.queue if self.study.plan.training_of(point) == training}
         together = WORKLOADS[self.study.kind].independent_variants
         most = min(_MOST_CHIPS, -(-len(left) // max(1, self.workers))) if together else 1
         batch: list[Point] = []
         chips: set[str] = set()
         while self.queue and self.study.plan.training_of(self.queue[0]) == training:
-            chips.add(_chip_of(self.queue[0]))
+            chips.add(chip_of(self.queue[0]))
             if len(chips) > most:
                 break
             batch.append(self.queue.popleft())
@@ -212,7 +212,3 @@ class Runner:
 
 def _wrong(error: InputError) -> Answer:
     return Answer(error="; ".join(error.problems))
-
-
-def _chip_of(point: Point) -> str:
-    return repr([pair for pair in point.coordinates if pair[0] != TIME])

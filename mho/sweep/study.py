@@ -68,7 +68,8 @@ class Study:
         self.plan = Plan(self.sheet, self.template)
         self.data = data
         self._check_outputs()
-        self.points = (shard or Shard()).cut(self.plan.by_training(self.plan.points))
+        runs = (shard or Shard()).cut(self.plan.by_run(self.plan.by_training(self.plan.points)))
+        self.points = [point for run in runs for point in run]
         self.code, self.about_code = provenance.code()
         self._asked: dict[int, str] = {}
         self._data_of: dict[str, str] = {}

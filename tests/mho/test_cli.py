@@ -214,13 +214,39 @@ def test_a_run_is_kept_and_replaced_only_by_force(
     assert str(folder) in err
 
 
-def test_running_a_sweep_or_search_names_the_command_that_does(
+FILES = {
+    "run": ("kws_tiny", "an experiment", "extends: kws_tiny\nname: mine\n"),
+    "sweep": ("converter_drift", "a sweep", "base: kws_tiny\naxes: {chip.bits: [4, 5]}\n"),
+    "search": (
+        "converter_front",
+        "a search",
+        "base: kws_tiny\nspace: {chip.bits: [4, 5]}\nobjectives: {energy_J: minimise}\ntrials: 2\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "right"), [(one, other) for one in FILES for other in FILES if one != other])
+def test_a_file_or_name_of_another_command_is_one_sentence_that_names_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, given: str, right: str
+) -> None:
+    (shipped, what, text), (_, wanted, _) = FILES[right], FILES[given]
+    (tmp_path / "mine.yaml").write_text(text)
+    for name in (shipped, "mine.yaml"):
+        for options in [(), ("--dry-run",)] if given != "run" else [()]:
+            err = refused(capsys, given, name, *options)
+            assert err == f"mho: {name}: {what}, not {wanted}; use mho {right} {name}\n"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_wrong_with_a_file_of_the_command_itself_is_still_said(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert "use mho sweep converter_drift" in refused(capsys, "run", "converter_drift")
-    assert "use mho search converter_front" in refused(capsys, "run", "converter_front")
-    (tmp_path / "mine.yaml").write_text("base: kws_tiny\naxes: {chip.bits: [4, 5]}\n")
-    assert "use mho sweep mine.yaml" in refused(capsys, "run", "mine.yaml")
+    (tmp_path / "mine.yaml").write_text("base: kws_tiny\nspcae: {chip.bits: [4, 5]}\n")
+    for command, missing in (("sweep", "axes"), ("search", "space")):
+        err = refused(capsys, command, "mine.yaml")
+        assert "spcae: no such key" in err
+        assert missing in err
+    assert "no_such: must be a name in sweeps" in refused(capsys, "sweep", "no_such")
 
 
 def test_everything_that_is_listed_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:

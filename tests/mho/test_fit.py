@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from scipy import stats
+from scipy import integrate, stats
 
 from devices import AnyDevice, Gaussian, LogNormal, Measured
 from devices.candidates import fits
-from devices.fitting import Fit, _distance
+from devices.fitting import Fit, _distance, chosen
 from devices.measured_csv import read_measurements
 from mho.config.read import read
 from mho.report.plots_fit import fitted
@@ -164,8 +164,77 @@ def test_likelihood_is_the_sum_of_the_log_densities_of_scipy(tmp_path: Path, nam
         else:
             density = stats.norm.logpdf(g, mean, sigma * math.sqrt(1 - 1 / CELLS))
     assert fit.log_likelihood == pytest.approx(float(density.sum()), abs=0.05)
-    assert fit.aic == pytest.approx(2 * fit.parameters - 2 * fit.log_likelihood)
-    assert fit.bic == pytest.approx(fit.parameters * math.log(5 * CELLS) - 2 * fit.log_likelihood)
+    counted = 2 if name == "window" else fit.parameters  # an end of a window counts twice
+    assert fit.bic == pytest.approx(counted * math.log(5 * CELLS) - 2 * fit.log_likelihood)
+
+
+def relative(log_ratio: float, name: str, error_S: np.ndarray, size_S: float, greatest: float) -> float:
+    """Likelihood of one parameter ``size_S`` times a ratio, over the greatest one; 0 of a window that is too narrow."""
+    width = size_S * math.exp(log_ratio) * (1.0 + 1e-9)
+    if name == "window":
+        density = stats.uniform.logpdf(error_S, -width, 2.0 * width)
+    else:
+        density = stats.norm.logpdf(error_S, 0.0, width)
+    return math.exp(float(density.sum()) - greatest)
+
+
+@pytest.mark.parametrize("name", ["gaussian_absolute", "window"])
+def test_bic_grows_with_samples_as_the_likelihood_averaged_over_the_parameter(tmp_path: Path, name: str) -> None:
+    """-2 ln of the integral of L over the logarithm of the one parameter, by scipy: BIC and a constant."""
+    constants = []
+    for count in (20, 400, 8000):
+        error = np.random.default_rng(count).uniform(-2.0, 2.0, count)
+        target = np.where(np.arange(count) % 2, 20.0, 40.0)
+        path = tmp_path / "m.csv"
+        path.write_text(
+            "target_S,measured_S\n"
+            + "\n".join(f"{x:g}e-6,{(x + e) * 1e-6:.12g}" for x, e in zip(target, error, strict=True))
+        )
+        fit = next(fit for fit in fits(read_measurements(path)) if fit.name == name)
+        error_S = error * 1e-6
+        size = float(np.abs(error_S).max() if name == "window" else error_S.std())
+        far = 12.0 / (count if name == "window" else math.sqrt(count))
+        given = (name, error_S, size, fit.log_likelihood)
+        mean, _ = integrate.quad(relative, 0.0 if name == "window" else -far, far, args=given, epsabs=1e-9)
+        constants.append(-2.0 * (math.log(mean) + fit.log_likelihood) - fit.bic)
+    assert np.ptp(constants) < 0.2  # one more ln n would be ln 400 = 6
+
+
+def test_laws_whose_bic_differs_without_evidence_are_told_apart_by_their_parameters() -> None:
+    def law(name: str, parameters: int, bic: float) -> Fit:
+        fit = Fit(name, Gaussian(), parameters, 64, (parameters * math.log(64) - bic) / 2)
+        assert fit.bic == pytest.approx(bic)
+        return fit
+
+    many, few, one = law("many", 16, -1416.4), law("few", 2, -1415.2), law("one", 1, -1412.0)
+    assert chosen([many, few, one]) is few
+    assert chosen([many, law("few", 2, -1414.3), one]) is many
+    assert chosen([law("few", 2, -1418.5), many, one]).name == "few"
+    assert chosen([law("same", 2, -1415.0), few]) is few
+
+
+def test_few_samples_do_not_make_a_law_of_every_level_of_a_gaussian(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Eight values at eight levels: the files of a Gaussian, of which one in eight had 16 parameters before."""
+    names = []
+    for seed in range(24):
+        target = np.repeat(np.linspace(10.0, 150.0, 8), 8)
+        g = np.random.default_rng(seed).normal(target, np.hypot(2.0, 0.03 * target))
+        path = tmp_path / "m.csv"
+        path.write_text("target_uS,measured_uS\n" + "\n".join(f"{x},{y}" for x, y in zip(target, g, strict=True)))
+        found = fits(read_measurements(path))
+        names.append(chosen(found).name)
+        if chosen(found) is not found[0]:  # the file that the record and the table speak of
+            code, out, _ = mho(capsys, "fit", path)
+            assert code == 0
+            above = f"{chosen(found).bic - found[0].bic:.1f}"
+            assert f"{above} above the least, of fewer parameters" in " ".join(out.split())
+            assert "Differences of BIC below 2 are no evidence" in out
+            (row,) = (line.split() for line in out.splitlines() if line.startswith("* "))
+            assert (row[1], row[5]) == (names[-1], above)
+    assert not {"measured", "measured_window"} & set(names)
+    assert names.count("gaussian") >= 16
 
 
 def test_a_summary_with_counts_judges_normal_laws_as_its_samples_do(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from devices import InputError
 from mho.listings import records
-from mho.sweep.plan import Plan, Point, Shard
+from mho.sweep.plan import Plan, Point, Shard, chip_of
 from mho.sweep.spec import Axis, Draw, Samples, read_sheet
 from mho.sweep.study import Study, _sample
 from mho.sweep.template import Template
@@ -187,6 +187,17 @@ def test_shards_hold_every_point_once(points: int, parts: int) -> None:
     cut = [Shard(number, parts).cut(every) for number in range(1, parts + 1)]
     assert [point for part in cut for point in part] == every
     assert max(map(len, cut)) - min(map(len, cut)) <= 1
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 4])
+def test_no_shard_has_a_chip_at_some_of_its_times_only(tmp_path: Path, parts: int) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text("base: kws_tiny\nvariants: [ramp_5bit]\naxes: {chip.bits: [3, 4, 5, 6, 8]}\ntimes_s: [0, 60]\n")
+    cut = [Study(str(file), shard=Shard(number, parts)).points for number in range(1, parts + 1)]
+    assert sorted(point.index for part in cut for point in part) == list(range(10))
+    chips = [{chip_of(point) for point in part} for part in cut]
+    assert sum(map(len, chips)) == 5
+    assert max(map(len, cut)) - min(map(len, cut)) <= 2
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1/0", "a/b", "1", "1/2/3", "-1/2"])
