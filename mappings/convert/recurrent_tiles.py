@@ -179,9 +179,10 @@ class TileRecurrent(TileModule):
         """Parameters by name; in training with the errors of cells, which the array has at the scale of its lines."""
         found = {name: getattr(self, name) for name in self.names}
         if self.training and self.disturb is not None:
-            inputs = self.weight_ih.shape[1]
-            whole = self.disturb(torch.cat([self.weight_ih * scale, self.weight_hh], dim=1))
-            found["weight_ih"], found["weight_hh"] = whole[:, :inputs] / scale, whole[:, inputs:]
+            both = self.weight_ih * scale, self.weight_hh
+            whole = self.disturb(torch.cat(both, dim=1))
+            found["weight_ih"], found["weight_hh"] = whole.split([one.shape[1] for one in both], dim=1)
+            found["weight_ih"] = found["weight_ih"] / scale
             if "weight_hr" in found:
                 found["weight_hr"] = self.disturb(found["weight_hr"])
         return found

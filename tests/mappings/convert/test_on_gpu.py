@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
 from torch import nn
 
-from devices import PCM, InputError
+from devices import PCM, InputError, Stream
 from mappings.activity import Activity
 from mappings.chip import Chip, Weights
 from mappings.chip_wires import OhmWires
@@ -120,6 +121,20 @@ def test_gradients_of_an_lstm_are_those_of_the_cpu(bits: int | None) -> None:
 
     for mine, theirs in zip(found("cuda"), found("cpu"), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["off", "global"])
+def test_a_graph_draws_the_errors_that_are_drawn_without_one(mode: Literal["off", "global"]) -> None:
+    chip = replace(NOISY, compensation=replace(NOISY.compensation, mode=mode))
+    errors = Disturbance.of({"one": chip}, (0.0, 86400.0), rng=Stream.root(0), device="cuda")
+    cells, weight = errors.layers["one"], torch.randn(24, 10, device="cuda")
+    for time, step in ((0, 0), (1, 1), (8, 2), (1, 1)):
+        rng = Stream.root(1).child(step)
+        (found,) = cells._held(
+            weight.T, torch.full((1,), time, dtype=torch.int32, device="cuda"), generator=rng.torch("cuda")
+        )
+        torch.testing.assert_close(cells.held(weight, time, rng=rng), found.T)
+    assert len(cells.graphs.kept) == 1
 
 
 def test_errors_of_training_lie_where_the_network_does() -> None:
