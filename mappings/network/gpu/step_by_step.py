@@ -30,7 +30,7 @@ from mappings.network.gpu.pieces import (
 )
 from mappings.network.gpu.records import Product, Steps, Tensors
 
-SAMPLES, UNITS, WARPS = 2, 128, 4  # of a program
+SAMPLES, UNITS, WARPS = 1, 64, 2  # of a program
 
 
 @triton.jit
