@@ -72,6 +72,24 @@ def test_chips_on_a_gpu_are_those_of_the_cpu(name: str, kind: str) -> None:
             assert done[layer].sums[what] == pytest.approx(value, rel=0.02), (layer, what)
 
 
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("kind", CHIPS)
+def test_blocks_by_a_graph_are_those_computed_one_by_one(name: str, kind: str) -> None:
+    torch.manual_seed(0)
+    (module, shape), chip = MODULES[name], CHIPS[kind]
+    x = torch.randn(shape).clamp(-1.0, 1.0).cuda()
+    programmed = convert(module, chip, example=x.cpu()).program(3, device="cuda")
+    expected = {block: programmed.at(86400.0)(x, first=block) for block in (3, 7)}
+    read = programmed.at(86400.0)
+    read(x)
+    for block in (3, 7, 3):
+        assert torch.equal(read(x, first=block), expected[block])
+    assert [graph is not None for graph in read._graphs.values()] == [True]
+    x.view(-1)[0] = float("nan")
+    with pytest.raises(InputError, match="inputs: must be from"):
+        read(x)
+
+
 def test_wires_folded_on_a_gpu_are_those_folded_on_the_cpu() -> None:
     torch.manual_seed(0)
     x, wires = torch.randn((8, 5, 20)).clamp(-1.0, 1.0), OhmWires(r_word_ohm=1.0, r_bit_ohm=1.0)
