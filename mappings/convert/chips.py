@@ -31,6 +31,7 @@ from mappings.convert.tiles import TileModule
 from mappings.convert.trace import Traced, outputs_of
 from mappings.judged import put_off
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead, ProgrammedMatrixLayer
+from mappings.network.recurrent_run import RecurrentRead
 from mappings.step import StepActivity
 from periphery.adc.quantiser import Quantiser
 from periphery.prices.component import Component
@@ -227,10 +228,12 @@ class NetworkRead:
 
     @cached_property
     def _by_host(self) -> bool:
-        """Whether something goes by the host on its way: converters of other kinds than ramps and ideal quantisers,
-        lengths of sequences, and layers of which copies take turns."""
+        """Whether something goes by the host on its way: converters that are no ramps, recurrent layers whose steps the
+        host takes, lengths of sequences, and layers of which copies take turns."""
         graph = self.mapped.graph
-        if graph.replicas or any(map(by_host, graph.chips.values())):
+        if any(copies > 1 for copies in graph.replicas.values()) or any(map(by_host, graph.chips.values())):
+            return True
+        if any(isinstance(one, RecurrentRead) and one.fused is None for one in self.layers.values()):
             return True
         module = graph.traced.graph
         return any(
@@ -318,9 +321,10 @@ class NetworkRead:
 
 
 def by_host(chip: Chip) -> bool:
-    """Whether what the chip converts comes to the host: by other converters than ramps and ideal quantisers."""
+    """Whether what the chip converts comes to the host: by whatever is no ramp, but for an ideal quantiser of parts."""
+    parts = chip.partial_sums == "digital" or not chip.driver.pulse_widths
     exact = chip.adc.converter == Quantiser() and chip.adc.calibration is None
-    return not exact and (chip.readout != "ramp" or chip.partial_sums == "digital" or not chip.driver.pulse_widths)
+    return chip.readout != "ramp" or (parts and not exact)
 
 
 def normalised(
