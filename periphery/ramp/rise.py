@@ -6,28 +6,40 @@ import torch
 import triton
 import triton.language as tl
 
+RAMPS, WARPS = 8, 4  # of a program
+
+
+@triton.jit
+def _walked(sigma, drawn, row, chip, ramp, k, ramps, cells, draws, at, inside):
+    """Errors of the cells ``k`` of some ramps."""
+    xi = tl.load(drawn + row * draws + at + ramp[:, None] * cells + k[None, :], mask=inside, other=0.0)
+    return xi * tl.load(sigma + (chip * ramps + ramp[:, None]) * cells + k[None, :], mask=inside, other=0.0)
+
 
 @triton.jit
 def _rise(
     out, levels, sigma, drawn, rows, ramps, cells, thresholds, draws, at,
-    SIZE: tl.constexpr, C: tl.constexpr, R: tl.constexpr,
+    SIZE: tl.constexpr, C: tl.constexpr, START: tl.constexpr, R: tl.constexpr,
 ):  # fmt: skip
-    """Running maximum of ramps whose steps err, ``R`` ramps of one conversion."""
+    """Running maximum of ramps whose steps err, ``R`` ramps of one conversion; at most ``START`` cells hold where they
+    begin."""
     row = tl.program_id(0).to(tl.int64)
     chip = row // rows
-    ramp, k = tl.program_id(1) * R + tl.arange(0, R), tl.arange(0, C)
-    inside = (ramp < ramps)[:, None] & (k < cells)[None, :]
-    xi = tl.load(drawn + row * draws + at + ramp[:, None] * cells + k[None, :], mask=inside, other=0.0)
-    step = xi * tl.load(sigma + (chip * ramps + ramp[:, None]) * cells + k[None, :], mask=inside, other=0.0)
-    j = k - (cells - thresholds)
-    of_step = inside & (j >= 0)[None, :]
-    level = tl.load(levels + (chip * ramps + ramp[:, None]) * SIZE + j[None, :], mask=of_step, other=float("-inf"))
-    highest = tl.associative_scan(level + tl.cumsum(step, 1), 1, _larger)
-    here = out + (row * ramps + ramp[:, None]) * SIZE
-    tl.store(here + j[None, :], highest, mask=of_step)
+    ramp, j = tl.program_id(1) * R + tl.arange(0, R), tl.arange(0, C)
+    here = (ramp < ramps)[:, None]
+    first, inside = cells - thresholds, here & (j < thresholds)[None, :]
+    error = tl.cumsum(_walked(sigma, drawn, row, chip, ramp, first + j, ramps, cells, draws, at, inside), 1)
+    if START > 0:
+        k = tl.arange(0, START)
+        begin = _walked(sigma, drawn, row, chip, ramp, k, ramps, cells, draws, at, here & (k < first)[None, :])
+        error += tl.sum(begin, axis=1)[:, None]
+    level = tl.load(levels + (chip * ramps + ramp[:, None]) * SIZE + j[None, :], mask=inside, other=float("-inf"))
+    highest = tl.associative_scan(level + error, 1, _larger)
+    place = out + (row * ramps + ramp[:, None]) * SIZE
+    tl.store(place + j[None, :], highest, mask=inside)
     rest = tl.arange(0, SIZE)
-    beyond = (ramp < ramps)[:, None] & (rest >= thresholds)[None, :]
-    tl.store(here + rest[None, :], tl.full([R, SIZE], float("nan"), tl.float32), mask=beyond)
+    beyond = here & (rest >= thresholds)[None, :]
+    tl.store(place + rest[None, :], tl.full([R, SIZE], float("nan"), tl.float32), mask=beyond)
 
 
 @triton.jit
@@ -39,10 +51,11 @@ def rise(levels: torch.Tensor, sigma: torch.Tensor, drawn: torch.Tensor, at: int
     """As ``Converters.tables``: thresholds of every conversion ``(chips, n, steps, ramps, 2^log)``."""
     (chips, ramps, cells), size, (_, n, steps, draws) = sigma.shape, levels.shape[-1], drawn.shape
     out = torch.empty((chips, n, steps, ramps, size), device=drawn.device)
-    together = min(8, triton.next_power_of_2(ramps))
-    grid = (chips * n * steps, triton.cdiv(ramps, together))
-    _rise[grid](
+    together = min(RAMPS, triton.next_power_of_2(ramps))
+    start = cells - thresholds
+    _rise[(chips * n * steps, triton.cdiv(ramps, together))](
         out, levels, sigma, drawn, n * steps, ramps, cells, thresholds, draws, at,
-        SIZE=size, C=triton.next_power_of_2(cells), R=together, num_warps=2 if together * cells <= 128 else 4,
+        SIZE=size, C=triton.next_power_of_2(thresholds), START=triton.next_power_of_2(start) if start else 0,
+        R=together, num_warps=WARPS,
     )  # fmt: skip
     return out
