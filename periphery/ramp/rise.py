@@ -6,7 +6,7 @@ import torch
 import triton
 import triton.language as tl
 
-RAMPS, WARPS = 8, 4  # of a program
+RAMPS, WARPS = 16, 2  # of a program
 
 
 @triton.jit
