@@ -40,15 +40,14 @@ def _normals(out, keys, samples, steps, kind, n, q, BLOCK: tl.constexpr):
     c1 = zero + tl.load(steps + step).to(tl.uint32)
     c2 = zero + tl.load(samples + sample).to(tl.uint32)
     c3 = zero + tl.load(kind).to(tl.uint32)
+    m0, m1 = zero + 0xD2511F53, zero + 0xCD9E8D57
     k0 = zero + tl.load(keys + 2 * chip).to(tl.uint32)
     k1 = zero + tl.load(keys + 2 * chip + 1).to(tl.uint32)
     for _ in tl.static_range(10):
-        p0 = c0.to(tl.uint64) * 0xD2511F53
-        p1 = c2.to(tl.uint64) * 0xCD9E8D57
-        c0 = (p1 >> 32).to(tl.uint32) ^ c1 ^ k0
-        c2 = (p0 >> 32).to(tl.uint32) ^ c3 ^ k1
-        c1 = p1.to(tl.uint32)
-        c3 = p0.to(tl.uint32)
+        high0, high1 = tl.umulhi(c0, m0), tl.umulhi(c2, m1)
+        low0, low1 = c0 * m0, c2 * m1
+        c0, c1 = high1 ^ c1 ^ k0, low1
+        c2, c3 = high0 ^ c3 ^ k1, low0
         k0 = k0 + 0x9E3779B9
         k1 = k1 + 0xBB67AE85
     here = out + (row * count + step) * 4 * q + place

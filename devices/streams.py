@@ -14,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -115,6 +116,23 @@ class ChipStreams:
         return out
 
 
+@dataclass
+class HeldKeys:
+    """Keys that work kept as a CUDA graph finds at a fixed place, ``keys (noises, chips, 2)``, None while it is run to
+    see which noise it makes; ``noises``: that noise, in the order in which it is made."""
+
+    keys: torch.Tensor | None = None
+    noises: list[BlockNoise] = field(default_factory=list)
+
+    def of(self, noise: BlockNoise) -> torch.Tensor | None:
+        """Where the keys of one more noise lie, None if nowhere."""
+        self.noises.append(noise)
+        return None if self.keys is None else self.keys[len(self.noises) - 1]
+
+
+HELD_KEYS: ContextVar[HeldKeys | None] = ContextVar("held_keys", default=None)
+
+
 class BlockNoise:
     """Fast noise for blocks of samples: one generator per chip, block and draw.
 
@@ -175,7 +193,7 @@ class BlockNoise:
 
     def _counted(self, shape: Sequence[int]) -> torch.Tensor:
         """The numbers of one more draw, from counters."""
-        count, draw = math.prod(shape), torch.tensor([self._draws], device=self.device)
+        count, draw = math.prod(shape), torch.full((1,), self._draws, device=self.device)
         self._draws += 1
         drawn = normals(*self.counters, draw, torch.full_like(draw, DRAWS), -(-count // 4))
         return drawn[:, :, 0, :count].reshape(self.chips, self.samples, *shape)
@@ -183,5 +201,8 @@ class BlockNoise:
     @cached_property
     def counters(self) -> tuple[torch.Tensor, torch.Tensor]:
         """``keys`` and ``numbers`` on the device, int64."""
+        if (held := HELD_KEYS.get()) is not None and (keys := held.of(self)) is not None:
+            first = [torch.arange(one * self.block, (one + 1) * self.block, device=self.device) for one in self.blocks]
+            return keys, torch.cat(first)
         keys, numbers = (torch.from_numpy(one.astype(np.int64)) for one in (self.keys, self.numbers))
-        return keys.to(self.device), numbers.to(self.device)
+        return keys.to(self.device, non_blocking=True), numbers.to(self.device, non_blocking=True)

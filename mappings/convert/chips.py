@@ -11,6 +11,7 @@ import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from devices import ChipStreams, InputError
 from mappings.activity import Activity
 from mappings.chip import Chip
+from mappings.convert.block_graph import BlockGraph
 from mappings.convert.placement import SharedTile, alone, shared
+from mappings.convert.recurrent_tiles import TileRecurrent
 from mappings.convert.replicas import copied, taking_turns
 from mappings.convert.saving import entry
 from mappings.convert.tiles import TileModule
 from mappings.convert.trace import Traced, outputs_of
+from mappings.judged import put_off
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead, ProgrammedMatrixLayer
+from mappings.network.recurrent_run import RecurrentRead
 from mappings.step import StepActivity
+from periphery.adc.quantiser import Quantiser
 from periphery.prices.component import Component
 
 NORM = torch.ops.aten._native_batch_norm_legit_no_training.default
@@ -173,19 +179,69 @@ class NetworkRead:
         # Of attention, the form that is mapped over chips at once; it is set for all threads, so only where it is met.
         attends = torch.ops.aten.scaled_dot_product_attention.default in {n.target for n in traced.graph.graph.nodes}
         form = sdpa_kernel(SDPBackend.MATH) if attends else contextlib.nullcontext()
-        with torch.no_grad(), form, warnings.catch_warnings():
+        with torch.no_grad(), form, put_off(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")  # of calls vmap runs one by one
             for number, start in enumerate(range(0, size, block)):
                 count = min(block, size - start)
                 some = [one.narrow(traced.batch_dim + (k >= shared), start, count) for k, one in enumerate(x)]
-                parts.append(self._block(some, shared, first + number, activity))
+                parts.append(self._computed(some, shared, first + number, activity))
         return traced.together(
             [torch.cat([part[k] for part in parts], dim=dim + 1).to(home) for k, dim in enumerate(traced.output_batch)]
         )
 
+    def _held(self, name: str) -> Any:
+        """What the module holds under a name, where the chips compute."""
+        if name not in self._kept:
+            held = operator.attrgetter(name)(self.mapped.graph.traced.graph)
+            self._kept[name] = held.to(self.device) if isinstance(held, torch.Tensor) else held
+        return self._kept[name]
+
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        return {}
+
     def blocks(self, x: Sequence[torch.Tensor], block: int = BLOCK) -> int:
         """Blocks of samples that such inputs make."""
         return -(-x[0].shape[self.mapped.graph.traced.batch_dim] // block)
+
+    @cached_property
+    def _graphs(self) -> dict[tuple[Any, ...], BlockGraph | None]:
+        """Graphs of blocks on a GPU, by what is given; None where a block was computed once without."""
+        return {}
+
+    def _computed(
+        self, x: Sequence[torch.Tensor], shared: int, block: int, activity: dict[str, Activity] | None
+    ) -> list[torch.Tensor]:
+        """As ``_block``; on a GPU from the second block of a kind on as a graph, where nothing is counted and nothing
+        goes to the host on its way."""
+        if self.device.type != "cuda" or activity is not None or self._by_host:
+            return self._block(x, shared, block, activity)
+        key = (shared, *((one.shape, one.stride(), one.dtype) for one in x))
+        if key not in self._graphs:
+            self._graphs[key] = None
+            return self._block(x, shared, block, None)
+        if (graph := self._graphs[key]) is None:
+            place = len(self.rng.streams[0].path) + len(("NODE", "block"))
+            graph = BlockGraph(lambda some, number: self._block(some, shared, number, None), x, block, place)
+            self._graphs[key] = graph
+        return graph(x, block)
+
+    @cached_property
+    def _by_host(self) -> bool:
+        """Whether something goes by the host on its way: converters that are no ramps, recurrent layers whose steps the
+        host takes, lengths of sequences, and layers of which copies take turns."""
+        graph = self.mapped.graph
+        if any(copies > 1 for copies in graph.replicas.values()) or any(map(by_host, graph.chips.values())):
+            return True
+        if any(isinstance(one, RecurrentRead) and one.fused is None for one in self.layers.values()):
+            return True
+        module = graph.traced.graph
+        return any(
+            node.op == "call_module"
+            and isinstance(module.get_submodule(str(node.target)), TileRecurrent)
+            and node.args[-1] is not None
+            for node in module.graph.nodes
+        )
 
     def _block(
         self, x: Sequence[torch.Tensor], shared: int, block: int, activity: dict[str, Activity] | None
@@ -201,8 +257,7 @@ class NetworkRead:
                 if number >= shared:
                     on_chips.add(node)
             elif node.op == "get_attr":
-                held = operator.attrgetter(str(node.target))(module)
-                values[node] = held.to(self.device) if isinstance(held, torch.Tensor) else held
+                values[node] = self._held(str(node.target))
             elif node.op == "call_module":
                 tile = module.get_submodule(str(node.target))
                 assert isinstance(tile, TileModule)
@@ -263,6 +318,13 @@ class NetworkRead:
             return target(*fx.map_arg(node.args, value), **fx.map_arg(kwargs, value))
 
         return torch.vmap(one_chip)(*(values[one].contiguous() for one in many))
+
+
+def by_host(chip: Chip) -> bool:
+    """Whether what the chip converts comes to the host: by whatever is no ramp, but for an ideal quantiser of parts."""
+    parts = chip.partial_sums == "digital" or not chip.driver.pulse_widths
+    exact = chip.adc.converter == Quantiser() and chip.adc.calibration is None
+    return chip.readout != "ramp" or (parts and not exact)
 
 
 def normalised(

@@ -25,15 +25,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from crossbar.array import MEAN_AMPLITUDE
+from crossbar.differential import DifferentialPair
 from crossbar.encoding import Encoded
 from devices import ChipStreams, Device, InputError, Stream
 from devices.effects import Stuck
 from mappings.chip import Chip
+from mappings.network.gpu.graphs import Graphs
 
 STATES, DRAWS = 65, 4096
 """States of a table, evenly from g_min to g_max, and cells in each: the mean error of a state is known to 1/64 of its
@@ -96,40 +98,54 @@ class CellTable:
 
 @dataclass(frozen=True)
 class LayerCells:
-    """The cells of one layer: its chip, their table, and ``gain (times,)`` of what their products are compared with."""
+    """The cells of one layer: its chip, their table, and ``gain (times,)`` of what their products are compared with;
+    ``graphs``: of drawing on a GPU."""
 
     chip: Chip
     table: CellTable
     gain: torch.Tensor
+    graphs: Graphs = field(default_factory=Graphs, compare=False, repr=False)
 
     def held(self, weight: torch.Tensor, time: int, *, rng: Stream) -> torch.Tensor:
         """``weight (outputs, ...)`` as one new chip holds it at the ``time``-th time, same shape and scale.
 
         Columns are cut to tiles and scaled as the chip does it, biases apart.
         """
+        rows, encoding = weight.detach().flatten(1).T, self.chip.weights.encoding
+        when = torch.full((1,), time, dtype=torch.int32, device=rows.device)
+        # What does not wait for the device on its way is one graph there.
+        straight = isinstance(encoding, DifferentialPair) and encoding.clip_quantile == 1.0
+        if rows.is_cuda and straight and not self.chip.weights.device.effects:
+            (held,) = self.graphs(self._held, (rows, when), seed=rng.key)
+        else:
+            (held,) = self._held(rows, when, generator=rng.torch(rows.device))
+        return held.to(weight.dtype).T.reshape(weight.shape)
+
+    def _held(self, rows: torch.Tensor, when: torch.Tensor, *, generator: torch.Generator) -> tuple[torch.Tensor]:
+        """The same for weights by word lines ``(rows, columns)``, at the time of this number."""
         chip, device = self.chip, self.chip.weights.device
-        rows = weight.detach().flatten(1).T
         tiles = torch.arange(rows.shape[1], device=rows.device) // chip.columns
         encoded = chip.weights.encoding.encode(rows, device, tile_of_column=tiles)
         target_S = encoded.target_S
         for effect in device.effects:
             target_S = effect.aimed_S(target_S, device.window)
-        cells = self.table.drawn(target_S, rng.torch(rows.device))
+        cells = self.table.drawn(target_S, generator)
 
-        def read(error_S: torch.Tensor) -> torch.Tensor:
+        def read(error_S: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
             return decoded(target_S + error_S.flatten().index_select(0, cells).view(target_S.shape), encoded)
 
-        held = read(self.table.error_S[min(time, len(self.table.error_S) - 1)])
+        errors = self.table.error_S
+        held = read(errors, cells + when.clamp(max=len(errors) - 1) * (STATES * DRAWS))
         how = chip.compensation
         if how.mode == "off":
-            held = held / self.gain[min(time, len(self.gain) - 1)]
+            held = held / self.gain.index_select(0, when.clamp(max=len(self.gain) - 1))
         else:
-            before = rows if how.baseline == "exact" else read(self.table.written_S)
+            before = rows if how.baseline == "exact" else read(self.table.written_S, cells)
             over = (0, 1) if how.mode == "global" else (0,)
             energy = before.square().sum(over)
             slope = torch.where(energy > 0.0, (held * before).sum(over) / energy, 1.0)
             held = held / torch.where(slope > 0.0, slope, 1.0)
-        return held.to(weight.dtype).T.reshape(weight.shape)
+        return (held,)
 
 
 def decoded(g_S: torch.Tensor, encoded: Encoded) -> torch.Tensor:

@@ -158,8 +158,7 @@ class TileRecurrent(TileModule):
         assert isinstance(read, RecurrentRead)
         ends = None if lengths is None else lengths[0]
         noise = BlockNoise(rng, [0], x.shape[1], x.device)
-        inputs = self.counts(x.float())
-        read.check(inputs, noise)
+        inputs = read.checked(self.counts(x.float()), noise)
         states, h, c = read.sequence(inputs, noise, did, start=start, lengths=ends)
         words = self.state_words(self.chip)
         found = [states * words.lsb, h * words.lsb, c]
@@ -180,9 +179,10 @@ class TileRecurrent(TileModule):
         """Parameters by name; in training with the errors of cells, which the array has at the scale of its lines."""
         found = {name: getattr(self, name) for name in self.names}
         if self.training and self.disturb is not None:
-            inputs = self.weight_ih.shape[1]
-            whole = self.disturb(torch.cat([self.weight_ih * scale, self.weight_hh], dim=1))
-            found["weight_ih"], found["weight_hh"] = whole[:, :inputs] / scale, whole[:, inputs:]
+            both = self.weight_ih * scale, self.weight_hh
+            whole = self.disturb(torch.cat(both, dim=1))
+            found["weight_ih"], found["weight_hh"] = whole.split([one.shape[1] for one in both], dim=1)
+            found["weight_ih"] = found["weight_ih"] / scale
             if "weight_hr" in found:
                 found["weight_hr"] = self.disturb(found["weight_hr"])
         return found

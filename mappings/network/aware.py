@@ -230,10 +230,10 @@ class AwareCell:
         c0: torch.Tensor | None,
     ) -> tuple[torch.Tensor, ...]:
         """The same by the compiled loop, whose gates stand in the order i, f, o, g."""
-        hidden = weights["weight_hh"].shape[1]
 
         def ordered(rows: torch.Tensor) -> torch.Tensor:
-            return torch.cat([rows[: 2 * hidden], rows[3 * hidden :], rows[2 * hidden : 3 * hidden]])
+            i, f, g, o = rows.chunk(4)
+            return torch.cat([i, f, o, g])
 
         driven = linear(x, ordered(weights["weight_ih"]), None if bias is None else ordered(bias))
         h0, c0 = (None if h0 is None else self._driven(h0)), (None if c0 is None else self._stored(c0))

@@ -18,6 +18,7 @@ from mappings.columns import ColumnGroup, ColumnsRead, Conversion, DriftFactors,
 from mappings.compensation import followed_factor, measured_factors
 from mappings.contract import Layer, LayerRead, MappedLayer, ProgrammedLayer, WordFormat, WrittenCells
 from mappings.front_end import MappedFrontEnd, circuit_of, mean_circuit, ramp_load, state_load
+from mappings.judged import judged
 from mappings.matrix import MappedMatrix, ProgrammedMatrix, WeightMatrix, check_chip
 from mappings.network.assumed import Assumed
 from mappings.placed import placed
@@ -565,11 +566,10 @@ class MatrixLayerRead(LayerRead):
         ``noise``: of as many chips, and blocks of ``n`` samples in all. Raises InputError for other shapes, and for
         inputs that are not finite or longer than the word lines' range.
         """
-        self.check(inputs, noise)
-        return self.answers(inputs, noise, activity)
+        return self.answers(self.checked(inputs, noise), noise, activity)
 
-    def check(self, inputs: torch.Tensor, noise: BlockNoise) -> None:
-        """Raise InputError for inputs and noise that do not fit the layer."""
+    def checked(self, inputs: torch.Tensor, noise: BlockNoise) -> torch.Tensor:
+        """The inputs; raises InputError, with ``mappings.judged``, for inputs and noise that do not fit the layer."""
         shape, each = tuple(inputs.shape), f"{self.chips} or 1" if self.chips > 1 else "1"
         least = 3 if self.in_steps else 2
         if (
@@ -584,18 +584,20 @@ class MatrixLayerRead(LayerRead):
         driver = self.columns.matrix.driver
         top = driver.top(self.columns.matrix.bits)
         low = -top if driver.signed_words else 0
-        ends = torch.stack(inputs.aminmax()).tolist() if inputs.numel() else [0.0]
-        wrong = [end for end in ends if not low - 1e-6 * top <= end <= top * (1 + 1e-6)]
-        if wrong and (self.columns.rounds or not all(map(math.isfinite, wrong))):
-            raise InputError(
-                f"inputs: must be from {low} to {top} clock periods, as driver.counts makes them (got {wrong[-1]:g})"
-            )
+
+        def judge(ends: list[float]) -> None:
+            wrong = [end for end in ends if not low - 1e-6 * top <= end <= top * (1 + 1e-6)]
+            if wrong and (self.columns.rounds or not all(map(math.isfinite, wrong))):
+                allowed = f"from {low} to {top} clock periods, as driver.counts makes them"
+                raise InputError(f"inputs: must be {allowed} (got {wrong[-1]:g})")
+
         n = shape[0 if len(shape) == least else 1]
         if (noise.chips, noise.samples) != (self.chips, n):
             raise InputError(
                 f"noise: must be of {self.chips} chips and {n} samples, as the layer and its inputs "
                 f"(got {noise.chips} chips and {noise.samples} samples)"
             )
+        return judged(inputs, lambda x: torch.stack(x.aminmax()), judge)
 
     @abstractmethod
     def answers(self, inputs: torch.Tensor, noise: BlockNoise, activity: Activity | None) -> torch.Tensor:

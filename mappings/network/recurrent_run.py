@@ -13,6 +13,7 @@ from devices import BlockNoise, InputError
 from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.columns import codes_of
+from mappings.judged import judged
 from mappings.matrix import PreActivation
 from mappings.network.actions import RecurrentShape
 from mappings.network.gpu.loop import DeviceLayer
@@ -124,16 +125,21 @@ class RecurrentRead(MatrixLayerRead):
         self, start: Sequence[torch.Tensor | None], lengths: torch.Tensor | None, n: int, steps: int
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """The first state and cell state; InputError for what does not fit the layer."""
-        widths = {"h0": self.shape.fed_back, "c0": self.shape.hidden}
+        widths, states = {"h0": self.shape.fed_back, "c0": self.shape.hidden}, list[torch.Tensor | None]()
         if len(start) > (most := 2 if self.shape.cell == "lstm" else 1):
             raise InputError(f"start: a layer of {self.shape.cell} takes {most} (got {len(start)})")
         for (name, width), one in zip(widths.items(), start, strict=False):
+            states.append(one)
             if one is None:
                 continue
             if one.dim() != 3 or one.shape[0] not in (1, self.chips) or one.shape[1:] != (n, width):
                 raise InputError(f"{name}: shape must be ({self.chips} or 1, {n}, {width}) (got {tuple(one.shape)})")
-            if not bool(one.isfinite().all()):
-                raise InputError(f"{name}: values must be finite")
+
+            def judge(finite: list[float], name: str = name) -> None:
+                if not all(finite):
+                    raise InputError(f"{name}: values must be finite")
+
+            states[-1] = judged(one, lambda x: x.isfinite().all()[None], judge)
         if lengths is not None:
             if lengths.shape != (n,) or lengths.is_floating_point():
                 raise InputError(
@@ -141,7 +147,7 @@ class RecurrentRead(MatrixLayerRead):
                 )
             if n and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
                 raise InputError(f"lengths: from 0 to {steps} steps (got {int(lengths.min())} to {int(lengths.max())})")
-        h0, c0 = (*start, None, None)[:2]
+        h0, c0 = (*states, None, None)[:2]
         return h0, c0
 
     def _step(

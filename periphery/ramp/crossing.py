@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from numba import njit
 
+from devices.counters import has_triton
+
 # With one ramp for all samples, and with a ramp for every sample.
 FINENESS, FINENESS_EACH = 8, 2
 COUNTED, COUNTED_EACH = 12, 40
@@ -211,8 +213,17 @@ def crossed(
         found: torch.Tensor = torch.searchsorted(table, columnwise, right=True, out_int32=True)
         codes: torch.Tensor = found.unflatten(2, (n, columns)).transpose(1, 2)
         return codes
-    total = (walk_sigma[:, None] * walk).cumsum(-1)[..., walk.shape[-1] - levels.shape[-1] :]
-    rising: torch.Tensor = torch.cummax(levels[:, None] + total, dim=-1).values
+    thresholds = levels.shape[-1]
+    if seen.is_cuda and has_triton():
+        from periphery.ramp.rise import rise
+
+        size = 1 << thresholds.bit_length()
+        table = torch.nn.functional.pad(levels.expand(chips, ramps, -1).float(), (0, size - thresholds))
+        rising = rise(table.contiguous(), walk_sigma.float().contiguous(), walk.flatten(2)[:, :, None], 0, thresholds)
+        rising = rising[:, :, 0, :, :thresholds].contiguous()
+    else:
+        total = (walk_sigma[:, None] * walk).cumsum(-1)[..., walk.shape[-1] - thresholds :]
+        rising = torch.cummax(levels[:, None] + total, dim=-1).values
     codes = torch.searchsorted(rising, seen.contiguous(), right=True, out_int32=True)
     return codes
 

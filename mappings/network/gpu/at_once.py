@@ -116,10 +116,10 @@ def _all_steps(
                 v_o = tl.where(gate == 2, v, v_o)
                 v_g = tl.where(gate == 3, v, v_g)
         i, f, o, g, did_gates, did_words = gates(
-            seen_by_gate(z_i, v_i, stays_i, now_i, gain, NOISY, SPREAD, SUPPLY),
-            seen_by_gate(z_f, v_f, stays_f, now_f, gain, NOISY, SPREAD, SUPPLY),
-            seen_by_gate(z_o, v_o, stays_o, now_o, gain, NOISY, SPREAD, SUPPLY),
-            seen_by_gate(z_g, v_g, stays_g, now_g, gain, NOISY, SPREAD, SUPPLY),
+            seen_by_gate(z_i, v_i, stays_i, now_i, 1.0, 1.0, gain, NOISY, SPREAD, SUPPLY),
+            seen_by_gate(z_f, v_f, stays_f, now_f, 1.0, 1.0, gain, NOISY, SPREAD, SUPPLY),
+            seen_by_gate(z_o, v_o, stays_o, now_o, 1.0, 1.0, gain, NOISY, SPREAD, SUPPLY),
+            seen_by_gate(z_g, v_g, stays_g, now_g, 1.0, 1.0, gain, NOISY, SPREAD, SUPPLY),
             stays_i[3], stays_f[3], stays_o[3], stays_g[3], table_row, inside, table, values, steps, words,
             did_gates, did_words, ramps, codes, lsb, half, LOG, COUNTS,
         )  # fmt: skip

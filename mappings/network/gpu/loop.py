@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 
 from devices import BlockNoise
@@ -30,6 +29,8 @@ AT_ONCE = 1 << 27
 """Numbers of single precision that one piece of a sequence may take on the device."""
 UNITS = 128
 """Of the largest layer whose steps are one kernel."""
+TENSOR_CORES = 8
+"""Rows of a product of half precision come in multiples of this, else it is slow."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,10 @@ class DeviceLayer:
         """Rows of the inputs, those that are fed back, and the projection's, in half precision."""
         layer, top = self.fused.layer, float(self.fused.layer.top)
         fed = slice(layer.inputs, layer.inputs + self.fed_back)
-        found = [HalfProduct.of(self.of_inputs, slice(None), top), HalfProduct.of(self.main, fed, top)]
+        inputs = HalfProduct.of(self.main, [slice(fed.start), slice(fed.stop, None)], top, multiple=TENSOR_CORES)
+        found = [inputs, HalfProduct.of(self.main, [fed], top)]
         if self.projection is not None:
-            found.append(HalfProduct.of(self.projection, slice(None), top))
+            found.append(HalfProduct.of(self.projection, [slice(None)], top))
         return tuple(found)
 
     def run(
@@ -170,6 +172,11 @@ class DeviceLayer:
             of.add("gate_compare_steps", did["projected"])
 
 
+def _captured(device: torch.device) -> bool:
+    """Whether work is only noted for a graph."""
+    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+
+
 class Plan:
     """The run of a layer for one shape: buffers, and on a GPU the graph of everything between them.
 
@@ -191,10 +198,15 @@ class Plan:
             "h": zeros(chips, n, layer.fed_back),
             "c": zeros(chips, n, fused.hidden),
         }
-        sizes = {"keys": 2 * chips, "samples": n, "where": steps, "where supply": -(-steps // DRAWN), "kinds": 2}
-        self.places = zeros(sum(sizes.values()), dtype=torch.long)
-        self.inputs |= dict(zip(sizes, self.places.split(list(sizes.values())), strict=True))
-        self.inputs["keys"] = self.inputs["keys"].unflatten(0, (chips, 2))
+        sizes = {
+            "keys": (chips, 2),
+            "samples": (n,),
+            "where": (steps,),
+            "where supply": (-(-steps // DRAWN),),
+            "kinds": (2,),
+        }
+        self.inputs |= {name: zeros(*size, dtype=torch.long) for name, size in sizes.items()}
+        self.placed: tuple[int, list[int]] | None = None
         self.out = zeros(chips, n, steps, layer.fed_back)
         kept = layer.projection is not None and self.counts
         self.units = zeros(chips, n, steps if kept else 0, fused.hidden)
@@ -214,21 +226,28 @@ class Plan:
         first: int,
         kinds: list[int],
     ) -> None:
-        """Take inputs, states (None for zero) and, in one copy, the places of the noise: keys, samples, steps, and the
-        numbers of the runs."""
+        """Take inputs, states (None for zero) and the places of the noise: keys, samples, steps, and the numbers of the
+        runs."""
         self.inputs["x"][..., : x.shape[-1]] = x
         for name, state in (("h", h), ("c", c)):
             if state is None:
                 self.inputs[name].zero_()
             else:
                 self.inputs[name].copy_(state)
-        where, supply = np.arange(first, first + self.steps), first // DRAWN + np.arange(-(-self.steps // DRAWN))
-        places = [noise.keys.ravel(), noise.numbers, where, supply, np.array([*kinds, 0][:2])]
-        self.places.copy_(torch.from_numpy(np.concatenate([one.astype(np.int64) for one in places])))
+        keys, numbers = noise.counters
+        self.inputs["keys"].copy_(keys)
+        self.inputs["samples"].copy_(numbers)
+        if self.placed == (first, kinds) and not _captured(self.layer.device):
+            return
+        self.placed = first, kinds
+        for name, start in (("where", first), ("where supply", first // DRAWN)):
+            torch.arange(start, start + len(self.inputs[name]), out=self.inputs[name])
+        for number, kind in enumerate(kinds):
+            self.inputs["kinds"][number].fill_(kind)
 
     def __call__(self) -> None:
-        """Run: on a GPU from the second time on as a graph."""
-        if self.layer.device.type != "cuda":
+        """Run: on a GPU from the second time on as a graph, or as a part of one that is being made."""
+        if self.layer.device.type != "cuda" or _captured(self.layer.device):
             self.run()
             return
         if self.graph is None:
@@ -275,7 +294,7 @@ class Plan:
             self._steps(before)
 
     def _of_inputs(self, x: torch.Tensor) -> Tensors:
-        """The inputs' products and their variances."""
+        """The inputs' products and their variances; for a larger layer times its factors."""
         layer = self.layer
         if not layer.kernels or layer.small:
             return {"z": torch.bmm(x, layer.of_inputs.weights), "spread": layer.of_inputs.spread(x, slice(None))}

@@ -89,15 +89,16 @@ def given(
 
 @triton.jit
 def seen_by_gate(
-    z, spread, stays, now, gain, NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr,
+    z, spread, stays, now, scale, of_spread, gain, NOISY: tl.constexpr, SPREAD: tl.constexpr, SUPPLY: tl.constexpr,
 ):  # fmt: skip
     """What one gate's comparators see; ``z``: of the pulses fed back, ``spread``: their variance, for ``SPREAD`` of 1 a
-    number a sample; ``stays``: of ``fixed``, ``now``: of ``given``."""
+    number a sample; ``stays``: of ``fixed``, ``now``: of ``given``; ``scale``, ``of_spread``: what takes factors of the
+    products back."""
     if SPREAD == 1:
         spread = spread * stays[2]
     if SPREAD == 2:
-        spread = spread + now[1]
-    return seen_of(z + now[0], spread, gain, stays[0], stays[1], now[2], NOISY, SUPPLY)
+        spread = (spread + now[1]) * of_spread
+    return seen_of((z + now[0]) * scale, spread, gain, stays[0], stays[1], now[2], NOISY, SUPPLY)
 
 
 @triton.jit

@@ -69,7 +69,7 @@ class Converters:
             return levels
         _, ramps, cells = self.walk_sigma.shape
         if drawn.is_cuda and has_triton():
-            from mappings.network.gpu.rise import rise
+            from periphery.ramp.rise import rise
 
             return rise(self.levels, self.walk_sigma, drawn, self.walks, self.thresholds)
         xi = drawn[..., self.walks : self.walks + ramps * cells].unflatten(-1, (ramps, cells))

@@ -30,7 +30,7 @@ from mappings.network.gpu.pieces import (
 )
 from mappings.network.gpu.records import Product, Steps, Tensors
 
-SAMPLES, UNITS, WARPS = 2, 128, 4  # of a program
+SAMPLES, UNITS, WARPS = 1, 64, 2  # of a program
 
 
 @triton.jit
@@ -96,23 +96,22 @@ def _one_step(
         state_gain = tl.load(state_gains + row, mask=s < n, other=1.0)[:, None]
     table_row = row if EACH else chip + none
     state_row = row if STATE_EACH else chip + none
-    scale = tl.load(scales + 2 * chip)
+    scale, of_spread = tl.load(scales + 2 * chip), tl.load(scales + 2 * chip + 1)
     from_h = sample[:, None] * wide + unit[None, :]
-    z_i = tl.load(z_h + from_h, mask=inside, other=0.0) * scale
-    z_f = tl.load(z_h + from_h + hidden, mask=inside, other=0.0) * scale
-    z_o = tl.load(z_h + from_h + 2 * hidden, mask=inside, other=0.0) * scale
-    z_g = tl.load(z_h + from_h + other, mask=inside, other=0.0) * scale
+    z_i = tl.load(z_h + from_h, mask=inside, other=0.0)
+    z_f = tl.load(z_h + from_h + hidden, mask=inside, other=0.0)
+    z_o = tl.load(z_h + from_h + 2 * hidden, mask=inside, other=0.0)
+    z_g = tl.load(z_h + from_h + other, mask=inside, other=0.0)
     v_i, v_f, v_o, v_g = z_i, z_i, z_i, z_i
     if SPREAD == 1:
         of_h = _summed(parts, sample, s, n, given_parts, S, PARTS)
         v_i = (of_h + tl.load(x_spread + row, mask=s < n, other=0.0))[:, None]
         v_f, v_o, v_g = v_i, v_i, v_i
     if SPREAD == 2:
-        back = tl.load(scales + 2 * chip + 1) * (top * top)
-        v_i = tl.load(spread_h + from_h, mask=inside, other=0.0) * back
-        v_f = tl.load(spread_h + from_h + hidden, mask=inside, other=0.0) * back
-        v_o = tl.load(spread_h + from_h + 2 * hidden, mask=inside, other=0.0) * back
-        v_g = tl.load(spread_h + from_h + other, mask=inside, other=0.0) * back
+        v_i = tl.load(spread_h + from_h, mask=inside, other=0.0)
+        v_f = tl.load(spread_h + from_h + hidden, mask=inside, other=0.0)
+        v_o = tl.load(spread_h + from_h + 2 * hidden, mask=inside, other=0.0)
+        v_g = tl.load(spread_h + from_h + other, mask=inside, other=0.0)
     now_i = given(unit, row, inside, x_z, x_spread, drawn, wide, draws, decisions, NOISY, SPREAD)
     now_f = given(hidden + unit, row, inside, x_z, x_spread, drawn, wide, draws, decisions, NOISY, SPREAD)
     now_o = given(2 * hidden + unit, row, inside, x_z, x_spread, drawn, wide, draws, decisions, NOISY, SPREAD)
@@ -124,10 +123,10 @@ def _one_step(
     at = sample[:, None] * hidden + unit[None, :]
     state = tl.load(c + at, mask=inside, other=0.0)
     i, f, o, g, did_gates, did_words = gates(
-        seen_by_gate(z_i, v_i, stays_i, now_i, gain, NOISY, SPREAD, SUPPLY),
-        seen_by_gate(z_f, v_f, stays_f, now_f, gain, NOISY, SPREAD, SUPPLY),
-        seen_by_gate(z_o, v_o, stays_o, now_o, gain, NOISY, SPREAD, SUPPLY),
-        seen_by_gate(z_g, v_g, stays_g, now_g, gain, NOISY, SPREAD, SUPPLY),
+        seen_by_gate(z_i, v_i, stays_i, now_i, scale, of_spread, gain, NOISY, SPREAD, SUPPLY),
+        seen_by_gate(z_f, v_f, stays_f, now_f, scale, of_spread, gain, NOISY, SPREAD, SUPPLY),
+        seen_by_gate(z_o, v_o, stays_o, now_o, scale, of_spread, gain, NOISY, SPREAD, SUPPLY),
+        seen_by_gate(z_g, v_g, stays_g, now_g, scale, of_spread, gain, NOISY, SPREAD, SUPPLY),
         stays_i[3], stays_f[3], stays_o[3], stays_g[3], table_row, inside, table, values, steps, words,
         none, none, ramps, codes, lsb, half, LOG, COUNTS,
     )  # fmt: skip
@@ -178,8 +177,7 @@ def _project(
     if SPREAD == 1:
         spread = _summed(parts, sample, s, n, given_parts, S, PARTS)[:, None] * stays[2]
     if SPREAD == 2:
-        back = tl.load(scales + 2 * chip + 1) * (top * top)
-        spread = tl.load(spread_h + from_h, mask=inside, other=0.0) * back
+        spread = tl.load(spread_h + from_h, mask=inside, other=0.0) * tl.load(scales + 2 * chip + 1)
     gain = tl.full([S, 1], 1.0, tl.float32)
     if SUPPLY:
         gain = tl.load(gains + row, mask=s < n, other=1.0)[:, None]

@@ -6,17 +6,15 @@ the rules that it was made for. Tensors have the steps first. Imported on CUDA d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 
+from mappings.network.gpu.graphs import Graphs, Kept
+
 BLOCK = 256
-MOST_GRAPHS = 8
-Kept = tuple[torch.Tensor, ...]
-Work = Callable[..., Kept]
 
 
 @triton.jit
@@ -120,43 +118,19 @@ def _backwards(
     tl.store(dc + at, from_c * f, mask=inside)
 
 
-_GRAPHS: dict[tuple[Any, ...], tuple[Any, Kept, Kept]] = {}
-
-
-def _as_graph(work: Work, given: Sequence[torch.Tensor], rules: Any) -> Kept:
-    """What ``work(*given, rules)`` gives, by a graph from the second time on; results are the caller's own."""
-    numbers = tuple(float(rule) for rule in rules)
-    key = (work.__name__, given[0].device, *((one.shape, one.dtype) for one in given), numbers)
-    if key not in _GRAPHS:
-        if len(_GRAPHS) >= MOST_GRAPHS:
-            _GRAPHS.pop(next(iter(_GRAPHS)))
-        inputs = tuple(one.detach().clone(memory_format=torch.contiguous_format) for one in given)
-        now, side = torch.cuda.current_stream(inputs[0].device), torch.cuda.Stream(inputs[0].device)
-        side.wait_stream(now)
-        with torch.cuda.stream(side):
-            work(*inputs, numbers)  # kernels are compiled here
-        now.wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            results = work(*inputs, numbers)
-        _GRAPHS[key] = graph, inputs, results
-    graph, inputs, results = _GRAPHS[key]
-    for one, value in zip(inputs, given, strict=True):
-        one.copy_(value)
-    graph.replay()
-    return tuple(one.clone() for one in results)
+_GRAPHS = Graphs()
 
 
 def forwards(driven: torch.Tensor, w_hh: torch.Tensor, h0: torch.Tensor, c0: torch.Tensor, rules: Any) -> Kept:
     """Gates, smooth and coded, states, tanh and h of all steps of ``driven (steps, batch, 4 hidden)``."""
-    return _as_graph(_all_forwards, (driven, w_hh, h0, c0), rules)
+    return _GRAPHS(_all_forwards, (driven, w_hh, h0, c0), tuple(float(rule) for rule in rules))
 
 
 def backwards(
     of_states: torch.Tensor, of_last: torch.Tensor, w_hh: torch.Tensor, c0: torch.Tensor, rules: Any, kept: Kept
 ) -> Kept:
     """Gradients of the driven gates, and of the first h and c; ``of_states (steps, batch, hidden)``."""
-    return _as_graph(_all_backwards, (of_states, of_last, w_hh, c0, *kept), rules)
+    return _GRAPHS(_all_backwards, (of_states, of_last, w_hh, c0, *kept), tuple(float(rule) for rule in rules))
 
 
 def _all_forwards(driven: torch.Tensor, w_hh: torch.Tensor, h0: torch.Tensor, c0: torch.Tensor, rules: Any) -> Kept:
