@@ -78,7 +78,7 @@ def _page(run: RunData) -> str:
         run=run,
         metric=run.metrics.metrics[run.metric],
         default=run.default,
-        colours={name: style.colour for name, style in variant_styles(run.variants).items()},
+        colours={name: style.key for name, style in variant_styles(run.variants).items()},
         description=run.config.get("description") or "",
         config_text=run.config_text,
         manifest_text=json.dumps(run.manifest, indent=2, ensure_ascii=False),
@@ -206,6 +206,7 @@ def environment() -> jinja2.Environment:
         shown=merit.shown,
         bare=merit.bare,
         with_deviation=merit.with_deviation,
+        of_few=merit.of_few,
         shown_difference=merit.shown_difference,
         NOT_AVAILABLE=NOT_AVAILABLE,
     )

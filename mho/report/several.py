@@ -38,7 +38,7 @@ def html(runs: Sequence[RunData], templates: jinja2.Environment) -> str:
             first=first,
             metric=first.metrics.metrics[first.metric],
             word=first.metric.replace("_", " "),
-            colours={name: style.colour for name, style in plots.variant_styles(list(found)).items()},
+            colours={name: style.key for name, style in plots.variant_styles(list(found)).items()},
             paper=paper.of_runs(found),
             pairs=pairs.of_runs(found),
             accuracy=Markup(_accuracy(found)),

@@ -45,7 +45,9 @@ def summary(metrics: dict[str, Any]) -> str:
             *([_with_interval(variant, "average_power_W", "W")] if on_average else []),
         ]
         rows.append((("* " if variant["default"] else "  ") + variant["name"], *figures, over_time))
-    average = ("average power",) if on_average else ()
+    libraries = sorted({variant.get("leakage_library") or "" for variant in metrics["variants"]} - {""})
+    leakage = f" (leakage of {', '.join(libraries)})" if libraries else ""
+    average = (f"average power{leakage}",) if on_average else ()
     head = ("  variant", "area", "energy", "latency", *average, f"{', '.join(kinds)} after")
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head) - 1)]
     for row in (head, *rows):

@@ -310,7 +310,7 @@ def test_whatever_ramp_is_measured_at_two_times_has_its_drift_shown(broken: Path
     edit(broken / "metrics.json", one_drifts)
     table = pd.read_csv(broken / "accuracy.csv")
     mine = (table["variant"] == chosen) & (table["stage"] == "analog")
-    for change, text in (([0.10, -0.06], "loses 2.00 points"), ([0.10, 0.101], "loses 10.05 points [+9.41, +10.69].")):
+    for change, text in (([0.10, -0.06], "loses 2.00 points"), ([0.10, 0.101], "loses 10.05 points [+9.41, +10.69], n = 2.")):
         table.loc[mine & (table["t_s"] == 0.0), "accuracy"] = 0.8
         for chip, loss in enumerate(change):
             table.loc[mine & (table["t_s"] > 0.0) & (table["chip"] == chip), "accuracy"] = 0.8 - loss
