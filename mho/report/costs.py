@@ -122,7 +122,8 @@ def component_rows(parts: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]
     marked = parts.assign(energy_share=shares["energy_J"], area_share=shares["area_m2"], others=False)
     small = (shares.fillna(0.0) < NOTHING).all(axis=1)
     marked = pd.concat([marked[~small], _together(marked[small])], ignore_index=True)
-    marked = marked.sort_values(["energy_share", "area_share"], ascending=False, kind="stable")
+    order = {"others": True, "energy_share": False, "area_share": False}
+    marked = marked.sort_values(list(order), ascending=list(order.values()), kind="stable")
     rows = [{str(key): value for key, value in row.items()} for row in marked.to_dict("records")]
     sources = [source for source in dict.fromkeys(row["source"] for row in rows) if source]
     for row in rows:

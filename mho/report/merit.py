@@ -10,7 +10,7 @@ import pandas as pd
 
 from mho.report.quantities import NOT_AVAILABLE, missing, number, percent, points, rounded
 from mho.report.rundata import RunData
-from workloads.result import Comparison, Metric
+from workloads.result import Comparison, Metric, Metrics, VariantResult
 from workloads.statistics import interval
 
 FEW = 3  # values of an interval that is not shown without their number
@@ -42,7 +42,15 @@ def shown_difference(metric: Metric, value: float | None) -> str:
     """A difference of two figures of merit, with its sign; shares in percentage points."""
     if value is None or missing(value):
         return NOT_AVAILABLE
-    return points(value) if metric.is_share else f"{value:+.3g} {metric.unit.removeprefix('1')}".rstrip().replace("-", "−")
+    return (
+        points(value) if metric.is_share else f"{value:+.3g} {metric.unit.removeprefix('1')}".rstrip().replace("-", "−")
+    )
+
+
+def changes(record: VariantResult | Metrics) -> list[str]:
+    """What the command line set, and which records are not as published, of a variant or of what belongs to none."""
+    records = [f"{path.removeprefix('chip.')} {status}" for path, status in record.changed.items()]
+    return [f"set {text}" for text in record.sets] + records
 
 
 def bare(metric: Metric, value: float | None) -> str:

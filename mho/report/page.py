@@ -84,6 +84,8 @@ def _page(run: RunData) -> str:
         manifest_text=json.dumps(run.manifest, indent=2, ensure_ascii=False),
         word=run.metric.replace("_", " "),
         paper=paper.of_run(run),
+        marks={variant.name: merit.changes(variant) for variant in run.metrics.variants},
+        overall=merit.changes(run.metrics),
         notes=_notes(run),
         pairs=compared,
         pair_times=sorted({pair.t_s for each in compared.values() for pair in each}),

@@ -146,11 +146,12 @@ def _table(first: str, rows: Sequence[tuple[str, RunData, str]]) -> PaperTable:
 
 
 def of_cost(
-    name: str, cost: Mapping[str, float], intervals: Mapping[str, Sequence[float]], parts: pd.DataFrame
+    name: str, cost: Mapping[str, float], intervals: Mapping[str, Sequence[float]], parts: pd.DataFrame, libraries: str
 ) -> PaperTable:
-    """One network on its chips, of which nothing was run: the costs alone. ``parts``: the lines of its components."""
+    """One network on its chips, of which nothing was run: the costs alone. ``parts``: the lines of its components;
+    ``libraries``: whose leakage it is."""
     costs = [each for each in _COSTS if each[0] in cost]
-    costs += [("leakage_W", "W", "Leakage"), ("tops_per_mm2", "", "TOPS/mm²")]
+    costs += [("leakage_W", "W", f"Leakage of {libraries}"), ("tops_per_mm2", "", "TOPS/mm²")]
     names = (*(key for key, *_ in costs), "estimated_share_of_energy")
     cells = _costs(costs, cost, intervals, parts)
     return PaperTable("Network", (*(head for *_, head in costs), "Estimated"), names, ((name, True, tuple(cells)),))
