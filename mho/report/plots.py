@@ -73,6 +73,7 @@ _RC: Any = {
 Dashes = str | tuple[float, tuple[float, ...]]  # a line's style as matplotlib takes it
 _DASHES: tuple[Dashes, ...] = ("-", (0.0, (5.0, 2.0)), (0.0, (1.5, 1.5)))  # of the first ten variants, the next, and on
 _STRIPES = ("", "135deg", "0deg")  # the same in the small square beside a name
+APART = 0.05  # decades between the marks of two variants at one time
 COINCIDE = 0.01  # share of the height over which curves lie, up to which two of them count as one
 
 
@@ -194,13 +195,14 @@ def time_positions(times_s: Iterable[float]) -> dict[float, float]:
     return {time: math.log10(time) if time > 0 else first for time in times}
 
 
-def _time_axis(ax: Axes, positions: Mapping[float, float]) -> None:
+def _time_axis(ax: Axes, positions: Mapping[float, float], reach: float = 0.0) -> None:
+    """The axis of times; ``reach``: how far marks are set beside their time."""
     ax.xaxis.set_major_locator(FixedLocator(list(positions.values())))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(list(positions.values()), [duration(time) for time in positions])
     ax.set_xlabel("time since programming (logarithmic; the axis is broken between 0 and the first later time)")
     ordered = sorted(positions.values())
-    margin = 0.25
+    margin = max(0.25, reach + 0.12)
     ax.set_xlim(ordered[0] - margin, ordered[-1] + margin)
     if 0.0 in positions and len(ordered) > 1:
         gap = (ordered[0] + ordered[1]) / 2
@@ -262,7 +264,7 @@ def accuracy_over_time(
     alike = shared_dashes(_curves(quality, names))
     for order, name in enumerate(names):
         style = styles[name]
-        shift = 0.05 * (order - (len(names) - 1) / 2)
+        shift = APART * (order - (len(names) - 1) / 2)
         mine = quality[quality["variant"] == name].sort_values("t_s")
         x = mine["t_s"].map(positions).to_numpy(float) + shift
         y = mine["mean"].to_numpy(float)
@@ -278,6 +280,7 @@ def accuracy_over_time(
             color=style.colour,
             marker=style.marker,
             markersize=5,
+            markerfacecolor=style.colour if style.dashes == "-" else "none",
             linestyle="none",
             capsize=2.5,
             elinewidth=1.1,
@@ -295,7 +298,7 @@ def accuracy_over_time(
         )
     for (text, value), dashes in zip(_merged(lines or {}).items(), ("--", ":", "-."), strict=False):
         ax.axhline(value, color=INK, linestyle=dashes, linewidth=1.1, label=text)
-    _time_axis(ax, positions)
+    _time_axis(ax, positions, APART * len(names) / 2)
     ax.set_ylabel(label)
     if share:
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))

@@ -161,6 +161,17 @@ def test_more_variants_than_colours_still_look_different() -> None:
     assert styles[10].colour == styles[0].colour
 
 
+def test_marks_of_many_variants_lie_inside_the_axes(ax: Axes) -> None:
+    names = [f"v{number}" for number in range(14)]
+    quality = pd.DataFrame([(name, time, 0.9, 0.01) for name in names for time in (0.0, 3600.0)])
+    quality.columns = pd.Index(["variant", "t_s", "mean", "std"])
+    chips = quality.rename(columns={"mean": "value"})
+    plots.accuracy_over_time(ax, quality, chips, plots.variant_styles(names), label="accuracy")
+    left, right = ax.get_xlim()
+    marks = np.concatenate([np.asarray(line.get_xdata(), float) for line in ax.lines if len(line.get_xdata()) == 2])
+    assert left < marks.min() < marks.max() < right
+
+
 def test_lines_that_coincide_take_turns() -> None:
     times = np.array([0.0, 1.0])
     curves = {"a": np.array([0.5, 0.9]), "b": np.array([0.1, 0.2]), "c": np.array([0.5, 0.902])}
