@@ -58,6 +58,7 @@ class Node:
 
     ``keys`` holds the lines of a mapping's keys. ``whole`` marks a value that replaces what it is merged over instead
     of adding to it; ``broken`` one of which a part could not be read, so that what it lacks is no second error.
+    ``changed`` are the keys of a record that something was put over, and whether the record itself states them.
     """
 
     value: Scalar | tuple[Node, ...] | dict[str, Node]
@@ -65,6 +66,7 @@ class Node:
     keys: Mapping[str, Origin] = field(default_factory=dict)
     whole: bool = False
     broken: bool = False
+    changed: Mapping[str, bool] = field(default_factory=dict)
 
     def plain(self) -> Any:
         """The value as dicts, lists and scalars."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -250,6 +251,7 @@ def bars(rows: Sequence[Row]) -> bytes:
         axes.axvline(1.0, color="0.3", linewidth=1.0, linestyle="--")
         axes.set_yticks(range(len(rows)), [fill(row["name"], 62) for row in rows])
         axes.set(xscale="log", xlim=(min(0.1, *(0.6 * one for one in shown)), 4.0 * max(1.0, *shown)))
+        axes.xaxis.set_minor_formatter(NullFormatter())  # minor labels of half a decade lie on one another
         axes.set_xlabel("ratio over target (dashed: just kept; orange: beyond it)")
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)

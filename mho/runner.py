@@ -21,7 +21,7 @@ import torch
 from configs.bounded import encodable
 from configs.yaml_source import dump_yaml
 from devices import InputError
-from mho.config.read import Loaded, digest, read
+from mho.config.read import Loaded, changed_records, digest, read
 from mho.console import watching
 from mho.files import RunFolder, user_path
 from mho.report.run import Run
@@ -134,8 +134,18 @@ def config_digest(data: dict[str, Any]) -> str:
 
 def _metrics(loaded: Loaded[AnyExperiment], result: Result, clock: float) -> dict[str, Any]:
     about = {"config_digest": config_digest(loaded.data), "wall_s": round(time.perf_counter() - clock, 3)}
-    found: dict[str, Any] = _plain(result.metrics.model_copy(update=about).model_dump(exclude_unset=True))
-    return found
+    found: dict[str, Any] = result.metrics.model_copy(update=about).model_dump(exclude_unset=True)
+    given = {each.get("name"): each for each in loaded.data.get("variants") or () if isinstance(each, dict)}
+    # The chip beside the variants is part of each of them.
+    rest = {key: value for key, value in loaded.data.items() if key != "variants" and (key != "chip" or not given)}
+    for record, name, data in [
+        (found, "", rest),
+        *((each, each["name"], given.get(each["name"])) for each in found["variants"]),
+    ]:
+        noted = {"sets": loaded.sets.get(name, ()), "changed": changed_records(data)}
+        record |= {key: value for key, value in noted.items() if value}
+    plain: dict[str, Any] = _plain(found)
+    return plain
 
 
 def _plain(value: Any) -> Any:

@@ -135,7 +135,8 @@ class VariantResult(Record):
     """One way to build the hardware: what it is, its figures over time and its cost per inference.
 
     What a variant does not have (a read-out, a gain) is not set. ``wires``: ``resistive``, or ``ideal`` where lines
-    have neither resistance nor capacitance.
+    have neither resistance nor capacitance. ``sets``: what the command line changed of it; ``changed``: by its path,
+    the status of each record of which some figures are not as published.
     """
 
     name: str
@@ -157,6 +158,8 @@ class VariantResult(Record):
     quality: tuple[Quality, ...] = ()
     cost: Mapping[str, float | None] = Field(default_factory=dict)
     cost_interval: Mapping[str, tuple[float, float]] = Field(default_factory=dict)
+    sets: tuple[str, ...] = ()
+    changed: Mapping[str, str] = Field(default_factory=dict)
 
 
 class Comparison(Record):
@@ -180,7 +183,8 @@ class Metrics(Record):
     ``software`` and ``quantised`` hold the figures of the headline before any hardware and on an ideal chip;
     ``retrained`` those of the network that these chips hold, in float, where it was trained on after ``software``;
     ``baseline`` and ``chance`` those of a simpler system and of guessing, where the workload has them. ``stages``
-    states for each stage of ``accuracy.csv`` what was computed on what; ``weights`` how a user's network was read.
+    states for each stage of ``accuracy.csv`` what was computed on what; ``weights`` how a user's network was read;
+    ``sets`` and ``changed`` as of a variant, for what belongs to none.
     """
 
     experiment: str
@@ -200,6 +204,8 @@ class Metrics(Record):
     notes: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     panels: tuple[Panel, ...] = ()
+    sets: tuple[str, ...] = ()
+    changed: Mapping[str, str] = Field(default_factory=dict)
     wall_s: float | None = None
 
     def variant(self, name: str) -> VariantResult:

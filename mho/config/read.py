@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
@@ -22,7 +22,7 @@ from configs.errors import InputError
 from configs.plausible import ALLOW, KEY, allows, problems, without
 from configs.yaml_source import Node, Origin
 from devices.kinds import registered
-from mho.config.resolve import REFERENCES, Resolver, shipped_files
+from mho.config.resolve import CHANGED, REFERENCES, Option, Resolver, shipped_files
 from mho.config.schema import Schema
 
 T = TypeVar("T")
@@ -33,13 +33,15 @@ class Loaded(Generic[T]):
     """A configuration as it was read.
 
     ``data`` holds every default written out, as plain dicts, lists and scalars; ``digest`` is the SHA-256 of its
-    canonical JSON; ``source_text_name`` is the file as messages call it.
+    canonical JSON; ``source_text_name`` is the file as messages call it. ``sets`` are the options that were put on top,
+    by the name of the variant that they changed, and under an empty name those of no variant.
     """
 
     value: T
     data: dict[str, Any]
     digest: str
     source_text_name: str
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @overload
@@ -73,7 +75,7 @@ def _loaded(resolver: Resolver, node: Node, sets: Sequence[str], name: str) -> L
     for option in sorted(options, key=lambda option: (len(option.steps), option.steps[-1] != "kind")):
         node = resolver.put(node, option, (), [schema.root])
     resolver.refuse_long(node)
-    node = resolver.spread(node, options)
+    node = resolver.marked(resolver.spread(node, options), [schema.root])
     resolver.refuse_nan(node)
     meant, node = node, without(node)
     implausible = problems(meant)
@@ -84,7 +86,41 @@ def _loaded(resolver: Resolver, node: Node, sets: Sequence[str], name: str) -> L
         raise InputError(dict.fromkeys(resolver.problems))
     data = schema.adapter.dump_python(value, mode="json")
     data |= {KEY: ALLOW} if allows(meant) else {}
-    return Loaded(value, data, digest(data), name)
+    return Loaded(value, data, digest(data), name, _applied(node, options))
+
+
+def _applied(node: Node, options: Sequence[Option]) -> dict[str, tuple[str, ...]]:
+    """The options of the command line by the name of the variant that they changed; those of no variant under ''."""
+    applied: dict[str, list[str]] = {}
+    for option in options:
+        size = len(option.steps)
+        # An option of a field of what this one puts there has left its own name at the keys above it.
+        names = {other.text for other in options if other.steps[:size] == option.steps}
+        owners = {
+            path[:2]
+            for path, below in node.walk()
+            if len(path) + 1 in (size, size + 2)
+            and (origin := below.keys.get(option.steps[-1])) is not None
+            and origin.name in names
+        }
+        variants = [node.find((*owner, "name")) for owner in sorted(owners, key=str) if owner[:1] == ("variants",)]
+        for name in [str(variant.value) for variant in variants if variant is not None] or [""]:
+            applied.setdefault(name, []).append(option.text.removeprefix("--set "))
+    return {name: tuple(texts) for name, texts in applied.items()}
+
+
+def changed_records(data: Any, path: str = "") -> dict[str, str]:
+    """The records in a configuration of which some fields are not as published, by path: the status of each."""
+    found: dict[str, str] = {}
+    if isinstance(data, Mapping):
+        if isinstance(status := data.get("status"), str) and CHANGED in status:
+            found[path] = status
+        for key, item in data.items():
+            found |= changed_records(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(data, list):
+        for at, item in enumerate(data):
+            found |= changed_records(item, f"{path}[{at}]")
+    return found
 
 
 def digest(data: Mapping[str, Any]) -> str:

@@ -43,6 +43,9 @@ REFERENCES = {
     "technology": "technology",
     "experiment": "experiments",
 }
+# Of these keys of a record none is a figure.
+ABOUT = ("kind", "description", "status", "source", "cite")
+CHANGED = ", changed: "  # follows the status of a record of which some figures are others
 # Each item of the list states only what differs from the mapping of that name beside the list.
 SPREAD = {"variants": "chip"}
 MAX_SPREAD = 4 * MAX_NODES
@@ -72,10 +75,14 @@ def merge(base: Node, over: Node) -> Node:
     kinds = [node.child("kind") for node in (base, over)]
     if kinds[0] and kinds[1] and kinds[0].value != kinds[1].value:
         return replace(over, whole=base.whole)
-    value = dict(base.value)
+    value, changed = dict(base.value), dict(base.changed)
     for key, node in over.value.items():
         value[key] = merge(value[key], node) if key in value else node
-    return Node(value, over.origin, {**base.keys, **over.keys}, base.whole, base.broken or over.broken)
+        if base.whole and (key not in base.value or value[key].plain() != base.value[key].plain()):
+            changed[key] = changed.get(key, key in base.value)
+    if "status" in over.value:  # whoever states anew how the figures were found answers for all of them
+        changed = {}
+    return Node(value, over.origin, {**base.keys, **over.keys}, base.whole, base.broken or over.broken, changed)
 
 
 Steps = tuple[str | int, ...]
@@ -325,6 +332,36 @@ class Resolver:
                     text = f"changes nothing, every item of {list_key} has its own value; set {instead}"
                     self.problems.append(f"{option.text}: {dotted(option.keys)}: {text}")
         return replace(node, value=value)
+
+    def marked(self, node: Node, levels: Sequence[Level]) -> Node:
+        """``node`` in which the status of every record names the fields of it that were changed.
+
+        Of a mapping that names a kind and no record, and states no status, the record is the kind's own figures.
+        """
+        if isinstance(node.value, tuple):
+            items = (self.marked(item, self.schema.below(levels, at)) for at, item in enumerate(node.value))
+            return replace(node, value=tuple(items))
+        if not isinstance(node.value, dict):
+            return node
+        value = {key: self.marked(item, self.schema.below(levels, key)) for key, item in node.value.items()}
+        node, stated = replace(node, value=value), value.get("status")
+        fields = self.schema.of_kind(levels, value.get("kind"))
+        defaults = {key: field["default"] for key, field in fields.items() if "default" in field}
+        status = stated.value if stated else defaults.get("status")
+        if not self.schema.is_free_text(fields.get("status")) or not isinstance(status, str) or status == "generic":
+            return node
+        status, _, before = status.partition(CHANGED)
+        names = dict.fromkeys(before.split(", ") if before else ())
+        for key, item in value.items():
+            in_record = node.changed.get(key, False)
+            differs = key in defaults and item.plain() != defaults[key]
+            if in_record or (differs and (key in node.changed or not stated) and key != "effects"):
+                names[key] = None
+        names = {name: None for name in names if name not in ABOUT}
+        if not names:
+            return node
+        text = Node(status + CHANGED + ", ".join(names), stated.origin if stated else node.origin)
+        return replace(node, value={**value, "status": text})
 
     def refuse_nan(self, node: Node) -> None:
         """NaN passes every comparison with a range unnoticed."""

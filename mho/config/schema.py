@@ -111,6 +111,19 @@ class Schema:
         """The keys that a mapping may have here, of every kind of record."""
         return list(dict.fromkeys(key for level in self.alternatives(levels) for key in level.get("properties", ())))
 
+    def of_kind(self, levels: Iterable[Level], kind: Node | None) -> Mapping[str, Level]:
+        """The fields of a mapping here: of the alternative of its ``kind``, where several are allowed."""
+        for level in self.alternatives(levels):
+            fields: Mapping[str, Level] = level.get("properties", {})
+            if fields and ("kind" not in fields or kind is None or fields["kind"].get("const") == kind.value):
+                return fields
+        return {}
+
+    def is_free_text(self, level: Level | None) -> bool:
+        """Whether any text may stand here."""
+        leaves = self.alternatives([level]) if level is not None else []
+        return any(_takes_text(leaf) and not {"enum", "const"} & set(leaf) for leaf in leaves)
+
     def takes_record(self, levels: Iterable[Level]) -> bool:
         """Whether a text here can only be the name of a record: a mapping with keys is allowed, plain text is not."""
         leaves = self.alternatives(levels)

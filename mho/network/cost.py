@@ -317,6 +317,7 @@ def _page(found: PricedModel, tables: dict[str, pd.DataFrame]) -> str:
         "tiles": figures.tile_map(on_tiles, *sizes.pop()) if len(sizes) == 1 else None,
     }
     components, sources = costs.component_rows(parts)
+    libraries = ", ".join(dict.fromkeys(chip.leakage_library for chip in chips))
     return (
         page.environment()
         .get_template("cost.html.j2")
@@ -324,7 +325,7 @@ def _page(found: PricedModel, tables: dict[str, pd.DataFrame]) -> str:
             name=name,
             colour=plots.PALETTE[0],
             chips=list(dict.fromkeys(row["chip"] for row in placement if "rows" in row)),
-            paper=paper.of_cost(name, found.cost.summary, found.cost.interval, parts),
+            paper=paper.of_cost(name, found.cost.summary, found.cost.interval, parts, libraries),
             ends=found.cost.interval,
             cost=found.cost.summary,
             layers=found.cost.priced.layers,

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from mho.report.merit import quality
-from mho.report.quantities import quantity
+from mho.report.quantities import counted, quantity
 from mho.report.rundata import RunData
 from mho.report.sections import conventional
 
+NOTHING = 1e-6  # share of a chip's energy, area and leakage below which a line stands with others in one
 _STATUS_ORDER = ("published", "secondary", "derived", "modelled", "estimate", "fitted")
 _STATUS_MEANING = {
     "published": "read in the cited work itself",
@@ -93,21 +94,42 @@ def status_rows(parts: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
+def _together(parts: pd.DataFrame) -> pd.DataFrame:
+    """One line for all of these lines of a variant, with what they add up to."""
+    lines = [
+        {
+            **dict.fromkeys(parts.columns, math.nan),
+            **dict.fromkeys(("layer", "group", "action", "status", "source"), ""),
+            **mine[["energy_J", "area_m2", "leakage_W", "energy_share", "area_share"]].sum().to_dict(),
+            "variant": variant,
+            "component": f"{counted(len(mine), 'other')}, each next to nothing",
+            "others": True,
+        }
+        for variant, mine in parts.groupby("variant", sort=False)
+    ]
+    return pd.DataFrame(lines, columns=parts.columns)
+
+
 def component_rows(parts: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
     """Every line of ``components`` with its shares of the variant's energy and area, and the sources of prices.
 
-    Lines stand by their share of energy, and of area where they act not at all; ``note`` is the source's number.
+    Lines stand by their share of energy, and of area where they act not at all; those that are next to nothing of all
+    three are one line, the last of their variant. ``note`` is the source's number.
     """
-    sums = parts.groupby("variant")[["energy_J", "area_m2"]].transform("sum")
-    shares = parts[["energy_J", "area_m2"]] / sums.where(sums > 0)
-    marked = parts.assign(energy_share=shares["energy_J"], area_share=shares["area_m2"])
-    marked = marked.sort_values(["energy_share", "area_share"], ascending=False, kind="stable")
+    sizes = ["energy_J", "area_m2", "leakage_W"]
+    sums = parts.groupby("variant")[sizes].transform("sum")
+    shares = parts[sizes] / sums.where(sums > 0)
+    marked = parts.assign(energy_share=shares["energy_J"], area_share=shares["area_m2"], others=False)
+    small = (shares.fillna(0.0) < NOTHING).all(axis=1)
+    marked = pd.concat([marked[~small], _together(marked[small])], ignore_index=True)
+    order = {"others": True, "energy_share": False, "area_share": False}
+    marked = marked.sort_values(list(order), ascending=list(order.values()), kind="stable")
     rows = [{str(key): value for key, value in row.items()} for row in marked.to_dict("records")]
     sources = [source for source in dict.fromkeys(row["source"] for row in rows) if source]
     for row in rows:
         # A line counts actions or instances; the columns of the other kind do not apply, which is not "missing".
-        row["acts"] = bool(row["action"]) and not math.isnan(row["count"])
-        row["is_built"] = not row["action"] and not math.isnan(row["instances"])
+        row["acts"] = row["others"] or (bool(row["action"]) and not math.isnan(row["count"]))
+        row["is_built"] = row["others"] or (not row["action"] and not math.isnan(row["instances"]))
         row["note"] = sources.index(row["source"]) + 1 if row["source"] else None
     return rows, sources
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mho.report.merit import analog, interval_of_mean, shown_difference
+from mho.report.merit import analog, interval_of_mean, of_few, shown_difference
 from mho.report.quantities import NOT_AVAILABLE, duration, number
 from mho.report.rundata import RunData
 from workloads.result import Metric, VariantResult
@@ -32,7 +32,7 @@ def compensation_over_time(run: RunData) -> pd.DataFrame:
     return table.rename(columns={"min": "low", "max": "high"})
 
 
-def _paired_loss(run: RunData, variant: str) -> dict[str, float] | None:
+def _paired_loss(run: RunData, variant: str) -> dict[str, Any] | None:
     """Loss of each chip between its first and last time, with the 95 % interval of the mean."""
     mine = analog(run)
     mine = mine[(mine["variant"] == variant) & mine["value"].notna()]
@@ -43,8 +43,10 @@ def _paired_loss(run: RunData, variant: str) -> dict[str, float] | None:
     loss = (sign * (wide.iloc[:, 0] - wide.iloc[:, -1])).dropna()
     if loss.empty:
         return None
-    low, high = interval_of_mean(loss, loss.index.get_level_values("split").to_series(index=loss.index))
-    return {"mean": float(loss.mean()), "low": low, "high": high, "t_s": float(wide.columns[-1])}
+    splits = loss.index.get_level_values("split").to_series(index=loss.index)
+    low, high = interval_of_mean(loss, splits)
+    n = splits.nunique() if splits.nunique() > 1 else len(loss)
+    return {"mean": float(loss.mean()), "low": low, "high": high, "n": n, "t_s": float(wide.columns[-1])}
 
 
 def drift_cases(run: RunData) -> list[dict[str, Any]]:
@@ -70,7 +72,7 @@ def drift_cases(run: RunData) -> list[dict[str, Any]]:
     return sorted(cases, key=lambda case: case["loss"]["mean"] if case["loss"] else math.inf)
 
 
-def _change(metric: Metric, loss: dict[str, float] | None) -> str:
+def _change(metric: Metric, loss: dict[str, Any] | None) -> str:
     """A loss in words, with its interval where there is one."""
     if loss is None:
         return f"loss {NOT_AVAILABLE}"
@@ -78,7 +80,7 @@ def _change(metric: Metric, loss: dict[str, float] | None) -> str:
     sign = 1.0 if mean >= 0 else -1.0
     size = f"{100 * abs(mean):.2f} points" if metric.is_share else shown_difference(metric, abs(mean)).lstrip("+")
     ends = ", ".join(shown_difference(metric, end) for end in sorted((sign * low, sign * high)))
-    return f"{'loses' if mean >= 0 else 'gains'} {size}" + ("" if math.isnan(low) else f" [{ends}]")
+    return f"{'loses' if mean >= 0 else 'gains'} {size}" + ("" if math.isnan(low) else f" [{ends}]{of_few(loss['n'])}")
 
 
 def _mechanism(variant: VariantResult, compensated: bool, factor: float) -> str:

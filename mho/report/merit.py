@@ -10,8 +10,10 @@ import pandas as pd
 
 from mho.report.quantities import NOT_AVAILABLE, missing, number, percent, points, rounded
 from mho.report.rundata import RunData
-from workloads.result import Comparison, Metric
+from workloads.result import Comparison, Metric, Metrics, VariantResult
 from workloads.statistics import interval
+
+FEW = 3  # values of an interval that is not shown without their number
 
 
 def shown(metric: Metric, value: float | None) -> str:
@@ -40,7 +42,15 @@ def shown_difference(metric: Metric, value: float | None) -> str:
     """A difference of two figures of merit, with its sign; shares in percentage points."""
     if value is None or missing(value):
         return NOT_AVAILABLE
-    return points(value) if metric.is_share else f"{value:+.3g} {metric.unit.removeprefix('1')}".rstrip()
+    return (
+        points(value) if metric.is_share else f"{value:+.3g} {metric.unit.removeprefix('1')}".rstrip().replace("-", "−")
+    )
+
+
+def changes(record: VariantResult | Metrics) -> list[str]:
+    """What the command line set, and which records are not as published, of a variant or of what belongs to none."""
+    records = [f"{path.removeprefix('chip.')} {status}" for path, status in record.changed.items()]
+    return [f"set {text}" for text in record.sets] + records
 
 
 def bare(metric: Metric, value: float | None) -> str:
@@ -64,9 +74,16 @@ def interval_of_mean(values: pd.Series[float], splits: pd.Series[float]) -> tupl
     return interval(sample.to_numpy())[1:] if len(sample) else (math.nan, math.nan)
 
 
+def of_few(n: int) -> str:
+    """How many values an interval is over, where they are so few that it says little; else an empty text."""
+    return f", n = {n}" if n <= FEW else ""
+
+
 def cut(metric: Metric, value: float) -> float:
-    """The end of an interval, cut where that of a share reaches beyond 0 or 1."""
-    return min(max(value, 0.0), 1.0) if metric.is_share and not missing(value) else value
+    """The end of an interval, cut where that of a share reaches beyond 0 or 1, and that of an error or loss below 0."""
+    if missing(value) or (metric.higher_is_better and not metric.is_share):
+        return value
+    return min(max(value, 0.0), 1.0) if metric.is_share else max(value, 0.0)
 
 
 def cut_difference(value: float) -> float:
@@ -114,6 +131,7 @@ def accuracy_rows(run: RunData) -> tuple[list[float], list[dict[str, Any]]]:
                     "mean": float(one["mean"]),
                     "std": float(one["std"]),
                     "chips": len(mine),
+                    "n": int(mine["split"].nunique()) if mine["split"].nunique() > 1 else len(mine),
                     "low": low,
                     "high": high,
                 }

@@ -154,13 +154,12 @@ def _scaled(column: str, values: pd.Series[Any]) -> tuple[float, str]:
     return factor, with_unit(column, shown)
 
 
-def _groups(panel: Panel, table: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
-    """Name, colour, marker and rows of each group."""
+def _groups(panel: Panel, table: pd.DataFrame) -> Iterator[tuple[str, plots.Style, pd.DataFrame]]:
+    """Name, style and rows of each group."""
     names: Sequence[Any] = list(dict.fromkeys(table[panel.by])) if panel.by else [""]
     styles = plots.variant_styles([str(name) for name in names])
     for name in names:
-        style = styles[str(name)]
-        yield str(name), style.colour, style.marker, table[table[panel.by] == name] if panel.by else table
+        yield str(name), styles[str(name)], table[table[panel.by] == name] if panel.by else table
 
 
 def _numeric(table: pd.DataFrame, column: str) -> bool:
@@ -196,15 +195,22 @@ def _lines(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
         ax.set_xticks(list(positions.values()), [str(name) for name in positions], rotation=20, ha="right")
     x_factor, x_label = _scaled(panel.x, table[panel.x])
     y_factor, y_label = _scaled(panel.y, table[panel.y])
-    for name, colour, marker, part in _groups(panel, table):
-        part = part.sort_values(panel.x)
+    groups = [(name, style, part.sort_values(panel.x)) for name, style, part in _groups(panel, table)]
+    alike = plots.shared_dashes(
+        {name: (part[panel.x].to_numpy(float), part[panel.y].to_numpy(float)) for name, _, part in groups}
+    )
+    for name, style, part in groups:
         x, y = part[panel.x].astype(float) * x_factor, part[panel.y].astype(float) * y_factor
+        colour, marker, (turn, curves) = style.colour, style.marker, alike[name]
         markers = marker if len(part) <= 40 else None
         if panel.kind == "scatter":
             size = max(2.0, min(22.0, 8000.0 / len(table)))
             ax.scatter(x, y, color=colour, marker=marker, s=size, alpha=0.8, label=name, linewidths=0)
         else:
-            ax.plot(x, y, color=colour, marker=markers, markersize=4.5, linewidth=1.5, label=name)
+            # Of markers that lie on one another, the later ones are rings around the first.
+            ring = {"markersize": 4.5 + 3.5 * turn, "markerfacecolor": "none"} if turn else {"markersize": 4.5}
+            line = plots.dashed(style.dashes, turn, curves)
+            ax.plot(x, y, color=colour, marker=markers, linewidth=1.5, linestyle=line, label=name, **ring)
         if panel.low and panel.high:
             ax.fill_between(
                 x, part[panel.low] * y_factor, part[panel.high] * y_factor, color=colour, alpha=0.15, linewidth=0
@@ -219,7 +225,7 @@ def _bars(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
     factor, label = _scaled(panel.y, table[panel.y])
     groups = list(_groups(panel, table))
     width = 0.8 / len(groups)
-    for turn, (name, colour, _, part) in enumerate(groups):
+    for turn, (name, style, part) in enumerate(groups):
         by_x = part.drop_duplicates(panel.x).set_index(panel.x)
         at = np.array([categories.index(each) for each in by_x.index], dtype=float)
         y = by_x[panel.y].astype(float) * factor
@@ -228,7 +234,7 @@ def _bars(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
             spread = np.vstack([y - by_x[panel.low] * factor, by_x[panel.high] * factor - y])
         at = at + (turn - (len(groups) - 1) / 2) * width
         whiskers = {"ecolor": plots.INK, "capsize": 3}  # which follow the page's ink, in the dark as well
-        ax.bar(at, y, width * 0.94, color=colour, label=name, yerr=spread, error_kw=whiskers)
+        ax.bar(at, y, width * 0.94, color=style.colour, label=name, yerr=spread, error_kw=whiskers)
     long = max(len(str(each)) for each in categories) * len(categories) > 60
     ax.set_xticks(
         range(len(categories)), [str(each) for each in categories], rotation=35 if long else 0,
@@ -260,9 +266,9 @@ def _heat(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
 
 
 def _spy(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
-    for name, colour, _, part in _groups(panel, table):
+    for name, style, part in _groups(panel, table):
         size = max(0.3, min(9.0, 900.0 / max(len(table), 1) ** 0.7))
-        ax.scatter(part[panel.x], part[panel.y], s=size, color=colour, marker="s", linewidths=0, label=name)
+        ax.scatter(part[panel.x], part[panel.y], s=size, color=style.colour, marker="s", linewidths=0, label=name)
     ax.invert_yaxis()
     ax.set_aspect("equal", adjustable="box")
     ax.set_xlabel(with_unit(panel.x, unit_of(panel.x)))
@@ -278,8 +284,8 @@ def _outline(ax: Axes, boxes: pd.DataFrame) -> None:
 def _histogram(ax: Axes, panel: Panel, table: pd.DataFrame) -> None:
     factor, label = _scaled(panel.x, table[panel.x])
     edges = np.histogram_bin_edges(table[panel.x].dropna().astype(float) * factor, bins="auto")
-    for name, colour, _, part in _groups(panel, table):
-        ax.hist(part[panel.x].astype(float) * factor, bins=list(edges), color=colour, alpha=0.6, label=name)
+    for name, style, part in _groups(panel, table):
+        ax.hist(part[panel.x].astype(float) * factor, bins=list(edges), color=style.colour, alpha=0.6, label=name)
     _finish(ax, panel, label, "count")
 
 

@@ -6,11 +6,11 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from csv import writer
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from mho.report.merit import accuracy_rows, bare, unit_head, with_deviation
+from mho.report.merit import accuracy_rows, bare, of_few, unit_head, with_deviation
 from mho.report.quantities import NOT_AVAILABLE, between, duration, missing, number, percent, quantity
 from mho.report.rundata import RunData
 
@@ -21,6 +21,7 @@ _COSTS = (
     ("area_m2", "m2", "Area"),
     ("tops_per_W", "", "TOPS/W"),
 )
+LEAKS = "average_power_W"  # most of which is leakage, so that the library's name belongs to it
 _LATEX = {
     **{sign: f"\\{sign}" for sign in "_%&#$"},
     **{"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
@@ -102,12 +103,14 @@ def _table(first: str, rows: Sequence[tuple[str, RunData, str]]) -> PaperTable:
         run.metrics.software.get(run.metric) for _, run, _ in rows
     ]  # of the network before any hardware; the same for all variants of one run
     several = first == "Run" and any(value is not None for value in software)
+    libraries = {run.variant(name).leakage_library for _, run, name in rows}
+    library = libraries.pop() if len(libraries) == 1 else None
     at = [f"{word} at {duration(time)}" if len(times) > 1 else word for time in times]
     heads = [
         *(["Software" + unit_head(metric)] if several else []),
         "Chips",
         *(f"{text[0].upper()}{text[1:]}{unit_head(metric)}" for text in at),
-        *(head for *_, head in costs),
+        *(f"{head}, leakage of {library}" if key == LEAKS and library else head for key, _, head in costs),
         "Estimated",
     ]
     names = [
@@ -126,21 +129,29 @@ def _table(first: str, rows: Sequence[tuple[str, RunData, str]]) -> PaperTable:
             if spot is None:
                 cells.append(Cell("–"))
                 continue
-            ends = "" if missing(spot["low"]) else f"[{bare(metric, spot['low'])}, {bare(metric, spot['high'])}]"
+            ends = f"[{bare(metric, spot['low'])}, {bare(metric, spot['high'])}]{of_few(spot['n'])}"
+            ends = "" if missing(spot["low"]) else ends
             text = with_deviation(metric, spot["mean"], spot["std"], spot["chips"], bare)
             cells.append(Cell(text, ends, spot["mean"], spot["low"], spot["high"]))
         found_of = one.variant(variant)
-        cells += _costs(costs, found_of.cost, found_of.cost_interval, one.rows("components", variant=variant))
+        figures = _costs(costs, found_of.cost, found_of.cost_interval, one.rows("components", variant=variant))
+        if library is None and found_of.leakage_library:
+            figures = [
+                replace(cell, interval=f"{cell.interval} {found_of.leakage_library}".strip()) if key == LEAKS else cell
+                for (key, *_), cell in zip([*costs, ("",)], figures, strict=True)
+            ]
+        cells += figures
         lines.append((name, one.variant(variant).default and first == "Variant", tuple(cells)))
     return PaperTable(first, tuple(heads), tuple(names), tuple(lines))
 
 
 def of_cost(
-    name: str, cost: Mapping[str, float], intervals: Mapping[str, Sequence[float]], parts: pd.DataFrame
+    name: str, cost: Mapping[str, float], intervals: Mapping[str, Sequence[float]], parts: pd.DataFrame, libraries: str
 ) -> PaperTable:
-    """One network on its chips, of which nothing was run: the costs alone. ``parts``: the lines of its components."""
+    """One network on its chips, of which nothing was run: the costs alone. ``parts``: the lines of its components;
+    ``libraries``: whose leakage it is."""
     costs = [each for each in _COSTS if each[0] in cost]
-    costs += [("leakage_W", "W", "Leakage"), ("tops_per_mm2", "", "TOPS/mm²")]
+    costs += [("leakage_W", "W", f"Leakage of {libraries}"), ("tops_per_mm2", "", "TOPS/mm²")]
     names = (*(key for key, *_ in costs), "estimated_share_of_energy")
     cells = _costs(costs, cost, intervals, parts)
     return PaperTable("Network", (*(head for *_, head in costs), "Estimated"), names, ((name, True, tuple(cells)),))

@@ -70,12 +70,21 @@ _RC: Any = {
 }
 
 
+Dashes = str | tuple[float, tuple[float, ...]]  # a line's style as matplotlib takes it
+_DASHES: tuple[Dashes, ...] = ("-", (0.0, (5.0, 2.0)), (0.0, (1.5, 1.5)))  # of the first ten variants, the next, and on
+_STRIPES = ("", "135deg", "0deg")  # the same in the small square beside a name
+APART = 0.05  # decades between the marks of two variants at one time
+COINCIDE = 0.01  # share of the height over which curves lie, up to which two of them count as one
+
+
 @dataclass(frozen=True)
 class Style:
-    """How one variant looks in every plot."""
+    """How one variant looks in every plot; ``key`` is the CSS background of the square beside its name."""
 
     colour: str
     marker: str
+    dashes: Dashes = "-"
+    key: str = ""
 
 
 class Picture(Figure):
@@ -88,11 +97,41 @@ class Picture(Figure):
 
 
 def variant_styles(names: Sequence[str]) -> dict[str, Style]:
-    """A colour and a marker for each variant, by its number in the experiment."""
-    return {
-        name: Style(PALETTE[number % len(PALETTE)], _MARKERS[(number + number // len(PALETTE)) % len(_MARKERS)])
-        for number, name in enumerate(names)
-    }
+    """A colour, a marker and dashes for each variant, by its number in the experiment; colours come again dashed."""
+    styles = {}
+    for number, name in enumerate(names):
+        again, colour = number // len(PALETTE), PALETTE[number % len(PALETTE)]
+        stripes = _STRIPES[min(again, len(_STRIPES) - 1)]
+        key = f"repeating-linear-gradient({stripes},{colour} 0 2px,transparent 2px 4px)" if stripes else colour
+        dashes = _DASHES[min(again, len(_DASHES) - 1)]
+        styles[name] = Style(colour, _MARKERS[(number + again) % len(_MARKERS)], dashes, key)
+    return styles
+
+
+def shared_dashes(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, tuple[int, int]]:
+    """Which of how many each curve ``(x, y)`` is among those that coincide with it, so that they can share one line."""
+    heights = [y[np.isfinite(y)] for _, y in curves.values()]
+    every = np.concatenate(heights) if heights else np.zeros(0)
+    near = COINCIDE * (float(np.ptp(every)) or abs(float(every[0])) or 1.0) if len(every) else 0.0
+    alike: list[list[str]] = []
+    for name, (x, y) in curves.items():
+        for group in alike:
+            x0, y0 = curves[group[0]]
+            if np.array_equal(x, x0) and np.allclose(y, y0, rtol=0.0, atol=near, equal_nan=True):
+                group.append(name)
+                break
+        else:
+            alike.append([name])
+    return {name: (turn, len(group)) for group in alike for turn, name in enumerate(group)}
+
+
+def dashed(style: Dashes, turn: int, curves: int) -> Dashes:
+    """The style of one of several coinciding curves: each takes its turn along the line, so that all colours show."""
+    if curves < 2:
+        return style
+    mark, blank = {"-": (5.0, 0.0), ":": (1.5, 1.5)}.get(style, (4.0, 1.0)) if isinstance(style, str) else (4.0, 1.0)
+    step = mark + blank
+    return (-turn * step) % (curves * step), (mark, curves * step - mark)
 
 
 def group_colours(groups: Iterable[str]) -> dict[str, str]:
@@ -156,13 +195,14 @@ def time_positions(times_s: Iterable[float]) -> dict[float, float]:
     return {time: math.log10(time) if time > 0 else first for time in times}
 
 
-def _time_axis(ax: Axes, positions: Mapping[float, float]) -> None:
+def _time_axis(ax: Axes, positions: Mapping[float, float], reach: float = 0.0) -> None:
+    """The axis of times; ``reach``: how far marks are set beside their time."""
     ax.xaxis.set_major_locator(FixedLocator(list(positions.values())))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(list(positions.values()), [duration(time) for time in positions])
     ax.set_xlabel("time since programming (logarithmic; the axis is broken between 0 and the first later time)")
     ordered = sorted(positions.values())
-    margin = 0.25
+    margin = max(0.25, reach + 0.12)
     ax.set_xlim(ordered[0] - margin, ordered[-1] + margin)
     if 0.0 in positions and len(ordered) > 1:
         gap = (ordered[0] + ordered[1]) / 2
@@ -179,12 +219,27 @@ def _time_axis(ax: Axes, positions: Mapping[float, float]) -> None:
         ax.set_xlabel("time since programming")
 
 
-def _broken_line(ax: Axes, x: np.ndarray, y: np.ndarray, broken: bool, colour: str, **line: Any) -> None:
-    """A line whose first piece, across the break in the axis, is dotted."""
+def _curves(table: pd.DataFrame, names: Iterable[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Times and means of each variant, in order."""
+    found = {name: table[table["variant"] == name].sort_values("t_s") for name in names}
+    return {name: (mine["t_s"].to_numpy(float), mine["mean"].to_numpy(float)) for name, mine in found.items()}
+
+
+def _broken_line(ax: Axes, x: np.ndarray, y: np.ndarray, broken: bool, style: Style, share: tuple[int, int]) -> None:
+    """A line whose first piece, across the break in the axis, is dotted; ``share``: its turn among coinciding ones."""
     start = 1 if broken else 0
-    ax.plot(x[start:], y[start:], color=colour, **line)
+    ax.plot(x[start:], y[start:], color=style.colour, linewidth=1.6, linestyle=dashed(style.dashes, *share))
     if broken:
-        ax.plot(x[:2], y[:2], color=colour, linestyle=":", linewidth=1.2)
+        ax.plot(x[:2], y[:2], color=style.colour, linestyle=dashed(":", *share), linewidth=1.2)
+
+
+def _merged(lines: Mapping[str, float]) -> dict[str, float]:
+    """Named constants, those of the same value under one name."""
+    names: dict[float, list[str]] = {}
+    for name, value in lines.items():
+        if math.isfinite(value):
+            names.setdefault(float(f"{value:.9g}"), []).append(name)
+    return {" = ".join(same): value for value, same in names.items()}
 
 
 def accuracy_over_time(
@@ -201,18 +256,20 @@ def accuracy_over_time(
 
     ``quality`` has ``variant, t_s, mean, std``; ``chips`` has ``variant, t_s, value``; ``lines`` are named constants
     (software, retrained, ideal chip). Variants are set slightly apart so that their bars do not hide each other, and
-    chips apart from their mean, so that two clusters show as two. Bars of a ``share`` are cut at 0 and 1.
+    chips apart from their mean, so that two clusters show as two; lines that coincide take turns in dashes. Bars of a
+    ``share`` are cut at 0 and 1.
     """
     positions = time_positions([*quality["t_s"], *chips["t_s"]])
     names = [name for name in styles if (quality["variant"] == name).any()]
+    alike = shared_dashes(_curves(quality, names))
     for order, name in enumerate(names):
         style = styles[name]
-        shift = 0.05 * (order - (len(names) - 1) / 2)
+        shift = APART * (order - (len(names) - 1) / 2)
         mine = quality[quality["variant"] == name].sort_values("t_s")
         x = mine["t_s"].map(positions).to_numpy(float) + shift
         y = mine["mean"].to_numpy(float)
         broken = len(mine) > 1 and mine["t_s"].iloc[0] == 0.0
-        _broken_line(ax, x, y, broken, style.colour, linewidth=1.6)
+        _broken_line(ax, x, y, broken, style, alike[name])
         bars = np.tile(mine["std"].fillna(0.0).to_numpy(float), (2, 1))
         if share:
             bars = np.minimum(bars, np.maximum([y, 1.0 - y], 0.0))
@@ -223,6 +280,7 @@ def accuracy_over_time(
             color=style.colour,
             marker=style.marker,
             markersize=5,
+            markerfacecolor=style.colour if style.dashes == "-" else "none",
             linestyle="none",
             capsize=2.5,
             elinewidth=1.1,
@@ -238,10 +296,9 @@ def accuracy_over_time(
             markersize=4.0,
             zorder=3,
         )
-    for (text, value), dashes in zip((lines or {}).items(), ("--", ":", "-."), strict=False):
-        if math.isfinite(value):
-            ax.axhline(value, color=INK, linestyle=dashes, linewidth=1.1, label=text)
-    _time_axis(ax, positions)
+    for (text, value), dashes in zip(_merged(lines or {}).items(), ("--", ":", "-."), strict=False):
+        ax.axhline(value, color=INK, linestyle=dashes, linewidth=1.1, label=text)
+    _time_axis(ax, positions, APART * len(names) / 2)
     ax.set_ylabel(label)
     if share:
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
@@ -252,13 +309,14 @@ def accuracy_over_time(
 def compensation_factors(ax: Axes, factors: pd.DataFrame, styles: Mapping[str, Style]) -> Axes:
     """Drift-compensation factor against time: ``variant, t_s, mean, low, high`` (range over chips)."""
     positions = time_positions(factors["t_s"])
+    alike = shared_dashes(_curves(factors, styles))
     for name in styles:
         mine = factors[factors["variant"] == name].sort_values("t_s")
         if mine.empty:
             continue
         x = mine["t_s"].map(positions).to_numpy(float)
         broken = len(mine) > 1 and mine["t_s"].iloc[0] == 0.0
-        _broken_line(ax, x, mine["mean"].to_numpy(float), broken, styles[name].colour, linewidth=1.6)
+        _broken_line(ax, x, mine["mean"].to_numpy(float), broken, styles[name], alike[name])
         ax.plot(x, mine["mean"], styles[name].marker, color=styles[name].colour, markersize=5, label=name)
         ax.fill_between(x, mine["low"], mine["high"], color=styles[name].colour, alpha=0.15, linewidth=0)
     ax.axhline(1.0, color=INK, linewidth=0.9, linestyle="--")

@@ -32,7 +32,13 @@ def fitted(figure: Figure, table: MeasuredTable, device: Device, name: str) -> N
         error = np.where(known, sigma / np.sqrt(np.maximum(count, 1.0)), np.nan)
         label = f" {duration(times[row])}" if len(rows) > 1 else ""
         left.errorbar(
-            level_S * 1e6, (mean - level_S) * 1e6, error * 1e6, fmt="o", color=colour, ms=4, label=f"measured{label}"
+            level_S * 1e6,
+            (mean - level_S) * 1e6,
+            error * 1e6,
+            fmt="o",
+            color=colour,
+            ms=4,
+            label=f"measured{label}, ± standard error",
         )
         left.plot(level_S * 1e6, (g_S.mean(1).numpy() - level_S) * 1e6, color=colour, label=f"fitted{label}")
         wide = np.where(known, sigma / np.sqrt(2.0 * np.maximum(count - 1.0, 1.0)), np.nan)

@@ -69,7 +69,7 @@ def between(ends: Sequence[float] | None, unit: str, digits: int = 2) -> str:
     if ends is None:
         return ""
     low, high = ends
-    factor, shown = prefix_of(math.sqrt(low * high) if low > 0.0 else high, unit)
+    factor, shown = prefix_of(math.sqrt(low * high) if low > 0.0 else high, unit) if unit else (1.0, "")
     return f"{rounded(low * factor, digits)} to {rounded(high * factor, digits)} {shown}".rstrip()
 
 

@@ -14,7 +14,7 @@ from configs.errors import InputError
 from mho.report import pairs, paper, plots
 from mho.report.costs import breakdown
 from mho.report.labels import label_of
-from mho.report.merit import analog, quality
+from mho.report.merit import analog, changes, quality
 from mho.report.rundata import RunData
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def html(runs: Sequence[RunData], templates: jinja2.Environment) -> str:
             first=first,
             metric=first.metrics.metrics[first.metric],
             word=first.metric.replace("_", " "),
-            colours={name: style.colour for name, style in plots.variant_styles(list(found)).items()},
+            colours={name: style.key for name, style in plots.variant_styles(list(found)).items()},
             paper=paper.of_runs(found),
+            marks={name: [*changes(run.default), *changes(run.metrics)] for name, run in found.items()},
             pairs=pairs.of_runs(found),
             accuracy=Markup(_accuracy(found)),
             cost=Markup(_cost(found)),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mho.report.merit import shown, with_deviation
+from mho.report.merit import changes, shown, with_deviation
 from mho.report.quantities import between, duration, quantity
-from workloads.result import Metric
+from workloads.result import Metric, Metrics
 
 
 def summary(metrics: dict[str, Any]) -> str:
@@ -20,6 +20,7 @@ def summary(metrics: dict[str, Any]) -> str:
         lines.append(f"IDEAL WIRES: no line of {', '.join(bare)} has a resistance; a chip's lines have.")
     if metrics.get("weights"):
         lines.append(metrics["weights"])
+    lines += _changes(Metrics.model_validate(metrics))
     kinds = {name: Metric.model_validate(kind) for name, kind in metrics["metrics"].items()}
     for name, kind in kinds.items():
         stages = {"software": "software", "retrained": "retrained", "quantised": "ideal chip"}
@@ -44,8 +45,11 @@ def summary(metrics: dict[str, Any]) -> str:
             quantity(cost["latency_s"], "s"),
             *([_with_interval(variant, "average_power_W", "W")] if on_average else []),
         ]
-        rows.append((("* " if variant["default"] else "  ") + variant["name"], *figures, over_time))
-    average = ("average power",) if on_average else ()
+        start, end = "* " if variant["default"] else "  ", " (set)" if variant.get("sets") else ""
+        rows.append((start + variant["name"] + end, *figures, over_time))
+    libraries = sorted({variant.get("leakage_library") or "" for variant in metrics["variants"]} - {""})
+    leakage = f" (leakage of {', '.join(libraries)})" if libraries else ""
+    average = (f"average power{leakage}",) if on_average else ()
     head = ("  variant", "area", "energy", "latency", *average, f"{', '.join(kinds)} after")
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head) - 1)]
     for row in (head, *rows):
@@ -53,6 +57,15 @@ def summary(metrics: dict[str, Any]) -> str:
     if any(variant.get("cost_interval") for variant in metrics["variants"]):
         lines.append("In brackets: the 90 % interval that the uncertainty of the prices alone gives.")
     return "\n".join(lines)
+
+
+def _changes(metrics: Metrics) -> list[str]:
+    """Lines on what the command line set, and which records are not as published, each with the variants it is of."""
+    found: dict[str, list[str]] = {}
+    for name, texts in [("", changes(metrics)), *((each.name, changes(each)) for each in metrics.variants)]:
+        for text in texts:
+            found.setdefault(text, []).append(name)
+    return [f"{', '.join(names)}: {text}" if any(names) else text for text, names in found.items()]
 
 
 def _with_interval(variant: dict[str, Any], key: str, unit: str) -> str:

@@ -87,7 +87,10 @@ class LiquidTables(Ledger):
                 most=float(answered.accuracy.max()),
                 liquids=len(answered.accuracy),
                 bits=-1 if readout.bits is None else readout.bits,
-                settings=", ".join(f"{key} {value}" for key, value in settings.items()),
+                settings=", ".join(
+                    f"{key} {' or '.join(map(str, value)) if isinstance(value, tuple) else value}"
+                    for key, value in settings.items()
+                ),
             )
 
     def activity(self, name: str, run: LiquidRun) -> None:

@@ -52,8 +52,9 @@ function theme() {
 
 // Okabe and Ito's colours, then Tol's, that colour-blind readers tell apart; shape and dash say the same again.
 const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#AA3377", "#88A02C", "#7A6FD0", "#A0764B"];
-const SHAPES = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "pentagon", "star", "hexagon", "hourglass"];
-const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
+// Nine shapes and six dashes beside ten colours: a colour that comes again has another shape and another dash.
+const SHAPES = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "pentagon", "star", "hexagon"];
+const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
 const nth = (list, k) => list[k % list.length];
 const faded = (colour, share) => colour + Math.round(255 * share).toString(16).padStart(2, "0");
 

@@ -37,7 +37,7 @@ DRAWN.front = function () {
   levels.levels.forEach((level, k) => {
     const mine = (points) => colour ? points.filter((i) => levels.codes[i] === k) : points;
     const look = {color: nth(PALETTE, k), symbol: nth(SHAPES, k)}, name = safe(colour ? level : "points"), pale = mine(dominated), best = mine(front);
-    if (pale.length) { traces.push(part(pale, {name, legendgroup: name, showlegend: !best.length, opacity: 0.42, marker: {...look, size: 7}, meta: "dominated"})); }
+    if (pale.length) { traces.push(part(pale, {name, legendgroup: name, showlegend: !best.length, opacity: 0.55, marker: {...look, size: 7}, meta: "dominated"})); }
     if (best.length) { traces.push(part(best, {name, legendgroup: name, marker: {...look, size: 11, line: {color: theme().ink, width: 1.2}}, meta: "front"})); }
   });
   const infeasible = points.filter((i) => DATA.feasible && !DATA.feasible[i]).slice(0, MOST_PALE);

@@ -48,7 +48,7 @@ function element(name, attributes, parent, text) {
   return made;
 }
 
-const GEOMETRY = {top: 92, height: 300, left: 92, step: 112};
+const GEOMETRY = {top: 92, height: 300, left: 108, step: 112};
 
 DRAWN.parallel = function () {
   const box = document.getElementById("parallel"), drawn = columns();

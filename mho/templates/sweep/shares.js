@@ -9,7 +9,7 @@ DRAWN.shares = function () {
     text: rows.map((row) => { const value = pick(row); return value === null ? "" : (100 * value).toFixed(value < 0.0995 ? 1 : 0) + " %"; }), textposition: "outside", cliponaxis: false, textfont: {color: look.ink}});
   const traces = [bar("alone (first order)", (row) => row.first, PALETTE[0])];
   if (found.total.some(finite)) { traces.unshift(bar("with its interactions (total)", (row) => row.total, PALETTE[4])); }
-  show("shares", traces, {barmode: "group", bargap: 0.28, height: 130 + 62 * rows.length, xaxis: axisStyle({range: [0, 1.12], tickformat: ".0%", tickvals: [0, 0.25, 0.5, 0.75, 1], title: {text: "share of the variance of " + safe(outputOf(found.output).label)}}),
+  show("shares", traces, {barmode: "group", bargap: 0.28, height: 130 + 62 * rows.length, xaxis: axisStyle({range: [0, 1.12], tickformat: ".0%", tickvals: [0, 0.25, 0.5, 0.75, 1], title: {text: narrow() ? "share of variance" : "share of the variance of " + safe(outputOf(found.output).label)}}),
     yaxis: axisStyle({type: "category"}), legend: {orientation: "h", traceorder: "reversed", y: -0.28 - 0.3 / rows.length, yanchor: "top", x: 0}});
   say("shares", found.points + " points. " + (found.method === "grid"
     ? "They fill a grid, so both shares are exact sums of squares."

@@ -37,7 +37,7 @@ function build() {
   document.getElementById("only-box").hidden = !document.getElementById("only").childElementCount;
   select("lines-controls", "Output", "lines.y", or(outputOptions()), "lines");
   select("lines-controls", "over", "lines.x", or(axisOptions()), "lines");
-  select("lines-controls", "a line for each", "lines.series", none.concat(axisOptions()), "lines");
+  select("lines-controls", DATA.trials ? "a colour for each" : "a line for each", "lines.series", none.concat(axisOptions()), "lines");
   if (!DATA.trials) { select("lines-controls", "a panel for each", "lines.panels", none.concat(axisOptions()), "lines"); }
   if (!DATA.trials) { select("lines-controls", "Spread", "lines.spread", [["auto", "as there is"], ["chips", "over chips"], ["seeds", "over seeds"], ["rest", "over all else"], ["range", "least to greatest"], ["none", "none"]], "lines"); }
   select("lines-controls", "Scale across", "lines.xscale", SCALES.concat([["steps", "equal steps"]]), "lines");

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from configs.errors import InputError
-from configs.yaml_source import dump_yaml
+from configs.yaml_source import Node, Origin, as_node, dump_yaml
 from devices import AnyDevice
+from mappings import chip as mappings_chip
 from mho.config import resolve as config_resolve
-from mho.config.read import Loaded, digest, json_schema, read
+from mho.config.read import Loaded, changed_records, digest, json_schema, read, read_values
+from mho.config.resolve import shipped_files
 from mho.listings import records
 from workloads import AnyExperiment
 
@@ -585,3 +587,59 @@ def test_infinite_and_implausible_values_are_refused_with_their_field_unless_all
     allowed = load("implausible: allow\n" + PLAIN + "  ramp: {kind: pcm, g_max_S: 160}\n")
     assert allowed.data["implausible"] == "allow"
     assert load("# again\n" + dump_yaml(allowed.data)).value == allowed.value
+
+
+SET = "chip.weights.device"
+
+
+@pytest.mark.parametrize(
+    ("sets", "status"),
+    [
+        ([], "published"),
+        ([f"{SET}.g_max_S=140e-6"], "published, changed: g_max_S"),
+        ([f"{SET}.g_max_S=140e-6", f"{SET}.tail_share=0.2"], "published, changed: g_max_S, tail_share"),
+        ([f"{SET}.g_max_S=150e-6"], "published"),  # what it was
+        ([f"{SET}=pcm"], "published"),
+        ([f"{SET}=pcm", f"{SET}.g_max_S=20e-6"], "published, changed: g_max_S"),
+        ([f"{SET}={{kind: rram_superT, g_max_S: 1e-4}}"], "published, changed: g_max_S"),
+        ([f"{SET}={{kind: gaussian, g_max_S: 1e-4, g_min_S: 0, sigma_absolute: 0.1}}"], "generic"),
+        ([f"{SET}.g_max_S=140e-6", f"{SET}.status=estimate"], "estimate"),
+        ([f"{SET}.description=mine"], "published"),
+        ([f"{SET}.effects=[{{kind: stuck, off_rate: 0.01}}]"], "published"),
+    ],
+)
+def test_a_record_of_which_a_figure_was_changed_says_so(sets: list[str], status: str) -> None:
+    loaded = read("kws_tiny", AnyExperiment, sets=sets)
+    variant = next(each for each in loaded.data["variants"] if each["name"] == "ramp_5bit")
+    assert variant["chip"]["weights"]["device"]["status"] == status
+    found = changed_records(variant)
+    assert found == ({"chip.weights.device": status} if "changed" in status else {})
+    again = read_values(
+        {key: as_node(value, Node(None, Origin("again"))) for key, value in loaded.data.items()}, AnyExperiment
+    )
+    assert again.data == loaded.data
+
+
+def test_a_file_that_extends_a_record_says_what_it_changed(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("extends: rram_superT\ng_max_S: 140e-6\n", encoding="utf-8")
+    assert read(tmp_path / "mine.yaml", AnyDevice, folder="devices").value.status == "published, changed: g_max_S"
+
+
+def test_no_shipped_chip_or_experiment_changes_a_record_without_saying_where_its_figure_is_from() -> None:
+    for folder, type_ in (("chips", mappings_chip.Chip), ("experiments", AnyExperiment), ("devices", AnyDevice)):
+        for name in shipped_files(folder):
+            assert changed_records(read(name, type_, folder=folder).data) == {}, name
+
+
+def test_options_are_told_by_the_variant_that_they_changed() -> None:
+    options = (
+        "chip.weights.device=pcm",
+        "chip.weights.device.g_max_S=2e-5",
+        "variants[1].chip.bits=4",
+        "evaluation.chips=3",
+    )
+    found = read("kws_tiny", AnyExperiment, sets=options).sets
+    assert found["ramp_5bit"] == options[:2]
+    assert found["conventional_5bit"] == options[:3]
+    assert found[""] == options[3:]
+    assert "pcm_rram_ramp_on" not in found  # whose own cells neither option reaches

@@ -106,9 +106,16 @@ def test_tables_and_a_page(one: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert page.count("<svg") == 2  # the flow of energy, and the tiles
     assert 'id="paper-latex"' in page
     audit = page[page.index('<details class="part" id="components">') :]
-    assert audit.count('<a href="#source') == len(lines[lines.source.notna()])
-    acts = lines.action.notna()  # an action has no pieces and no area, a piece no count and no energy
-    assert audit.count('data-value="">–</td>') == 5 * acts.sum() + 4 * (~acts).sum()
+    shares = (lines[["energy_J", "area_m2", "leakage_W"]] / lines[["energy_J", "area_m2", "leakage_W"]].sum()).fillna(
+        0.0
+    )
+    small = (shares < 1e-6).all(axis=1)  # which stand in one line, with what they add up to and nothing of each
+    assert small.any()
+    assert audit.count(f">{small.sum()} others, each next to nothing<") == 1
+    shown = lines[~small]
+    assert audit.count('<a href="#source') == len(shown[shown.source.notna()])
+    acts = shown.action.notna()  # an action has no pieces and no area, a piece no count and no energy
+    assert audit.count('data-value="">–</td>') == 5 * acts.sum() + 4 * (~acts).sum() + 4
     assert "<th>" not in page  # every head says what it is the head of
 
 

@@ -18,10 +18,11 @@ from matplotlib.figure import Figure
 
 from configs.errors import InputError
 from mho.console import watching
-from mho.report import drift, merit, pairs, paper, plots, sections, several
+from mho.report import costs, drift, merit, pairs, paper, plots, sections, several
 from mho.report import page as report
 from mho.report.costs import price_rows
 from mho.report.exports import long_table
+from mho.report.quantities import between
 from mho.report.run import load_run
 from tests.mho.outline import Outline
 from tests.mho.report.fake_run import TIMES_S, VARIANTS, write_fake_run
@@ -310,7 +311,10 @@ def test_whatever_ramp_is_measured_at_two_times_has_its_drift_shown(broken: Path
     edit(broken / "metrics.json", one_drifts)
     table = pd.read_csv(broken / "accuracy.csv")
     mine = (table["variant"] == chosen) & (table["stage"] == "analog")
-    for change, text in (([0.10, -0.06], "loses 2.00 points"), ([0.10, 0.101], "loses 10.05 points [+9.41, +10.69].")):
+    for change, text in (
+        ([0.10, -0.06], "loses 2.00 points"),
+        ([0.10, 0.101], "loses 10.05 points [+9.41, +10.69], n = 2."),
+    ):
         table.loc[mine & (table["t_s"] == 0.0), "accuracy"] = 0.8
         for chip, loss in enumerate(change):
             table.loc[mine & (table["t_s"] > 0.0) & (table["chip"] == chip), "accuracy"] = 0.8 - loss
@@ -610,3 +614,55 @@ def test_a_notebook_gets_one_line_of_progress_that_is_emptied(monkeypatch: pytes
     assert shown[-2:] == ['<progress value="2" max="2"></progress> a &lt; b, 2 of 2', ""]
     with watching(silent) as progress:
         assert progress is silent
+
+
+def test_components_that_are_next_to_nothing_are_one_line_with_their_sum() -> None:
+    line = {
+        "layer": "a",
+        "group": "adc",
+        "action": "step",
+        "count": 1.0,
+        "status": "estimate",
+        "source": "s",
+        "node_nm": 16.0,
+    }
+    built = {"action": "", "count": math.nan, "energy_J": 0.0, "instances": 1.0, "area_m2": 1e-10, "leakage_W": 1e-9}
+    energies = {"large": 1e-9, "tiny": 2e-21, "lookup": 1e-18}
+    rows = [{**line, "component": name, "energy_J": energy} for name, energy in energies.items()]
+    rows.append({**line, **built, "component": "tiles", "source": "t"})
+    parts = pd.DataFrame(rows).assign(variant="v").fillna({"area_m2": 0.0, "leakage_W": 0.0, "energy_J": 0.0})
+    shown, sources = costs.component_rows(parts.assign(unit_energy_J=1.0, unit_area_m2=1.0))
+    assert [row["component"] for row in shown] == ["large", "tiles", "2 others, each next to nothing"]
+    assert shown[-1]["energy_J"] == pytest.approx(1.002e-18)
+    assert sum(row["energy_J"] for row in shown) == pytest.approx(parts["energy_J"].sum(), rel=1e-12)
+    assert sources == ["s", "t"]
+
+
+def test_an_interval_of_few_chips_says_how_many(tmp_path: Path) -> None:
+    for chips, said in ((2, True), (8, False)):
+        table = paper.of_run(report.load_run(write_fake_run(tmp_path / str(chips), chips=chips)))
+        ends = [cell.interval for _, _, cells in table.rows for cell in cells if cell.interval.startswith("[")]
+        assert ends
+        assert all(("n = 2" in text) == said for text in ends)
+
+
+def test_average_power_names_the_library_of_its_leakage(broken: Path) -> None:
+    def power(metrics: dict[str, Any], libraries: list[str]) -> None:
+        for variant, library in zip(metrics["variants"], libraries * len(metrics["variants"]), strict=False):
+            variant["leakage_library"] = library
+            variant["cost"]["average_power_W"] = 1e-5
+
+    edit(broken / "metrics.json", lambda metrics: power(metrics, ["aladdin"]))
+    assert "Average power, leakage of aladdin" in paper.of_run(report.load_run(broken)).heads
+    edit(broken / "metrics.json", lambda metrics: power(metrics, ["aladdin", "asap7"]))
+    table = paper.of_run(report.load_run(broken))
+    place = table.heads.index("Average power")
+    assert [cells[place].interval for _, _, cells in table.rows][:2] == ["aladdin", "asap7"]
+
+
+def test_errors_and_losses_have_no_interval_below_nothing() -> None:
+    error, unbounded = Metric(higher_is_better=False), Metric(higher_is_better=True, unit="dB")
+    assert merit.cut(error, -0.06) == 0.0
+    assert merit.cut(error, 1.3) == 1.3
+    assert merit.cut(unbounded, -3.0) == -3.0
+    assert between((0.00077, 0.0017), "") == "0.00077 to 0.0017"

@@ -149,3 +149,47 @@ def test_svg_is_the_same_twice_and_escapes_every_text() -> None:
 @pytest.mark.parametrize("module", [plots, figures])
 def test_plots_leave_pyplot_alone(module: ModuleType) -> None:
     assert "pyplot" not in inspect.getsource(module)
+
+
+def test_more_variants_than_colours_still_look_different() -> None:
+    """The eleventh variant has the first one's colour: another marker, dashes, and stripes beside its name."""
+    styles = list(plots.variant_styles([f"v{number}" for number in range(25)]).values())
+    assert len({(style.colour, style.dashes) for style in styles}) == len(styles)
+    assert len({style.key for style in styles}) == len(styles)
+    assert len({(style.colour, style.marker) for style in styles}) == len(styles)
+    assert styles[0].key == styles[0].colour
+    assert styles[10].colour == styles[0].colour
+
+
+def test_marks_of_many_variants_lie_inside_the_axes(ax: Axes) -> None:
+    names = [f"v{number}" for number in range(14)]
+    quality = pd.DataFrame([(name, time, 0.9, 0.01) for name in names for time in (0.0, 3600.0)])
+    quality.columns = pd.Index(["variant", "t_s", "mean", "std"])
+    chips = quality.rename(columns={"mean": "value"})
+    plots.accuracy_over_time(ax, quality, chips, plots.variant_styles(names), label="accuracy")
+    left, right = ax.get_xlim()
+    marks = np.concatenate([np.asarray(line.get_xdata(), float) for line in ax.lines if len(line.get_xdata()) == 2])
+    assert left < marks.min() < marks.max() < right
+
+
+def test_lines_that_coincide_take_turns() -> None:
+    times = np.array([0.0, 1.0])
+    curves = {"a": np.array([0.5, 0.9]), "b": np.array([0.1, 0.2]), "c": np.array([0.5, 0.902])}
+    found = plots.shared_dashes({name: (times, y) for name, y in curves.items()})
+    assert found == {"a": (0, 2), "b": (0, 1), "c": (1, 2)}
+    first, second = plots.dashed("-", 0, 2), plots.dashed("-", 1, 2)
+    assert isinstance(first, tuple)
+    assert isinstance(second, tuple)
+    (start, (mark, blank)), (later, same) = first, second
+    assert same == (mark, blank)
+    assert mark == blank  # so that the one fills the gaps of the other
+    assert (later - start) % (mark + blank) == mark
+    assert plots.dashed(":", 0, 1) == ":"
+
+
+def test_constants_of_the_same_value_are_one_line_with_both_names(ax: Axes) -> None:
+    quality = pd.DataFrame({"variant": "a", "t_s": [0.0], "mean": [0.9], "std": [0.01]})
+    chips = pd.DataFrame({"variant": "a", "t_s": [0.0], "value": [0.9]})
+    constants = {"software": 0.95, "retrained": 0.93, "ideal chip": 0.93}
+    plots.accuracy_over_time(ax, quality, chips, plots.variant_styles(["a"]), label="accuracy", lines=constants)
+    assert ax.get_legend_handles_labels()[1][:2] == ["software", "retrained = ideal chip"]

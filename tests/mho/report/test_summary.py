@@ -54,3 +54,22 @@ def test_ideal_wires_are_marked() -> None:
     bare = metrics(0.1, 2)
     bare["variants"][0]["wires"] = "ideal"
     assert "IDEAL WIRES: no line of taox has a resistance" in summary(bare)
+
+
+def test_what_the_command_line_changed_stands_with_the_variants_it_changed() -> None:
+    """A variant keeps its name whatever device is put into it, so the option must stand beside it."""
+    found = metrics(0.1, 2, sets=["evaluation.chips=2"])
+    first = {**found["variants"][0], "sets": ["chip.weights.device=pcm"]}
+    changed = {"chip.weights.device": "published, changed: g_max_S"}
+    found["variants"] = [first, {**first, "name": "other", "default": False, "changed": changed}]
+    lines = summary(found).splitlines()
+    assert "set evaluation.chips=2" in lines
+    assert "taox, other: set chip.weights.device=pcm" in lines
+    assert "other: weights.device published, changed: g_max_S" in lines
+    assert any(line.startswith("* taox (set)") for line in lines)
+
+
+def test_an_average_power_names_its_library_of_leakage() -> None:
+    found = metrics(0.1, 2)
+    found["variants"][0] |= {"cost": {**COST, "average_power_W": 1.1e-5}, "leakage_library": "aladdin"}
+    assert "average power (leakage of aladdin)" in summary(found)
