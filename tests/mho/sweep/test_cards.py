@@ -49,6 +49,7 @@ def file(tmp_path: Path) -> str:
 
 @pytest.fixture
 def two_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VISIBLE, raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
 
