@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # Every step meets the errors of a freshly written chip at a time of its own; the network in float teaches.
         how = mho.HardwareTraining(steps=given.steps, learning_rate=3e-3, times_s=(times_s[0], times_s[-1]))
         mho.train_for_hardware(converted, (of.x, of.y), cross_entropy, how, teacher=net)
-        converted.calibrate(of.x[:512])
+        converted.calibrate(of.x[:512], ranges=False)
         after = mho.evaluate(converted, judged, chips=given.chips, times_s=times_s, reference=net)
         print(f"\n{name}, {given.bits} bits\n{regained(before, after).round(3).to_string(index=False)}", flush=True)
 

@@ -127,10 +127,13 @@ class ConvertedNetwork(torch.nn.Module):
         with self._computing("software"):
             return self._outputs(x)
 
-    def calibrate(self, batches: Batch | Iterable[Batch], *, percentile: float = 100.0) -> ConvertedNetwork:
+    def calibrate(
+        self, batches: Batch | Iterable[Batch], *, percentile: float = 100.0, ranges: bool = True
+    ) -> ConvertedNetwork:
         """Choose ranges of inputs and converters, and levels that follow data, by what these inputs lead to.
 
-        ``percentile``: share of the values that a range holds, in percent; what lies beyond is clipped. Raises
+        ``percentile``: share of the values that a range holds, in percent; what lies beyond is clipped. ``ranges``:
+        False leaves them, after a training for hardware, which may lean on what they clip. Raises
         InputError for no batch at all, a percentile outside 50 to 100, and values that are not finite.
         """
         if isinstance(percentile, bool) or not isinstance(percentile, int | float) or not 50.0 <= percentile <= 100.0:
@@ -146,7 +149,7 @@ class ConvertedNetwork(torch.nn.Module):
                 for one in samples:
                     self.software(*one)
             for name, tile in self.tiles.items():
-                tile.settle(self.chips[name], percentile)
+                tile.settle(self.chips[name], percentile, ranges=ranges)
         finally:
             for tile in self.tiles.values():
                 tile.observed = None

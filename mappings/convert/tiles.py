@@ -127,16 +127,18 @@ class TileModule(torch.nn.Module):
         """Collect what the next calls in software see."""
         self.observed = Observed()
 
-    def settle(self, chip: Chip, percentile: float) -> None:
-        """Choose ranges by what was observed; a layer that was not called keeps what it had."""
+    def settle(self, chip: Chip, percentile: float, *, ranges: bool = True) -> None:
+        """Choose ranges and what else follows data by what was observed; a layer that was not called keeps what it
+        had."""
         seen = self.observed
         if seen is None or not seen.sizes:
             return
-        self.input_limit.fill_(seen.range_of_inputs(percentile) or 1.0)
-        self.input_least.fill_(seen.least)
-        low, high = seen.range_of_z(percentile)
-        self.low.fill_(low)
-        self.high.fill_(high if high > low else low + 1.0)
+        if ranges:
+            self.input_limit.fill_(seen.range_of_inputs(percentile) or 1.0)
+            self.input_least.fill_(seen.least)
+            low, high = seen.range_of_z(percentile)
+            self.low.fill_(low)
+            self.high.fill_(high if high > low else low + 1.0)
         if chip.follows_data or chip.compensation.mode == "affine":
             self.calibration = _spread(torch.cat(seen.inputs), CALIBRATION)
 

@@ -157,7 +157,8 @@ def train_for_hardware(
 
     Parameters
     ----------
-    net : ranges stay as calibrated: calibrate again afterwards if training moved what passes between layers
+    net : ranges stay as calibrated, and the network may lean on what they clip: afterwards choose nothing but what
+        follows data anew, by ``calibrate(..., ranges=False)``
     batches : a function of the step, a list of ``(inputs, target)``, or one pair of whole tensors; without a
         ``checkpoint`` any iterable of ``(inputs, target)``. Inputs are a tensor or several
     loss : of the outputs and the target, one number

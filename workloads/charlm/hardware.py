@@ -71,10 +71,12 @@ def laid(net: ConvertedNetwork, variant: NetworkVariant) -> ConvertedNetwork:
     return net.on(variant.of_layers(list(net.tiles)) if variant.chips_by_layer else variant.chip)
 
 
-def calibrated(net: ConvertedNetwork, windows: Windows, how: CharacterExperiment) -> ConvertedNetwork:
-    """The same network with its ranges chosen by these windows."""
+def calibrated(
+    net: ConvertedNetwork, windows: Windows, how: CharacterExperiment, *, ranges: bool = True
+) -> ConvertedNetwork:
+    """The same network, calibrated by these windows; ``ranges``: its ranges too."""
     batches = zip(*(one.split(256) for one in windows.inputs), strict=True)
-    return net.calibrate([tuple(batch) for batch in batches], percentile=how.calibration.percentile)
+    return net.calibrate([tuple(batch) for batch in batches], percentile=how.calibration.percentile, ranges=ranges)
 
 
 def trained_for_chips(

@@ -223,11 +223,11 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         return self._holding(found, list(held)), rows
 
     def _holding(self, net: ConvertedNetwork, weights: list[torch.nn.Parameter]) -> ConvertedNetwork:
-        """A network with other weights, and its ranges by these."""
+        """A network with the weights of a training, and the ranges in which that was: it may lean on their ends."""
         with torch.no_grad():
             for mine, other in zip(net.parameters(), weights, strict=True):
                 mine.copy_(other)
-        return calibrated(net, self.windows, self.settings)
+        return calibrated(net, self.windows, self.settings, ranges=False)
 
     def _judge(self, variant: NetworkVariant, tables: CharacterTables) -> None:
         """One variant: bits per character in its formats and on chips over time, what they write, and their cost."""

@@ -145,11 +145,11 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
         return converted, rows
 
     def _hold(self, converted: ConvertedNetwork, weights: list[torch.nn.Parameter]) -> None:
-        """Give a network other weights, and its layers the ranges of these."""
+        """Give a network the weights of a training; its layers keep the ranges in which that was."""
         with torch.no_grad():
             for mine, other in zip(converted.parameters(), weights, strict=True):
                 mine.copy_(other)
-        self._calibrate(converted)
+        self._calibrate(converted, ranges=False)
 
     def converted(self, net: torch.nn.Module, variant: NetworkVariant) -> ConvertedNetwork:
         """The network on this variant's chips, its ranges by samples to train on."""
@@ -164,10 +164,10 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
         found = found.laid_out(replicas=how.replicas, shared_tiles=how.shared_tiles)
         return self._calibrate(found)
 
-    def _calibrate(self, converted: ConvertedNetwork) -> ConvertedNetwork:
+    def _calibrate(self, converted: ConvertedNetwork, *, ranges: bool = True) -> ConvertedNetwork:
         how = self.settings
         batches = self.samples.some(how.calibration.samples).split(how.evaluation.batch)
-        return converted.calibrate(list(batches), percentile=how.calibration.percentile)
+        return converted.calibrate(list(batches), percentile=how.calibration.percentile, ranges=ranges)
 
     def _trained(self, net: torch.nn.Module) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
         """The network trained in software, from the store where runs share one."""

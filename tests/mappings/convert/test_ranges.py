@@ -83,3 +83,25 @@ def test_sums_whose_negative_values_count_keep_both_signs() -> None:
     assert ends_z(replace(chip, partial_sums="digital"), named_function("relu", 0.0, 2.5), 3.0) == signed
     offsets = replace(chip, compensation=Compensation(mode="affine"))
     assert ends_z(offsets, named_function("relu", 0.0, 2.8), 3.0) == pytest.approx((-0.4, 2.8))
+
+
+def test_calibrated_after_a_training_a_network_keeps_the_ranges_in_which_that_was() -> None:
+    """Vectors to compensate with are those of today's data, and no code changes with weights that have not."""
+    torch.manual_seed(2)
+    net, x = nn.Sequential(nn.Linear(12, 20), nn.ReLU(), nn.Linear(20, 5)).eval(), torch.rand(300, 12) - 0.3
+    chip = replace(chip_named("hermes_core"), compensation=Compensation(mode="affine", baseline="exact"))
+    converted = mho.convert(net, chip, example=x).eval()
+    ranges = {name: one.clone() for name, one in converted.named_buffers() if one.dim() == 0}
+    vectors = {name: tile.calibration.clone() for name, tile in converted.tiles.items() if tile.calibration is not None}
+    expected = converted(x)
+    assert len(ranges) == 8
+    assert len(vectors) == 2
+    converted.calibrate(3.0 * x, ranges=False)
+    assert all(torch.equal(one, ranges[name]) for name, one in converted.named_buffers() if one.dim() == 0)
+    assert torch.equal(converted(x), expected)
+    for name, before in vectors.items():
+        now = converted.tiles[name].calibration
+        assert now is not None
+        assert float(now.abs().max()) > 2.0 * float(before.abs().max())
+    converted.calibrate(3.0 * x)
+    assert not torch.equal(converted(x), expected)
