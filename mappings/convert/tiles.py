@@ -25,7 +25,7 @@ from mappings.matrix import WeightMatrix
 from mappings.network.aware import coded, digitised, pulsed
 from mappings.network.dense import DenseLayer, ends_z
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead
-from periphery import Function, identity
+from periphery import FUNCTIONS, Function, identity
 
 Norm = Sequence[Any]
 Values = list[torch.Tensor | None]
@@ -220,14 +220,14 @@ class TileProduct(TileModule):
         self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, *, norm: Norm | None, **how: Any
     ) -> None:
         super().__init__(name)
-        self.weight = torch.nn.Parameter(weight.detach())
-        self.bias = None if bias is None else torch.nn.Parameter(bias.detach())
+        self.weight = own(weight)
+        self.bias = None if bias is None else own(bias)
         self.eps = 0.0
         self.normalised = norm is not None
         if norm is not None:
             gamma, beta, mean, variance, self.eps = norm
-            self.norm_weight = torch.nn.Parameter(torch.ones_like(mean) if gamma is None else gamma.detach())
-            self.norm_bias = torch.nn.Parameter(torch.zeros_like(mean) if beta is None else beta.detach())
+            self.norm_weight = own(torch.ones_like(mean) if gamma is None else gamma)
+            self.norm_bias = own(torch.zeros_like(mean) if beta is None else beta)
             self.register_buffer("norm_mean", mean.detach())
             self.register_buffer("norm_var", variance.detach())
         self.function_name = ""
@@ -336,6 +336,11 @@ class TileProduct(TileModule):
         limit, bits = self.limit, chip.bits
         if function is None:
             limit, bits = chip.output.limit or limit, chip.output.bits
+        if function is not None:
+            known = FUNCTIONS.get(function.name)
+            # Ramps end with the range, beyond which one's own function is not asked: what turns there is not followed.
+            if known is None or (chip.readout == "ramp" and known.branches):
+                z = z.clamp(float(self.low), float(self.high))
         if chip.readout == "conventional":
             ends = (-limit, limit) if function is None else ends_z(chip, function, limit)
             z = digitised(z, *ends, chip.adc_bits if function is not None else max(bits, chip.adc_bits))
@@ -444,6 +449,12 @@ class TileLinear(TileProduct):
         rows = self.counts(x.flatten(1, -2).float())
         y = read.run(rows, noise=BlockNoise(rng, [0], rows.shape[1], rows.device), activity=did)
         return y.reshape(chips, *x.shape[1:-1], y.shape[-1]).to(x.dtype)
+
+
+def own(values: torch.Tensor) -> torch.nn.Parameter:
+    """A layer's parameter with these values; one that the module does not train stays untrained."""
+    frozen = isinstance(values, torch.nn.Parameter) and not values.requires_grad
+    return torch.nn.Parameter(values.detach(), requires_grad=not frozen)
 
 
 def host(values: torch.Tensor) -> torch.Tensor:
