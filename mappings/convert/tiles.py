@@ -35,6 +35,8 @@ KEPT = 1 << 16
 BIAS_LINES = 16
 """Word lines of a layer that its bias may take: inputs much smaller than the bias are given a wider range instead; an
 estimate of where lines cost more than resolution."""
+SMALLEST, LARGEST = 1e-15, 1e15
+"""Between these the largest value of a layer must lie: squares of a thousandth of it fit into single precision."""
 CALIBRATION = 64
 """Vectors of inputs that are kept for ranges and levels that follow data."""
 
@@ -128,10 +130,19 @@ class TileModule(torch.nn.Module):
         self.observed = Observed()
 
     def settle(self, chip: Chip, percentile: float) -> None:
-        """Choose ranges by what was observed; a layer that was not called keeps what it had."""
+        """Choose ranges by what was observed; a layer that was not called keeps what it had.
+
+        Raises InputError for values of sizes whose variances single precision does not hold.
+        """
         seen = self.observed
         if seen is None or not seen.sizes:
             return
+        for what, size in (("inputs", seen.largest), ("sums", max(map(abs, seen.ends)))):
+            if size != 0.0 and not SMALLEST <= size <= LARGEST:
+                raise InputError(
+                    f"{self.name}: {what} must be of sizes from {SMALLEST:g} to {LARGEST:g}, since chips compute in "
+                    f"single precision (got at most {size:.3g}); scale the data"
+                )
         self.input_limit.fill_(seen.range_of_inputs(percentile) or 1.0)
         self.input_least.fill_(seen.least)
         low, high = seen.range_of_z(percentile)
@@ -452,9 +463,9 @@ class TileLinear(TileProduct):
 
 
 def own(values: torch.Tensor) -> torch.nn.Parameter:
-    """A layer's parameter with these values; one that the module does not train stays untrained."""
-    frozen = isinstance(values, torch.nn.Parameter) and not values.requires_grad
-    return torch.nn.Parameter(values.detach(), requires_grad=not frozen)
+    """A layer's parameter: that of the traced module itself, so that layers which share it train it once, and one that
+    is not trained stays so; else one with these values."""
+    return values if isinstance(values, torch.nn.Parameter) else torch.nn.Parameter(values.detach())
 
 
 def host(values: torch.Tensor) -> torch.Tensor:

@@ -190,6 +190,8 @@ def train_for_hardware(
     store, first, rows = None, 0, Rows()
     if checkpoint is not None:
         settings = {**asdict(how), "steps": steps, "seed": seed, "teacher": teacher is not None}
+        if untrained := [name for name, one in net.named_parameters() if not one.requires_grad]:
+            settings["untrained"] = untrained
         store = Checkpoint(Path(checkpoint).expanduser(), {"network": network_digest(net, net.chips), **settings})
         first, rows = _resumed(store, net, optimiser, names)
     errors = None

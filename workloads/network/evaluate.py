@@ -160,7 +160,9 @@ def _of_reference(reference: torch.nn.Module, data: Sequence[tuple[Any, Any]], l
         found = joined([reference(*x) for x, _ in data])
     except (RuntimeError, TypeError, ValueError, LookupError) as error:
         first = (str(error).splitlines() or [""])[0]
-        raise InputError(f"reference: must take the inputs of the network (got {type(error).__name__}: {first})") from None
+        raise InputError(
+            f"reference: must take the inputs of the network (got {type(error).__name__}: {first})"
+        ) from None
     finally:
         reference.train(training)
     sizes = [[tuple(one.shape) for one in tree_leaves(outputs) if torch.is_tensor(one)] for outputs in (found, like)]

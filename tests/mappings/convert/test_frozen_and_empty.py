@@ -4,14 +4,15 @@ functions that turn beyond the range of their calibration."""
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from devices import InputError
-from mho import HardwareTraining, convert, evaluate, read_config, train_for_hardware
 from mappings.chip import Chip
+from mho import HardwareTraining, convert, evaluate, read_config, train_for_hardware
 
 
 def mlp() -> torch.nn.Sequential:
@@ -37,9 +38,7 @@ def test_what_the_module_does_not_train_stays_untrained() -> None:
     converted = convert(net, "yang2025", example=steps)
     before = {name: one.detach().clone() for name, one in converted.named_parameters()}
     how = HardwareTraining(steps=2, learning_rate=1e-2, outputs="values")
-    train_for_hardware(
-        converted, [(steps, torch.zeros(30, 3, 5))], lambda y, goal: (y[0] - goal).square().mean(), how
-    )
+    train_for_hardware(converted, [(steps, torch.zeros(30, 3, 5))], lambda y, goal: (y[0] - goal).square().mean(), how)
     same = {name.split("tiles_")[1] for name, one in converted.named_parameters() if torch.equal(one, before[name])}
     assert same == {"0.weight", "2_l0.weight_ih"}
 
@@ -51,6 +50,87 @@ def test_training_asks_for_something_to_train() -> None:
         train_for_hardware(
             converted, [(x, torch.zeros(30, 4))], torch.nn.functional.mse_loss, HardwareTraining(steps=1)
         )
+
+
+class Tied(torch.nn.Module):
+    """A weight of two layers, a layer that is called twice before different functions, and an embedding that is the
+    output layer too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(11, 6)
+        self.first, self.second, self.twice = (torch.nn.Linear(6, 6) for _ in range(3))
+        self.second.weight = self.first.weight
+        self.last = torch.nn.Linear(6, 11, bias=False)
+        self.last.weight = self.embedding.weight
+
+    def forward(self, words: torch.Tensor) -> torch.Tensor:
+        x = self.second(torch.relu(self.first(self.embedding(words))))
+        return self.last(torch.tanh(self.twice(torch.relu(self.twice(x)))))
+
+
+def test_shared_weights_are_trained_as_torch_trains_them() -> None:
+    """One step of AdamW for each parameter, on the sum of its gradients."""
+    torch.manual_seed(0)
+    net, words = Tied(), torch.arange(33).reshape(11, 3) % 11
+    goal = torch.randn(11, 3, 11)
+    converted = convert(net, "exact", example=words)
+    how = HardwareTraining(steps=3, learning_rate=1e-2, gradient_limit=None, clip_sd=None, noise=0.0)
+    loss = torch.nn.functional.mse_loss
+    train_for_hardware(converted, lambda step: (words, goal), loss, how)
+    optimiser = torch.optim.AdamW(net.parameters(), weight_decay=0.0)
+    for step in range(3):
+        optimiser.param_groups[0]["lr"] = how.learning_rate_at(step / 3)
+        optimiser.zero_grad()
+        loss(net(words), goal).backward()
+        optimiser.step()
+    assert len(list(converted.parameters())) == len(list(net.parameters()))
+    assert torch.allclose(converted.software(words), net(words), atol=1e-5)
+
+
+def test_a_checkpoint_says_what_was_not_trained(tmp_path: Path) -> None:
+    x, net = samples(), mlp()
+
+    def train() -> None:
+        how = HardwareTraining(steps=1)
+        data = [(x, torch.zeros(30, 4))]
+        train_for_hardware(
+            convert(net, "yang2025", example=x), data, torch.nn.functional.mse_loss, how, checkpoint=tmp_path
+        )
+
+    net[0].weight.requires_grad_(False)
+    train()
+    net[0].weight.requires_grad_(True)
+    with pytest.raises(InputError, match=r"holds another training \(untrained "):
+        train()
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_values_that_single_precision_does_not_hold_are_refused(scale: float) -> None:
+    net = torch.nn.Linear(20, 4, bias=False).double()
+    with pytest.raises(InputError, match=r"network: inputs must be of sizes from 1e-15 to 1e\+15"):
+        convert(net, "yang2025", example=samples().double() * scale)
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("weights.device.read_voltage_max_V=-1", "read_voltage_max_V: must be a number above 0"),
+        ("front_end.bias_A=1e6", "front_end.bias_A: must be a number above 0 and of at most 1"),
+        ("ramp_front_end.virtual_ground_V=2", "driver.v_read_V: at most 0 V above a virtual ground at 2 V"),
+    ],
+)
+def test_settings_that_no_circuit_has_are_named(setting: str, named: str) -> None:
+    """A ramp's front end says what is wrong with it, and makes up no name for the driver of the whole chip."""
+
+    def write() -> None:
+        chip = read_config("yang2025", Chip, folder="chips", sets=[setting]).value
+        convert(mlp(), chip, example=samples()).program(1)
+
+    with pytest.raises(InputError) as refused:
+        write()
+    assert named in str(refused.value)
+    assert "ramp_driver" not in str(refused.value)
 
 
 def test_no_samples_are_refused_by_chips_and_costs() -> None:
