@@ -46,7 +46,7 @@ class PhaseChange(SlowlyNoisy):
     drift_scale: Annotated[float, Ge(0.0)] = 1.0
     t0_s: Annotated[float, Gt(0.0)] = 20.0
     t_read_s: Annotated[float, Gt(0.0)] = 250e-9
-    read_voltage_max_V: float | None = 0.3
+    read_voltage_max_V: Annotated[float, Gt(0.0)] | None = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()

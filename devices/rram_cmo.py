@@ -56,7 +56,7 @@ class CMO(SlowlyNoisy):
     kind: Literal["rram_cmo"] = "rram_cmo"
     g_min_S: float = 9e-6
     g_max_S: float = 88.2e-6
-    read_voltage_max_V: float | None = 0.3
+    read_voltage_max_V: Annotated[float, Gt(0.0)] | None = 0.3
     acceptance: Annotated[float, Gt(0.0)] = 0.002
     relaxation_scale: Annotated[float, Ge(0.0)] = 1.0
     t_read_s: Annotated[float, Gt(0.0)] = 1e-6

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 
 from devices.base import Device
 
@@ -40,7 +40,7 @@ class MiloRRAM(Device):
     g_min_S: float = 50e-6
     g_max_S: float = 225e-6
     programming_scale: Annotated[float, Ge(0.0)] = 1.0
-    read_voltage_max_V: float | None = 0.5
+    read_voltage_max_V: Annotated[float, Gt(0.0)] | None = 0.5
     read_voltage_status: Literal["measured", "estimate"] = "measured"
     read_voltage_source: str = "where the current was measured"
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Gt, Interval
 
 from devices.base import Cells, Device
 from devices.streams import ChipStreams
@@ -50,7 +50,7 @@ class SuperT(Device):
     status: str = "published"
     g_min_S: float = 0.0
     g_max_S: float = 150e-6
-    read_voltage_max_V: float | None = 0.3
+    read_voltage_max_V: Annotated[float, Gt(0.0)] | None = 0.3
     read_voltage_source: str = "1.2 times the largest read voltage in the ramp-ADC paper, 0.25 V"
     verified: bool = True
     verified_noise_S: Annotated[float, Ge(0.0)] = 2.4e-6

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 
 from devices.base import Device
 
@@ -26,7 +26,7 @@ class TaOx(Device):
     g_max_S: float = 400e-6
     programming_noise_S: Annotated[float, Ge(0.0)] = 2.73e-6
     read_noise_S: float = 0.14e-6
-    read_voltage_max_V: float | None = 0.3
+    read_voltage_max_V: Annotated[float, Gt(0.0)] | None = 0.3
     read_voltage_source: str = "1.2 times the largest read voltage in the ramp-ADC paper, 0.25 V"
 
     @property

@@ -54,6 +54,11 @@ WEIGHT_SIZE = 0.2
 some 20,000 normally distributed weights is 4 standard deviations."""
 
 
+def of_ramp(error: InputError) -> InputError:
+    """What is wrong with the front end of a ramp, under its name; the driver is that of the whole chip."""
+    return InputError(f"ramp_{one}" if one.startswith("front_end.") else one for one in error.problems)
+
+
 def normal_quantiles(size: float) -> torch.Tensor:
     """Quantiles of a normal distribution of mean size ``size``, clipped to [-1, 1]."""
     share = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
@@ -351,7 +356,7 @@ class Chip:
         try:
             return self.of_ramps.design(load)
         except InputError as error:
-            raise InputError(f"ramp_{problem}" for problem in error.problems) from None
+            raise of_ramp(error) from None
 
     def line_F(self, rows: int) -> float:
         """Capacitance of a bit line with so many cells; none where wires are ideal [F]."""

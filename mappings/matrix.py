@@ -19,7 +19,7 @@ import torch
 from crossbar import Array, ArrayRead
 from crossbar.encoding import Encoded, RelativeWeights
 from devices import BlockNoise, ChipStreams, InputError, Stream
-from mappings.chip import INPUT_SIZE, WEIGHT_SIZE, Chip, normal_quantiles
+from mappings.chip import INPUT_SIZE, WEIGHT_SIZE, Chip, normal_quantiles, of_ramp
 from mappings.front_end import BuiltFrontEnd, FrontEndRead, MappedFrontEnd
 from mappings.tile import TileGrid
 from periphery.drivers import AnyDriver
@@ -385,7 +385,7 @@ def check_columns(chip: Chip) -> None:
         try:
             chip.of_ramps.supply(node_nm=chip.node_nm, temperature_K=chip.read_K, read_V=read_V)
         except InputError as error:
-            raise InputError(f"ramp_{problem}" for problem in error.problems) from None
+            raise of_ramp(error) from None
 
 
 @dataclass(frozen=True)

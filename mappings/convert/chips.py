@@ -168,11 +168,11 @@ class NetworkRead:
         ``first``: number of the first block of samples, where ``x`` goes on from others; ``block``: samples that share
         a stream of read noise and are computed at once; ``of_chips``: so many of the last inputs differ from chip to
         chip, ``(chips, ...)``, as states that these chips gave do; ``activity`` adds up what every layer did, by name.
-        Raises InputError for another number of inputs, and for other sizes than those of the example.
+        Raises InputError for another number of inputs, for other sizes than those of the example, and for no samples.
         """
         traced = self.mapped.graph.traced
         shared = len(x) - of_chips
-        traced.check([one if k < shared else one[0] for k, one in enumerate(x)])
+        traced.check([one if k < shared else one[0] for k, one in enumerate(x)], least=1)
         size, home = x[0].shape[traced.batch_dim + (shared == 0)], x[0].device
         x = tuple(one.to(self.device) for one in x)
         parts = []

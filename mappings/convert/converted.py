@@ -325,7 +325,8 @@ def _alike(one: torch.Tensor, two: torch.Tensor) -> bool:
     if not one.is_floating_point():
         return bool((one == two).all())
     largest = float(one.abs().max()) if one.numel() else 0.0
-    return bool(torch.allclose(one, two, rtol=1e-3, atol=1e-3 * largest, equal_nan=True))
+    near = max(1e-3, 4.0 * torch.finfo(one.dtype).eps)
+    return bool(torch.allclose(one, two, rtol=near, atol=near * largest, equal_nan=True))
 
 
 def _utilisation(arrays: Mapping[str, MappedMatrixLayer], mapped: MappedNetwork) -> float:

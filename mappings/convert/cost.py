@@ -172,7 +172,7 @@ class Flow:
     def of(cls, graph: Graph, x: Sequence[torch.Tensor]) -> Flow:
         """By running the graph on the meta device with one sample."""
         traced = graph.traced
-        traced.check(x)
+        traced.check(x, least=1)
         inputs = iter(one.narrow(traced.batch_dim, 0, 1).to("meta") for one in x)
         values: dict[fx.Node, Any] = {}
         products: dict[str, list[int]] = {}

@@ -36,7 +36,7 @@ def fitted_function(name: str, f: Map, low: float, high: float) -> Function:
     if kind in UNBOUNDED:
         return FUNCTIONS[kind]
     if kind == "relu":
-        return named_function("relu", 0.0, max(high, 1e-6))
+        return named_function("relu", 0.0, high if high > 0.0 else max(-low, 1e-6))  # of a layer that gives zeros alone
     return named_function(kind, low, high, midtread=None, **numbers)
 
 

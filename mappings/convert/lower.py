@@ -51,6 +51,8 @@ FUNCTIONS = {
 }
 # fmt: on
 """ATen operations that are computed value by value."""
+OUTSIDE = "_empty_nn_module_stack_from_metadata_hook"
+"""What torch writes in place of the path of calls that belong to no module."""
 NOTHING = (aten.clone.default, aten.alias.default, aten.contiguous.default, aten.detach.default)
 
 
@@ -390,7 +392,8 @@ def _zero(start: Any) -> bool:
 
 def _paths(node: fx.Node) -> set[str]:
     """Paths of the modules around a call."""
-    return {path.removeprefix("L['self'].") for path, _ in node.meta.get("nn_module_stack", {}).values()}
+    around = (path.removeprefix("L['self'].") for path, _ in node.meta.get("nn_module_stack", {}).values())
+    return {path for path in around if path != OUTSIDE}
 
 
 def _packet(node: fx.Node) -> str:

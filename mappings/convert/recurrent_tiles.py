@@ -13,7 +13,7 @@ from mappings.activity import Activity
 from mappings.chip import Chip
 from mappings.contract import WordFormat
 from mappings.convert.packed import BUILT, packed
-from mappings.convert.tiles import TileModule, Values, host
+from mappings.convert.tiles import TileModule, Values, host, own
 from mappings.network.actions import Cell
 from mappings.network.aware import AwareCell
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead
@@ -52,7 +52,7 @@ class TileRecurrent(TileModule):
         super().__init__(name)
         self.cell = cell
         for label, tensor in tensors.items():
-            self.register_parameter(label, torch.nn.Parameter(tensor.detach()))
+            self.register_parameter(label, own(tensor))
         self.names = tuple(tensors)
 
     @property

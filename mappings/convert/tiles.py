@@ -25,7 +25,7 @@ from mappings.matrix import WeightMatrix
 from mappings.network.aware import coded, digitised, pulsed
 from mappings.network.dense import DenseLayer, ends_z
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead
-from periphery import Function, identity
+from periphery import FUNCTIONS, Function, identity
 
 Norm = Sequence[Any]
 Values = list[torch.Tensor | None]
@@ -35,6 +35,8 @@ KEPT = 1 << 16
 BIAS_LINES = 16
 """Word lines of a layer that its bias may take: inputs much smaller than the bias are given a wider range instead; an
 estimate of where lines cost more than resolution."""
+SMALLEST, LARGEST = 1e-15, 1e15
+"""Between these the largest value of a layer must lie: squares of a thousandth of it fit into single precision."""
 CALIBRATION = 64
 """Vectors of inputs that are kept for ranges and levels that follow data."""
 
@@ -129,10 +131,19 @@ class TileModule(torch.nn.Module):
 
     def settle(self, chip: Chip, percentile: float, *, ranges: bool = True) -> None:
         """Choose ranges and what else follows data by what was observed; a layer that was not called keeps what it
-        had."""
+        had.
+
+        Raises InputError for values of sizes whose variances single precision does not hold.
+        """
         seen = self.observed
         if seen is None or not seen.sizes:
             return
+        for what, size in (("inputs", seen.largest), ("sums", max(map(abs, seen.ends)))):
+            if size != 0.0 and not SMALLEST <= size <= LARGEST:
+                raise InputError(
+                    f"{self.name}: {what} must be of sizes from {SMALLEST:g} to {LARGEST:g}, since chips compute in "
+                    f"single precision (got at most {size:.3g}); scale the data"
+                )
         if ranges:
             self.input_limit.fill_(seen.range_of_inputs(percentile) or 1.0)
             self.input_least.fill_(seen.least)
@@ -222,14 +233,14 @@ class TileProduct(TileModule):
         self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, *, norm: Norm | None, **how: Any
     ) -> None:
         super().__init__(name)
-        self.weight = torch.nn.Parameter(weight.detach())
-        self.bias = None if bias is None else torch.nn.Parameter(bias.detach())
+        self.weight = own(weight)
+        self.bias = None if bias is None else own(bias)
         self.eps = 0.0
         self.normalised = norm is not None
         if norm is not None:
             gamma, beta, mean, variance, self.eps = norm
-            self.norm_weight = torch.nn.Parameter(torch.ones_like(mean) if gamma is None else gamma.detach())
-            self.norm_bias = torch.nn.Parameter(torch.zeros_like(mean) if beta is None else beta.detach())
+            self.norm_weight = own(torch.ones_like(mean) if gamma is None else gamma)
+            self.norm_bias = own(torch.zeros_like(mean) if beta is None else beta)
             self.register_buffer("norm_mean", mean.detach())
             self.register_buffer("norm_var", variance.detach())
         self.function_name = ""
@@ -338,6 +349,11 @@ class TileProduct(TileModule):
         limit, bits = self.limit, chip.bits
         if function is None:
             limit, bits = chip.output.limit or limit, chip.output.bits
+        if function is not None:
+            known = FUNCTIONS.get(function.name)
+            # Ramps end with the range, beyond which one's own function is not asked: what turns there is not followed.
+            if known is None or (chip.readout == "ramp" and known.branches):
+                z = z.clamp(float(self.low), float(self.high))
         if chip.readout == "conventional":
             ends = (-limit, limit) if function is None else ends_z(chip, function, limit)
             z = digitised(z, *ends, chip.adc_bits if function is not None else max(bits, chip.adc_bits))
@@ -446,6 +462,12 @@ class TileLinear(TileProduct):
         rows = self.counts(x.flatten(1, -2).float())
         y = read.run(rows, noise=BlockNoise(rng, [0], rows.shape[1], rows.device), activity=did)
         return y.reshape(chips, *x.shape[1:-1], y.shape[-1]).to(x.dtype)
+
+
+def own(values: torch.Tensor) -> torch.nn.Parameter:
+    """A layer's parameter: that of the traced module itself, so that layers which share it train it once, and one that
+    is not trained stays so; else one with these values."""
+    return values if isinstance(values, torch.nn.Parameter) else torch.nn.Parameter(values.detach())
 
 
 def host(values: torch.Tensor) -> torch.Tensor:

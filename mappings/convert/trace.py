@@ -36,9 +36,9 @@ class Traced:
     example: tuple[torch.Tensor, ...]
     fixed_sizes: bool = True
 
-    def check(self, x: Sequence[torch.Tensor]) -> None:
-        """Raise InputError for another number of inputs, and for inputs of other sizes than the network was traced for:
-        sizes are part of what was traced."""
+    def check(self, x: Sequence[torch.Tensor], *, least: int = 0) -> None:
+        """Raise InputError for another number of inputs, for inputs of other sizes than the network was traced for,
+        since sizes are part of what was traced, and for fewer samples than ``least``."""
         if len(x) != self.inputs:
             raise InputError(f"inputs: the network takes {self.inputs} (got {len(x)})")
         floats = {each.dtype for each in self.graph.parameters() if each.is_floating_point()}
@@ -57,6 +57,8 @@ class Traced:
                     f"input {number}: must have the sizes of the example, ({', '.join(map(str, wanted))}) "
                     f"(got {tuple(one.shape)})"
                 )
+            if one.shape[self.batch_dim] < least:
+                raise InputError(f"input {number}: must have at least {least} sample (got {tuple(one.shape)})")
 
     def together(self, outputs: Sequence[torch.Tensor]) -> Any:
         """Outputs in the structure in which the module gives them."""

@@ -184,11 +184,15 @@ def train_for_hardware(
     steps = how.steps_of(source.per_epoch)
     if checkpoint is not None and not source.by_step:
         raise InputError("batches: with a checkpoint they must be a list or a function of the step, to go on from it")
+    if not any(one.requires_grad for one in net.parameters()):
+        raise InputError("net: at least one parameter must be trained (got requires_grad=False of all)")
     optimiser = how.made(net)
     names = _names(net, optimiser)
     store, first, rows = None, 0, Rows()
     if checkpoint is not None:
         settings = {**asdict(how), "steps": steps, "seed": seed, "teacher": teacher is not None}
+        if untrained := [name for name, one in net.named_parameters() if not one.requires_grad]:
+            settings["untrained"] = untrained
         store = Checkpoint(Path(checkpoint).expanduser(), {"network": network_digest(net, net.chips), **settings})
         first, rows = _resumed(store, net, optimiser, names)
     errors = None
@@ -323,7 +327,8 @@ def _clip(net: ConvertedNetwork, how: HardwareTraining) -> None:
     if how.clip_sd is None and how.clip_quantile is None:
         return
     with torch.no_grad():
-        for one in (one for tile in net.tiles.values() for one in tile.parameters() if one.dim() > 1):
+        held = [one for tile in net.tiles.values() for one in tile.parameters()]
+        for one in (one for one in held if one.requires_grad and one.dim() > 1):
             if how.clip_sd is not None:
                 limit = one.std(correction=0) * how.clip_sd
             else:

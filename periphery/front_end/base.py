@@ -70,7 +70,7 @@ class FrontEnd(ABC):
     virtual_ground_V: Annotated[float, Ge(0.0)] = 0.3
     capacitor: CapacitorKind = "mim"
     gm_per_I: Annotated[float, Interval(ge=2.0, le=28.0)] = 16.0
-    bias_A: Annotated[float, Gt(0.0)] | None = None
+    bias_A: Annotated[float, Interval(gt=0.0, le=1.0)] | None = None
     gain_error: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.01
     noise_share: Annotated[float, Interval(gt=0.0, le=0.5)] = 0.002
     stages: Annotated[int, Interval(ge=1, le=4)] = 2

@@ -89,7 +89,13 @@ def evaluate(
     if not data:
         raise InputError("batches: at least one (got none)")
     for number, (x, y) in enumerate(data):
-        net.graph.traced.check(x)
+        try:
+            net.graph.traced.check(x, least=1)
+        except InputError as error:
+            raise InputError(f"batches[{number}]: {problem}" for problem in error.problems) from None
+        strange = [one for one in x if one.is_floating_point() and not bool(one.isfinite().all())]
+        if strange:
+            raise InputError(f"batches[{number}]: inputs must be finite (got NaN or infinity)")
         size = x[0].shape[net.graph.traced.batch_dim]
         if isinstance(y, torch.Tensor | np.ndarray) and (y.ndim == 0 or len(y) != size):
             raise InputError(f"batches[{number}]: a target for each of {size} samples (got {tuple(y.shape)})")
@@ -121,13 +127,11 @@ def evaluate(
             progress(done, steps)
 
     with torch.no_grad():
+        own, mine = "software", joined([net.software(*x) for x, _ in data])
         if reference is not None:
-            training = reference.training
-            reference.eval()
-            judged("software", joined([reference(*x) for x, _ in data]), 0, 0.0)
-            reference.train(training)
-        own = "software" if reference is None else "trained"
-        judged(own, joined([net.software(*x) for x, _ in data]), 0, 0.0)
+            own = "trained"
+            judged("software", _of_reference(reference, data, mine), 0, 0.0)
+        judged(own, mine, 0, 0.0)
         told()
         net.eval()
         judged("quantised", joined([net(*x) for x, _ in data]), 0, 0.0)
@@ -145,6 +149,27 @@ def evaluate(
     import pandas as pd
 
     return pd.DataFrame(rows)
+
+
+def _of_reference(reference: torch.nn.Module, data: Sequence[tuple[Any, Any]], like: Any) -> Any:
+    """Outputs of another network in software. Raises InputError where it takes other inputs than the one that is judged
+    or gives outputs of other sizes, with which nothing could be compared."""
+    training = reference.training
+    reference.eval()
+    try:
+        found = joined([reference(*x) for x, _ in data])
+    except (RuntimeError, TypeError, ValueError, LookupError) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise InputError(
+            f"reference: must take the inputs of the network (got {type(error).__name__}: {first})"
+        ) from None
+    finally:
+        reference.train(training)
+    sizes = [[tuple(one.shape) for one in tree_leaves(outputs) if torch.is_tensor(one)] for outputs in (found, like)]
+    if sizes[0] != sizes[1]:
+        wanted, got = (", ".join(map(str, one)) for one in sizes[::-1])
+        raise InputError(f"reference: must give outputs of the sizes of the network's, {wanted} (got {got})")
+    return found
 
 
 def _pair(number: int, batch: Any) -> tuple[tuple[torch.Tensor, ...], Any]:
