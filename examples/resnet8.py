@@ -69,9 +69,7 @@ def main() -> None:
     if given.train:
         how = mho.HardwareTraining(steps=given.train, batch=64, learning_rate=2e-3, times_s=(0.0, TIMES_S[-1]))
         mho.train_for_hardware(converted, (digits.x, digits.y), nn.functional.cross_entropy, how, teacher=net)
-        converted.calibrate(
-            digits.x[:128], ranges=False
-        )  # it was trained in its ranges
+        converted.calibrate(digits.x[:128], ranges=False)  # it was trained in its ranges
 
     judged = list(zip(digits.x_test.split(50), digits.y_test.split(50), strict=True))
     rows = mho.evaluate(converted, judged, chips=given.chips, times_s=TIMES_S, reference=net)
