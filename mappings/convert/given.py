@@ -37,8 +37,8 @@ def iterated(what: str, given: Any, allowed: str) -> Iterable[Any]:
 
 def patterns(what: str, given: Any) -> Sequence[str]:
     """Patterns over paths. Raises InputError for one text, whose letters would be taken for patterns, and for others
-    than texts."""
-    if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
+    than texts, and empty ones."""
+    if not isinstance(given, list | tuple) or not all(isinstance(one, str) and one for one in given):
         raise InputError(f"{what}: must be a list of patterns, as in ('conv1', 'encoder.*') (got {given!r})")
     return given
 

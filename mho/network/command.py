@@ -21,7 +21,8 @@ def cost(
     ],
     chip: Annotated[str, typer.Option(help="A shipped chip (mho list chips), or a YAML file.")],
     example: Annotated[
-        str | None, typer.Option(metavar="SIZES", help="Sizes of one sample, as in 3x32x32, where the model has none.")
+        str | None,
+        typer.Option(metavar="SIZES", help="Sizes of one sample, as in 3x32x32, in place of the model's own."),
     ] = None,
     replicas: Annotated[
         list[str] | None,

@@ -106,7 +106,7 @@ def price_model(
     model : ONNX file, YAML file of layers, experiment of kind ``network``, folder of a saved network, or
         ``FILE.py:FUNCTION``
     chip : name of a shipped chip, or a file
-    example : sizes of one sample, as in ``3x32x32``; where the model does not say
+    example : sizes of one sample, as in ``3x32x32``, in place of the model's own
     replicas : copies of layers: a number for all of them, or ``PATTERN=NUMBER`` each; none takes those of the model
     shared_tiles : patterns over layers that may share tiles; none takes those of the model
 
@@ -228,7 +228,11 @@ def _of_yaml(
         raise _no_sizes(model)
     whole = how.layers is not None and isinstance(how.layers[0], EmbeddingLayer)
     sample = torch.zeros((1, *sizes), dtype=torch.long if whole else torch.float32)
-    return network_of(how, sizes=sizes), (sample,), layout
+    try:
+        return network_of(how, sizes=sizes), (sample,), layout
+    except InputError as error:
+        where = f"{printable(model)}: " if shape is None else ""  # else it is --example that does not fit
+        raise InputError(where + one if one.startswith("layers[") else one for one in error.problems) from None
 
 
 def _shape(text: str) -> tuple[int, ...]:

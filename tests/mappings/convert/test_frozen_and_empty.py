@@ -12,7 +12,7 @@ import torch
 
 from devices import InputError
 from mappings.chip import Chip
-from mho import HardwareTraining, convert, evaluate, read_config, train_for_hardware
+from mho import HardwareTraining, convert, evaluate, from_onnx, read_config, train_for_hardware
 
 
 def mlp() -> torch.nn.Sequential:
@@ -197,3 +197,10 @@ def test_formats_and_chips_agree_beyond_the_calibrated_range(chip: str, function
     formats, chips = converted(3.0 * x).detach().numpy(), converted.program(1).at(0.0)(3.0 * x)[0].numpy()
     step = (formats.max() - formats.min()) / 2**6
     assert np.mean(np.abs(formats - chips) > 0.5 * step) < 2e-3  # of ties in single precision
+
+
+def test_an_empty_pattern_and_a_number_for_a_file_are_refused() -> None:
+    with pytest.raises(InputError, match="digital: must be a list of patterns"):
+        convert(torch.nn.Linear(4, 2), "yang2025", example=torch.rand(3, 4), digital=[""])
+    with pytest.raises(InputError, match=r"path: must be the path of an ONNX file \(got 3\)"):
+        from_onnx(3)  # type: ignore[arg-type]

@@ -203,3 +203,10 @@ def test_layers_that_cannot_share_a_tile_are_told(tmp_path: Path) -> None:
     )
     (told,) = [note for note in price_model(str(file), "yang2025", shared_tiles=["*"]).notes if "shared" in note]
     assert told.startswith("shared_tiles: *: none of its layers shares a tile; in a tile of ")
+
+
+def test_a_layer_that_does_not_take_what_the_one_before_gives_is_named_with_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "big.yaml"
+    file.write_text("layers:\n  - {kind: linear, outputs: 4}\n  - {kind: conv, outputs: 4, kernel: 3}\ninputs: [7]\n")
+    with pytest.raises(InputError, match=r"big\.yaml: layers\[1\]: samples of channels and one or two dimensions"):
+        price_model(str(file), "yang2025")

@@ -65,6 +65,8 @@ def read_onnx(path: Path | str) -> OnnxFile:
         from google.protobuf.message import DecodeError
     except ImportError:
         raise InputError(MISSING) from None
+    if not isinstance(path, str | Path):
+        raise InputError(f"path: must be the path of an ONNX file (got {path!r:.80})")
     path = expanded(path)
     where = printable(str(path))
     data = read_file(path)
