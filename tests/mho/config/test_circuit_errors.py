@@ -29,7 +29,7 @@ from workloads import AnyExperiment
             "front_end.bias_A: more than 1.2e-05 A, the largest current of the branches (got 1e-06)",
         ),
         ("front_end: {bias_A: 2e-5}", "front_end.bias_A: at least 9.7e-05 A for a line of"),
-        ("front_end: {bias_A: 0}", "front_end.bias_A: must be a number above 0 or null (got 0)"),
+        ("front_end: {bias_A: 0}", "front_end.bias_A: must be a number above 0 and of at most 1 or null (got 0)"),
         (
             "front_end: {division: null, capacitor_F: 1e-9}",
             "front_end.capacitor_F: at most 7.2e-12 F, which the charge over the range fills to 0.5 V without division",
