@@ -258,7 +258,9 @@ def _notes(net: ConvertedNetwork, *, assumed: bool = False, others: Sequence[str
             "levels that follow no data."
         )
     if others:
-        notes.append(f"Other chips than saved with ({', '.join(others)}): ranges and weights are those for the saved ones.")
+        notes.append(
+            f"Other chips than saved with ({', '.join(others)}): ranges and weights are those for the saved ones."
+        )
     return (*notes, *net.map().notes)
 
 

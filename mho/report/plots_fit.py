@@ -12,8 +12,7 @@ from devices.measured_csv import MeasuredTable
 from mho.report.quantities import duration
 
 CELLS, LEAST_CELLS = 2_000_000, 2000
-"""Cells of the fitted device in all, and at least at every level: so many that the mean of a level shows the law and not
-what was drawn."""
+"""Cells of the fitted device in all, and at least at every level: so many that a mean shows the law, not the draws."""
 TIMES = 4
 
 

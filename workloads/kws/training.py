@@ -1,7 +1,7 @@
 """Training in software, then with the chip's codes and normal errors of the weights in the loop.
 
-The second stage trains the converted network in its formats (``mappings.convert``). Its errors have the size of those of
-the default variant's cells, or the one stated, for every variant, and not the law of each one's cells
+The second stage trains the converted network in its formats (``mappings.convert``). Its errors have the size of those
+of the default variant's cells, or the one stated, for every variant, and not the law of each one's cells
 (``mappings.convert.training``), so that one network serves all variants of a number format.
 """
 
