@@ -108,7 +108,8 @@ def shown(rows: pd.DataFrame, converted: mho.ConvertedNetwork, digits: Digits, t
     )
     axes.axhline(100 * software, color="0.4", linestyle="--", label="software")
     axes.set_xticks(place, [{0.0: "0", HOUR_S: "1 hour", DAY_S: "1 day", MONTH_S: "30 days"}[t] for t in table["t_s"]])
-    axes.set(xlabel="time since the cells were written", ylabel="test images right (%)")
+    still = "" if table["drifts"].any() else " (no drift in their model)"
+    axes.set(xlabel=f"time since the cells were written{still}", ylabel="test images right (%)")
     axes.set_title(title, fontsize=9)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     figure.savefig(file, dpi=150)

@@ -18,7 +18,7 @@ from rich.table import Table
 from configs.errors import InputError
 from configs.plausible import problems, range_of
 from configs.yaml_source import Node, Origin, as_node, dump_yaml
-from devices import AnyDevice, Measured
+from devices import AnyDevice, Device, Gaussian, LogNormal, Measured
 from devices.candidates import fits
 from devices.fitting import NO_EVIDENCE, Fit, chosen
 from devices.measured_csv import Measurements, read_measurements
@@ -151,7 +151,7 @@ def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str
     device = replace(
         best.device,
         description=f"{best.name.replace('_', ' ')} fitted to {Path(data.name).name}",
-        source=f"fitted by mho fit to {data.source}; {best.name}, {how}.{kept} {read_source}"
+        source=f"fitted by mho fit to {data.source}; {best.name}, {how}.{kept}{_absolute(best.device)} {read_source}"
         + "".join(f" {note}" for note in _notes(data)),
         read_noise_S=float(f"{read_noise_S:.6g}"),
     )
@@ -166,6 +166,16 @@ def _record(best: Fit, data: Measurements, read_noise_S: float, read_source: str
     }
     front = ("description", "kind", "status", "source")
     return dump_yaml({key: kept_keys[key] for key in (*front, *(key for key in kept_keys if key not in front))})
+
+
+def _absolute(device: Device) -> str:
+    """What ``sigma_absolute`` is in siemens: a record gives it as a share."""
+    if not isinstance(device, Gaussian | LogNormal) or device.sigma_absolute == 0.0:
+        return ""
+    return (
+        f" sigma_absolute is a share of g_max_S: {device.sigma_absolute:g} x {device.g_max_S:g} S = "
+        f"{device.sigma_absolute * device.g_max_S:.3g} S at every level."
+    )
 
 
 def _tables(candidates: list[Fit], best: Fit, data: Measurements) -> str:

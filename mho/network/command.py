@@ -19,7 +19,12 @@ def cost(
             "or FILE.py:FUNCTION (your function that gives a torch module; it is run)."
         ),
     ],
-    chip: Annotated[str, typer.Option(help="A shipped chip (mho list chips), or a YAML file.")],
+    chip: Annotated[
+        str | None,
+        typer.Option(
+            help="A shipped chip (mho list chips), or a YAML file. A saved network has its own; all others need one."
+        ),
+    ] = None,
     example: Annotated[
         str | None,
         typer.Option(metavar="SIZES", help="Sizes of one sample, as in 3x32x32, in place of the model's own."),

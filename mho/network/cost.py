@@ -93,7 +93,7 @@ class PricedModel:
 
 def price_model(
     model: str,
-    chip: str,
+    chip: str | None = None,
     *,
     example: str | None = None,
     replicas: Sequence[str] = (),
@@ -105,24 +105,32 @@ def price_model(
     ----------
     model : ONNX file, YAML file of layers, experiment of kind ``network``, folder of a saved network, or
         ``FILE.py:FUNCTION``
-    chip : name of a shipped chip, or a file
+    chip : name of a shipped chip, or a file; None takes those that a saved network was saved with
     example : sizes of one sample, as in ``3x32x32``, in place of the model's own
     replicas : copies of layers: a number for all of them, or ``PATTERN=NUMBER`` each; none takes those of the model
     shared_tiles : patterns over layers that may share tiles; none takes those of the model
 
-    Raises InputError for a model that cannot be read, traced, mapped or priced, and where no sizes are known.
+    Raises InputError for a model that cannot be read, traced, mapped or priced, and where no sizes or no chip is known.
     """
     shape = None if example is None else _shape(example)
     path = user_path(model)
     if (path / GRAPH).is_file():
-        net = load(path, chip=chip_named(chip))
+        saved = net = load(path)
+        if chip is not None:
+            net = saved.on(chip_named(chip))
         if replicas or shared_tiles:
             graph = net.graph
             net = net.laid_out(
                 replicas=_replicas(replicas) if replicas else graph.replicas,
                 shared_tiles=tuple(shared_tiles) or graph.shared_tiles,
             )
-        return PricedModel(model, net, net.cost(*net.graph.traced.example), _notes(net))
+        others = tuple(name for name, one in net.chips.items() if one != saved.chips[name])
+        return PricedModel(model, net, net.cost(*net.graph.traced.example), _notes(net, others=others))
+    if chip is None:
+        raise InputError(
+            f"{printable(model)}: --chip: a shipped chip (mho list chips) or a YAML file; only a saved network holds "
+            "chips of its own (got none)"
+        )
     with _of_example(example):
         found, inputs, layout = _found(model, path, shape)
         if inputs is None:
@@ -241,13 +249,17 @@ def _shape(text: str) -> tuple[int, ...]:
     return sizes
 
 
-def _notes(net: ConvertedNetwork, *, assumed: bool = False) -> tuple[str, ...]:
-    """What the cost rests on."""
+def _notes(net: ConvertedNetwork, *, assumed: bool = False, others: Sequence[str] = ()) -> tuple[str, ...]:
+    """What the cost rests on; ``others``: layers on other chips than they were saved with."""
     notes = ["Energy is that of inputs and weights of usual size; a run (mho run) counts what its chips did."]
     if assumed:
         notes.append(
             f"No data: converters are laid out for pre-activations from {-RANGE:g} to {RANGE:g} (an estimate) and for "
             "levels that follow no data."
+        )
+    if others:
+        notes.append(
+            f"Other chips than saved with ({', '.join(others)}): ranges and weights are those for the saved ones."
         )
     return (*notes, *net.map().notes)
 

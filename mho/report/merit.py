@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
-from mho.report.quantities import NOT_AVAILABLE, missing, number, percent, points, rounded
+from mho.report.quantities import NOT_AVAILABLE, missing, number, percent, points, rounded, to_deviation
 from mho.report.rundata import RunData
 from workloads.result import Comparison, Metric, Metrics, VariantResult
 from workloads.statistics import interval
@@ -28,14 +27,21 @@ def with_deviation(
     mean: float | None,
     std: float | None,
     chips: int | None,
-    text: Callable[[Metric, float | None], str] = shown,
+    *,
+    unit: bool = True,
 ) -> str:
-    """A mean over chips with their standard deviation; a single chip has none, and a mean not available no more."""
+    """A mean over chips with their standard deviation; a single chip has none, and a mean not available no more.
+
+    ``unit``: False where the head of a column names it.
+    """
     if mean is None or missing(mean):
         return NOT_AVAILABLE
+    text = shown if unit else bare
     if chips == 1 and (std is None or missing(std)):
         return f"{text(metric, mean)} (one chip)"
-    return f"{text(metric, mean)} ± {text(metric, std)}"
+    if std is None or missing(std) or metric.is_share:
+        return f"{text(metric, mean)} ± {text(metric, std)}"
+    return f"{' ± '.join(to_deviation(mean, std))} {metric.unit.removeprefix('1') if unit else ''}".rstrip()
 
 
 def shown_difference(metric: Metric, value: float | None) -> str:

@@ -207,7 +207,6 @@ def environment() -> jinja2.Environment:
         label_of=label_of,
         shown=merit.shown,
         bare=merit.bare,
-        with_deviation=merit.with_deviation,
         of_few=merit.of_few,
         shown_difference=merit.shown_difference,
         NOT_AVAILABLE=NOT_AVAILABLE,

@@ -131,7 +131,7 @@ def _table(first: str, rows: Sequence[tuple[str, RunData, str]]) -> PaperTable:
                 continue
             ends = f"[{bare(metric, spot['low'])}, {bare(metric, spot['high'])}]{of_few(spot['n'])}"
             ends = "" if missing(spot["low"]) else ends
-            text = with_deviation(metric, spot["mean"], spot["std"], spot["chips"], bare)
+            text = with_deviation(metric, spot["mean"], spot["std"], spot["chips"], unit=False)
             cells.append(Cell(text, ends, spot["mean"], spot["low"], spot["high"]))
         found_of = one.variant(variant)
         figures = _costs(costs, found_of.cost, found_of.cost_interval, one.rows("components", variant=variant))

@@ -11,17 +11,19 @@ from devices import ChipStreams, Device, Stream
 from devices.measured_csv import MeasuredTable
 from mho.report.quantities import duration
 
-CELLS = 2000
+CELLS, LEAST_CELLS = 2_000_000, 2000
+"""Cells of the fitted device in all, and at least at every level: so many that a mean shows the law, not the draws."""
 TIMES = 4
 
 
 def fitted(figure: Figure, table: MeasuredTable, device: Device, name: str) -> None:
     """Mean minus target and standard deviation of every level, measured (points, bars of one standard error where the
-    number of cells is known) and of 2,000 cells of the fitted device (lines), at up to four of the times."""
+    number of cells is known) and of many cells of the fitted device (lines), at up to four of the times."""
     left, right = figure.subplots(1, 2)
     level_S = np.asarray(table.target_S)
     target_S = torch.tensor(table.target_S).clamp(device.g_min_S, device.g_max_S)
-    cells = device.program(target_S[None, :, None].expand(1, -1, CELLS), rng=ChipStreams.of(Stream.root(0), 1))
+    each = min(50_000, max(LEAST_CELLS, CELLS // len(level_S)))
+    cells = device.program(target_S[None, :, None].expand(1, -1, each), rng=ChipStreams.of(Stream.root(0), 1))
     times = table.t_s or (0.0,)
     rows = sorted({round(place) for place in np.linspace(0, len(times) - 1, min(TIMES, len(times)))})
     colours = colormaps["viridis"](np.linspace(0.0, 0.8, len(rows)))
@@ -46,9 +48,9 @@ def fitted(figure: Figure, table: MeasuredTable, device: Device, name: str) -> N
         right.plot(level_S * 1e6, g_S.std(1).numpy() * 1e6, color=colour)
     left.axhline(0.0, color="#777777", linewidth=0.8)
     left.set_ylabel("mean - target [µS]")
-    left.legend(frameon=False, fontsize=8)
     right.set_ylabel("standard deviation over cells [µS]")
     right.set_ylim(bottom=0.0)
     for ax in (left, right):
         ax.set_xlabel("target [µS]")
+    figure.legend(loc="outside lower center", ncols=2 if len(rows) > 1 else 3, frameon=False, fontsize=8)
     figure.suptitle(f"{name}, fitted to {table.source.split(' (')[0]}", fontsize=10)

@@ -44,6 +44,16 @@ def rounded(value: float, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def to_deviation(mean: float, deviation: float) -> tuple[str, str]:
+    """A mean and its standard deviation, this with two significant digits and the mean with as many decimals: "6.2680"
+    and "0.0070"."""
+    spread = rounded(deviation, 2)
+    if deviation == 0.0 or missing(deviation) or not 1e-4 <= abs(mean) < 1e9 or not 1e-4 <= abs(deviation) < 1e9:
+        return rounded(mean, 4), spread
+    last = math.floor(math.log10(float(f"{deviation:.1e}"))) - 1
+    return rounded(mean, max(1, math.floor(math.log10(abs(mean))) - last + 1)), spread
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A plain number, or the words for a missing one."""
     return NOT_AVAILABLE if value is None or missing(value) else rounded(value, digits)

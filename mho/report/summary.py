@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mho.report.merit import changes, shown, with_deviation
-from mho.report.quantities import between, duration, quantity
+from mho.report.quantities import between, counted, duration, quantity
 from workloads.result import Metric, Metrics
 
 
@@ -54,9 +54,20 @@ def summary(metrics: dict[str, Any]) -> str:
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head) - 1)]
     for row in (head, *rows):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, (*widths, 0), strict=True)).rstrip())
+    lines += _deviation(metrics)
     if any(variant.get("cost_interval") for variant in metrics["variants"]):
         lines.append("In brackets: the 90 % interval that the uncertainty of the prices alone gives.")
     return "\n".join(lines)
+
+
+def _deviation(metrics: dict[str, Any]) -> list[str]:
+    """What stands behind the mean, and over how many chips, where there are several."""
+    chips = sorted({q["chips"] for variant in metrics["variants"] for q in variant["quality"] if q["chips"]})
+    splits = metrics["data"].get("splits") or 1
+    if not chips or chips[-1] * splits == 1:
+        return []
+    over = counted(chips[-1], "chip") if chips[0] == chips[-1] else f"{chips[0]} to {chips[-1]} chips"
+    return [f"±: standard deviation over {over}{f' of each of {splits} splits' if splits > 1 else ''}."]
 
 
 def _changes(metrics: Metrics) -> list[str]:

@@ -307,6 +307,8 @@ def test_another_kind_may_be_asked_for(
     value = read(str(record), AnyDevice, folder="devices").value
     assert type(value) is device
     assert "as asked for" in value.source
+    size_S = getattr(value, "sigma_absolute", 0.0) * value.g_max_S
+    assert (f"= {size_S:.3g} S at every level" in value.source) == (size_S > 0.0)
 
 
 def test_times_and_the_assumption_about_them_stand_in_the_record(
@@ -467,5 +469,6 @@ def test_the_picture_shows_what_was_measured_and_what_the_device_does(tmp_path: 
     fitted(figure, table, Gaussian(g_max_S=100e-6, sigma_absolute=0.03), "gaussian")
     means, spreads = figure.axes
     np.testing.assert_allclose(means.containers[0].lines[0].get_ydata(), -0.1 * LEVELS_US, atol=0.5)
-    np.testing.assert_allclose(means.lines[1].get_ydata(), 0.0, atol=0.5)
+    np.testing.assert_allclose(means.lines[1].get_ydata(), 0.0, atol=0.05)  # a tenth of the measured bars
+    assert not means.get_legend()  # it stands below the axes, where it covers nothing
     np.testing.assert_allclose(spreads.lines[-1].get_ydata(), 3.0, rtol=0.1)

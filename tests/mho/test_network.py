@@ -111,4 +111,9 @@ def test_evaluation_keeps_every_chip_and_pairs_it_with_software(net: mho.Convert
     assert rows.accuracy[0] == 1.0
     found = mho.compared(rows)
     assert list(found.chips) == [3, 3]
+    assert found.drifts.all()  # one of the layers does
+    still = net.on(mho.read_config("yang2025", mho.Chip, folder="chips").value)
+    rows = mho.evaluate(still, [(x, labels)], chips=1, times_s=(0.0, 3600.0))
+    assert not rows.drifts.any()  # the second time is the first, read again
+    assert not mho.compared(rows).drifts.any()
     assert found.minus_software[0] == pytest.approx(found["mean"][0] - 1.0)

@@ -65,7 +65,8 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
 
     ``tuned``: the network that chips hold, where it is another than the one in software; ``windows``: by which ranges
     are chosen; ``traced``: the network that chips hold, before any training for them; ``software``,
-    ``given_for_chips``: bits per character of both in float.
+    ``given_for_chips``: bits per character of both in float; ``of_default``: the network trained for the default chips,
+    once that is done.
     """
 
     text: Text = field(init=False)
@@ -77,6 +78,7 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
     traced: ConvertedNetwork = field(init=False)
     software: float = field(init=False)
     given_for_chips: float | None = field(init=False)
+    of_default: tuple[ConvertedNetwork, list[dict[str, Any]]] | None = field(init=False, default=None)
 
     def run(self) -> Result:
         """Text and network, then variant by variant."""
@@ -92,7 +94,7 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
             self._prepare()
         tables = CharacterTables(
             how,
-            self.text.record(),
+            self.text.record(len(self._test())),
             UserNetwork(self.net, "" if self.given is None else self.given.about, trained=self.given is not None),
             FIGURES,
             self.given is None,
@@ -196,6 +198,8 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
 
     def for_chips(self, variant: NetworkVariant) -> tuple[ConvertedNetwork, list[dict[str, Any]]]:
         """The network on a variant's chips, trained for them where the experiment says so; its learning curve."""
+        if variant.default and self.of_default is not None:
+            return self.of_default
         how, training = self.settings, self.settings.hardware_training
         if training is None:
             return calibrated(laid(self.traced, variant), self.windows, how), []
@@ -220,7 +224,10 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         start, key = torch.nn.ParameterList(found.parameters()), (self.text.digest, "hardware", repr(variant.chips))
         stored = self.options.stored
         held, rows = trained() if stored is None else stored.network(key, start, trained, {})
-        return self._holding(found, list(held)), rows
+        ready = self._holding(found, list(held)), rows
+        if variant.default:
+            self.of_default = ready
+        return ready
 
     def _holding(self, net: ConvertedNetwork, weights: list[torch.nn.Parameter]) -> ConvertedNetwork:
         """A network with the weights of a training, and the ranges in which that was: it may lean on their ends."""
@@ -247,7 +254,7 @@ class CharacterRun(ExperimentRun[CharacterExperiment]):
         found: list[dict[str, Any]] = []
 
         def judged(stage: str, value: float, chip: int = 0, t_s: float = 0.0) -> None:
-            found.append({"stage": stage, "chip": chip, "t_s": t_s, BITS: value})
+            found.append({"stage": stage, "chip": chip, "t_s": t_s, BITS: value, "drifts": variant.drifts})
 
         same = self.tuned is None and training is None
         judged("software", self.software)

@@ -109,15 +109,15 @@ class Text:
         """Characters to test on that the vocabulary does not have."""
         return int((self.test == 0).sum())
 
-    def record(self) -> Data:
-        """As the files of a run describe it."""
+    def record(self, tested: int) -> Data:
+        """As the files of a run describe it; ``tested``: so many characters of the part to test on are read."""
         return Data(
             name=self.name,
             digest=self.digest,
             synthetic=False,
             source=self.source,
             train=len(self.train),
-            test=len(self.test),
+            test=tested,
             splits=1,
         )
 

@@ -247,9 +247,11 @@ class KeywordTables(ChipLedger):
         network = "the network given with --weights" if self.weights else "the network as first trained"
         stages = {"software": f"{network}, in float"}
         if self._retrains:
+            how = self.experiment
+            of = f"the error of the cells of {how.default.name}" if how.training.weight_noise is None else "as stated"
             stages["retrained"] = (
-                "that network after further training with the codes and a generic weight noise, one for each number "
-                "format, in float"
+                f"that network after further training with the codes and normal errors of {100 * how.weight_noise:.2g} "
+                f"% of the largest weight ({of}) for every variant, one network for each number format, in float"
             )
             network = "the retrained network"
         return stages | {

@@ -1,7 +1,8 @@
-"""Training in software, then with the chip's codes and a generic weight noise in the loop.
+"""Training in software, then with the chip's codes and normal errors of the weights in the loop.
 
-The second stage trains the converted network in its formats (``mappings.convert``). Its errors are not those of one
-kind of cells (``mappings.convert.training``), so that one network serves all variants of a number format.
+The second stage trains the converted network in its formats (``mappings.convert``). Its errors have the size of those
+of the default variant's cells, or the one stated, for every variant, and not the law of each one's cells
+(``mappings.convert.training``), so that one network serves all variants of a number format.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def evaluate(
     activity: dict[str, Activity] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """One row for each stage, chip and time, with a column for each figure.
+    """One row for each stage, chip and time, with a column for each figure, and whether the chips ``drift``.
 
     Parameters
     ----------
@@ -67,8 +67,9 @@ def evaluate(
     activity : adds up what every layer did at the first time
 
     Stages: ``software`` (``reference`` in float), ``trained`` (the network's own parameters in float, where a reference
-    is given), ``quantised`` (its formats without errors), ``chips``. Raises InputError for no batch and for a figure
-    that is not finite.
+    is given), ``quantised`` (its formats without errors), ``chips``. Where ``drifts`` is False nothing that is read
+    changes with time in the model of the cells (not established, or switched off): figures at several times are then
+    repeated reads, which tell nothing of ageing. Raises InputError for no batch and for a figure that is not finite.
     """
     of_kind("net", net, ConvertedNetwork)
     figures = {"accuracy": accuracy} if figures is None else figures
@@ -106,17 +107,19 @@ def evaluate(
     if not isinstance(chips, int | ProgrammedNetwork):
         raise InputError(f"chips: a whole number, or chips of the network that were programmed (got {chips!r})")
     whole_number("seed", seed)
-    if clash := sorted({"stage", "chip", "t_s"} & set(figures)):
+    if clash := sorted({"stage", "chip", "t_s", "drifts"} & set(figures)):
         raise InputError(f"figures: {', '.join(clash)}: is a column of the table; take another name")
     targets = joined([y for _, y in data])
     rows: list[dict[str, Any]] = []
+    read_of = chips.mapped.graph.chips if isinstance(chips, ProgrammedNetwork) else net.chips
+    drifts = any(chip.drifts for chip in read_of.values())
 
     def judged(stage: str, outputs: Any, chip: int, t_s: float) -> None:
         found = {name: _number(name, figure(outputs, targets)) for name, figure in figures.items()}
         strange = [name for name, value in found.items() if not np.isfinite(value)]
         if strange:
             raise InputError(f"figures: {', '.join(strange)}: must be finite (got {found[strange[0]]}, {stage})")
-        rows.append({"stage": stage, "chip": chip, "t_s": t_s, **found})
+        rows.append({"stage": stage, "chip": chip, "t_s": t_s, **found, "drifts": drifts})
 
     steps, done = 2 + len(times_s), 0
 
@@ -192,8 +195,9 @@ def _number(name: str, found: Any) -> float:
 
 
 def compared(rows: pd.DataFrame, figure: str = "accuracy") -> pd.DataFrame:
-    """One row for each time: the chips' mean of a figure with its 95 % interval over chips, their quantiles, and every
-    other stage's figure and the mean difference to it with its interval, each chip paired with that stage."""
+    """One row for each time: the chips' mean of a figure with its 95 % interval over chips, whether they drift, their
+    quantiles, and every other stage's figure and the mean difference to it with its interval, each chip paired with
+    that stage."""
     import pandas as pd
 
     stages = rows[rows.stage != "chips"].set_index("stage")[figure]
@@ -202,6 +206,7 @@ def compared(rows: pd.DataFrame, figure: str = "accuracy") -> pd.DataFrame:
         values = part[figure].to_numpy()
         mean, low, high = interval(values)
         row = {"t_s": t_s, "chips": len(values), "mean": mean, "low": low, "high": high}
+        row |= {"drifts": bool(part["drifts"].any())} if "drifts" in part else {}  # rows may come from elsewhere
         row |= {name: float(np.quantile(values, share)) for name, share in QUANTILES.items()}
         for stage, value in stages.items():
             change, below, above = interval(values - float(value))

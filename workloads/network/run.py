@@ -45,10 +45,11 @@ def check(settings: NetworkExperiment) -> None:
 
 @dataclass
 class NetworkRun(ExperimentRun[NetworkExperiment]):
-    """All variants, all times."""
+    """All variants, all times; ``of_default``: the network trained for the default chips, once that is done."""
 
     samples: Samples = None  # type: ignore[assignment]
     given: UserNetwork = None  # type: ignore[assignment]
+    of_default: tuple[ConvertedNetwork, list[dict[str, Any]]] | None = None
 
     def run(self) -> Result:
         """Samples and network, then variant by variant."""
@@ -111,6 +112,8 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
 
     def for_chips(self, net: torch.nn.Module, variant: NetworkVariant) -> tuple[ConvertedNetwork, list[dict[str, Any]]]:
         """The network on a variant's chips, trained for them where the experiment says so; its learning curve."""
+        if variant.default and self.of_default is not None:
+            return self.of_default
         how, samples, converted = self.settings, self.samples, self.converted(net, variant)
         training = how.hardware_training
         if training is None:
@@ -142,6 +145,8 @@ class NetworkRun(ExperimentRun[NetworkExperiment]):
         stored, key = self.options.stored, (samples.digest, "hardware", repr(variant.chips))
         held, rows = trained() if stored is None else stored.network(key, start, trained, {})
         self._hold(converted, list(held))
+        if variant.default:
+            self.of_default = converted, rows
         return converted, rows
 
     def _hold(self, converted: ConvertedNetwork, weights: list[torch.nn.Parameter]) -> None:

@@ -80,6 +80,15 @@ def test_a_saved_network(tmp_path: Path) -> None:
     save(net, tmp_path / "saved")
     found = price_model(str(tmp_path / "saved"), "yang2025")
     assert found.cost.summary == net.cost(torch.rand(1, 8)).summary
+    own = price_model(str(tmp_path / "saved"))
+    assert own.record | {"model": ""} == found.record | {"model": ""}
+    other = price_model(str(tmp_path / "saved"), "hermes_core")  # a warning would be an error here
+    assert "Other chips than saved with (0, 2): ranges and weights are those for the saved ones." in other.notes
+
+
+def test_what_is_no_saved_network_needs_a_chip(one: Path) -> None:
+    with pytest.raises(InputError, match=r"one.yaml: --chip: a shipped chip .* \(got none\)"):
+        price_model(str(one))
 
 
 def test_tables_and_a_page(one: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,20 @@ def test_one_chip_has_no_deviation() -> None:
     assert "±" not in one
 
 
+def test_what_stands_behind_a_mean_is_said_once_with_the_number_of_chips() -> None:
+    found = metrics(0.1, 2)
+    assert "±: standard deviation over 2 chips." in summary(found).splitlines()
+    found["data"]["splits"] = 3
+    assert "±: standard deviation over 2 chips of each of 3 splits." in summary(found).splitlines()
+
+
+def test_a_mean_has_the_decimals_of_its_deviation() -> None:
+    found = metrics(0.007005, 2)
+    found["metrics"] = {"accuracy": {"higher_is_better": False, "unit": "bit"}}
+    found["variants"][0]["quality"][0]["accuracy"]["mean"] = 6.268
+    assert "0: 6.2680 ± 0.0070 bit" in summary(found)
+
+
 def test_a_cost_carries_the_interval_of_its_prices_and_the_average_power() -> None:
     found = metrics(0.1, 2)
     variant = found["variants"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -52,6 +53,23 @@ def test_a_run_leaves_figures_texts_and_cost_beside_published_chips(text: Path, 
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Text that chips write" in page
     assert "characters to train on" in page
+
+
+def test_one_training_for_the_default_chips_serves_all_variants(text: Path, tmp_path: Path) -> None:
+    stages: list[str] = []
+    mho.run(
+        "charlm_tiny",
+        data=text,
+        sets=("hardware_training.trained_for=default", "evaluation.times_s=[0]", "sample=null"),
+        output=tmp_path / "run",
+        progress=lambda stage, done, total: stages.append(stage) if done == total else None,
+    )
+    assert [stage for stage in stages if stage.startswith("training, ")] == [
+        "training, software",
+        "training, superT_5bit",
+    ]
+    read = json.loads((tmp_path / "run" / "metrics.json").read_text())["data"]["test"]
+    assert read == 401  # evaluation.characters, and the one before the first
 
 
 def test_text_is_written_by_the_chips_that_are_named(text: Path, tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def test_the_network_on_the_chips_is_judged_in_float_as_well(result: Result) -> 
     assert retrained.accuracy.nunique() == 1, "one number format"
     assert result.metrics.retrained == {"accuracy": retrained.accuracy.iloc[0]}
     assert list(result.metrics.stages) == ["software", "retrained", "quantised", "analog"]
+    assert "(the error of the cells of taox) for every variant" in result.metrics.stages["retrained"]
 
 
 def test_a_given_network_is_on_the_chips_as_it_is_unless_tuning_is_asked_for(tones: Path, tmp_path: Path) -> None:
