@@ -160,8 +160,8 @@ def page(runs: dict[str, list[Row]]) -> str:
         "thread but where a row names more (`benchmarks/conftest.py`). Peak memory is that of the process while the",
         "work ran, interpreter and torch included. *GPU*: medians by CUDA events after a warm-up, single precision",
         "with TF32 off, those of characters with nothing else on the card; more in [On a GPU](gpu.md). Why the same",
-        "sparse product has two times: [two threads](spgemm_fabric.md#on-two-threads). Models have tables of their own:",
-        "[wires](wires.md), [liquids](liquid.md), [SMASH](spgemm_fabric.md), [sweeps](sweeps.md).",
+        "sparse product has two times: [two threads](spgemm_fabric.md#on-two-threads). Models have",
+        "tables of their own: [wires](wires.md), [liquids](liquid.md), [SMASH](spgemm_fabric.md), [sweeps](sweeps.md).",
     ]
     return "\n".join(lines) + "\n"
 
