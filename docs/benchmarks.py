@@ -159,10 +159,9 @@ def page(runs: dict[str, list[Row]]) -> str:
         "*CPU*: medians of seven rounds, the reference before every round, so that a busy moment weighs on both; one",
         "thread but where a row names more (`benchmarks/conftest.py`). Peak memory is that of the process while the",
         "work ran, interpreter and torch included. *GPU*: medians by CUDA events after a warm-up, single precision",
-        "with TF32 off, those of characters beside other runs on the card, by commit 7d9c49f",
-        "([characters](charlm.md)); more in [On a GPU](gpu.md). Models have",
-        "tables of their own: [wires](wires.md),",
-        "[liquids](liquid.md), [SMASH](spgemm_fabric.md), [sweeps](sweeps.md).",
+        "with TF32 off, those of characters with nothing else on the card; more in [On a GPU](gpu.md). Why the same",
+        "sparse product has two times: [two threads](spgemm_fabric.md#on-two-threads). Models have",
+        "tables of their own: [wires](wires.md), [liquids](liquid.md), [SMASH](spgemm_fabric.md), [sweeps](sweeps.md).",
     ]
     return "\n".join(lines) + "\n"
 
@@ -198,8 +197,10 @@ def short(rows: Sequence[tuple[str, Row]]) -> Iterator[str]:
     if missed:
         yield from ("", "| what | on | ratio | target | beyond it by |", "|---|---|---|---|---|")
     for name, row in missed:
-        cells = [beside(row), name, f"**{row['ratio']:.2f}**", target(row)]
-        yield f"| {' | '.join([*cells, f'{max(0.0, (share(row) or 0.0) - 1.0):.0%}'])} |"
+        ratio, promised_ratio = figures(row)
+        excess = max(0.0, (share(row) or 0.0) - 1.0)
+        by = f"{excess:.0%}" if excess >= 0.1 else f"{100.0 * excess:.2g}%"
+        yield f"| {' | '.join([beside(row), name, f'**{ratio}**', promised_ratio, by])} |"
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
@@ -208,9 +209,9 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     yield "| what | time | reference | ratio | target |" + (" peak memory |" if memory else "")
     yield "|---|---|---|---|---|" + ("---|" if memory else "")
     for row in rows:
-        ratio = f"{row['ratio']:.2f}"
+        ratio, promised = figures(row)
         cells = [beside(row), duration(row["seconds"]), duration(row["reference_seconds"])]
-        cells += [f"**{ratio}**, beyond" if (share(row) or 0.0) > 1.0 else ratio, target(row)]
+        cells += [f"**{ratio}**, beyond" if (share(row) or 0.0) > 1.0 else ratio, promised]
         if memory:
             most_MB = row.get("most_MB")
             cells += [f"{row['peak_MB']:.0f} MB" + (f" (at most {most_MB:.0f})" if most_MB else "")]
@@ -222,9 +223,13 @@ def beside(row: Row) -> str:
     return f"{row['name']}, *beside {row['reference']}*"
 
 
-def target(row: Row) -> str:
-    """What is promised."""
-    return "none" if share(row) is None else f"{row['target_ratio']:.3g}"
+def figures(row: Row) -> tuple[str, str]:
+    """Ratio and target with three digits, and with more where a miss would else read as kept."""
+    ratio, goal = row["ratio"], row.get("target_ratio")
+    if not goal:
+        return f"{ratio:#.3g}", "none"
+    digits = next((n for n in range(3, 9) if (ratio > goal) == (float(f"{ratio:.{n}g}") > float(f"{goal:.{n}g}"))), 9)
+    return f"{ratio:#.{digits}g}", f"{goal:.{digits}g}"
 
 
 def duration(time_s: float) -> str:
@@ -246,7 +251,7 @@ def bars(rows: Sequence[Row]) -> bytes:
         for place, (row, long) in enumerate(zip(rows, shown, strict=True)):
             kind = "none" if share(row) is None else "beyond" if long > 1.0 else "within"
             axes.barh(place, long - 1e-3, left=1e-3, color=COLOURS[kind], height=0.7)
-            text = f"{row['ratio']:.2f}, no target" if kind == "none" else f"{row['ratio']:.2f} of {target(row)}"
+            text = ("{}, no target" if kind == "none" else "{} of {}").format(*figures(row))
             axes.text(long * 1.08, place, text, va="center")
         axes.axvline(1.0, color="0.3", linewidth=1.0, linestyle="--")
         axes.set_yticks(range(len(rows)), [fill(row["name"], 62) for row in rows])

@@ -57,6 +57,14 @@ def test_what_misses_time_or_memory_comes_first_and_the_farthest_before_the_rest
     assert "| GPU | `python -m benchmarks.gpu_recurrent` | a card | not recorded |" in page
 
 
+def test_a_miss_reads_as_a_miss_however_close(docs: ModuleType) -> None:
+    assert docs.figures(row("liquid", "snnTorch", 0.3344, 1 / 3)) == ("0.334", "0.333")
+    assert docs.figures(row("liquid", "snnTorch", 0.33341, 1 / 3)) == ("0.3334", "0.3333")
+    assert docs.figures(row("liquid", "snnTorch", 2.0, 3.0)) == ("2.00", "3")
+    assert docs.figures(row("liquid", "snnTorch", 2.0, None)) == ("2.00", "none")
+    assert "| **0.334** | 0.333 | 0.32% |" in docs.page({"CPU": [row("liquid", "snnTorch", 0.3344, 1 / 3)]})
+
+
 def test_every_row_of_the_results_is_shown_once(docs: ModuleType) -> None:
     runs = {name: docs.read(ROOT / "benchmarks" / file) for name, (file, _) in docs.RUNS.items()}
     shown = [one["name"] for _, kinds in docs.GROUPS.values() for _, _, rows in docs.parts(runs, kinds) for one in rows]
