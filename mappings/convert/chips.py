@@ -33,7 +33,6 @@ from mappings.judged import put_off
 from mappings.network.layer import MappedMatrixLayer, MatrixLayerRead, ProgrammedMatrixLayer
 from mappings.network.recurrent_run import RecurrentRead
 from mappings.step import StepActivity
-from periphery.adc.quantiser import Quantiser
 from periphery.prices.component import Component
 
 NORM = torch.ops.aten._native_batch_norm_legit_no_training.default
@@ -209,28 +208,42 @@ class NetworkRead:
         """Graphs of blocks on a GPU, by what is given; None where a block was computed once without."""
         return {}
 
+    @cached_property
+    def _refused(self) -> set[tuple[Any, ...]]:
+        """Kinds of blocks of which no graph could be made."""
+        return set()
+
     def _computed(
         self, x: Sequence[torch.Tensor], shared: int, block: int, activity: dict[str, Activity] | None
     ) -> list[torch.Tensor]:
         """As ``_block``; on a GPU from the second block of a kind on as a graph, where nothing is counted and nothing
-        goes to the host on its way."""
-        if self.device.type != "cuda" or activity is not None or self._by_host:
-            return self._block(x, shared, block, activity)
+        goes to the host on its way. Warns, once, where no graph can be made of it, for memory or a call's sake."""
         key = (shared, *((one.shape, one.stride(), one.dtype) for one in x))
+        if activity is not None or self._by_host or key in self._refused:
+            return self._block(x, shared, block, activity)
         if key not in self._graphs:
             self._graphs[key] = None
             return self._block(x, shared, block, None)
         if (graph := self._graphs[key]) is None:
             place = len(self.rng.streams[0].path) + len(("NODE", "block"))
-            graph = BlockGraph(lambda some, number: self._block(some, shared, number, None), x, block, place)
+            try:
+                graph = BlockGraph(lambda some, number: self._block(some, shared, number, None), x, block, place)
+            except RuntimeError as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                warnings.warn(f"blocks go call by call, since no CUDA graph could be made: {reason}", stacklevel=3)
+                self._refused.add(key)
+                return self._block(x, shared, block, None)
             self._graphs[key] = graph
         return graph(x, block)
 
     @cached_property
     def _by_host(self) -> bool:
-        """Whether something goes by the host on its way: converters that are no ramps, recurrent layers whose steps the
-        host takes, lengths of sequences, and layers of which copies take turns."""
+        """Whether something goes by the host on its way: everything where that computes, else converters that are no
+        ramps of whole sums, recurrent layers whose steps the host takes, lengths of sequences, and layers of which
+        copies take turns."""
         graph = self.mapped.graph
+        if self.device.type != "cuda":
+            return True
         if any(copies > 1 for copies in graph.replicas.values()) or any(map(by_host, graph.chips.values())):
             return True
         if any(isinstance(one, RecurrentRead) and one.fused is None for one in self.layers.values()):
@@ -321,10 +334,8 @@ class NetworkRead:
 
 
 def by_host(chip: Chip) -> bool:
-    """Whether what the chip converts comes to the host: by whatever is no ramp, but for an ideal quantiser of parts."""
-    parts = chip.partial_sums == "digital" or not chip.driver.pulse_widths
-    exact = chip.adc.converter == Quantiser() and chip.adc.calibration is None
-    return chip.readout != "ramp" or (parts and not exact)
+    """Whether what the chip converts may come to the host: by whatever is no ramp, or in parts that are added."""
+    return chip.readout != "ramp" or chip.partial_sums == "digital" or not chip.driver.pulse_widths
 
 
 def normalised(
